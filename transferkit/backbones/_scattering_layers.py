@@ -1,0 +1,115 @@
+"""Keras layers of the wavelet scattering transform; importing this module imports Keras.
+
+The filters are non-trainable weights, so that exporters see them as the constants they are. Nothing is
+registered with Keras: the layers have no configuration that a saved model would need to be rebuilt from.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+# Under the square root of the modulus: keeps its gradient finite at zero, and is far below one grey level.
+_TINY = 1e-12
+
+
+def _constant(layer: keras.layers.Layer, name: str, value: np.ndarray) -> Any:
+    """Store ``value`` as a non-trainable float32 weight of ``layer``."""
+    return layer.add_weight(
+        name=name,
+        shape=value.shape,
+        dtype="float32",
+        trainable=False,
+        initializer=lambda shape, dtype=None: ops.convert_to_tensor(value, dtype=dtype),
+    )
+
+
+class FixedLayer(keras.layers.Layer):
+    """A layer without trainable weights that computes in float32 whatever the global policy says."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name=name, dtype="float32", trainable=False)
+
+
+class PadToMultiple(FixedLayer):
+    """Extend the bottom and the right edge by reflection to a multiple of ``multiple``."""
+
+    def __init__(self, multiple: int, name: str) -> None:
+        super().__init__(name)
+        self.multiple = multiple
+
+    def call(self, x: Any) -> Any:
+        rows, columns = (-size % self.multiple for size in x.shape[1:3])
+        return ops.pad(x, ((0, 0), (0, rows), (0, columns), (0, 0)), mode="symmetric")
+
+
+class MixChannels(FixedLayer):
+    """Multiply the channels of every pixel by a fixed matrix (outputs x inputs)."""
+
+    def __init__(self, matrix: np.ndarray, name: str) -> None:
+        super().__init__(name)
+        self.matrix = _constant(self, "matrix", np.asarray(matrix.T, np.float32))
+
+    def call(self, x: Any) -> Any:
+        return ops.matmul(x, self.matrix)
+
+
+class FilterAxes(FixedLayer):
+    """Apply one fixed matrix along the rows and one along the columns: a separable filter with its stride.
+
+    A dense matrix does a little more arithmetic than a strided convolution and is several times faster, since
+    it is a plain product over all channels at once, with the boundary rule built in.
+    """
+
+    def __init__(self, rows: np.ndarray, columns: np.ndarray, name: str) -> None:
+        super().__init__(name)
+        self.rows = _constant(self, "rows", rows)
+        self.columns = _constant(self, "columns", columns)
+
+    def call(self, x: Any) -> Any:
+        _, height, width, channels = x.shape
+        out_height, out_width = self.rows.shape[0], self.columns.shape[0]
+        x = ops.matmul(self.rows, ops.reshape(x, (-1, height, width * channels)))
+        x = ops.matmul(self.columns, ops.reshape(x, (-1, width, channels)))
+        return ops.reshape(x, (-1, out_height, out_width, channels))
+
+
+class WaveletModulus(FixedLayer):
+    """Modulus of the convolutions of every channel with every wavelet: (n, h, w, c) to (n, h/s, w/s, c * L).
+
+    Output channel ``c * L + l`` belongs to input channel ``c`` and orientation ``l``.
+    """
+
+    def __init__(self, bank: np.ndarray, stride: int, name: str) -> None:
+        super().__init__(name)
+        self.stride = stride
+        self.taps, _, self.orientations = bank.shape
+        self.even = _constant(self, "even", bank.real[:, :, None].astype(np.float32))
+        self.odd = _constant(self, "odd", bank.imag[:, :, None].astype(np.float32))
+
+    def call(self, x: Any) -> Any:
+        _, height, width, channels = x.shape
+        # One picture per channel: a convolution with one input channel is far faster than a depthwise one.
+        x = ops.reshape(ops.transpose(x, (0, 3, 1, 2)), (-1, height, width, 1))
+        before = (self.taps - self.stride) // 2
+        x = ops.pad(x, ((0, 0), (before, before), (before, before), (0, 0)), mode="symmetric")
+        # Two convolutions, not one to be cut in halves: slicing a large array costs as much as filtering it.
+        even, odd = (ops.conv(x, kernel, self.stride, "valid") for kernel in (self.even, self.odd))
+        x = ops.sqrt(ops.square(even) + ops.square(odd) + _TINY)
+        height, width = height // self.stride, width // self.stride
+        x = ops.transpose(ops.reshape(x, (-1, channels, height, width, self.orientations)), (0, 2, 3, 1, 4))
+        return ops.reshape(x, (-1, height, width, channels * self.orientations))
+
+
+class Logarithm(FixedLayer):
+    """``log(1 + x / floor)``: zero stays zero, and ratios count from ``floor`` upwards."""
+
+    def __init__(self, floor: float, name: str) -> None:
+        super().__init__(name)
+        self.floor = floor
+
+    def call(self, x: Any) -> Any:
+        return ops.log1p(x / self.floor)
