@@ -1,0 +1,132 @@
+"""The proof that a backbone gives right features."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from transferkit.backbones._model import Taps, build_model
+from transferkit.backbones._registry import Backbone, get_backbone
+from transferkit.backbones._weights import resolve_weights
+from transferkit.errors import BackboneCheckError
+
+# Two evaluations of one image may differ by rounding; measured against the spread of the features.
+_TOLERANCE = 2e-5
+
+
+def check_backbone(name: str | Backbone, *, weights: Any = None, image_size: int | None = None) -> Backbone:
+    """Prove that the features of a backbone are right, and return its row.
+
+    Checks that ``preprocess_input`` leaves the caller's array alone and keeps the shape, that
+    pixels are not scaled twice, that the network runs in evaluation mode (a fixed output for a
+    fixed input, the same for one image and for eight), that it sees the picture at all, that
+    it works at ``min_size``, and that the layers of its row exist.
+
+    Parameters
+    ----------
+    name : str or Backbone
+    weights : {None, "imagenet"} or path, default=None
+        Random weights prove the mechanics and need no download.
+    image_size : int, optional
+        Side in pixels; ``min_size`` by default, the fastest.
+
+    Raises
+    ------
+    BackboneCheckError
+        At least one check failed; the message has a sentence for each.
+
+    Examples
+    --------
+    >>> from transferkit import check_backbone
+    >>> check_backbone("mobilenet").name  # doctest: +SKIP
+    'mobilenet'
+    """
+    row = get_backbone(name)
+    check_row(row, weights, image_size)
+    return row
+
+
+def check_row(row: Backbone, weights: Any = None, image_size: int | None = None) -> None:
+    """Run all checks on a row that need not be registered."""
+    size = row.min_size if image_size is None else row.check_image_size(image_size)
+    try:
+        model = build_model(row, resolve_weights(row, weights), size)
+    except (ValueError, TypeError) as error:
+        reason = f"the constructor must accept input_shape=({size}, {size}, 3), include_top=False: {error}"
+        raise BackboneCheckError(row.name, [reason]) from error
+    failures = list(_failures(row, model, size))
+    if failures:
+        raise BackboneCheckError(row.name, failures)
+
+
+def _failures(row: Backbone, model: Any, size: int) -> Iterator[str]:
+    """Yield a sentence for each check that fails."""
+    generator = np.random.default_rng(0)
+    # Smooth pictures with noise: all of them different, all of them over the full range.
+    coarse = generator.uniform(0, 255, (8, 4, 4, 3)).repeat(-(-size // 4), 1).repeat(-(-size // 4), 2)
+    pixels = coarse[:, :size, :size].astype(np.float32)
+    pixels[0] = generator.uniform(0, 255, pixels[0].shape)
+
+    before = pixels.copy()
+    first = row.preprocess(pixels)
+    if not np.array_equal(before, pixels):
+        yield "preprocessing changes the array of its caller; let it work on a copy (x = x.copy())."
+    if first.ndim != 4 or first.shape[:3] != pixels.shape[:3]:
+        yield f"preprocess_input must keep (n, height, width) = {pixels.shape[:3]}. Got {first.shape}."
+        return
+    if not np.isfinite(first).all():
+        yield "preprocess_input returns NaN or infinity for pixels in 0..255."
+    yield from _scaling_failures(model, first)
+
+    unknown = [layer for layer in row.layers if layer not in Taps(model).tensors]
+    if unknown:
+        yield f"the row names layers that the model does not have: {', '.join(unknown)}."
+
+    def run(batch: Any) -> Any:
+        return np.asarray(model(batch, training=False), dtype=np.float32)
+
+    yield from _evaluation_failures(run, first)
+
+
+def _scaling_failures(model: Any, first: Any) -> Iterator[str]:
+    """Compare the spread of what reaches the first convolution with what networks are trained on."""
+    inside = [layer for layer in model.layers[:6] if type(layer).__name__ in {"Rescaling", "Normalization"}]
+    seen = np.asarray(Taps(model).model_of((_name_of(model, inside[-1]),))(first)[0]) if inside else first
+    spread = float(np.std(seen))
+    # Uniform noise in 0..255 has a deviation of 74; in 0..1 of 0.29; divided twice of 0.001.
+    if spread < 0.02:
+        what = (
+            f"its own {type(inside[-1]).__name__} layer and preprocess_input"
+            if inside
+            else "preprocess_input"
+        )
+        yield f"pixels are scaled twice: after {what} their deviation is {spread:.2g} instead of 0.2 to 80."
+    if spread > 200:
+        yield f"pixels are not scaled: the network sees a deviation of {spread:.3g} instead of 0.2 to 80."
+
+
+def _name_of(model: Any, layer: Any) -> str:
+    tensors = Taps(model).tensors
+    return next(name for name, tensor in tensors.items() if tensor is layer.output)
+
+
+def _evaluation_failures(run: Callable[[Any], Any], batch: Any) -> Iterator[str]:
+    """Check determinism, independence of the batch, and that the picture matters."""
+    together, again = run(batch), run(batch)
+    if not np.isfinite(together).all():
+        yield "features are not finite."
+        return
+    allowed = _TOLERANCE * max(float(together.std()), float(np.abs(together).mean()), 1e-12)
+    if np.abs(together - again).max() > allowed:
+        yield "the same images give other features the second time: is dropout active?"
+    alone = np.concatenate([run(image[None]) for image in batch])
+    if (gap := float(np.abs(together - alone).max())) > allowed:
+        yield (
+            f"an image alone and in a batch of {len(batch)} has other features (by {gap:.2g}): "
+            "is batch normalisation in training mode?"
+        )
+    differences = np.abs(together[1:] - together[:1]).max()
+    if differences <= allowed:
+        yield "all images have the same features: the network does not see the picture."

@@ -1,0 +1,159 @@
+"""Where the weights of a backbone lie, and their digest; imports no Keras unless it must download."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from transferkit.backbones._registry import Backbone
+from transferkit.errors import InvalidInputError, WeightsError
+
+FOLDER_VARIABLE = "TRANSFERKIT_WEIGHTS"
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Resolved weights.
+
+    Parameters
+    ----------
+    kind : {"imagenet", "file", "constructor", "random", "fixed"}
+        ImageNet weights in a file; a file of the user's; left to a constructor that the user
+        registered; seeded random numbers; none needed.
+    path : Path or None
+    digest : str
+        SHA-256 of the file, or what stands for it; part of every cache key.
+    """
+
+    kind: str
+    path: Path | None
+    digest: str
+
+
+def resolve_weights(backbone: Backbone, weights: str | os.PathLike[str] | None) -> Weights:
+    """Find the weights that were asked for, downloading ImageNet's through Keras at need.
+
+    The look-up for ``"imagenet"``: ``<registry name>.weights.h5``, then Keras's own file name, in the
+    folder ``TRANSFERKIT_WEIGHTS``; then Keras's own folder; then the download.
+
+    Raises
+    ------
+    WeightsError
+        The file is not there, cannot be downloaded, or is not the one that Keras published.
+    InvalidInputError
+        ``weights`` is neither a name, a path nor None, or the backbone takes none.
+    """
+    if not backbone.pretrained:
+        if weights not in (None, "imagenet"):
+            raise InvalidInputError(
+                f"Backbone {backbone.name!r} has fixed filters and loads no weights. "
+                f"Got weights={str(weights)!r}. Leave weights out."
+            )
+        return Weights("fixed", None, "fixed")
+    if weights is None:
+        return Weights("random", None, "random:0")
+    if not isinstance(weights, str | os.PathLike):
+        raise InvalidInputError(
+            f'weights must be "imagenet", the path of a weights file, or None for seeded random weights. '
+            f"Got {weights!r}."
+        )
+    if weights != "imagenet":
+        return _from_file(backbone, Path(weights).expanduser())
+    if backbone.weights_file is None:
+        return Weights("constructor", None, "constructor")
+    path = _find(backbone) or _download(backbone)
+    return Weights("imagenet", path, _verified(backbone, path))
+
+
+def _from_file(backbone: Backbone, path: Path) -> Weights:
+    """Take a file by name; Keras's own file keeps its ImageNet meaning wherever it lies."""
+    if not path.is_file():
+        near = f" Its folder has {_listing(path.parent)}." if path.parent.is_dir() else ""
+        raise WeightsError(
+            f"weights must be a file that exists, made with model.save_weights('….weights.h5'). "
+            f"Got {str(path)!r}.{near}",
+            name=backbone.name,
+            path=str(path),
+        )
+    kind = "imagenet" if path.name == backbone.weights_file else "file"
+    return Weights(kind, path, _verified(backbone, path))
+
+
+def _places(backbone: Backbone) -> list[Path]:
+    """Every path where ImageNet weights may lie, in the order of the look-up."""
+    assert backbone.weights_file is not None
+    places = []
+    if folder := os.environ.get(FOLDER_VARIABLE):
+        base = Path(folder).expanduser()
+        places += [base / f"{backbone.name}.weights.h5", base / backbone.weights_file]
+    keras_home = Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser()
+    return [*places, keras_home / "models" / backbone.weights_file]
+
+
+def _find(backbone: Backbone) -> Path | None:
+    """Return the first place that holds a file."""
+    return next((path for path in _places(backbone) if path.is_file()), None)
+
+
+def _download(backbone: Backbone) -> Path:
+    """Let Keras fetch its file, and say what to do where it cannot."""
+    constructor, _, _ = backbone.triple
+    size = 224 if backbone.image_size == 224 else backbone.image_size
+    target = _places(backbone)[-1]
+    try:
+        constructor(include_top=False, weights="imagenet", input_shape=(size, size, 3))
+    except Exception as error:  # Keras wraps network failures in plain Exception
+        # What a broken download left behind would be taken for the weights the next time.
+        target.unlink(missing_ok=True)
+        raise WeightsError(
+            _offline_message(backbone, target), name=backbone.name, path=str(target)
+        ) from error
+    if not target.is_file():
+        raise WeightsError(_offline_message(backbone, target), name=backbone.name, path=str(target))
+    return target
+
+
+def _offline_message(backbone: Backbone, target: Path) -> str:
+    folder = os.environ.get(FOLDER_VARIABLE)
+    place = f"the folder {folder} ({FOLDER_VARIABLE})" if folder else f"a folder named by {FOLDER_VARIABLE}"
+    return (
+        f"The ImageNet weights of {backbone.name!r} are not on this machine and could not be downloaded. "
+        f"Put the file {backbone.weights_file} (or {backbone.name}.weights.h5) into {place}, or at {target}; "
+        f"or pass weights=<file>. backbone='scattering' needs no weights at all; weights=None gives "
+        f"random ones, for trying out the mechanics only."
+    )
+
+
+def _verified(backbone: Backbone, path: Path) -> str:
+    """Return the SHA-256 of a file; refuse one under Keras's name with other contents."""
+    stat = path.stat()
+    sha, md5 = _digests(str(path), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
+    expected = backbone.weights_hash
+    if expected and path.name == backbone.weights_file and expected not in (sha, md5):
+        actual = sha if len(expected) == 64 else md5
+        raise WeightsError(
+            f"{path} is damaged or not the file that Keras published: expected digest {expected}, got {actual}. "
+            f"Delete it and download it again.",
+            name=backbone.name,
+            path=str(path),
+        )
+    return sha
+
+
+@functools.lru_cache(maxsize=64)
+def _digests(path: str, *_stat: int) -> tuple[str, str]:
+    """Hash a file once while its size, times and inode stand still."""
+    sha, md5 = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
+    with open(path, "rb") as stream:  # noqa: PTH123 - a string keeps the cache key plain
+        while block := stream.read(1 << 20):
+            sha.update(block)
+            md5.update(block)
+    return sha.hexdigest(), md5.hexdigest()
+
+
+def _listing(folder: Path) -> str:
+    names = sorted(item.name for item in folder.iterdir() if item.suffix in {".h5", ".keras"})[:5]
+    return ", ".join(names) if names else "no .h5 file"
