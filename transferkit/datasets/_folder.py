@@ -1,0 +1,154 @@
+"""A folder of images with a sub-folder for each class."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import InvalidInputError, quoted
+
+__all__ = ["IMAGE_SUFFIXES", "ImageFolder", "is_side_file", "read_image_folder"]
+
+logger = logging.getLogger("transferkit")
+
+IMAGE_SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"}
+)
+"""Endings, in lower case, of the files that a folder scan takes for images."""
+
+_SIDE_FILES = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
+
+
+class ImageFolder(NamedTuple):
+    """Image files and the class of each.
+
+    Attributes
+    ----------
+    paths : list of Path
+    labels : ndarray of str, shape (n,)
+    """
+
+    paths: list[Path]
+    labels: npt.NDArray[np.str_]
+
+
+def is_side_file(path: str | os.PathLike[str]) -> bool:
+    """Return whether an operating system left this file or folder beside the user's own.
+
+    Examples
+    --------
+    >>> is_side_file("cats/._1.jpg"), is_side_file("cats/Thumbs.db"), is_side_file("cats/1.jpg")
+    (True, True, False)
+    """
+    name = Path(path).name
+    return name.startswith(".") or name.lower() in _SIDE_FILES
+
+
+def read_image_folder(folder: str | os.PathLike[str], *, classes: Sequence[str] | None = None) -> ImageFolder:
+    """Return the image files below a folder, labelled by the sub-folder they lie in.
+
+    No image is opened: damaged ones show up, with their path, when they are used.
+
+    Parameters
+    ----------
+    folder : path
+        Has a sub-folder for each class; images may lie at any depth below it.
+    classes : sequence of str, optional
+        Names of the sub-folders to read, in this order. By default all, sorted by name.
+
+    Returns
+    -------
+    ImageFolder
+        ``(paths, labels)``, classes in order and sorted by path within. One class alone is
+        returned as well: a folder to predict on may have just one.
+
+    Raises
+    ------
+    InvalidInputError
+        If the folder is not there, has no sub-folders, lacks one of `classes`, or if a class
+        has no image.
+
+    Notes
+    -----
+    Side files such as ``._1.jpg``, ``.DS_Store`` and ``Thumbs.db`` are skipped in silence; other
+    files that do not end like an image are counted in a log message. Links to folders are not followed.
+
+    Examples
+    --------
+    >>> paths, labels = read_image_folder("photos")        # doctest: +SKIP
+    >>> sorted(set(labels))                                # doctest: +SKIP
+    ['cat', 'dog']
+    """
+    root = Path(folder)
+    names = _class_names(root, classes)
+    paths: list[Path] = []
+    labels: list[str] = []
+    ignored: Counter[str] = Counter()
+    empty = []
+    for name in names:
+        found = []
+        for path in _files_below(root / name):
+            if path.suffix.lower() in IMAGE_SUFFIXES:
+                found.append(path)
+            else:
+                ignored[path.suffix.lower() or "no suffix"] += 1
+        if not found:
+            empty.append(name)
+        paths += found
+        labels += [name] * len(found)
+    if ignored:
+        kinds = ", ".join(f"{count} with {suffix}" for suffix, count in sorted(ignored.items()))
+        logger.warning("Ignored files in %s that do not end like an image: %s.", root, kinds)
+    if empty:
+        raise InvalidInputError(
+            f"Each class needs at least one image. No image lies in the sub-folder(s) {quoted(empty)} of "
+            f"{root}. Images end in {_suffixes()}. Remove the folders, or pass classes= without them."
+        )
+    return ImageFolder(paths, np.array(labels, dtype=np.str_))
+
+
+def _class_names(root: Path, classes: Sequence[str] | None) -> list[str]:
+    """Return the names of the sub-folders to read, after checking that they are there."""
+    if not root.is_dir():
+        state = "It is a file." if root.exists() else "There is nothing there."
+        raise InvalidInputError(
+            f"Expected a folder with a sub-folder for each class. Got {root}. {state} "
+            f"The current folder is {Path.cwd()}."
+        )
+    entries = sorted(entry for entry in root.iterdir() if not is_side_file(entry))
+    there = [entry.name for entry in entries if entry.is_dir()]
+    if not there:
+        flat = sum(entry.suffix.lower() in IMAGE_SUFFIXES for entry in entries)
+        raise InvalidInputError(
+            f"Expected a sub-folder for each class in {root}. It has none, and {flat} image(s) lie directly "
+            "in it. Move the images to one sub-folder for each class."
+        )
+    if classes is None:
+        return there
+    names = [classes] if isinstance(classes, str) else list(classes)
+    missing = [name for name in names if name not in there]
+    if missing or not names or len(set(names)) < len(names):
+        raise InvalidInputError(
+            f"classes must be different sub-folders of {root}. Got {names}. "
+            f"The sub-folders are {quoted(there)}."
+        )
+    return names
+
+
+def _files_below(folder: Path) -> Iterator[Path]:
+    """Yield the files at any depth, sorted, without side files."""
+    for here, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not is_side_file(name))
+        yield from (Path(here, name) for name in sorted(files) if not is_side_file(name))
+
+
+def _suffixes() -> str:
+    """Return the suffixes for a message."""
+    return ", ".join(sorted(IMAGE_SUFFIXES))

@@ -1,0 +1,285 @@
+"""How far predicted keypoints lie from the true ones.
+
+An error in pixels means little: faces have all sizes. The normalised mean error
+(NME) divides by a distance of the same face; the curves and rates below look at
+its distribution over the images, which one mean hides.
+
+Errors are *fractions*: 0.05, which papers print as "5 %" or "5.00".
+"""
+
+from __future__ import annotations
+
+from typing import Literal, overload
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import InvalidInputError
+from ..keypoints import GROUPS, N_FACE_POINTS, as_points
+from ._normalizers import reference_distances
+
+__all__ = [
+    "area_under_ced",
+    "cumulative_error_distribution",
+    "failure_rate",
+    "group_errors",
+    "normalized_mean_error",
+]
+
+FloatArray = npt.NDArray[np.float64]
+
+
+@overload
+def normalized_mean_error(
+    y_true: npt.ArrayLike,
+    y_pred: npt.ArrayLike,
+    *,
+    normalizer: str = ...,
+    per_image: Literal[False] = ...,
+) -> float: ...
+@overload
+def normalized_mean_error(
+    y_true: npt.ArrayLike, y_pred: npt.ArrayLike, *, normalizer: str = ..., per_image: Literal[True]
+) -> FloatArray: ...
+@overload
+def normalized_mean_error(
+    y_true: npt.ArrayLike, y_pred: npt.ArrayLike, *, normalizer: str = ..., per_image: bool
+) -> float | FloatArray: ...
+def normalized_mean_error(
+    y_true: npt.ArrayLike,
+    y_pred: npt.ArrayLike,
+    *,
+    normalizer: str = "outer_eye_corners",
+    per_image: bool = False,
+) -> float | FloatArray:
+    """Return the mean distance to the true points, as a fraction of a distance of the face.
+
+    For one image with present points :math:`P` and reference distance :math:`d`,
+
+    .. math:: e = \\frac{1}{|P|\\, d} \\sum_{i \\in P} \\lVert \\hat{p}_i - p_i \\rVert_2
+
+    Parameters
+    ----------
+    y_true, y_pred : array-like of shape (n, 2 * k) or (n, k, 2)
+        Points in one unit, such as pixels. NaN in `y_true` is a missing point and is left out.
+    normalizer : {"outer_eye_corners", "pupils", "box_diagonal", "box_size"}, default="outer_eye_corners"
+        Distance of the true face: between the outer eye corners (300-W [1]_) or between the
+        means of the eyes, both for the standard 68 points only; or the diagonal of the tight
+        box of the true points, or ``sqrt(width * height)`` of it (AFLW2000-3D [2]_), for any points.
+    per_image : bool, default=False
+        Return one error for each image instead of their mean.
+
+    Returns
+    -------
+    float or ndarray of shape (n,)
+        A fraction, 0 is perfect. An image whose reference points are missing has no error: NaN
+        in the array, and left out of the mean.
+
+    Raises
+    ------
+    InvalidInputError
+        If shapes differ, a prediction is NaN, the normaliser does not fit, or no image has an error.
+
+    References
+    ----------
+    .. [1] C. Sagonas et al., "300 Faces In-The-Wild Challenge: database and results", 2016.
+    .. [2] X. Zhu et al., "Face Alignment Across Large Poses: A 3D Solution", CVPR 2016.
+
+    Examples
+    --------
+    >>> truth = [[0, 0, 30, 40]]                     # a box of 30 by 40: its diagonal is 50
+    >>> normalized_mean_error(truth, [[5, 0, 35, 40]], normalizer="box_diagonal")
+    0.1
+    """
+    errors = _point_errors(y_true, y_pred, normalizer)
+    image_errors = _mean_of_present(errors)
+    return image_errors if per_image else float(_present(image_errors).mean())
+
+
+def group_errors(
+    y_true: npt.ArrayLike, y_pred: npt.ArrayLike, *, normalizer: str = "outer_eye_corners"
+) -> dict[str, float]:
+    """Return the normalised mean error of each part of the face.
+
+    Parameters
+    ----------
+    y_true, y_pred : array-like of shape (n, 136) or (n, 68, 2)
+    normalizer : str, default="outer_eye_corners"
+        As for `normalized_mean_error`.
+
+    Returns
+    -------
+    dict of str to float
+        Fraction by name of the group (`transferkit.keypoints.GROUPS`); NaN where no image shows it.
+
+    Raises
+    ------
+    InvalidInputError
+        As for `normalized_mean_error`, and if there are not 68 points.
+
+    See Also
+    --------
+    normalized_mean_error : One figure for the whole face.
+    """
+    errors = _point_errors(y_true, y_pred, normalizer)
+    if errors.shape[1] != N_FACE_POINTS:
+        raise InvalidInputError(
+            f"group_errors needs the standard {N_FACE_POINTS} points of the face. Got {errors.shape[1]} "
+            "points. Call normalized_mean_error(..., normalizer='box_diagonal') for other schemes."
+        )
+    return {
+        name: float(_mean_of_present(_mean_of_present(errors[:, list(points)])[None])[0])
+        for name, points in GROUPS.items()
+    }
+
+
+def cumulative_error_distribution(errors: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
+    """Return the share of images whose error is at most each of the errors that occur.
+
+    Parameters
+    ----------
+    errors : array-like of shape (n,)
+        One for each image, as of ``normalized_mean_error(..., per_image=True)``. ``inf`` is an
+        image where nothing was found; NaN is left out.
+
+    Returns
+    -------
+    thresholds : ndarray of shape (m,)
+        Increasing fractions, starting at 0.
+    shares : ndarray of shape (m,)
+        Share of the images in 0..1. Draw it as steps after each threshold.
+
+    Raises
+    ------
+    InvalidInputError
+        If there is no error, or a negative one.
+
+    Examples
+    --------
+    >>> thresholds, shares = cumulative_error_distribution([0.04, 0.02])
+    >>> thresholds.tolist(), shares.tolist()
+    ([0.0, 0.02, 0.04], [0.0, 0.5, 1.0])
+    """
+    values = _image_errors(errors)
+    thresholds = np.union1d([0.0], values[np.isfinite(values)])
+    return thresholds, np.searchsorted(np.sort(values), thresholds, side="right") / len(values)
+
+
+def area_under_ced(errors: npt.ArrayLike, *, limit: float = 0.08) -> float:
+    """Return the area under the cumulative error distribution up to `limit`, divided by `limit`.
+
+    With :math:`F` the distribution, :math:`\\frac{1}{L} \\int_0^L F(e)\\, de`, which for the
+    steps of :math:`n` images is exactly :math:`\\frac{1}{n} \\sum_i \\max(0, 1 - e_i / L)`.
+
+    Parameters
+    ----------
+    errors : array-like of shape (n,)
+        One for each image; ``inf`` is an image where nothing was found; NaN is left out.
+    limit : float, default=0.08
+        Errors from here on earn nothing; 0.08 of the distance of the outer eye corners is the
+        customary choice for 300-W [1]_.
+
+    Returns
+    -------
+    float
+        In 0..1, 1 is perfect.
+
+    Raises
+    ------
+    InvalidInputError
+        If there is no error, a negative one, or if the limit is not positive.
+
+    References
+    ----------
+    .. [1] H. Yang et al., "An Empirical Study of Recent Face Alignment Methods", 2015.
+
+    Examples
+    --------
+    >>> area_under_ced([0.0, 0.04, 0.5])
+    0.5
+    """
+    return float(np.clip(1.0 - _image_errors(errors) / _checked_limit(limit), 0.0, None).mean())
+
+
+def failure_rate(errors: npt.ArrayLike, *, limit: float = 0.08) -> float:
+    """Return the share of images whose error is above `limit`.
+
+    Parameters
+    ----------
+    errors : array-like of shape (n,)
+        One for each image; ``inf`` is an image where nothing was found; NaN is left out.
+    limit : float, default=0.08
+        The largest error that still counts as found, as for `area_under_ced`.
+
+    Returns
+    -------
+    float
+        In 0..1, 0 is perfect.
+
+    Raises
+    ------
+    InvalidInputError
+        If there is no error, a negative one, or if the limit is not positive.
+
+    Examples
+    --------
+    >>> failure_rate([0.02, 0.08, 0.09, 0.5])
+    0.5
+    """
+    return float((_image_errors(errors) > _checked_limit(limit)).mean())
+
+
+def _point_errors(y_true: npt.ArrayLike, y_pred: npt.ArrayLike, normalizer: str) -> FloatArray:
+    """Return the error of each point, shape (n, k), NaN where the true point is missing."""
+    true, predicted = as_points(y_true, name="y_true"), as_points(y_pred, name="y_pred")
+    if true.shape != predicted.shape:
+        raise InvalidInputError(
+            f"y_true has {len(true)} images of {true.shape[1]} points but y_pred has {len(predicted)} "
+            f"of {predicted.shape[1]}. Pass the predictions for the same images and points."
+        )
+    lost = np.argwhere(np.isnan(predicted[..., 0]) & ~np.isnan(true[..., 0]))
+    if len(lost):  # leaving these out would flatter the model
+        raise InvalidInputError(
+            f"y_pred is NaN at image {lost[0][0]}, point {lost[0][1]} ({len(lost)} such point(s)), where "
+            "y_true has a point. Predict each point, or drop it from y_true."
+        )
+    distances = reference_distances(true, normalizer)
+    return np.linalg.norm(predicted - true, axis=-1) / distances[:, None]
+
+
+def _mean_of_present(errors: FloatArray) -> FloatArray:
+    """Return the mean of each row without its NaN, or NaN if nothing is left."""
+    present = ~np.isnan(errors)
+    total, count = np.where(present, errors, 0.0).sum(axis=1), present.sum(axis=1)
+    return np.divide(total, count, out=np.full(len(errors), np.nan), where=count > 0)
+
+
+def _present(errors: FloatArray) -> FloatArray:
+    """Return the errors that are not NaN, of which there must be one."""
+    errors = errors[~np.isnan(errors)]
+    if not len(errors):
+        raise InvalidInputError(
+            "No image has an error: there is none, or the points that the normaliser needs are missing "
+            "in all of them. Pass images with keypoints, or another normalizer."
+        )
+    return errors
+
+
+def _image_errors(errors: npt.ArrayLike) -> FloatArray:
+    """Return the checked errors of the images without NaN."""
+    values = np.asarray(errors, dtype=np.float64)
+    if values.ndim != 1:
+        raise InvalidInputError(
+            f"errors must have shape (n,), one for each image. Got {values.shape}. "
+            "Pass normalized_mean_error(..., per_image=True)."
+        )
+    if (values < 0).any():
+        raise InvalidInputError(f"errors must not be negative. Got {values.min()}.")
+    return _present(values)
+
+
+def _checked_limit(limit: float) -> float:
+    """Return `limit` if it is a positive number."""
+    if not 0 < limit < np.inf:
+        raise InvalidInputError(f"limit must be a positive fraction such as 0.08. Got {limit!r}.")
+    return limit
