@@ -1,0 +1,95 @@
+"""Arrays -> RGB: which axis is which, and what four channels mean."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import PIL.Image
+from numpy.typing import NDArray
+
+from transferkit.errors import BadImageError
+from transferkit.images._image import Image, Limits, check_size
+from transferkit.images._pictures import picture_to_rgb
+from transferkit.images._ranges import ValueRange, to_uint8
+
+__all__ = ["CHANNELS", "array_to_image", "check_dtype", "describe"]
+
+CHANNELS = (1, 3, 4)  # grey, RGB, RGBA
+
+_EXPECTED = (
+    "Expected (height, width), (height, width, 1), (height, width, 3) or (height, width, 4) of bool, "
+    "integers or floats."
+)
+
+
+def describe(array: NDArray[Any]) -> str:
+    """Name an array in a message."""
+    return f"array of shape {array.shape}"
+
+
+def check_dtype(array: NDArray[Any]) -> None:
+    """Raise BadImageError unless the array holds real numbers."""
+    if np.ma.is_masked(array):
+        raise BadImageError(
+            describe(array), "bad_array", "has masked values.", "Fill them: array.filled(value)."
+        )
+    if array.dtype.kind not in "biuf":
+        hint = "Convert it, for example with numpy.stack(list_of_arrays) or array.astype(numpy.uint8)."
+        raise BadImageError(describe(array), "bad_array", f"has dtype {array.dtype}. {_EXPECTED}", hint)
+
+
+def array_to_image(array: NDArray[Any], value_range: ValueRange | None, limits: Limits) -> Image:
+    """Return the picture in an array of real numbers."""
+    name = describe(array)
+    if array.size == 0:
+        raise BadImageError(name, "empty", "has no values.", "Was a crop outside of its image?")
+    upright, notes = _channels_last(array, name)
+    height, width = upright.shape[:2]
+    check_size(name, width, height, limits)
+    if upright.ndim == 3 and upright.shape[2] == 4 and upright.dtype.kind == "f":
+        _check_alpha(upright, name, value_range)
+    pixels, scaled = to_uint8(upright, name, value_range)
+    notes += scaled
+    if pixels.ndim == 2:
+        pixels = np.repeat(pixels[:, :, None], 3, axis=2)
+    elif pixels.shape[2] == 4:
+        pixels, composited = picture_to_rgb(PIL.Image.fromarray(np.ascontiguousarray(pixels)), name)
+        notes += composited
+    return Image(_read_only(pixels), notes)
+
+
+def _channels_last(array: NDArray[Any], name: str) -> tuple[NDArray[Any], tuple[str, ...]]:
+    """The array as (h, w), (h, w, 3) or (h, w, 4), and a note when axes moved."""
+    if array.ndim == 4 and array.shape[0] == 1:
+        array = array[0]
+    notes: tuple[str, ...] = ()
+    if array.ndim == 3 and array.shape[2] not in CHANNELS and array.shape[0] in CHANNELS:
+        array = np.moveaxis(array, 0, -1)
+        notes = ("channels first moved last",)
+    if array.ndim == 3 and array.shape[2] in CHANNELS:
+        return (array[:, :, 0] if array.shape[2] == 1 else array), notes
+    if array.ndim == 2:
+        return array, notes
+    hint = "Pass several images as a list or an array with the images along the first axis."
+    if array.ndim == 3:
+        hint = "Choose 1, 3 or 4 channels, such as array[..., :3], or pass single images."
+    raise BadImageError(name, "bad_array", f"has no reading as one image. {_EXPECTED}", hint)
+
+
+def _check_alpha(array: NDArray[Any], name: str, value_range: ValueRange | None) -> None:
+    """Colours to 255 with opacities to 1 would come out as a white picture."""
+    if value_range is None and array[:, :, 3].max() <= 1 < array[:, :, :3].max():
+        raise BadImageError(
+            name,
+            "ambiguous_range",
+            "colours go above 1 but the fourth channel stays within 0..1.",
+            "Bring both to 0..255, or drop the fourth channel: array[..., :3].",
+        )
+
+
+def _read_only(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A C-contiguous view nobody can write through: it may be the caller's own array."""
+    view = np.ascontiguousarray(pixels).view()
+    view.flags.writeable = False
+    return view

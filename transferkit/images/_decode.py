@@ -1,0 +1,143 @@
+"""Encoded bytes -> Image. Only the decoders in the table below can ever run."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import PurePath
+from typing import Any
+
+import PIL.Image
+from PIL import (
+    BmpImagePlugin,
+    GifImagePlugin,
+    JpegImagePlugin,
+    PngImagePlugin,
+    PpmImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
+
+from transferkit.errors import BadImageError
+from transferkit.images._failures import translated
+from transferkit.images._folders import SUFFIX_FORMATS
+from transferkit.images._formats import identify
+from transferkit.images._headers import check_png, first_size, trailing_bytes
+from transferkit.images._image import Image, Limits, check_size
+from transferkit.images._pictures import orientation_of, picture_to_rgb, upright
+from transferkit.images._ranges import ValueRange
+
+__all__ = ["decode_bytes", "decode_picture"]
+
+# Called directly and not through PIL.Image.open, because that obeys the process-wide MAX_IMAGE_PIXELS, warns
+# about sizes that we allow or refuse ourselves, and tries every other decoder, EPS among them.
+_OPENERS: dict[str, Callable[..., PIL.Image.Image]] = {
+    "BMP": BmpImagePlugin.BmpImageFile,
+    "GIF": GifImagePlugin.GifImageFile,
+    "JPEG": JpegImagePlugin.jpeg_factory,  # MPO too
+    "PNG": PngImagePlugin.PngImageFile,
+    "PPM": PpmImagePlugin.PpmImageFile,
+    "TIFF": TiffImagePlugin.TiffImageFile,
+    "WEBP": WebPImagePlugin.WebPImageFile,
+}
+_DNG_VERSION = 50706  # TIFF tag of camera raw files that begin as a TIFF thumbnail
+_RAW_SUFFIXES = (".dng", ".nef", ".arw", ".pef", ".srw", ".3fr", ".cr2", ".nrw")
+
+_warnings_lock = threading.Lock()
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Pillow's warnings about odd metadata in.
+
+    ``catch_warnings`` swaps a global, so two threads inside it could leave the filters changed for good:
+    hence the lock, which is held while headers are parsed and not while pixels are decoded.
+    """
+    with _warnings_lock, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def decode_bytes(data: bytes, name: str, value_range: ValueRange | None, limits: Limits) -> Image:
+    """Return the picture in a file's bytes."""
+    format = identify(data, name)
+    extra = check_png(data, name) if format == "PNG" else 0
+    if size := first_size(data, format):
+        check_size(name, *size, limits)
+    with translated(name, format):
+        with _quiet():
+            picture = _OPENERS[format](io.BytesIO(data))
+        check_size(name, *picture.size, limits)
+        _refuse_raw(picture, name)
+    image = decode_picture(picture, name, value_range, limits)
+    notes = list(image.notes)
+    if (frames := _count_frames(picture)) > 1:
+        notes.append(f"first {'page' if format == 'TIFF' else 'frame'} of {frames}")
+    if extra := extra or trailing_bytes(data, format):
+        notes.append(f"{extra:,} trailing bytes ignored")
+    suffix = PurePath(name).suffix.lower()
+    if SUFFIX_FORMATS.get(suffix, format) != format:
+        notes.append(f"named {suffix} but is {format}")
+    return Image(image.pixels, tuple(notes))
+
+
+def decode_picture(
+    picture: PIL.Image.Image, name: str, value_range: ValueRange | None, limits: Limits
+) -> Image:
+    """Return the picture that a Pillow image shows; loads it if that has not happened yet."""
+    check_size(name, *picture.size, limits)
+    with translated(name, picture.format or "picture"):
+        notes = _depth_note(picture, name, value_range)
+        with _quiet():
+            orientation = orientation_of(picture)
+        if picture.format == "TIFF":
+            with _quiet():  # TIFF parses more tags after the pixels, and turns itself upright
+                picture.load()
+                turn = orientation_of(picture)
+        else:
+            picture.load()
+            turn = orientation
+        pixels, converted = picture_to_rgb(upright(picture, turn), name, value_range)
+        if orientation > 1:
+            notes += (f"EXIF orientation {orientation} applied",)
+    pixels.flags.writeable = False
+    return Image(pixels, notes + converted)
+
+
+def _depth_note(picture: PIL.Image.Image, name: str, value_range: ValueRange | None) -> tuple[str, ...]:
+    """Say that Pillow is about to drop the low byte of 16-bit colour, which it keeps of 16-bit grey."""
+    tiles: list[Any] = getattr(picture, "tile", [])
+    if not tiles or picture.mode.startswith("I") or ";16" not in repr(tiles[0][3]):
+        return ()
+    if value_range not in (None, (0.0, 65535.0)):
+        raise BadImageError(
+            name,
+            "ambiguous_range",
+            f"16-bit colour is read as 0..65535, but value_range={value_range}.",
+            "Decode it yourself and pass the array.",
+        )
+    return ("16 bits scaled to 8",)
+
+
+def _refuse_raw(picture: PIL.Image.Image, name: str) -> None:
+    """A camera raw file opens as TIFF, but as its thumbnail."""
+    tags = getattr(picture, "tag_v2", {})
+    if _DNG_VERSION in tags or (tags and name.lower().endswith(_RAW_SUFFIXES)):
+        raise BadImageError(
+            name,
+            "format_not_supported",
+            "is camera raw, which is not decoded here.",
+            "Convert it to PNG or JPEG with the camera's program.",
+        )
+
+
+def _count_frames(picture: PIL.Image.Image) -> int:
+    """Number of frames or pages; 1 where the rest of the file is damaged."""
+    try:
+        with _quiet():
+            return int(getattr(picture, "n_frames", 1))
+    except Exception:  # noqa: BLE001 - the first frame is fine, what follows it may raise anything
+        return 1

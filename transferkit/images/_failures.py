@@ -1,0 +1,38 @@
+"""Whatever a decoder raises on a damaged file -> BadImageError."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+from PIL.Image import DecompressionBombError
+
+from transferkit.errors import BadImageError, InvalidInputError
+
+__all__ = ["translated"]
+
+# How Pillow and the libraries under it say that the data ended too early.
+_CUT = ("truncated", "unexpected end", "not enough", "incomplete", "end of file", "buffer is not large")
+
+
+@contextlib.contextmanager
+def translated(name: str, format: str) -> Iterator[None]:
+    """Turn every exception of a decoder into a BadImageError."""
+    try:
+        yield
+    except InvalidInputError:
+        raise
+    except DecompressionBombError as error:
+        raise BadImageError(name, "too_large", f"{format}: {error}.", "Scale it down first.") from error
+    except MemoryError as error:
+        raise BadImageError(
+            name, "too_large", f"{format} does not fit into memory.", "Scale it down first."
+        ) from error
+    except Exception as error:  # damaged files raise at least nine unrelated types
+        text = str(error) or type(error).__name__
+        cut = isinstance(error, EOFError) or any(word in text.lower() for word in _CUT)
+        category = "truncated" if cut else "corrupt"
+        says = "ends too early" if cut else "is damaged"
+        raise BadImageError(
+            name, category, f"{format} {says}: {text.rstrip('.')}.", "Fetch the file again."
+        ) from error

@@ -1,0 +1,115 @@
+"""A path or a file object -> its bytes, read once, or the reason why not."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import stat
+from pathlib import Path
+from typing import IO, NoReturn
+
+from transferkit.errors import BadImageError
+from transferkit.images._image import Limits
+
+__all__ = ["check_bytes", "is_url", "read_file", "read_path", "refuse_url"]
+
+_URL = re.compile(r"(?:[a-z][a-z0-9+.-]+://|data:)", re.IGNORECASE)
+
+
+def is_url(text: str) -> bool:
+    """Whether a string is an address rather than a path."""
+    return _URL.match(text) is not None
+
+
+def refuse_url(url: str) -> NoReturn:
+    """Raise BadImageError for an address."""
+    raise BadImageError(
+        url if len(url) <= 200 else f"{url[:200]}...",
+        "not_found",
+        "is a URL, but images are read from local files.",
+        "Download it and pass the path or the bytes.",
+    )
+
+
+def read_path(path: Path, limits: Limits) -> bytes:
+    """Return the bytes of a regular file. Folders, pipes and devices are never opened."""
+    try:
+        _check_kind(path, path.stat())
+        # O_NONBLOCK: should a pipe take the file's place after the check, opening it must not hang.
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0))
+        with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor, not a path
+            status = os.fstat(descriptor)
+            _check_kind(path, status)
+            _check_length(str(path), status.st_size, limits)
+            data = file.read(limits.max_bytes + 1)
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        if isinstance(error, BadImageError):
+            raise
+        _refuse(path, error)
+    _check_length(str(path), len(data), limits)
+    return data
+
+
+def read_file(file: IO[bytes], name: str, limits: Limits) -> bytes:
+    """Return the bytes from the current position on."""
+    try:
+        data = file.read(limits.max_bytes + 1)
+    except Exception as error:  # anybody's file object may raise anything
+        raise BadImageError(name, "unreadable", f"cannot be read: {error}.", "Is the file open?") from error
+    if not isinstance(data, bytes | bytearray | memoryview):
+        raise BadImageError(
+            name, "unreadable", f"gives {type(data).__name__}, not bytes.", 'Open the file with mode "rb".'
+        )
+    if not data:
+        raise BadImageError(
+            name, "empty", "has no bytes left to read.", "Was it read before? Call file.seek(0)."
+        )
+    _check_length(name, len(data), limits)
+    return bytes(data)
+
+
+def check_bytes(data: bytes, name: str, limits: Limits) -> bytes:
+    """Return encoded bytes that are neither empty nor too many."""
+    _check_length(name, len(data), limits)
+    return data
+
+
+def _check_kind(path: Path, status: os.stat_result) -> None:
+    if stat.S_ISREG(status.st_mode):
+        return
+    if stat.S_ISDIR(status.st_mode):
+        raise BadImageError(path, "not_a_file", "is a folder.", "Pass the paths of the images in it.")
+    raise BadImageError(
+        path, "not_a_file", "is a pipe, a socket or a device, not a regular file.", "It was not opened."
+    )
+
+
+def _check_length(name: str, length: int, limits: Limits) -> None:
+    if length == 0:
+        raise BadImageError(name, "empty", "has zero bytes.", "Fetch it again or remove it.")
+    if length > limits.max_bytes:
+        raise BadImageError(
+            name,
+            "too_large",
+            f"has {length / 1e6:,.1f} MB or more; at most {limits.max_bytes / 1e6:,.0f} are allowed.",
+            "Save it smaller.",
+        )
+
+
+def _refuse(path: Path, error: OSError | ValueError) -> NoReturn:
+    """Say why a path could not be read."""
+    code = getattr(error, "errno", None)
+    if isinstance(error, ValueError) or code in (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG):
+        try:
+            target = path.readlink()
+        except (OSError, ValueError):
+            where = "" if path.is_absolute() else f"Relative paths start at {Path.cwd()}."
+            if str(path).startswith("~"):
+                where = "Call Path(path).expanduser() first."
+            raise BadImageError(path, "not_found", "does not exist.", where) from error
+        raise BadImageError(
+            path, "not_found", f"is a link to '{target}', which does not exist.", "Mend or remove it."
+        ) from error
+    reason = "you have no permission to read it." if code in (errno.EACCES, errno.EPERM) else f"{error}."
+    raise BadImageError(path, "unreadable", reason, "Check its owner and mode.") from error

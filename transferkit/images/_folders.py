@@ -1,0 +1,52 @@
+"""What a folder scan takes for an image, by name alone."""
+
+from __future__ import annotations
+
+import os
+from pathlib import PurePath
+
+__all__ = ["IMAGE_SUFFIXES", "SUFFIX_FORMATS", "is_side_file"]
+
+# Usual suffix -> format; a file is decoded by what it is, this only serves notes and folder scans.
+SUFFIX_FORMATS = {
+    ".bmp": "BMP",
+    ".dib": "BMP",
+    ".gif": "GIF",
+    ".jfif": "JPEG",
+    ".jpe": "JPEG",
+    ".jpeg": "JPEG",
+    ".jpg": "JPEG",
+    ".mpo": "JPEG",
+    ".pbm": "PPM",
+    ".pfm": "PPM",
+    ".pgm": "PPM",
+    ".png": "PNG",
+    ".pnm": "PPM",
+    ".ppm": "PPM",
+    ".tif": "TIFF",
+    ".tiff": "TIFF",
+    ".webp": "WEBP",
+}
+
+#: Suffixes, in lower case, of the files that a folder scan takes for images.
+IMAGE_SUFFIXES: frozenset[str] = frozenset(SUFFIX_FORMATS)
+
+_SIDE_NAMES = frozenset({".ds_store", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"})
+
+
+def is_side_file(path: str | os.PathLike[str]) -> bool:
+    """Return whether an operating system left this file next to the images.
+
+    Parameters
+    ----------
+    path : str or path-like
+        Only the name is looked at; the file need not exist.
+
+    Returns
+    -------
+    bool
+        True for ``.DS_Store``, ``Thumbs.db``, ``desktop.ini``, ``._photo.jpg`` and all in ``__MACOSX``.
+    """
+    parts = PurePath(os.fspath(path))
+    name = parts.name.lower()
+    return name in _SIDE_NAMES or name.startswith("._") or "__MACOSX" in parts.parts

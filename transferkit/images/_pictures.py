@@ -1,0 +1,79 @@
+"""A decoded Pillow picture -> RGB: modes, transparency, orientation."""
+
+from __future__ import annotations
+
+import numpy as np
+import PIL.Image
+from numpy.typing import NDArray
+
+from transferkit.errors import BadImageError
+from transferkit.images._ranges import ValueRange, to_uint8
+
+__all__ = ["is_wide", "orientation_of", "picture_to_rgb", "upright"]
+
+_ORIENTATION = 0x0112  # the EXIF tag
+# EXIF 2.32, 4.6.4 A: orientation -> what turns the stored picture upright.
+_TURNS = {
+    2: PIL.Image.Transpose.FLIP_LEFT_RIGHT,
+    3: PIL.Image.Transpose.ROTATE_180,
+    4: PIL.Image.Transpose.FLIP_TOP_BOTTOM,
+    5: PIL.Image.Transpose.TRANSPOSE,
+    6: PIL.Image.Transpose.ROTATE_270,
+    7: PIL.Image.Transpose.TRANSVERSE,
+    8: PIL.Image.Transpose.ROTATE_90,
+}
+_WHITE = (255, 255, 255)
+
+
+def orientation_of(picture: PIL.Image.Image) -> int:
+    """Return the EXIF orientation, 1 to 8; 1 where the EXIF data is missing or broken."""
+    try:
+        value = picture.getexif().get(_ORIENTATION, 1)
+    except Exception:  # noqa: BLE001 - broken EXIF raises anything, and is never fatal
+        return 1
+    return value if isinstance(value, int) and value in _TURNS else 1
+
+
+def upright(picture: PIL.Image.Image, orientation: int) -> PIL.Image.Image:
+    """Return the picture as its camera was held."""
+    return picture.transpose(_TURNS[orientation]) if orientation in _TURNS else picture
+
+
+def is_wide(picture: PIL.Image.Image) -> bool:
+    """Whether a pixel has more than 8 bits per channel left after decoding."""
+    return picture.mode == "F" or picture.mode.startswith("I")
+
+
+def picture_to_rgb(
+    picture: PIL.Image.Image, name: str, value_range: ValueRange | None = None
+) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
+    """Return (height, width, 3) pixels, and what was done to get them."""
+    if is_wide(picture):
+        return _wide_to_rgb(picture, name, value_range)
+    if picture.mode == "LAB":
+        raise BadImageError(name, "format_not_supported", "has LAB colours.", "Save it as an RGB picture.")
+    if not picture.has_transparency_data:
+        return np.array(picture if picture.mode == "RGB" else picture.convert("RGB")), ()
+    # Only these two modes go straight to RGBA; "La" is grey with premultiplied alpha.
+    with_alpha = (picture.convert("LA") if picture.mode == "La" else picture).convert("RGBA")
+    alpha = with_alpha.getchannel("A")
+    if alpha.getextrema() == (255, 255):
+        return np.array(with_alpha.convert("RGB")), ()
+    canvas = PIL.Image.new("RGB", with_alpha.size, _WHITE)
+    canvas.paste(with_alpha.convert("RGB"), mask=alpha)
+    return np.array(canvas), ("alpha composited on white",)
+
+
+def _wide_to_rgb(
+    picture: PIL.Image.Image, name: str, value_range: ValueRange | None
+) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
+    """Grey with 16 or 32 bits or floats."""
+    values = np.asarray(picture)
+    # Pillow holds 16-bit grey of PNG and PPM in 32 bits in some versions; both formats mean 0..65535.
+    is_16_bit = picture.mode.startswith("I;16") or picture.format in ("PNG", "PPM")
+    grey, notes = to_uint8(values, name, value_range, is_16_bit=is_16_bit and picture.mode != "F")
+    see_through = picture.info.get("transparency")
+    if isinstance(see_through, int) and (hidden := values == see_through).any():
+        grey = np.where(hidden, np.uint8(255), grey)
+        notes += ("alpha composited on white",)
+    return np.repeat(grey[:, :, None], 3, axis=2), notes

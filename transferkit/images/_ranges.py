@@ -1,0 +1,130 @@
+"""Numbers wider than 8 bits -> 0..255: the one place that decides which value is black and which white.
+
+Taken as they are: uint8, and bool as black and white. Everything else goes by ``value_range=(black, white)``
+when that is given, and otherwise only where there is one reading:
+
+==================  ==============================  =======================================================
+dtype               values                          reading
+==================  ==============================  =======================================================
+all                 all zero                        black
+uint16              up to more than 255             0..65535
+other integers      all in 0..255, one above 1      0..255
+float               all in 0..1                     0..1 (as 0..255 the picture would be black)
+float               all in 0..255, one from 16 on   0..255 (a 0..1 picture overshoots by little)
+==================  ==============================  =======================================================
+
+All else (negative values, a maximum between 1 and 16, uint16 within 0..255, ...) has several readings.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from transferkit.errors import BadImageError, InvalidInputError
+
+__all__ = ["ValueRange", "check_value_range", "to_uint8"]
+
+ValueRange = tuple[float, float]
+
+_FULL_16 = (0.0, 65535.0)
+_BLOCK = 1 << 20  # values converted at once: bounds the float copy to a few MB
+
+
+def check_value_range(value_range: Any) -> ValueRange | None:
+    """Return the range as two floats, or raise InvalidInputError."""
+    if value_range is None:
+        return None
+    try:
+        low, high = (float(bound) for bound in value_range)
+        if np.isfinite(low) and np.isfinite(high) and low < high:
+            return low, high
+    except (TypeError, ValueError):
+        pass
+    raise InvalidInputError(
+        "value_range must be two finite numbers (black, white) with black < white, such as (0, 1) or "
+        f"(-1, 1). Got {value_range!r}."
+    )
+
+
+def to_uint8(
+    values: NDArray[Any], name: str, value_range: ValueRange | None, *, is_16_bit: bool = False
+) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
+    """Return the values as 0..255, and what was done to them.
+
+    ``is_16_bit`` says that a file declares 0..65535, so that its dark pictures are no riddle.
+    """
+    if values.dtype == np.uint8:
+        return values, ()
+    if values.dtype == np.bool_:
+        return values.view(np.uint8) * np.uint8(255), ()
+    low, high = _extremes(values, name)
+    is_dark_array = values.dtype == np.uint16 and 0 < high <= 255 and not (is_16_bit or value_range)
+    if value_range in (None, _FULL_16) and (is_16_bit or values.dtype == np.uint16) and not is_dark_array:
+        # The high byte: what Pillow keeps of 16-bit colour, so that grey and colour agree.
+        return (values >> 8).astype(np.uint8), (_note_16(high),)
+    chosen = value_range or _only_reading(values, name, low, high)
+    return _scale(values, name, chosen, low, high), (f"values {chosen[0]:g}..{chosen[1]:g} scaled to 0..255",)
+
+
+def _extremes(values: NDArray[Any], name: str) -> tuple[float, float]:
+    low, high = values.min(), values.max()
+    # A NaN or an infinity anywhere shows in the smallest or the largest value.
+    if not (np.isfinite(low) and np.isfinite(high)):
+        bad = int(values.size - np.isfinite(values).sum())
+        raise BadImageError(
+            name,
+            "non_finite",
+            f"{bad:,} of {values.size:,} values are NaN or infinite.",
+            "Replace them, for example with numpy.nan_to_num, or leave the image out.",
+        )
+    return float(low), float(high)
+
+
+def _only_reading(values: NDArray[Any], name: str, low: float, high: float) -> ValueRange:
+    """The range when there is one reading, else BadImageError."""
+    is_float = values.dtype.kind == "f"
+    if is_float and low >= 0 and 0 < high <= 1:
+        return 0.0, 1.0
+    smallest_white = 16 if is_float else 256 if values.dtype == np.uint16 else 2
+    if low >= 0 and (high == 0 or smallest_white <= high <= 255):
+        return 0.0, 255.0
+    raise BadImageError(
+        name,
+        "ambiguous_range",
+        f"{values.dtype} values from {low:g} to {high:g}: which value is black and which is white?",
+        "Pass value_range=(black, white), such as (0, 1), (-1, 1), (0, 255) or (0, 65535), or convert to "
+        "uint8 first.",
+    )
+
+
+def _scale(
+    values: NDArray[Any], name: str, value_range: ValueRange, low: float, high: float
+) -> NDArray[np.uint8]:
+    """Map black..white to 0..255; values outside by half a grey level are rounding, by more an error."""
+    black, white = value_range
+    slack = (white - black) / 510
+    if low < black - slack or high > white + slack:
+        raise BadImageError(
+            name,
+            "ambiguous_range",
+            f"values from {low:g} to {high:g} lie outside value_range=({black:g}, {white:g}).",
+            "Pass the range that black and white really have, or clip the values yourself.",
+        )
+    flat = values.reshape(-1)
+    result = np.empty(flat.size, np.uint8)
+    for start in range(0, flat.size, _BLOCK):
+        block = (flat[start : start + _BLOCK].astype(np.float64) - black) * (255 / (white - black))
+        result[start : start + _BLOCK] = np.rint(block).clip(0, 255)
+    return result.reshape(values.shape)
+
+
+def _note_16(high: float) -> str:
+    if 0 < high < 4096:
+        return (
+            f"16 bits scaled to 8; the brightest value is {high:g} of 65535: pass value_range=(0, 4095) "
+            "or the like if the picture should be brighter"
+        )
+    return "16 bits scaled to 8"

@@ -1,0 +1,107 @@
+"""The square that a backbone sees, and where each point of the picture lands in it."""
+
+from __future__ import annotations
+
+import numpy as np
+import PIL.Image
+from numpy.typing import NDArray
+
+from transferkit.errors import InvalidInputError
+
+__all__ = ["letterbox", "resize_image"]
+
+
+def letterbox(
+    width: int, height: int, size: int, *, resize: str = "stretch"
+) -> tuple[float, float, float, float]:
+    """Return where :func:`resize_image` puts a picture in the square.
+
+    Parameters
+    ----------
+    width, height : int
+        Size of the picture in pixels.
+    size : int
+        Side of the square in pixels.
+    resize : {"stretch", "pad"}, default "stretch"
+        As for :func:`resize_image`.
+
+    Returns
+    -------
+    scale_x, scale_y, offset_x, offset_y : float
+        A point ``(x, y)`` of the picture, where an integer is the *centre* of a pixel, lands at
+        ``u = (x + 0.5) * scale_x + offset_x``, ``v = (y + 0.5) * scale_y + offset_y``: distances from the
+        left and the upper *edge* of the square, 0 to ``size``. The offsets are whole pixels. With "pad"
+        the two scales differ slightly, because the content has a whole number of pixels.
+
+    Raises
+    ------
+    InvalidInputError
+        A size below 1, or an unknown ``resize``.
+    """
+    if min(width, height, size) < 1:
+        raise InvalidInputError(
+            f"width, height and size must be at least 1. Got width={width}, height={height}, size={size}."
+        )
+    inner_width, inner_height = _content(width, height, size, resize)
+    return (
+        inner_width / width,
+        inner_height / height,
+        float((size - inner_width) // 2),
+        float((size - inner_height) // 2),
+    )
+
+
+def resize_image(pixels: NDArray[np.uint8], size: int, *, resize: str = "stretch") -> NDArray[np.uint8]:
+    """Return the square that a backbone sees.
+
+    Parameters
+    ----------
+    pixels : ndarray of shape (height, width, 3), dtype uint8
+    size : int
+        Side of the square in pixels.
+    resize : {"stretch", "pad"}, default "stretch"
+        "stretch" fills the square and changes the aspect; "pad" keeps the aspect (to within half a
+        pixel), centres the picture and fills the rest with black.
+
+    Returns
+    -------
+    ndarray of shape (size, size, 3), dtype uint8
+        Made by Pillow's bilinear filter, which widens with the reduction, so that nothing aliases.
+        Never the memory of ``pixels``.
+
+    Raises
+    ------
+    InvalidInputError
+        ``pixels`` has another shape or dtype, ``size`` is below 1, or ``resize`` is unknown.
+
+    See Also
+    --------
+    letterbox : where each point lands.
+    """
+    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or 0 in pixels.shape:
+        raise InvalidInputError(
+            f"resize_image expects uint8 pixels of shape (height, width, 3). Got {pixels.dtype} of shape "
+            f"{pixels.shape}. Pass load_image(...).pixels."
+        )
+    height, width = pixels.shape[:2]
+    _, _, left, top = letterbox(width, height, size, resize=resize)
+    inner = _content(width, height, size, resize)
+    if inner == (width, height):
+        content = pixels
+    else:
+        picture = PIL.Image.fromarray(pixels)
+        content = np.asarray(picture.resize(inner, PIL.Image.Resampling.BILINEAR))
+    square = np.zeros((size, size, 3), np.uint8)
+    square[int(top) : int(top) + inner[1], int(left) : int(left) + inner[0]] = content
+    return square
+
+
+def _content(width: int, height: int, size: int, resize: str) -> tuple[int, int]:
+    """Width and height of the picture inside the square, in whole pixels."""
+    if resize == "stretch":
+        return size, size
+    if resize == "pad":
+        longest = max(width, height)
+        # Halves are rounded up in integers, so that no float decides about a pixel.
+        return tuple(max(1, (2 * side * size + longest) // (2 * longest)) for side in (width, height))  # type: ignore[return-value]
+    raise InvalidInputError(f'resize must be "stretch" or "pad". Got {resize!r}.')
