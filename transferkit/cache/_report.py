@@ -1,0 +1,194 @@
+"""What is in the cache, and why something is not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+from sqlite3 import Connection
+from typing import Any
+
+from transferkit.cache._database import Database
+from transferkit.cache._room import last_used, own_files, size_of
+from transferkit.cache._rows import RowKey, digest_bytes
+from transferkit.cache._space import SCHEMA, FeatureSpace, part_names, space_key
+from transferkit.errors import CacheError, quoted
+
+ABSENT = object()
+
+
+@dataclass(frozen=True)
+class SpaceInfo:
+    """One feature space.
+
+    Attributes
+    ----------
+    key : str
+        64 hex digits.
+    recipe : dict
+        What the features were computed with; empty if the file cannot be read.
+    rows : int
+        Stored activations.
+    bytes : int
+        Size on disk.
+    parts : tuple of str
+    last_used : datetime
+        UTC.
+    problem : str
+        Why the file cannot be read, or an empty string.
+    """
+
+    key: str
+    recipe: dict[str, Any]
+    rows: int
+    bytes: int
+    parts: tuple[str, ...]
+    last_used: datetime
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class CacheInfo:
+    """All of a cache; printed, it is a table.
+
+    Attributes
+    ----------
+    folder : Path
+    n_spaces, n_rows, n_bytes : int
+        ``n_bytes`` counts the file index and files set aside as damaged, too.
+    spaces : list of SpaceInfo
+        The most recently used first.
+    """
+
+    folder: Path
+    n_bytes: int
+    spaces: list[SpaceInfo] = field(default_factory=list)
+
+    @property
+    def n_spaces(self) -> int:
+        """Number of feature spaces."""
+        return len(self.spaces)
+
+    @property
+    def n_rows(self) -> int:
+        """Number of stored activations."""
+        return sum(space.rows for space in self.spaces)
+
+    def __str__(self) -> str:
+        head = (
+            f"{self.folder}: {self.n_spaces} feature spaces, {self.n_rows:,} rows, {megabytes(self.n_bytes)}"
+        )
+        lines = [
+            f"  {space.key[:12]}  {space.rows:>9,} rows  {megabytes(space.bytes):>12}  "
+            f"{space.last_used:%Y-%m-%d %H:%M}  {space.problem or describe(space)}"
+            for space in self.spaces
+        ]
+        return "\n".join([head, *lines])
+
+
+def describe(space: SpaceInfo) -> str:
+    """Return a recipe and its parts on one line."""
+    recipe = ", ".join(f"{name}={short(value)}" for name, value in space.recipe.items())
+    return f"{recipe}; parts: {', '.join(space.parts)}"
+
+
+def short(value: Any) -> str:
+    """Return a value for a table; digests are cut."""
+    text = value if isinstance(value, str) else json.dumps(value)
+    return text if len(text) <= 24 else f"{text[:12]}…"
+
+
+def megabytes(n_bytes: int) -> str:
+    """Return a size for people."""
+    return f"{n_bytes / 1e6:,.1f} MB"
+
+
+def inspect_folder(folder: Path) -> CacheInfo:
+    """Read what is in a cache folder. The time of last use is left alone."""
+    files = list(own_files(folder))
+    spaces = [inspect_space(path, key) for path, key, damaged in files if not damaged and key != "files"]
+    spaces.sort(key=lambda space: space.last_used, reverse=True)
+    return CacheInfo(folder, sum(size_of(path) for path, *_ in files), spaces)
+
+
+def inspect_space(path: Path, key: str) -> SpaceInfo:
+    """Read what is in one file."""
+    size, used = size_of(path), datetime.fromtimestamp(last_used(path), tz=timezone.utc)
+    database = Database(path, SCHEMA, None)
+    try:
+        identity, rows, parts = database.read(_contents, ("", 0, ()))
+    except CacheError as error:
+        return SpaceInfo(key, {}, 0, size, (), used, str(error))
+    finally:
+        database.close()
+    if space_key(identity) != key:
+        return SpaceInfo(key, {}, 0, size, (), used, "damaged")
+    return SpaceInfo(key, json.loads(identity)["recipe"], rows, size, parts, used)
+
+
+def _contents(db: Connection) -> tuple[str, int, tuple[str, ...]]:
+    (identity,) = db.execute("SELECT identity FROM about").fetchone()
+    (rows,) = db.execute("SELECT COUNT(*) FROM rows").fetchone()
+    return identity, rows, tuple(name for (name,) in db.execute("SELECT name FROM parts ORDER BY id"))
+
+
+def explain(
+    space: FeatureSpace, recipe: Mapping[str, Any], digest: str, parts: Sequence[str], view: str
+) -> str:
+    """Return one or two sentences on whether, and why not, an image is in a space."""
+    key, names = RowKey(digest, view), part_names(parts)
+    raw = digest_bytes(key)
+    if not space.path.exists():
+        return f"Miss: there is no feature space for this recipe.{_nearest(space.path.parent, recipe)}"
+
+    def held(db: Connection) -> list[tuple[str, str]]:
+        return db.execute(
+            "SELECT views.name, parts.name FROM rows JOIN views ON views.id = rows.view "
+            "JOIN parts ON parts.id = rows.part WHERE digest = ? ORDER BY views.id, parts.id",
+            (raw,),
+        ).fetchall()
+
+    there = space.database.read(held, [])
+    views = list(dict.fromkeys(name for name, _ in there))
+    if not views:
+        return f"Miss: no image with digest {digest[:12]} is in the feature space {space.key[:12]}."
+    if view not in views:
+        return f"Miss: the image is there, but not in view {view!r} (has: {quoted(views)})."
+    has = [part for name, part in there if name == view]
+    lacking = [name for name in names if name not in has]
+    if lacking:
+        return f"Miss: view {view!r} of the image lacks {quoted(lacking)} (has: {quoted(has)})."
+    sound = space.read([key], names)
+    damaged = [name for name in names if (key, name) not in sound]
+    if damaged:
+        return f"Miss: {quoted(damaged)} of view {view!r} was damaged and will be computed again."
+    return f"Hit: {quoted(names)} of view {view!r} in the feature space {space.key[:12]}."
+
+
+def _nearest(folder: Path, recipe: Mapping[str, Any]) -> str:
+    """Return a sentence on the space that differs least."""
+    asked = json.loads(json.dumps(dict(recipe)))
+    best: list[str] | None = None
+    for space in inspect_folder(folder).spaces:
+        if space.problem:
+            continue
+        differing = sorted(
+            name
+            for name in {*asked, *space.recipe}
+            if asked.get(name, ABSENT) != space.recipe.get(name, ABSENT)
+        )
+        texts = [
+            f"{name!r} ({_value(space.recipe, name)} there, {_value(asked, name)} asked)"
+            for name in differing
+        ] or ["the stored dtype"]
+        if best is None or len(texts) < len(best):
+            best = texts
+    if best is None:
+        return " The cache is empty."
+    return f" The nearest one differs only in {', '.join(best)}."
+
+
+def _value(recipe: Mapping[str, Any], name: str) -> str:
+    return short(recipe[name]) if name in recipe else "absent"

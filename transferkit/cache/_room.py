@@ -1,0 +1,100 @@
+"""What goes when the cache would outgrow ``max_bytes``.
+
+In this order: files set aside as damaged; whole spaces, the least recently used first, sparing
+those used within the last hour, as another process may be at work in them; in the present space,
+the oldest rows of images that the present run has not asked for. If that is not enough, new rows
+are not stored: a run larger than the cache that evicted its own rows would hit nothing next time.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from sqlite3 import Connection
+
+from transferkit.cache._database import Database, pragma, remove
+from transferkit.cache._folder import warn_once
+from transferkit.cache._space import FeatureSpace
+
+SPARED_SECONDS = 3600
+OWN_FILE = re.compile(r"(?P<key>[0-9a-f]{64}|files)\.sqlite(?P<damaged>\.damaged-\d+)?")
+
+
+def own_files(folder: Path) -> Iterator[tuple[Path, str, bool]]:
+    """Return path, key and "is set aside as damaged" of the databases in a folder, and of nothing else."""
+    if folder.is_dir():
+        for path in sorted(folder.iterdir()):
+            match = OWN_FILE.fullmatch(path.name)
+            if match:
+                yield path, match["key"], match["damaged"] is not None
+
+
+def size_of(path: Path) -> int:
+    """Return the bytes of a database and its log."""
+    return sum(file.stat().st_size for file in (path, Path(f"{path}-wal")) if file.exists())
+
+
+def last_used(path: Path) -> float:
+    """Return when a space was last used, in seconds since the epoch."""
+    return max((file.stat().st_mtime for file in (path, Path(f"{path}-wal")) if file.exists()), default=0.0)
+
+
+def make_room(space: FeatureSpace, n_bytes: int, max_bytes: int) -> bool:
+    """Evict until ``n_bytes`` more fit; return whether they do."""
+    others = [file for file in own_files(space.path.parent) if file[0] != space.path]
+    held = sum(size_of(path) for path, *_ in others) + used_bytes(space.database)
+    excess = held + n_bytes - max_bytes
+    if excess <= 0:
+        return True
+    oldest = time.time() - SPARED_SECONDS
+    victims = [path for path, _, damaged in others if damaged]
+    victims += sorted(
+        (
+            path
+            for path, key, damaged in others
+            if not damaged and key != "files" and last_used(path) < oldest
+        ),
+        key=last_used,
+    )
+    for path in victims:
+        excess -= remove(path)
+        if excess <= 0:
+            return True
+    excess -= evict_rows(space, excess)
+    if excess > 0:
+        warn_once(
+            space.path.parent,
+            "max_bytes",
+            f"The cache {space.path.parent} has reached max_bytes={max_bytes:,}: new features are not stored. "
+            "Raise max_bytes, or call FeatureCache.clear().",
+        )
+    return excess <= 0
+
+
+def used_bytes(database: Database) -> int:
+    """Return the bytes in use; pages freed by deleting rows are filled again before the file grows."""
+
+    def query(db: Connection) -> int:
+        return (pragma(db, "page_count") - pragma(db, "freelist_count")) * pragma(db, "page_size")
+
+    return database.read(query, 0)
+
+
+def evict_rows(space: FeatureSpace, n_bytes: int) -> int:
+    """Delete the oldest rows of images that the present run has not asked for; return the bytes freed."""
+    before = used_bytes(space.database)
+
+    def change(db: Connection) -> None:
+        chosen, freed = [], 0
+        for row_id, digest, size in db.execute("SELECT id, digest, LENGTH(data) FROM rows ORDER BY id"):
+            if freed >= n_bytes:
+                break
+            if digest not in space.wanted:
+                chosen.append((row_id,))
+                freed += size
+        db.executemany("DELETE FROM rows WHERE id = ?", chosen)
+
+    space.database.write(change)
+    return before - used_bytes(space.database)

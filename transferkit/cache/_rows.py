@@ -1,0 +1,98 @@
+"""A row: the activation of one part of one view of one image, as bytes that prove themselves.
+
+Half precision is kept where it costs little. A float16 has 11 significant bits down to 2**-14 and
+a fixed step of 2**-24 below, so as long as the largest magnitude of a row lies in
+[2**-14, 65504], **every value of the row is off by at most 2**-11 of that largest magnitude**.
+Rows outside (they would overflow, or fade into subnormal numbers and in the end to all zeros)
+keep single precision.
+
+The CRC32 covers the space, the key, the form and the bytes. A value under a wrong key is then as
+damaged as a wrong value.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from transferkit.errors import InvalidInputError
+
+HALF, SINGLE = "<f2", "<f4"  # little-endian, so that a cache may be copied between machines
+SMALLEST_NORMAL = 2.0**-14
+LARGEST_HALF = 65504.0
+
+
+class RowKey(NamedTuple):
+    """Which pixels: the content digest of an image (64 hex digits) and the name of a view."""
+
+    digest: str
+    view: str
+
+
+class EncodedRow(NamedTuple):
+    """What is stored of an array, still without its checksum."""
+
+    shape: tuple[int, ...]
+    dtype: str
+    data: bytes
+
+
+def digest_bytes(key: RowKey | tuple[str, str]) -> bytes:
+    """Return the 32 bytes of a key's digest."""
+    try:
+        raw = bytes.fromhex(key[0])
+    except (TypeError, ValueError):
+        raw = b""
+    if len(raw) != 32:
+        raise InvalidInputError(
+            f"The digest of a row must be 64 hex digits (a SHA-256). Got {key[0]!r}. "
+            "Pass RowKey(digest, view)."
+        )
+    return raw
+
+
+def encode(key: RowKey, part: str, array: ArrayLike, *, half: bool) -> EncodedRow:
+    """Return the stored form of an array of real numbers."""
+    values = np.asarray(array)
+    if values.dtype.kind != "f" or values.size == 0:
+        raise InvalidInputError(
+            f"A row must be a non-empty array of floats. Got dtype {values.dtype} and shape "
+            f"{values.shape} for part {part!r} of image {key.digest[:12]}."
+        )
+    with np.errstate(over="ignore"):  # a float64 beyond single precision is refused just below
+        values = np.ascontiguousarray(values, dtype=SINGLE).reshape(values.shape)
+    largest = max(float(values.max()), -float(values.min()))  # NaN if there is one
+    if not np.isfinite(largest):
+        bad = values.size - np.count_nonzero(np.isfinite(values))
+        raise InvalidInputError(
+            f"Part {part!r} of image {key.digest[:12]} (view {key.view!r}) has {bad} of {values.size} values "
+            "that are NaN or infinite in single precision. Features must be finite: check the image, "
+            "the weights and the precision of the engine."
+        )
+    if half and (SMALLEST_NORMAL <= largest <= LARGEST_HALF or largest == 0):
+        return EncodedRow(values.shape, HALF, values.astype(HALF).tobytes())
+    return EncodedRow(values.shape, SINGLE, values.tobytes())
+
+
+def checksum_seed(space: str, view: str, part: str, shape: Sequence[int], dtype: str) -> int:
+    """Return the CRC32 of all that a row does not hold itself; lengths keep the fields apart."""
+    fields = (space, view, part, "x".join(map(str, shape)), dtype)
+    return zlib.crc32("".join(f"{len(field)}:{field}" for field in fields).encode())
+
+
+def checksum(seed: int, digest: bytes, data: bytes) -> int:
+    """Return the CRC32 that is stored with a row."""
+    return zlib.crc32(data, zlib.crc32(digest, seed))
+
+
+def decode(
+    seed: int, digest: bytes, crc: object, shape: tuple[int, ...], dtype: str, data: object
+) -> NDArray | None:
+    """Return the array (a read-only view of ``data``), or None if anything about it is damaged."""
+    if not isinstance(data, bytes) or checksum(seed, digest, data) != crc:
+        return None
+    return np.frombuffer(data, dtype=dtype).reshape(shape)
