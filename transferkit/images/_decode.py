@@ -25,7 +25,7 @@ from transferkit.errors import BadImageError
 from transferkit.images._failures import translated
 from transferkit.images._folders import SUFFIX_FORMATS
 from transferkit.images._formats import identify
-from transferkit.images._headers import check_png, first_size, trailing_bytes
+from transferkit.images._headers import check_end, check_png, first_size, trailing_bytes
 from transferkit.images._image import Image, Limits, check_size
 from transferkit.images._pictures import orientation_of, picture_to_rgb, upright
 from transferkit.images._ranges import ValueRange
@@ -64,6 +64,7 @@ def _quiet() -> Iterator[None]:
 def decode_bytes(data: bytes, name: str, value_range: ValueRange | None, limits: Limits) -> Image:
     """Return the picture in a file's bytes."""
     format = identify(data, name)
+    check_end(data, format, name)
     extra = check_png(data, name) if format == "PNG" else 0
     if size := first_size(data, format):
         check_size(name, *size, limits)

@@ -12,7 +12,15 @@ from transferkit.errors import BadImageError, InvalidInputError
 __all__ = ["translated"]
 
 # How Pillow and the libraries under it say that the data ended too early.
-_CUT = ("truncated", "unexpected end", "not enough", "incomplete", "end of file", "buffer is not large")
+_CUT = (
+    "truncated",
+    "unexpected end",
+    "not enough",
+    "no more images",
+    "end of file",
+    "buffer is not large",
+    "requires a buffer",
+)
 
 
 @contextlib.contextmanager

@@ -14,41 +14,47 @@ _DECODED = (
     (re.compile(rb"\x89PNG\r\n\x1a\n"), "PNG"),
     (re.compile(rb"GIF8[79]a"), "GIF"),
     (re.compile(rb"RIFF....WEBP", re.DOTALL), "WEBP"),
-    (re.compile(rb"(?:II[*+]\0|MM\0[*+])(?!\x10\0\0\0CR)"), "TIFF"),
+    (re.compile(rb"(?:II[*+]\x00|MM\x00[*+])(?!\x10\x00\x00\x00CR)"), "TIFF"),
     # The size of the second header tells a bitmap from any text that starts with "BM".
-    (re.compile(rb"BM.{12}[\x0c\x10\x28\x34\x38\x40\x6c\x7c]\0\0\0", re.DOTALL), "BMP"),
+    (re.compile(rb"BM.{12}[\x0c\x10\x28\x34\x38\x40\x6c\x7c]\x00\x00\x00", re.DOTALL), "BMP"),
     (re.compile(rb"P(?:[1-6]|f)[\s#]"), "PPM"),
 )
+
+
+def _table(*rows: tuple[bytes, str, str]) -> list[tuple[re.Pattern[bytes], str, str]]:
+    """Compile the first column."""
+    return [(re.compile(magic, re.DOTALL | re.IGNORECASE), what, hint) for magic, what, hint in rows]
+
 
 # What may stand before the first tag of a text format. A comment cannot match in two ways, or hostile text
 # would keep the expression busy for ever.
 _PROLOGUE = rb"\xef?\xbb?\xbf?\s*(?:<\?xml[^>]*>\s*)?(?:<!--(?:(?!-->).)*-->\s*)*"
 
 # Pictures that no decoder here reads: first bytes -> name.
-_OTHER_PICTURES = (
+_OTHER_PICTURES = _table(
     (rb"....ftyp(?:hei|hev|heix|mif1|msf1)", "HEIC", "heif-convert or a photo application"),
     (rb"....ftypavi[fs]", "AVIF", "Pillow or a photo application"),
-    (rb"(?:\0\0\0\x0cjP  \r\n|\xff\x4f\xff\x51)", "JPEG 2000", "Pillow or ImageMagick"),
-    (rb"(?:\xff\x0a|\0\0\0\x0cJXL )", "JPEG XL", "djxl"),
+    (rb"(?:\x00\x00\x00\x0cjP  \r\n|\xff\x4f\xff\x51)", "JPEG 2000", "Pillow or ImageMagick"),
+    (rb"(?:\xff\x0a|\x00\x00\x00\x0cJXL )", "JPEG XL", "djxl"),
     (_PROLOGUE + rb"(?:<!DOCTYPE svg[^>]*>\s*)?<svg", "SVG", "a drawing program"),
     (rb"\s{0,16}%PDF", "PDF", "pdftoppm"),
     (rb"%!PS|\xc5\xd0\xd3\xc6", "EPS or PostScript", "a drawing program"),
     (rb"8BPS", "PSD", "Photoshop or GIMP"),
     (rb".{128}DICM", "DICOM", "pydicom, with the window that the study asks for"),
-    (rb"\0\0[\1\2]\0[^\0]\0", "ICO or CUR", "Pillow"),
+    (rb"\x00\x00[\x01\x02]\x00[^\x00]\x00", "ICO or CUR", "Pillow"),
     (rb"\x76\x2f\x31\x01", "OpenEXR", "an HDR program, with a tone curve"),
     (rb"#\?(?:RADIANCE|RGBE)", "Radiance HDR", "an HDR program, with a tone curve"),
     (rb"SIMPLE  =", "FITS", "astropy, with a chosen range"),
-    (rb"(?:II\*\0\x10\0\0\0CR|FUJIFILMCCD-RAW|IIRO|IIU\0|....ftypcrx)", "camera raw", "the camera's program"),
+    (rb"II(?:\*\x00\x10\x00\x00\x00CR|RO|U\x00)|FUJIFILM|....ftypcrx", "camera raw", "the camera's program"),
     (rb"qoif", "QOI", "Pillow"),
     (rb"DDS ", "DDS", "Pillow"),
     (rb"gimp xcf", "GIMP", "GIMP"),
     (rb"AT&TFORM", "DjVu", "ddjvu"),
-    (rb"(?:\x5c\x01\0\0|\x6e\x2b\x31\0|.{344}(?:ni1|n\+1)\0)", "NIfTI", "nibabel, one slice at a time"),
+    (rb".{344}(?:ni1|n\+1)\x00", "NIfTI", "nibabel, one slice at a time"),
 )  # fmt: skip
 
 # What is no picture at all: first bytes -> what it is, what to do.
-_FOREIGN = (
+_FOREIGN = _table(
     (rb"version https://git-lfs", "a Git LFS pointer, not the file it stands for", "Run: git lfs pull"),
     (
         _PROLOGUE + rb"<(?:!doctype html|html|head|body)",
@@ -56,16 +62,20 @@ _FOREIGN = (
         "Download it again; the site may want a login.",
     ),
     (rb"\xef?\xbb?\xbf?\s*<(?:\?xml|[a-z])", "XML", ""),
-    (rb"\0\x05\x16[\0\x07]\0\x02\0\0", "a macOS side file (AppleDouble)", "Delete it."),
-    (rb"\0\0\0\1Bud1", "a macOS folder file (.DS_Store)", "Delete it."),
+    (rb"\x00\x05\x16[\x00\x07]\x00\x02\x00\x00", "a macOS side file (AppleDouble)", "Delete it."),
+    (rb"\x00\x00\x00\x01Bud1", "a macOS folder file (.DS_Store)", "Delete it."),
     (rb"\xd0\xcf\x11\xe0\xa1\xb1", "an OLE file (Thumbs.db or an old Office document)", ""),
-    (rb"PK(?:\3\4|\5\6)", "a ZIP archive or an Office document", "Unpack it first."),
+    (rb"PK(?:\x03\x04|\x05\x06)", "a ZIP archive or an Office document", "Unpack it first."),
     (rb"\x1f\x8b", "gzip data", "Unpack it first."),
     (rb"(?:7z\xbc\xaf\x27\x1c|Rar!\x1a\x07|BZh[1-9]|\xfd7zXZ|.{257}ustar)", "an archive", "Unpack it."),
     (rb"\x93NUMPY", "a NumPy array file", "Pass numpy.load(path)."),
     (rb"\x89HDF\r\n", "an HDF5 file", "Read the arrays from it and pass those."),
-    (rb"\x80[\2-\5][c}\]K\x95(]", "a pickle", ""),
-    (rb"(?:....ftyp|RIFF....AVI |\x1aE\xdf\xa3|\0\0\1[\xb3\xba])", "a video", "Extract its frames first."),
+    (rb"\x80[\x02-\x05][c}\]K\x95(]", "a pickle", ""),
+    (
+        rb"(?:....ftyp|RIFF....AVI |\x1aE\xdf\xa3|\x00\x00\x01[\xb3\xba])",
+        "a video",
+        "Extract its frames first.",
+    ),
     (rb"(?:ID3|OggS|fLaC|RIFF....WAVE)", "a sound file", ""),
     (rb"\s*[\[{]\s*[\"\[{\]}0-9]", "JSON", ""),
     (rb"(?:\x7fELF|MZ)", "a program", ""),
@@ -80,8 +90,8 @@ def identify(data: bytes, name: str) -> str:
     for pattern, decoded in _DECODED:
         if pattern.match(head):
             return decoded
-    for magic, what, tool in _OTHER_PICTURES:
-        if re.match(magic, head, re.DOTALL | re.IGNORECASE):
+    for pattern, what, tool in _OTHER_PICTURES:
+        if pattern.match(head):
             raise BadImageError(
                 name,
                 "format_not_supported",
@@ -94,10 +104,10 @@ def identify(data: bytes, name: str) -> str:
 
 def _foreign(data: bytes, head: bytes) -> tuple[str, str]:
     """What bytes without a picture are, and what to do about them."""
-    for magic, what, hint in _FOREIGN:
-        if re.match(magic, head, re.DOTALL | re.IGNORECASE):
+    for pattern, what, hint in _FOREIGN:
+        if pattern.match(head):
             return what, hint
-    if not head.strip(b"\0") and not data.strip(b"\0"):
+    if not head.strip(b"\x00") and not data.strip(b"\x00"):
         return f"{len(data):,} zero bytes: a download or a disk lost the content", "Fetch it again."
     if re.fullmatch(rb"[\t\n\f\r\x20-\x7e\x80-\xff]+", head) and _is_text(head):
         start = head[:40].decode("utf-8", "replace").strip()

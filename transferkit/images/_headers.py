@@ -7,7 +7,7 @@ import zlib
 
 from transferkit.errors import BadImageError
 
-__all__ = ["check_png", "first_size", "trailing_bytes"]
+__all__ = ["check_end", "check_png", "first_size", "trailing_bytes"]
 
 
 def first_size(data: bytes, format: str) -> tuple[int, int] | None:
@@ -20,6 +20,22 @@ def first_size(data: bytes, format: str) -> tuple[int, int] | None:
     except (struct.error, IndexError):
         pass  # cut inside its header: the decoder will say so
     return None
+
+
+def check_end(data: bytes, format: str, name: str) -> None:
+    """Raise BadImageError when a WebP or TIFF says in its first bytes that it goes on beyond its end."""
+    needed = 0
+    if format == "WEBP":
+        needed = 8 + int.from_bytes(data[4:8], "little")
+    elif format == "TIFF" and data[2:3] != b"+" and data[3:4] != b"+":  # not BigTIFF
+        needed = 2 + int.from_bytes(data[4:8], "little" if data[:1] == b"I" else "big")
+    if needed > len(data):
+        raise BadImageError(
+            name,
+            "truncated",
+            f"{format} ends after {len(data):,} bytes; its header asks for at least {needed:,}.",
+            "Fetch the file again.",
+        )
 
 
 def check_png(data: bytes, name: str) -> int:

@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 from transferkit.errors import BadImageError
 from transferkit.images._ranges import ValueRange, to_uint8
 
-__all__ = ["is_wide", "orientation_of", "picture_to_rgb", "upright"]
+__all__ = ["is_white_zero", "is_wide", "orientation_of", "picture_to_rgb", "upright"]
 
 _ORIENTATION = 0x0112  # the EXIF tag
+_PHOTOMETRIC = 262  # the TIFF tag; 0 is WhiteIsZero
 # EXIF 2.32, 4.6.4 A: orientation -> what turns the stored picture upright.
 _TURNS = {
     2: PIL.Image.Transpose.FLIP_LEFT_RIGHT,
@@ -44,6 +45,11 @@ def is_wide(picture: PIL.Image.Image) -> bool:
     return picture.mode == "F" or picture.mode.startswith("I")
 
 
+def is_white_zero(picture: PIL.Image.Image) -> bool:
+    """Whether this is a wide TIFF that stores white as zero: Pillow inverts 8 bits but not 16 or more."""
+    return is_wide(picture) and getattr(picture, "tag_v2", {}).get(_PHOTOMETRIC) == 0
+
+
 def picture_to_rgb(
     picture: PIL.Image.Image, name: str, value_range: ValueRange | None = None
 ) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
@@ -52,6 +58,11 @@ def picture_to_rgb(
         return _wide_to_rgb(picture, name, value_range)
     if picture.mode == "LAB":
         raise BadImageError(name, "format_not_supported", "has LAB colours.", "Save it as an RGB picture.")
+    key = picture.info.get("transparency")
+    if picture.mode == "RGB" and isinstance(key, tuple) and max(key) > 255:
+        # The transparent colour of a 16-bit file, whose pixels have lost their low bytes.
+        picture = picture.copy()
+        picture.info["transparency"] = tuple(value >> 8 for value in key)
     if not picture.has_transparency_data:
         return np.array(picture if picture.mode == "RGB" else picture.convert("RGB")), ()
     # Only these two modes go straight to RGBA; "La" is grey with premultiplied alpha.
@@ -72,6 +83,8 @@ def _wide_to_rgb(
     # Pillow holds 16-bit grey of PNG and PPM in 32 bits in some versions; both formats mean 0..65535.
     is_16_bit = picture.mode.startswith("I;16") or picture.format in ("PNG", "PPM")
     grey, notes = to_uint8(values, name, value_range, is_16_bit=is_16_bit and picture.mode != "F")
+    if is_white_zero(picture):
+        grey, notes = ~grey, (*notes, "inverted: zero is white in this file")
     see_through = picture.info.get("transparency")
     if isinstance(see_through, int) and (hidden := values == see_through).any():
         grey = np.where(hidden, np.uint8(255), grey)

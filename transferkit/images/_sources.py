@@ -19,7 +19,7 @@ from transferkit.images._decode import decode_bytes, decode_picture
 from transferkit.images._failures import translated
 from transferkit.images._files import check_bytes, is_url, read_file, read_path, refuse_url
 from transferkit.images._image import LIMITS, Image, Limits
-from transferkit.images._pictures import orientation_of
+from transferkit.images._pictures import is_white_zero, orientation_of
 from transferkit.images._ranges import ValueRange, check_value_range
 
 __all__ = ["Source", "load_image", "read_source"]
@@ -115,7 +115,7 @@ class _PictureSource(Source):
             return _sha256(
                 "picture",
                 # Wide modes mean 0..65535 in some formats, see _pictures.py.
-                (picture.mode, picture.format if picture.mode == "I" else None),
+                (picture.mode, picture.format if picture.mode == "I" else None, is_white_zero(picture)),
                 picture.size,
                 None if palette is None else (palette.mode, bytes(palette.palette)),
                 picture.info.get("transparency"),
