@@ -8,12 +8,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from transferkit.cache._database import remove
+from transferkit.cache._disk import last_used, own_files, remove
+from transferkit.cache._explain import explain
 from transferkit.cache._files import FileIndex
 from transferkit.cache._folder import default_folder
-from transferkit.cache._report import CacheInfo, explain, inspect_folder
-from transferkit.cache._room import last_used, make_room, own_files
-from transferkit.cache._space import FeatureSpace, space_identity, space_key
+from transferkit.cache._recipes import space_identity, space_key
+from transferkit.cache._report import CacheInfo, inspect_folder
+from transferkit.cache._room import make_room
+from transferkit.cache._space import FeatureSpace
 from transferkit.errors import InvalidInputError
 
 
@@ -58,8 +60,9 @@ class FeatureCache:
     ...     stored = space.write([(key, "block5_pool@7", np.ones((7, 7, 512), np.float32))])
     ...     space.find([key], ["block5_pool@7"]) == {key}
     True
-    >>> cache.explain(key.digest, {"backbone": "vgg16", "image_size": 256}, ["block5_pool@7"])
-    "Miss: there is no feature space for this recipe. The nearest one differs only in 'image_size' (224 there, 256 asked)."
+    >>> print(cache.explain(key.digest, {"backbone": "vgg16", "image_size": 256}, ["block5_pool@7"]))
+    Miss: there is no feature space for this recipe.
+    The nearest one differs only in 'image_size' (224 there, 256 asked).
     >>> folder.cleanup()
     """
 

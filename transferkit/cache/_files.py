@@ -16,7 +16,7 @@ from sqlite3 import Connection
 
 from transferkit.cache._database import Database
 from transferkit.cache._rows import RowKey, checksum, digest_bytes
-from transferkit.cache._space import KEYS_PER_QUERY, chunked, marks
+from transferkit.cache._tables import chunked, marks
 
 SCHEMA = """
 CREATE TABLE files (path BLOB PRIMARY KEY, status TEXT NOT NULL, digest BLOB NOT NULL, crc INTEGER NOT NULL)
@@ -63,8 +63,8 @@ class FileIndex:
         now = time.time_ns()
         names = [file_name(path) for path in paths]
         known: dict[bytes, tuple[str, bytes]] = {}
-        for chunk in chunked(list(dict.fromkeys(names)), KEYS_PER_QUERY):
-            for name, status, digest, crc in self._database.read(lambda db: _entries(db, chunk), []):  # noqa: B023
+        for chunk in chunked(list(dict.fromkeys(names))):
+            for name, status, digest, crc in self._database.read(lambda db: _entries(db, chunk)) or ():  # noqa: B023
                 if entry_checksum(name, status, digest) == crc:
                     known[name] = (status, digest)
         digests: list[str | None] = []
@@ -74,7 +74,7 @@ class FileIndex:
                 digests.append(digest.hex())
             else:
                 digests.append(None)
-                self._asked[name] = now
+                self._asked.setdefault(name, now)  # the earliest: a thread may be hashing since then
         return digests
 
     def remember(self, entries: Sequence[tuple[Path | str, os.stat_result, str]]) -> None:

@@ -52,8 +52,8 @@ def make_folder(folder: Path) -> None:
         warn_once(
             folder,
             "network",
-            f"The cache folder {folder} lies on a network file system ({kind}). That is safe while one machine "
-            "uses it, not for several at once. Set TRANSFERKIT_CACHE to a folder on a local disk.",
+            f"The cache folder {folder} lies on a network file system ({kind}). That is safe while one "
+            "machine uses it, not for several at once. Set TRANSFERKIT_CACHE to a folder on a local disk.",
         )
 
 

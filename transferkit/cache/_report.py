@@ -1,9 +1,8 @@
-"""What is in the cache, and why something is not."""
+"""What is in the cache."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
@@ -11,12 +10,10 @@ from sqlite3 import Connection
 from typing import Any
 
 from transferkit.cache._database import Database
-from transferkit.cache._room import last_used, own_files, size_of
-from transferkit.cache._rows import RowKey, digest_bytes
-from transferkit.cache._space import SCHEMA, FeatureSpace, part_names, space_key
-from transferkit.errors import CacheError, quoted
-
-ABSENT = object()
+from transferkit.cache._disk import last_used, own_files, size_of
+from transferkit.cache._recipes import space_key
+from transferkit.cache._tables import SCHEMA
+from transferkit.errors import CacheError
 
 
 @dataclass(frozen=True)
@@ -118,7 +115,7 @@ def inspect_space(path: Path, key: str) -> SpaceInfo:
     size, used = size_of(path), datetime.fromtimestamp(last_used(path), tz=timezone.utc)
     database = Database(path, SCHEMA, None)
     try:
-        identity, rows, parts = database.read(_contents, ("", 0, ()))
+        identity, rows, parts = database.read(_contents) or ("", 0, ())
     except CacheError as error:
         return SpaceInfo(key, {}, 0, size, (), used, str(error))
     finally:
@@ -132,63 +129,3 @@ def _contents(db: Connection) -> tuple[str, int, tuple[str, ...]]:
     (identity,) = db.execute("SELECT identity FROM about").fetchone()
     (rows,) = db.execute("SELECT COUNT(*) FROM rows").fetchone()
     return identity, rows, tuple(name for (name,) in db.execute("SELECT name FROM parts ORDER BY id"))
-
-
-def explain(
-    space: FeatureSpace, recipe: Mapping[str, Any], digest: str, parts: Sequence[str], view: str
-) -> str:
-    """Return one or two sentences on whether, and why not, an image is in a space."""
-    key, names = RowKey(digest, view), part_names(parts)
-    raw = digest_bytes(key)
-    if not space.path.exists():
-        return f"Miss: there is no feature space for this recipe.{_nearest(space.path.parent, recipe)}"
-
-    def held(db: Connection) -> list[tuple[str, str]]:
-        return db.execute(
-            "SELECT views.name, parts.name FROM rows JOIN views ON views.id = rows.view "
-            "JOIN parts ON parts.id = rows.part WHERE digest = ? ORDER BY views.id, parts.id",
-            (raw,),
-        ).fetchall()
-
-    there = space.database.read(held, [])
-    views = list(dict.fromkeys(name for name, _ in there))
-    if not views:
-        return f"Miss: no image with digest {digest[:12]} is in the feature space {space.key[:12]}."
-    if view not in views:
-        return f"Miss: the image is there, but not in view {view!r} (has: {quoted(views)})."
-    has = [part for name, part in there if name == view]
-    lacking = [name for name in names if name not in has]
-    if lacking:
-        return f"Miss: view {view!r} of the image lacks {quoted(lacking)} (has: {quoted(has)})."
-    sound = space.read([key], names)
-    damaged = [name for name in names if (key, name) not in sound]
-    if damaged:
-        return f"Miss: {quoted(damaged)} of view {view!r} was damaged and will be computed again."
-    return f"Hit: {quoted(names)} of view {view!r} in the feature space {space.key[:12]}."
-
-
-def _nearest(folder: Path, recipe: Mapping[str, Any]) -> str:
-    """Return a sentence on the space that differs least."""
-    asked = json.loads(json.dumps(dict(recipe)))
-    best: list[str] | None = None
-    for space in inspect_folder(folder).spaces:
-        if space.problem:
-            continue
-        differing = sorted(
-            name
-            for name in {*asked, *space.recipe}
-            if asked.get(name, ABSENT) != space.recipe.get(name, ABSENT)
-        )
-        texts = [
-            f"{name!r} ({_value(space.recipe, name)} there, {_value(asked, name)} asked)"
-            for name in differing
-        ] or ["the stored dtype"]
-        if best is None or len(texts) < len(best):
-            best = texts
-    if best is None:
-        return " The cache is empty."
-    return f" The nearest one differs only in {', '.join(best)}."
-
-
-def _value(recipe: Mapping[str, Any], name: str) -> str:
-    return short(recipe[name]) if name in recipe else "absent"

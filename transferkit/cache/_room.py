@@ -8,37 +8,16 @@ are not stored: a run larger than the cache that evicted its own rows would hit 
 
 from __future__ import annotations
 
-import re
 import time
-from collections.abc import Iterator
-from pathlib import Path
 from sqlite3 import Connection
 
-from transferkit.cache._database import Database, pragma, remove
+from transferkit.cache._database import Database
+from transferkit.cache._disk import last_used, own_files, remove, size_of
 from transferkit.cache._folder import warn_once
 from transferkit.cache._space import FeatureSpace
+from transferkit.cache._sqlite import pragma
 
 SPARED_SECONDS = 3600
-OWN_FILE = re.compile(r"(?P<key>[0-9a-f]{64}|files)\.sqlite(?P<damaged>\.damaged-\d+)?")
-
-
-def own_files(folder: Path) -> Iterator[tuple[Path, str, bool]]:
-    """Return path, key and "is set aside as damaged" of the databases in a folder, and of nothing else."""
-    if folder.is_dir():
-        for path in sorted(folder.iterdir()):
-            match = OWN_FILE.fullmatch(path.name)
-            if match:
-                yield path, match["key"], match["damaged"] is not None
-
-
-def size_of(path: Path) -> int:
-    """Return the bytes of a database and its log."""
-    return sum(file.stat().st_size for file in (path, Path(f"{path}-wal")) if file.exists())
-
-
-def last_used(path: Path) -> float:
-    """Return when a space was last used, in seconds since the epoch."""
-    return max((file.stat().st_mtime for file in (path, Path(f"{path}-wal")) if file.exists()), default=0.0)
 
 
 def make_room(space: FeatureSpace, n_bytes: int, max_bytes: int) -> bool:
@@ -67,8 +46,8 @@ def make_room(space: FeatureSpace, n_bytes: int, max_bytes: int) -> bool:
         warn_once(
             space.path.parent,
             "max_bytes",
-            f"The cache {space.path.parent} has reached max_bytes={max_bytes:,}: new features are not stored. "
-            "Raise max_bytes, or call FeatureCache.clear().",
+            f"The cache {space.path.parent} has reached max_bytes={max_bytes:,}: new features are not "
+            "stored. Raise max_bytes, or call FeatureCache.clear().",
         )
     return excess <= 0
 
@@ -79,7 +58,7 @@ def used_bytes(database: Database) -> int:
     def query(db: Connection) -> int:
         return (pragma(db, "page_count") - pragma(db, "freelist_count")) * pragma(db, "page_size")
 
-    return database.read(query, 0)
+    return database.read(query) or 0
 
 
 def evict_rows(space: FeatureSpace, n_bytes: int) -> int:

@@ -55,13 +55,13 @@ def digest_bytes(key: RowKey | tuple[str, str]) -> bytes:
     return raw
 
 
-def encode(key: RowKey, part: str, array: ArrayLike, *, half: bool) -> EncodedRow:
+def encode(key: RowKey | tuple[str, str], part: str, array: ArrayLike, *, half: bool) -> EncodedRow:
     """Return the stored form of an array of real numbers."""
     values = np.asarray(array)
     if values.dtype.kind != "f" or values.size == 0:
         raise InvalidInputError(
             f"A row must be a non-empty array of floats. Got dtype {values.dtype} and shape "
-            f"{values.shape} for part {part!r} of image {key.digest[:12]}."
+            f"{values.shape} for part {part!r} of image {key[0][:12]}."
         )
     with np.errstate(over="ignore"):  # a float64 beyond single precision is refused just below
         values = np.ascontiguousarray(values, dtype=SINGLE).reshape(values.shape)
@@ -69,7 +69,7 @@ def encode(key: RowKey, part: str, array: ArrayLike, *, half: bool) -> EncodedRo
     if not np.isfinite(largest):
         bad = values.size - np.count_nonzero(np.isfinite(values))
         raise InvalidInputError(
-            f"Part {part!r} of image {key.digest[:12]} (view {key.view!r}) has {bad} of {values.size} values "
+            f"Part {part!r} of image {key[0][:12]} (view {key[1]!r}) has {bad} of {values.size} values "
             "that are NaN or infinite in single precision. Features must be finite: check the image, "
             "the weights and the precision of the engine."
         )

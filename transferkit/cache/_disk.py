@@ -1,0 +1,75 @@
+"""A database on disk: three files that are renamed, deleted and measured together."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from transferkit.errors import CacheError
+
+# The log goes first: were the database gone before it, another process could begin a new database
+# in between, and lose its own new log to us.
+SUFFIXES = ("-wal", "-shm", "")
+OWN_NAME = re.compile(r"(?P<key>[0-9a-f]{64}|files)\.sqlite(?P<damaged>\.damaged-\d+)?")
+
+
+def own_files(folder: Path) -> Iterator[tuple[Path, str, bool]]:
+    """Return path, key and "was set aside as damaged" of the databases in a folder, and of nothing else."""
+    if folder.is_dir():
+        for path in sorted(folder.iterdir()):
+            match = OWN_NAME.fullmatch(path.name)
+            if match:
+                yield path, match["key"], match["damaged"] is not None
+
+
+def identity_of(path: Path) -> tuple[int, int] | None:
+    """Return what tells a file from another one that took its name; None if there is no file."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def size_of(path: Path) -> int:
+    """Return the bytes of a database."""
+    return sum(file.stat().st_size for file in _files_of(path))
+
+
+def last_used(path: Path) -> float:
+    """Return when a database was last used, in seconds since the epoch."""
+    return max((file.stat().st_mtime for file in _files_of(path)), default=0.0)
+
+
+def set_aside(path: Path) -> Path:
+    """Rename a database to the next free ``*.damaged-<n>``."""
+    number = 1
+    while (aside := Path(f"{path}.damaged-{number}")).exists():
+        number += 1
+    for suffix in SUFFIXES:
+        _take_away(Path(f"{path}{suffix}"), lambda file, to=f"{aside}{suffix}": file.replace(to))
+    return aside
+
+
+def remove(path: Path) -> int:
+    """Delete a database and return the number of bytes freed."""
+    freed = size_of(path)
+    for suffix in SUFFIXES:
+        _take_away(Path(f"{path}{suffix}"), Path.unlink)
+    return freed
+
+
+def _files_of(path: Path) -> list[Path]:
+    return [file for suffix in SUFFIXES if (file := Path(f"{path}{suffix}")).exists()]
+
+
+def _take_away(file: Path, action: Callable[..., object]) -> None:
+    try:
+        action(file)
+    except FileNotFoundError:
+        return  # another process was faster, or there is no log
+    except OSError as error:
+        raise CacheError(
+            f"Cannot rename or delete {file}: {error.strerror}. Close the programs that use it.", path=file
+        ) from error

@@ -1,0 +1,128 @@
+"""What we ask of SQLite itself."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from pathlib import Path
+from urllib.parse import quote
+
+from transferkit.errors import CacheError
+
+APPLICATION_ID = 0x544B6331  # "TKc1": tells our files from other databases
+SCHEMA_VERSION = 1
+BUSY_SECONDS = 30
+PAGE_SIZE = 16384  # rows are large: fewer pages for each
+LARGEST_LOG = 64 * 2**20
+# What SQLite says when the trouble is not the content of the file, and what to do about it.
+HINTS = {
+    "locked": f"Another process has kept it for more than {BUSY_SECONDS} s. Wait for it, or stop it.",
+    "full": "Free some space, or set TRANSFERKIT_CACHE to a folder on another disk.",
+    "disk i/o": "Check the disk, or set TRANSFERKIT_CACHE to a folder on another one.",
+    "unable to open": "Check the folder, or set TRANSFERKIT_CACHE to another one.",
+    "permission": "Check the permissions, or set TRANSFERKIT_CACHE to another folder.",
+    "readonly": "Check the permissions, or set TRANSFERKIT_CACHE to another folder.",
+    "protocol": "Is the folder shared by several machines? Set TRANSFERKIT_CACHE to one on a local disk.",
+    "interrupted": "Try again.",
+    "too big": "A row must be smaller than 1 GB.",
+}
+
+
+def hint_for(error: Exception) -> str | None:
+    """Return what to do about an error, None if it means that the content of the file is damaged."""
+    text = str(error).lower()
+    return next((hint for words, hint in HINTS.items() if words in text), None)
+
+
+def open_writable(path: Path) -> sqlite3.Connection:
+    """Open or create a file."""
+    connection = _connect(str(path))
+    connection.execute(f"PRAGMA page_size = {PAGE_SIZE}")
+    return connection
+
+
+def open_read_only(path: Path) -> sqlite3.Connection:
+    """Open a file without locking it if the folder does not allow that: WAL needs files beside it."""
+    address = f"file:{quote(str(path.absolute()))}"
+    connection = _connect(f"{address}?mode=ro")
+    try:
+        is_empty(connection)
+    except sqlite3.OperationalError:
+        connection.close()
+        connection = _connect(f"{address}?immutable=1")
+    return connection
+
+
+def _connect(address: str) -> sqlite3.Connection:
+    """Open a connection without implicit transactions, for all threads (`Database` has the lock)."""
+    connection = sqlite3.connect(
+        address,
+        timeout=BUSY_SECONDS,
+        isolation_level=None,
+        check_same_thread=False,
+        uri=address.startswith("file:"),
+    )
+    connection.execute("PRAGMA cell_size_check = ON")
+    connection.execute("PRAGMA trusted_schema = OFF")
+    return connection
+
+
+def pragma(connection: sqlite3.Connection, name: str) -> int:
+    """Return the number that a PRAGMA tells."""
+    return int(connection.execute(f"PRAGMA {name}").fetchone()[0])
+
+
+def is_empty(connection: sqlite3.Connection) -> bool:
+    """Tell whether nothing was ever created in a file."""
+    return pragma(connection, "schema_version") == 0
+
+
+def create_tables(connection: sqlite3.Connection, schema: str, identity: str) -> None:
+    """Fill an empty file in one transaction, unless another process was faster."""
+    connection.execute("BEGIN IMMEDIATE")
+    if is_empty(connection):
+        for statement in schema.split(";"):
+            connection.execute(statement)
+        connection.execute("CREATE TABLE about (identity TEXT NOT NULL)")
+        connection.execute("INSERT INTO about VALUES (?)", (identity,))
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    connection.execute("COMMIT")
+
+
+def check_owner(connection: sqlite3.Connection, path: Path, identity: str | None) -> None:
+    """Raise CacheError for a foreign or newer file, sqlite3.DatabaseError for one that is no use."""
+    found = pragma(connection, "application_id")
+    if found != APPLICATION_ID:
+        raise CacheError(
+            f"{path} is a database of another program: expected application id {APPLICATION_ID}, "
+            f"got {found}. Move it away, or set TRANSFERKIT_CACHE to another folder.",
+            path=path,
+        )
+    version = pragma(connection, "user_version")
+    if version > SCHEMA_VERSION:
+        raise CacheError(
+            f"{path} was written by a newer transferkit: expected cache schema {SCHEMA_VERSION}, "
+            f"got {version}. Upgrade transferkit, delete the file, or set TRANSFERKIT_CACHE to another folder.",
+            path=path,
+        )
+    if version < SCHEMA_VERSION:
+        raise sqlite3.DatabaseError(f"cache schema {version} is older than {SCHEMA_VERSION}")
+    identities = [row[0] for row in connection.execute("SELECT identity FROM about")]
+    if len(identities) != 1 or identity not in (None, identities[0]):
+        raise sqlite3.DatabaseError("it does not hold what its name says")
+
+
+def use_write_ahead_log(connection: sqlite3.Connection) -> None:
+    """Switch to WAL. Two processes that switch a new file at once are told "locked" without a wait."""
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            break
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+    connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute(f"PRAGMA journal_size_limit = {LARGEST_LOG}")
