@@ -20,6 +20,8 @@ _BLACK, _WHITE, _BLOOD = (0, 0, 0), (255, 255, 255), (120, 40, 40)
 def paint_features(brush: Brush, head: Head, camera: Camera, looks: Looks) -> None:
     """Paint nose, mouth, eyes and brows on the bare face."""
     points = camera.project(head.points)
+    if looks.beard:
+        _beard(brush, points, looks)
     _nose(brush, points, looks, camera.scale)
     _mouth(brush, points, looks, camera.scale)
     right_eye, left_eye = (points[list(eye)] for eye in EYE_POINTS)
@@ -40,7 +42,7 @@ def _nose(brush: Brush, points: FloatArray, looks: Looks, scale: float) -> None:
             smooth(np.concatenate([edge, base[inner : inner + 1]]), closed=False), 0.018 * scale, dark
         )
         nostril = 0.45 * base[inner] + 0.35 * base[wing] + 0.2 * base[2] + 0.05 * up
-        brush.disc(nostril, [0.042 * scale, 0.024 * scale], mix(looks.skin, (40, 10, 10), 0.72))
+        brush.disc(nostril, 0.042 * scale, 0.024 * scale, mix(looks.skin, (40, 10, 10), 0.72))
     brush.stroke(smooth(base[1:4], closed=False), 0.016 * scale, mix(looks.skin, _BLACK, 0.25))
 
 
@@ -79,13 +81,13 @@ def _eye(
     inside = Brush(patch, brush.side, low)
     iris = contour.mean(axis=0) + gaze * scale
     inside.fill(opening, (232, 228, 224))
-    inside.disc(iris, 0.088 * scale, mix(looks.iris, _BLACK, 0.45))
-    inside.disc(iris, 0.074 * scale, looks.iris)
-    inside.disc(iris, 0.036 * scale, (8, 6, 8))
+    inside.disc(iris, 0.088 * scale, 0.088 * scale, mix(looks.iris, _BLACK, 0.45))
+    inside.disc(iris, 0.074 * scale, 0.074 * scale, looks.iris)
+    inside.disc(iris, 0.036 * scale, 0.036 * scale, (8, 6, 8))
     inside.stroke(upper - 0.012 * up, 0.03 * scale, (120, 108, 104))  # the lid's shadow
-    inside.disc(iris + 0.03 * up, 0.016 * scale, _WHITE)
+    inside.disc(iris + 0.03 * up, 0.016 * scale, 0.016 * scale, _WHITE)
     brush.image.paste(patch, box[:2], mask)
-    brush.disc(contour[tear], 0.014 * scale, mix(looks.skin, _BLOOD, 0.6))
+    brush.disc(contour[tear], 0.014 * scale, 0.014 * scale, mix(looks.skin, _BLOOD, 0.6))
     brush.stroke(smooth(lower, closed=False), 0.011 * scale, mix(looks.skin, _BLOOD, 0.5))
     brush.stroke(upper, 0.026 * scale, mix(looks.skin, (20, 10, 10), 0.82))
     crease = contour[:4] + np.array([[0.03], [0.05], [0.05], [0.03]]) * up
@@ -98,3 +100,10 @@ def _brow(brush: Brush, line: FloatArray, up: FloatArray, looks: Looks) -> None:
     thickness = np.interp(np.linspace(0, 1, len(curve)), [0, 0.3, 0.85, 1], [0.2, 0.8, 1, 0.7])
     half = (looks.brow_width / 2 * thickness)[:, None] * up
     brush.fill(np.concatenate([curve + half, (curve - half)[::-1]]), looks.brow)
+
+
+def _beard(brush: Brush, points: FloatArray, looks: Looks) -> None:
+    """Darken the skin around the mouth and along the jaw."""
+    top = 0.55 * points[[14, 12, 54, 51, 48, 4, 2]] + 0.45 * points[[14, 12, 35, 33, 31, 4, 2]]
+    colour = mix(looks.skin, mix(looks.hair, _BLACK, 0.2), looks.beard)
+    brush.fill(smooth(np.concatenate([points[2:15], top])), colour)

@@ -1,6 +1,8 @@
-"""Painting what surrounds the features: neck, ears, skull, hair, hat and glasses."""
+"""Painting what surrounds the features: shoulders, neck, ears, hair and hat."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -10,117 +12,91 @@ from ._face_looks import Looks
 from ._face_paint import Brush, Colour, mix, smooth
 from ._face_shape import Camera, Head
 
-__all__ = ["face_outline", "hair_outline", "paint_back", "paint_glasses", "paint_hair"]
+__all__ = ["Outline", "draw_outline", "paint_back", "paint_hair"]
 
 FloatArray = npt.NDArray[np.float64]
 _BLACK, _WHITE = (0, 0, 0), (255, 255, 255)
 _ARCH = np.linspace(0, np.pi, 21)  # from the subject's right ear over the crown to the left one
+_RISE = np.sin(_ARCH)
+_N_STRANDS = 18
 
 
-def face_outline(head: Head, camera: Camera) -> FloatArray:
-    """Return the closed line along the jaw and over the forehead, in the unit square."""
-    forehead = _arch(0.83 * head.width, 1.08, -0.02, -0.42, 0.2)[::-1]
-    jaw = smooth(head.points[list(GROUPS["jaw"])], closed=False)
-    return camera.project(np.concatenate([jaw, forehead]))
+class Outline(NamedTuple):
+    """Edges of a head in the unit square, each of shape (k, 2).
+
+    `face` goes round jaw and forehead; `hair` is open, from ear to ear over the crown.
+    """
+
+    face: FloatArray
+    hair: FloatArray
 
 
-def hair_outline(head: Head, camera: Camera, looks: Looks, rng: np.random.Generator) -> FloatArray:
-    """Return the outer edge of the hair from ear to ear, shape (21, 2), in the unit square."""
-    edge = _arch((0.86 + 0.6 * looks.volume) * head.width, 1.08 + looks.volume, 0.12, -0.45, 0.0)
-    curls = rng.normal(0, 1, len(edge))
-    return camera.project(edge * (1 + looks.curls * curls[:, None] * [1, 1, 0]))
+def draw_outline(head: Head, camera: Camera, looks: Looks, rng: np.random.Generator) -> Outline:
+    """Return the edges; the hair stands off the skull by a random amount where it curls."""
+    arch = np.stack(
+        [-0.83 * head.width * np.cos(_ARCH), -0.02 - 1.06 * _RISE**0.85, -0.42 + 0.2 * _RISE], axis=1
+    )
+    skull, centre = camera.project(arch), camera.project([[0, 0.1, -0.4]])
+    off = 1.03 + looks.volume * (0.35 + 0.65 * _RISE) + looks.curls * rng.normal(0, 1, len(_ARCH))
+    jaw = smooth(camera.project(head.points[list(GROUPS["jaw"])]), closed=False)
+    return Outline(np.concatenate([jaw, skull[::-1]]), centre + (skull - centre) * off[:, None])
 
 
-def paint_back(brush: Brush, head: Head, camera: Camera, looks: Looks, hair: FloatArray) -> None:
-    """Paint what lies behind the face: long hair, shoulders, neck and ears."""
-    scale, shadow = camera.scale, mix(looks.skin, _BLACK, 0.3)
-    chin = camera.project(head.points[[8]])[0]
-    right, left = hair[0], hair[-1]
+def paint_back(brush: Brush, head: Head, camera: Camera, looks: Looks, outline: Outline) -> list[FloatArray]:
+    """Paint what lies behind the face; return the shapes on which light falls."""
+    scale, width, hair = camera.scale, head.width, outline.hair
+    bald = looks.hair_length == 0
+    back = mix(looks.skin, _BLACK, 0.12) if bald else mix(looks.hair, _BLACK, 0.22)
+    fall = np.array([[0.1, 0.5], [0.06, 1.0], [-0.2, 1.12], [-0.9, 1.0]]) * [1, looks.fall] * scale
+    locks = smooth(np.concatenate([hair, hair[-1] + fall, (hair[0] + fall * [-1, 1])[::-1]]))
+    base = camera.offset + np.array([0, 1.5 * scale])
+    slope = np.array([[-1.6, 0.75], [-1.35, 0.1], [-0.8, -0.13], [-0.42, -0.34]])
+    half = base + np.concatenate([[[-1.7, 6.0]], slope]) * scale
+    shoulders = np.concatenate([half, (half * [-1, 1] + [2 * base[0], 0])[::-1]])
+    top = camera.project([[-0.45, 0.75, -0.45], [0.45, 0.75, -0.45]])
+    collar = base + np.array([[0.46, -0.35], [0.3, -0.05], [0, 0.06], [-0.3, -0.05], [-0.46, -0.35]]) * scale
+    neck = np.concatenate([top, collar])
+    shade = np.stack(
+        [top[0], top[1], 0.6 * collar[0] + 0.4 * top[1], collar[2], 0.6 * collar[4] + 0.4 * top[0]]
+    )
     if looks.hair_length == 2:
-        fall = np.array([0.02, 1.1 * scale])
-        ends = np.stack([left + fall, right + fall * [-1, 1]])
-        brush.fill(np.concatenate([hair, ends]), mix(looks.hair, _BLACK, 0.25))
-    neck = camera.project([[0, 0.9, -0.5]])[0]
-    bottom = np.array([neck[0] + 0.25 * (0.5 - neck[0]), max(1.02, chin[1] + 0.9 * scale)])
-    slope = np.array([[-1.5, 0.3], [-0.9, -0.28], [-0.36, -0.55], [0.36, -0.55], [0.9, -0.28], [1.5, 0.3]])
-    base = np.array([bottom[0], chin[1] + 0.75 * scale])
-    below = np.array([[1.7 * scale, 0.8], [-1.7 * scale, 0.8]])
-    shoulders = np.concatenate([base + slope * scale, bottom + below])
-    width = np.array([0.44 * scale, 0])
-    brush.fill(smooth(shoulders), looks.cloth)
-    brush.fill(np.stack([neck - width, neck + width, base + width * 1.05, base - width * 1.05]), shadow)
-    brush.disc(base - [0, 0.02 * scale], [0.46 * scale, 0.2 * scale], shadow)
-    for ear in (-1, 1):
-        centre = camera.project([[ear * 0.9 * head.width, 0.2, -0.62]])[0]
-        brush.disc(centre, [0.11 * scale, 0.21 * scale], mix(looks.skin, _BLACK, 0.1))
-        brush.disc(centre, [0.055 * scale, 0.13 * scale], mix(looks.skin, _BLACK, 0.28))
+        brush.fill(locks, back)
+    brush.disc(camera.project([[0, -0.15, -0.7]])[0], 0.8 * width * scale, 0.9 * scale, back)
+    brush.fill(shoulders, looks.cloth)
+    brush.fill(neck, mix(looks.skin, _BLACK, 0.14))
+    brush.fill(shade, mix(looks.skin, _BLACK, 0.3))
+    brush.stroke(collar, 0.05 * scale, mix(looks.cloth, _BLACK, 0.25))
+    for ear in camera.project([[-0.9 * width, 0.2, -0.6], [0.9 * width, 0.2, -0.6]]):
+        brush.disc(ear, 0.11 * scale, 0.21 * scale, mix(looks.skin, _BLACK, 0.1))
+        brush.disc(ear, 0.055 * scale, 0.13 * scale, mix(looks.skin, _BLACK, 0.28))
+    above = [locks] if looks.hair_length == 2 else [hair] if looks.hair_length or looks.hat else []
+    return [shoulders, neck, *above]
 
 
 def paint_hair(
-    brush: Brush,
-    head: Head,
-    camera: Camera,
-    looks: Looks,
-    edge: FloatArray,
-    rng: np.random.Generator,
+    brush: Brush, head: Head, camera: Camera, looks: Looks, outline: Outline, rng: np.random.Generator
 ) -> None:
     """Paint the hair in front of the skull, or a hat."""
-    low = looks.hairline * np.sin(_ARCH) ** 0.6
-    fall = np.exp(-(((np.cos(_ARCH) + looks.parting) / 0.5) ** 2))
-    line = np.stack(
-        [
-            -0.84 * head.width * np.cos(_ARCH),
-            low + looks.fringe * (1 - fall),
-            -0.1 - 0.35 * np.cos(_ARCH) ** 2,
-        ],
-        axis=1,
-    )
-    inner = camera.project(line)
+    edge, scale = outline.hair, camera.scale
+    x, z = -0.84 * head.width * np.cos(_ARCH), -0.1 - 0.35 * np.cos(_ARCH) ** 2
+    parted = np.exp(-(((np.cos(_ARCH) + looks.parting) / 0.5) ** 2))
+    line = camera.project(np.stack([x, looks.hairline * _RISE**0.6 + looks.fringe * (1 - parted), z], axis=1))
     if looks.hat is not None:
-        rim = camera.project(np.stack([line[:, 0] * 1.06, -0.42 - 0.12 * np.sin(_ARCH), line[:, 2]], axis=1))
-        _band(brush, edge[2:-2], rim, looks.hat)
-        brush.stroke(smooth(rim, closed=False), 0.14 * camera.scale, mix(looks.hat, _BLACK, 0.2))
-        return
-    if looks.hair_length == 0:
-        return
-    _band(brush, edge, inner, looks.hair)
-    for tone in rng.uniform(-0.3, 0.3, 26).tolist():  # strands run from the hairline to the edge
-        at = int(rng.integers(1, len(edge) - 1))
-        strand = np.stack([inner[at], 0.45 * (inner[at] + edge[at]) + 0.1 * edge[at - 1], edge[at - 1]])
-        colour = mix(looks.hair, _WHITE if tone > 0 else _BLACK, abs(tone))
-        brush.stroke(smooth(strand, closed=False), rng.uniform(0.008, 0.03) * camera.scale, colour)
+        rim = camera.project(np.stack([1.06 * x, -0.42 - 0.12 * _RISE, z], axis=1))
+        _fill_between(brush, edge[2:-2], rim, looks.hat)
+        brush.stroke(smooth(rim, closed=False), 0.16 * scale, mix(looks.hat, _BLACK, 0.2))
+    elif looks.hair_length:
+        _fill_between(brush, edge, line, looks.hair)
+        at = rng.integers(1, len(edge) - 1, _N_STRANDS)  # strands run from the hairline to the edge
+        middle = 0.45 * (line[at] + edge[at]) + 0.1 * edge[at - 1]
+        tones, widths = rng.uniform(-0.3, 0.2, _N_STRANDS), rng.uniform(0.008, 0.035, _N_STRANDS)
+        strands = np.stack([line[at], middle, 0.97 * edge[at - 1] + 0.03 * line[at]], axis=1)
+        for strand, tone, width in zip(strands, tones, widths, strict=True):
+            colour = mix(looks.hair, _WHITE if tone > 0 else _BLACK, abs(tone))
+            brush.stroke(smooth(strand, closed=False), width * scale, colour)
 
 
-def paint_glasses(brush: Brush, camera: Camera, rng: np.random.Generator) -> None:
-    """Paint a frame of random shape, width and colour around the eyes."""
-    colours: tuple[Colour, ...] = ((24, 22, 22), (70, 46, 32), (150, 140, 130), (120, 36, 40), (40, 50, 90))
-    colour = colours[int(rng.integers(len(colours)))]
-    width = rng.uniform(0.018, 0.05) * camera.scale
-    reach = np.array([rng.uniform(0.22, 0.29), rng.uniform(0.15, 0.24)])
-    power = 2 / rng.uniform(2, 4.5)  # of a superellipse: from round to nearly square
-    turn = np.linspace(0, 2 * np.pi, 25)[:-1]
-    cos, sin = np.cos(turn), np.sin(turn)
-    rim = np.stack([np.sign(cos) * np.abs(cos) ** power, np.sign(sin) * np.abs(sin) ** power], axis=1) * reach
-    drop = rng.uniform(0.01, 0.07)
-    for side in (-1, 1):
-        temple = [[side * (0.355 + reach[0]), drop - 0.05, 0.16], [side * 0.9, -0.02, -0.5]]
-        brush.stroke(camera.project(temple), width, mix(colour, _BLACK, 0.2))
-        lens = np.column_stack([side * 0.355 + rim[:, 0], drop + rim[:, 1], 0.2 - 0.12 * np.abs(rim[:, 0])])
-        outline = camera.project(lens)
-        brush.stroke(np.concatenate([outline, outline[:2]]), width, colour)
-    nose = [
-        [-0.355 + reach[0], drop - 0.03, 0.17],
-        [0, drop - 0.07, 0.24],
-        [0.355 - reach[0], drop - 0.03, 0.17],
-    ]
-    brush.stroke(smooth(camera.project(nose), closed=False), width, colour)
-
-
-def _arch(rx: float, ry: float, y: float, z: float, lean: float) -> FloatArray:
-    """Return an arch over the crown, shape (21, 3); it comes forward by `lean` at the top."""
-    return np.stack([-rx * np.cos(_ARCH), y - ry * np.sin(_ARCH) ** 0.85, z + lean * np.sin(_ARCH)], axis=1)
-
-
-def _band(brush: Brush, outer: FloatArray, inner: FloatArray, colour: Colour) -> None:
+def _fill_between(brush: Brush, outer: FloatArray, inner: FloatArray, colour: Colour) -> None:
     """Fill what lies between two open lines."""
-    brush.fill(np.concatenate([smooth(outer, closed=False), smooth(inner, closed=False)[::-1]]), colour)
+    there, back = smooth(outer, closed=False), smooth(inner, closed=False)[::-1]
+    brush.fill(np.concatenate([there, back]), colour)

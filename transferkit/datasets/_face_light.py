@@ -20,47 +20,53 @@ def shading(head: Head, camera: Camera, size: int, rng: np.random.Generator) -> 
     side = float(rng.uniform(-1, 1))
     light = np.array([side, rng.normal(-0.35, 0.3), 1.0])
     light /= np.linalg.norm(light)
-    ambient = rng.uniform(0.35, 0.8)
-    centre = camera.project([[0, 0.3, -0.1]])[0]
+    ambient = float(rng.uniform(0.35, 0.8))
+    small = max(24, size // 2)  # shadows are soft: half the pixels will do
+    facing = _egg(camera, small) @ light
+    lit = ambient + (1 - ambient) * 1.1 * np.maximum(0, facing)
+    lit *= _relief(head, camera, small, side, 1 - ambient)
+    full = Image.fromarray(lit.astype(np.float32)).resize((size, size), Image.Resampling.BILINEAR)
+    return np.asarray(full)
+
+
+def _egg(camera: Camera, size: int) -> FloatArray:
+    """Return the normals, shape (size, size, 3), of the egg that a head is as far as light is concerned."""
     grid = (np.arange(size) + 0.5) / size
-    # An egg, as far as light is concerned; in the frame of the rolled head.
-    across, along = (grid - centre[0]) / camera.scale, (grid - centre[1])[:, None] / camera.scale
-    up = camera.up / camera.scale
-    x, y = (-up[1] * across + up[0] * along) / 1.15, (-up[0] * across - up[1] * along) / 1.45
-    far = np.maximum(1.0, np.sqrt(x * x + y * y) / 0.97)
-    x, y = x / far, y / far
-    facing = light[0] * x + light[1] * y + light[2] * np.sqrt(1 - x * x - y * y)
-    lit = ambient + (1 - ambient) * 1.25 * np.maximum(0, facing)
-    return np.asarray(lit * _relief(head, camera, size, side, 1 - ambient), dtype=np.float32)
+    centre, up = camera.project([[0, 0.3, -0.1]])[0], camera.up / camera.scale
+    right, down = (grid - centre[0]) / camera.scale, (grid - centre[1])[:, None] / camera.scale
+    x, y = (up[0] * down - up[1] * right) / 1.15, (-up[0] * right - up[1] * down) / 1.45
+    beyond = np.maximum(1.0, np.hypot(x, y) / 0.9)  # shoulders get the light of the egg's rim
+    x, y = x / beyond, y / beyond
+    z = np.sqrt(1 - x * x - y * y)
+    return np.stack([up[0] * -y - up[1] * x, up[0] * x - up[1] * y, z], axis=-1)
 
 
 def _relief(head: Head, camera: Camera, size: int, side: float, contrast: float) -> FloatArray:
     """Return the soft shadows and lights that hollows and ridges make, about 1."""
-    small = max(24, size // 2)  # shadows are soft: half the pixels will do
-    image = Image.new("L", (small, small), _NEUTRAL)
+    image = Image.new("L", (size, size), _NEUTRAL)
     brush, points, scale = Brush(image), camera.project(head.points), camera.scale
     strength = 0.6 + contrast
 
     def tone(amount: float) -> int:
-        return int(np.clip(_NEUTRAL + strength * amount, 0, 255))
+        return max(0, min(255, int(_NEUTRAL + strength * amount)))
 
     for brow, eye in ((slice(17, 22), slice(36, 42)), (slice(22, 27), slice(42, 48))):
-        brush.fill(np.concatenate([points[brow], points[eye].mean(axis=0)[None]]), tone(-34))
-        brush.disc(points[eye].mean(axis=0), [0.25 * scale, 0.13 * scale], tone(-26))
-    for wing, cheek, lips, weight in ((31, 2, 48, -side), (35, 14, 54, side)):
-        bone = 0.5 * points[wing] + 0.5 * points[cheek]
-        brush.disc(bone, [0.2 * scale, 0.15 * scale], tone(20))
-        fold = np.stack([points[wing], 0.5 * points[wing] + 0.5 * points[lips] + (bone - points[wing]) * 0.3])
-        brush.stroke(fold, 0.05 * scale, tone(-34))
+        pupil = points[eye].mean(axis=0)
+        brush.fill(np.concatenate([points[brow], pupil[None]]), tone(-34))
+        brush.disc(pupil, 0.25 * scale, 0.13 * scale, tone(-26))
+    for wing, cheek, lips, away in ((31, 2, 48, side), (35, 14, 54, -side)):
+        bone = 0.5 * (points[wing] + points[cheek])
+        brush.disc(bone, 0.2 * scale, 0.15 * scale, tone(20))
+        fold = 0.5 * (points[wing] + points[lips]) + 0.3 * (bone - points[wing])
+        brush.stroke(np.stack([points[wing], fold]), 0.05 * scale, tone(-34))
         # The side of the nose turned from the light lies in shadow.
-        flank = np.stack([points[27], points[30], points[33], points[wing]])
-        brush.fill(smooth(flank), tone(-16 - 36 * max(0.0, -weight)))
+        brush.fill(smooth(points[[27, 30, 33, wing]]), tone(-16 - 36 * max(0.0, away)))
     brush.stroke(points[27:31], 0.07 * scale, tone(34))
-    brush.disc(points[30], 0.07 * scale, tone(46))
+    brush.disc(points[30], 0.07 * scale, 0.07 * scale, tone(46))
     brush.stroke(points[31:36], 0.05 * scale, tone(-52))
-    brush.disc(points[[57, 57, 8]].mean(axis=0), [0.17 * scale, 0.05 * scale], tone(-46))
-    brush.disc(points[[8, 8, 57]].mean(axis=0), [0.15 * scale, 0.1 * scale], tone(18))
-    brush.disc(points[27] + 0.45 * camera.up, [0.4 * scale, 0.2 * scale], tone(20))
-    soft = image.filter(ImageFilter.GaussianBlur(float(0.06 * scale * small)))
-    full = soft.resize((size, size), Image.Resampling.BILINEAR)
-    return np.asarray(full, dtype=np.float64) / _NEUTRAL
+    chin, lip = points[8], points[57]
+    brush.disc(0.67 * lip + 0.33 * chin, 0.17 * scale, 0.05 * scale, tone(-46))
+    brush.disc(0.33 * lip + 0.67 * chin, 0.15 * scale, 0.1 * scale, tone(18))
+    brush.disc(points[27] + 0.45 * camera.up, 0.4 * scale, 0.2 * scale, tone(20))
+    soft = image.filter(ImageFilter.GaussianBlur(float(0.06 * scale * size)))
+    return np.asarray(soft, dtype=np.float64) / _NEUTRAL

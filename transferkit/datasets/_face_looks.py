@@ -8,12 +8,12 @@ import numpy as np
 
 from ._face_paint import Colour, mix
 
-__all__ = ["Looks", "draw_looks"]
+__all__ = ["Looks", "any_colour", "draw_looks"]
 
 _SKIN: tuple[Colour, ...] = (
-    (250, 216, 194),
-    (238, 192, 160),
-    (216, 164, 126),
+    (242, 206, 182),
+    (230, 184, 152),
+    (210, 158, 121),
     (176, 120, 84),
     (128, 82, 58),
     (86, 54, 40),
@@ -36,7 +36,8 @@ class Looks:
     """The look of one face, apart from its shape.
 
     `hair_length` is 0 for a shaved head, 1 for short and 2 for long hair; `volume` is how far hair stands
-    off the head, `hairline` how high it begins, `parting` where it falls apart, in eye distances.
+    off the head, `fall` how far long hair hangs, `hairline` how high it begins, `parting` where it falls
+    apart, in eye distances.
     """
 
     skin: Colour
@@ -51,6 +52,7 @@ class Looks:
     parting: float
     curls: float
     fringe: float
+    fall: float
     beard: float
     brow_width: float
     hat: Colour | None
@@ -63,9 +65,9 @@ def draw_looks(rng: np.random.Generator) -> Looks:
     dark = tone / len(_SKIN)
     # Dark skin mostly goes with dark hair, which comes first in the table.
     hair = _HAIR[min(int(rng.random() ** (1 + 2 * dark) * len(_HAIR)), len(_HAIR) - 1)]
-    hair = mix(hair, _any_colour(rng), rng.uniform(0, 0.12))
+    hair = mix(hair, any_colour(rng), rng.uniform(0, 0.12))
     if rng.random() < 0.04:  # dyed
-        hair = mix(hair, _any_colour(rng), 0.7)
+        hair = mix(hair, any_colour(rng), 0.7)
     length = int(rng.choice(3, p=[0.08, 0.5, 0.42]))
     made_up = rng.uniform(0.15, 0.75) if length == 2 else rng.uniform(0.05, 0.3)
     return Looks(
@@ -74,21 +76,23 @@ def draw_looks(rng: np.random.Generator) -> Looks:
         brow=mix(mix(hair, _BLACK, 0.35), skin, rng.uniform(0.0, 0.35)),
         lips=mix(mix(skin, _BLACK, 0.1), (186, 44, 60), 0.25 + 0.5 * made_up),
         iris=_IRIS[int(rng.random() ** (1 + 2 * dark) * len(_IRIS))],
-        cloth=_any_colour(rng),
+        cloth=any_colour(rng),
         hair_length=length,
         volume=float(rng.uniform(0.05, 0.32)),
         hairline=float(rng.uniform(-0.86, -0.6)),
         parting=float(rng.normal(0, 0.25)),
         curls=float(rng.choice([0.0, 0.03, 0.07], p=[0.65, 0.2, 0.15])),
         fringe=float(rng.uniform(0.15, 0.4)) if rng.random() < 0.3 else 0.0,
+        fall=float(rng.uniform(0.65, 1.5)),
         beard=float(rng.uniform(0.25, 0.9)) if length < 2 and rng.random() < 0.3 else 0.0,
         brow_width=float(rng.uniform(0.035, 0.085)),
-        hat=_any_colour(rng) if rng.random() < 0.1 else None,
+        hat=any_colour(rng) if rng.random() < 0.1 else None,
     )
 
 
-def _any_colour(rng: np.random.Generator) -> Colour:
+def any_colour(rng: np.random.Generator) -> Colour:
     """Return a colour as clothes and walls have it: seldom pure."""
-    red, green, blue = rng.integers(20, 236, 3).tolist()
-    grey = (red + green + blue) // 3
-    return mix((red, green, blue), (grey, grey, grey), float(rng.uniform(0.1, 0.8)))
+    *channels, dull = rng.random(4).tolist()
+    grey = sum(channels) / 3
+    red, green, blue = (int(20 + 216 * (c + (0.1 + 0.7 * dull) * (grey - c))) for c in channels)
+    return red, green, blue

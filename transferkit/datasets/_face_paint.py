@@ -39,14 +39,14 @@ class Brush:
         self._draw.polygon(self._pixels(points), fill=colour)
 
     def stroke(self, points: FloatArray, width: float, colour: Colour | int) -> None:
-        """Draw a line through the points with round joints; the width is in units of the side."""
-        pixels = max(1, round(width * self.side))
-        self._draw.line(self._pixels(points), fill=colour, width=pixels, joint="curve")
+        """Draw a line through the points; the width is in units of the side."""
+        self._draw.line(self._pixels(points), fill=colour, width=max(1, round(width * self.side)))
 
-    def disc(self, centre: FloatArray, radii: npt.ArrayLike, colour: Colour | int) -> None:
-        """Fill an upright ellipse."""
-        reach = np.broadcast_to(np.asarray(radii, dtype=np.float64), 2)
-        self._draw.ellipse(self._pixels(np.stack([centre - reach, centre + reach])), fill=colour)
+    def disc(self, centre: FloatArray, across: float, down: float, colour: Colour | int) -> None:
+        """Fill an upright ellipse with these half axes."""
+        x, y = self._pixels(centre)
+        across, down = across * self.side, down * self.side
+        self._draw.ellipse((x - across, y - down, x + across, y + down), fill=colour)
 
     def _pixels(self, points: FloatArray) -> list[float]:
         """Return unit points as Pillow wants them."""

@@ -108,14 +108,14 @@ def draw_head(rng: np.random.Generator) -> Head:
 
 def draw_camera(rng: np.random.Generator, points: FloatArray, pose: float) -> Camera:
     """Return a random view in which all points of the face lie inside the picture."""
-    yaw, pitch, roll = pose * np.clip(rng.normal(0, [0.3, 0.15, 0.17]), -0.62, 0.62)
+    yaw, pitch, roll = pose * np.clip(rng.normal(0, [0.28, 0.13, 0.11]), -0.6, 0.6)
     rotation = _turn(0, 1, roll) @ _turn(1, 2, pitch) @ _turn(0, 2, yaw)
-    scale = 0.29 * np.exp(pose * rng.uniform(-0.32, 0.2))
+    scale = 0.31 * np.exp(pose * rng.uniform(-0.18, 0.14))
     flat = Camera(rotation, scale, np.zeros(2)).project(points)
     low, high = flat.min(axis=0), flat.max(axis=0)
     room = 1 - (high - low)  # what is left of the picture around the face
     centred = np.array([0.5, 0.58]) - (low + high) / 2
-    wanted = centred + pose * rng.normal(0, [0.09, 0.08])
+    wanted = centred + pose * rng.normal(0, [0.045, 0.035])
     margin = np.minimum(0.02, room / 2)
     return Camera(rotation, scale, np.clip(wanted, margin - low, 1 - margin - high))
 
