@@ -1,0 +1,354 @@
+"""The only way from images to features, and the only user of the cache."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, TransformerMixin
+
+from transferkit import backbones, images
+from transferkit.backbones import Backbone, Weights
+from transferkit.cache import FeatureCache, RowKey
+from transferkit.engines import ENGINES, Engine, check_engine
+from transferkit.errors import BadImageError, InvalidInputError
+from transferkit.extractor._features import SIZE_PART, Features
+from transferkit.extractor._memory import MemorySpace
+from transferkit.extractor._pipeline import BatchWriter, Recipe, decode_ahead
+from transferkit.extractor._report import ExtractionReport
+from transferkit.views import ORIGINAL, View
+
+
+class FeatureExtractor(TransformerMixin, BaseEstimator):
+    """Turn images into features of a frozen backbone, each picture only once.
+
+    Parameters
+    ----------
+    backbone : str or Backbone, default="mobilenet"
+        Name in the registry; see :func:`transferkit.list_backbones`.
+    weights : "imagenet", path or None, default="imagenet"
+        ImageNet weights, a weights file, or seeded random weights.
+    image_size : int, optional
+        Side in pixels of the square that the backbone sees; by default what it was trained at.
+    layers : str or sequence of str, default="last"
+        Layers to tap: ``"last"`` is the output of the backbone, ``"auto"`` the layers that its
+        row in the registry recommends; see :func:`transferkit.list_layers` for all names.
+    grid : int, optional
+        Average each map over a grid of this many cells a side (1 is global average pooling);
+        None keeps maps as they are.
+    resize : {"stretch", "pad"}, default="stretch"
+        Fill the square, or keep the aspect on a black ground.
+    engine : {"auto", "keras"}, default="auto"
+        What runs the backbone.
+    batch_size : int, default=32
+        Images in one call of the backbone. Features do not depend on it.
+    cache : bool, path or FeatureCache, default=True
+        Where features are kept: True is the folder named by ``TRANSFERKIT_CACHE`` or the usual one of
+        the system; False keeps them in memory only, for this object.
+    value_range : (float, float), optional
+        Black and white of float arrays, such as ``(0, 1)``.
+    on_error : {"raise", "skip"}, default="raise"
+        What ``extract`` does with an image that cannot be read. ``transform`` always raises, since
+        a row must not vanish from between its neighbours.
+    progress : bool, default=True
+        Show a bar on stderr when the work takes longer than a second.
+
+    Attributes
+    ----------
+    report_ : ExtractionReport
+        What the last extraction did.
+
+    Examples
+    --------
+    >>> from transferkit import FeatureExtractor
+    >>> from transferkit.datasets import make_faces
+    >>> extractor = FeatureExtractor("scattering", grid=1, cache=False)
+    >>> extractor.transform(make_faces(2).images).shape  # doctest: +SKIP
+    (2, 219)
+    """
+
+    def __init__(
+        self,
+        backbone: str | Backbone = "mobilenet",
+        *,
+        weights: str | os.PathLike[str] | None = "imagenet",
+        image_size: int | None = None,
+        layers: str | Sequence[str] = "last",
+        grid: int | None = None,
+        resize: str = "stretch",
+        engine: str = "auto",
+        batch_size: int = 32,
+        cache: bool | str | os.PathLike[str] | FeatureCache = True,
+        value_range: tuple[float, float] | None = None,
+        on_error: str = "raise",
+        progress: bool = True,
+    ) -> None:
+        self.backbone = backbone
+        self.weights = weights
+        self.image_size = image_size
+        self.layers = layers
+        self.grid = grid
+        self.resize = resize
+        self.engine = engine
+        self.batch_size = batch_size
+        self.cache = cache
+        self.value_range = value_range
+        self.on_error = on_error
+        self.progress = progress
+
+    def fit(self, X: Any = None, y: Any = None) -> FeatureExtractor:
+        """Check the parameters; nothing is learned from images.
+
+        Raises
+        ------
+        InvalidInputError
+            A parameter that cannot be used.
+        """
+        self._settings()
+        return self
+
+    def transform(self, X: Any) -> NDArray[np.float32]:
+        """Return the features of images as one row each, layer after layer.
+
+        Parameters
+        ----------
+        X : image or sequence of images
+            Paths, bytes, file objects, PIL images or arrays.
+
+        Returns
+        -------
+        ndarray of float32, shape (n, n_features)
+
+        Raises
+        ------
+        BadImageError
+            An image cannot be read; ``.index`` says which.
+        """
+        return self.extract(X, on_error="raise").flat()
+
+    def extract(
+        self, X: Any, *, views: Sequence[View] = (ORIGINAL,), on_error: str | None = None
+    ) -> Features:
+        """Make sure that the features of all images are there, and return a handle on them.
+
+        Parameters
+        ----------
+        X : image or sequence of images
+        views : sequence of View, default=(ORIGINAL,)
+        on_error : {"raise", "skip"}, optional
+            By default as the parameter of the same name.
+
+        Returns
+        -------
+        Features
+
+        Raises
+        ------
+        BadImageError
+            An image cannot be read and ``on_error`` is "raise".
+        InvalidInputError
+            Most images cannot be read.
+        """
+        started = time.perf_counter()
+        settings = self._settings()
+        on_error = on_error or self.on_error
+        sources = images.as_image_list(X)
+        recipe = settings.recipe(tuple(views))
+        report = self.report_ = ExtractionReport(n_images=len(sources))
+        digests, pending = self._look_up(settings, recipe, sources)
+        report.n_cached = len(sources) - len(pending)
+        if pending:
+            self._compute(settings, recipe, sources, pending, digests, report, on_error)
+        report.seconds = time.perf_counter() - started
+        report.check_enough(len(sources), finished=True)
+        shapes = tuple(tuple(settings.space.part_shape(part)) for part in recipe.parts)
+        return Features(
+            tuple(digests), settings.layers, recipe.parts, shapes, tuple(views), report, settings.space
+        )
+
+    def _look_up(
+        self, settings: _Settings, recipe: Recipe, sources: Sequence[Any]
+    ) -> tuple[list[str | None], list[int]]:
+        """Find what is known without opening a file: digests, and the images still to do."""
+        digests: list[str | None] = [None] * len(sources)
+        files = [i for i, source in enumerate(sources) if isinstance(source, str | os.PathLike)]
+        if settings.files is not None and files:
+            for i, digest in zip(files, settings.files.lookup([sources[i] for i in files]), strict=True):
+                digests[i] = digest
+        keys = [RowKey(digest, view.name) for digest in digests if digest for view in recipe.views]
+        present = settings.space.find(keys, (*recipe.parts, SIZE_PART)) if keys else set()
+        pending = [
+            i
+            for i, digest in enumerate(digests)
+            if digest is None or any(RowKey(digest, view.name) not in present for view in recipe.views)
+        ]
+        return digests, pending
+
+    def _compute(
+        self,
+        settings: _Settings,
+        recipe: Recipe,
+        sources: Sequence[Any],
+        pending: Sequence[int],
+        digests: list[str | None],
+        report: ExtractionReport,
+        on_error: str,
+    ) -> None:
+        """Stream the pending images through the backbone into the space."""
+        writer = BatchWriter(recipe, settings.engine)
+        to_remember: list[tuple[Any, os.stat_result, str]] = []
+
+        def remember() -> None:
+            if settings.files is not None and to_remember:
+                settings.files.remember(to_remember)
+            to_remember.clear()
+
+        with _progress_bar(len(sources), report.n_cached, self.progress) as bar:
+            for index, result in decode_ahead(recipe, sources, pending, _n_threads()):
+                bar.update()
+                if isinstance(result, BadImageError):
+                    if on_error == "raise":
+                        raise result
+                    digests[index] = None
+                    report.add_failure(result, index)
+                    report.check_enough(report.n_decoded + len(report.failures), finished=False)
+                    continue
+                digests[index] = result.digest
+                report.notes.update(result.notes)
+                if result.squares:
+                    report.n_decoded += 1
+                    writer.add(result)
+                else:
+                    report.n_cached += 1
+                if result.file is not None:
+                    to_remember.append(result.file)
+                if len(to_remember) >= 16 * recipe.batch_size:
+                    remember()
+            writer.flush()
+            remember()
+        report.n_backbone_calls = writer.n_calls
+
+    def _settings(self) -> _Settings:
+        """Return the checked parameters with what was made from them, made again when they change."""
+        key = repr(sorted(self.get_params(deep=False).items(), key=lambda item: item[0]))
+        with _LOCK:
+            known: _Settings | None = self.__dict__.get("_made")
+            if known is None or known.key != key:
+                known = self.__dict__["_made"] = _Settings(self, key)
+            return known
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave models and connections behind when pickled."""
+        return {name: value for name, value in super().__getstate__().items() if name != "_made"}
+
+    def __sklearn_is_fitted__(self) -> bool:
+        """Tell scikit-learn that there is nothing to learn."""
+        return True
+
+
+_LOCK = threading.RLock()
+
+
+class _Settings:
+    """Checked parameters of an extractor: its row, weights, space and, at need, its engine."""
+
+    def __init__(self, extractor: FeatureExtractor, key: str) -> None:
+        self.key = key
+        _check_parameters(extractor)
+        self.row = backbones.get_backbone(extractor.backbone)
+        self.image_size = self.row.check_image_size(extractor.image_size)
+        self.layers = _layer_names(extractor.layers, self.row)
+        self.grid = extractor.grid
+        self.resize = extractor.resize
+        self.batch_size = extractor.batch_size
+        self.value_range = extractor.value_range
+        self.engine_name = check_engine(extractor.engine)
+        self.weights: Weights = backbones.resolve_weights(self.row, extractor.weights)
+        self._engine: Engine | None = None
+        model = None if self.row.builtin else self.engine().model
+        self.description: dict[str, Any] = {
+            "backbone": backbones.describe_backbone(self.row, self.weights, model),
+            "image_size": self.image_size,
+            "decoder": images.DECODER,
+            "resize": self.resize,
+            # The digest of a float array does not say which range it spans.
+            "value_range": None if self.value_range is None else [float(end) for end in self.value_range],
+            "engine": self.engine_name,
+            "precision": "float32",
+        }
+        cache = _as_cache(extractor.cache)
+        self.files = None if cache is None else cache.files
+        self.space: Any = MemorySpace() if cache is None else cache.space(self.description)
+
+    def engine(self) -> Engine:
+        """Return the engine, built on first use: a warm run never needs it."""
+        with _LOCK:
+            if self._engine is None:
+                make = ENGINES[self.engine_name]
+                self._engine = make(self.row, self.weights, self.image_size, self.layers, self.batch_size)
+            return self._engine
+
+    def recipe(self, views: tuple[View, ...]) -> Recipe:
+        """Return what the pipeline must know."""
+        grid = "full" if self.grid is None else str(self.grid)
+        parts = tuple(f"{layer}@{grid}" for layer in self.layers)
+        return Recipe(
+            self.space, parts, self.grid, views, self.image_size, self.resize, self.batch_size, self.value_range
+        )
+
+
+def _check_parameters(extractor: FeatureExtractor) -> None:
+    """Report every parameter that is wrong, all at once."""
+    problems = []
+    if extractor.resize not in ("stretch", "pad"):
+        problems.append(f"resize must be 'stretch' or 'pad'. Got {extractor.resize!r}.")
+    if extractor.on_error not in ("raise", "skip"):
+        problems.append(f"on_error must be 'raise' or 'skip'. Got {extractor.on_error!r}.")
+    for name in ("batch_size", "grid"):
+        value = getattr(extractor, name)
+        if value is None and name == "grid":
+            continue
+        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+            problems.append(f"{name} must be a positive integer. Got {value!r}.")
+    if problems:
+        raise InvalidInputError(*problems)
+
+
+def _layer_names(layers: str | Sequence[str], row: Backbone) -> tuple[str, ...]:
+    """Return layer names for what a user may write."""
+    if isinstance(layers, str):
+        return row.layers if layers == "auto" else (layers,)
+    names = tuple(layers) if isinstance(layers, Iterable) else ()
+    if not names or not all(isinstance(name, str) for name in names) or len(set(names)) < len(names):
+        raise InvalidInputError(
+            f"layers must be 'last', 'auto', the name of a layer, or a list of different names. Got {layers!r}."
+        )
+    return names
+
+
+def _as_cache(cache: Any) -> FeatureCache | None:
+    """Return the cache that a parameter stands for; None is memory only."""
+    if cache is False or cache is None:
+        return None
+    if cache is True:
+        return FeatureCache()
+    return cache if isinstance(cache, FeatureCache) else FeatureCache(cache)
+
+
+def _n_threads() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _progress_bar(total: int, done: int, show: bool) -> Any:
+    """Return a bar that starts at what is done already and appears after a second."""
+    from tqdm.auto import tqdm
+
+    return tqdm(
+        total=total, initial=done, desc="features", unit="img", delay=1, disable=not show, leave=False
+    )

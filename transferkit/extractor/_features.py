@@ -1,0 +1,94 @@
+"""The result of an extraction: a handle on rows that lie in the cache."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from transferkit.cache import RowKey
+from transferkit.errors import CacheError
+from transferkit.extractor._report import ExtractionReport
+from transferkit.views import View
+
+SIZE_PART = "size"
+_DIGIT = 1024
+
+
+@dataclass(frozen=True)
+class Features:
+    """Features of n images, read from the cache when asked for.
+
+    Attributes
+    ----------
+    ok : ndarray of bool, shape (n,)
+        Which images could be read.
+    layers : tuple of str
+        Layers, in the order of the maps.
+    shapes : tuple of tuple of int
+        Shape of one image's map in each layer: (h, w, c), or (c,).
+    views : tuple of View
+        Views that were extracted.
+    report : ExtractionReport
+    """
+
+    digests: tuple[str | None, ...]
+    layers: tuple[str, ...]
+    parts: tuple[str, ...]
+    shapes: tuple[tuple[int, ...], ...]
+    views: tuple[View, ...]
+    report: ExtractionReport
+    space: Any
+
+    @property
+    def ok(self) -> NDArray[np.bool_]:
+        """Which images could be read."""
+        return np.array([digest is not None for digest in self.digests], dtype=bool)
+
+    def maps(
+        self, rows: Sequence[int] | NDArray[np.int64] | None = None, view: View | None = None
+    ) -> list[NDArray[np.float32]]:
+        """Return one array (len(rows), h, w, c) per layer, of the readable images by default."""
+        chosen = np.flatnonzero(self.ok) if rows is None else np.asarray(rows)
+        return [
+            self._read(chosen, part, shape, view or self.views[0])
+            for part, shape in zip(self.parts, self.shapes, strict=True)
+        ]
+
+    def flat(self, rows: Any = None, view: View | None = None) -> NDArray[np.float32]:
+        """Return all layers of each image in one row: (len(rows), number of values)."""
+        maps = self.maps(rows, view)
+        return np.concatenate([array.reshape(len(array), -1) for array in maps], axis=1)
+
+    def sizes(self, rows: Any = None) -> NDArray[np.int64]:
+        """Return width and height in pixels of each upright original: (len(rows), 2)."""
+        chosen = np.flatnonzero(self.ok) if rows is None else np.asarray(rows)
+        return decode_sizes(self._read(chosen, SIZE_PART, (4,), self.views[0]))
+
+    def _read(self, rows: Any, part: str, shape: tuple[int, ...], view: View) -> NDArray[np.float32]:
+        keys = [RowKey(str(self.digests[row]), view.name) for row in rows]
+        out = np.empty((len(keys), *shape), dtype=np.float32)
+        found = self.space.read_into(keys, part, out)
+        if not found.all():
+            path = getattr(self.space, "path", "memory")
+            raise CacheError(
+                f"{int((~found).sum())} of {len(keys)} rows of part {part!r} vanished from the cache at {path} "
+                "after they were extracted (cleared, evicted or damaged meanwhile). Run the same call again: "
+                "only these are computed anew.",
+                path=path,
+            )
+        return out
+
+
+def encode_size(width: int, height: int) -> NDArray[np.float32]:
+    """Return a size as four digits that half precision holds exactly."""
+    return np.array([*divmod(width, _DIGIT), *divmod(height, _DIGIT)], dtype=np.float32)
+
+
+def decode_sizes(rows: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Undo ``encode_size``: (n, 4) to (n, 2) of width and height."""
+    digits = rows.astype(np.int64)
+    return np.stack([digits[:, 0] * _DIGIT + digits[:, 1], digits[:, 2] * _DIGIT + digits[:, 3]], axis=1)

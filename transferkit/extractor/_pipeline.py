@@ -1,0 +1,131 @@
+"""The stream from files to rows: threads decode ahead, the backbone runs, rows are written.
+
+Memory is bounded: at most a few batches of squares wait at any time. Each batch is one
+transaction, so that a crash or Ctrl-C loses at most one batch.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from transferkit.cache import RowKey
+from transferkit.engines import Engine
+from transferkit.errors import BadImageError
+from transferkit.extractor._features import SIZE_PART, encode_size
+from transferkit.extractor._pool import pool_to_grid
+from transferkit.images import read_source
+from transferkit.views import View
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """One image on its way: the rows it lacks, and what to remember of its file."""
+
+    index: int
+    digest: str
+    size: tuple[int, int]
+    squares: tuple[tuple[RowKey, Any], ...]
+    notes: tuple[str, ...] = ()
+    file: tuple[Any, os.stat_result, str] | None = None
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What the pipeline must know to make rows."""
+
+    space: Any
+    parts: tuple[str, ...]
+    grid: int | None
+    views: tuple[View, ...]
+    image_size: int
+    resize: str
+    batch_size: int
+    value_range: tuple[float, float] | None
+
+
+def prepare(recipe: Recipe, source: Any, index: int) -> Decoded | BadImageError:
+    """Read one image once, and render the views whose rows are missing."""
+    try:
+        path = os.fspath(source) if isinstance(source, str | os.PathLike) else None
+        try:
+            # Taken before the bytes are read: a change in between makes the entry look old, not new.
+            stat = os.stat(path) if path is not None else None
+        except OSError:
+            stat = None  # read_source says what is wrong with the path
+        opened = read_source(source)
+        digest = opened.digest
+        keys = {view: RowKey(digest, view.name) for view in recipe.views}
+        present = recipe.space.find(list(keys.values()), (*recipe.parts, SIZE_PART))
+        missing = [(view, key) for view, key in keys.items() if key not in present]
+        file = None if stat is None else (path, stat, digest)
+        if not missing:
+            return Decoded(index, digest, (0, 0), (), (), file)
+        image = opened.decode(recipe.value_range)
+        height, width = image.pixels.shape[:2]
+        squares = tuple(
+            (key, view.render(image.pixels, recipe.image_size, recipe.resize)) for view, key in missing
+        )
+        return Decoded(index, digest, (width, height), squares, image.notes, file)
+    except BadImageError as error:
+        return BadImageError(error.path, error.category, error.reason, error.hint, index)
+
+
+def decode_ahead(
+    recipe: Recipe, sources: Sequence[Any], pending: Sequence[int], n_threads: int
+) -> Iterator[tuple[int, Decoded | BadImageError]]:
+    """Yield the prepared images in order, a bounded number of them ready in advance."""
+    window = 2 * recipe.batch_size + n_threads
+    pool = ThreadPoolExecutor(n_threads, thread_name_prefix="transferkit-decode")
+    waiting: deque[tuple[int, Future[Decoded | BadImageError]]] = deque()
+    try:
+        for index in pending:
+            waiting.append((index, pool.submit(prepare, recipe, sources[index], index)))
+            if len(waiting) >= window:
+                first, future = waiting.popleft()
+                yield first, future.result()
+        while waiting:
+            first, future = waiting.popleft()
+            yield first, future.result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+class BatchWriter:
+    """Collect squares into full batches, run the backbone and write the rows."""
+
+    def __init__(self, recipe: Recipe, engine: Callable[[], Engine]) -> None:
+        self._recipe = recipe
+        self._engine = engine
+        self._queue: list[tuple[RowKey, Any, tuple[int, int]]] = []
+        self._seen: set[RowKey] = set()
+        self.n_calls = 0
+
+    def add(self, decoded: Decoded) -> None:
+        """Queue the squares of one image; the same picture under two names is queued once."""
+        for key, square in decoded.squares:
+            if key not in self._seen:
+                self._seen.add(key)
+                self._queue.append((key, square, decoded.size))
+            if len(self._queue) == self._recipe.batch_size:
+                self.flush()
+
+    def flush(self) -> None:
+        """Run and write whatever is queued."""
+        if not self._queue:
+            return
+        keys, squares, sizes = zip(*self._queue, strict=True)
+        outputs = self._engine().run(np.stack(squares))
+        self.n_calls += 1
+        rows: list[tuple[RowKey, str, np.ndarray]] = []
+        for part, maps in zip(self._recipe.parts, outputs, strict=True):
+            rows += [(key, part, row) for key, row in zip(keys, pool_to_grid(maps, self._recipe.grid), strict=True)]
+        rows += [(key, SIZE_PART, encode_size(*size)) for key, size in zip(keys, sizes, strict=True)]
+        self._recipe.space.write(rows)
+        self._queue.clear()

@@ -1,0 +1,98 @@
+"""What an extraction did: where each row came from, and which images could not be read."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from transferkit.errors import BadImageError, InvalidInputError
+
+_EXAMPLES = 5
+
+
+class Failure(NamedTuple):
+    """One image that could not be read; ``index`` counts in what the caller passed."""
+
+    index: int
+    path: str
+    category: str
+    reason: str
+    hint: str
+
+
+@dataclass
+class ExtractionReport:
+    """Counts of one extraction.
+
+    Attributes
+    ----------
+    n_images : int
+    n_cached : int
+        Images whose every row was in the cache.
+    n_decoded : int
+        Images that were decoded.
+    n_backbone_calls : int
+        Batches that went through the backbone.
+    seconds : float
+    failures : list of Failure
+    notes : dict of str to int
+        How many images needed a conversion worth knowing, such as "alpha composited on white".
+    """
+
+    n_images: int = 0
+    n_cached: int = 0
+    n_decoded: int = 0
+    n_backbone_calls: int = 0
+    seconds: float = 0.0
+    failures: list[Failure] = field(default_factory=list)
+    notes: Counter[str] = field(default_factory=Counter)
+
+    def add_failure(self, error: BadImageError, index: int) -> None:
+        """Remember one bad image."""
+        self.failures.append(Failure(index, error.path, error.category, error.reason, error.hint))
+
+    def counts(self) -> dict[str, int]:
+        """Return the number of failures by category, the most frequent first."""
+        return dict(Counter(failure.category for failure in self.failures).most_common())
+
+    def check_enough(self, attempted: int, *, finished: bool) -> None:
+        """Stop when most images are bad: then the list is wrong, not the images.
+
+        Raises
+        ------
+        InvalidInputError
+            Every image is bad, or, after 20 failures, more than half of those tried.
+        """
+        bad = len(self.failures)
+        if bad == 0 or not (2 * bad > attempted if bad >= 20 else finished and bad == attempted):
+            return
+        examples = "".join(
+            f"\n  {failure.path}: {failure.reason}" for failure in self.failures[:_EXAMPLES]
+        )
+        kinds = ", ".join(f"{count} {category}" for category, count in self.counts().items())
+        raise InvalidInputError(
+            f"{bad} of the {attempted} images tried so far cannot be read ({kinds}). "
+            f"Check that these are the right files:{examples}"
+        )
+
+    def to_csv(self, path: str | os.PathLike[str]) -> None:
+        """Write index, path, category, reason and hint of each failure."""
+        with Path(path).open("w", newline="", encoding="utf-8") as stream:
+            writer = csv.writer(stream)
+            writer.writerow(Failure._fields)
+            writer.writerows(self.failures)
+
+    def __str__(self) -> str:
+        """Return one line for people."""
+        line = (
+            f"{self.n_images:,} images: {self.n_cached:,} from the cache, {self.n_decoded:,} decoded, "
+            f"{self.n_backbone_calls:,} backbone calls, {self.seconds:.1f} s"
+        )
+        if self.failures:
+            kinds = ", ".join(f"{count} {category}" for category, count in self.counts().items())
+            line += f"; {len(self.failures):,} left out ({kinds})"
+        return line
