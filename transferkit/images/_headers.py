@@ -23,7 +23,15 @@ def first_size(data: bytes, format: str) -> tuple[int, int] | None:
 
 
 def check_end(data: bytes, format: str, name: str) -> None:
-    """Raise BadImageError when a WebP or TIFF says in its first bytes that it goes on beyond its end."""
+    """Raise BadImageError for a JPEG without an end marker, and for a WebP or TIFF that is shorter than its
+    first bytes say. Pillow has other names for many of these."""
+    if format == "JPEG" and data.rfind(b"\xff\xd9") < 0:
+        raise BadImageError(
+            name,
+            "truncated",
+            f"JPEG ends after {len(data):,} bytes without an end marker.",
+            "Fetch the file again.",
+        )
     needed = 0
     if format == "WEBP":
         needed = 8 + int.from_bytes(data[4:8], "little")
