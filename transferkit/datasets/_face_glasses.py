@@ -18,7 +18,7 @@ _EYE = 0.355  # from the midline to the middle of a lens, in eye distances
 def paint_glasses(brush: Brush, camera: Camera, rng: np.random.Generator) -> None:
     """Paint a frame of random shape, width and colour around the eyes."""
     colour = _FRAMES[int(rng.integers(len(_FRAMES)))]
-    width = rng.uniform(0.032, 0.07) * camera.scale
+    width = rng.uniform(0.036, 0.075) * camera.scale
     across, down, drop = rng.uniform([0.22, 0.15, 0.01], [0.29, 0.24, 0.07])
     glint = rng.random() < 0.5
     power = 2 / rng.uniform(2, 4.5)  # of a superellipse: from round to nearly square

@@ -91,11 +91,11 @@ def _photograph(
     gain = np.exp(rng.normal(0, 0.04, 3) + rng.normal(-0.05, 0.14)).astype(np.float32)
     exposed = lit * gain
     np.clip(exposed, 0, 255, out=exposed)
-    blur = float(clutter * max(0.0, rng.uniform(-0.8, 1.0)) * size / 128)
+    blur = float(clutter * max(0.0, rng.uniform(-0.8, 0.9)) * size / 128)
     if blur > 0.2:
         image = Image.fromarray(exposed.astype(np.uint8)).filter(ImageFilter.GaussianBlur(blur))
         exposed = np.asarray(image, dtype=np.float32)
-    noise = np.float32(clutter * abs(rng.normal(0, 6)))
+    noise = np.float32(clutter * abs(rng.normal(0, 5)))
     # Drawn last: only its amount depends on the size. Half a level more, as the cast below cuts off.
     grained = exposed + (noise * rng.standard_normal((size, size, 1), dtype=np.float32) + np.float32(0.5))
     np.clip(grained, 0, 255, out=grained)

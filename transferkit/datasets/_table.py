@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import os
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -75,54 +74,60 @@ def read_keypoints_csv(
 
 def _read_rows(path: Path) -> tuple[list[str], npt.NDArray[np.float64]]:
     """Return the file names and the values, or raise with every problem."""
+    rows = _numbered_rows(path)
+    first, width = rows[0][0], len(rows[0][1])
+    if width < 3 or width % 2 == 0:
+        raise InvalidInputError(
+            f"{path}: each row must be a file name and an even number of values, x0, y0, x1, y1, ..., "
+            f"separated by commas. Row {first} has {width} cell(s)."
+        )
+    names = [row[0].strip() for _, row in rows]
+    keypoints = np.full((len(rows), width - 1), np.nan)
+    problems: list[str] = []
+    for values, name, (number, row) in zip(keypoints, names, rows, strict=True):
+        where = f"row {number} ({name or 'no file name'})"
+        if not name:
+            problems.append(f"{where} must begin with a file name")
+        if len(row) == width:
+            values[:] = [_number(cell) for cell in row[1:]]
+            problems += [
+                f"{where}, column {column + 2}: {row[column + 1]!r} is not a finite number"
+                for column in np.flatnonzero(np.isinf(values))
+            ]
+        else:
+            problems.append(f"{where} has {len(row)} cells instead of {width}, as row {first} has")
+    counts = Counter(names)
+    problems += [f"{name!r} stands in {counts[name]} rows; keep one" for name in counts if counts[name] > 1]
+    if problems:
+        rest = [f"and {len(problems) - _REPORTED} more problems"] if len(problems) > _REPORTED else []
+        raise InvalidInputError(*(f"{path}: {text}." for text in problems[:_REPORTED] + rest))
+    return names, keypoints
+
+
+def _numbered_rows(path: Path) -> list[tuple[int, list[str]]]:
+    """Return the rows below the header that are not blank, numbered as a spreadsheet does."""
     if not path.is_file():
         state = "It is a folder." if path.is_dir() else f"The current folder is {Path.cwd()}."
         raise InvalidInputError(f"Expected a CSV file of keypoints. Nothing to read at {path}. {state}")
     try:
         # utf-8-sig: spreadsheets put a byte order mark before the header
         with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = [(number, row) for number, row in _numbered(csv.reader(file)) if any(row)]
+            rows = [(number, row) for number, row in enumerate(csv.reader(file), start=1) if any(row)]
     except (UnicodeDecodeError, csv.Error) as error:
         raise InvalidInputError(f"{path} is not a CSV file in UTF-8: {error}. Export it as such.") from error
-    if rows and Path(rows[0][1][0]).suffix.lower() not in IMAGE_SUFFIXES:
-        del rows[0]  # the header; without one the first row is data
+    if rows and Path(rows[0][1][0].strip()).suffix.lower() not in IMAGE_SUFFIXES:
+        del rows[0]  # the header; a table without one begins with an image
     if not rows:
         raise InvalidInputError(f"{path} has no row of keypoints below its header.")
-    width = len(rows[0][1])
-    if width < 3 or width % 2 == 0:
-        raise InvalidInputError(
-            f"{path}: each row must be a file name and an even number of values, x0, y0, x1, y1, ..., "
-            f"separated by commas. Row {rows[0][0]} has {width} cell(s)."
-        )
-    problems: list[str] = []
-    keypoints = np.full((len(rows), width - 1), np.nan)
-    for values, (number, row) in zip(keypoints, rows, strict=True):
-        if len(row) != width:
-            problems.append(f"row {number} ({row[0]}) has {len(row)} cells instead of {width}")
-            continue
-        if not row[0].strip():
-            problems.append(f"row {number} has no file name")
-        for column, cell in enumerate(row[1:], start=1):
-            try:
-                values[column - 1] = float(cell) if cell.strip() else np.nan
-            except ValueError:
-                values[column - 1] = np.inf
-            if np.isinf(values[column - 1]):
-                problems.append(
-                    f"row {number} ({row[0]}), column {column + 1}: {cell!r} is not a finite number"
-                )
-    counts = Counter(row[0] for _, row in rows)
-    twice = [name for name, count in counts.items() if count > 1]
-    problems += [f"{name!r} stands in {counts[name]} rows; keep one" for name in twice]
-    if problems:
-        rest = [f"... and {len(problems) - _REPORTED} more"] if len(problems) > _REPORTED else []
-        raise InvalidInputError(*(f"{path}: {text}." for text in problems[:_REPORTED] + rest))
-    return [row[0].strip() for _, row in rows], keypoints
+    return rows
 
 
-def _numbered(reader: Iterator[list[str]]) -> Iterator[tuple[int, list[str]]]:
-    """Yield each row with its number, the header being row 1, as a spreadsheet shows it."""
-    return enumerate(reader, start=1)
+def _number(cell: str) -> float:
+    """Return the value of a cell, NaN for an empty one, and infinity for what is no number."""
+    try:
+        return float(cell) if cell.strip() else np.nan
+    except ValueError:
+        return np.inf
 
 
 def _find_folder(path: Path, names: list[str]) -> Path:
