@@ -18,6 +18,7 @@ from transferkit.cache._space import FeatureSpace
 from transferkit.cache._sqlite import pragma
 
 SPARED_SECONDS = 3600
+ROWS_PER_STEP = 16
 
 
 def make_room(space: FeatureSpace, n_bytes: int, max_bytes: int) -> bool:
@@ -54,26 +55,29 @@ def make_room(space: FeatureSpace, n_bytes: int, max_bytes: int) -> bool:
 
 def used_bytes(database: Database) -> int:
     """Return the bytes in use; pages freed by deleting rows are filled again before the file grows."""
-
-    def query(db: Connection) -> int:
-        return (pragma(db, "page_count") - pragma(db, "freelist_count")) * pragma(db, "page_size")
-
-    return database.read(query) or 0
+    return database.read(_used) or 0
 
 
 def evict_rows(space: FeatureSpace, n_bytes: int) -> int:
     """Delete the oldest rows of images that the present run has not asked for; return the bytes freed."""
-    before = used_bytes(space.database)
+    freed = 0
 
     def change(db: Connection) -> None:
-        chosen, freed = [], 0
-        for row_id, digest, size in db.execute("SELECT id, digest, LENGTH(data) FROM rows ORDER BY id"):
-            if freed >= n_bytes:
+        nonlocal freed
+        before, freed = _used(db), 0
+        while freed < n_bytes:
+            query = "SELECT id, digest FROM rows WHERE id > ? ORDER BY id LIMIT ?"
+            rows = db.execute(query, (space.spared_up_to, ROWS_PER_STEP)).fetchall()
+            if not rows:
                 break
-            if digest not in space.wanted:
-                chosen.append((row_id,))
-                freed += size
-        db.executemany("DELETE FROM rows WHERE id = ?", chosen)
+            space.spared_up_to = rows[-1][0]
+            victims = [(number,) for number, digest in rows if digest not in space.wanted]
+            db.executemany("DELETE FROM rows WHERE id = ?", victims)
+            freed = before - _used(db)
 
     space.database.write(change)
-    return before - used_bytes(space.database)
+    return freed
+
+
+def _used(db: Connection) -> int:
+    return (pragma(db, "page_count") - pragma(db, "freelist_count")) * pragma(db, "page_size")

@@ -58,7 +58,8 @@ class FeatureSpace:
         self.path = path
         self.key = path.stem
         self.database = Database(path, tables.SCHEMA, identity)
-        self.wanted: set[bytes] = set()  # images of this run, which `make_room` spares
+        self.wanted: set[bytes] = set()  # images of this run, whose rows `make_room` spares
+        self.spared_up_to = 0  # number of the last row that it has looked at
         self._half = half
         self._make_room = make_room
         self._touched = -np.inf

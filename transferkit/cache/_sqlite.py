@@ -103,7 +103,8 @@ def check_owner(connection: sqlite3.Connection, path: Path, identity: str | None
     if version > SCHEMA_VERSION:
         raise CacheError(
             f"{path} was written by a newer transferkit: expected cache schema {SCHEMA_VERSION}, "
-            f"got {version}. Upgrade transferkit, delete the file, or set TRANSFERKIT_CACHE to another folder.",
+            f"got {version}. Upgrade transferkit, delete the file, or set TRANSFERKIT_CACHE to another "
+            "folder.",
             path=path,
         )
     if version < SCHEMA_VERSION:
