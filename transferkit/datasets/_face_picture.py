@@ -43,10 +43,10 @@ def draw_picture(
         paint_glasses(brush, camera, look)
     if nuisance.random() < 0.25 * clutter:
         _hold_something(brush, camera, nuisance)
-    flat = np.asarray(canvas.reduce(_SUPERSAMPLING), dtype=np.float32)
+    picture = np.array(canvas.reduce(_SUPERSAMPLING), dtype=np.float32)
     mask = np.asarray(figure.image.reduce(_SUPERSAMPLING), dtype=np.float32) / 255
-    light = 1 + mask * (shading(head, camera, size, look) - 1)
-    return _photograph(flat * light[..., None], nuisance, clutter)
+    picture *= (1 + mask * (shading(head, camera, size, look) - 1))[..., None]
+    return _photograph(picture, nuisance, clutter)
 
 
 def _background(rng: np.random.Generator, clutter: float, size: int) -> Image.Image:
@@ -84,19 +84,19 @@ def _hold_something(brush: Brush, camera: Camera, rng: np.random.Generator) -> N
 
 
 def _photograph(
-    lit: npt.NDArray[np.floating], rng: np.random.Generator, clutter: float
+    scene: npt.NDArray[np.float32], rng: np.random.Generator, clutter: float
 ) -> npt.NDArray[np.uint8]:
-    """Return the scene as a camera gives it: exposure, colour cast, blur and grain."""
-    size = lit.shape[0]
+    """Return the scene, which is used up, as a camera gives it: exposure, colour cast, blur and grain."""
+    size = scene.shape[0]
     gain = np.exp(rng.normal(0, 0.04, 3) + rng.normal(-0.05, 0.14)).astype(np.float32)
-    exposed = lit * gain
-    np.clip(exposed, 0, 255, out=exposed)
+    scene *= gain
+    np.clip(scene, 0, 255, out=scene)
     blur = float(clutter * max(0.0, rng.uniform(-0.8, 0.9)) * size / 128)
     if blur > 0.2:
-        image = Image.fromarray(exposed.astype(np.uint8)).filter(ImageFilter.GaussianBlur(blur))
-        exposed = np.asarray(image, dtype=np.float32)
+        image = Image.fromarray(scene.astype(np.uint8)).filter(ImageFilter.GaussianBlur(blur))
+        scene = np.array(image, dtype=np.float32)
     noise = np.float32(clutter * abs(rng.normal(0, 5)))
     # Drawn last: only its amount depends on the size. Half a level more, as the cast below cuts off.
-    grained = exposed + (noise * rng.standard_normal((size, size, 1), dtype=np.float32) + np.float32(0.5))
-    np.clip(grained, 0, 255, out=grained)
-    return grained.astype(np.uint8)
+    scene += noise * rng.standard_normal((size, size, 1), dtype=np.float32) + np.float32(0.5)
+    np.clip(scene, 0, 255, out=scene)
+    return scene.astype(np.uint8)

@@ -135,25 +135,15 @@ def write_faces(faces: Faces, folder: str | os.PathLike[str]) -> Path:
 def _check(n: int, size: int, random_state: int, pose: float, clutter: float) -> None:
     """Raise with every argument that is out of range."""
     problems = [
-        f"{name} must be {wanted}. Got {value!r}."
-        for name, value, wanted, good in (
-            ("n", n, "a whole number, at least 1", _whole(n) and n >= 1),
-            ("size", size, "a whole number of pixels, at least 16", _whole(size) and size >= 16),
-            (
-                "random_state",
-                random_state,
-                "a whole number, at least 0",
-                _whole(random_state) and random_state >= 0,
-            ),
-            ("pose", pose, "in 0..1", 0 <= pose <= 1),
-            ("clutter", clutter, "in 0..1", 0 <= clutter <= 1),
-        )
-        if not good
+        f"{name} must be a whole number, at least {least}. Got {value!r}."
+        for name, value, least in (("n", n, 1), ("size", size, 16), ("random_state", random_state, 0))
+        # True and False are whole numbers to Python, but a mistake here.
+        if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < least
+    ]
+    problems += [
+        f"{name} must be in 0..1. Got {value!r}."
+        for name, value in (("pose", pose), ("clutter", clutter))
+        if not 0 <= value <= 1
     ]
     if problems:
         raise InvalidInputError(*problems)
-
-
-def _whole(value: object) -> bool:
-    """Return whether a value is an integer; True and False are a mistake here."""
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)

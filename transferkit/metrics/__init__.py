@@ -1,12 +1,7 @@
 """Figures of merit: plain functions of arrays."""
 
-from .keypoints import (
-    area_under_ced,
-    cumulative_error_distribution,
-    failure_rate,
-    group_errors,
-    normalized_mean_error,
-)
+from .error_distribution import area_under_ced, cumulative_error_distribution, failure_rate
+from .keypoints import group_errors, normalized_mean_error
 
 __all__ = [
     "area_under_ced",
