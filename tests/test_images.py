@@ -19,6 +19,7 @@ import pytest
 
 from transferkit.errors import BadImageError, InvalidInputError
 from transferkit.images import CATEGORIES, Limits, is_side_file, load_image, read_source
+from transferkit.images._decode import _quiet
 
 RGB = np.random.default_rng(7).integers(0, 256, (12, 20, 3), dtype=np.uint8)
 
@@ -170,6 +171,7 @@ def solid(mode, colour):
         (png(8, 6, 16, 2, [b"\x10\xff\x20\x00\xff\xff" * 8] * 6), (16, 32, 255), ("16 bits scaled to 8",)),
         (b"P5 8 6 65535\n" + b"\x40\x00" * 48, (64, 64, 64), ("16 bits scaled to 8",)),
     ],
+    ids=lambda value: value[1:4].decode("latin-1").strip() if isinstance(value, bytes) else "",
 )  # fmt: skip
 def test_golden_pixels(data, expected, notes):
     image = load_image(data)
@@ -377,6 +379,7 @@ def test_empty_and_too_many_bytes(tmp_path):
         (encode(solid("RGB", 0), "TIFF", tiffinfo={50706: b"\1\4\0\0"}), "format_not_supported", "raw"),
         (encode(PIL.Image.new("LAB", (8, 8)), "TIFF"), "format_not_supported", "LAB"),
     ],
+    ids=lambda value: value if isinstance(value, str) else "",
 )  # fmt: skip
 def test_what_it_is_instead(data, category, what):
     failure(data, category, what)
@@ -404,12 +407,21 @@ def test_other_objects(source):
     failure(source, "not_an_image", "Expected a path")
 
 
-def test_text_file_and_closed_file(tmp_path):
+def test_text_file_endless_file_and_closed_file(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("x")
     with path.open() as file:
         failure(file, "unreadable", 'mode "rb"')
     failure(file, "unreadable")
+    sizes = []
+
+    class Endless(io.RawIOBase):
+        def read(self, size=-1):
+            sizes.append(size)
+            return b"\0" * size
+
+    failure(Endless(), "too_large", limits=Limits(max_bytes=1000))
+    assert sizes == [1001]
     picture = PIL.Image.open(io.BytesIO(encode(RGB)))
     picture.close()
     failure(picture, "corrupt")
@@ -472,6 +484,23 @@ def test_globals_of_pillow_and_warnings_are_neither_obeyed_nor_changed(monkeypat
     for thread in threads:
         thread.join()
     assert not errors
+    assert warnings.filters == filters
+
+
+def test_two_threads_never_swap_the_warning_filters_at_once():
+    first, entered = _quiet(), threading.Event()
+
+    def work():
+        with _quiet():
+            entered.set()
+
+    filters = list(warnings.filters)
+    thread = threading.Thread(target=work)
+    with first:
+        thread.start()
+        assert not entered.wait(0.1)
+    thread.join()
+    assert entered.is_set()
     assert warnings.filters == filters
 
 

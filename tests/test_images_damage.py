@@ -137,7 +137,9 @@ def test_whatever_a_decoder_raises_is_translated(error, monkeypatch):
     assert isinstance(caught.value.__cause__, error)
 
 
-@pytest.mark.parametrize(("format", "data"), healthy_files())
+@pytest.mark.parametrize(
+    ("format", "data"), healthy_files(), ids=lambda value: value if isinstance(value, str) else ""
+)
 def test_every_cut_is_named_truncated(format, data):
     # Frames after the first may be missing, and so may the tables of contents that follow the pixels.
     with_more = load_image(data).notes and "of 2" in load_image(data).notes[-1]
@@ -214,7 +216,9 @@ def bombs():
     yield "GIF", b"GIF89a\x08\0\x08\0\0\0\0" + b"!\xf9\x04\x08\0\0\0\0" + frame
 
 
-@pytest.mark.parametrize(("format", "data"), list(bombs()))
+@pytest.mark.parametrize(
+    ("format", "data"), list(bombs()), ids=lambda value: value if isinstance(value, str) else ""
+)
 def test_bombs_are_refused_from_the_header(format, data, monkeypatch):
     def no_memory(*args):
         raise AssertionError("asked Pillow for pixels")

@@ -2,10 +2,10 @@
 
 ::
 
-    path, bytes, file  ->  _files     read once  -\\
-    PIL image          ->              as it is   --> Source  ->  Image  ->  resize_image
-    array              ->              as it is  -/   .digest     .pixels    a square
-                                                                  .notes
+    path, bytes, file      read once  |
+    Pillow image           as it is   |->  Source   ->  Image    ->  resize_image
+    array, tensor          as it is   |    .digest      .pixels      a square
+                                                        .notes
 
 Whatever comes in, ``Image.pixels`` is uint8 RGB of shape (height, width, 3), upright, with transparency
 composited on white. What has one reading is converted and noted; what has two is refused with the name
@@ -19,8 +19,9 @@ and the same picture must give the same pixels in every form.
 from transferkit.images._collections import as_image_list, is_single_image
 from transferkit.images._folders import IMAGE_SUFFIXES, is_side_file
 from transferkit.images._image import CATEGORIES, LIMITS, Image, Limits
+from transferkit.images._reading import load_image, read_source
 from transferkit.images._resize import letterbox, resize_image
-from transferkit.images._sources import Source, load_image, read_source
+from transferkit.images._sources import Source
 
 __all__ = [
     "CATEGORIES",

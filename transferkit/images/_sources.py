@@ -1,4 +1,4 @@
-"""Whatever a user passes as one image -> a Source: a name, a digest, and pixels from the same bytes."""
+"""One image as it came in: a name, a digest, and pixels from the same bytes."""
 
 from __future__ import annotations
 
@@ -17,12 +17,11 @@ from transferkit.errors import BadImageError
 from transferkit.images._arrays import array_to_image, check_dtype, describe
 from transferkit.images._decode import decode_bytes, decode_picture
 from transferkit.images._failures import translated
-from transferkit.images._files import check_bytes, is_url, read_file, read_path, refuse_url
-from transferkit.images._image import LIMITS, Image, Limits
+from transferkit.images._image import Image, Limits
 from transferkit.images._pictures import is_white_zero, orientation_of
 from transferkit.images._ranges import ValueRange, check_value_range
 
-__all__ = ["Source", "load_image", "read_source"]
+__all__ = ["ArraySource", "EncodedSource", "PictureSource", "Source"]
 
 
 class Source(ABC):
@@ -60,7 +59,7 @@ class Source(ABC):
     def _decode(self, value_range: ValueRange | None) -> Image: ...
 
 
-class _EncodedSource(Source):
+class EncodedSource(Source):
     """The bytes of a file."""
 
     def __init__(self, data: bytes, name: str, limits: Limits, path: Path | None = None) -> None:
@@ -75,7 +74,7 @@ class _EncodedSource(Source):
         return decode_bytes(self._data, self.name, value_range, self.limits)
 
 
-class _ArraySource(Source):
+class ArraySource(Source):
     """Numbers."""
 
     def __init__(self, array: NDArray[Any], limits: Limits) -> None:
@@ -91,7 +90,7 @@ class _ArraySource(Source):
         return array_to_image(self._array, value_range, self.limits)
 
 
-class _PictureSource(Source):
+class PictureSource(Source):
     """A Pillow image, as it is shown now."""
 
     def __init__(self, picture: PIL.Image.Image, limits: Limits) -> None:
@@ -125,105 +124,6 @@ class _PictureSource(Source):
 
     def _decode(self, value_range: ValueRange | None) -> Image:
         return decode_picture(self._picture, self.name, value_range, self.limits)
-
-
-def read_source(source: Any, *, limits: Limits = LIMITS) -> Source:
-    """Return one image as a :class:`Source`, before it is decoded.
-
-    Parameters
-    ----------
-    source : str, Path, bytes-like, binary file, PIL.Image.Image or ndarray
-        A file is read here, once: the digest and the pixels come from the same bytes. A file object is read
-        from its current position to its end and left there. A Pillow image is taken as it is shown, which
-        loads it. Objects with ``__array__``, such as tensors, are arrays.
-    limits : Limits, optional
-        How large a picture may be.
-
-    Returns
-    -------
-    Source
-
-    Raises
-    ------
-    BadImageError
-        Category ``not_found``, ``not_a_file``, ``unreadable``, ``empty`` or ``too_large`` for what cannot be
-        read, ``bad_array`` for an array that does not hold numbers, ``not_an_image`` for other objects.
-    """
-    if isinstance(source, bytes | bytearray | memoryview):
-        data = bytes(source)
-        name = f"bytes of length {len(data)}"
-        return _EncodedSource(check_bytes(data, name, limits), name, limits)
-    if isinstance(source, str | os.PathLike):
-        text = os.fsdecode(os.fspath(source))
-        if isinstance(source, str) and is_url(text):
-            refuse_url(text)
-        path = Path(text)
-        return _EncodedSource(read_path(path, limits), str(path), limits, path)
-    if isinstance(source, PIL.Image.Image):
-        return _PictureSource(source, limits)
-    if hasattr(source, "__array__"):
-        return _ArraySource(_as_array(source), limits)
-    if callable(getattr(source, "read", None)):
-        label = getattr(source, "name", None)
-        name = label if isinstance(label, str) else f"{type(source).__name__} object"
-        return _EncodedSource(read_file(source, name, limits), name, limits)
-    shown = repr(source)
-    raise BadImageError(
-        f"{type(source).__name__} {shown if len(shown) <= 60 else shown[:60] + '...'}",
-        "not_an_image",
-        "is not an image. Expected a path, bytes, a binary file, a Pillow image or an array.",
-        "Turn nested lists into an array with numpy.asarray." if isinstance(source, list | tuple) else "",
-    )
-
-
-def load_image(source: Any, *, value_range: ValueRange | None = None, limits: Limits = LIMITS) -> Image:
-    """Return the pixels of one image.
-
-    Parameters
-    ----------
-    source : str, Path, bytes-like, binary file, PIL.Image.Image or ndarray
-        As for :func:`read_source`. Arrays are (height, width), (height, width, 1), RGB (height, width, 3) or
-        RGBA (height, width, 4); channels may come first where no other reading exists.
-    value_range : (float, float), optional
-        Which values are black and white, for floats and for integers wider than 8 bits. 8-bit pixels
-        always mean 0..255. By default only what has one reading is accepted: floats within 0..1, floats
-        within 0..255 that reach 16, integers within 0..255 that reach 2, and 16 bits as 0..65535.
-    limits : Limits, optional
-        How large a picture may be.
-
-    Returns
-    -------
-    Image
-        ``.pixels`` of shape (height, width, 3), uint8, and ``.notes``.
-
-    Raises
-    ------
-    BadImageError
-        With one of the categories in ``transferkit.images.CATEGORIES``.
-    InvalidInputError
-        ``value_range`` is not a range.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> image = load_image(np.zeros((32, 48), bool))
-    >>> image.pixels.shape, image.pixels.dtype
-    ((32, 48, 3), dtype('uint8'))
-    """
-    return read_source(source, limits=limits).decode(value_range)
-
-
-def _as_array(source: Any) -> NDArray[Any]:
-    """The array in an ndarray, a masked array or a tensor."""
-    try:
-        return np.asanyarray(source)
-    except Exception as error:  # a tensor on another device raises what its library likes
-        raise BadImageError(
-            f"{type(source).__name__} object",
-            "bad_array",
-            f"cannot be turned into an array: {error}.",
-            "Convert it with numpy.asarray yourself, for example tensor.detach().cpu().numpy().",
-        ) from error
 
 
 def _sha256(*parts: Any) -> str:

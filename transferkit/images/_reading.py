@@ -1,0 +1,118 @@
+"""Whatever a user passes as one image -> a Source, and on to pixels."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import PIL.Image
+from numpy.typing import NDArray
+
+from transferkit.errors import BadImageError
+from transferkit.images._files import check_bytes, is_url, read_file, read_path, refuse_url
+from transferkit.images._image import LIMITS, Image, Limits
+from transferkit.images._ranges import ValueRange
+from transferkit.images._sources import ArraySource, EncodedSource, PictureSource, Source
+
+__all__ = ["load_image", "read_source"]
+
+
+def read_source(source: Any, *, limits: Limits = LIMITS) -> Source:
+    """Return one image as a :class:`Source`, before it is decoded.
+
+    Parameters
+    ----------
+    source : str, Path, bytes-like, binary file, PIL.Image.Image or ndarray
+        A file is read here, once: the digest and the pixels come from the same bytes. A file object is read
+        from its current position to its end and left there. A Pillow image is taken as it is shown, which
+        loads it. Objects with ``__array__``, such as tensors, are arrays.
+    limits : Limits, optional
+        How large a picture may be.
+
+    Returns
+    -------
+    Source
+
+    Raises
+    ------
+    BadImageError
+        Category ``not_found``, ``not_a_file``, ``unreadable``, ``empty`` or ``too_large`` for what cannot be
+        read, ``bad_array`` for an array that does not hold numbers, ``not_an_image`` for other objects.
+    """
+    if isinstance(source, bytes | bytearray | memoryview):
+        data = bytes(source)
+        name = f"bytes of length {len(data)}"
+        return EncodedSource(check_bytes(data, name, limits), name, limits)
+    if isinstance(source, str | os.PathLike):
+        text = os.fsdecode(os.fspath(source))
+        if isinstance(source, str) and is_url(text):
+            refuse_url(text)
+        path = Path(text)
+        return EncodedSource(read_path(path, limits), str(path), limits, path)
+    if isinstance(source, PIL.Image.Image):
+        return PictureSource(source, limits)
+    if hasattr(source, "__array__"):
+        return ArraySource(_as_array(source), limits)
+    if callable(getattr(source, "read", None)):
+        label = getattr(source, "name", None)
+        name = label if isinstance(label, str) else f"{type(source).__name__} object"
+        return EncodedSource(read_file(source, name, limits), name, limits)
+    shown = repr(source)
+    raise BadImageError(
+        f"{type(source).__name__} {shown if len(shown) <= 60 else shown[:60] + '...'}",
+        "not_an_image",
+        "is not an image. Expected a path, bytes, a binary file, a Pillow image or an array.",
+        "Turn nested lists into an array with numpy.asarray." if isinstance(source, list | tuple) else "",
+    )
+
+
+def load_image(source: Any, *, value_range: ValueRange | None = None, limits: Limits = LIMITS) -> Image:
+    """Return the pixels of one image.
+
+    Parameters
+    ----------
+    source : str, Path, bytes-like, binary file, PIL.Image.Image or ndarray
+        As for :func:`read_source`. Arrays are (height, width), (height, width, 1), RGB (height, width, 3) or
+        RGBA (height, width, 4); channels may come first where no other reading exists.
+    value_range : (float, float), optional
+        Which values are black and white, for floats and for integers wider than 8 bits. 8-bit pixels
+        always mean 0..255. By default only what has one reading is accepted: floats within 0..1, floats
+        within 0..255 that reach 16, integers within 0..255 that reach 2, and 16 bits as 0..65535.
+    limits : Limits, optional
+        How large a picture may be.
+
+    Returns
+    -------
+    Image
+        ``.pixels`` of shape (height, width, 3), uint8, and ``.notes``.
+
+    Raises
+    ------
+    BadImageError
+        With one of the categories in ``transferkit.images.CATEGORIES``.
+    InvalidInputError
+        ``value_range`` is not a range.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> image = load_image(np.zeros((32, 48), bool))
+    >>> image.pixels.shape, image.pixels.dtype
+    ((32, 48, 3), dtype('uint8'))
+    """
+    return read_source(source, limits=limits).decode(value_range)
+
+
+def _as_array(source: Any) -> NDArray[Any]:
+    """The array in an ndarray, a masked array or a tensor."""
+    try:
+        return np.asanyarray(source)
+    except Exception as error:  # a tensor on another device raises what its library likes
+        raise BadImageError(
+            f"{type(source).__name__} object",
+            "bad_array",
+            f"cannot be turned into an array: {error}.",
+            "Convert it with numpy.asarray yourself, for example tensor.detach().cpu().numpy().",
+        ) from error
