@@ -1,0 +1,82 @@
+"""Transfer learning on images: frozen backbones, cached features, small heads.
+
+>>> from transferkit import Classifier
+>>> Classifier("vgg16")  # doctest: +SKIP
+Classifier(backbone='vgg16')
+
+Importing transferkit loads neither TensorFlow, Keras, scikit-learn nor matplotlib; each comes
+with the first thing that needs it.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from transferkit._version import __version__ as __version__
+
+if TYPE_CHECKING:
+    from transferkit import cache, datasets, errors, heads, keypoints, metrics
+    from transferkit.backbones import (
+        Backbone,
+        check_backbone,
+        get_backbone,
+        list_backbones,
+        list_layers,
+        register_backbone,
+    )
+    from transferkit.cache import FeatureCache
+    from transferkit.estimators import Classifier, KeypointRegressor, load
+    from transferkit.extractor import FeatureExtractor
+
+_HOMES = {
+    "Backbone": "backbones",
+    "Classifier": "estimators",
+    "FeatureCache": "cache",
+    "FeatureExtractor": "extractor",
+    "KeypointRegressor": "estimators",
+    "check_backbone": "backbones",
+    "get_backbone": "backbones",
+    "list_backbones": "backbones",
+    "list_layers": "backbones",
+    "load": "estimators",
+    "register_backbone": "backbones",
+}
+_MODULES = {"cache", "datasets", "errors", "heads", "keypoints", "metrics"}
+
+__all__ = [
+    "Backbone",
+    "Classifier",
+    "FeatureCache",
+    "FeatureExtractor",
+    "KeypointRegressor",
+    "__version__",
+    "cache",
+    "check_backbone",
+    "datasets",
+    "errors",
+    "get_backbone",
+    "heads",
+    "keypoints",
+    "list_backbones",
+    "list_layers",
+    "load",
+    "metrics",
+    "register_backbone",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name on first use (PEP 562)."""
+    if name in _MODULES:
+        return importlib.import_module(f"transferkit.{name}")
+    if name in _HOMES:
+        value = getattr(importlib.import_module(f"transferkit.{_HOMES[name]}"), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module 'transferkit' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """List the public names."""
+    return sorted(__all__)

@@ -60,6 +60,10 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):
 
     Attributes
     ----------
+    image_size_ : int
+        Side in pixels of what the backbone sees, set by ``fit``.
+    layers_ : tuple of str
+        Layers that are tapped, set by ``fit``.
     report_ : ExtractionReport
         What the last extraction did.
 
@@ -109,7 +113,9 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):
         InvalidInputError
             A parameter that cannot be used.
         """
-        self._settings()
+        settings = self._settings()
+        self.image_size_ = settings.image_size
+        self.layers_ = settings.layers
         return self
 
     def transform(self, X: Any) -> NDArray[np.float32]:
@@ -233,6 +239,11 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):
             remember()
         report.n_backbone_calls = writer.n_calls
 
+    def describe(self) -> dict[str, Any]:
+        """Return everything that can change a feature, as it goes into the cache key."""
+        settings = self._settings()
+        return {**settings.description, "layers": list(settings.layers), "grid": settings.grid}
+
     def _settings(self) -> _Settings:
         """Return the checked parameters with what was made from them, made again when they change."""
         key = repr(sorted(self.get_params(deep=False).items(), key=lambda item: item[0]))
@@ -298,7 +309,14 @@ class _Settings:
         grid = "full" if self.grid is None else str(self.grid)
         parts = tuple(f"{layer}@{grid}" for layer in self.layers)
         return Recipe(
-            self.space, parts, self.grid, views, self.image_size, self.resize, self.batch_size, self.value_range
+            self.space,
+            parts,
+            self.grid,
+            views,
+            self.image_size,
+            self.resize,
+            self.batch_size,
+            self.value_range,
         )
 
 

@@ -125,7 +125,9 @@ class BatchWriter:
         self.n_calls += 1
         rows: list[tuple[RowKey, str, np.ndarray]] = []
         for part, maps in zip(self._recipe.parts, outputs, strict=True):
-            rows += [(key, part, row) for key, row in zip(keys, pool_to_grid(maps, self._recipe.grid), strict=True)]
+            rows += [
+                (key, part, row) for key, row in zip(keys, pool_to_grid(maps, self._recipe.grid), strict=True)
+            ]
         rows += [(key, SIZE_PART, encode_size(*size)) for key, size in zip(keys, sizes, strict=True)]
         self._recipe.space.write(rows)
         self._queue.clear()

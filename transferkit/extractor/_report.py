@@ -70,9 +70,7 @@ class ExtractionReport:
         bad = len(self.failures)
         if bad == 0 or not (2 * bad > attempted if bad >= 20 else finished and bad == attempted):
             return
-        examples = "".join(
-            f"\n  {failure.path}: {failure.reason}" for failure in self.failures[:_EXAMPLES]
-        )
+        examples = "".join(f"\n  {failure.path}: {failure.reason}" for failure in self.failures[:_EXAMPLES])
         kinds = ", ".join(f"{count} {category}" for category, count in self.counts().items())
         raise InvalidInputError(
             f"{bad} of the {attempted} images tried so far cannot be read ({kinds}). "

@@ -1,0 +1,216 @@
+"""What the estimators share: parameters, extraction, splitting, saving."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import NotFittedError as SklearnNotFittedError
+
+from transferkit import images
+from transferkit.errors import InvalidInputError, NotFittedError
+from transferkit.estimators._precomputed import PRECOMPUTED, PrecomputedFeatures
+from transferkit.extractor import ExtractionReport, FeatureExtractor, Features
+from transferkit.heads import FittedHead, Head, TrainingData, get_head
+from transferkit.views import MIRROR, ORIGINAL, View
+
+AnyFeatures = Features | PrecomputedFeatures
+
+_SHARED_WITH_EXTRACTOR = (
+    "backbone", "weights", "image_size", "resize", "engine", "batch_size", "cache", "on_error", "progress",
+)  # fmt: skip
+
+
+class _NotFitted(NotFittedError, SklearnNotFittedError):
+    """The same error to users of transferkit and of scikit-learn."""
+
+
+class ImageEstimator(BaseEstimator):
+    """An extractor plus a head."""
+
+    def fit(self, X: Any, y: Any, *, groups: Any = None, validation_data: Any = None) -> Any:
+        """Extract features and train the head."""
+        raise NotImplementedError
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the fitted model to one safetensors file, replacing it in one step.
+
+        Parameters
+        ----------
+        path : path
+            By custom with the suffix ``.safetensors``.
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit``.
+
+        See Also
+        --------
+        transferkit.load : Read it back.
+        """
+        from transferkit.estimators._document import save_estimator
+
+        self._check_fitted()
+        save_estimator(self, path)
+
+    def _check_fitted(self) -> None:
+        if "fitted_head_" not in self.__dict__:
+            raise _NotFitted(
+                f"This {type(self).__name__} is not fitted yet. Call fit(images, targets) first, "
+                "or transferkit.load(path) for a saved model."
+            )
+
+    def __sklearn_is_fitted__(self) -> bool:
+        """Tell scikit-learn whether there is a model."""
+        return "fitted_head_" in self.__dict__
+
+    def __sklearn_tags__(self) -> Any:
+        """Tell scikit-learn what goes in."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = self.backbone == PRECOMPUTED
+        tags.input_tags.string = self.backbone != PRECOMPUTED
+        return tags
+
+    def _head(self) -> Head:
+        return get_head(self.head)
+
+    def _views(self) -> tuple[View, ...]:
+        """Return the views that ``augment`` stands for."""
+        if self.augment not in (None, "mirror"):
+            raise InvalidInputError(f"augment must be 'mirror' or None. Got {self.augment!r}.")
+        if self.augment is None or self.backbone == PRECOMPUTED:
+            return (ORIGINAL,)
+        return (ORIGINAL, MIRROR)
+
+    def _make_extractor(self, head: Head) -> FeatureExtractor | None:
+        """Return a checked extractor; layers and grid are the head's choice where they are None."""
+        if isinstance(self.backbone, str) and self.backbone == PRECOMPUTED:
+            return None
+        values = {name: getattr(self, name) for name in _SHARED_WITH_EXTRACTOR}
+        grid = head.grid if self.grid is None else None if self.grid == "full" else self.grid
+        layers = head.layers if self.layers is None else self.layers
+        return FeatureExtractor(**values, layers=layers, grid=grid).fit()
+
+    def _extract(self, X: Any, *, fitting: bool) -> AnyFeatures:
+        """Return the features of X; on predicting, every image must be readable."""
+        if self.extractor_ is None:
+            return PrecomputedFeatures.of(self, X, fitting=fitting)
+        return self.extractor_.extract(X, views=self.views_, on_error=self.on_error if fitting else "raise")
+
+    def _start(self, X: Any, problems: list[str]) -> Any:
+        """Check the parameters and X of ``fit``; return X as a list, or as it is for arrays of features."""
+        head = self._head()
+        if not 0 <= self.validation_fraction < 1:
+            problems.append(f"validation_fraction must be in [0, 1). Got {self.validation_fraction!r}.")
+        views = self._views()
+        extractor = self._make_extractor(head)
+        if extractor is None:
+            return X, None, views, head
+        if isinstance(X, str | os.PathLike | bytes):
+            problems.append(
+                f"fit expects a list of images. Got one {type(X).__name__}: {str(X)[:80]!r}. "
+                "For a folder, use paths, labels = transferkit.datasets.read_image_folder(folder)."
+            )
+            return [], extractor, views, head
+        return images.as_image_list(X), extractor, views, head
+
+    def _adopt(self, extractor: FeatureExtractor | None, views: tuple[View, ...]) -> None:
+        """Keep what predict must use again, whatever becomes of the parameters."""
+        self.extractor_ = extractor
+        self.views_ = views
+
+    def _train(
+        self,
+        head: Head,
+        features: AnyFeatures,
+        rows: NDArray[np.int64],
+        targets_by_view: Sequence[NDArray[Any]],
+        groups: NDArray[np.int64],
+        weight: NDArray[np.float64],
+        n_classes: int | None,
+        validation: tuple[list[NDArray[np.float32]], NDArray[Any]] | None,
+    ) -> None:
+        """Split, stack the views, and train the head."""
+        seed = _as_seed(self.random_state)
+        train = np.arange(len(rows))
+        if validation is None and head.uses_validation and self.validation_fraction > 0:
+            labels = targets_by_view[0] if n_classes is not None else None
+            train, held = _split(len(rows), labels, groups, self.validation_fraction, seed)
+            if len(held):
+                validation = features.maps(rows[held]), targets_by_view[0][held]
+        stacked = [features.maps(rows[train], view) for view in self.views_]
+        maps = [np.concatenate(parts) if len(parts) > 1 else parts[0] for parts in zip(*stacked, strict=True)]
+        n_views = len(self.views_)
+        data = TrainingData(
+            maps,
+            np.concatenate([targets[train] for targets in targets_by_view]),
+            n_classes,
+            np.tile(weight[train], n_views),
+            np.tile(groups[train], n_views),
+            validation,
+            seed,
+            self.progress,
+        )
+        self.fitted_head_: FittedHead = head.fit(data)
+        self.head_ = head
+        self.history_ = self.fitted_head_.history
+        self.report_: ExtractionReport | None = features.report
+
+
+def check_lengths(n_images: int, y: Any, problems: list[str], name: str = "y", unit: str = "label") -> None:
+    """Say when images and targets do not pair up."""
+    n = len(y)
+    if n != n_images:
+        problems.append(f"{name} has {n} rows but X has {n_images} images. Each image needs one {unit}.")
+
+
+def as_groups(groups: Any, n_images: int, problems: list[str]) -> NDArray[np.int64]:
+    """Return group numbers; each image is its own group by default."""
+    if groups is None:
+        return np.arange(n_images)
+    labels = np.asarray(groups)
+    if labels.ndim != 1 or len(labels) != n_images:
+        problems.append(
+            f"groups has shape {labels.shape} but X has {n_images} images. Each image needs one group."
+        )
+        return np.arange(n_images)
+    return np.unique(labels, return_inverse=True)[1]
+
+
+def _as_seed(random_state: Any) -> int:
+    """Return an int seed for what scikit-learn accepts as a random state."""
+    from sklearn.utils import check_random_state
+
+    if isinstance(random_state, int | np.integer):
+        return int(random_state)
+    return int(check_random_state(random_state).randint(2**31 - 1))
+
+
+def _split(
+    n: int, labels: NDArray[Any] | None, groups: NDArray[np.int64], fraction: float, seed: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Hold out a part for early stopping; groups stay whole, classes keep their shares.
+
+    Where that leaves a class without training rows, nothing is held out.
+    """
+    from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
+
+    n_splits = round(1 / fraction)
+    everything = np.arange(n), np.array([], dtype=np.int64)
+    if n_splits < 2 or len(np.unique(groups)) < n_splits:
+        return everything
+    if labels is None:
+        splitter = GroupKFold(n_splits, shuffle=True, random_state=seed)
+        return next(splitter.split(np.zeros(n), groups=groups))
+    if np.bincount(labels).min() < n_splits:
+        return everything
+    splitter = StratifiedGroupKFold(n_splits, shuffle=True, random_state=seed)
+    train, held = next(splitter.split(np.zeros(n), labels, groups))
+    if len(np.unique(labels[train])) < len(np.unique(labels)):
+        return everything
+    return train, held

@@ -1,0 +1,36 @@
+"""``backbone="precomputed"``: X holds features already, as any scikit-learn estimator gets them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+PRECOMPUTED = "precomputed"
+
+
+@dataclass(frozen=True)
+class PrecomputedFeatures:
+    """Feature arrays (n, d) or (n, h, w, c) with the interface of extracted features."""
+
+    array: NDArray[np.float32]
+    report: None = None
+
+    @classmethod
+    def of(cls, estimator: Any, X: Any, *, fitting: bool) -> PrecomputedFeatures:
+        """Check X as scikit-learn does."""
+        from sklearn.utils.validation import validate_data
+
+        array = validate_data(estimator, X, reset=fitting, dtype=np.float64, allow_nd=True)
+        return cls(array.astype(np.float32))
+
+    @property
+    def ok(self) -> NDArray[np.bool_]:
+        """Every row is there."""
+        return np.ones(len(self.array), dtype=bool)
+
+    def maps(self, rows: Any = None, view: Any = None) -> list[NDArray[np.float32]]:
+        """Return the rows asked for."""
+        return [self.array if rows is None else self.array[rows]]

@@ -1,0 +1,277 @@
+"""Images to classes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import ClassifierMixin
+
+from transferkit.backbones import Backbone
+from transferkit.cache import FeatureCache
+from transferkit.errors import InvalidInputError, quoted
+from transferkit.estimators._base import ImageEstimator, as_groups, check_lengths
+from transferkit.heads import Head
+
+
+class Classifier(ClassifierMixin, ImageEstimator):
+    """Tell classes of images apart, by a head on the features of a frozen backbone.
+
+    Parameters
+    ----------
+    backbone : str or Backbone, default="mobilenet"
+        Name in the registry, see :func:`transferkit.list_backbones`; ``"scattering"`` needs no
+        weights; ``"precomputed"`` means that X holds features.
+    head : str or head, default="linear"
+        ``"linear"``, ``"mlp"``, ``"conv"``, or an instance from :mod:`transferkit.heads`.
+    weights : "imagenet", path or None, default="imagenet"
+        ImageNet weights, a weights file, or seeded random weights.
+    image_size : int, optional
+        Side in pixels of the square that the backbone sees; by default what it was trained at.
+    layers : str or sequence of str, optional
+        Layers to tap; by default the head's choice. See :class:`FeatureExtractor`.
+    grid : int or "full", optional
+        Average each map over this many cells a side; ``"full"`` keeps maps as they are; by default
+        the head's choice.
+    resize : {"stretch", "pad"}, default="stretch"
+        Fill the square, or keep the aspect on a black ground.
+    augment : {"mirror", None}, default="mirror"
+        Train on mirror images too, and average both views at prediction. Views are cached like
+        images. Pass None where left and right differ in meaning.
+    class_weight : dict, "balanced" or None, default=None
+        Weight of each class's errors; ``"balanced"`` weighs classes equally.
+    engine : {"auto", "keras"}, default="auto"
+        What runs the backbone.
+    batch_size : int, default=32
+        Images in one call of the backbone. Results do not depend on it.
+    cache : bool, path or FeatureCache, default=True
+        Where features are kept; see :class:`FeatureExtractor`.
+    validation_fraction : float, default=0.1
+        Share of the training images held out for early stopping, by heads that use it.
+    on_error : {"skip", "raise"}, default="skip"
+        What ``fit`` does with an image that cannot be read; skipped ones are listed in ``report_``.
+    random_state : int, RandomState or None, default=0
+        Of the split, of initial weights and of shuffling.
+    progress : bool, default=True
+        Show bars on stderr for work that takes longer than a second.
+
+    Attributes
+    ----------
+    classes_ : ndarray, shape (n_classes,)
+        Labels, sorted; columns of ``predict_proba`` follow them.
+    history_ : list of dict
+        What training recorded: a row per epoch, or per penalty tried.
+    report_ : ExtractionReport
+        Images from the cache, decoded, left out, and why.
+    extractor_, head_, fitted_head_
+        What makes predictions.
+
+    Examples
+    --------
+    >>> from transferkit import Classifier
+    >>> from transferkit.datasets import make_faces
+    >>> faces = make_faces(60, random_state=0)
+    >>> clf = Classifier("scattering", cache=False).fit(faces.images, faces.labels)  # doctest: +SKIP
+    >>> clf.predict(faces.images[:2])  # doctest: +SKIP
+    array(['glasses', 'no_glasses'], dtype='<U10')
+    """
+
+    def __init__(
+        self,
+        backbone: str | Backbone = "mobilenet",
+        *,
+        head: str | Head = "linear",
+        weights: str | os.PathLike[str] | None = "imagenet",
+        image_size: int | None = None,
+        layers: str | Sequence[str] | None = None,
+        grid: int | str | None = None,
+        resize: str = "stretch",
+        augment: str | None = "mirror",
+        class_weight: Mapping[Any, float] | str | None = None,
+        engine: str = "auto",
+        batch_size: int = 32,
+        cache: bool | str | os.PathLike[str] | FeatureCache = True,
+        validation_fraction: float = 0.1,
+        on_error: str = "skip",
+        random_state: Any = 0,
+        progress: bool = True,
+    ) -> None:
+        self.backbone = backbone
+        self.head = head
+        self.weights = weights
+        self.image_size = image_size
+        self.layers = layers
+        self.grid = grid
+        self.resize = resize
+        self.augment = augment
+        self.class_weight = class_weight
+        self.engine = engine
+        self.batch_size = batch_size
+        self.cache = cache
+        self.validation_fraction = validation_fraction
+        self.on_error = on_error
+        self.random_state = random_state
+        self.progress = progress
+
+    def fit(self, X: Any, y: Any, *, groups: Any = None, validation_data: Any = None) -> Classifier:
+        """Extract features, once per picture, and train the head.
+
+        Parameters
+        ----------
+        X : sequence of images
+            Paths, bytes, PIL images or arrays; features (n, d) or (n, h, w, c) for "precomputed".
+        y : array-like, shape (n,)
+            Labels: strings, integers or booleans, of two classes or more.
+        groups : array-like, shape (n,), optional
+            Images of one group, such as one person, never part when training splits its images.
+        validation_data : (X, y), optional
+            Used instead of a held-out part; nothing but early stopping and the history sees it.
+
+        Returns
+        -------
+        Classifier
+            Itself.
+
+        Raises
+        ------
+        InvalidInputError
+            The data or a parameter cannot be used; all problems are listed at once.
+        BadImageError
+            An image cannot be read and ``on_error`` is "raise".
+        """
+        problems: list[str] = []
+        items, extractor, views, head = self._start(X, problems)
+        labels = _as_labels(y, problems)
+        if extractor is not None:
+            check_lengths(len(items), labels, problems)
+        group_numbers = as_groups(groups, len(labels), problems)
+        if problems:
+            raise InvalidInputError(*problems)
+        self._adopt(extractor, views)
+        features = self._extract(items, fitting=True)
+        ok = features.ok
+        check_lengths(len(ok), labels, problems)
+        if problems:
+            raise InvalidInputError(*problems)
+        rows = np.flatnonzero(ok)
+        self.classes_, indices = np.unique(labels[ok], return_inverse=True)
+        _check_classes(self.classes_, labels, len(rows))
+        validation = None
+        if validation_data is not None:
+            validation = self._validation(*validation_data)
+        self._train(
+            head,
+            features,
+            rows,
+            [indices] * len(views),
+            group_numbers[ok],
+            self._weights(labels[ok]),
+            len(self.classes_),
+            validation,
+        )
+        return self
+
+    def decision_function(self, X: Any) -> NDArray[np.float64]:
+        """Return the confidence in each class.
+
+        Returns
+        -------
+        ndarray, shape (n,) for two classes, else (n, n_classes)
+            Logits; for two classes that of ``classes_[1]``, positive where it is predicted.
+
+        Raises
+        ------
+        NotFittedError, BadImageError
+        """
+        self._check_fitted()
+        features = self._extract(X, fitting=False)
+        views = [self.fitted_head_.predict(features.maps(view=view)) for view in self.views_]
+        logits: NDArray[np.float64] = np.mean(views, axis=0)
+        return logits[:, 0] if len(self.classes_) == 2 else logits
+
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
+        """Return the probability of each class, (n, n_classes), in the order of ``classes_``."""
+        logits = self.decision_function(X)
+        if logits.ndim == 1:
+            logits = np.stack([np.zeros_like(logits), logits], axis=1)
+        powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+        probabilities: NDArray[np.float64] = powers / powers.sum(axis=1, keepdims=True)
+        return probabilities
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """Return the most probable label of each image, (n,); one row for a single image."""
+        logits = self.decision_function(X)
+        best = (logits > 0).astype(int) if logits.ndim == 1 else logits.argmax(axis=1)
+        labels: NDArray[Any] = self.classes_[best]
+        return labels
+
+    def _weights(self, labels: NDArray[Any]) -> NDArray[np.float64]:
+        """Return one weight per row."""
+        from sklearn.utils.class_weight import compute_sample_weight
+
+        if isinstance(self.class_weight, Mapping) and (
+            missing := [label for label in self.classes_ if label not in self.class_weight]
+        ):
+            raise InvalidInputError(
+                f"class_weight must have a weight for each class. Missing: {quoted(missing)}."
+            )
+        weight: NDArray[np.float64] = compute_sample_weight(self.class_weight, labels)
+        return weight
+
+    def _validation(self, X: Any, y: Any) -> tuple[list[NDArray[np.float32]], NDArray[np.int64]]:
+        """Return features and class indices of the caller's own validation part."""
+        problems: list[str] = []
+        labels = _as_labels(y, problems)
+        features = self._extract(X, fitting=True) if not problems else None
+        if features is not None:
+            check_lengths(len(features.ok), labels, problems, "validation y")
+        unknown = set(np.unique(labels)) - set(self.classes_)
+        if unknown:
+            problems.append(f"validation y has labels that y has not: {quoted(sorted(unknown))}.")
+        if problems or features is None:
+            raise InvalidInputError(*problems)
+        ok = features.ok
+        return features.maps(np.flatnonzero(ok)), np.searchsorted(self.classes_, labels[ok])
+
+
+def _as_labels(y: Any, problems: list[str]) -> NDArray[Any]:
+    """Return labels as a one-dimensional array without missing values."""
+    from sklearn.utils.validation import column_or_1d
+
+    if y is None or isinstance(y, str):
+        problems.append(f"y must be one label per image. Got {y!r}.")
+        return np.array([])
+    labels = np.asarray(y)
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = column_or_1d(labels, warn=True)
+    if labels.ndim != 1:
+        problems.append(f"y must have one dimension, a label per image. Got shape {labels.shape}.")
+        return labels.reshape(-1)
+    missing = [i for i, label in enumerate(labels.tolist()) if label is None or label != label]
+    if missing:
+        problems.append(
+            f"y must not have missing labels. {len(missing)} of {len(labels)} are missing, the first in row "
+            f"{missing[0]}. Drop those images."
+        )
+    elif labels.dtype.kind == "O" and len({type(label) for label in labels.tolist()}) > 1:
+        kinds = sorted({type(label).__name__ for label in labels.tolist()})
+        problems.append(f"y must have labels of one type. Got {', '.join(kinds)}.")
+    elif labels.dtype.kind == "f" and (labels != np.round(labels)).any():
+        # The words "Unknown label type" are those of scikit-learn, whose tests look for them.
+        problems.append("Unknown label type: continuous. y must have classes, not measurements.")
+    elif labels.dtype.kind == "O":
+        labels = np.array(labels.tolist())
+    return labels
+
+
+def _check_classes(classes: NDArray[Any], labels: NDArray[Any], n_ok: int) -> None:
+    """Say when there is nothing to tell apart."""
+    if len(classes) < 2:
+        lost = f" ({len(labels) - n_ok} images could not be read)" if n_ok < len(labels) else ""
+        raise InvalidInputError(
+            f"y must have at least two classes. Got {len(classes)} class: {quoted(classes.tolist())} "
+            f"in {n_ok} rows{lost}. Add images of another class."
+        )

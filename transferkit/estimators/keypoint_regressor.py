@@ -1,0 +1,284 @@
+"""Images to keypoints."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import MultiOutputMixin, RegressorMixin
+
+from transferkit.backbones import Backbone
+from transferkit.cache import FeatureCache
+from transferkit.errors import InvalidInputError
+from transferkit.estimators._base import ImageEstimator, as_groups, check_lengths
+from transferkit.estimators._precomputed import PrecomputedFeatures
+from transferkit.extractor import Features
+from transferkit.heads import Head
+from transferkit.keypoints import as_points, mirror_order
+from transferkit.views import ORIGINAL, View
+
+
+class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
+    """Find keypoints in images, by a head on the features of a frozen backbone.
+
+    Coordinates are pixels of each original image as it is seen upright, whatever its size; the
+    integer coordinate is the centre of a pixel. Any number of points will do; for 68 facial points
+    the order of left and right is known, so that mirror images can be used.
+
+    Parameters
+    ----------
+    backbone : str or Backbone, default="mobilenet"
+        Name in the registry; ``"scattering"`` needs no weights; ``"precomputed"`` means that X
+        holds features, and y is learned as it is.
+    head : str or head, default="linear"
+        ``"linear"``, ``"mlp"``, ``"conv"``, or an instance from :mod:`transferkit.heads`.
+    layers : str or sequence of str, optional
+        Layers to tap; by default the head's choice.
+    grid : int or "full", optional
+        Average each map over this many cells a side; ``"full"`` keeps maps as they are; by default
+        the head's choice, but 7 for the linear head, since positions are what is asked for.
+    augment : {"auto", "mirror", None}, default="auto"
+        Train on mirror images too, and average both views at prediction; "auto" does so for 68
+        points, whose mirror pairs are known.
+    weights, image_size, resize, engine, batch_size, cache, validation_fraction
+        As for :class:`Classifier`.
+    on_error, random_state, progress
+        As for :class:`Classifier`.
+
+    Attributes
+    ----------
+    n_points_ : int
+    history_ : list of dict
+        What training recorded: a row per epoch, or per penalty tried. Errors are in fractions
+        of the square that the backbone sees.
+    report_ : ExtractionReport
+        Images from the cache, decoded, left out, and why.
+
+    Examples
+    --------
+    >>> from transferkit import KeypointRegressor
+    >>> from transferkit.datasets import make_faces
+    >>> faces = make_faces(60, random_state=0)
+    >>> kp = KeypointRegressor("scattering", cache=False)
+    >>> kp.fit(faces.images, faces.keypoints).predict(faces.images[0]).shape  # doctest: +SKIP
+    (1, 136)
+    """
+
+    def __init__(
+        self,
+        backbone: str | Backbone = "mobilenet",
+        *,
+        head: str | Head = "linear",
+        weights: str | os.PathLike[str] | None = "imagenet",
+        image_size: int | None = None,
+        layers: str | Sequence[str] | None = None,
+        grid: int | str | None = None,
+        resize: str = "stretch",
+        augment: str | None = "auto",
+        engine: str = "auto",
+        batch_size: int = 32,
+        cache: bool | str | os.PathLike[str] | FeatureCache = True,
+        validation_fraction: float = 0.1,
+        on_error: str = "skip",
+        random_state: Any = 0,
+        progress: bool = True,
+    ) -> None:
+        self.backbone = backbone
+        self.head = head
+        self.weights = weights
+        self.image_size = image_size
+        self.layers = layers
+        self.grid = grid
+        self.resize = resize
+        self.augment = augment
+        self.engine = engine
+        self.batch_size = batch_size
+        self.cache = cache
+        self.validation_fraction = validation_fraction
+        self.on_error = on_error
+        self.random_state = random_state
+        self.progress = progress
+
+    def fit(self, X: Any, y: Any, *, groups: Any = None, validation_data: Any = None) -> KeypointRegressor:
+        """Extract features, once per picture, and train the head.
+
+        Parameters
+        ----------
+        X : sequence of images
+        y : array-like, shape (n, 2 k) or (n, k, 2)
+            x0, y0, x1, y1, ... in pixels of each original image; NaN marks a missing point.
+        groups : array-like, shape (n,), optional
+            Images of one group, such as one person, never part when training splits its images.
+        validation_data : (X, y), optional
+            Used instead of a held-out part; nothing but early stopping and the history sees it.
+
+        Returns
+        -------
+        KeypointRegressor
+            Itself.
+
+        Raises
+        ------
+        InvalidInputError
+            The data or a parameter cannot be used; all problems are listed at once.
+        BadImageError
+            An image cannot be read and ``on_error`` is "raise".
+        """
+        problems: list[str] = []
+        items, extractor, views, head = self._start(X, problems)
+        if extractor is None:
+            self._adopt(None, views)
+            return self._fit_precomputed(X, y, groups, head)
+        points = as_points(y, name="y")
+        check_lengths(len(items), points, problems, unit="set of keypoints")
+        group_numbers = as_groups(groups, len(points), problems)
+        if problems:
+            raise InvalidInputError(*problems)
+        self._adopt(extractor, self._views_for(points.shape[1]))
+        features = self._extract(items, fitting=True)
+        ok = features.ok
+        rows = np.flatnonzero(ok)
+        self.n_points_ = points.shape[1]
+        self._flat_layout_ = np.ndim(y) == 2
+        assert isinstance(features, Features)
+        sizes = features.sizes(rows)
+        check_inside(points[ok], sizes, rows)
+        validation = self._validation(*validation_data) if validation_data is not None else None
+        targets = [self._to_square(points[ok], sizes, view) for view in self.views_]
+        self._train(head, features, rows, targets, group_numbers[ok], np.ones(len(rows)), None, validation)
+        return self
+
+    def predict(self, X: Any) -> NDArray[np.float64]:
+        """Return the keypoints of each image, in the layout that ``fit`` got.
+
+        Returns
+        -------
+        ndarray of float64, shape (n, 2 k) or (n, k, 2)
+            Pixels of each original image; one row for a single image.
+
+        Raises
+        ------
+        NotFittedError, BadImageError
+        """
+        self._check_fitted()
+        features = self._extract(X, fitting=False)
+        if isinstance(features, PrecomputedFeatures):
+            outputs = self.fitted_head_.predict(features.maps())
+            return outputs[:, 0] if self._single_output_ else outputs
+        assert self.extractor_ is not None
+        sizes = features.sizes()
+        found = []
+        for view in self.views_:
+            square = self.fitted_head_.predict(features.maps(view=view)).reshape(len(sizes), -1, 2)
+            found.append(view.from_square(square, sizes, self.extractor_.image_size_, self.extractor_.resize))
+        points: NDArray[np.float64] = np.mean(found, axis=0)
+        return points.reshape(len(points), -1) if self._flat_layout_ else points
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return R^2, the share of the variance of coordinates explained; missing points left out.
+
+        For errors in units of the face, see :func:`transferkit.metrics.normalized_mean_error`.
+        """
+        truth = np.asarray(y, dtype=float).reshape(len(y), -1)
+        if sample_weight is not None or np.isfinite(truth).all():
+            return float(super().score(X, np.asarray(y).reshape(len(y), -1).squeeze(), sample_weight))
+        gaps = np.square(truth - self.predict(X).reshape(len(truth), -1))
+        spread = np.square(truth - np.nanmean(truth, axis=0))
+        return float(np.mean(1 - np.nansum(gaps, axis=0) / np.nansum(spread, axis=0)))
+
+    def _views(self) -> tuple[View, ...]:
+        """Return the views before the number of points is known."""
+        if self.augment not in ("auto", "mirror", None):
+            raise InvalidInputError(f"augment must be 'auto', 'mirror' or None. Got {self.augment!r}.")
+        return (ORIGINAL,)
+
+    def _views_for(self, n_points: int) -> tuple[View, ...]:
+        """Return the views for points of which left and right may be known."""
+        from transferkit.views import MIRROR
+
+        known = mirror_order(n_points) is not None
+        if self.augment == "mirror" and not known:
+            raise InvalidInputError(
+                f"augment='mirror' needs to know which points swap sides, known for 68 facial points. "
+                f"Got {n_points} points. Pass augment=None."
+            )
+        return (ORIGINAL, MIRROR) if self.augment and known else (ORIGINAL,)
+
+    def _make_extractor(self, head: Head) -> Any:
+        """Keep more of the position than classes need."""
+        extractor = super()._make_extractor(head)
+        if extractor is not None and self.grid is None and extractor.grid is not None:
+            extractor.set_params(grid=7)
+        return extractor
+
+    def _to_square(
+        self, points: NDArray[np.float64], sizes: NDArray[np.int64], view: View
+    ) -> NDArray[np.float64]:
+        """Return targets (n, 2 k) for one view, as fractions of the square."""
+        assert self.extractor_ is not None
+        square = view.to_square(points, sizes, self.extractor_.image_size_, self.extractor_.resize)
+        return square.reshape(len(square), -1)
+
+    def _validation(self, X: Any, y: Any) -> tuple[list[NDArray[np.float32]], NDArray[np.float64]]:
+        """Return features and targets of the caller's own validation part."""
+        points = as_points(y, name="validation y")
+        features = self._extract(X, fitting=True)
+        problems: list[str] = []
+        check_lengths(len(features.ok), points, problems, "validation y", "set of keypoints")
+        if points.shape[1] != self.n_points_:
+            problems.append(f"validation y has {points.shape[1]} points but y has {self.n_points_}.")
+        if problems:
+            raise InvalidInputError(*problems)
+        assert isinstance(features, Features)
+        rows = np.flatnonzero(features.ok)
+        return features.maps(rows), self._to_square(points[rows], features.sizes(rows), ORIGINAL)
+
+    def _fit_precomputed(self, X: Any, y: Any, groups: Any, head: Head) -> KeypointRegressor:
+        """Learn any values from feature arrays; there are no images to have pixels."""
+        from sklearn.utils.validation import validate_data
+
+        X, y = validate_data(self, X, y, dtype=np.float64, allow_nd=True, multi_output=True, y_numeric=True)
+        problems: list[str] = []
+        group_numbers = as_groups(groups, len(X), problems)
+        if problems:
+            raise InvalidInputError(*problems)
+        self._single_output_ = y.ndim == 1
+        targets = y.reshape(len(y), -1).astype(np.float64)
+        self.n_points_ = targets.shape[1] // 2
+        features = PrecomputedFeatures(X.astype(np.float32))
+        rows = np.arange(len(X))
+        self._train(head, features, rows, [targets], group_numbers, np.ones(len(X)), None, None)
+        return self
+
+
+def check_inside(points: NDArray[np.float64], sizes: NDArray[np.int64], rows: NDArray[np.int64]) -> None:
+    """Say when coordinates cannot be pixels of their images.
+
+    Raises
+    ------
+    InvalidInputError
+        Points farther outside than the image is large, or fractions instead of pixels.
+    """
+    with np.errstate(invalid="ignore"):
+        outside = (points < -sizes[:, None]) | (points > 2 * sizes[:, None])
+    if outside.any():
+        image, point, axis = np.argwhere(outside)[0]
+        width, height = sizes[image]
+        raise InvalidInputError(
+            f"y must be in pixels of each original image. Row {rows[image]} has "
+            f"{'xy'[axis]}{point} = {points[image, point, axis]:g} but its image is {width} x {height}. "
+            f"{int(outside.any(axis=(1, 2)).sum())} rows are affected. "
+            "Were the images resized after the points were marked?"
+        )
+    present = np.isfinite(points).any(axis=(1, 2))
+    largest = np.nanmax(np.abs(np.where(np.isfinite(points), points, 0)), axis=(1, 2))
+    fractions = present & (largest <= 1) & (sizes.min(axis=1) > 2) & (points.shape[1] > 1)
+    if fractions.any():
+        raise InvalidInputError(
+            f"y must be in pixels of each original image. {int(fractions.sum())} of {len(points)} rows, the first "
+            f"of them {rows[np.flatnonzero(fractions)[0]]}, have no value above 1 and look like fractions. "
+            "Multiply x by the width and y by the height."
+        )

@@ -1,0 +1,93 @@
+"""What a head gets, and what it gives back.
+
+A head is plain data, a frozen dataclass: what to train, not the result. ``head.fit(data)``
+returns a fitted head, which is plain data too (a dictionary of arrays and a few facts), so that
+a model can be saved without pickle and sent to another process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Maps = Sequence[NDArray[np.float32]]  # one array per layer, each (n, h, w, c) or (n, c)
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Features and targets of training rows.
+
+    Attributes
+    ----------
+    maps : sequence of ndarray
+        One array of float32 per layer, each (n, h, w, c) or (n, c).
+    targets : ndarray
+        Class indices, int (n,), for a classification; values, float64 (n, k), NaN where missing, for a regression.
+    n_classes : int or None
+        None for a regression.
+    sample_weight : ndarray of float64, shape (n,)
+    groups : ndarray of int, shape (n,)
+        Rows of one group (views of an image, pictures of a person) never part in cross-validation.
+    validation : (maps, targets) or None
+        Rows that only early stopping and the history may see.
+    random_state : int
+    progress : bool
+    """
+
+    maps: Maps
+    targets: NDArray[Any]
+    n_classes: int | None
+    sample_weight: NDArray[np.float64]
+    groups: NDArray[np.int64]
+    validation: tuple[Maps, NDArray[Any]] | None = None
+    random_state: int = 0
+    progress: bool = True
+
+    @property
+    def n_outputs(self) -> int:
+        """Number of values that a head predicts for a row; two classes need one logit."""
+        if self.n_classes is None:
+            return int(self.targets.shape[1])
+        return 1 if self.n_classes == 2 else self.n_classes
+
+
+class FittedHead(Protocol):
+    """A head that has learned."""
+
+    history: list[dict[str, float]]
+
+    def predict(self, maps: Maps) -> NDArray[np.float64]:
+        """Return values (n, k) of a regression, logits (n, n_classes) of a classification.
+
+        For two classes, (n, 1): the logit of the second.
+        """
+
+    def tensors(self) -> dict[str, NDArray[Any]]:
+        """Return the arrays to save."""
+
+    def facts(self) -> dict[str, Any]:
+        """Return what else is needed to rebuild it, as JSON."""
+
+
+class Head(Protocol):
+    """A head to train."""
+
+    layers: ClassVar[str]
+    grid: ClassVar[int | None]
+    uses_validation: ClassVar[bool]
+
+    def fit(self, data: TrainingData) -> FittedHead:
+        """Learn."""
+
+    def rebuild(self, tensors: Mapping[str, NDArray[Any]], facts: Mapping[str, Any]) -> FittedHead:
+        """Return the fitted head that was saved."""
+
+
+def flatten(maps: Maps) -> NDArray[np.float32]:
+    """Return all layers of a row side by side: (n, number of values)."""
+    flat = [np.asarray(array, dtype=np.float32).reshape(len(array), -1) for array in maps]
+    return flat[0] if len(flat) == 1 else np.concatenate(flat, axis=1)
