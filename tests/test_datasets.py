@@ -14,6 +14,7 @@ from transferkit.datasets import (
     read_keypoints_csv,
     write_faces,
 )
+from transferkit.datasets._face_shape import draw_camera, draw_head
 from transferkit.errors import InvalidInputError
 from transferkit.keypoints import GROUPS, as_points
 from transferkit.metrics import normalized_mean_error
@@ -214,13 +215,25 @@ def test_clutter_hides_the_same_faces():
 
 
 def test_without_pose_everybody_looks_straight():
-    def lean(pose):
+    def turns(pose):
+        """How far the tip of the nose lies beside the middle of the eyes, and the slope of the eyes."""
         points = as_points(make_faces(20, size=16, pose=pose).keypoints)
-        middle = points[:, [0, 16]].mean(axis=1)
-        return np.abs(points[:, 30, 0] - middle[:, 0]).mean()
+        eyes, nose = points[:, 45] - points[:, 36], points[:, 30] - points[:, [36, 45]].mean(axis=1)
+        beside = (nose * eyes).sum(axis=-1) / (eyes**2).sum(axis=-1)
+        return np.abs(beside).mean(), np.abs(eyes[:, 1] / eyes[:, 0]).mean()
 
-    assert lean(0) < 0.15
-    assert lean(1) > 4 * lean(0)
+    (nose, slope), (turned_nose, turned_slope) = turns(0), turns(1)
+    assert turned_nose > 0.1 > 5 * nose
+    assert turned_slope > 0.05 > 3 * slope
+
+
+def test_all_points_lie_inside_the_picture_however_the_head_turns():
+    rng = np.random.default_rng(0)
+    for _ in range(1000):
+        points = draw_head(rng).points
+        flat = draw_camera(rng, points, 1.0).project(points)
+        assert flat.min() > 0.02 - 1e-9
+        assert flat.max() < 0.98 + 1e-9
 
 
 def test_the_label_says_who_wears_glasses(monkeypatch):

@@ -36,12 +36,21 @@ def test_mirror_order_is_an_involution_and_moves_all_pairs():
 
 
 @pytest.mark.parametrize(
-    ("right", "left"),
-    [("right_eye", "left_eye"), ("right_eyebrow", "left_eyebrow"), ("jaw", "jaw"), ("nose", "nose"),
-     ("nose_bridge", "nose_bridge"), ("outer_mouth", "outer_mouth"), ("inner_mouth", "inner_mouth")],
-)  # fmt: skip
-def test_each_group_mirrors_onto_its_counterpart(right, left):
-    assert set(mirror_order(68)[list(GROUPS[right])]) == set(GROUPS[left])
+    ("points", "counterparts"),
+    [
+        (range(0, 17), range(16, -1, -1)),  # jaw
+        (range(17, 22), range(26, 21, -1)),  # brows
+        (range(27, 31), range(27, 31)),  # bridge
+        (range(31, 36), range(35, 30, -1)),  # nose
+        ((36, 37, 38, 39, 40, 41), (45, 44, 43, 42, 47, 46)),  # eyes
+        ((48, 49, 50, 51, 52, 53, 54), (54, 53, 52, 51, 50, 49, 48)),  # upper lip
+        ((55, 56, 57, 58, 59), (59, 58, 57, 56, 55)),  # lower lip
+        ((60, 61, 62, 63, 64), (64, 63, 62, 61, 60)),  # inner lips
+        ((65, 66, 67), (67, 66, 65)),
+    ],
+)
+def test_each_point_mirrors_onto_its_counterpart(points, counterparts):
+    assert mirror_order(68)[list(points)].tolist() == list(counterparts)
 
 
 def test_mirror_order_of_an_unknown_scheme_is_none():
