@@ -14,6 +14,7 @@ import errno
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -32,6 +33,11 @@ from transferkit.cache._sqlite import (
 )
 from transferkit.errors import CacheError
 
+# Messages of SQLite may quote damaged names.
+DAMAGE = (sqlite3.Error, UnicodeDecodeError)
+TRIES = 5
+# A file that another process is just taking away fails like a bad disk until it is gone.
+REMOVAL_SECONDS = 0.1
 NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
 Result = TypeVar("Result")
 
@@ -65,21 +71,20 @@ class Database:
             try:
                 connection = self._connect(create=False)
                 return None if connection is None else query(connection)
-            except sqlite3.Error as error:
+            except DAMAGE as error:
                 self._recover(error)
                 return None
 
     def write(self, change: Callable[[sqlite3.Connection], object]) -> bool:
         """Run ``change(connection)`` as one transaction; return False where nothing may be written."""
         with self.lock:
-            try:
-                return self._try_to_write(change)
-            except sqlite3.Error as error:
-                self._recover(error)
-            try:
-                return self._try_to_write(change)
-            except sqlite3.Error as error:  # a new file, and damaged again
-                raise self._error(error) from error
+            for _ in range(TRIES):
+                try:
+                    return self._try_to_write(change)
+                except DAMAGE as error:
+                    self._recover(error)
+                    last = error
+            raise self._error(last) from last
 
     def close(self) -> None:
         """Close the connection; the next use opens it again."""
@@ -114,7 +119,7 @@ class Database:
     def _connect(self, *, create: bool) -> sqlite3.Connection | None:
         """Return the connection, None if there is no file and none is to be made."""
         if self._connection is not None:
-            if self._opened == identity_of(self.path):
+            if not self._was_replaced():
                 return self._connection
             self.close()
         exists = self.path.exists()
@@ -125,11 +130,12 @@ class Database:
         )
         if not exists and not self._writable:
             return None
+        self._opened = identity_of(self.path)
         self._connection = (open_writable if self._writable else open_read_only)(self.path)
         self._opened = identity_of(self.path)
         ready = False
         try:
-            ready = self._prepare(self._connection)
+            ready = self._prepare(self._connection, create)
         finally:
             if not ready:
                 self.close()
@@ -147,10 +153,10 @@ class Database:
             return False
         return True
 
-    def _prepare(self, connection: sqlite3.Connection) -> bool:
-        """Check that the file is ours; return False if it is empty and must stay so."""
+    def _prepare(self, connection: sqlite3.Connection, create: bool) -> bool:
+        """Check that the file is ours; return False if it is empty and stays so."""
         if is_empty(connection):
-            if not self._writable or self._identity is None:
+            if not create or not self._writable or self._identity is None:
                 return False
             create_tables(connection, self._schema, self._identity)
         check_owner(connection, self.path, self._identity)
@@ -158,16 +164,18 @@ class Database:
             use_write_ahead_log(connection)
         return True
 
-    def _recover(self, error: sqlite3.Error) -> None:
-        """Set a damaged file aside; raise if the trouble lies elsewhere."""
+    def _recover(self, error: Exception) -> None:
+        """Make way for the next try: set a damaged file aside; raise if the trouble lies elsewhere."""
         if isinstance(error, (sqlite3.ProgrammingError, sqlite3.InterfaceError)):
             raise error  # our own mistake
-        replaced = self._opened is not None and self._opened != identity_of(self.path)
         self.close()
-        if hint_for(error) is not None:
+        outside = hint_for(error) is not None
+        if outside and not self._was_replaced():
+            time.sleep(REMOVAL_SECONDS)
+        if self._was_replaced():
+            return
+        if outside:
             raise self._error(error) from error
-        if replaced:
-            return  # another process has set it aside
         if not os.access(self.path.parent, os.W_OK):
             warn_once(self.path, "damaged", f"{self.path} is damaged ({error}) and is not used.")
             return
@@ -175,6 +183,10 @@ class Database:
         logger.warning(
             "%s is damaged (%s). It was renamed to %s and begun anew.", self.path, error, aside.name
         )
+
+    def _was_replaced(self) -> bool:
+        """Tell whether another process has set aside or cleared the file that we opened."""
+        return self._opened != identity_of(self.path)
 
     def _error(self, error: Exception) -> CacheError:
         hint = hint_for(error) or "Set TRANSFERKIT_CACHE to another folder."

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -34,12 +36,12 @@ def identity_of(path: Path) -> tuple[int, int] | None:
 
 def size_of(path: Path) -> int:
     """Return the bytes of a database."""
-    return sum(file.stat().st_size for file in _files_of(path))
+    return sum(status.st_size for status in _statuses(path))
 
 
 def last_used(path: Path) -> float:
     """Return when a database was last used, in seconds since the epoch."""
-    return max((file.stat().st_mtime for file in _files_of(path)), default=0.0)
+    return max((status.st_mtime for status in _statuses(path)), default=0.0)
 
 
 def set_aside(path: Path) -> Path:
@@ -60,8 +62,12 @@ def remove(path: Path) -> int:
     return freed
 
 
-def _files_of(path: Path) -> list[Path]:
-    return [file for suffix in SUFFIXES if (file := Path(f"{path}{suffix}")).exists()]
+def _statuses(path: Path) -> list[os.stat_result]:
+    statuses = []
+    for suffix in SUFFIXES:
+        with contextlib.suppress(FileNotFoundError):  # other processes may delete at any time
+            statuses.append(Path(f"{path}{suffix}").stat())
+    return statuses
 
 
 def _take_away(file: Path, action: Callable[..., object]) -> None:

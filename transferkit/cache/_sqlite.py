@@ -12,7 +12,7 @@ from transferkit.errors import CacheError
 APPLICATION_ID = 0x544B6331  # "TKc1": tells our files from other databases
 SCHEMA_VERSION = 1
 BUSY_SECONDS = 30
-PAGE_SIZE = 16384  # rows are large: fewer pages for each
+PAGE_SIZE = 8192  # fewer pages for large rows, little left unused by small ones
 LARGEST_LOG = 64 * 2**20
 # What SQLite says when the trouble is not the content of the file, and what to do about it.
 HINTS = {

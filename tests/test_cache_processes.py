@@ -1,0 +1,311 @@
+"""Several processes and threads at one cache, and processes that are killed."""
+
+import hashlib
+import logging
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from transferkit.cache import FeatureCache, RowKey
+
+RECIPE = {"backbone": "tiny"}
+PARTS = ("a", "b")
+KEYS = [
+    RowKey(hashlib.sha256(b"%d" % i).hexdigest(), "original")
+    for i in range(2000 if os.environ.get("MANY_IMAGES") else 500)
+]
+
+
+def array_of(key, part):
+    """Return what the row must be: known without computing anything."""
+    return np.full((4, 64 if part == "a" else 900), int(key.digest[:3], 16) / 2, np.float16)
+
+
+def rows_of(keys):
+    return [(key, part, array_of(key, part)) for key in keys for part in PARTS]
+
+
+def assert_right(folder, *, complete=False):
+    """Check every row of a cache, and return the keys that have all parts."""
+    with FeatureCache(folder).space(RECIPE) as space:
+        found = space.read(KEYS, PARTS)
+        for (key, part), array in found.items():
+            assert (array == array_of(key, part)).all()
+        whole = space.find(KEYS, PARTS)
+        assert len(found) == 2 * len(whole), "both parts of an image are written together"
+        assert not complete or len(whole) == len(KEYS)
+        return whole
+
+
+def start(code, *arguments):
+    code = f"from tests.test_cache_processes import *\n{code}"
+    return subprocess.Popen(
+        [sys.executable, "-W", "error", "-c", code, *map(str, arguments)],
+        cwd=Path(__file__).parents[1], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def finish(process, timeout=120):
+    out, err = process.communicate(timeout=timeout)
+    assert process.returncode == 0, err
+    return out
+
+
+# Killed while writing
+
+WRITE_ALL = """
+cache = FeatureCache(sys.argv[1])
+print("ready", flush=True)
+with cache.space(RECIPE) as space:
+    for start in range(0, len(KEYS), 16):
+        batch = KEYS[start : start + 16]
+        missing = [key for key in batch if key not in space.find(batch, PARTS)]
+        space.write(rows_of(missing))
+        print(len(missing), flush=True)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs SIGKILL")
+@pytest.mark.parametrize("count", [6, pytest.param(200, marks=pytest.mark.slow)])
+def test_killed_at_random_times(tmp_path, count, caplog):
+    rng = np.random.default_rng(0)
+    caplog.set_level(logging.WARNING, "transferkit")
+    folder = tmp_path / "0"
+    grown = 0
+    for i in range(count):
+        before = assert_right(folder)
+        if len(before) > 0.8 * len(KEYS):
+            folder = tmp_path / str(i)
+            before = set()
+        process = start(WRITE_ALL, folder)
+        assert process.stdout.readline() == "ready\n"
+        time.sleep(rng.uniform(0, 0.1))
+        process.send_signal(signal.SIGKILL)
+        out, _ = process.communicate()
+        acknowledged = sum(int(line) for line in out.split("\n")[:-1])
+        after = assert_right(folder)
+        assert before <= after, "rows are never lost"
+        assert len(after) - len(before) >= acknowledged, "what write() returned from is there"
+        grown += len(after) > len(before)
+    assert grown > count / 4, "some were killed amid writing"
+    finish(start(WRITE_ALL, folder))
+    assert_right(folder, complete=True)
+    assert caplog.messages == []
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs SIGKILL")
+@pytest.mark.parametrize(
+    "share", [0.5, *(pytest.param(share, marks=pytest.mark.slow) for share in (0.1, 0.9))]
+)
+def test_resuming_computes_only_what_is_missing(tmp_path, share):
+    process = start(WRITE_ALL, tmp_path)
+    process.stdout.readline()
+    stored = 0
+    while stored < share * len(KEYS):
+        stored += int(process.stdout.readline())
+    process.kill()
+    process.communicate()
+    there = len(assert_right(tmp_path))
+    assert there >= stored
+    computed = finish(start(WRITE_ALL, tmp_path)).split("\n")[1:-1]
+    assert sum(map(int, computed)) == len(KEYS) - there
+    assert_right(tmp_path, complete=True)
+
+
+# At the same time
+
+RACE = """
+rng = np.random.default_rng(int(sys.argv[2]))
+cache = FeatureCache(sys.argv[1])
+while time.time() < float(sys.argv[3]):
+    pass
+computed = 0
+with cache.space(RECIPE) as space:
+    for start in rng.permutation(range(0, len(KEYS), 50)):
+        batch = KEYS[start : start + 50]
+        missing = [key for key in batch if key not in space.find(batch, PARTS)]
+        space.write(rows_of(missing))
+        computed += len(missing)
+        out = np.zeros((50, 4, 900), np.float32)
+        assert space.read_into(batch, "b", out).all()
+        assert (out == [array_of(key, "b") for key in batch]).all()
+print(computed)
+"""
+
+
+@pytest.mark.parametrize("count", [4, pytest.param(8, marks=pytest.mark.slow)])
+def test_processes_share_a_cache(tmp_path, count, record_property):
+    begin = time.time() + 1
+    processes = [start(RACE, tmp_path, i, begin) for i in range(count)]
+    computed = sum(int(finish(process)) for process in processes)
+    record_property("computed_twice", computed - len(KEYS))
+    assert len(KEYS) <= computed < count * len(KEYS)
+    assert_right(tmp_path, complete=True)
+    assert not list(tmp_path.glob("*damaged*"))
+
+
+BEGIN = """
+while time.time() < float(sys.argv[2]):
+    pass
+for i in range(20):
+    with FeatureCache(sys.argv[1]).space({**RECIPE, "i": i}) as space:
+        assert space.write(rows_of(KEYS[:3]))
+        assert len(space.read(KEYS[:3], PARTS)) == 6
+"""
+
+
+def test_processes_create_the_same_files_at_once(tmp_path):
+    begin = time.time() + 1
+    for process in [start(BEGIN, tmp_path, begin) for _ in range(4)]:
+        assert finish(process) == ""
+    assert FeatureCache(tmp_path).info().n_rows == 20 * 6
+    assert not list(tmp_path.glob("*damaged*"))
+
+
+CLEAR = """
+while time.time() < float(sys.argv[2]):
+    FeatureCache(sys.argv[1]).clear()
+    time.sleep(np.random.default_rng().uniform(0, 0.3))
+"""
+
+
+@pytest.mark.parametrize("seconds", [2, pytest.param(60, marks=pytest.mark.slow)])
+def test_another_process_clears_meanwhile(tmp_path, seconds):
+    end = time.time() + seconds
+    process = start(CLEAR, tmp_path, end)
+    with FeatureCache(tmp_path).space(RECIPE) as space:
+        while time.time() < end:
+            space.write(rows_of(KEYS[:20]))
+            for (key, part), array in space.read(KEYS[:20], PARTS).items():
+                assert (array == array_of(key, part)).all()
+    finish(process)
+    with FeatureCache(tmp_path).space(RECIPE) as space:
+        space.write(rows_of(KEYS[:20]))
+        assert len(space.read(KEYS[:20], PARTS)) == 40
+
+
+# Forks
+
+FORK = """
+import warnings
+
+warnings.filterwarnings("ignore", "This process.*fork", DeprecationWarning)  # we know: that is the test
+cache = FeatureCache(sys.argv[1])
+space = cache.space(RECIPE)
+space.write(rows_of(KEYS[:100]))
+cache.files.lookup([sys.executable])
+stop = threading.Event()
+
+def work():  # another thread is in the middle of something whenever the fork happens
+    while not stop.is_set():
+        space.write(rows_of(KEYS[:10]))
+
+threading.Thread(target=work).start()
+children = []
+for i in range(10):
+    child = os.fork()
+    if not child:
+        try:
+            assert len(space.find(KEYS[:100], PARTS)) == 100
+            own = KEYS[100 + 10 * i : 110 + 10 * i]
+            assert space.write(rows_of(own))
+            assert len(space.read(own, PARTS)) == 20
+            cache.files.lookup([sys.executable])
+            space.close()
+        except BaseException:
+            import traceback
+
+            traceback.print_exc()
+            os._exit(1)
+        os._exit(0)
+    children.append(child)
+    if not i % 3:
+        space.close()  # the last connection of the parent goes while children are at work
+failed = [child for child in children if os.waitpid(child, 0)[1]]
+stop.set()
+assert not failed
+assert len(space.find(KEYS[:200], PARTS)) == 200
+space.close()
+cache.files.close()
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_forked_children_write_and_read(tmp_path):
+    finish(start(FORK, tmp_path), timeout=60)
+    assert len(assert_right(tmp_path)) == 200
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_nothing_is_open_in_a_forked_child(tmp_path):
+    code = """
+space = FeatureCache(sys.argv[1]).space(RECIPE)
+space.write(rows_of(KEYS[:1]))
+child = os.fork()
+if not child:
+    links = [link for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]
+    os._exit(sum(".sqlite" in os.readlink(link) for link in links))
+assert os.waitpid(child, 0)[1] == 0
+space.close()
+"""
+    if not Path("/proc/self/fd").exists():
+        pytest.skip("needs /proc")
+    finish(start(code, tmp_path))
+
+
+# Threads and copies
+
+
+@pytest.mark.parametrize("shared", [True, False], ids=["one space", "a space each"])
+def test_threads(tmp_path, shared):
+    cache = FeatureCache(tmp_path)
+    common = cache.space(RECIPE)
+    problems = []
+
+    def work(seed):
+        try:
+            rng = np.random.default_rng(seed)
+            space = common if shared else cache.space(RECIPE)
+            for start in rng.permutation(range(0, 200, 10)):
+                space.write(rows_of(KEYS[start : start + 10]))
+                found = space.read(KEYS[start : start + 10], PARTS)
+                assert len(found) == 20
+                for (key, part), array in found.items():
+                    assert (array == array_of(key, part)).all()
+            if not shared:
+                space.close()
+        except Exception as error:  # noqa: BLE001 (a thread must hand its problem over)
+            problems.append(error)
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    common.close()
+    assert problems == []
+    assert len(assert_right(tmp_path)) == 200
+
+
+def test_a_pickled_cache_works_in_another_process(tmp_path):
+    cache = FeatureCache(tmp_path)
+    with cache.space(RECIPE) as space:
+        space.write(rows_of(KEYS[:5]))
+        code = "cache = pickle.loads(bytes.fromhex(sys.argv[1]))\nwith cache.space(RECIPE) as space:\n"
+        code += "    print(len(space.find(KEYS, PARTS)))\n    space.write(rows_of(KEYS[5:9]))"
+        assert finish(start(code, pickle.dumps(cache).hex())) == "5\n"
+        assert len(space.find(KEYS, PARTS)) == 9
+
+
+def test_a_space_that_is_dropped_closes_its_file(tmp_path):
+    code = "FeatureCache(sys.argv[1]).space(RECIPE).write(rows_of(KEYS[:1]))\n"
+    code += "assert not list(Path(sys.argv[1]).glob('*-wal'))"
+    finish(start(code, tmp_path))
