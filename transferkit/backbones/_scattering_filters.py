@@ -6,7 +6,8 @@ sample sits in the middle of the two (four) that it replaces, so its filter has 
 exactly the mirrored map, and no half-pixel drift builds up along the cascade.
 
 Two banks are enough for all scales, because the wavelets are self-similar: ``fine`` at full resolution, and
-``coarse``, one octave lower, which is applied to the picture halved ``j - 1`` times and keeps every second sample.
+``coarse``, one octave lower, which is applied to the picture halved ``j - 1`` times and keeps every second
+sample.
 A wavelet of scale ``j`` so always sees a signal sampled at twice the rate it is kept at. That costs a larger
 kernel than filtering at the final rate, and saves the upper half of the wavelet's band from being cut off.
 """
@@ -26,16 +27,16 @@ _SLANT = 4 / ORIENTATIONS
 _FINE_TAPS = 9
 _COARSE_TAPS = 16
 _HALVING_TAPS = 24
-# Makes the Littlewood-Paley sum of the whole bank at most 1, so that the transform contracts.
+# Brings the maximum of the Littlewood-Paley sum down to 1, so that the transform contracts.
 _GAIN = 0.95
 
 
 def morlet(taps: int, sigma: float, frequency: float, angle: float, slant: float) -> NDArray[np.complex128]:
     """Complex Morlet wavelet with zero mean and unit peak response, sampled on ``taps`` x ``taps`` points.
 
-    ``psi(u) = exp(-|u|_sigma^2 / 2) * (exp(i <xi, u>) - kappa)``, where ``xi`` has length ``frequency`` and
-    direction ``angle``, the envelope is ``1 / slant`` times wider across the wave than along it, and ``kappa``
-    makes the sum of the samples (not only the integral) vanish.
+    ``psi(u) = exp(-|u|_sigma^2 / 2) * (exp(i <xi, u>) - kappa)``, where ``xi`` has length ``frequency``
+    and direction ``angle``, the envelope is ``1 / slant`` times wider across the wave than along it, and
+    ``kappa`` makes the sum of the samples (not only the integral) vanish.
     """
     offsets = np.arange(taps) - (taps - 1) / 2
     y, x = np.meshgrid(offsets, offsets, indexing="ij")
@@ -50,8 +51,8 @@ def morlet(taps: int, sigma: float, frequency: float, angle: float, slant: float
 def wavelet_bank(stride: int) -> NDArray[np.complex128]:
     """Wavelets of one scale, all orientations: the fine bank for stride 1, the coarse one for stride 2.
 
-    Returns an array of shape (taps, taps, ORIENTATIONS); orientation ``l`` waves along ``l * pi / ORIENTATIONS``,
-    counted from the x axis towards the y axis (downwards).
+    Returns an array of shape (taps, taps, ORIENTATIONS); orientation ``l`` waves along the direction
+    ``l * pi / ORIENTATIONS``, counted from the x axis towards the y axis (downwards).
     """
     taps = _FINE_TAPS if stride == 1 else _COARSE_TAPS
     angles = np.arange(ORIENTATIONS) * np.pi / ORIENTATIONS
@@ -67,10 +68,9 @@ def halving_filter() -> NDArray[np.float64]:
 
 
 def averaging_filter(level: int) -> NDArray[np.float64]:
-    """Gaussian ``phi_J`` of unit sum, sampled at resolution ``2**-level`` around the middle of an output cell."""
+    """Gaussian ``phi_J`` of unit sum at resolution ``2**-level``, around the middle of an output cell."""
     sigma = _SIGMA * 2 ** (SCALES - 1 - level)
-    half = max(2 ** (SCALES - level) // 2, int(np.ceil(4 * sigma)))
-    # Stride 1 (level == SCALES) would need an odd number of taps; the cascade stops one level earlier.
+    half = int(np.ceil(4 * sigma))
     offsets = np.arange(-half, half) + 0.5
     taps = np.exp(-(offsets**2) / (2 * sigma**2))
     return taps / taps.sum()
@@ -79,8 +79,9 @@ def averaging_filter(level: int) -> NDArray[np.float64]:
 def filter_matrix(taps: NDArray[np.float64], size: int, stride: int) -> NDArray[np.float32]:
     """Matrix of "filter an axis of ``size`` samples, keep every ``stride``-th", with symmetric boundaries.
 
-    Row ``i`` holds the even-length ``taps`` around the middle of samples ``stride * i ... stride * (i + 1) - 1``;
-    what reaches over an edge is folded back (``... b a | a b ...``), so that constants stay constants.
+    Row ``i`` holds the even-length ``taps`` around the middle of samples ``stride * i`` to
+    ``stride * (i + 1) - 1``; what reaches over an edge is folded back (``... b a | a b ...``), so that
+    constants stay constants.
 
     Returns an array of shape (size // stride, size).
     """
@@ -93,7 +94,7 @@ def filter_matrix(taps: NDArray[np.float64], size: int, stride: int) -> NDArray[
 
 
 def response(kernel: NDArray[np.complex128], rows: NDArray, columns: NDArray) -> NDArray[np.complex128]:
-    """Transfer function of a square kernel at angular frequencies ``rows`` (y) and ``columns`` (x), an outer grid."""
+    """Transfer function of a square kernel on the grid of angular frequencies ``rows`` x ``columns``."""
     offsets = np.arange(len(kernel)) - (len(kernel) - 1) / 2
     # A correlation, which is what neural networks call a convolution.
     return np.exp(1j * np.outer(rows, offsets)) @ kernel @ np.exp(1j * np.outer(offsets, columns))
@@ -113,7 +114,7 @@ def wavelet_response(scale: int, rows: NDArray, columns: NDArray) -> NDArray[np.
 
 
 def littlewood_paley(points: int = 64) -> NDArray[np.float64]:
-    """Sum ``|phi|^2 + 1/2 sum_j,l |psi_jl(w)|^2 + |psi_jl(-w)|^2`` on a (points, points) grid over [-pi, pi)."""
+    """Sum ``|phi|^2 + 1/2 sum_j,l |psi_jl(w)|^2 + |psi_jl(-w)|^2`` on a square grid over [-pi, pi)."""
     grid = -np.pi + 2 * np.pi * np.arange(points) / points
     low = _gain(averaging_filter(0), grid) ** 2
     total = np.outer(low, low)

@@ -60,8 +60,7 @@ class MixChannels(FixedLayer):
 class FilterAxes(FixedLayer):
     """Apply one fixed matrix along the rows and one along the columns: a separable filter with its stride.
 
-    A dense matrix does a little more arithmetic than a strided convolution and is several times faster, since
-    it is a plain product over all channels at once, with the boundary rule built in.
+    A dense matrix has the boundary rule built in, and is fast: a plain product over all channels at once.
     """
 
     def __init__(self, rows: np.ndarray, columns: np.ndarray, name: str) -> None:
@@ -87,21 +86,44 @@ class WaveletModulus(FixedLayer):
         super().__init__(name)
         self.stride = stride
         self.taps, _, self.orientations = bank.shape
-        self.even = _constant(self, "even", bank.real[:, :, None].astype(np.float32))
-        self.odd = _constant(self, "odd", bank.imag[:, :, None].astype(np.float32))
+        blocks = self.taps // stride
+        kernel = np.concatenate([bank.real, bank.imag], axis=-1).astype(np.float32)
+        kernel = kernel.reshape(blocks, stride, blocks, stride, -1).transpose(0, 2, 1, 3, 4)
+        self.kernel = _constant(self, "kernel", kernel.reshape(blocks, blocks, stride**2, -1))
 
     def call(self, x: Any) -> Any:
         _, height, width, channels = x.shape
-        # One picture per channel: a convolution with one input channel is far faster than a depthwise one.
-        x = ops.reshape(ops.transpose(x, (0, 3, 1, 2)), (-1, height, width, 1))
-        before = (self.taps - self.stride) // 2
-        x = ops.pad(x, ((0, 0), (before, before), (before, before), (0, 0)), mode="symmetric")
-        # Two convolutions, not one to be cut in halves: slicing a large array costs as much as filtering it.
-        even, odd = (ops.conv(x, kernel, self.stride, "valid") for kernel in (self.even, self.odd))
-        x = ops.sqrt(ops.square(even) + ops.square(odd) + _TINY)
-        height, width = height // self.stride, width // self.stride
+        stride = self.stride
+        border = (self.taps - stride) // 2
+        x = ops.pad(x, ((0, 0), (border, border), (border, border), (0, 0)), mode="symmetric")
+        # One picture per channel, since a depthwise convolution is several times slower, and blocks of
+        # stride x stride pixels as channels, which turns the strided convolution into a plain one.
+        rows, columns = (height + 2 * border) // stride, (width + 2 * border) // stride
+        x = ops.reshape(x, (-1, rows, stride, columns, stride, channels))
+        x = ops.reshape(ops.transpose(x, (0, 5, 1, 3, 2, 4)), (-1, rows, columns, stride**2))
+        x = ops.square(ops.conv(x, self.kernel, 1, "valid", data_format="channels_last"))
+        x = ops.sqrt(x[..., : self.orientations] + x[..., self.orientations :] + _TINY)
+        height, width = height // stride, width // stride
         x = ops.transpose(ops.reshape(x, (-1, channels, height, width, self.orientations)), (0, 2, 3, 1, 4))
         return ops.reshape(x, (-1, height, width, channels * self.orientations))
+
+
+class Renormalise(FixedLayer):
+    """Second-order coefficients divided by the first-order ones that they come from.
+
+    Takes ``[s2, s1]`` of shapes (n, h, w, c * L) and (n, h, w, c); channel ``c`` divides its ``L`` channels.
+    """
+
+    def __init__(self, floor: float, name: str) -> None:
+        super().__init__(name)
+        self.floor = floor
+
+    def call(self, inputs: list[Any]) -> Any:
+        second, first = inputs
+        _, height, width, parents = first.shape
+        ratios = ops.reshape(second, (-1, height, width, parents, second.shape[-1] // parents))
+        ratios = ratios / (first[..., None] + self.floor)
+        return ops.reshape(ratios, (-1, height, width, second.shape[-1]))
 
 
 class Logarithm(FixedLayer):
