@@ -8,7 +8,6 @@ from PIL import Image, ImageDraw
 from transferkit.datasets import (
     Faces,
     _face_picture,
-    is_side_file,
     make_faces,
     read_image_folder,
     read_keypoints_csv,
@@ -54,12 +53,6 @@ def test_side_files_are_skipped_and_others_counted(folder, caplog):
         assert len(read_image_folder(folder).paths) == 4
     assert "1 with .txt, 1 with no suffix" in caplog.text
     assert "db" not in caplog.text
-
-
-@pytest.mark.parametrize("name", ["._a.jpg", ".DS_Store", "x/Thumbs.db", "desktop.ini", "__MACOSX"])
-def test_side_files(name):
-    assert is_side_file(name)
-    assert not is_side_file("x/a._.jpg")
 
 
 def test_missing_folder_and_file_are_told_apart(folder):

@@ -454,7 +454,7 @@ def test_value_range_must_be_a_range():
         (Path("x/Thumbs.db"), True),
         ("__MACOSX/a/photo.jpg", True),
         ("photo.jpg", False),
-        (".hidden.jpg", False),
+        (".hidden.jpg", True),
     ],
 )
 def test_side_files(path, expected):

@@ -20,7 +20,7 @@ from types import MappingProxyType
 import numpy as np
 import numpy.typing as npt
 
-from .errors import InvalidInputError
+from transferkit.errors import InvalidInputError
 
 __all__ = [
     "EYE_POINTS",

@@ -70,6 +70,8 @@ def _geometry(
     sizes: NDArray[np.int64], image_size: int, resize: str
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return scale and offset, each (n, 1, 2) in (x, y), of every image's way into the square."""
-    rows = np.array([letterbox(int(width), int(height), image_size, resize=resize) for width, height in sizes])
+    rows = np.array(
+        [letterbox(int(width), int(height), image_size, resize=resize) for width, height in sizes]
+    )
     rows = rows.reshape(len(sizes), 1, 4)
     return rows[..., :2], rows[..., 2:]

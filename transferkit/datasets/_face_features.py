@@ -6,10 +6,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from ..keypoints import EYE_POINTS, GROUPS
-from ._face_looks import Looks
-from ._face_paint import Brush, mix, smooth
-from ._face_shape import Camera, Head
+from transferkit.datasets._face_looks import Looks
+from transferkit.datasets._face_paint import Brush, mix, smooth
+from transferkit.datasets._face_shape import Camera, Head
+from transferkit.keypoints import EYE_POINTS, GROUPS
 
 __all__ = ["paint_features"]
 

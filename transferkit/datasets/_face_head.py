@@ -7,10 +7,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ..keypoints import GROUPS
-from ._face_looks import Looks
-from ._face_paint import Brush, Colour, mix, smooth
-from ._face_shape import Camera, Head
+from transferkit.datasets._face_looks import Looks
+from transferkit.datasets._face_paint import Brush, Colour, mix, smooth
+from transferkit.datasets._face_shape import Camera, Head
+from transferkit.keypoints import GROUPS
 
 __all__ = ["Outline", "draw_outline", "paint_back", "paint_hair"]
 

@@ -6,13 +6,13 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFilter
 
-from ._face_features import paint_features
-from ._face_glasses import paint_glasses
-from ._face_head import draw_outline, paint_back, paint_hair
-from ._face_light import shading
-from ._face_looks import any_colour, draw_looks
-from ._face_paint import Brush, mix
-from ._face_shape import Camera, Head
+from transferkit.datasets._face_features import paint_features
+from transferkit.datasets._face_glasses import paint_glasses
+from transferkit.datasets._face_head import draw_outline, paint_back, paint_hair
+from transferkit.datasets._face_light import shading
+from transferkit.datasets._face_looks import any_colour, draw_looks
+from transferkit.datasets._face_paint import Brush, mix
+from transferkit.datasets._face_shape import Camera, Head
 
 __all__ = ["draw_picture"]
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ..keypoints import EYE_POINTS, GROUPS, N_FACE_POINTS, mirror_order
+from transferkit.keypoints import EYE_POINTS, GROUPS, N_FACE_POINTS, mirror_order
 
 __all__ = ["Camera", "Head", "draw_camera", "draw_head"]
 

@@ -12,18 +12,12 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import InvalidInputError, quoted
+from transferkit.errors import InvalidInputError, quoted
+from transferkit.images import IMAGE_SUFFIXES, is_side_file
 
-__all__ = ["IMAGE_SUFFIXES", "ImageFolder", "is_side_file", "read_image_folder"]
+__all__ = ["ImageFolder", "read_image_folder"]
 
 logger = logging.getLogger("transferkit")
-
-IMAGE_SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"}
-)
-"""Endings, in lower case, of the files that a folder scan takes for images."""
-
-_SIDE_FILES = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
 
 
 class ImageFolder(NamedTuple):
@@ -37,18 +31,6 @@ class ImageFolder(NamedTuple):
 
     paths: list[Path]
     labels: npt.NDArray[np.str_]
-
-
-def is_side_file(path: str | os.PathLike[str]) -> bool:
-    """Return whether an operating system left this file or folder beside the user's own.
-
-    Examples
-    --------
-    >>> is_side_file("cats/._1.jpg"), is_side_file("cats/Thumbs.db"), is_side_file("cats/1.jpg")
-    (True, True, False)
-    """
-    name = Path(path).name
-    return name.startswith(".") or name.lower() in _SIDE_FILES
 
 
 def read_image_folder(folder: str | os.PathLike[str], *, classes: Sequence[str] | None = None) -> ImageFolder:

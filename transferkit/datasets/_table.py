@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import InvalidInputError, quoted
-from ._folder import IMAGE_SUFFIXES
+from transferkit.errors import InvalidInputError, quoted
+from transferkit.images import IMAGE_SUFFIXES
 
 __all__ = ["KeypointTable", "read_keypoints_csv"]
 

@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from ..errors import InvalidInputError
-from ..keypoints import N_FACE_POINTS
-from ._face_picture import draw_picture
-from ._face_shape import draw_camera, draw_head
+from transferkit.datasets._face_picture import draw_picture
+from transferkit.datasets._face_shape import draw_camera, draw_head
+from transferkit.errors import InvalidInputError
+from transferkit.keypoints import N_FACE_POINTS
 
 __all__ = ["Faces", "make_faces", "write_faces"]
 

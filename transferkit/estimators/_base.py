@@ -143,15 +143,23 @@ class ImageEstimator(BaseEstimator):
             train, held = _split(len(rows), labels, groups, self.validation_fraction, seed)
             if len(held):
                 validation = features.maps(rows[held]), targets_by_view[0][held]
-        stacked = [features.maps(rows[train], view) for view in self.views_]
-        maps = [np.concatenate(parts) if len(parts) > 1 else parts[0] for parts in zip(*stacked, strict=True)]
-        n_views = len(self.views_)
+        by_view = [features.maps(rows[train], view) for view in self.views_]
+        n_copies = len(self.views_)
+        if head.averages_views and n_classes is not None:
+            maps = (
+                [np.mean(views, axis=0) for views in zip(*by_view, strict=True)]
+                if n_copies > 1
+                else by_view[0]
+            )
+            n_copies = 1
+        else:
+            maps = [np.concatenate(views) for views in zip(*by_view, strict=True)]
         data = TrainingData(
             maps,
-            np.concatenate([targets[train] for targets in targets_by_view]),
+            np.concatenate([targets[train] for targets in targets_by_view[:n_copies]]),
             n_classes,
-            np.tile(weight[train], n_views),
-            np.tile(groups[train], n_views),
+            np.tile(weight[train], n_copies),
+            np.tile(groups[train], n_copies),
             validation,
             seed,
             self.progress,

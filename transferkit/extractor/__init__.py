@@ -4,4 +4,4 @@ from transferkit.extractor._extractor import FeatureExtractor
 from transferkit.extractor._features import Features
 from transferkit.extractor._report import ExtractionReport, Failure
 
-__all__ = ["ExtractionReport", "FeatureExtractor", "Failure", "Features"]
+__all__ = ["ExtractionReport", "Failure", "FeatureExtractor", "Features"]

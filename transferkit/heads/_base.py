@@ -74,11 +74,17 @@ class FittedHead(Protocol):
 
 
 class Head(Protocol):
-    """A head to train."""
+    """A head to train.
+
+    ``layers`` and ``grid`` are what it works best on; ``uses_validation`` says whether it wants rows
+    held out; ``averages_views``, whether it learns classes from the mean features of an image's
+    views. To a linear head that is no loss, since the mean of its logits is the logit of the mean.
+    """
 
     layers: ClassVar[str]
     grid: ClassVar[int | None]
     uses_validation: ClassVar[bool]
+    averages_views: ClassVar[bool]
 
     def fit(self, data: TrainingData) -> FittedHead:
         """Learn."""

@@ -36,6 +36,7 @@ class NetworkHead:
     layers: ClassVar[str] = "last"
     grid: ClassVar[int | None] = None
     uses_validation: ClassVar[bool] = True
+    averages_views: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         """Report all fields that cannot be used."""

@@ -5,6 +5,9 @@ be replaced by n columns: with the Gram matrix ``K = X X' = U diag(s) U'``, the 
 ``Z = U sqrt(s)`` have the inner products of the rows of ``X``, and ``w = X' U z / sqrt(s)`` leads
 back. Features with no more columns than rows are only centred and scaled. See Hastie and Tibshirani (2004), "Efficient quadratic regularization for expression
 arrays", Biostatistics 5(3). Time O(n^2 d + n^3), memory O(n^2) beside the features.
+
+Above ``LANDMARKS`` rows the weights are sought in the span of so many rows, drawn at random
+(Nystroem's method: Williams and Seeger 2001, NIPS 13), and time grows linearly with n.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from numpy.typing import NDArray
 
 from transferkit.heads._base import Maps
 
+LANDMARKS = 4096
 _BLOCK = 4096  # columns in one product: bounds the copies that centring makes
 _FLOOR = 1e-3  # of the mean variance of a layer's channels
 _SMALLEST_EIGENVALUE = 1e-7  # relative to the largest; below is rounding of float32 features
@@ -33,13 +37,13 @@ class Reduction:
     """
 
     rows: NDArray[np.float64]
-    _maps: Maps
+    _landmarks: Maps
     _means: list[NDArray[np.float32]]
     _gains: list[NDArray[np.float32]]
     _basis: NDArray[np.float64] | None
 
     @classmethod
-    def fit(cls, maps: Maps) -> Reduction:
+    def fit(cls, maps: Maps, seed: int = 0) -> Reduction:
         """Centre each column, scale each channel and each layer, and reduce.
 
         A channel is divided by its deviation over rows and places, so that strong channels do
@@ -49,21 +53,24 @@ class Reduction:
         n = len(maps[0])
         means = [array.reshape(n, -1).mean(axis=0, dtype=np.float64).astype(np.float32) for array in maps]
         gains = [_gain(array, mean) / np.sqrt(len(maps)) for array, mean in zip(maps, means, strict=True)]
-        layers = list(zip(maps, means, gains, strict=True))
-        if sum(map(len, means)) <= n:
-            columns = [(array.reshape(n, -1) - mean) * gain for array, mean, gain in layers]
+        width = sum(map(len, means))
+        n_basis = min(n, LANDMARKS)
+        if width <= n_basis:
+            columns = [
+                (array.reshape(n, -1) - mean) * gain
+                for array, mean, gain in zip(maps, means, gains, strict=True)
+            ]
             return cls(np.concatenate(columns, axis=1).astype(np.float64), maps, means, gains, None)
-        gram = np.zeros((n, n))
-        for array, mean, gain in layers:
-            flat = array.reshape(n, -1)
-            for block in _blocks(flat.shape[1]):
-                scaled = (flat[:, block] - mean[block]) * gain[block]
-                gram += scaled @ scaled.T
-        values, vectors = np.linalg.eigh(gram)
-        kept = values > _FLOOR = 1e-3  # of the mean variance of a layer's channels
-_SMALLEST_EIGENVALUE * max(values[-1], np.finfo(float).tiny)
-        roots = np.sqrt(values[kept])
-        return cls(vectors[:, kept] * roots, maps, means, gains, vectors[:, kept] / roots)
+        chosen = np.sort(np.random.default_rng(seed).permutation(n)[:n_basis])
+        cross = np.zeros((n, n_basis))
+        for scaled in _scaled_blocks(maps, means, gains):
+            # A product with its own transpose costs half.
+            cross += scaled @ (scaled if n_basis == n else scaled[chosen]).T
+        values, vectors = np.linalg.eigh(cross[chosen])
+        kept = values > _SMALLEST_EIGENVALUE * max(values[-1], np.finfo(float).tiny)
+        basis = vectors[:, kept] / np.sqrt(values[kept])
+        landmarks = [array[chosen] for array in maps]
+        return cls(cross @ basis, landmarks, means, gains, basis)
 
     def expand(
         self, coefficients: NDArray[np.float64], intercept: NDArray[np.float64]
@@ -73,16 +80,20 @@ _SMALLEST_EIGENVALUE * max(values[-1], np.finfo(float).tiny)
             scaled_weights = coefficients
         else:
             duals = (self._basis @ coefficients).astype(np.float32)
-            scaled_weights = np.concatenate(list(self._products(duals)))
+            blocks = _scaled_blocks(self._landmarks, self._means, self._gains)
+            scaled_weights = np.concatenate([scaled.T @ duals for scaled in blocks])
         weights = (scaled_weights * np.concatenate(self._gains)[:, None]).astype(np.float32)
         return weights, intercept - np.concatenate(self._means).astype(np.float64) @ weights
 
-    def _products(self, duals: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
-        """Yield ``X' duals`` for blocks of the scaled columns."""
-        for array, mean, gain in zip(self._maps, self._means, self._gains, strict=True):
-            flat = array.reshape(len(array), -1)
-            for block in _blocks(flat.shape[1]):
-                yield ((flat[:, block] - mean[block]) * gain[block]).T @ duals
+
+def _scaled_blocks(
+    maps: Maps, means: list[NDArray[np.float32]], gains: list[NDArray[np.float32]]
+) -> Iterator[NDArray[np.float32]]:
+    """Yield centred and scaled columns, a block at a time."""
+    for array, mean, gain in zip(maps, means, gains, strict=True):
+        flat = array.reshape(len(array), -1)
+        for block in _blocks(flat.shape[1]):
+            yield (flat[:, block] - mean[block]) * gain[block]
 
 
 def _gain(array: NDArray[np.float32], mean: NDArray[np.float32]) -> NDArray[np.float32]:

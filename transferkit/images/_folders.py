@@ -31,7 +31,7 @@ SUFFIX_FORMATS = {
 #: Suffixes, in lower case, of the files that a folder scan takes for images.
 IMAGE_SUFFIXES: frozenset[str] = frozenset(SUFFIX_FORMATS)
 
-_SIDE_NAMES = frozenset({".ds_store", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"})
+_SIDE_NAMES = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"})
 
 
 def is_side_file(path: str | os.PathLike[str]) -> bool:
@@ -45,8 +45,9 @@ def is_side_file(path: str | os.PathLike[str]) -> bool:
     Returns
     -------
     bool
-        True for ``.DS_Store``, ``Thumbs.db``, ``desktop.ini``, ``._photo.jpg`` and all in ``__MACOSX``.
+        True for hidden names such as ``.DS_Store`` and ``._photo.jpg``, for ``Thumbs.db`` and
+        ``desktop.ini``, and for all in ``__MACOSX``.
     """
     parts = PurePath(os.fspath(path))
     name = parts.name.lower()
-    return name in _SIDE_NAMES or name.startswith("._") or "__MACOSX" in parts.parts
+    return name in _SIDE_NAMES or name.startswith(".") or "__MACOSX" in parts.parts

@@ -1,7 +1,7 @@
 """Figures of merit: plain functions of arrays."""
 
-from .error_distribution import area_under_ced, cumulative_error_distribution, failure_rate
-from .keypoints import group_errors, normalized_mean_error
+from transferkit.metrics.error_distribution import area_under_ced, cumulative_error_distribution, failure_rate
+from transferkit.metrics.keypoints import group_errors, normalized_mean_error
 
 __all__ = [
     "area_under_ced",

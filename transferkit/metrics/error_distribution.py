@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import InvalidInputError
+from transferkit.errors import InvalidInputError
 
 __all__ = ["area_under_ced", "cumulative_error_distribution", "failure_rate", "present_errors"]
 

@@ -12,10 +12,10 @@ from typing import Literal, overload
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import InvalidInputError
-from ..keypoints import GROUPS, N_FACE_POINTS, as_points
-from ._normalizers import reference_distances
-from .error_distribution import present_errors
+from transferkit.errors import InvalidInputError
+from transferkit.keypoints import GROUPS, N_FACE_POINTS, as_points
+from transferkit.metrics._normalizers import reference_distances
+from transferkit.metrics.error_distribution import present_errors
 
 __all__ = ["group_errors", "normalized_mean_error"]
 
