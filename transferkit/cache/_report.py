@@ -12,7 +12,7 @@ from typing import Any
 from transferkit.cache._database import Database
 from transferkit.cache._disk import last_used, own_files, size_of
 from transferkit.cache._recipes import space_key
-from transferkit.cache._tables import SCHEMA
+from transferkit.cache._tables import SCHEMA, known_parts
 from transferkit.errors import CacheError
 
 
@@ -128,4 +128,4 @@ def inspect_space(path: Path, key: str) -> SpaceInfo:
 def _contents(db: Connection) -> tuple[str, int, tuple[str, ...]]:
     (identity,) = db.execute("SELECT identity FROM about").fetchone()
     (rows,) = db.execute("SELECT COUNT(*) FROM rows").fetchone()
-    return identity, rows, tuple(name for (name,) in db.execute("SELECT name FROM parts ORDER BY id"))
+    return identity, rows, tuple(known_parts(db))

@@ -196,10 +196,11 @@ class FeatureSpace:
                 return False
 
         def change(db: sqlite3.Connection) -> None:
-            views = tables.view_numbers(db, {view for _, view, _, _ in encoded})
-            parts = tables.known_parts(db)
+            views, parts = tables.known_views(db), tables.known_parts(db)
             records = []
             for digest, view, part, row in encoded:
+                if view not in views:
+                    views[view] = tables.add_view(db, view)
                 if part not in parts:
                     parts[part] = tables.add_part(db, part, row.shape)
                 check_shape(part, parts[part].shape, row.shape)
@@ -254,10 +255,12 @@ class FeatureSpace:
         damaged: list[tuple[int, object]] = []
 
         def query(db: sqlite3.Connection, view: str, group: dict[bytes, str], chunk: Sequence[bytes]) -> None:
-            known = tables.known_parts(db)
+            views, known = tables.known_views(db), tables.known_parts(db)
             asked = {known[name].number: name for name in names if name in known}
+            if view not in views:
+                return
             seeds: dict[tuple[int, str], int] = {}
-            for number, digest, part, dtype, crc, data in tables.rows_of(db, chunk, view, list(asked)):
+            for number, digest, part, dtype, crc, data in tables.rows_of(db, chunk, views[view], list(asked)):
                 if digest not in group or part not in asked:
                     continue  # not what was asked for: the index is damaged
                 shape = known[asked[part]].shape

@@ -13,13 +13,15 @@ from typing import Any, NamedTuple, TypeVar
 
 from transferkit.cache._rows import checksum
 
+# Names have no index: a few of them are faster read than searched, and a damaged index could
+# give one number to the reader and another one to the writer.
 # `rows` has row ids and an index beside it: a search in a table WITHOUT ROWID would have to step
 # over the activations, which are larger than pages.
 SCHEMA = """
 CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL, crc INTEGER NOT NULL);
-CREATE TABLE views (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE);
+CREATE TABLE views (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, crc INTEGER NOT NULL);
 CREATE TABLE parts (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, shape TEXT NOT NULL, crc INTEGER NOT NULL
+    id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, shape TEXT NOT NULL, crc INTEGER NOT NULL
 );
 CREATE TABLE rows (
     id INTEGER PRIMARY KEY, digest BLOB NOT NULL, view INTEGER NOT NULL, part INTEGER NOT NULL,
@@ -48,40 +50,41 @@ def known_parts(db: Connection) -> dict[str, Part]:
 
 
 def add_part(db: Connection, name: str, shape: tuple[int, ...]) -> Part:
-    """Add a part; a damaged record of it goes, and rows under its old number are never read again."""
+    """Add a part that is not known; rows under the number of a damaged record are never read again."""
     text = json.dumps(shape)
-    db.execute("DELETE FROM parts WHERE name = ?", (name,))
-    cursor = db.execute(
-        "INSERT INTO parts (name, shape, crc) VALUES (?, ?, ?)", (name, text, text_checksum(name, text))
-    )
-    return Part(int(cursor.lastrowid or 0), shape)
+    query = "INSERT INTO parts (name, shape, crc) VALUES (?, ?, ?)"
+    return Part(_inserted(db, query, name, text, text_checksum(name, text)), shape)
 
 
-def view_numbers(db: Connection, names: Iterable[str]) -> dict[str, int]:
-    """Return the numbers of views, adding those that are new."""
-    known = {name: number for number, name in db.execute("SELECT id, name FROM views")}
-    for name in names:
-        if name not in known:
-            known[name] = int(db.execute("INSERT INTO views (name) VALUES (?)", (name,)).lastrowid or 0)
-    return known
+def known_views(db: Connection) -> dict[str, int]:
+    """Return the numbers of the views whose record is sound."""
+    records = db.execute("SELECT id, name, crc FROM views")
+    return {name: number for number, name, crc in records if text_checksum(name, "") == crc}
+
+
+def add_view(db: Connection, name: str) -> int:
+    """Add a view that is not known."""
+    return _inserted(db, "INSERT INTO views (name, crc) VALUES (?, ?)", name, text_checksum(name, ""))
 
 
 def digests_with(db: Connection, digests: Sequence[bytes], view: str, parts: list[str]) -> list[bytes]:
     """Return the digests that have all the parts; the index alone answers this."""
+    views, known = known_views(db), known_parts(db)
+    if view not in views or not known.keys() >= set(parts):
+        return []
     query = (
-        f"SELECT digest FROM rows WHERE digest IN ({marks(digests)}) "
-        "AND view = (SELECT id FROM views WHERE name = ?) "
-        f"AND part IN (SELECT id FROM parts WHERE name IN ({marks(parts)})) "
-        "GROUP BY digest HAVING COUNT(*) = ?"
+        f"SELECT digest FROM rows WHERE digest IN ({marks(digests)}) AND view = ? "
+        f"AND part IN ({marks(parts)}) GROUP BY digest HAVING COUNT(*) = ?"
     )
-    return [digest for (digest,) in db.execute(query, (*digests, view, *parts, len(parts)))]
+    numbers = [known[part].number for part in parts]
+    return [digest for (digest,) in db.execute(query, (*digests, views[view], *numbers, len(parts)))]
 
 
-def rows_of(db: Connection, digests: Sequence[bytes], view: str, parts: Sequence[int]) -> Iterator[tuple]:
+def rows_of(db: Connection, digests: Sequence[bytes], view: int, parts: Sequence[int]) -> Iterator[tuple]:
     """Return number, digest, part, dtype, checksum and data of rows."""
     query = (
         f"SELECT id, digest, part, dtype, crc, data FROM rows WHERE digest IN ({marks(digests)}) "
-        f"AND view = (SELECT id FROM views WHERE name = ?) AND part IN ({marks(parts)})"
+        f"AND view = ? AND part IN ({marks(parts)})"
     )
     return db.execute(query, (*digests, view, *parts))
 
@@ -109,6 +112,10 @@ def get_fact(db: Connection, name: str) -> Any:
         if text_checksum(name, text) == crc:
             return json.loads(text)
     return None
+
+
+def _inserted(db: Connection, query: str, *values: object) -> int:
+    return int(db.execute(query, values).lastrowid or 0)
 
 
 def text_checksum(name: str, text: str) -> int:
