@@ -131,7 +131,7 @@ def test_constant_picture_has_no_wavelet_coefficients(coefficients):
 def test_logarithm_of_the_first_order_and_of_ratios_in_the_second(coefficients, logarithms, pictures):
     plain = coefficients(pictures)
     colours, first, second = np.split(plain, [COLOURS, COLOURS + ORDER1], axis=3)
-    # Pairs of scales (0, 1), (0, 2), (1, 2); the parent of channel 8 l + m is orientation l of the first scale.
+    # Scales (0, 1), (0, 2), (1, 2); the parent of channel 8 l + m is orientation l of the first scale.
     parents = np.repeat(first[..., [*range(8), *range(8), *range(8, 16)]], 8, axis=3)
     expected = [colours, np.log1p(first / 3e-3), np.log1p(second / (parents + 3e-3) / 1e-2)]
     np.testing.assert_allclose(np.asarray(logarithms(pictures)), np.concatenate(expected, axis=3), atol=1e-4)
