@@ -1,0 +1,174 @@
+"""The command line: thin wrappers; results on stdout, progress and complaints on stderr."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from transferkit._version import __version__
+from transferkit.errors import InvalidInputError, TransferKitError, WeightsError
+
+EXIT_MISTAKE = 2
+EXIT_SOME_FAILED = 1
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return the exit code: 0 done, 1 some images failed, 2 a mistake of the user."""
+    options = _parser().parse_args(arguments)
+    try:
+        code: int = options.run(options)
+        return code
+    except (TransferKitError, FileNotFoundError) as error:
+        print(f"transferkit: {error}", file=sys.stderr)
+        return EXIT_MISTAKE
+    except KeyboardInterrupt:
+        print(
+            "transferkit: interrupted. Features computed so far are cached; the same command goes on from there.",
+            file=sys.stderr,
+        )
+        return 130
+
+
+def _demo(options: argparse.Namespace) -> int:
+    from transferkit.demo import run_demo
+
+    print(run_demo(Path(options.output), n=options.images, random_state=options.seed))
+    return 0
+
+
+def _train(options: argparse.Namespace) -> int:
+    from transferkit.training import train_and_report
+
+    print(
+        train_and_report(
+            Path(options.data),
+            Path(options.output),
+            test_fraction=options.test_fraction,
+            random_state=options.seed,
+            backbone=options.backbone,
+            head=options.head,
+            weights=None if options.weights == "none" else options.weights,
+            image_size=options.image_size,
+        )
+    )
+    return 0
+
+
+def _predict(options: argparse.Namespace) -> int:
+    from transferkit import load
+    from transferkit.errors import BadImageError
+    from transferkit.estimators import Classifier
+
+    model = load(options.model, **({} if options.weights is None else {"weights": options.weights}))
+    paths = _image_paths(options.images)
+    is_classifier = isinstance(model, Classifier)
+    if is_classifier:
+        header = ["path", "label", *(f"p_{label}" for label in model.classes_)]
+    else:
+        header = ["path", *(f"{axis}{i}" for i in range(model.n_points_) for axis in "xy")]
+    write: Any = csv.writer(sys.stdout).writerow if options.csv else _print_tabbed
+    write(header)
+    failed = 0
+    # One extraction for all; only if that meets a bad image are they taken one by one.
+    features = model.extractor_.extract(paths, views=model.views_, on_error="skip")
+    for failure in features.report.failures:
+        print(f"transferkit: {BadImageError(*failure[1:])}", file=sys.stderr)
+        failed += 1
+    good = [path for path, ok in zip(paths, features.ok, strict=True) if ok]
+    if good and is_classifier:
+        for path, chances in zip(good, model.predict_proba(good), strict=True):
+            write([path, model.classes_[chances.argmax()], *(f"{chance:.4f}" for chance in chances)])
+    elif good:
+        for path, points in zip(good, model.predict(good).reshape(len(good), -1), strict=True):
+            write([path, *(f"{value:.2f}" for value in points)])
+    return EXIT_SOME_FAILED if failed else 0
+
+
+def _backbones(options: argparse.Namespace) -> int:
+    from transferkit import get_backbone, list_backbones
+
+    rows = [get_backbone(name) for name in list_backbones(options.pattern)]
+    if not rows:
+        raise InvalidInputError(f"No backbone matches {options.pattern!r}. Try 'resnet*', or nothing for all.")
+    print(f"{'name':22} {'image size':>10} {'min size':>9}  weights")
+    for row in rows:
+        source = row.weights_file or ("your own" if row.pretrained else "none needed")
+        print(f"{row.name:22} {row.image_size:>10} {row.min_size:>9}  {source}")
+    return 0
+
+
+def _cache(options: argparse.Namespace) -> int:
+    from transferkit import FeatureCache
+
+    cache = FeatureCache(options.folder)
+    if options.action == "info":
+        print(cache.info())
+    else:
+        print(f"Freed {cache.clear() / 1e6:,.1f} MB in {cache.folder}.")
+    return 0
+
+
+def _image_paths(names: Sequence[str]) -> list[str]:
+    """Return the files, with folders replaced by the images below them."""
+    from transferkit.images import IMAGE_SUFFIXES, is_side_file
+
+    paths: list[str] = []
+    for name in names:
+        if Path(name).is_dir():
+            found = sorted(path for path in Path(name).rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
+            paths += [str(path) for path in found if not is_side_file(path)]
+        else:
+            paths.append(name)
+    if not paths:
+        raise InvalidInputError(f"There are no images in {', '.join(names)}.")
+    return paths
+
+
+def _print_tabbed(values: Sequence[Any]) -> None:
+    print(*values, sep="\t")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="transferkit", description="Transfer learning on images: frozen backbones, cached features."
+    )
+    parser.add_argument("--version", action="version", version=f"transferkit {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    demo = commands.add_parser("demo", help="train on drawn faces, offline, and show what came out")
+    demo.add_argument("--output", default="transferkit-demo", help="folder for the picture and the models")
+    demo.add_argument("--images", type=int, default=600, help="number of faces (default 600)")
+    demo.add_argument("--seed", type=int, default=0)
+    demo.set_defaults(run=_demo)
+
+    train = commands.add_parser("train", help="train a model on a folder per class, or on a keypoint CSV")
+    train.add_argument("data", metavar="DIR_OR_CSV")
+    train.add_argument("--backbone", default="mobilenet")
+    train.add_argument("--head", default="linear", choices=["linear", "mlp", "conv"])
+    train.add_argument("--weights", default="imagenet", help="imagenet, a weights file, or none")
+    train.add_argument("--image-size", type=int)
+    train.add_argument("--test-fraction", type=float, default=0.2, help="share held out to measure on")
+    train.add_argument("--output", default="model.safetensors")
+    train.add_argument("--seed", type=int, default=0)
+    train.set_defaults(run=_train)
+
+    predict = commands.add_parser("predict", help="predict for images or folders of images")
+    predict.add_argument("model")
+    predict.add_argument("images", nargs="+")
+    predict.add_argument("--csv", action="store_true", help="comma-separated instead of tab-separated")
+    predict.add_argument("--weights", help="where the backbone's weights lie on this machine")
+    predict.set_defaults(run=_predict)
+
+    backbones = commands.add_parser("backbones", help="list backbones")
+    backbones.add_argument("pattern", nargs="?", default="*")
+    backbones.set_defaults(run=_backbones)
+
+    cache = commands.add_parser("cache", help="show or empty the feature cache")
+    cache.add_argument("action", choices=["info", "clear"])
+    cache.add_argument("--folder", help="another folder than the usual one")
+    cache.set_defaults(run=_cache)
+    return parser

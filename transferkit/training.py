@@ -1,0 +1,134 @@
+"""Train on part of a data set, measure on the rest, save: what ``transferkit train`` does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from transferkit.datasets import read_image_folder, read_keypoints_csv
+from transferkit.errors import InvalidInputError
+from transferkit.estimators import Classifier, KeypointRegressor
+from transferkit.keypoints import N_FACE_POINTS, as_points
+from transferkit.metrics import normalized_mean_error
+
+
+def train_and_report(
+    data: Path, output: Path, *, test_fraction: float = 0.2, random_state: int = 0, **parameters: Any
+) -> str:
+    """Train on a folder per class or a keypoint CSV, save the model, and return a report.
+
+    Parameters
+    ----------
+    data : Path
+        A folder with a sub-folder per class, or a CSV of keypoints.
+    output : Path
+        Where the model goes.
+    test_fraction : float, default=0.2
+        Share of the images, drawn at random, that training never sees and the figures are of.
+    random_state : int, default=0
+    **parameters
+        Of the estimator.
+
+    Returns
+    -------
+    str
+        The figure, its baseline and its interval, and where the model is.
+    """
+    if not 0 < test_fraction < 1:
+        raise InvalidInputError(f"--test-fraction must be between 0 and 1. Got {test_fraction}.")
+    if not data.exists():
+        raise InvalidInputError(
+            f"Expected a folder with a sub-folder per class, or a CSV of keypoints. There is nothing at {data}."
+        )
+    if not output.parent.is_dir():
+        raise InvalidInputError(f"The folder of the output, {output.parent}, does not exist. Make it first.")
+    is_table = data.suffix.lower() == ".csv"
+    report = _train_keypoints if is_table else _train_classes
+    return f"{report(data, output, test_fraction, random_state, parameters)}\nmodel   {output}"
+
+
+def _train_classes(
+    data: Path, output: Path, test_fraction: float, random_state: int, parameters: dict[str, Any]
+) -> str:
+    paths, labels = read_image_folder(data)
+    train, test = _stratified(labels, test_fraction, random_state)
+    model = Classifier(random_state=random_state, **parameters)
+    model.fit([paths[i] for i in train], labels[train])
+    features = model.extractor_.extract([paths[i] for i in test], views=model.views_, on_error="skip")
+    test = test[features.ok]
+    hits = int((model.predict([paths[i] for i in test]) == labels[test]).sum())
+    model.save(output)
+    low, high = wilson_interval(hits, len(test))
+    majority = np.unique(labels[train], return_counts=True)
+    share = np.mean(labels[test] == majority[0][majority[1].argmax()])
+    return (
+        f"images  {model.report_}\n"
+        f"test    accuracy {hits / len(test):.1%} on {len(test)} images that training never saw "
+        f"(95 % interval {low:.1%} to {high:.1%}); always saying {majority[0][majority[1].argmax()]!r}: {share:.1%}"
+    )
+
+
+def _train_keypoints(
+    data: Path, output: Path, test_fraction: float, random_state: int, parameters: dict[str, Any]
+) -> str:
+    paths, keypoints = read_keypoints_csv(data)
+    order = np.random.default_rng(random_state).permutation(len(paths))
+    n_test = max(1, round(test_fraction * len(paths)))
+    test, train = np.sort(order[:n_test]), np.sort(order[n_test:])
+    model = KeypointRegressor(random_state=random_state, **parameters)
+    model.fit([paths[i] for i in train], keypoints[train])
+    features = model.extractor_.extract([paths[i] for i in test], views=model.views_, on_error="skip")
+    test = test[features.ok]
+    found = model.predict([paths[i] for i in test])
+    model.save(output)
+    is_face = as_points(keypoints).shape[1] == N_FACE_POINTS
+    normalizer = "outer_eye_corners" if is_face else "box_size"
+    error = normalized_mean_error(keypoints[test], found, normalizer=normalizer)
+    mean = mean_shape(keypoints[train], model.extractor_.extract([paths[i] for i in train], on_error="skip"))
+    baseline = normalized_mean_error(keypoints[test], mean(features.sizes()), normalizer=normalizer)
+    return (
+        f"images  {model.report_}\n"
+        f"test    mean error {error:.1%} of {normalizer} on {len(test)} images that training never saw; "
+        f"the mean shape of the training images: {baseline:.1%}"
+    )
+
+
+def mean_shape(keypoints: NDArray[np.float64], features: Any) -> Any:
+    """Return a function from sizes (n, 2) to the training images' mean shape in images of these sizes."""
+    shapes = (as_points(keypoints)[features.ok] + 0.5) / features.sizes()[:, None]
+    mean = np.nanmean(shapes, axis=0)
+
+    def at(sizes: NDArray[np.int64]) -> NDArray[np.float64]:
+        points: NDArray[np.float64] = (mean * sizes[:, None] - 0.5).reshape(len(sizes), -1)
+        return points
+
+    return at
+
+
+def wilson_interval(hits: int, n: int) -> tuple[float, float]:
+    """Return the 95 % Wilson score interval of a proportion (Wilson 1927, JASA 22(158))."""
+    z = 1.959964
+    centre = (hits + z**2 / 2) / (n + z**2)
+    half = z / (n + z**2) * np.sqrt(hits * (n - hits) / n + z**2 / 4)
+    return float(centre - half), float(centre + half)
+
+
+def _stratified(
+    labels: NDArray[Any], test_fraction: float, random_state: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return training and test rows, each class split alike, at least one row of it in each part."""
+    generator = np.random.default_rng(random_state)
+    train, test = [], []
+    for label in np.unique(labels):
+        rows = generator.permutation(np.flatnonzero(labels == label))
+        if len(rows) < 2:
+            raise InvalidInputError(
+                f"Class {label!r} has one image; two are needed, one to train on and one to test."
+            )
+        n_test = min(max(1, round(test_fraction * len(rows))), len(rows) - 1)
+        test += rows[:n_test].tolist()
+        train += rows[n_test:].tolist()
+    return np.sort(train), np.sort(test)
