@@ -5,6 +5,7 @@ import logging
 import os
 import pickle
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -16,6 +17,7 @@ import numpy as np
 import pytest
 
 from transferkit.cache import FeatureCache, RowKey
+from transferkit.cache._sqlite import use_write_ahead_log
 
 RECIPE = {"backbone": "tiny"}
 PARTS = ("a", "b")
@@ -170,6 +172,22 @@ def test_processes_create_the_same_files_at_once(tmp_path):
             assert finish(process) == ""
         assert FeatureCache(folder).info().n_rows == 40 * 6
         assert not list(Path(folder).glob("*damaged*"))
+
+
+def test_switching_to_the_log_waits_for_readers(tmp_path):
+    """SQLite itself does not: it answers "locked" at once, whatever its timeout."""
+    reader = sqlite3.connect(tmp_path / "x.sqlite", isolation_level=None, check_same_thread=False)
+    reader.execute("CREATE TABLE t (x)")
+    reader.execute("BEGIN")
+    reader.execute("SELECT * FROM t").fetchall()
+    other = sqlite3.connect(tmp_path / "x.sqlite", isolation_level=None, timeout=0)
+    timer = threading.Timer(0.2, reader.execute, ["ROLLBACK"])
+    timer.start()
+    use_write_ahead_log(other)
+    timer.join()
+    assert other.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    reader.close()
+    other.close()
 
 
 CLEAR = """
