@@ -60,7 +60,6 @@ def _train(options: argparse.Namespace) -> int:
 
 def _predict(options: argparse.Namespace) -> int:
     from transferkit import load
-    from transferkit.errors import BadImageError
     from transferkit.estimators import Classifier
 
     model = load(options.model, **({} if options.weights is None else {"weights": options.weights}))
@@ -73,10 +72,9 @@ def _predict(options: argparse.Namespace) -> int:
     write: Any = csv.writer(sys.stdout).writerow if options.csv else _print_tabbed
     write(header)
     failed = 0
-    # One extraction for all; only if that meets a bad image are they taken one by one.
-    features = model.extractor_.extract(paths, views=model.views_, on_error="skip")
+    features = model.extract(paths, on_error="skip")
     for failure in features.report.failures:
-        print(f"transferkit: {BadImageError(*failure[1:])}", file=sys.stderr)
+        print(f"transferkit: {failure}", file=sys.stderr)
         failed += 1
     good = [path for path, ok in zip(paths, features.ok, strict=True) if ok]
     if good and is_classifier:
@@ -93,7 +91,9 @@ def _backbones(options: argparse.Namespace) -> int:
 
     rows = [get_backbone(name) for name in list_backbones(options.pattern)]
     if not rows:
-        raise InvalidInputError(f"No backbone matches {options.pattern!r}. Try 'resnet*', or nothing for all.")
+        raise InvalidInputError(
+            f"No backbone matches {options.pattern!r}. Try 'resnet*', or nothing for all."
+        )
     print(f"{'name':22} {'image size':>10} {'min size':>9}  weights")
     for row in rows:
         source = row.weights_file or ("your own" if row.pretrained else "none needed")

@@ -14,8 +14,7 @@ from transferkit.datasets import Faces, make_faces
 from transferkit.errors import InvalidInputError
 from transferkit.estimators import Classifier, KeypointRegressor
 from transferkit.heads import LinearHead
-from transferkit.metrics import normalized_mean_error
-from transferkit.training import wilson_interval
+from transferkit.metrics import normalized_mean_error, wilson_interval
 
 _TILE = 192
 _COLUMNS = 6
@@ -58,7 +57,9 @@ def run_demo(folder: Path, *, n: int = 600, random_state: int = 0) -> str:
     draw_keypoints(test, points).save(picture)
     classifier.save(folder / "glasses.safetensors")
     regressor.save(folder / "keypoints.safetensors")
-    return _table(train, test, hits, points, [(first, classifier), (second, again), (third, regressor)], folder)
+    return _table(
+        train, test, hits, points, [(first, classifier), (second, again), (third, regressor)], folder
+    )
 
 
 def draw_keypoints(faces: Faces, points: np.ndarray) -> Image.Image:
@@ -108,7 +109,8 @@ def _table(
 
 
 def _part(faces: Faces, start: int, stop: int) -> Faces:
-    return Faces(*(values[start:stop] for values in faces))
+    rows = slice(start, stop)
+    return Faces(faces.images[rows], faces.labels[rows], faces.keypoints[rows])
 
 
 def _timed(make: Any) -> tuple[float, Any]:

@@ -12,7 +12,7 @@ from transferkit.datasets import read_image_folder, read_keypoints_csv
 from transferkit.errors import InvalidInputError
 from transferkit.estimators import Classifier, KeypointRegressor
 from transferkit.keypoints import N_FACE_POINTS, as_points
-from transferkit.metrics import normalized_mean_error
+from transferkit.metrics import normalized_mean_error, wilson_interval
 
 
 def train_and_report(
@@ -57,7 +57,7 @@ def _train_classes(
     train, test = _stratified(labels, test_fraction, random_state)
     model = Classifier(random_state=random_state, **parameters)
     model.fit([paths[i] for i in train], labels[train])
-    features = model.extractor_.extract([paths[i] for i in test], views=model.views_, on_error="skip")
+    features = model.extract([paths[i] for i in test], on_error="skip")
     test = test[features.ok]
     hits = int((model.predict([paths[i] for i in test]) == labels[test]).sum())
     model.save(output)
@@ -80,14 +80,14 @@ def _train_keypoints(
     test, train = np.sort(order[:n_test]), np.sort(order[n_test:])
     model = KeypointRegressor(random_state=random_state, **parameters)
     model.fit([paths[i] for i in train], keypoints[train])
-    features = model.extractor_.extract([paths[i] for i in test], views=model.views_, on_error="skip")
+    features = model.extract([paths[i] for i in test], on_error="skip")
     test = test[features.ok]
     found = model.predict([paths[i] for i in test])
     model.save(output)
     is_face = as_points(keypoints).shape[1] == N_FACE_POINTS
     normalizer = "outer_eye_corners" if is_face else "box_size"
     error = normalized_mean_error(keypoints[test], found, normalizer=normalizer)
-    mean = mean_shape(keypoints[train], model.extractor_.extract([paths[i] for i in train], on_error="skip"))
+    mean = mean_shape(keypoints[train], model.extract([paths[i] for i in train], on_error="skip"))
     baseline = normalized_mean_error(keypoints[test], mean(features.sizes()), normalizer=normalizer)
     return (
         f"images  {model.report_}\n"
@@ -106,14 +106,6 @@ def mean_shape(keypoints: NDArray[np.float64], features: Any) -> Any:
         return points
 
     return at
-
-
-def wilson_interval(hits: int, n: int) -> tuple[float, float]:
-    """Return the 95 % Wilson score interval of a proportion (Wilson 1927, JASA 22(158))."""
-    z = 1.959964
-    centre = (hits + z**2 / 2) / (n + z**2)
-    half = z / (n + z**2) * np.sqrt(hits * (n - hits) / n + z**2 / 4)
-    return float(centre - half), float(centre + half)
 
 
 def _stratified(

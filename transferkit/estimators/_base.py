@@ -25,7 +25,7 @@ _SHARED_WITH_EXTRACTOR = (
 )  # fmt: skip
 
 
-class _NotFitted(NotFittedError, SklearnNotFittedError):
+class _NotFittedError(NotFittedError, SklearnNotFittedError):
     """The same error to users of transferkit and of scikit-learn."""
 
 
@@ -58,9 +58,27 @@ class ImageEstimator(BaseEstimator):
         self._check_fitted()
         save_estimator(self, path)
 
+    def extract(self, X: Any, *, on_error: str = "raise") -> Features:
+        """Return the features that this model predicts from; what is cached is not computed again.
+
+        Parameters
+        ----------
+        X : image or sequence of images
+        on_error : {"raise", "skip"}, default="raise"
+            With "skip", ``.ok`` and ``.report`` of the result say which images could not be read.
+
+        Raises
+        ------
+        NotFittedError, BadImageError
+        """
+        self._check_fitted()
+        if self.extractor_ is None:
+            raise InvalidInputError("backbone='precomputed' has no images: X holds the features already.")
+        return self.extractor_.extract(X, views=self.views_, on_error=on_error)
+
     def _check_fitted(self) -> None:
         if "fitted_head_" not in self.__dict__:
-            raise _NotFitted(
+            raise _NotFittedError(
                 f"This {type(self).__name__} is not fitted yet. Call fit(images, targets) first, "
                 "or transferkit.load(path) for a saved model."
             )

@@ -274,11 +274,12 @@ def check_inside(points: NDArray[np.float64], sizes: NDArray[np.int64], rows: ND
             "Were the images resized after the points were marked?"
         )
     present = np.isfinite(points).any(axis=(1, 2))
-    largest = np.nanmax(np.abs(np.where(np.isfinite(points), points, 0)), axis=(1, 2))
+    largest = np.abs(np.where(np.isfinite(points), points, 0)).max(axis=(1, 2))
     fractions = present & (largest <= 1) & (sizes.min(axis=1) > 2) & (points.shape[1] > 1)
     if fractions.any():
         raise InvalidInputError(
-            f"y must be in pixels of each original image. {int(fractions.sum())} of {len(points)} rows, the first "
-            f"of them {rows[np.flatnonzero(fractions)[0]]}, have no value above 1 and look like fractions. "
+            f"y must be in pixels of each original image. {int(fractions.sum())} of {len(points)} rows, "
+            f"the first of them {rows[np.flatnonzero(fractions)[0]]}, have no value above 1 and look like "
+            "fractions. "
             "Multiply x by the width and y by the height."
         )

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import os
-import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from transferkit import backbones, images
-from transferkit.backbones import Backbone, Weights
+from transferkit import images
+from transferkit.backbones import Backbone
 from transferkit.cache import FeatureCache, RowKey
-from transferkit.engines import ENGINES, Engine, check_engine
-from transferkit.errors import BadImageError, InvalidInputError
+from transferkit.errors import BadImageError
 from transferkit.extractor._features import SIZE_PART, Features
-from transferkit.extractor._memory import MemorySpace
 from transferkit.extractor._pipeline import BatchWriter, Recipe, decode_ahead
 from transferkit.extractor._report import ExtractionReport
+from transferkit.extractor._settings import LOCK, Settings
 from transferkit.views import ORIGINAL, View
 
 
@@ -178,7 +176,7 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):
         )
 
     def _look_up(
-        self, settings: _Settings, recipe: Recipe, sources: Sequence[Any]
+        self, settings: Settings, recipe: Recipe, sources: Sequence[Any]
     ) -> tuple[list[str | None], list[int]]:
         """Find what is known without opening a file: digests, and the images still to do."""
         digests: list[str | None] = [None] * len(sources)
@@ -197,7 +195,7 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):
 
     def _compute(
         self,
-        settings: _Settings,
+        settings: Settings,
         recipe: Recipe,
         sources: Sequence[Any],
         pending: Sequence[int],
@@ -244,13 +242,13 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):
         settings = self._settings()
         return {**settings.description, "layers": list(settings.layers), "grid": settings.grid}
 
-    def _settings(self) -> _Settings:
+    def _settings(self) -> Settings:
         """Return the checked parameters with what was made from them, made again when they change."""
         key = repr(sorted(self.get_params(deep=False).items(), key=lambda item: item[0]))
-        with _LOCK:
-            known: _Settings | None = self.__dict__.get("_made")
+        with LOCK:
+            known: Settings | None = self.__dict__.get("_made")
             if known is None or known.key != key:
-                known = self.__dict__["_made"] = _Settings(self, key)
+                known = self.__dict__["_made"] = Settings(self, key)
             return known
 
     def __getstate__(self) -> dict[str, Any]:
@@ -260,102 +258,6 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):
     def __sklearn_is_fitted__(self) -> bool:
         """Tell scikit-learn that there is nothing to learn."""
         return True
-
-
-_LOCK = threading.RLock()
-
-
-class _Settings:
-    """Checked parameters of an extractor: its row, weights, space and, at need, its engine."""
-
-    def __init__(self, extractor: FeatureExtractor, key: str) -> None:
-        self.key = key
-        _check_parameters(extractor)
-        self.row = backbones.get_backbone(extractor.backbone)
-        self.image_size = self.row.check_image_size(extractor.image_size)
-        self.layers = _layer_names(extractor.layers, self.row)
-        self.grid = extractor.grid
-        self.resize = extractor.resize
-        self.batch_size = extractor.batch_size
-        self.value_range = extractor.value_range
-        self.engine_name = check_engine(extractor.engine)
-        self.weights: Weights = backbones.resolve_weights(self.row, extractor.weights)
-        self._engine: Engine | None = None
-        model = None if self.row.builtin else self.engine().model
-        self.description: dict[str, Any] = {
-            "backbone": backbones.describe_backbone(self.row, self.weights, model),
-            "image_size": self.image_size,
-            "decoder": images.DECODER,
-            "resize": self.resize,
-            # The digest of a float array does not say which range it spans.
-            "value_range": None if self.value_range is None else [float(end) for end in self.value_range],
-            "engine": self.engine_name,
-            "precision": "float32",
-        }
-        cache = _as_cache(extractor.cache)
-        self.files = None if cache is None else cache.files
-        self.space: Any = MemorySpace() if cache is None else cache.space(self.description)
-
-    def engine(self) -> Engine:
-        """Return the engine, built on first use: a warm run never needs it."""
-        with _LOCK:
-            if self._engine is None:
-                make = ENGINES[self.engine_name]
-                self._engine = make(self.row, self.weights, self.image_size, self.layers, self.batch_size)
-            return self._engine
-
-    def recipe(self, views: tuple[View, ...]) -> Recipe:
-        """Return what the pipeline must know."""
-        grid = "full" if self.grid is None else str(self.grid)
-        parts = tuple(f"{layer}@{grid}" for layer in self.layers)
-        return Recipe(
-            self.space,
-            parts,
-            self.grid,
-            views,
-            self.image_size,
-            self.resize,
-            self.batch_size,
-            self.value_range,
-        )
-
-
-def _check_parameters(extractor: FeatureExtractor) -> None:
-    """Report every parameter that is wrong, all at once."""
-    problems = []
-    if extractor.resize not in ("stretch", "pad"):
-        problems.append(f"resize must be 'stretch' or 'pad'. Got {extractor.resize!r}.")
-    if extractor.on_error not in ("raise", "skip"):
-        problems.append(f"on_error must be 'raise' or 'skip'. Got {extractor.on_error!r}.")
-    for name in ("batch_size", "grid"):
-        value = getattr(extractor, name)
-        if value is None and name == "grid":
-            continue
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-            problems.append(f"{name} must be a positive integer. Got {value!r}.")
-    if problems:
-        raise InvalidInputError(*problems)
-
-
-def _layer_names(layers: str | Sequence[str], row: Backbone) -> tuple[str, ...]:
-    """Return layer names for what a user may write."""
-    if isinstance(layers, str):
-        return row.layers if layers == "auto" else (layers,)
-    names = tuple(layers) if isinstance(layers, Iterable) else ()
-    if not names or not all(isinstance(name, str) for name in names) or len(set(names)) < len(names):
-        raise InvalidInputError(
-            f"layers must be 'last', 'auto', the name of a layer, or a list of different names. Got {layers!r}."
-        )
-    return names
-
-
-def _as_cache(cache: Any) -> FeatureCache | None:
-    """Return the cache that a parameter stands for; None is memory only."""
-    if cache is False or cache is None:
-        return None
-    if cache is True:
-        return FeatureCache()
-    return cache if isinstance(cache, FeatureCache) else FeatureCache(cache)
 
 
 def _n_threads() -> int:

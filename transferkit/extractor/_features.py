@@ -75,8 +75,8 @@ class Features:
         if not found.all():
             path = getattr(self.space, "path", "memory")
             raise CacheError(
-                f"{int((~found).sum())} of {len(keys)} rows of part {part!r} vanished from the cache at {path} "
-                "after they were extracted (cleared, evicted or damaged meanwhile). Run the same call again: "
+                f"{int((~found).sum())} of {len(keys)} rows of part {part!r} vanished from the cache at "
+                f"{path} after they were extracted (cleared, evicted or damaged meanwhile). Run the same call again: "
                 "only these are computed anew.",
                 path=path,
             )

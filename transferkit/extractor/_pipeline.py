@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -56,7 +57,7 @@ def prepare(recipe: Recipe, source: Any, index: int) -> Decoded | BadImageError:
         path = os.fspath(source) if isinstance(source, str | os.PathLike) else None
         try:
             # Taken before the bytes are read: a change in between makes the entry look old, not new.
-            stat = os.stat(path) if path is not None else None
+            stat = Path(path).stat() if path is not None else None
         except OSError:
             stat = None  # read_source says what is wrong with the path
         opened = read_source(source)

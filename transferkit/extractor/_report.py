@@ -5,16 +5,16 @@ from __future__ import annotations
 import csv
 import os
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field, fields
 from pathlib import Path
-from typing import NamedTuple
 
 from transferkit.errors import BadImageError, InvalidInputError
 
 _EXAMPLES = 5
 
 
-class Failure(NamedTuple):
+@dataclass(frozen=True)
+class Failure:
     """One image that could not be read; ``index`` counts in what the caller passed."""
 
     index: int
@@ -22,6 +22,10 @@ class Failure(NamedTuple):
     category: str
     reason: str
     hint: str
+
+    def __str__(self) -> str:
+        """Return one line for people."""
+        return f"{self.path}: {self.reason}{' ' + self.hint if self.hint else ''}"
 
 
 @dataclass
@@ -70,7 +74,7 @@ class ExtractionReport:
         bad = len(self.failures)
         if bad == 0 or not (2 * bad > attempted if bad >= 20 else finished and bad == attempted):
             return
-        examples = "".join(f"\n  {failure.path}: {failure.reason}" for failure in self.failures[:_EXAMPLES])
+        examples = "".join(f"\n  {failure}" for failure in self.failures[:_EXAMPLES])
         kinds = ", ".join(f"{count} {category}" for category, count in self.counts().items())
         raise InvalidInputError(
             f"{bad} of the {attempted} images tried so far cannot be read ({kinds}). "
@@ -81,8 +85,8 @@ class ExtractionReport:
         """Write index, path, category, reason and hint of each failure."""
         with Path(path).open("w", newline="", encoding="utf-8") as stream:
             writer = csv.writer(stream)
-            writer.writerow(Failure._fields)
-            writer.writerows(self.failures)
+            writer.writerow([column.name for column in fields(Failure)])
+            writer.writerows(astuple(failure) for failure in self.failures)
 
     def __str__(self) -> str:
         """Return one line for people."""

@@ -1,0 +1,105 @@
+"""Shared fixtures: an isolated cache, and a tiny backbone that is numpy only."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from transferkit import engines
+from transferkit.backbones import Backbone
+
+
+@pytest.fixture(autouse=True)
+def isolated(tmp_path_factory, monkeypatch):
+    """No test reads or writes what belongs to the user."""
+    monkeypatch.setenv("TRANSFERKIT_CACHE", str(tmp_path_factory.mktemp("cache")))
+    monkeypatch.delenv("TRANSFERKIT_WEIGHTS", raising=False)
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path_factory.mktemp("keras")))
+
+
+class FakeEngine:
+    """A backbone in numpy that counts: block means, and their squares, of the pixels.
+
+    Its layers are ``fine`` (8 x 8 x 6), ``last`` (4 x 4 x 3) and ``vector`` (5,).
+    """
+
+    def __init__(self):
+        self.calls = 0
+        self.images = 0
+        self.built = 0
+
+    def build(self, backbone, weights, image_size, layers, batch_size):
+        self.built += 1
+
+        def run(pixels):
+            assert pixels.dtype == np.uint8
+            assert pixels.shape[1:] == (image_size, image_size, 3)
+            assert len(pixels) <= batch_size
+            self.calls += 1
+            self.images += len(pixels)
+            x = pixels.astype(np.float32) / 255
+
+            def blocks(n):
+                side = image_size // n
+                return x[:, : n * side, : n * side].reshape(len(x), n, side, n, side, 3).mean(axis=(2, 4))
+
+            fine = blocks(8)
+            maps = {
+                "fine": np.concatenate([fine, fine**2], axis=-1),
+                "last": blocks(4),
+                "vector": np.stack([x.mean((1, 2, 3)), x.std((1, 2, 3)), *x.mean((1, 2)).T], axis=1),
+            }
+            return [maps[layer] for layer in layers]
+
+        return engines.Engine("fake", run)
+
+
+TINY = Backbone(
+    "tiny",
+    constructor="nowhere:never_imported",
+    preprocess_input="nowhere:never_imported",
+    min_size=16,
+    image_size=32,
+    layers=("fine", "last"),
+    pretrained=False,
+    builtin=True,
+)
+
+
+@pytest.fixture
+def engine(monkeypatch):
+    """The fake engine, entered as ``"fake"``."""
+    fake = FakeEngine()
+    monkeypatch.setitem(engines.ENGINES, "fake", fake.build)
+    return fake
+
+
+@pytest.fixture
+def tiny(engine):
+    """Parameters of an estimator or extractor on the fake engine."""
+    return {"backbone": TINY, "engine": "fake", "progress": False}
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """Sixty picture files of two kinds, bright on the left or on the right, and their labels."""
+    return make_pictures(tmp_path / "pictures", 60)
+
+
+def make_pictures(folder, n, seed=0):
+    """Write n PNG files of assorted sizes; return paths and labels."""
+    folder.mkdir(parents=True, exist_ok=True)
+    generator = np.random.default_rng(seed)
+    paths, labels = [], []
+    for i in range(n):
+        height, width = generator.integers(30, 70, 2)
+        pixels = generator.uniform(0, 160, (height, width, 3))
+        label = ("left", "right")[i % 2]
+        half = slice(None, width // 2) if label == "left" else slice(width // 2, None)
+        pixels[:, half] += generator.uniform(10, 60)
+        path = folder / f"{i:04}.png"
+        Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)).save(path)
+        paths.append(path)
+        labels.append(label)
+    return paths, np.array(labels)

@@ -1,0 +1,301 @@
+"""From images to features: the same pixels, once per picture, nothing lost."""
+
+import io
+import os
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.base import clone
+
+from tests.conftest import TINY, make_pictures
+from transferkit import FeatureCache, FeatureExtractor
+from transferkit.cache import _files
+from transferkit.errors import BadImageError, CacheError, InvalidInputError
+from transferkit.extractor import _pipeline
+from transferkit.views import MIRROR, ORIGINAL
+
+
+def read(path):
+    """Return the pixels of a file, and close it."""
+    with Image.open(path) as image:
+        return np.asarray(image)
+
+
+def test_each_picture_goes_through_the_backbone_once(tiny, engine, pictures):
+    paths, _ = pictures
+    extractor = FeatureExtractor(**tiny, batch_size=16)
+    first = extractor.transform(paths)
+    assert (engine.images, engine.calls) == (60, 4)
+    assert extractor.report_.n_decoded == 60
+    again = FeatureExtractor(**tiny, batch_size=16)
+    np.testing.assert_array_equal(first, again.transform(paths))
+    assert (engine.images, engine.built) == (60, 1)  # the second one never built an engine
+    report = again.report_
+    assert (report.n_cached, report.n_decoded, report.n_backbone_calls) == (60, 0, 0)
+
+
+def test_a_warm_run_opens_no_image(tiny, pictures, monkeypatch):
+    paths, _ = pictures
+    # Files that changed a moment ago are hashed again, as git does; pretend that these are older.
+    monkeypatch.setattr(_files, "FRESH_NS", 0)
+    expected = FeatureExtractor(**tiny).transform(paths)
+
+    def refuse(source):
+        raise AssertionError(f"opened {source}")
+
+    monkeypatch.setattr(_pipeline, "read_source", refuse)
+    np.testing.assert_array_equal(FeatureExtractor(**tiny).transform(paths), expected)
+
+
+@pytest.mark.parametrize("cache", [True, False])
+def test_six_forms_of_an_image_have_the_same_features(tiny, tmp_path, cache):
+    paths, _ = make_pictures(tmp_path, 12)
+    extractor = FeatureExtractor(**tiny, cache=cache)
+    expected = extractor.transform(paths)
+    forms = {
+        "str": [str(path) for path in paths],
+        "bytes": [path.read_bytes() for path in paths],
+        "file": [io.BytesIO(path.read_bytes()) for path in paths],
+        "pil": [Image.open(io.BytesIO(path.read_bytes())) for path in paths],
+        "array": [read(path) for path in paths],
+    }
+    for name, images in forms.items():
+        np.testing.assert_array_equal(extractor.transform(images), expected, err_msg=name)
+
+
+def test_a_row_does_not_depend_on_its_batch(tiny, pictures):
+    paths, _ = pictures
+    expected = FeatureExtractor(**tiny, cache=False).transform(paths)
+    for batch_size in (1, 2, 7, 32):
+        order = np.random.default_rng(batch_size).permutation(len(paths))
+        found = FeatureExtractor(**tiny, cache=False, batch_size=batch_size).transform(
+            [paths[i] for i in order]
+        )
+        np.testing.assert_array_equal(found, expected[order])
+
+
+def test_no_cache_gives_the_numbers_of_the_cache(tiny, pictures):
+    paths, _ = pictures
+    with_cache = FeatureExtractor(**tiny, layers="auto").transform(paths)
+    np.testing.assert_array_equal(
+        FeatureExtractor(**tiny, layers="auto", cache=False).transform(paths), with_cache
+    )
+
+
+def test_fewer_layers_hit(tiny, engine, pictures):
+    paths, _ = pictures
+    both = FeatureExtractor(**tiny, layers=["fine", "last"]).extract(paths)
+    calls = engine.calls
+    one = FeatureExtractor(**tiny, layers="last").extract(paths)
+    assert engine.calls == calls
+    np.testing.assert_array_equal(one.maps()[0], both.maps()[1])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"image_size": 48}, {"grid": 2}, {"layers": "fine"}, {"resize": "pad"}],
+    ids=lambda c: next(iter(c)),
+)
+def test_whatever_changes_a_number_is_another_row(tiny, engine, pictures, change):
+    paths, _ = pictures
+    FeatureExtractor(**tiny).transform(paths)
+    seen = engine.images
+    FeatureExtractor(**{**tiny, **change}).transform(paths)
+    assert engine.images == seen + len(paths)
+
+
+def test_value_range_is_part_of_the_key(tiny, engine):
+    picture = np.random.default_rng(0).uniform(0, 1, (20, 20, 3)).astype(np.float32)
+    full = FeatureExtractor(**tiny, value_range=(0, 1)).transform(picture)
+    half = FeatureExtractor(**tiny, value_range=(0, 2)).transform(picture)
+    assert full.mean() > 1.5 * half.mean()
+
+
+def test_changed_pixels_under_the_same_name_are_seen(tiny, engine, pictures):
+    paths, _ = pictures
+    before = FeatureExtractor(**tiny).transform(paths)
+    stat = paths[0].stat()
+    pixels = read(paths[0])
+    Image.fromarray(255 - pixels).save(paths[0])
+    os.utime(paths[0], ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    after = FeatureExtractor(**tiny).transform(paths)
+    assert not np.array_equal(before[0], after[0])
+    np.testing.assert_array_equal(before[1:], after[1:])
+
+
+def test_the_same_picture_twice_is_computed_once(tiny, engine, pictures):
+    paths, _ = pictures
+    features = FeatureExtractor(**tiny).transform([*paths[:10], *paths[:10]])
+    assert engine.images == 10
+    np.testing.assert_array_equal(features[:10], features[10:])
+
+
+def test_views(tiny, engine, pictures):
+    paths, _ = pictures
+    features = FeatureExtractor(**tiny).extract(paths, views=(ORIGINAL, MIRROR))
+    assert engine.images == 2 * len(paths)
+    original, mirror = features.maps()[0], features.maps(view=MIRROR)[0]
+    np.testing.assert_array_equal(mirror, original[:, :, ::-1])
+    assert FeatureExtractor(**tiny).extract(paths).report.n_cached == len(paths)
+
+
+def test_sizes_are_remembered(tiny, pictures):
+    paths, _ = pictures
+    expected = [read(path).shape[1::-1] for path in paths]
+    for _ in range(2):
+        np.testing.assert_array_equal(FeatureExtractor(**tiny).extract(paths).sizes(), expected)
+
+
+@pytest.mark.parametrize("size", [(60_000, 1_700), (1, 1), (1023, 1024), (2049, 4097)])
+def test_sizes_are_exact_in_half_precision(size):
+    from transferkit.extractor._features import decode_sizes, encode_size
+
+    assert decode_sizes(encode_size(*size).astype(np.float16).astype(np.float32)[None]).tolist() == [
+        list(size)
+    ]
+
+
+def test_one_bad_file_loses_nothing(tiny, pictures, tmp_path):
+    paths, _ = pictures
+    bad = tmp_path / "bad.png"
+    bad.write_bytes(paths[0].read_bytes()[:200])
+    missing = tmp_path / "missing.png"
+    mixed = [*paths[:5], bad, *paths[5:10], missing, *paths[10:]]
+    features = FeatureExtractor(**tiny, on_error="skip").extract(mixed)
+    assert np.flatnonzero(~features.ok).tolist() == [5, 11]
+    np.testing.assert_array_equal(features.flat(), FeatureExtractor(**tiny).transform(paths))
+    assert features.report.counts() == {"truncated": 1, "not_found": 1}
+    assert "2 left out" in str(features.report)
+    table = tmp_path / "report.csv"
+    features.report.to_csv(table)
+    assert table.read_text().splitlines()[2].startswith(f"11,{missing},not_found")
+
+
+def test_a_bad_file_raises_with_its_index(tiny, pictures, tmp_path):
+    paths, _ = pictures
+    with pytest.raises(BadImageError, match=r"Image 3: .*missing\.png") as caught:
+        FeatureExtractor(**tiny).transform([*paths[:3], tmp_path / "missing.png"])
+    assert caught.value.index == 3
+    assert caught.value.category == "not_found"
+
+
+def test_all_bad_is_one_error(tiny, tmp_path):
+    paths = [tmp_path / f"{i}.png" for i in range(7)]
+    with pytest.raises(InvalidInputError, match="7 of the 7 images .*7 not_found") as caught:
+        FeatureExtractor(**tiny, on_error="skip").extract(paths)
+    assert str(caught.value).count("\n") == 5
+
+
+def test_mostly_bad_stops_early(tiny, engine, pictures, tmp_path):
+    paths, _ = pictures
+    mixed = [*paths[:10], *(tmp_path / f"{i}.png" for i in range(100)), *paths[10:]]
+    with pytest.raises(InvalidInputError, match="of the 30 images tried so far"):
+        FeatureExtractor(**tiny, on_error="skip").extract(mixed)
+
+
+def test_an_interrupted_run_resumes(tiny, engine, pictures, monkeypatch):
+    paths, _ = pictures
+    real_build = engine.build
+
+    def build(*arguments):
+        made = real_build(*arguments)
+
+        def run(pixels):
+            if engine.calls == 3:
+                raise KeyboardInterrupt
+            return made.run(pixels)
+
+        return type(made)("fake", run)
+
+    from transferkit import engines
+
+    monkeypatch.setitem(engines.ENGINES, "fake", build)
+    with pytest.raises(KeyboardInterrupt):
+        FeatureExtractor(**tiny, batch_size=8).transform(paths)
+    assert engine.images == 24
+    monkeypatch.setitem(engines.ENGINES, "fake", real_build)
+    resumed = FeatureExtractor(**tiny, batch_size=8)
+    resumed.transform(paths)
+    assert engine.images == 60
+    assert (resumed.report_.n_cached, resumed.report_.n_decoded) == (24, 36)
+
+
+def test_rows_cleared_behind_our_back_are_named(tiny, pictures):
+    paths, _ = pictures
+    cache = FeatureCache()
+    features = FeatureExtractor(**tiny, cache=cache).extract(paths)
+    cache.clear()
+    with pytest.raises(CacheError, match="60 of 60 rows .* Run the same call again"):
+        features.flat()
+
+
+def test_scikit_learn_manners(tiny, pictures):
+    paths, _ = pictures
+    extractor = FeatureExtractor(**tiny, grid=2)
+    copy = clone(extractor)
+    assert copy.get_params()["grid"] == 2
+    expected = extractor.transform(paths[:4])
+    sent = pickle.loads(pickle.dumps(extractor))
+    np.testing.assert_array_equal(sent.transform(paths[:4]), expected)
+    np.testing.assert_array_equal(extractor.set_params(grid=None).transform(paths[:4]).shape, (4, 48))
+    assert extractor.fit().layers_ == ("last",)
+    assert extractor.image_size_ == 32
+
+
+def test_grid_pools_each_cell(tiny, pictures):
+    paths, _ = pictures
+    full = FeatureExtractor(**tiny, cache=False).extract(paths).maps()[0]
+    pooled = FeatureExtractor(**tiny, cache=False, grid=2).extract(paths).maps()[0]
+    np.testing.assert_allclose(pooled[:, 0, 0], full[:, :2, :2].mean(axis=(1, 2)), rtol=2e-3)
+
+
+@pytest.mark.parametrize(("length", "grid"), [(7, 3), (7, 4), (12, 5), (4, 7), (8, 8)])
+def test_adaptive_cells_cover_the_map(length, grid):
+    from transferkit.extractor._pool import pool_to_grid
+
+    maps = np.random.default_rng(0).normal(size=(2, length, length, 3)).astype(np.float32)
+    pooled = pool_to_grid(maps, grid)
+    assert pooled.shape == (2, min(grid, length), min(grid, length), 3)
+    stop = -(-length // min(grid, length))
+    np.testing.assert_allclose(pooled[:, 0, 0], maps[:, :stop, :stop].mean(axis=(1, 2)), rtol=1e-5)
+    np.testing.assert_allclose(pool_to_grid(np.ones_like(maps), grid), 1, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"image_size": 8}, "image_size must be at least 16 for backbone 'tiny'. Got 8."),
+        ({"image_size": "big"}, "image_size must be an integer"),
+        ({"layers": []}, "layers must be 'last', 'auto'"),
+        ({"layers": ["last", "last"]}, "list of different names"),
+        ({"grid": 0}, "grid must be a positive integer. Got 0."),
+        ({"batch_size": 1.5}, "batch_size must be a positive integer"),
+        ({"resize": "crop"}, "resize must be 'stretch' or 'pad'. Got 'crop'."),
+        ({"engine": "warp"}, "engine must be 'auto' or one of"),
+        ({"on_error": "ignore"}, "on_error must be 'raise' or 'skip'"),
+        ({"backbone": "vgg_61"}, r"Unknown backbone 'vgg_61'\. Did you mean 'vgg1"),
+        ({"backbone": 5}, "backbone must be a name or a Backbone"),
+        ({"weights": "x.h5"}, "has fixed filters and loads no weights"),
+    ],
+)
+def test_parameters_that_cannot_be_used(tiny, parameters, message):
+    with pytest.raises(InvalidInputError, match=message):
+        FeatureExtractor(**{**tiny, **parameters}).fit()
+
+
+def test_all_problems_at_once(tiny):
+    with pytest.raises(InvalidInputError, match="2 problems") as caught:
+        FeatureExtractor(**tiny, grid=-1, resize="crop").fit()
+    assert len(caught.value.problems) == 2
+
+
+def test_nothing_is_written_without_a_cache(tiny, pictures):
+    FeatureExtractor(**tiny, cache=False).transform(pictures[0])
+    assert list(Path(os.environ["TRANSFERKIT_CACHE"]).iterdir()) == []
+
+
+def test_the_row_names_what_is_worth_tapping(tiny):
+    assert FeatureExtractor(**tiny, layers="auto").fit().layers_ == TINY.layers

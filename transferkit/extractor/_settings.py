@@ -1,0 +1,114 @@
+"""The parameters of an extractor, checked, and what is made from them: row, weights, space, engine."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from transferkit import backbones, images
+from transferkit.backbones import Backbone, Weights
+from transferkit.cache import FeatureCache
+from transferkit.engines import ENGINES, Engine, check_engine
+from transferkit.errors import InvalidInputError
+from transferkit.extractor._memory import MemorySpace
+from transferkit.extractor._pipeline import Recipe
+from transferkit.views import View
+
+LOCK = threading.RLock()
+
+
+class Settings:
+    """Checked parameters of an extractor: its row, weights, space and, at need, its engine."""
+
+    def __init__(self, extractor: Any, key: str) -> None:
+        self.key = key
+        _check_parameters(extractor)
+        self.row = backbones.get_backbone(extractor.backbone)
+        self.image_size = self.row.check_image_size(extractor.image_size)
+        self.layers = _layer_names(extractor.layers, self.row)
+        self.grid = extractor.grid
+        self.resize = extractor.resize
+        self.batch_size = extractor.batch_size
+        self.value_range = extractor.value_range
+        self.engine_name = check_engine(extractor.engine)
+        self.weights: Weights = backbones.resolve_weights(self.row, extractor.weights)
+        self._engine: Engine | None = None
+        model = None if self.row.builtin else self.engine().model
+        self.description: dict[str, Any] = {
+            "backbone": backbones.describe_backbone(self.row, self.weights, model),
+            "image_size": self.image_size,
+            "decoder": images.DECODER,
+            "resize": self.resize,
+            # The digest of a float array does not say which range it spans.
+            "value_range": None if self.value_range is None else [float(end) for end in self.value_range],
+            "engine": self.engine_name,
+            "precision": "float32",
+        }
+        cache = _as_cache(extractor.cache)
+        self.files = None if cache is None else cache.files
+        self.space: Any = MemorySpace() if cache is None else cache.space(self.description)
+
+    def engine(self) -> Engine:
+        """Return the engine, built on first use: a warm run never needs it."""
+        with LOCK:
+            if self._engine is None:
+                make = ENGINES[self.engine_name]
+                self._engine = make(self.row, self.weights, self.image_size, self.layers, self.batch_size)
+            return self._engine
+
+    def recipe(self, views: tuple[View, ...]) -> Recipe:
+        """Return what the pipeline must know."""
+        grid = "full" if self.grid is None else str(self.grid)
+        parts = tuple(f"{layer}@{grid}" for layer in self.layers)
+        return Recipe(
+            self.space,
+            parts,
+            self.grid,
+            views,
+            self.image_size,
+            self.resize,
+            self.batch_size,
+            self.value_range,
+        )
+
+
+def _check_parameters(extractor: Any) -> None:
+    """Report every parameter that is wrong, all at once."""
+    problems = []
+    if extractor.resize not in ("stretch", "pad"):
+        problems.append(f"resize must be 'stretch' or 'pad'. Got {extractor.resize!r}.")
+    if extractor.on_error not in ("raise", "skip"):
+        problems.append(f"on_error must be 'raise' or 'skip'. Got {extractor.on_error!r}.")
+    for name in ("batch_size", "grid"):
+        value = getattr(extractor, name)
+        if value is None and name == "grid":
+            continue
+        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+            problems.append(f"{name} must be a positive integer. Got {value!r}.")
+    if problems:
+        raise InvalidInputError(*problems)
+
+
+def _layer_names(layers: str | Sequence[str], row: Backbone) -> tuple[str, ...]:
+    """Return layer names for what a user may write."""
+    if isinstance(layers, str):
+        return row.layers if layers == "auto" else (layers,)
+    names = tuple(layers) if isinstance(layers, Iterable) else ()
+    if not names or not all(isinstance(name, str) for name in names) or len(set(names)) < len(names):
+        raise InvalidInputError(
+            f"layers must be 'last', 'auto', the name of a layer, or a list of different names. "
+            f"Got {layers!r}."
+        )
+    return names
+
+
+def _as_cache(cache: Any) -> FeatureCache | None:
+    """Return the cache that a parameter stands for; None is memory only."""
+    if cache is False or cache is None:
+        return None
+    if cache is True:
+        return FeatureCache()
+    return cache if isinstance(cache, FeatureCache) else FeatureCache(cache)

@@ -1,0 +1,52 @@
+"""Intervals of proportions: what a few hundred test images can say."""
+
+from __future__ import annotations
+
+from math import sqrt
+
+from transferkit.errors import InvalidInputError
+
+_NORMAL_QUANTILE = 1.959964  # 97.5 %
+
+
+def wilson_interval(hits: int, n: int) -> tuple[float, float]:
+    """Return the 95 % Wilson score interval of a proportion.
+
+    Parameters
+    ----------
+    hits : int
+        Number of successes, 0 to n.
+    n : int
+        Number of trials, 1 or more.
+
+    Returns
+    -------
+    (float, float)
+        Lower and upper end, fractions.
+
+    Raises
+    ------
+    InvalidInputError
+        If not 0 <= hits <= n, or n < 1.
+
+    Notes
+    -----
+    With p = hits / n: (p + z^2 / 2n -+ z sqrt(p (1 - p) / n + z^2 / 4n^2)) / (1 + z^2 / n), where z = 1.96.
+
+    References
+    ----------
+    Wilson, E. B. (1927). Probable inference, the law of succession, and statistical inference.
+    Journal of the American Statistical Association 22(158), 209-212.
+
+    Examples
+    --------
+    >>> low, high = wilson_interval(90, 100)
+    >>> f"{low:.3f} {high:.3f}"
+    '0.826 0.945'
+    """
+    if n < 1 or not 0 <= hits <= n:
+        raise InvalidInputError(f"Expected 0 <= hits <= n and n >= 1. Got hits={hits} and n={n}.")
+    z2 = _NORMAL_QUANTILE**2
+    centre = (hits + z2 / 2) / (n + z2)
+    half = _NORMAL_QUANTILE / (n + z2) * sqrt(hits * (n - hits) / n + z2 / 4)
+    return max(0.0, centre - half), min(1.0, centre + half)
