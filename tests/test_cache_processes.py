@@ -145,11 +145,11 @@ print(computed)
 
 
 @pytest.mark.parametrize("count", [4, pytest.param(8, marks=pytest.mark.slow)])
-def test_processes_share_a_cache(tmp_path, count, record_property):
+def test_processes_share_a_cache(tmp_path, count):
     begin = time.time() + 1
     processes = [start(RACE, tmp_path, i, begin) for i in range(count)]
     computed = sum(int(finish(process)) for process in processes)
-    record_property("computed_twice", computed - len(KEYS))
+    print(f"{computed - len(KEYS)} of {len(KEYS)} rows were computed twice by {count} processes")
     assert len(KEYS) <= computed < count * len(KEYS)
     assert_right(tmp_path, complete=True)
     assert not list(tmp_path.glob("*damaged*"))
