@@ -19,10 +19,10 @@ _TOLERANCE = 2e-5
 def check_backbone(name: str | Backbone, *, weights: Any = None, image_size: int | None = None) -> Backbone:
     """Prove that the features of a backbone are right, and return its row.
 
-    Checks that ``preprocess_input`` leaves the caller's array alone and keeps the shape, that
-    pixels are not scaled twice, that the network runs in evaluation mode (a fixed output for a
-    fixed input, the same for one image and for eight), that it sees the picture at all, that
-    it works at ``min_size``, and that the layers of its row exist.
+    Checks that ``preprocess_input`` keeps the shape and returns finite numbers, that pixels are
+    not scaled twice, that the network runs in evaluation mode (a fixed output for a fixed
+    input, the same for one image and for eight), that it sees the picture at all, that it works
+    at ``min_size``, and that the layers of its row exist.
 
     Parameters
     ----------
@@ -51,8 +51,9 @@ def check_backbone(name: str | Backbone, *, weights: Any = None, image_size: int
 def check_row(row: Backbone, weights: Any = None, image_size: int | None = None) -> None:
     """Run all checks on a row that need not be registered."""
     size = row.min_size if image_size is None else row.check_image_size(image_size)
+    found = resolve_weights(row, weights)
     try:
-        model = build_model(row, resolve_weights(row, weights), size)
+        model = build_model(row, found, size)
     except (ValueError, TypeError) as error:
         reason = f"the constructor must accept input_shape=({size}, {size}, 3), include_top=False: {error}"
         raise BackboneCheckError(row.name, [reason]) from error
@@ -69,10 +70,7 @@ def _failures(row: Backbone, model: Any, size: int) -> Iterator[str]:
     pixels = coarse[:, :size, :size].astype(np.float32)
     pixels[0] = generator.uniform(0, 255, pixels[0].shape)
 
-    before = pixels.copy()
     first = row.preprocess(pixels)
-    if not np.array_equal(before, pixels):
-        yield "preprocessing changes the array of its caller; let it work on a copy (x = x.copy())."
     if first.ndim != 4 or first.shape[:3] != pixels.shape[:3]:
         yield f"preprocess_input must keep (n, height, width) = {pixels.shape[:3]}. Got {first.shape}."
         return
@@ -85,7 +83,7 @@ def _failures(row: Backbone, model: Any, size: int) -> Iterator[str]:
         yield f"the row names layers that the model does not have: {', '.join(unknown)}."
 
     def run(batch: Any) -> Any:
-        return np.asarray(model(batch, training=False), dtype=np.float32)
+        return np.asarray(model(batch, training=False), dtype=np.float64)
 
     yield from _evaluation_failures(run, first)
 
@@ -118,7 +116,8 @@ def _evaluation_failures(run: Callable[[Any], Any], batch: Any) -> Iterator[str]
     if not np.isfinite(together).all():
         yield "features are not finite."
         return
-    allowed = _TOLERANCE * max(float(together.std()), float(np.abs(together).mean()), 1e-12)
+    # Relative only: random weights may shrink the features of a deep network to 1e-21.
+    allowed = _TOLERANCE * max(float(together.std()), float(np.abs(together).mean()))
     if np.abs(together - again).max() > allowed:
         yield "the same images give other features the second time: is dropout active?"
     alone = np.concatenate([run(image[None]) for image in batch])

@@ -105,7 +105,8 @@ class Taps:
                 f"layers must name layers of the backbone. Got {quoted(unknown)}.{guess} "
                 f"Call transferkit.list_layers() for all {len(self.tensors)}."
             )
-        return keras.Model(self.model.inputs, [self.tensors[name] for name in layers])
+        # The model's own structure of inputs: a list around one tensor would make Keras warn.
+        return keras.Model(self.model.input, [self.tensors[name] for name in layers])
 
 
 def _snake(name: str) -> str:
@@ -113,6 +114,34 @@ def _snake(name: str) -> str:
     name = re.sub(r"\W+", "", name)
     name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)
     return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
+
+
+def _renumbered(document: Any) -> Any:
+    """Return a serialised model with the names that Keras numbers by itself counted within it."""
+    names: dict[str, str] = {}
+    counts: Counter[str] = Counter()
+
+    def collect(item: Any) -> None:
+        if isinstance(item, dict):
+            kind, config = item.get("class_name"), item.get("config")
+            name = config.get("name") if isinstance(config, dict) else None
+            if isinstance(kind, str) and isinstance(name, str) and name not in names:
+                stem = _snake(kind)
+                if re.fullmatch(rf"{re.escape(stem)}(_\d+)?", name):
+                    names[name] = f"{stem}_{counts[stem]}"
+                    counts[stem] += 1
+        for value in item.values() if isinstance(item, dict) else item if isinstance(item, list) else ():
+            collect(value)
+
+    def rename(item: Any) -> Any:
+        if isinstance(item, dict):
+            return {key: rename(value) for key, value in item.items()}
+        if isinstance(item, list):
+            return [rename(value) for value in item]
+        return names.get(item, item) if isinstance(item, str) else item
+
+    collect(document)
+    return rename(document)
 
 
 def list_layers(backbone: str | Backbone, *, image_size: int | None = None) -> list[str]:
@@ -145,8 +174,7 @@ def describe_backbone(backbone: Backbone, weights: Weights, model: Any = None) -
     digest = hashlib.sha256()
     for array in model.get_weights():
         digest.update(np.ascontiguousarray(array).tobytes())
-    # Names that Keras numbers by itself depend on what was built before.
-    graph = re.sub(r"_\d+(?=\")", "", json.dumps(json.loads(model.to_json())["config"], sort_keys=True))
+    graph = json.dumps(_renumbered(json.loads(model.to_json())), sort_keys=True)
     return description | {
         "weights": digest.hexdigest(),
         "graph": hashlib.sha256(graph.encode()).hexdigest(),

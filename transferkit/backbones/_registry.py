@@ -7,6 +7,7 @@ import importlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -71,6 +72,14 @@ class Backbone:
     finish: Callable[[Any], None] | None = None
     builtin: bool = False
 
+    def __post_init__(self) -> None:
+        """Take a changed copy of one of our rows for the user's own, so that it never shares the cache."""
+        relatives = (
+            row for row in _ROWS.values() if self.name == row.name or self.constructor == row.constructor
+        )
+        if self.builtin and any(row != self for row in relatives):
+            object.__setattr__(self, "builtin", False)
+
     @property
     def triple(self) -> tuple[Callable[..., Any], Callable[..., Any], int]:
         """The constructor, ``preprocess_input`` and ``min_size``; imports what they live in."""
@@ -88,7 +97,7 @@ class Backbone:
         """Return the side to use in pixels, or say why the one asked for will not do."""
         if image_size is None:
             return self.image_size
-        if isinstance(image_size, bool) or not isinstance(image_size, int):
+        if isinstance(image_size, bool) or not isinstance(image_size, Integral):
             raise InvalidInputError(
                 f"image_size must be an integer, the side of a square in pixels, or None for "
                 f"{self.image_size}. Got {image_size!r}."
@@ -102,7 +111,7 @@ class Backbone:
                 f"image_size must be at least {self.min_size} for backbone {self.name!r}. "
                 f"Got {image_size}. Pass image_size={self.min_size} or more{other}."
             )
-        return image_size
+        return int(image_size)
 
 
 def register_backbone(
@@ -126,9 +135,9 @@ def register_backbone(
     check : bool, default=False
         Build it with ``weights=None`` and prove that its features are right.
     overwrite : bool, default=False
-        Replace a row of the same name instead of refusing.
+        Replace the rows that have this name or one of its aliases for their name, instead of refusing.
     **details
-        Other fields of :class:`Backbone`.
+        Other fields of :class:`Backbone`; ``image_size`` is ``min_size`` where that is above 224.
 
     Returns
     -------
@@ -138,7 +147,8 @@ def register_backbone(
     Raises
     ------
     InvalidInputError
-        The name is empty or taken, or ``min_size`` is not a positive integer.
+        The name is empty or taken, ``min_size`` is not a positive integer, ``image_size`` is
+        smaller, a function is none, or ``layers`` or ``aliases`` is one string.
     BackboneCheckError
         ``check=True`` and a check failed; nothing is registered then.
 
@@ -162,6 +172,16 @@ def register_backbone(
             raise InvalidInputError(
                 f"{label} must be a function, or a string 'package.module:attribute'. Got {value!r}."
             )
+    if (image_size := details.setdefault("image_size", max(min_size, 224))) < min_size:
+        raise InvalidInputError(
+            f"image_size must be min_size={min_size} or more. Got {image_size}. "
+            "It is the side used when none is asked for."
+        )
+    for label in ("layers", "aliases"):
+        if isinstance(words := details.get(label), str):
+            raise InvalidInputError(f"{label} must be a tuple of names. Got {words!r}. Pass ({words!r},).")
+        if words is not None:
+            details[label] = tuple(words)
     row = Backbone(name, constructor, preprocess_input, min_size, **details)
     taken = [word for word in (name, *row.aliases) if _plain(word) in _ALIASES]
     if taken and not overwrite:
@@ -204,14 +224,19 @@ def list_backbones(pattern: str = "*") -> list[str]:
     >>> list_backbones("vgg*")
     ['vgg16', 'vgg19']
     """
-    return sorted(fnmatch.filter(_ROWS, pattern.lower()), key=_natural)
+    found = [name for name in _ROWS if fnmatch.fnmatchcase(name.lower(), pattern.lower())]
+    return sorted(found, key=_natural)
 
 
 def _add(row: Backbone) -> None:
-    """Put one row and its aliases into the tables."""
+    """Put one row and its aliases into the tables, in the place of rows that have one of these names."""
+    words = {_plain(word): row.name for word in (row.name, *row.aliases)}
+    for old in [name for name in _ROWS if _plain(name) in words]:
+        del _ROWS[old]
+        for word in [word for word, name in _ALIASES.items() if name == old]:
+            del _ALIASES[word]
     _ROWS[row.name] = row
-    for word in (row.name, *row.aliases):
-        _ALIASES[_plain(word)] = row.name
+    _ALIASES.update(words)
 
 
 def _plain(name: str) -> str:
@@ -221,7 +246,7 @@ def _plain(name: str) -> str:
 
 def _natural(name: str) -> list[tuple[int, str]]:
     """Sort b2 before b10."""
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name.lower())]
 
 
 def _resolve(reference: Reference) -> Callable[..., Any]:

@@ -101,7 +101,7 @@ def _find(backbone: Backbone) -> Path | None:
 def _download(backbone: Backbone) -> Path:
     """Let Keras fetch its file, and say what to do where it cannot."""
     constructor, _, _ = backbone.triple
-    size = 224 if backbone.image_size == 224 else backbone.image_size
+    size = backbone.image_size
     target = _places(backbone)[-1]
     try:
         constructor(include_top=False, weights="imagenet", input_shape=(size, size, 3))
@@ -121,9 +121,9 @@ def _offline_message(backbone: Backbone, target: Path) -> str:
     place = f"the folder {folder} ({FOLDER_VARIABLE})" if folder else f"a folder named by {FOLDER_VARIABLE}"
     return (
         f"The ImageNet weights of {backbone.name!r} are not on this machine and could not be downloaded. "
-        f"Put the file {backbone.weights_file} (or {backbone.name}.weights.h5) into {place}, or at {target}; "
-        f"or pass weights=<file>. backbone='scattering' needs no weights at all; weights=None gives "
-        f"random ones, for trying out the mechanics only."
+        f"Put the file {backbone.weights_file}, or {backbone.name}.weights.h5 from model.save_weights, "
+        f"into {place}, or at {target}; or pass weights=<file>. backbone='scattering' needs no weights "
+        f"at all; weights=None gives random ones, for trying out the mechanics only."
     )
 
 
@@ -135,8 +135,8 @@ def _verified(backbone: Backbone, path: Path) -> str:
     if expected and path.name == backbone.weights_file and expected not in (sha, md5):
         actual = sha if len(expected) == 64 else md5
         raise WeightsError(
-            f"{path} is damaged or not the file that Keras published: expected digest {expected}, got {actual}. "
-            f"Delete it and download it again.",
+            f"{path} is damaged or not the file that Keras published: expected digest {expected}, "
+            f"got {actual}. Delete it and download it again.",
             name=backbone.name,
             path=str(path),
         )

@@ -9,21 +9,27 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from transferkit.backbones._registry import Backbone, _add
 
 _KERNELS = "_weights_tf_dim_ordering_tf_kernels_notop.h5"
 
 
-def _square_the_variance(model: Any) -> None:
-    """Divide EfficientNet's input by the variance where Keras's graph divides by its square root twice.
+# What Keras divides by in IMAGENET_STDDEV_RGB of keras/src/applications/efficientnet.py.
+_DEVIATIONS = (0.229, 0.224, 0.225)
 
-    Keras adds a second rescaling only when it is asked for ``weights="imagenet"`` by name
+
+def _rescale_again(model: Any) -> None:
+    """Divide EfficientNet's normalised input by the square root of ImageNet's deviations, as Keras does.
+
+    Keras adds that second rescaling only when it is asked for ``weights="imagenet"`` by name
     (https://github.com/tensorflow/tensorflow/issues/49930); a graph that gets the same file
-    otherwise would see inputs half as large.
+    otherwise would see inputs half as large. Here it goes into the variance.
     """
     layer = next(layer for layer in model.layers if type(layer).__name__ == "Normalization")
     mean, variance, *count = layer.get_weights()
-    layer.set_weights([mean, variance**2, *count])
+    layer.set_weights([mean, variance * np.array(_DEVIATIONS, variance.dtype), *count])
     layer.finalize_state()
 
 
@@ -124,7 +130,7 @@ for _variant, _size, _hash in (
     ("B7", 600, "cbcfe4450ddf6f3ad90b1b398090fe4a"),
 ):
     _row(f"efficientnet_{_variant.lower()}", "efficientnet", f"EfficientNet{_variant}", _EFFICIENT,
-         f"efficientnet{_variant.lower()}_notop.h5", _hash, _size, finish=_square_the_variance)  # fmt: skip
+         f"efficientnet{_variant.lower()}_notop.h5", _hash, _size, finish=_rescale_again)  # fmt: skip
 for _variant, _size, _hash in (
     ("B0", 224, "893217f2bb855e2983157299931e43ff"),
     ("B1", 240, "0e80663031ca32d657f9caa404b6ec37"),
