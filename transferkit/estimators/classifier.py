@@ -213,7 +213,7 @@ class Classifier(ClassifierMixin, ImageEstimator):
         from sklearn.utils.class_weight import compute_sample_weight
 
         if isinstance(self.class_weight, Mapping) and (
-            missing := [label for label in self.classes_ if label not in self.class_weight]
+            missing := [label for label in self.classes_.tolist() if label not in self.class_weight]
         ):
             raise InvalidInputError(
                 f"class_weight must have a weight for each class. Missing: {quoted(missing)}."
@@ -228,7 +228,7 @@ class Classifier(ClassifierMixin, ImageEstimator):
         features = self._extract(X, fitting=True) if not problems else None
         if features is not None:
             check_lengths(len(features.ok), labels, problems, "validation y")
-        unknown = set(np.unique(labels)) - set(self.classes_)
+        unknown = set(labels.tolist()) - set(self.classes_.tolist())
         if unknown:
             problems.append(f"validation y has labels that y has not: {quoted(sorted(unknown))}.")
         if problems or features is None:
@@ -242,7 +242,8 @@ def _as_labels(y: Any, problems: list[str]) -> NDArray[Any]:
     from sklearn.utils.validation import column_or_1d
 
     if y is None or isinstance(y, str):
-        problems.append(f"y must be one label per image. Got {y!r}.")
+        # scikit-learn's tests look for the words "requires y to be passed".
+        problems.append(f"fit requires y to be passed, but the target y is {y!r}. Each image needs one label.")
         return np.array([])
     labels = np.asarray(y)
     if labels.ndim == 2 and labels.shape[1] == 1:

@@ -141,6 +141,7 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         features = self._extract(items, fitting=True)
         ok = features.ok
         rows = np.flatnonzero(ok)
+        _check_enough(len(rows))
         self.n_points_ = points.shape[1]
         self._flat_layout_ = np.ndim(y) == 2
         assert isinstance(features, Features)
@@ -241,6 +242,7 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         from sklearn.utils.validation import validate_data
 
         X, y = validate_data(self, X, y, dtype=np.float64, allow_nd=True, multi_output=True, y_numeric=True)
+        _check_enough(len(X))
         problems: list[str] = []
         group_numbers = as_groups(groups, len(X), problems)
         if problems:
@@ -252,6 +254,12 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         rows = np.arange(len(X))
         self._train(head, features, rows, [targets], group_numbers, np.ones(len(X)), None, None)
         return self
+
+
+def _check_enough(n: int) -> None:
+    """Say when there is nothing to learn from."""
+    if n < 2:
+        raise InvalidInputError(f"fit needs two images or more. Got n_samples = {n}.")
 
 
 def check_inside(points: NDArray[np.float64], sizes: NDArray[np.int64], rows: NDArray[np.int64]) -> None:

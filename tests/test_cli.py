@@ -1,0 +1,137 @@
+"""The command line: results on stdout, complaints on stderr, exit codes."""
+
+import csv
+import io
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.conftest import make_pictures
+from transferkit.cli import main
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder with a sub-folder per class."""
+    paths, labels = make_pictures(tmp_path / "flat", 40)
+    root = tmp_path / "photos"
+    for path, label in zip(paths, labels, strict=True):
+        (root / label).mkdir(parents=True, exist_ok=True)
+        path.rename(root / label / path.name)
+    return root
+
+
+def test_train_and_predict(folder, tmp_path, capsys):
+    """The real thing, on the scattering backbone."""
+    model = tmp_path / "model.safetensors"
+    common = ["--backbone", "scattering", "--image-size", "32"]
+    assert main(["train", str(folder), *common, "--output", str(model)]) == 0
+    out = capsys.readouterr().out
+    assert "accuracy" in out
+    assert "on 8 images that training never saw (95 % interval" in out
+    assert f"model   {model}" in out
+
+    bad = tmp_path / "bad.jpg"
+    bad.write_bytes(b"")
+    assert main(["predict", str(model), str(folder / "left"), str(bad), "--csv"]) == 1
+    captured = capsys.readouterr()
+    rows = list(csv.DictReader(io.StringIO(captured.out)))
+    assert len(rows) == 20
+    assert set(rows[0]) == {"path", "label", "p_left", "p_right"}
+    assert float(rows[0]["p_left"]) + float(rows[0]["p_right"]) == pytest.approx(1, abs=2e-4)
+    assert f"{bad}: " in captured.err
+
+    assert main(["predict", str(model), str(folder / "left" / "0000.png")]) == 0
+    assert capsys.readouterr().out.splitlines()[1].split("\t")[0].endswith("0000.png")
+
+    assert main(["cache", "info"]) == 0
+    assert "rows" in capsys.readouterr().out
+    assert main(["cache", "clear"]) == 0
+    assert "Freed" in capsys.readouterr().out
+
+
+def test_train_keypoints(tmp_path, capsys):
+    generator = np.random.default_rng(0)
+    with (tmp_path / "points.csv").open("w", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["", "0", "1", "2", "3"])
+        for i in range(30):
+            pixels = generator.integers(0, 255, (40, 50, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / f"{i}.png")
+            writer.writerow([f"{i}.png", *generator.uniform(5, 35, 4)])
+    model = tmp_path / "model.safetensors"
+    arguments = [str(tmp_path / "points.csv"), "--backbone", "scattering", "--image-size", "32"]
+    assert main(["train", *arguments, "--output", str(model)]) == 0
+    out = capsys.readouterr().out
+    assert "of box_size on 6 images that training never saw; the mean shape" in out
+    assert main(["predict", str(model), str(tmp_path / "0.png"), "--csv"]) == 0
+    assert capsys.readouterr().out.splitlines()[0].strip() == "path,x0,y0,x1,y1"
+
+
+def test_backbones(capsys):
+    assert main(["backbones"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 42
+    assert main(["backbones", "vgg*"]) == 0
+    assert "vgg19" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train", "no-such-folder"], "There is nothing at no-such-folder"),
+        (["train", ".", "--backbone", "vgg_61"], "Unknown backbone"),
+        (["train", ".", "--test-fraction", "2"], "--test-fraction must be between 0 and 1"),
+        (["predict", "no-model.safetensors", "x.jpg"], "There is no model at"),
+        (["backbones", "xyz*"], "No backbone matches"),
+        (["demo", "--images", "5"], "at least 60 images"),
+    ],
+)
+def test_a_mistake_is_one_clear_line_and_exit_code_2(
+    arguments, message, folder, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.chdir(folder)
+    assert main(arguments) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert message in captured.err
+    assert captured.err.startswith("transferkit: ")
+    assert "Traceback" not in captured.err
+
+
+def test_offline_weights(folder, capsys, monkeypatch):
+    from transferkit.backbones import _weights
+
+    def offline(row):
+        raise _weights.WeightsError(_weights._offline_message(row, _weights._places(row)[-1]), name=row.name)
+
+    monkeypatch.setattr(_weights, "_download", offline)
+    assert main(["train", str(folder)]) == 2
+    message = capsys.readouterr().err
+    assert "mobilenet_1_0_224_tf_no_top.h5" in message
+    assert "backbone='scattering' needs no weights" in message
+
+
+def test_wrong_usage_exits_with_2():
+    with pytest.raises(SystemExit) as caught:
+        main(["fly"])
+    assert caught.value.code == 2
+
+
+def test_interrupted(monkeypatch, capsys):
+    from transferkit import cli
+
+    def stop(options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "_backbones", stop)
+    assert main(["backbones"]) == 130
+    assert "goes on from there" in capsys.readouterr().err
+
+
+def test_module_entry():
+    command = [sys.executable, "-m", "transferkit", "--version"]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert result.stdout.startswith("transferkit 0.")

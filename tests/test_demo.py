@@ -1,0 +1,21 @@
+"""The demo, small: it runs offline, says what it did, and leaves what it names."""
+
+from PIL import Image
+
+import transferkit
+from transferkit.demo import run_demo
+
+
+def test_demo(tmp_path):
+    table = run_demo(tmp_path / "demo", n=90)
+    lines = {line.split("  ")[0]: line.split() for line in table.splitlines() if line}
+    assert lines["classifier"][-2:] == ["4", "0%"]  # 60 images and their mirror images in batches of 32
+    assert lines["classifier, second head"][-2:] == ["0", "100%"]
+    assert lines["keypoint regressor"][-2:] == ["0", "100%"]
+    assert "baseline" in table
+    with Image.open(tmp_path / "demo" / "keypoints.png") as picture:
+        assert picture.size == (1152, 384)
+        assert len(picture.getcolors(1 << 20)) > 1000
+    model = transferkit.load(tmp_path / "demo" / "keypoints.safetensors")
+    faces = transferkit.datasets.make_faces(2, random_state=9)
+    assert model.predict(faces.images).shape == (2, 136)
