@@ -3,6 +3,8 @@
 import io
 import os
 import pickle
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,7 @@ from sklearn.base import clone
 from tests.conftest import TINY, make_pictures
 from transferkit import FeatureCache, FeatureExtractor
 from transferkit.cache import _files
-from transferkit.errors import BadImageError, CacheError, InvalidInputError
+from transferkit.errors import BadImageError, InvalidInputError
 from transferkit.extractor import _pipeline
 from transferkit.views import MIRROR, ORIGINAL
 
@@ -223,13 +225,42 @@ def test_an_interrupted_run_resumes(tiny, engine, pictures, monkeypatch):
     assert (resumed.report_.n_cached, resumed.report_.n_decoded) == (24, 36)
 
 
-def test_rows_cleared_behind_our_back_are_named(tiny, pictures):
+def test_rows_cleared_behind_our_back_are_computed_again(tiny, engine, pictures):
     paths, _ = pictures
     cache = FeatureCache()
     features = FeatureExtractor(**tiny, cache=cache).extract(paths)
+    expected = features.flat()
     cache.clear()
-    with pytest.raises(CacheError, match="60 of 60 rows .* Run the same call again"):
+    np.testing.assert_array_equal(features.flat(), expected)
+    assert engine.images == 2 * len(paths)
+    cache.clear()
+    paths[0].unlink()
+    with pytest.raises(BadImageError, match="Image 0: .*0000.png"):
         features.flat()
+
+
+def test_a_damaged_row_is_computed_again(tiny, engine, pictures, caplog):
+    paths, _ = pictures
+    cache = FeatureCache()
+    expected = FeatureExtractor(**tiny, cache=cache).transform(paths)
+    space = next(path for path in cache.folder.glob("*.sqlite") if path.name != "files.sqlite")
+    with closing(sqlite3.connect(space)) as db, db:
+        data = bytearray(db.execute("SELECT data FROM rows WHERE id = 7").fetchone()[0])
+        data[3] ^= 1
+        db.execute("UPDATE rows SET data = ? WHERE id = 7", (bytes(data),))
+    np.testing.assert_array_equal(FeatureExtractor(**tiny, cache=cache).transform(paths), expected)
+    assert engine.images == len(paths) + 1
+    assert "1 damaged row(s)" in caplog.text
+
+
+@pytest.mark.parametrize("room", [1, 20_000])
+def test_a_full_cache_changes_no_number(tiny, engine, pictures, room):
+    paths, _ = pictures
+    expected = FeatureExtractor(**tiny, cache=False).extract(paths)
+    found = FeatureExtractor(**tiny, cache=FeatureCache(max_bytes=room)).extract(paths)
+    np.testing.assert_array_equal(found.flat(), expected.flat())
+    np.testing.assert_array_equal(found.sizes(), expected.sizes())
+    assert engine.images == 2 * len(paths)
 
 
 def test_scikit_learn_manners(tiny, pictures):

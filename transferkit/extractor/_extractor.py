@@ -170,9 +170,15 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):
             self._compute(settings, recipe, sources, pending, digests, report, on_error)
         report.seconds = time.perf_counter() - started
         report.check_enough(len(sources), finished=True)
-        shapes = tuple(tuple(settings.space.part_shape(part)) for part in recipe.parts)
+
+        def repair(rows: list[int]) -> None:
+            again = ExtractionReport(n_images=len(rows))
+            self._compute(settings, recipe, sources, rows, list(digests), again, "raise")
+
+        space = settings.space
+        shapes = tuple(space.part_shape(part) or () for part in recipe.parts)
         return Features(
-            tuple(digests), settings.layers, recipe.parts, shapes, tuple(views), report, settings.space
+            tuple(digests), settings.layers, recipe.parts, shapes, tuple(views), report, space, repair
         )
 
     def _look_up(

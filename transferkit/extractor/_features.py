@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from transferkit.cache import RowKey
 from transferkit.errors import CacheError
+from transferkit.extractor._memory import MemorySpace, SpillingSpace
 from transferkit.extractor._report import ExtractionReport
 from transferkit.views import View
 
@@ -41,7 +42,8 @@ class Features:
     shapes: tuple[tuple[int, ...], ...]
     views: tuple[View, ...]
     report: ExtractionReport
-    space: Any
+    space: MemorySpace | SpillingSpace
+    repair: Callable[[list[int]], None]
 
     @property
     def ok(self) -> NDArray[np.bool_]:
@@ -73,11 +75,15 @@ class Features:
         out = np.empty((len(keys), *shape), dtype=np.float32)
         found = self.space.read_into(keys, part, out)
         if not found.all():
+            # Damaged, evicted or cleared since they were looked up: a miss like any other.
+            self.repair([int(row) for row in np.asarray(rows)[~found]])
+            found = self.space.read_into(keys, part, out)
+        if not found.all():
             path = getattr(self.space, "path", "memory")
             raise CacheError(
-                f"{int((~found).sum())} of {len(keys)} rows of part {part!r} vanished from the cache at "
-                f"{path} after they were extracted (cleared, evicted or damaged meanwhile). Run the same call again: "
-                "only these are computed anew.",
+                f"{int((~found).sum())} of {len(keys)} rows of part {part!r} are not in the cache at {path}, "
+                "though they were computed again just now. Have the image files changed meanwhile? Run the "
+                "same call again: only what is missing is computed.",
                 path=path,
             )
         return out

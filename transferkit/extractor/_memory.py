@@ -1,13 +1,12 @@
-"""A feature space in memory, for ``cache=False``: the same rows, rounded the same way."""
+"""Feature spaces in memory: for ``cache=False``, and for what a cache cannot take."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import numpy as np
 
-from transferkit.cache import RowKey
+from transferkit.cache import FeatureSpace, RowKey
 from transferkit.cache._rows import encode
 
 
@@ -18,9 +17,9 @@ class MemorySpace:
     numbers with a cache and without.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, half: bool = True) -> None:
+        self._half = half
         self._rows: dict[tuple[RowKey, str], np.ndarray] = {}
-        self._meta: dict[str, Any] = {}
 
     def find(self, keys: Iterable[RowKey], parts: Sequence[str]) -> set[RowKey]:
         """Return the keys that have all parts."""
@@ -38,17 +37,43 @@ class MemorySpace:
     def write(self, rows: Sequence[tuple[RowKey, str, np.ndarray]]) -> None:
         """Add rows."""
         for key, part, array in rows:
-            stored = encode(key, part, array, half=True)
+            stored = encode(key, part, array, half=self._half)
             self._rows[key, part] = np.frombuffer(stored.data, stored.dtype).reshape(stored.shape)
 
     def part_shape(self, part: str) -> tuple[int, ...] | None:
         """Return the shape of a part's rows, None while there are none."""
         return next((row.shape for (_, name), row in self._rows.items() if name == part), None)
 
-    def get_meta(self, name: str) -> Any:
-        """Return a small fact, None if unknown."""
-        return self._meta.get(name)
 
-    def set_meta(self, name: str, value: Any) -> None:
-        """Remember a small fact."""
-        self._meta[name] = value
+class SpillingSpace:
+    """A feature space on disk, with the rows that it declined kept in memory for this run.
+
+    A read-only cache and a full one decline rows; features must be right and complete all the same.
+    """
+
+    def __init__(self, space: FeatureSpace, *, half: bool) -> None:
+        self._space = space
+        self._spilled = MemorySpace(half=half)
+        self.path = space.path
+
+    def find(self, keys: Iterable[RowKey], parts: Sequence[str]) -> set[RowKey]:
+        """Return the keys that have all parts, in one of the two."""
+        asked = set(keys)
+        found = self._space.find(asked, parts)
+        return found | self._spilled.find(asked - found, parts)
+
+    def read_into(self, keys: Sequence[RowKey], part: str, out: np.ndarray) -> np.ndarray:
+        """Fill ``out[i]`` for ``keys[i]`` and return which were there."""
+        found = self._space.read_into(keys, part, out)
+        for i in np.flatnonzero(~found).tolist():
+            found[i : i + 1] = self._spilled.read_into([keys[i]], part, out[i : i + 1])
+        return found
+
+    def write(self, rows: Sequence[tuple[RowKey, str, np.ndarray]]) -> None:
+        """Add rows."""
+        if not self._space.write(rows):
+            self._spilled.write(rows)
+
+    def part_shape(self, part: str) -> tuple[int, ...] | None:
+        """Return the shape of a part's rows, None while there are none."""
+        return self._space.part_shape(part) or self._spilled.part_shape(part)

@@ -20,6 +20,7 @@ from transferkit.cache import RowKey
 from transferkit.engines import Engine
 from transferkit.errors import BadImageError
 from transferkit.extractor._features import SIZE_PART, encode_size
+from transferkit.extractor._memory import MemorySpace, SpillingSpace
 from transferkit.extractor._pool import pool_to_grid
 from transferkit.images import read_source
 from transferkit.views import View
@@ -41,7 +42,7 @@ class Decoded:
 class Recipe:
     """What the pipeline must know to make rows."""
 
-    space: Any
+    space: MemorySpace | SpillingSpace
     parts: tuple[str, ...]
     grid: int | None
     views: tuple[View, ...]

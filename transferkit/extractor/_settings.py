@@ -13,7 +13,7 @@ from transferkit.backbones import Backbone, Weights
 from transferkit.cache import FeatureCache
 from transferkit.engines import ENGINES, Engine, check_engine
 from transferkit.errors import InvalidInputError
-from transferkit.extractor._memory import MemorySpace
+from transferkit.extractor._memory import MemorySpace, SpillingSpace
 from transferkit.extractor._pipeline import Recipe
 from transferkit.views import View
 
@@ -49,7 +49,9 @@ class Settings:
         }
         cache = _as_cache(extractor.cache)
         self.files = None if cache is None else cache.files
-        self.space: Any = MemorySpace() if cache is None else cache.space(self.description)
+        self.space: MemorySpace | SpillingSpace = MemorySpace()
+        if cache is not None:
+            self.space = SpillingSpace(cache.space(self.description), half=cache.dtype == "float16")
 
     def engine(self) -> Engine:
         """Return the engine, built on first use: a warm run never needs it."""
