@@ -263,7 +263,7 @@ def test_a_file_for_a_folder(tmp_path):
 def test_copies_hold_only_their_settings(cache):
     cache = FeatureCache(cache.folder, max_bytes=10**9, dtype="float32")
     cache.files.lookup([__file__])
-    for twin in (pickle.loads(pickle.dumps(cache)), copy.deepcopy(cache)):  # noqa: S301 (our own bytes)
+    for twin in (pickle.loads(pickle.dumps(cache)), copy.deepcopy(cache)):
         assert (twin.folder, twin.max_bytes, twin.dtype) == (cache.folder, 10**9, "float32")
         assert twin.files is not cache.files
         assert repr(twin) == repr(cache)

@@ -215,6 +215,9 @@ def test_another_process_clears_meanwhile(tmp_path, seconds):
 # Forks
 
 FORK = """
+import signal
+
+signal.alarm(300)  # no process outlives the test that started it
 import warnings
 
 warnings.filterwarnings("ignore", "This process.*fork", DeprecationWarning)  # we know: that is the test
