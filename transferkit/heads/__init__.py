@@ -64,7 +64,8 @@ def head_from_dict(data: Mapping[str, Any]) -> Head:
         A name or a field that this version does not know.
     """
     values = dict(data)
-    kind = HEADS.get(values.pop("name", None))
+    name = values.pop("name", None)
+    kind = HEADS.get(name) if isinstance(name, str) else None
     known = {field.name for field in fields(kind)} if kind else set()
     if kind is None or not set(values) <= known:
         raise InvalidInputError(f"Unknown head {dict(data)!r}. This version knows {quoted(HEADS)}.")

@@ -26,7 +26,8 @@ class TrainingData:
     maps : sequence of ndarray
         One array of float32 per layer, each (n, h, w, c) or (n, c).
     targets : ndarray
-        Class indices, int (n,), for a classification; values, float64 (n, k), NaN where missing, for a regression.
+        Class indices, int (n,), of a classification; values, float64 (n, k), of a regression, NaN where
+        missing.
     n_classes : int or None
         None for a regression.
     sample_weight : ndarray of float64, shape (n,)
@@ -91,6 +92,30 @@ class Head(Protocol):
 
     def rebuild(self, tensors: Mapping[str, NDArray[Any]], facts: Mapping[str, Any]) -> FittedHead:
         """Return the fitted head that was saved."""
+
+
+def is_count(value: Any) -> bool:
+    """Say whether a field holds a positive integer, no boolean."""
+    return isinstance(value, int | np.integer) and not isinstance(value, bool) and value > 0
+
+
+def is_number(value: Any, *, above: float) -> bool:
+    """Say whether a field holds a finite number, no boolean, above a bound."""
+    return (
+        isinstance(value, int | float | np.integer | np.floating)
+        and not isinstance(value, bool)
+        and above < value < float("inf")
+    )
+
+
+def check_arrays(tensors: Mapping[str, NDArray[Any]], expected: Mapping[str, tuple[str, int | None]]) -> None:
+    """Raise ValueError unless these arrays, of these dtypes and dimensions, and no others are there."""
+    if set(tensors) != set(expected):
+        raise ValueError(f"expected the arrays {sorted(expected)}. Got {sorted(tensors)}.")
+    for name, (dtype, ndim) in expected.items():
+        array = tensors[name]
+        if array.dtype != np.dtype(dtype) or (ndim is not None and array.ndim != ndim):
+            raise ValueError(f"array {name!r} is of {array.dtype} and shape {array.shape}.")
 
 
 def flatten(maps: Maps) -> NDArray[np.float32]:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transferkit.errors import InvalidInputError
-from transferkit.heads._base import Maps, TrainingData
+from transferkit.heads._base import Maps, TrainingData, check_arrays, is_count, is_number
 
 _PREDICT_BATCH = 256
 
@@ -40,23 +40,29 @@ class NetworkHead:
 
     def __post_init__(self) -> None:
         """Report all fields that cannot be used."""
+        if problems := self._problems():
+            raise InvalidInputError(*problems)
+
+    def _problems(self) -> list[str]:
+        """Return what is wrong with the fields; a subclass adds its own."""
         problems = [
             f"{name} must be a positive integer. Got {getattr(self, name)!r}."
             for name in ("hidden", "epochs", "batch_size")
-            if not isinstance(getattr(self, name), int) or getattr(self, name) < 1
+            if not is_count(getattr(self, name))
         ]
-        if not 0 <= self.dropout < 1:
+        if not (self.dropout == 0 or is_number(self.dropout, above=0)) or self.dropout >= 1:
             problems.append(f"dropout must be in [0, 1). Got {self.dropout!r}.")
-        if not self.learning_rate > 0:
+        if not is_number(self.learning_rate, above=0):
             problems.append(f"learning_rate must be positive. Got {self.learning_rate!r}.")
+        if self.patience is not None and self.patience != 0 and not is_count(self.patience):
+            problems.append(f"patience must be a number of epochs, or None. Got {self.patience!r}.")
         if self.output_activation not in ("linear", "sigmoid"):
             problems.append(
                 f"output_activation must be 'linear' or 'sigmoid'. Got {self.output_activation!r}."
             )
         if self.scaling not in ("standard", "max", "none"):
             problems.append(f"scaling must be 'standard', 'max' or 'none'. Got {self.scaling!r}.")
-        if problems:
-            raise InvalidInputError(*problems)
+        return problems
 
     def build(
         self, shapes: Sequence[tuple[int, ...]], n_outputs: int, *, seed: int = 0, regression: bool = False
@@ -84,7 +90,7 @@ class NetworkHead:
         model.compile(
             optimizer=keras.optimizers.Adam(self.learning_rate),
             loss=_loss(data.n_classes),
-            weighted_metrics=[] if data.n_classes is None else ["accuracy"],
+            weighted_metrics=_metrics(data.n_classes),
             jit_compile=False,
         )
         batches = _batches(
@@ -114,18 +120,37 @@ class NetworkHead:
         return fitted
 
     def rebuild(self, tensors: Mapping[str, NDArray[Any]], facts: Mapping[str, Any]) -> FittedNetwork:
-        """Return the fitted head that was saved."""
-        count = sum(name.startswith("weight.") for name in tensors)
+        """Return the fitted head that was saved; ValueError where arrays do not belong together."""
+        _check_facts(facts)
+        shapes, n_outputs = [tuple(shape) for shape in facts["shapes"]], facts["n_outputs"]
+        names = [f"weight.{i}" for i in range(sum(name.startswith("weight.") for name in tensors))]
+        scales = [f"{kind}.{i}" for i in range(len(shapes)) for kind in ("shift", "gain")]
+        expected: dict[str, tuple[str, int | None]] = dict.fromkeys(names, ("f4", None))
+        expected |= dict.fromkeys(scales, ("f4", 1))
+        check_arrays(tensors, expected | {"target_shift": ("f8", 1)})
+        # The network is built from these numbers on first use: the file must hold weights to match.
+        found = [tensors[name].shape for name in names]
+        channels = [len(tensors[name]) for name in scales]
+        if (
+            found != self.weight_shapes(shapes, n_outputs)
+            or channels != [shape[-1] for shape in shapes for _ in range(2)]
+            or len(tensors["target_shift"]) not in (1, n_outputs)
+        ):
+            raise ValueError(f"weights {found} are not those of {self} for {shapes} and {n_outputs} outputs")
         return FittedNetwork(
             self,
-            [tuple(shape) for shape in facts["shapes"]],
-            int(facts["n_outputs"]),
-            bool(facts["regression"]),
-            [(tensors[f"shift.{i}"], tensors[f"gain.{i}"]) for i in range(len(facts["shapes"]))],
+            shapes,
+            n_outputs,
+            facts["regression"],
+            [(tensors[f"shift.{i}"], tensors[f"gain.{i}"]) for i in range(len(shapes))],
             (tensors["target_shift"], float(facts["target_gain"])),
-            [tensors[f"weight.{i}"] for i in range(count)],
-            seed=int(facts["seed"]),
+            [tensors[name] for name in names],
+            seed=facts["seed"],
         )
+
+    def weight_shapes(self, shapes: Sequence[tuple[int, ...]], n_outputs: int) -> list[tuple[int, ...]]:
+        """Return the shapes of the network's weights, in order, without building it."""
+        raise NotImplementedError
 
 
 @dataclass
@@ -201,6 +226,23 @@ class FittedNetwork:
         return self.__dict__ | {"_model": None}
 
 
+def _check_facts(facts: Mapping[str, Any]) -> None:
+    """Raise ValueError unless these are the facts of a network."""
+    if set(facts) != {"shapes", "n_outputs", "regression", "target_gain", "seed"}:
+        raise ValueError(f"facts {sorted(facts)}")
+    shapes = facts["shapes"]
+    if not (
+        isinstance(shapes, list)
+        and shapes
+        and all(isinstance(s, list) and len(s) in (1, 3) and all(map(is_count, s)) for s in shapes)
+        and is_count(facts["n_outputs"])
+        and isinstance(facts["regression"], bool)
+        and is_number(facts["target_gain"], above=0)
+        and (facts["seed"] == 0 or is_count(facts["seed"]))
+    ):
+        raise ValueError(f"facts {facts!r}")
+
+
 def _loss(n_classes: int | None) -> Any:
     """Return the Keras loss of a task."""
     import keras
@@ -210,6 +252,16 @@ def _loss(n_classes: int | None) -> Any:
     if n_classes == 2:
         return keras.losses.BinaryCrossentropy(from_logits=True)
     return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+
+def _metrics(n_classes: int | None) -> list[Any]:
+    """Return the metrics of a task."""
+    import keras
+
+    if n_classes is None:
+        return []
+    # Of logits: Keras's own "accuracy" of two classes would compare them with 0.5.
+    return [keras.metrics.BinaryAccuracy("accuracy", threshold=0.0) if n_classes == 2 else "accuracy"]
 
 
 def _learn_scale(array: NDArray[np.float32], scaling: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -263,7 +315,7 @@ def _batches(
         targets = targets.astype(np.float32 if fitted.n_outputs == 1 else np.int32)
         targets = targets[:, None] if fitted.n_outputs == 1 else targets
 
-    class Batches(keras.utils.PyDataset):  # type: ignore[misc]
+    class Batches(keras.utils.PyDataset):
         def __init__(self) -> None:
             super().__init__(workers=1, use_multiprocessing=False)
             self.generator = None if seed is None else np.random.default_rng(seed)
@@ -291,7 +343,7 @@ def _recorder(epochs: int, progress: bool) -> Any:
     import keras
     from tqdm.auto import tqdm
 
-    class Recorder(keras.callbacks.Callback):  # type: ignore[misc]
+    class Recorder(keras.callbacks.Callback):
         def __init__(self) -> None:
             super().__init__()
             self.rows: list[dict[str, float]] = []

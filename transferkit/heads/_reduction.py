@@ -3,8 +3,9 @@
 The weights of such a model lie in the span of the training rows, so n rows of d > n columns can
 be replaced by n columns: with the Gram matrix ``K = X X' = U diag(s) U'``, the rows of
 ``Z = U sqrt(s)`` have the inner products of the rows of ``X``, and ``w = X' U z / sqrt(s)`` leads
-back. Features with no more columns than rows are only centred and scaled. See Hastie and Tibshirani (2004), "Efficient quadratic regularization for expression
-arrays", Biostatistics 5(3). Time O(n^2 d + n^3), memory O(n^2) beside the features.
+back. See Hastie and Tibshirani (2004), "Efficient quadratic regularization for expression arrays",
+Biostatistics 5(3). Features with no more columns than rows are only centred and scaled. Time
+O(n^2 d + n^3), memory O(n^2) beside the features.
 
 Above ``LANDMARKS`` rows the weights are sought in the span of so many rows, drawn at random
 (Nystroem's method: Williams and Seeger 2001, NIPS 13), and time grows linearly with n.
@@ -51,7 +52,7 @@ class Reduction:
         does not drown a small one. All of it is learned from these rows.
         """
         n = len(maps[0])
-        means = [array.reshape(n, -1).mean(axis=0, dtype=np.float64).astype(np.float32) for array in maps]
+        means = [_mean(array.reshape(n, -1)) for array in maps]
         gains = [_gain(array, mean) / np.sqrt(len(maps)) for array, mean in zip(maps, means, strict=True)]
         width = sum(map(len, means))
         n_basis = min(n, LANDMARKS)
@@ -66,11 +67,16 @@ class Reduction:
         for scaled in _scaled_blocks(maps, means, gains):
             # A product with its own transpose costs half.
             cross += scaled @ (scaled if n_basis == n else scaled[chosen]).T
+        if n_basis == n:
+            # The means were rounded to float32: centre once more, so that the rows are orthogonal to 1.
+            centre = cross.mean(axis=0)
+            cross -= centre + (centre - centre.mean())[:, None]
         values, vectors = np.linalg.eigh(cross[chosen])
         kept = values > _SMALLEST_EIGENVALUE * max(values[-1], np.finfo(float).tiny)
         basis = vectors[:, kept] / np.sqrt(values[kept])
-        landmarks = [array[chosen] for array in maps]
-        return cls(cross @ basis, landmarks, means, gains, basis)
+        landmarks = maps if n_basis == n else [array[chosen] for array in maps]
+        rows = basis * values[kept] if n_basis == n else cross @ basis
+        return cls(rows, landmarks, means, gains, basis)
 
     def expand(
         self, coefficients: NDArray[np.float64], intercept: NDArray[np.float64]
@@ -93,7 +99,17 @@ def _scaled_blocks(
     for array, mean, gain in zip(maps, means, gains, strict=True):
         flat = array.reshape(len(array), -1)
         for block in _blocks(flat.shape[1]):
-            yield (flat[:, block] - mean[block]) * gain[block]
+            scaled = flat[:, block] - mean[block]
+            scaled *= gain[block]
+            yield scaled
+
+
+def _mean(flat: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the mean of each column; float32 within some rows, float64 across, which is exact enough."""
+    sums = np.zeros(flat.shape[1])
+    for start in range(0, len(flat), 256):
+        sums += flat[start : start + 256].sum(axis=0)
+    return (sums / len(flat)).astype(np.float32)
 
 
 def _gain(array: NDArray[np.float32], mean: NDArray[np.float32]) -> NDArray[np.float32]:

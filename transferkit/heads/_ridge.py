@@ -37,8 +37,9 @@ class Ridge:
         root_weight = np.sqrt(weight)
         centred = (rows - mean) * root_weight[:, None]
         n, r = centred.shape
-        values, vectors = np.linalg.eigh(centred.T @ centred if r <= n else centred @ centred.T)
-        kept = values > 1e-11 * max(values[-1], np.finfo(float).tiny)
+        products = centred.T @ centred if r <= n else centred @ centred.T
+        values, vectors = _eigen(products)
+        kept = values > 1e-11 * values.max(initial=np.finfo(float).tiny)
         roots, vectors = np.sqrt(values[kept]), vectors[:, kept]
         other = (centred @ vectors if r <= n else centred.T @ vectors) / roots
         left, right = (other, vectors) if r <= n else (vectors, other)
@@ -59,21 +60,18 @@ class Ridge:
     ) -> NDArray[np.float64]:
         """Return the prediction (n, k) for each row by the model without that row's group."""
         n = len(targets)
-        centre = self._centre(targets)
-        weighted = (targets - centre) * self.root_weight[:, None]
+        weighted = (targets - self._centre(targets)) * self.root_weight[:, None]
         factor = self.left * np.sqrt(self.roots**2 / (self.roots**2 + penalty * n))
         residual = weighted - factor @ (factor.T @ weighted)
         share = self.root_weight / np.sqrt(self.root_weight @ self.root_weight)
-        order = np.argsort(groups, kind="stable")
-        members_of = np.split(order, np.flatnonzero(np.diff(groups[order])) + 1)
-        if len(members_of) == n:
-            kept = 1 - np.square(factor).sum(axis=1) - share**2
-            residual /= np.maximum(kept, 1e-10)[:, None]
-            members_of = []
-        for members in members_of:
-            hat = factor[members] @ factor[members].T + np.outer(share[members], share[members])
-            # A group that decides a direction alone cannot be predicted without it: the least change then.
-            residual[members] = np.linalg.lstsq(np.eye(len(members)) - hat, residual[members], rcond=1e-10)[0]
+        for members in _members(groups):
+            rows, shares = factor[members], share[members]
+            hat = rows @ rows.transpose(0, 2, 1) + shares[:, :, None] * shares[:, None, :]
+            values, vectors = np.linalg.eigh(np.eye(members.shape[1]) - hat)
+            # A group that decides a direction alone cannot be predicted without it: no change there.
+            inverse = np.divide(1, values, out=np.zeros_like(values), where=values > 1e-10)
+            turned = inverse[:, :, None] * (vectors.transpose(0, 2, 1) @ residual[members])
+            residual[members] = vectors @ turned
         held: NDArray[np.float64] = targets - residual / np.maximum(self.root_weight, 1e-12)[:, None]
         return held
 
@@ -81,6 +79,25 @@ class Ridge:
         weight = self.root_weight**2
         centre: NDArray[np.float64] = weight @ targets / weight.sum()
         return centre
+
+
+def _eigen(products: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return eigenvalues and eigenvectors; those of a diagonal matrix, of rows reduced before, cost nothing."""
+    values = np.diag(products).copy()
+    if np.abs(products - np.diag(values)).max(initial=0) <= 1e-13 * values.max(initial=0):
+        order = np.argsort(values)
+        return values[order], np.eye(len(values))[:, order]
+    found: tuple[NDArray[np.float64], NDArray[np.float64]] = np.linalg.eigh(products)
+    return found
+
+
+def _members(groups: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """Return the rows of the groups, (number of groups, size), one array for each size of group."""
+    order = np.argsort(groups, kind="stable")
+    members = np.split(order, np.flatnonzero(np.diff(groups[order])) + 1)
+    return [
+        np.stack([rows for rows in members if len(rows) == size]) for size in sorted(set(map(len, members)))
+    ]
 
 
 def patterns(targets: NDArray[np.float64]) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from transferkit.errors import InvalidInputError
+from transferkit.heads._base import is_count
 from transferkit.heads._network import NetworkHead
 
 
@@ -49,12 +50,38 @@ class ConvHead(NetworkHead):
     filters: int | tuple[int, ...] = 512
 
     def __post_init__(self) -> None:
-        """Refuse fields that cannot be used."""
-        blocks = (self.filters,) if isinstance(self.filters, int) else tuple(self.filters)
-        if not blocks or not all(isinstance(count, int) and count > 0 for count in blocks):
-            raise InvalidInputError(f"filters must be one or more positive integers. Got {self.filters!r}.")
-        object.__setattr__(self, "filters", blocks if len(blocks) > 1 else blocks[0])
+        """Refuse fields that cannot be used; one number and a tuple of it are the same."""
         super().__post_init__()
+        blocks = self._blocks()
+        object.__setattr__(self, "filters", blocks if len(blocks) > 1 else blocks[0])
+
+    def _problems(self) -> list[str]:
+        """Return what is wrong with the fields."""
+        blocks = self._blocks()
+        if blocks and all(map(is_count, blocks)):
+            return super()._problems()
+        return [
+            f"filters must be one or more positive integers. Got {self.filters!r}.",
+            *super()._problems(),
+        ]
+
+    def _blocks(self) -> tuple[int, ...]:
+        """Return the filters of each block."""
+        return tuple(self.filters) if isinstance(self.filters, tuple | list) else (self.filters,)
+
+    def weight_shapes(self, shapes: Sequence[tuple[int, ...]], n_outputs: int) -> list[tuple[int, ...]]:
+        """Return the shapes of the network's weights, in order, without building it."""
+        ((height, width, channels),) = shapes
+        found: list[tuple[int, ...]] = []
+        for filters in self._blocks():
+            found += [(3, 3, channels, filters), (filters,)]
+            if min(height, width) > 3:
+                height, width = height - 2, width - 2
+            if min(height, width) > 1:
+                height, width = height // 2, width // 2
+            channels = filters
+        flat = height * width * channels
+        return [*found, (flat, self.hidden), (self.hidden,), (self.hidden, n_outputs), (n_outputs,)]
 
     def build(
         self, shapes: Sequence[tuple[int, ...]], n_outputs: int, *, seed: int = 0, regression: bool = False
@@ -84,7 +111,7 @@ class ConvHead(NetworkHead):
                 "Pass layers='last' or the name of one layer, or choose LinearHead or MLPHead."
             )
         inputs = x = keras.Input(shapes[0])
-        for filters in (self.filters,) if isinstance(self.filters, int) else self.filters:
+        for filters in self._blocks():
             # A map of less than 4 would leave nothing to pool.
             x = layers.Conv2D(
                 filters, 3, activation="relu", padding="valid" if min(x.shape[1:3]) > 3 else "same"

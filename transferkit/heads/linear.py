@@ -10,11 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transferkit.errors import InvalidInputError
-from transferkit.heads._base import Maps, TrainingData, flatten
+from transferkit.heads._base import Maps, TrainingData, check_arrays, flatten, is_number
 from transferkit.heads._reduction import Reduction
 from transferkit.heads._ridge import PENALTIES, Ridge, patterns
 
 _Solution = tuple[NDArray[np.float64], NDArray[np.float64]]
+
+_PREDICT_ROWS = 256  # at a time: bounds the copy
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ class LinearHead:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be a penalty."""
-        if self.penalty is not None and not self.penalty > 0:
+        if self.penalty is not None and not is_number(self.penalty, above=0):
             raise InvalidInputError(f"penalty must be positive, or None to choose it. Got {self.penalty!r}.")
 
     def fit(self, data: TrainingData) -> FittedLinear:
@@ -67,16 +69,23 @@ class LinearHead:
         return FittedLinear(weights, intercept, penalty, history)
 
     def rebuild(self, tensors: Mapping[str, NDArray[Any]], facts: Mapping[str, Any]) -> FittedLinear:
-        """Return the fitted head that was saved."""
-        return FittedLinear(tensors["weights"], tensors["intercept"], float(facts["penalty"]), [])
+        """Return the fitted head that was saved; ValueError where arrays do not belong together."""
+        weights, intercept = tensors["weights"], tensors["intercept"]
+        check_arrays(tensors, {"weights": ("f4", 2), "intercept": ("f8", 1)})
+        if set(facts) != {"penalty"} or not is_number(facts["penalty"], above=0):
+            raise ValueError(f"facts of a linear head {facts!r}")
+        if weights.shape[1] != len(intercept):
+            raise ValueError(f"weights {weights.shape} and intercept {intercept.shape}")
+        return FittedLinear(weights, intercept, float(facts["penalty"]), [])
 
     def _fit_classes(
         self, rows: NDArray[np.float64], data: TrainingData
     ) -> tuple[_Solution, float, list[dict[str, float]]]:
         """Fit class codes, and calibrate held-out scores into logits."""
-        weight = data.sample_weight * (len(rows) / data.sample_weight.sum())
-        codes = np.where(data.targets[:, None] == np.arange(data.n_classes or 0), 1.0, -1.0)
-        codes = codes[:, 1:] if data.n_classes == 2 else codes
+        weight = _level(data.sample_weight)
+        ideal = 2 * np.eye(data.n_classes or 0) - 1
+        ideal = ideal[:, 1:] if data.n_classes == 2 else ideal
+        codes = ideal[data.targets]
         ridge = Ridge.decompose(rows, weight)
         history: list[dict[str, float]] = []
         best: tuple[float, NDArray[np.float64], float] | None = None
@@ -91,17 +100,24 @@ class LinearHead:
         assert best is not None
         _, scores, penalty = best
         coefficients, intercept = ridge.solve(codes, penalty)
-        slope, offset = _calibrate(scores, data.targets, weight)
-        return (coefficients @ slope, intercept @ slope + offset), penalty, history
+        # The mean of the other rows leans against a row's own class: calibrate without it.
+        centre = weight @ codes / weight.sum()
+        slope, offset = _calibrate(
+            scores - _centres_without(codes, weight, data.groups),
+            data.targets,
+            weight,
+            ideal - centre,
+        )
+        return (coefficients @ slope, (intercept - centre) @ slope + offset), penalty, history
 
     def _fit_values(
         self, rows: NDArray[np.float64], data: TrainingData
     ) -> tuple[_Solution, float, list[dict[str, float]]]:
         """Fit values; columns that miss the same rows share one decomposition, and all share the penalty."""
         parts = [
-            (columns, present, Ridge.decompose(rows[present], np.ones(len(present))))
+            (columns, present, Ridge.decompose(rows[present], _level(data.sample_weight[present])))
             for columns, present in patterns(data.targets)
-            if len(present) > 1
+            if len(present)
         ]
         history = []
         for penalty in self._penalties():
@@ -141,7 +157,13 @@ class FittedLinear:
 
     def predict(self, maps: Maps) -> NDArray[np.float64]:
         """Return logits or values, (n, k); (n, 1) for two classes."""
-        return (flatten(maps) @ self.weights).astype(np.float64) + self.intercept
+        # In double precision, so that how a product is blocked, by the number of rows, does not show.
+        weights = self.weights.astype(np.float64)
+        outputs = np.empty((len(maps[0]), weights.shape[1]))
+        for start in range(0, len(outputs), _PREDICT_ROWS):
+            rows = slice(start, start + _PREDICT_ROWS)
+            outputs[rows] = flatten([array[rows] for array in maps]).astype(np.float64) @ weights
+        return outputs + self.intercept
 
     def tensors(self) -> dict[str, NDArray[Any]]:
         """Return the arrays to save."""
@@ -152,10 +174,38 @@ class FittedLinear:
         return {"penalty": self.penalty}
 
 
-def _calibrate(scores: NDArray[np.float64], targets: NDArray[Any], weight: NDArray[np.float64]) -> _Solution:
+def _level(weight: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return weights with mean 1."""
+    return weight * (len(weight) / weight.sum())
+
+
+def _centres_without(
+    codes: NDArray[np.float64], weight: NDArray[np.float64], groups: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Return for each row the mean code (n, k) of all rows that are not of its group."""
+    _, group = np.unique(groups, return_inverse=True)
+    members = np.zeros((group.max() + 1, codes.shape[1] + 1))
+    values = np.column_stack([codes, np.ones(len(codes))]) * weight[:, None]
+    np.add.at(members, group, values)
+    others = values.sum(axis=0) - members[group]
+    return others[:, :-1] / np.maximum(others[:, -1:], 1e-12)
+
+
+def _calibrate(
+    scores: NDArray[np.float64],
+    targets: NDArray[Any],
+    weight: NDArray[np.float64],
+    ideal: NDArray[np.float64],
+) -> _Solution:
     """Return slope (k, k) and offset (k,) that turn held-out scores into logits."""
     from sklearn.linear_model import LogisticRegression
 
+    # The perfect score of each class counts as one row in all: where held-out rows say nothing, as
+    # those of classes with one row each, the slope still has the right sign.
+    n_classes = len(ideal)
+    scores = np.concatenate([scores, ideal])
+    targets = np.concatenate([targets, np.arange(n_classes)])
+    weight = np.concatenate([weight, np.full(n_classes, 1 / n_classes)])
     # The weak penalty only bounds the slope where classes are separable.
     model = LogisticRegression(C=100.0, max_iter=1000).fit(scores, targets, sample_weight=weight)
     return model.coef_.T, model.intercept_

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from transferkit.heads._base import is_number
 from transferkit.heads._network import NetworkHead
 
 
@@ -43,6 +45,25 @@ class MLPHead(NetworkHead):
     layers: ClassVar[str] = "auto"
     grid: ClassVar[int | None] = 4
 
+    def _problems(self) -> list[str]:
+        """Return what is wrong with the fields."""
+        problems = super()._problems()
+        if self.l2 != 0 and not is_number(self.l2, above=0):
+            problems.append(f"l2 must be 0 or positive. Got {self.l2!r}.")
+        for name in ("batch_norm", "pool"):
+            if not isinstance(getattr(self, name), bool):
+                problems.append(f"{name} must be True or False. Got {getattr(self, name)!r}.")
+        return problems
+
+    def weight_shapes(self, shapes: Sequence[tuple[int, ...]], n_outputs: int) -> list[tuple[int, ...]]:
+        """Return the shapes of the network's weights, in order, without building it."""
+        width = sum(shape[-1] if self.pool else math.prod(shape) for shape in shapes)
+        found: list[tuple[int, ...]] = []
+        for size, following in ((width, self.hidden), (self.hidden, n_outputs)):
+            found += [(size,)] * (4 if self.batch_norm else 0)
+            found += [(size, following), (following,)]
+        return found
+
     def build(
         self, shapes: Sequence[tuple[int, ...]], n_outputs: int, *, seed: int = 0, regression: bool = False
     ) -> Any:
@@ -63,4 +84,5 @@ class MLPHead(NetworkHead):
         x = dense(self.hidden)(x)
         x = layers.BatchNormalization()(x) if self.batch_norm else x
         x = layers.Dropout(self.dropout, seed=seed + 1)(layers.Activation("relu")(x))
+        inputs = inputs if len(inputs) > 1 else inputs[0]
         return keras.Model(inputs, dense(n_outputs, self.output_activation if regression else "linear")(x))

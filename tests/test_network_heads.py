@@ -1,0 +1,417 @@
+"""Heads that are Keras networks: they learn, mask, stop and repeat as they say."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import random
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from transferkit.errors import InvalidInputError
+from transferkit.heads import (
+    HEADS,
+    ConvHead,
+    LinearHead,
+    MLPHead,
+    TrainingData,
+    _network,
+    get_head,
+    head_from_dict,
+    head_to_dict,
+)
+
+CONV = ConvHead(filters=4, hidden=8, dropout=0.2, epochs=3, batch_size=16, patience=None)
+MLP = MLPHead(hidden=8, dropout=0.2, epochs=3, batch_size=16, patience=None)
+SMALL = {"conv": CONV, "mlp": MLP, "mlp_all": replace(MLP, batch_norm=True, l2=0.01, pool=False)}
+
+# Keras compiles for seconds before each fit: the quick form is one pair of head and task for each kind.
+pairs = pytest.mark.parametrize(
+    ("name", "n_classes"),
+    [
+        ("conv", None),
+        ("mlp_all", 2),
+        *(
+            pytest.param(name, n_classes, marks=pytest.mark.slow)
+            for name in SMALL
+            for n_classes in (None, 2, 3)
+            if (name, n_classes) not in (("conv", None), ("mlp_all", 2))
+        ),
+    ],
+)
+
+
+def toy(n=48, n_classes=2, *, shape=(4, 4, 6), seed=0, missing=False, **more):
+    """Maps in which a few channels tell the answer."""
+    rng = np.random.default_rng(seed)
+    maps = rng.normal(size=(n, *shape)).astype(np.float32)
+    if n_classes is None:
+        targets = rng.uniform(-1, 1, size=(n, 2))
+        maps[..., :2] += 3 * targets[:, None, None]
+        targets = targets * 4 + [5, -2]
+        targets = np.where(rng.uniform(size=targets.shape) < 0.2, np.nan, targets) if missing else targets
+    else:
+        targets = rng.permutation(np.arange(n) % n_classes)
+        maps[..., :n_classes] += 2 * np.eye(n_classes, dtype=np.float32)[targets][:, None, None]
+    values = {"sample_weight": np.ones(n), "groups": np.arange(n), "progress": False} | more
+    return TrainingData([maps * 3 + 1], targets, n_classes, **values)
+
+
+def weights_equal(one, two):
+    return all(np.array_equal(a, b) for a, b in zip(one.weights, two.weights, strict=True))
+
+
+def scale_constants(fitted):
+    return [*fitted.scales[0], np.asarray(fitted.target_scale[0]), np.asarray(fitted.target_scale[1])]
+
+
+@functools.cache
+def fitted_alone(name, n_classes):
+    """One fit without validation rows, shared by the tests that compare others with it."""
+    return SMALL[name].fit(toy(48, n_classes, random_state=3))
+
+
+# Learning
+
+
+@pytest.mark.parametrize(
+    ("name", "n_classes"),
+    [
+        ("conv", 2),
+        ("conv", None),
+        ("mlp", 3),
+        *(pytest.param(*pair, marks=pytest.mark.slow) for pair in [("conv", 3), ("mlp", 2), ("mlp", None)]),
+    ],
+)
+def test_it_learns(name, n_classes):
+    head = replace(SMALL[name], epochs=20, learning_rate=0.01)
+    fitted = head.fit(toy(96, n_classes, missing=True))
+    new = toy(60, n_classes, seed=1)
+    found = fitted.predict(new.maps)
+    assert found.dtype == np.float64
+    if n_classes is None:
+        spread = np.abs(new.targets - np.median(new.targets, axis=0)).mean()
+        assert np.abs(found - new.targets).mean() < 0.5 * spread
+    else:
+        guess = (found[:, 0] > 0).astype(int) if n_classes == 2 else found.argmax(axis=1)
+        assert found.shape == (60, 1 if n_classes == 2 else n_classes)
+        assert np.mean(guess == new.targets) > 0.9
+
+
+@pytest.mark.parametrize("n_classes", [None, pytest.param(2, marks=pytest.mark.slow)])
+def test_the_history_is_a_list_of_rows(n_classes):
+    data = toy(48, n_classes)
+    held = toy(20, n_classes, seed=1)
+    fitted = MLP.fit(replace(data, validation=(held.maps, held.targets)))
+    names = {"epoch", "loss", "val_loss", "seconds"}
+    names |= {"accuracy", "val_accuracy"} if n_classes else set()
+    assert [row["epoch"] for row in fitted.history] == [1, 2, 3]
+    for row in fitted.history:
+        assert set(row) == names
+        assert all(type(value) in (int, float) and np.isfinite(value) for value in row.values())
+
+
+@pytest.mark.parametrize("n_classes", [2, pytest.param(3, marks=pytest.mark.slow)])
+def test_the_accuracy_in_the_history_is_that_of_the_predictions(n_classes):
+    """Keras's own accuracy of two classes would compare logits with 0.5."""
+    data, held = toy(48, n_classes), toy(200, n_classes, seed=1)
+    for maps in (data.maps, held.maps):
+        maps[0] *= 0.1  # so that logits are small and many lie between 0 and 0.5
+    head = replace(MLP, scaling="none", epochs=1)
+    fitted = head.fit(replace(data, validation=(held.maps, held.targets)))
+    found = fitted.predict(held.maps)
+    guess = (found[:, 0] > 0).astype(int) if n_classes == 2 else found.argmax(axis=1)
+    assert fitted.history[-1]["val_accuracy"] == pytest.approx(np.mean(guess == held.targets), abs=1e-6)
+
+
+def test_sample_weight_counts():
+    data = toy(60, 2)
+    flipped = data.targets.copy()
+    flipped[:30] = 1 - flipped[:30]
+    weight = np.concatenate([np.zeros(30), np.ones(30)])
+    head = replace(MLP, epochs=15, learning_rate=0.02, dropout=0.0)
+    fitted = head.fit(replace(data, targets=flipped, sample_weight=weight))
+    assert np.mean((fitted.predict(data.maps)[:, 0] > 0) == data.targets) > 0.9
+
+
+# Missing values
+
+
+def test_the_loss_leaves_missing_values_out_exactly():
+    rng = np.random.default_rng(0)
+    truth, found = rng.normal(size=(5, 4)), rng.normal(size=(5, 4))
+    truth[0, 1] = truth[1, :3] = truth[2, :] = np.nan
+    loss = np.asarray(_network._masked_absolute_error(truth, found))
+    gaps = np.abs(truth - found)
+    expected = [gaps[0, [0, 2, 3]].mean(), gaps[1, 3], 0, gaps[3].mean(), gaps[4].mean()]
+    np.testing.assert_allclose(loss, expected, rtol=1e-12)
+
+
+def test_the_gradient_leaves_missing_values_out_exactly():
+    import tensorflow as tf
+
+    truth = tf.constant([[1.0, np.nan], [np.nan, np.nan]])
+    found = tf.Variable([[3.0, 2.0], [1.0, 1.0]])
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(_network._masked_absolute_error(truth, found))
+    assert np.array_equal(tape.gradient(loss, found), [[1, 0], [0, 0]])
+
+
+def test_a_missing_value_changes_nothing_whatever_its_column_held():
+    """Rows without a value and rows that were never there teach a column the same."""
+    data = toy(32, None, missing=True)
+    data.targets[5] = np.nan
+    fitted = MLP.fit(data)
+    assert all(np.isfinite(weight).all() for weight in fitted.weights)
+    assert np.isfinite([row["loss"] for row in fitted.history]).all()
+    present = np.isfinite(data.targets)
+    np.testing.assert_allclose(fitted.target_scale[0], np.nanmean(data.targets, axis=0))
+    gaps = (data.targets - fitted.target_scale[0])[present]
+    assert fitted.target_scale[1] == pytest.approx(np.sqrt(np.mean(gaps**2)))
+
+
+# The same again
+
+_FIT = """
+import sys
+sys.path.insert(0, {tests!r})
+from test_network_heads import fitted_alone, digest
+print(digest(fitted_alone("conv", None)), digest(fitted_alone("mlp_all", 2)))
+"""
+
+
+def digest(fitted):
+    return hashlib.sha256(b"".join(np.ascontiguousarray(w).tobytes() for w in fitted.weights)).hexdigest()
+
+
+@pairs
+def test_the_same_seed_gives_the_same_bits_and_another_does_not(name, n_classes):
+    one = fitted_alone(name, n_classes)
+    random.seed(99)
+    np.random.seed(99)
+    data = toy(48, n_classes, random_state=3)
+    assert weights_equal(one, SMALL[name].fit(data))
+    assert not weights_equal(one, SMALL[name].fit(replace(data, random_state=4)))
+
+
+def test_another_process_gives_the_same_bits():
+    code = _FIT.format(tests=str(Path(__file__).parent))
+    environment = os.environ | {"PYTHONHASHSEED": "7"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    here = [digest(fitted_alone("conv", None)), digest(fitted_alone("mlp_all", 2))]
+    assert done.stdout.split() == here, done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n_classes", [None, 3])
+def test_wide_networks_are_the_same_bits_too(n_classes):
+    """Wide enough for every operation to be spread over threads."""
+    data = toy(256, n_classes, shape=(8, 8, 256), random_state=3)
+    for head in (
+        ConvHead(filters=128, epochs=2, patience=None),
+        MLPHead(pool=False, epochs=2, patience=None),
+    ):
+        first = head.fit(data)
+        for _ in range(3):
+            assert weights_equal(first, head.fit(data))
+
+
+def test_global_random_states_are_untouched():
+    import keras
+
+    random.seed(5)
+    np.random.seed(5)
+    keras.utils.set_random_seed(5)
+    expected = random.random(), np.random.random(), float(keras.random.uniform(()))
+    keras.utils.set_random_seed(5)
+    MLP.fit(toy(32)).predict(toy(8).maps)
+    assert (random.random(), np.random.random(), float(keras.random.uniform(()))) == expected
+
+
+def test_determinism_is_not_switched_on_for_the_user():
+    from tensorflow.python.framework import config
+
+    MLP.fit(toy(16))
+    assert not config.is_op_determinism_enabled()
+
+
+# Validation rows
+
+
+@pairs
+def test_validation_rows_change_no_number_without_patience(name, n_classes):
+    head, data = SMALL[name], toy(48, n_classes, random_state=3)
+    held = toy(20, n_classes, seed=1)
+    alone = fitted_alone(name, n_classes)
+    seen = head.fit(replace(data, validation=(held.maps, held.targets)))
+    other = head.fit(replace(data, validation=([held.maps[0] * 50 + 9], held.targets)))
+    assert weights_equal(alone, seen)
+    assert weights_equal(alone, other)
+    assert seen.history[0]["val_loss"] != other.history[0]["val_loss"]
+    assert seen.history[0]["loss"] == other.history[0]["loss"] == alone.history[0]["loss"]
+
+
+def test_validation_rows_change_no_scaling_even_with_patience():
+    data, held = toy(48, None, random_state=3), toy(20, None, seed=1)
+    one = fitted_alone("conv", None)
+    two = replace(CONV, patience=1).fit(replace(data, validation=([held.maps[0] * 50], held.targets * 7)))
+    for a, b in zip(scale_constants(one), scale_constants(two), strict=True):
+        assert np.array_equal(a, b)
+
+
+@pytest.mark.parametrize("patience", [2, 50], ids=["stopped", "ran_to_the_end"])
+def test_early_stopping_keeps_the_weights_of_the_best_epoch(patience):
+    data = toy(24, 2)
+    held = toy(40, 2, seed=1)
+    noise = np.random.default_rng(0).permutation(held.targets)
+    validation = held.maps, np.where(np.arange(40) < 30, noise, held.targets)
+    head = replace(MLP, epochs=14, patience=patience, learning_rate=0.03)
+    fitted = head.fit(replace(data, validation=validation))
+    losses = [row["val_loss"] for row in fitted.history]
+    best = int(np.argmin(losses)) + 1
+    assert best < len(losses)
+    assert len(losses) == (best + patience if patience == 2 else 14)
+    short = replace(head, epochs=best, patience=None).fit(data)
+    assert weights_equal(fitted, short)
+    assert np.array_equal(fitted.predict(held.maps), short.predict(held.maps))
+
+
+# Scaling
+
+
+def scaled_by(scaling, data):
+    """The features as the first layer sees them, without training."""
+    scales = [_network._learn_scale(array, scaling) for array in data.maps]
+    head = replace(MLP, scaling=scaling)
+    return _network.FittedNetwork(head, [], 1, False, scales, (np.zeros(1), 1.0)).scale(data.maps)
+
+
+def test_scaling_max_is_the_tutorials():
+    data = toy(20)
+    (scaled,) = scaled_by("max", data)
+    np.testing.assert_allclose(scaled, data.maps[0] / np.abs(data.maps[0]).max(), rtol=1e-6)
+
+
+def test_scaling_standard_levels_channels_and_spares_dead_ones():
+    data = toy(40)
+    data.maps[0][..., 5] = 2.5
+    (scaled,) = scaled_by("standard", data)
+    np.testing.assert_allclose(scaled[..., :5].mean(axis=(0, 1, 2)), 0, atol=1e-5)
+    np.testing.assert_allclose(scaled[..., :5].std(axis=(0, 1, 2)), 1, rtol=1e-4)
+    np.testing.assert_allclose(scaled[..., 5], 0, atol=1e-4)
+
+
+def test_scaling_none_leaves_features_alone():
+    data = toy(20)
+    (scaled,) = scaled_by("none", data)
+    assert np.array_equal(scaled, data.maps[0])
+
+
+def test_a_sigmoid_learns_targets_as_they_are_and_stays_in_its_range():
+    data = toy(32, None)
+    head = replace(CONV, output_activation="sigmoid")
+    fitted = head.fit(replace(data, targets=(data.targets + 10) / 20))
+    assert fitted.target_scale[1] == 1
+    assert (fitted.predict([data.maps[0] * 100]) >= 0).all()
+    assert (fitted.predict([data.maps[0] * 100]) <= 1).all()
+
+
+# Shapes
+
+
+def test_several_layers_stand_side_by_side():
+    rng = np.random.default_rng(0)
+    maps = [rng.normal(size=(20, *shape)).astype(np.float32) for shape in [(4, 4, 3), (2, 2, 5), (7,)]]
+    data = TrainingData(maps, np.arange(20) % 3, 3, np.ones(20), np.arange(20), progress=False)
+    fitted = MLP.fit(data)
+    assert fitted.weights[0].shape == (15, 8)
+    again = MLP.rebuild(fitted.tensors(), fitted.facts())
+    assert np.array_equal(again.predict(maps), fitted.predict(maps))
+    with pytest.raises(InvalidInputError, match="one layer"):
+        CONV.fit(data)
+
+
+@pytest.mark.parametrize("side", [1, 2, 3, 4, 7])
+def test_the_convolution_fits_any_map(side):
+    model = replace(CONV, filters=(3, 2)).build([(side, side, 4)], 1)
+    assert model(np.zeros((8, side, side, 4), dtype=np.float32)).shape == (8, 1)
+
+
+def test_the_network_of_the_tutorials_has_their_parameters():
+    assert ConvHead(filters=512, hidden=128).build([(8, 8, 512)], 1).count_params() == 2_949_889
+
+
+# Fields
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "names"),
+    [
+        (
+            ConvHead,
+            {"filters": (3, 0), "hidden": 0, "epochs": 1.5, "batch_size": True, "dropout": 1, "patience": -1,
+             "learning_rate": float("nan"), "scaling": "min", "output_activation": "relu"},
+            "filters hidden epochs batch_size dropout patience learning_rate scaling output_activation",
+        ),
+        (
+            MLPHead,
+            {"l2": -1, "batch_norm": "yes", "pool": 1, "dropout": "half", "learning_rate": "fast", "hidden": None},
+            "l2 batch_norm pool dropout learning_rate hidden",
+        ),
+        (MLPHead, {"dropout": float("nan"), "learning_rate": float("inf"), "patience": "a"},
+         "dropout learning_rate patience"),
+    ],
+)  # fmt: skip
+def test_all_bad_fields_are_named_at_once(kind, fields, names):
+    with pytest.raises(InvalidInputError) as caught:
+        kind(**fields)
+    assert sorted(text.split()[0] for text in caught.value.problems) == sorted(names.split())
+
+
+@pytest.mark.parametrize("filters", [0, -1, (), (4, "a"), "many", None, 2.0, True])
+def test_filters_must_be_counts(filters):
+    with pytest.raises(InvalidInputError, match="filters must be one or more positive integers"):
+        ConvHead(filters=filters)
+
+
+def test_one_number_of_filters_and_a_tuple_of_it_are_the_same_head():
+    assert ConvHead(filters=(8,)) == ConvHead(filters=8)
+
+
+CHANGED = {
+    "linear": LinearHead(penalty=0.25),
+    "mlp": MLPHead(hidden=3, l2=0.5, batch_norm=True, pool=False, dropout=0.0, patience=None),
+    "conv": ConvHead(filters=(4, 2), epochs=7, scaling="max", output_activation="sigmoid", patience=0),
+}
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_heads_are_json_data(name):
+    import json
+
+    for head in (HEADS[name](), CHANGED[name]):
+        data = json.loads(json.dumps(head_to_dict(head)))
+        assert data["name"] == name
+        assert head_from_dict(data) == head
+    assert get_head(name) == HEADS[name]()
+    assert get_head(CHANGED[name]) is CHANGED[name]
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_fields_of_another_version_are_refused(name):
+    data = head_to_dict(HEADS[name]())
+    for bad in (data | {"momentum": 1}, data | {"name": "other"}, data | {"name": ["linear"]}, {}):
+        with pytest.raises(InvalidInputError, match="Unknown head"):
+            head_from_dict(bad)
+
+
+@pytest.mark.parametrize("bad", ["forest", None, LinearHead, 3, ["linear"]])
+def test_what_is_no_head_is_refused(bad):
+    with pytest.raises(InvalidInputError, match="head must be 'linear', 'mlp' or 'conv'"):
+        get_head(bad)
