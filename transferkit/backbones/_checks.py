@@ -76,22 +76,33 @@ def _failures(row: Backbone, model: Any, size: int) -> Iterator[str]:
         return
     if not np.isfinite(first).all():
         yield "preprocess_input returns NaN or infinity for pixels in 0..255."
+        return
     yield from _scaling_failures(model, first)
 
-    unknown = [layer for layer in row.layers if layer not in Taps(model).tensors]
+    taps = Taps(model)
+    unknown = [layer for layer in row.layers if layer not in taps.tensors]
     if unknown:
         yield f"the row names layers that the model does not have: {', '.join(unknown)}."
+    tapped = taps.model_of((*[layer for layer in row.layers if layer not in (*unknown, "last")], "last"))
 
-    def run(batch: Any) -> Any:
-        return np.asarray(model(batch, training=False), dtype=np.float64)
+    def run(batch: Any) -> list[Any]:
+        outputs = tapped(batch, training=False)
+        # Keras returns the tensor itself for a list of one output.
+        outputs = outputs if isinstance(outputs, list | tuple) else [outputs]
+        return [np.asarray(maps, dtype=np.float64) for maps in outputs]
 
     yield from _evaluation_failures(run, first)
 
 
 def _scaling_failures(model: Any, first: Any) -> Iterator[str]:
     """Compare the spread of what reaches the first convolution with what networks are trained on."""
-    inside = [layer for layer in model.layers[:6] if type(layer).__name__ in {"Rescaling", "Normalization"}]
-    seen = np.asarray(Taps(model).model_of((_name_of(model, inside[-1]),))(first)[0]) if inside else first
+    inside = []
+    for layer in model.layers:
+        if (kind := type(layer).__name__) in {"Rescaling", "Normalization"}:
+            inside.append(layer)
+        elif layer.weights or kind == "Add":
+            break
+    seen = np.asarray(Taps(model).model_of((_name_of(model, inside[-1]),))(first)) if inside else first
     spread = float(np.std(seen))
     # Uniform noise in 0..255 has a deviation of 74; in 0..1 of 0.29; divided twice of 0.001.
     if spread < 0.02:
@@ -110,22 +121,34 @@ def _name_of(model: Any, layer: Any) -> str:
     return next(name for name, tensor in tensors.items() if tensor is layer.output)
 
 
-def _evaluation_failures(run: Callable[[Any], Any], batch: Any) -> Iterator[str]:
-    """Check determinism, independence of the batch, and that the picture matters."""
-    together, again = run(batch), run(batch)
-    if not np.isfinite(together).all():
+def _evaluation_failures(run: Callable[[Any], list[Any]], batch: Any) -> Iterator[str]:
+    """Check determinism, independence of the batch, and that the picture matters to the last layer."""
+    together = run(batch)
+    if not all(np.isfinite(maps).all() for maps in together):
         yield "features are not finite."
         return
     # Relative only: random weights may shrink the features of a deep network to 1e-21.
-    allowed = _TOLERANCE * max(float(together.std()), float(np.abs(together).mean()))
-    if np.abs(together - again).max() > allowed:
+    allowed = [_TOLERANCE * max(float(maps.std()), float(np.abs(maps).mean())) for maps in together]
+    if np.any(_gaps(run(batch), together) > allowed):
         yield "the same images give other features the second time: is dropout active?"
-    alone = np.concatenate([run(image[None]) for image in batch])
-    if (gap := float(np.abs(together - alone).max())) > allowed:
-        yield (
-            f"an image alone and in a batch of {len(batch)} has other features (by {gap:.2g}): "
-            "is batch normalisation in training mode?"
-        )
-    differences = np.abs(together[1:] - together[:1]).max()
-    if differences <= allowed:
+        return
+    alone = [np.concatenate(maps) for maps in zip(*(run(image[None]) for image in batch), strict=True)]
+    gaps = _gaps(alone, together)
+    if np.any(gaps > allowed):
+        # Random weights may amplify rounding: 1e-7 of its input moves the output of EfficientNetV2-L by five
+        # deviations. What rounding of the input does is no fault; earlier layers still show faults.
+        signs = np.where(np.indices(batch.shape).sum(axis=0) % 2, 1, -1)
+        rounded = run((batch * (1 + 1.2e-7 * signs)).astype(np.float32))
+        allowed_here = np.maximum(allowed, 4 * _gaps(rounded, together))
+        if np.any(gaps > allowed_here):
+            yield (
+                f"an image alone and in a batch of {len(batch)} has other features "
+                f"(by {gaps[gaps > allowed_here].max():.2g}): is batch normalisation in training mode?"
+            )
+    if np.abs(together[-1][1:] - together[-1][:1]).max() <= allowed[-1]:
         yield "all images have the same features: the network does not see the picture."
+
+
+def _gaps(some: list[Any], others: list[Any]) -> Any:
+    """Return the greatest difference in each layer."""
+    return np.array([np.abs(a - b).max() for a, b in zip(some, others, strict=True)])

@@ -32,6 +32,8 @@ def build_model(backbone: Backbone, weights: Weights, image_size: int) -> Any:
     ------
     WeightsError
         The file does not fit the network.
+    InvalidInputError
+        The constructor returns something else than a model with known inputs and outputs.
     """
     constructor, _, _ = backbone.triple
     asked = "imagenet" if weights.kind == "constructor" else None
@@ -42,6 +44,11 @@ def build_model(backbone: Backbone, weights: Weights, image_size: int) -> Any:
         model = constructor(include_top=False, weights=asked, input_shape=(image_size, image_size, 3))
     finally:
         random.setstate(state)
+    if not getattr(model, "inputs", None):
+        raise InvalidInputError(
+            f"The constructor of backbone {backbone.name!r} must return a keras.Model with known inputs "
+            f"and outputs, functional or Sequential, so that it can be tapped. Got {type(model).__name__}."
+        )
     if weights.path is not None:
         try:
             model.load_weights(weights.path)
@@ -71,7 +78,8 @@ class Taps:
         self.model = model
         self.tensors: dict[str, Any] = {}
         counts: Counter[str] = Counter()
-        for operation in model.operations:
+        # A Sequential lists its layers only.
+        for operation in getattr(model, "operations", model.layers):
             name = operation.name
             stem = _snake(type(operation).__name__)
             if re.fullmatch(rf"{re.escape(stem)}(_\d+)?", name):
@@ -81,7 +89,7 @@ class Taps:
                 self.tensors[name] = operation.output
             except (AttributeError, ValueError):
                 continue  # used more than once: its output has no single meaning
-        self.tensors["last"] = model.output
+        self.tensors["last"] = _single(model.outputs)
 
     def names(self) -> list[str]:
         """Return all names, from the input to the output."""
@@ -105,8 +113,13 @@ class Taps:
                 f"layers must name layers of the backbone. Got {quoted(unknown)}.{guess} "
                 f"Call transferkit.list_layers() for all {len(self.tensors)}."
             )
-        # The model's own structure of inputs: a list around one tensor would make Keras warn.
-        return keras.Model(self.model.input, [self.tensors[name] for name in layers])
+        # A list around one input would make Keras warn at every call with an array.
+        return keras.Model(_single(self.model.inputs), [self.tensors[name] for name in layers])
+
+
+def _single(tensors: list[Any]) -> Any:
+    """Return the tensor of a list of one, which ``model.input`` cannot do for a Sequential."""
+    return tensors[0] if len(tensors) == 1 else tensors
 
 
 def _snake(name: str) -> str:

@@ -1,0 +1,230 @@
+"""Every row of the registry passes ``check_backbone``, and backbones with a known fault do not."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from transferkit.backbones import (
+    Backbone,
+    _registry,
+    check_backbone,
+    get_backbone,
+    list_backbones,
+    register_backbone,
+)
+from transferkit.errors import BackboneCheckError, InvalidInputError
+
+QUICK = (
+    "scattering",
+    "vgg16",
+    "mobilenet",
+    "mobilenet_v2",
+    "mobilenet_v3_small",
+    "resnet50",
+    "efficientnet_b0",
+)
+ROWS = [name for name in list_backbones() if get_backbone(name).builtin]
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_common_rows_pass(name):
+    assert check_backbone(name) is get_backbone(name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in ROWS if name not in QUICK])
+def test_every_row_passes(name):
+    import keras
+
+    keras.backend.clear_session()
+    assert check_backbone(name) is get_backbone(name)
+
+
+def row(constructor, preprocess_input=lambda x: x / 127.5 - 1, **details):
+    return Backbone("faulty", constructor, preprocess_input, 32, **details)
+
+
+def network(*layers, training=None):
+    """A constructor of a small functional network, by functions that make its layers."""
+
+    def constructor(include_top, weights, input_shape):
+        import keras
+
+        inputs = x = keras.Input(input_shape)
+        for make in layers:
+            layer = make(keras.layers)
+            takes_training = type(layer).__name__ in {"BatchNormalization", "Dropout"}
+            x = layer(x, training=training) if training and takes_training else layer(x)
+        return keras.Model(inputs, x)
+
+    return constructor
+
+
+def always(make):
+    """A layer that is in training mode whatever it is told."""
+
+    def wrapped(layers):
+        layer = make(layers)
+        call = layer.call
+        layer.call = lambda x, training=None, mask=None: call(x, training=True)
+        return layer
+
+    return wrapped
+
+
+def convolve(layers):
+    return layers.Conv2D(8, 3, strides=4, activation="relu")
+
+
+def normalise(layers):
+    return layers.BatchNormalization()
+
+
+def drop(layers):
+    return layers.Dropout(0.5)
+
+
+GOOD = network(convolve, normalise, drop)
+
+
+def failures(row):
+    with pytest.raises(BackboneCheckError) as caught:
+        check_backbone(row)
+    assert caught.value.name == "faulty"
+    assert str(caught.value).startswith(
+        f"Backbone 'faulty' failed {len(caught.value.failures)} check(s):\n  - "
+    )
+    return caught.value.failures
+
+
+def test_the_network_that_the_faults_are_put_into_passes():
+    good = row(GOOD)
+    assert check_backbone(good) is good
+    assert check_backbone(row(GOOD, image_size=64), image_size=40).name == "faulty"
+
+
+def test_batch_normalisation_in_training_mode():
+    (failure,) = failures(row(network(convolve, always(normalise))))
+    assert failure.startswith("an image alone and in a batch of 8 has other features")
+    assert "batch normalisation in training mode" in failure
+
+
+def test_active_dropout():
+    found = failures(row(network(convolve, always(drop))))
+    assert found == ("the same images give other features the second time: is dropout active?",)
+
+
+def test_training_mode_that_keras_overrides_is_no_fault():
+    check_backbone(row(network(convolve, normalise, drop, training=True)))
+
+
+@pytest.mark.parametrize(
+    ("scale", "preprocess_input", "what"),
+    [
+        (1 / 255, lambda x: x / 255, "its own Rescaling layer and preprocess_input"),
+        (1 / 127.5, lambda x: x / 127.5 - 1, "its own Rescaling layer and preprocess_input"),
+        (None, lambda x: x / 255**2, "preprocess_input"),
+    ],
+)
+def test_pixels_scaled_twice(scale, preprocess_input, what):
+    layers = [convolve] if scale is None else [lambda layers: layers.Rescaling(scale), convolve]
+    (failure,) = failures(row(network(*layers), preprocess_input))
+    assert failure.startswith(f"pixels are scaled twice: after {what} their deviation is 0.00")
+
+
+@pytest.mark.parametrize("scale", [1 / 255, 1 / 127.5])
+def test_pixels_scaled_once_inside_the_network(scale):
+    check_backbone(row(network(lambda layers: layers.Rescaling(scale), convolve), lambda x: x))
+
+
+def test_pixels_blown_up():
+    (failure,) = failures(row(GOOD, lambda x: x * 255))
+    assert failure.startswith("pixels are not scaled: the network sees a deviation of 1.")
+
+
+def test_preprocessing_that_returns_nan():
+    def divide_by_deviation(x):
+        with np.errstate(all="ignore"):
+            return (x - x.mean()) / (x.std(axis=0) * 0)
+
+    found = failures(row(GOOD, divide_by_deviation))
+    assert found == ("preprocess_input returns NaN or infinity for pixels in 0..255.",)
+
+
+def test_features_that_are_not_finite():
+    faulty = network(convolve, lambda layers: layers.Lambda(lambda x: x / 0.0))
+    assert failures(row(faulty)) == ("features are not finite.",)
+
+
+def test_preprocessing_that_changes_the_shape():
+    (failure,) = failures(row(GOOD, lambda x: x[:, ::2]))
+    assert failure == "preprocess_input must keep (n, height, width) = (8, 32, 32). Got (8, 16, 32, 3)."
+
+
+def test_constructor_that_does_not_accept_the_shape():
+    (failure,) = failures(row(lambda include_top, weights: None))
+    assert failure.startswith("the constructor must accept input_shape=(32, 32, 3), include_top=False: ")
+    assert "input_shape" in failure.partition(": ")[2]
+
+
+def test_constructor_that_needs_a_larger_picture_than_the_row_says():
+    (failure,) = failures(row("keras.applications:Xception"))
+    assert failure.startswith("the constructor must accept input_shape=(32, 32, 3)")
+    assert "71" in failure
+
+
+def test_constructor_that_returns_no_model():
+    (failure,) = failures(row(lambda **_: None))
+    assert "must return a keras.Model" in failure
+
+
+def test_layers_that_do_not_exist():
+    found = failures(row(GOOD, layers=("conv2d", "convolution", "last", "nothing")))
+    assert found == ("the row names layers that the model does not have: convolution, nothing.",)
+
+
+def test_a_network_that_does_not_see_the_picture():
+    faulty = network(convolve, lambda layers: layers.Rescaling(0, offset=3))
+    assert failures(row(faulty)) == (
+        "all images have the same features: the network does not see the picture.",
+    )
+
+
+def test_a_network_that_sees_too_little_for_its_rounding():
+    # Constants of 1000 leave fewer than 2e-5 of their size to the picture.
+    faulty = network(convolve, lambda layers: layers.Rescaling(1e-3, offset=1000))
+    assert any("does not see the picture" in failure for failure in failures(row(faulty)))
+
+
+def test_features_of_tiny_size_are_features():
+    check_backbone(row(network(convolve, lambda layers: layers.Lambda(lambda x: x * 1e-21))))
+
+
+def test_every_fault_is_told_at_once():
+    found = failures(row(network(convolve, always(drop)), lambda x: x / 255**2, layers=("nothing",)))
+    assert [failure.partition(":")[0] for failure in found] == [
+        "pixels are scaled twice",
+        "the row names layers that the model does not have",
+        "the same images give other features the second time",
+    ]
+
+
+def test_weights_of_the_wrong_type_are_not_blamed_on_the_constructor():
+    with pytest.raises(InvalidInputError, match="weights must be"):
+        check_backbone(row(GOOD), weights=3)
+
+
+@pytest.fixture
+def registry(monkeypatch):
+    monkeypatch.setattr(_registry, "_ROWS", dict(_registry._ROWS))
+    monkeypatch.setattr(_registry, "_ALIASES", dict(_registry._ALIASES))
+
+
+@pytest.mark.usefixtures("registry")
+def test_registering_with_check_refuses_what_fails():
+    with pytest.raises(BackboneCheckError, match="scaled twice"):
+        register_backbone("faulty", GOOD, lambda x: x / 255**2, 32, check=True)
+    assert "faulty" not in list_backbones()
+    register_backbone("faulty", GOOD, lambda x: x / 255, 32, check=True)
+    assert "faulty" in list_backbones()
