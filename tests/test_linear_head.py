@@ -380,7 +380,7 @@ def test_training_rows_of_weak_signal_are_never_turned_around(seed, n_classes):
 def test_each_column_learns_from_the_rows_it_has(n):
     maps = toy_maps(n, ((2, 2, 6), (8,)))
     rng = np.random.default_rng(0)
-    targets = rng.normal(size=(n, 4)) + [0, 5, -3, 1]
+    targets = rng.normal(size=(n, 4)) + np.array([0, 5, -3, 1])
     targets[rng.uniform(size=n) < 0.4, 1] = np.nan
     targets[rng.uniform(size=n) < 0.4, 2] = np.nan
     found = LinearHead(penalty=0.02).fit(training(maps, targets)).predict(maps)

@@ -83,14 +83,16 @@ def fitted_alone(name, n_classes):
 @pytest.mark.parametrize(
     ("name", "n_classes"),
     [
-        ("conv", 2),
         ("conv", None),
         ("mlp", 3),
-        *(pytest.param(*pair, marks=pytest.mark.slow) for pair in [("conv", 3), ("mlp", 2), ("mlp", None)]),
+        *(
+            pytest.param(*pair, marks=pytest.mark.slow)
+            for pair in [("conv", 2), ("conv", 3), ("mlp", 2), ("mlp", None)]
+        ),
     ],
 )
 def test_it_learns(name, n_classes):
-    head = replace(SMALL[name], epochs=20, learning_rate=0.01)
+    head = replace(SMALL[name], epochs=12, learning_rate=0.02)
     fitted = head.fit(toy(96, n_classes, missing=True))
     new = toy(60, n_classes, seed=1)
     found = fitted.predict(new.maps)
@@ -104,7 +106,7 @@ def test_it_learns(name, n_classes):
         assert np.mean(guess == new.targets) > 0.9
 
 
-@pytest.mark.parametrize("n_classes", [None, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("n_classes", [2, pytest.param(None, marks=pytest.mark.slow)])
 def test_the_history_is_a_list_of_rows(n_classes):
     data = toy(48, n_classes)
     held = toy(20, n_classes, seed=1)
@@ -195,9 +197,12 @@ def test_the_same_seed_gives_the_same_bits_and_another_does_not(name, n_classes)
     one = fitted_alone(name, n_classes)
     random.seed(99)
     np.random.seed(99)
-    data = toy(48, n_classes, random_state=3)
-    assert weights_equal(one, SMALL[name].fit(data))
-    assert not weights_equal(one, SMALL[name].fit(replace(data, random_state=4)))
+    again = SMALL[name].fit(toy(48, n_classes, random_state=3))
+    assert weights_equal(one, again)
+    assert [row["loss"] for row in one.history] == [row["loss"] for row in again.history]
+    begun = [replace(one, weights=[], seed=seed, _model=None).model().get_weights() for seed in (3, 3, 4)]
+    assert all(map(np.array_equal, begun[0], begun[1]))
+    assert not all(map(np.array_equal, begun[0], begun[2]))
 
 
 def test_another_process_gives_the_same_bits():
@@ -265,7 +270,9 @@ def test_validation_rows_change_no_scaling_even_with_patience():
         assert np.array_equal(a, b)
 
 
-@pytest.mark.parametrize("patience", [2, 50], ids=["stopped", "ran_to_the_end"])
+@pytest.mark.parametrize(
+    "patience", [pytest.param(2, marks=pytest.mark.slow), 50], ids=["stopped", "ran_to_the_end"]
+)
 def test_early_stopping_keeps_the_weights_of_the_best_epoch(patience):
     data = toy(24, 2)
     held = toy(40, 2, seed=1)
@@ -361,7 +368,7 @@ def test_the_network_of_the_tutorials_has_their_parameters():
         ),
         (
             MLPHead,
-            {"l2": -1, "batch_norm": "yes", "pool": 1, "dropout": "half", "learning_rate": "fast", "hidden": None},
+            {"l2": -1, "batch_norm": "yes", "pool": 1, "dropout": "a", "learning_rate": "b", "hidden": None},
             "l2 batch_norm pool dropout learning_rate hidden",
         ),
         (MLPHead, {"dropout": float("nan"), "learning_rate": float("inf"), "patience": "a"},

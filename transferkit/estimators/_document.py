@@ -11,7 +11,14 @@ from numpy.typing import NDArray
 
 from transferkit._version import __version__
 from transferkit.backbones import Backbone
-from transferkit.errors import ModelFileError, TransferKitError
+from transferkit.errors import (
+    CacheError,
+    InvalidInputError,
+    MissingDependencyError,
+    ModelFileError,
+    TransferKitError,
+    WeightsError,
+)
 from transferkit.estimators._precomputed import PRECOMPUTED
 from transferkit.estimators.classifier import Classifier
 from transferkit.estimators.keypoint_regressor import KeypointRegressor
@@ -21,10 +28,24 @@ from transferkit.views import MIRROR, ORIGINAL
 
 ESTIMATORS = {"Classifier": Classifier, "KeypointRegressor": KeypointRegressor}
 _VIEWS = {view.name: view for view in (ORIGINAL, MIRROR)}
-_FACTS = {
-    "Classifier": ("n_features_in_",),
-    "KeypointRegressor": ("n_features_in_", "n_points_", "_flat_layout_", "_single_output_"),
-}
+# What a document holds, and nothing else.
+_TEXT, _FLAG, _COUNT, _MAYBE = (str,), (bool,), (int,), type(None)
+_SCHEMA: dict[str, tuple[type, ...]] = {
+    "format": _TEXT, "schema": _COUNT, "estimator": _TEXT, "parameters": (dict,), "head": (dict,),
+    "head_facts": (dict,), "facts": (dict,), "views": (list,), "features": (dict, _MAYBE),
+    "versions": (dict,),
+}  # fmt: skip
+_PARAMETERS: dict[str, tuple[type, ...]] = {
+    "backbone": _TEXT, "weights": (str, _MAYBE), "image_size": (int, _MAYBE), "layers": (str, list, _MAYBE),
+    "grid": (int, str, _MAYBE), "resize": _TEXT, "augment": (str, _MAYBE), "engine": _TEXT,
+    "batch_size": _COUNT, "validation_fraction": (int, float), "on_error": _TEXT, "progress": _FLAG,
+}  # fmt: skip
+_FACT_TYPES: dict[str, tuple[type, ...]] = {
+    "n_features_in_": _COUNT, "n_points_": _COUNT, "_flat_layout_": _FLAG, "_single_output_": _FLAG,
+}  # fmt: skip
+_LABELS = {"str": str, "bool": bool} | {
+    f"{kind}{bits}": int for kind in ("int", "uint") for bits in (8, 16, 32, 64)
+} | {f"float{bits}": float for bits in (16, 32, 64)}  # fmt: skip
 # What belongs to the machine, not to the model.
 _LOCAL = ("cache", "head", "random_state")
 
@@ -42,7 +63,7 @@ def save_estimator(estimator: Any, path: str | os.PathLike[str]) -> None:
         "head": head_to_dict(estimator.head_),
         "head_facts": estimator.fitted_head_.facts(),
         "facts": {
-            name: _plain(getattr(estimator, name)) for name in _FACTS[kind] if hasattr(estimator, name)
+            name: _plain(getattr(estimator, name)) for name in _facts_of(kind, estimator.extractor_ is None)
         },
         "views": [view.name for view in estimator.views_],
         "features": None if estimator.extractor_ is None else estimator.extractor_.describe(),
@@ -87,15 +108,57 @@ def load(path: str | os.PathLike[str], *, weights: Any = "as saved", cache: Any 
     """
     tensors, document = read_model(path)
     try:
+        _check_document(document)
         estimator = _rebuild(document, tensors, weights, cache)
-        saved = document["features"]
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-        if isinstance(error, TransferKitError) and not isinstance(error, ModelFileError):
-            raise
-        raise ModelFileError(f"the document does not describe a model: {error!r}", path=path) from error
-    if estimator.extractor_ is not None:
-        _check_features(saved, estimator.extractor_.describe(), path)
+        current = None if estimator.extractor_ is None else estimator.extractor_.describe()
+    except (WeightsError, CacheError, MissingDependencyError):
+        raise  # of this machine, not of the file
+    except (KeyError, TypeError, ValueError, AttributeError, LookupError, ArithmeticError) as error:
+        reason = str(error) if isinstance(error, TransferKitError) else repr(error)
+        raise ModelFileError(f"the document does not describe a model: {reason[:500]}", path=path) from error
+    if current is not None:
+        _check_features(document["features"], current, path)
     return estimator
+
+
+def _check_document(document: Mapping[str, Any]) -> None:
+    """Raise ValueError unless a document has exactly the keys and types that ``save_estimator`` writes."""
+    kind = document["estimator"]
+    is_classifier = kind == "Classifier"
+    _check_keys("document", document, _SCHEMA | ({"classes": (dict,)} if is_classifier else {}))
+    if kind not in ESTIMATORS:
+        raise ValueError(f"estimator {kind!r}")
+    parameters, facts = document["parameters"], document["facts"]
+    more = {"class_weight": (str, _MAYBE)} if is_classifier else {}
+    _check_keys("parameters", parameters, _PARAMETERS | more)
+    precomputed = parameters["backbone"] == PRECOMPUTED
+    if precomputed != (document["features"] is None):
+        raise ValueError("features belong to images, and only to them")
+    needed = _facts_of(kind, precomputed)
+    _check_keys("facts", facts, {name: _FACT_TYPES[name] for name in needed})
+    if any(type(value) is int and not 0 <= value < 2**31 for value in facts.values()):
+        raise ValueError(f"facts {facts!r}")
+    names = document["views"]
+    if names not in ([ORIGINAL.name], [ORIGINAL.name, MIRROR.name]):
+        raise ValueError(f"views {names!r}")
+
+
+def _facts_of(kind: str, precomputed: bool) -> tuple[str, ...]:
+    """Return the names of what an estimator has learned beside its head."""
+    if kind == "Classifier":
+        return ("n_features_in_",) if precomputed else ()
+    return (
+        ("n_features_in_", "n_points_", "_single_output_") if precomputed else ("n_points_", "_flat_layout_")
+    )
+
+
+def _check_keys(what: str, data: Mapping[str, Any], expected: Mapping[str, tuple[type, ...]]) -> None:
+    """Raise ValueError unless the keys are these and each value has one of its types; a bool is no int."""
+    if set(data) != set(expected):
+        raise ValueError(f"{what}: expected {sorted(expected)}, got {sorted(data)}")
+    for name, types in expected.items():
+        if type(data[name]) not in types:
+            raise ValueError(f"{what}: {name} is {data[name]!r}")
 
 
 def _rebuild(
@@ -104,26 +167,43 @@ def _rebuild(
     """Return the estimator that a document describes."""
     kind = ESTIMATORS[document["estimator"]]
     parameters = dict(document["parameters"])
-    for name in ("layers",):
-        if isinstance(parameters.get(name), list):
-            parameters[name] = tuple(parameters[name])
-    if weights != "as saved":
+    if isinstance(parameters["layers"], list):
+        parameters["layers"] = tuple(parameters["layers"])
+    if not (isinstance(weights, str) and weights == "as saved"):
         parameters["weights"] = weights
     head = head_from_dict(document["head"])
     estimator = kind(**parameters, head=head, cache=cache)
     estimator.head_ = head
     arrays = {name.removeprefix("head."): array for name, array in tensors.items()}
+    if len(arrays) != len(tensors):
+        raise ValueError(f"arrays {sorted(tensors)}")
     estimator.fitted_head_ = head.rebuild(arrays, document["head_facts"])
     estimator.history_ = []
     estimator.report_ = None
     estimator.views_ = tuple(_VIEWS[name] for name in document["views"])
-    for name in _FACTS[document["estimator"]]:
-        if name in document["facts"]:
-            setattr(estimator, name, document["facts"][name])
+    for name, value in document["facts"].items():
+        setattr(estimator, name, value)
     if document["estimator"] == "Classifier":
         estimator.classes_ = _labels_from_json(document["classes"])
+    _check_outputs(estimator, arrays)
     estimator.extractor_ = None if parameters["backbone"] == PRECOMPUTED else estimator._make_extractor(head)
     return estimator
+
+
+def _check_outputs(estimator: Any, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Raise ValueError unless the head gives as many numbers as the estimator makes answers of."""
+    last = arrays["intercept"] if "intercept" in arrays else arrays[f"weight.{_n_weights(arrays) - 1}"]
+    if isinstance(estimator, Classifier):
+        n_classes = len(estimator.classes_)
+        fits = len(last) == (1 if n_classes == 2 else n_classes)
+    else:
+        fits = len(last) // 2 == estimator.n_points_
+    if not fits:
+        raise ValueError(f"the head has {len(last)} outputs")
+
+
+def _n_weights(arrays: Mapping[str, NDArray[Any]]) -> int:
+    return sum(name.startswith("weight.") for name in arrays)
 
 
 def _check_features(saved: Mapping[str, Any], current: Mapping[str, Any], path: Any) -> None:
@@ -156,14 +236,21 @@ def _plain(value: Any) -> Any:
 
 
 def _labels_to_json(classes: NDArray[Any]) -> dict[str, Any]:
-    return {"kind": classes.dtype.kind, "values": classes.tolist()}
+    kind = "str" if classes.dtype.kind == "U" else classes.dtype.name
+    if kind not in _LABELS:
+        raise InvalidInputError(
+            f"Labels of type {classes.dtype} cannot be saved. Train with strings or integers."
+        )
+    return {"dtype": kind, "values": classes.tolist()}
 
 
 def _labels_from_json(data: Mapping[str, Any]) -> NDArray[Any]:
-    """Return labels of the kind that they had."""
-    kinds = {"U": str, "i": int, "u": int, "b": bool, "f": float}
-    convert = kinds[data["kind"]]
-    values = data["values"]
-    if len(values) < 2 or not all(isinstance(value, convert) for value in values):
-        raise ValueError(f"classes {data!r}")
-    return np.array(values)
+    """Return labels, sorted and unique, of the type that they had."""
+    _check_keys("classes", data, {"dtype": _TEXT, "values": (list,)})
+    values, convert = data["values"], _LABELS[data["dtype"]]
+    if len(values) < 2 or not all(type(value) is convert for value in values):
+        raise ValueError("classes are not all of their type")
+    labels = np.array(values, dtype=data["dtype"])
+    if labels.tolist() != values or not (labels[1:] > labels[:-1]).all():
+        raise ValueError("classes are not sorted, or do not fit their type")
+    return labels

@@ -96,7 +96,7 @@ class Head(Protocol):
 
 def is_count(value: Any) -> bool:
     """Say whether a field holds a positive integer, no boolean."""
-    return isinstance(value, int | np.integer) and not isinstance(value, bool) and value > 0
+    return isinstance(value, int | np.integer) and not isinstance(value, bool) and bool(value > 0)
 
 
 def is_number(value: Any, *, above: float) -> bool:
@@ -104,7 +104,7 @@ def is_number(value: Any, *, above: float) -> bool:
     return (
         isinstance(value, int | float | np.integer | np.floating)
         and not isinstance(value, bool)
-        and above < value < float("inf")
+        and bool(above < value < float("inf"))
     )
 
 

@@ -82,7 +82,7 @@ class Ridge:
 
 
 def _eigen(products: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return eigenvalues and eigenvectors; those of a diagonal matrix, of rows reduced before, cost nothing."""
+    """Return eigenvalues and eigenvectors; a diagonal matrix, of rows reduced before, has them already."""
     values = np.diag(products).copy()
     if np.abs(products - np.diag(values)).max(initial=0) <= 1e-13 * values.max(initial=0):
         order = np.argsort(values)
