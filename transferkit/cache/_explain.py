@@ -8,9 +8,10 @@ from pathlib import Path
 from sqlite3 import Connection
 from typing import Any
 
+from transferkit.cache._reading import part_names
 from transferkit.cache._report import inspect_folder, short
 from transferkit.cache._rows import RowKey, digest_bytes
-from transferkit.cache._space import FeatureSpace, part_names
+from transferkit.cache._space import FeatureSpace
 from transferkit.errors import quoted
 
 ABSENT = object()

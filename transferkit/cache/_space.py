@@ -16,8 +16,9 @@ from numpy.typing import ArrayLike, NDArray
 from transferkit.cache import _tables as tables
 from transferkit.cache._database import Database
 from transferkit.cache._folder import logger
+from transferkit.cache._reading import RowReader, check_shape, part_names
 from transferkit.cache._recipes import canonical_json
-from transferkit.cache._rows import RowKey, checksum, checksum_seed, decode, digest_bytes, encode
+from transferkit.cache._rows import RowKey, checksum, checksum_seed, digest_bytes, encode
 from transferkit.errors import InvalidInputError
 
 TOUCH_SECONDS = 60
@@ -253,28 +254,10 @@ class FeatureSpace:
         """Call ``take(key, part, array)`` for every sound row; delete and report the damaged ones."""
         names = part_names(parts)
         damaged: list[tuple[int, object]] = []
-
-        def query(db: sqlite3.Connection, view: str, group: dict[bytes, str], chunk: Sequence[bytes]) -> None:
-            views, known = tables.known_views(db), tables.known_parts(db)
-            asked = {known[name].number: name for name in names if name in known}
-            if view not in views:
-                return
-            seeds: dict[tuple[int, str], int] = {}
-            for number, digest, part, dtype, crc, data in tables.rows_of(db, chunk, views[view], list(asked)):
-                if digest not in group or part not in asked:
-                    continue  # not what was asked for: the index is damaged
-                shape = known[asked[part]].shape
-                if (part, dtype) not in seeds:
-                    seeds[part, dtype] = checksum_seed(self.key, view, asked[part], shape, str(dtype))
-                array = decode(seeds[part, dtype], digest, crc, shape, dtype, data)
-                if array is None:
-                    damaged.append((number, crc))
-                else:
-                    take(RowKey(group[digest], view), asked[part], array)
-
         for view, group in self._by_view(keys).items():
             for chunk in tables.chunked(list(group)):
-                self.database.read(lambda db: query(db, view, group, chunk))  # noqa: B023
+                reader = RowReader(self.key, view, group, names)
+                self.database.read(lambda db: damaged.extend(reader.read(db, chunk, take)))  # noqa: B023
         if damaged:
             logger.warning(
                 "%d damaged row(s) in %s: left out, and deleted to be computed again.",
@@ -303,19 +286,3 @@ def touch(path: Path) -> None:
         os.utime(path)
     except OSError:
         return
-
-
-def part_names(parts: Sequence[str]) -> list[str]:
-    """Return the parts without repetition."""
-    if isinstance(parts, str) or not parts:
-        raise InvalidInputError(f"parts must be a non-empty list of strings. Got {parts!r}.")
-    return list(dict.fromkeys(parts))
-
-
-def check_shape(part: str, expected: tuple[int, ...], shape: tuple[int, ...]) -> None:
-    """Raise if an activation has another shape than its part."""
-    if shape != expected:
-        raise InvalidInputError(
-            f"Part {part!r} has shape {expected} in this feature space. Got {shape}. "
-            "Whatever changes the shape belongs in the recipe or in the name of the part."
-        )
