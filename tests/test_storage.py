@@ -417,7 +417,10 @@ def test_every_value_of_a_document_is_checked(fitted, model, rows):
         for value in VALUES:
             if place[0] == "versions" or (value is DROP and place in (("format",), ("schema",))):
                 continue  # told to a reader only; written by write_model itself
-            write_model(model, tensors, changed(document, place, value))
+            altered = changed(document, place, value)
+            if json.dumps(altered) == json.dumps(document):
+                continue
+            write_model(model, tensors, altered)
             refused = load_or_refuse(model, rows[0])
             free = place in FREE or place[:2] in FREE
             assert refused or free, (place, value)

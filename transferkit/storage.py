@@ -42,7 +42,7 @@ def write_model(
     """
     from safetensors.numpy import save
 
-    arrays = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
+    arrays = {name: np.asarray(array, order="C") for name, array in tensors.items()}
     for name, array in arrays.items():
         if not np.isfinite(array).all():
             raise InvalidInputError(
@@ -148,7 +148,7 @@ def _digest(text: str, tensors: Mapping[str, NDArray[Any]]) -> str:
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass"))
     for name, array in sorted(tensors.items()):
         digest.update(f"\n{name} {array.dtype.str} {array.shape}\n".encode())
-        digest.update(memoryview(np.ascontiguousarray(array).reshape(-1).view(np.uint8)))
+        digest.update(array.tobytes())
     return digest.hexdigest()
 
 

@@ -200,6 +200,11 @@ def _check_outputs(estimator: Any, arrays: Mapping[str, NDArray[Any]]) -> None:
         fits = len(last) // 2 == estimator.n_points_
     if not fits:
         raise ValueError(f"the head has {len(last)} outputs")
+    n_features = getattr(estimator, "n_features_in_", None)
+    if n_features is not None:  # the first axis of features (d,) or (h, w, c)
+        inputs = len(arrays["weights"]) if "weights" in arrays else estimator.fitted_head_.shapes[0][0]
+        if n_features < 1 or inputs % n_features:
+            raise ValueError(f"{n_features} features do not go into {inputs} inputs")
 
 
 def _n_weights(arrays: Mapping[str, NDArray[Any]]) -> int:
