@@ -23,7 +23,7 @@ import pytest
 import transferkit
 from transferkit import Classifier, KeypointRegressor
 from transferkit.errors import InvalidInputError, ModelFileError
-from transferkit.storage import read_model, write_model
+from transferkit.storage import _digest, read_model, write_model
 
 ARRAYS = {
     "weights": np.linspace(-1, 1, 12, dtype=np.float32).reshape(3, 4),
@@ -502,11 +502,20 @@ def test_arrays_that_are_not_finite_are_refused(model):
         for name, row in header.items()
         if name != "__metadata__"
     }  # fmt: skip
-    from transferkit.storage import _digest
-
     header["__metadata__"]["sha256"] = _digest(header["__metadata__"]["transferkit"], tensors)
     model.write_bytes(with_header(header, payload))
     with pytest.raises(ModelFileError, match="not of finite numbers"):
+        transferkit.load(model)
+
+
+def test_a_key_that_stands_twice_is_refused(model):
+    """Two readers of one file must not see two models."""
+    header, payload = parts(model)
+    text = header["__metadata__"]["transferkit"]
+    text = text[:-1] + ', "facts": ' + json.dumps(json.loads(text)["facts"]) + "}"
+    header["__metadata__"] = {"transferkit": text, "sha256": _digest(text, read_model(model)[0])}
+    model.write_bytes(with_header(header, payload))
+    with pytest.raises(ModelFileError, match="no model of transferkit"):
         transferkit.load(model)
 
 
