@@ -225,8 +225,9 @@ def network(filters=4, skip=1, activation="relu", shift=0.0, twice=True):
         layers = [keras.layers.Conv2D(filters, 3, padding="same")(inputs)]
         layers.append(keras.layers.Activation(activation)(layers[0]))
         layers.append(keras.layers.Dropout(0.5)(layers[1]))
+        layers.append(keras.layers.Activation(activation)(layers[2]))
         inner = keras.Sequential([keras.layers.Conv2D(filters, 1), keras.layers.ReLU()])
-        x = inner(layers[2]) + layers[skip]
+        x = inner(layers[3]) + layers[skip]
         if twice:
             x = x * 2.0
         model = keras.Model(inputs, keras.layers.GlobalAveragePooling2D(keepdims=True)(x))
@@ -294,6 +295,7 @@ print(json.dumps(describe_backbone(row, weights, build_model(row, weights, 32)))
     ("choices", "changed"),
     [
         ({"skip": 0}, {"graph"}),
+        ({"skip": 3}, {"graph"}),  # from another layer of the same kind
         ({"activation": "tanh"}, {"graph"}),
         ({"twice": False}, {"graph"}),
         ({"filters": 5}, {"graph", "weights"}),

@@ -99,6 +99,7 @@ def test_order_is_natural():
     add("Net_B1")
     add("net2²")  # a digit to str.isdigit, and not to int
     assert list_backbones("net_*") == ["Net_B1", "net_b2", "net_b9", "net_b10"]
+    assert "net2²" in list_backbones()
 
 
 @pytest.mark.parametrize(
