@@ -20,7 +20,6 @@ from transferkit.errors import (
     InvalidInputError,
     ModelFileError,
     NotFittedError,
-    UnknownBackboneError,
 )
 from transferkit.heads import LinearHead
 
@@ -275,7 +274,7 @@ def test_save_and_load(fitted, pictures, tmp_path, engine, monkeypatch):
     paths, _ = pictures
     path = tmp_path / "model.safetensors"
     fitted.save(path)
-    with pytest.raises(UnknownBackboneError, match="Unknown backbone 'tiny'"):
+    with pytest.raises(ModelFileError, match="trained on backbone 'tiny', which is not registered here"):
         transferkit.load(path)
     monkeypatch.setitem(_registry._ROWS, "tiny", TINY)
     monkeypatch.setitem(_registry._ALIASES, "tiny", "tiny")

@@ -22,6 +22,7 @@ from transferkit.heads import (
     MLPHead,
     TrainingData,
     _network,
+    _training,
     get_head,
     head_from_dict,
     head_to_dict,
@@ -149,7 +150,7 @@ def test_the_loss_leaves_missing_values_out_exactly():
     rng = np.random.default_rng(0)
     truth, found = rng.normal(size=(5, 4)), rng.normal(size=(5, 4))
     truth[0, 1] = truth[1, :3] = truth[2, :] = np.nan
-    loss = np.asarray(_network._masked_absolute_error(truth, found))
+    loss = np.asarray(_training._masked_absolute_error(truth, found))
     gaps = np.abs(truth - found)
     expected = [gaps[0, [0, 2, 3]].mean(), gaps[1, 3], 0, gaps[3].mean(), gaps[4].mean()]
     np.testing.assert_allclose(loss, expected, rtol=1e-12)
@@ -161,7 +162,7 @@ def test_the_gradient_leaves_missing_values_out_exactly():
     truth = tf.constant([[1.0, np.nan], [np.nan, np.nan]])
     found = tf.Variable([[3.0, 2.0], [1.0, 1.0]])
     with tf.GradientTape() as tape:
-        loss = tf.reduce_sum(_network._masked_absolute_error(truth, found))
+        loss = tf.reduce_sum(_training._masked_absolute_error(truth, found))
     assert np.array_equal(tape.gradient(loss, found), [[1, 0], [0, 0]])
 
 
@@ -291,7 +292,7 @@ def test_early_stopping_keeps_the_weights_of_the_best_epoch(patience):
 
 def scaled_by(scaling, data):
     """The features as the first layer sees them, without training."""
-    scales = [_network._learn_scale(array, scaling) for array in data.maps]
+    scales = [_training.learn_scale(array, scaling) for array in data.maps]
     head = replace(MLP, scaling=scaling)
     return _network.FittedNetwork(head, [], 1, False, scales, (np.zeros(1), 1.0)).scale(data.maps)
 

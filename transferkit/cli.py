@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from transferkit._version import __version__
-from transferkit.errors import InvalidInputError, TransferKitError, WeightsError
+from transferkit.errors import InvalidInputError, TransferKitError
 
 EXIT_MISTAKE = 2
 EXIT_SOME_FAILED = 1
@@ -27,7 +27,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_MISTAKE
     except KeyboardInterrupt:
         print(
-            "transferkit: interrupted. Features computed so far are cached; the same command goes on from there.",
+            "transferkit: interrupted. Features computed so far are cached; the same command goes on "
+            "from there.",
             file=sys.stderr,
         )
         return 130

@@ -41,7 +41,7 @@ def run_demo(folder: Path, *, n: int = 600, random_state: int = 0) -> str:
     faces = make_faces(n, random_state=random_state)
     n_train = 2 * n // 3
     train, test = _part(faces, 0, n_train), _part(faces, n_train, n)
-    common: dict[str, Any] = {"backbone": "scattering", "grid": 6}
+    common: dict[str, Any] = {"backbone": "scattering"}
 
     _say("Training a classifier: the backbone runs once per picture ...")
     first, classifier = _timed(lambda: Classifier(**common).fit(train.images, train.labels))
@@ -88,7 +88,8 @@ def _table(
     baseline = normalized_mean_error(test.keypoints, mean)
     names = ("classifier", "classifier, second head", "keypoint regressor")
     lines = [
-        f"Drawn faces: {len(train.labels)} to train on, {n} to test on. Backbone: scattering, which needs no weights.",
+        f"Drawn faces: {len(train.labels)} to train on, {n} to test on. "
+        "Backbone: scattering, which needs no weights.",
         "",
         f"{'on the test faces':34} {'transferkit':>12} {'baseline':>9}",
         f"{'glasses, accuracy':34} {hits / n:>12.1%} {majority:>9.1%}   "

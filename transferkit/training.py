@@ -41,7 +41,8 @@ def train_and_report(
         raise InvalidInputError(f"--test-fraction must be between 0 and 1. Got {test_fraction}.")
     if not data.exists():
         raise InvalidInputError(
-            f"Expected a folder with a sub-folder per class, or a CSV of keypoints. There is nothing at {data}."
+            "Expected a folder with a sub-folder per class, or a CSV of keypoints. "
+            f"There is nothing at {data}."
         )
     if not output.parent.is_dir():
         raise InvalidInputError(f"The folder of the output, {output.parent}, does not exist. Make it first.")
@@ -62,12 +63,13 @@ def _train_classes(
     hits = int((model.predict([paths[i] for i in test]) == labels[test]).sum())
     model.save(output)
     low, high = wilson_interval(hits, len(test))
-    majority = np.unique(labels[train], return_counts=True)
-    share = np.mean(labels[test] == majority[0][majority[1].argmax()])
+    names, counts = np.unique(labels[train], return_counts=True)
+    largest = names[counts.argmax()]
     return (
         f"images  {model.report_}\n"
         f"test    accuracy {hits / len(test):.1%} on {len(test)} images that training never saw "
-        f"(95 % interval {low:.1%} to {high:.1%}); always saying {majority[0][majority[1].argmax()]!r}: {share:.1%}"
+        f"(95 % interval {low:.1%} to {high:.1%}); "
+        f"always saying {str(largest)!r}: {np.mean(labels[test] == largest):.1%}"
     )
 
 

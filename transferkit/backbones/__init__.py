@@ -20,6 +20,7 @@ _add(
         "transferkit.backbones.scattering:preprocess_input",
         MIN_SIZE,
         image_size=DEFAULT_SIZE,
+        grid=None,  # its one map is small enough to keep, and worth it
         pretrained=False,
         version=VERSION,
         builtin=True,

@@ -52,8 +52,8 @@ def _row(
             min_size,
             image_size,
             layers,
-            weights_file,
-            weights_hash,
+            weights_file=weights_file,
+            weights_hash=weights_hash,
             builtin=True,
             **details,
         )

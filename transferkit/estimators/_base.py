@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError as SklearnNotFittedError
 
 from transferkit import images
+from transferkit.backbones import get_backbone
 from transferkit.errors import InvalidInputError, NotFittedError
 from transferkit.estimators._precomputed import PRECOMPUTED, PrecomputedFeatures
 from transferkit.extractor import ExtractionReport, FeatureExtractor, Features
@@ -110,9 +111,15 @@ class ImageEstimator(BaseEstimator):
         if isinstance(self.backbone, str) and self.backbone == PRECOMPUTED:
             return None
         values = {name: getattr(self, name) for name in _SHARED_WITH_EXTRACTOR}
-        grid = head.grid if self.grid is None else None if self.grid == "full" else self.grid
+        grid = None if self.grid == "full" else self.grid
+        if self.grid is None and head.pools:
+            grid = self._default_grid(get_backbone(self.backbone).grid)
         layers = head.layers if self.layers is None else self.layers
         return FeatureExtractor(**values, layers=layers, grid=grid).fit()
+
+    def _default_grid(self, grid: int | None) -> int | None:
+        """Return the grid to use for a backbone whose row recommends one for classes."""
+        return grid
 
     def _extract(self, X: Any, *, fitting: bool) -> AnyFeatures:
         """Return the features of X; on predicting, every image must be readable."""

@@ -17,6 +17,7 @@ from transferkit.errors import (
     MissingDependencyError,
     ModelFileError,
     TransferKitError,
+    UnknownBackboneError,
     WeightsError,
 )
 from transferkit.estimators._precomputed import PRECOMPUTED
@@ -113,6 +114,12 @@ def load(path: str | os.PathLike[str], *, weights: Any = "as saved", cache: Any 
         current = None if estimator.extractor_ is None else estimator.extractor_.describe()
     except (WeightsError, CacheError, MissingDependencyError):
         raise  # of this machine, not of the file
+    except UnknownBackboneError as error:
+        raise ModelFileError(
+            f"the model was trained on backbone {error.name!r}, which is not registered here. "
+            "Call register_backbone() for it first, as where the model was trained.",
+            path=path,
+        ) from error
     except (KeyError, TypeError, ValueError, AttributeError, LookupError, ArithmeticError) as error:
         reason = str(error) if isinstance(error, TransferKitError) else repr(error)
         raise ModelFileError(f"the document does not describe a model: {reason[:500]}", path=path) from error

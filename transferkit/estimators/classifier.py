@@ -34,8 +34,8 @@ class Classifier(ClassifierMixin, ImageEstimator):
     layers : str or sequence of str, optional
         Layers to tap; by default the head's choice. See :class:`FeatureExtractor`.
     grid : int or "full", optional
-        Average each map over this many cells a side; ``"full"`` keeps maps as they are; by default
-        the head's choice.
+        Average each map over this many cells a side; ``"full"`` keeps maps as they are. By default
+        what the backbone's row recommends, for heads that take many layers; full maps for ``"conv"``.
     resize : {"stretch", "pad"}, default="stretch"
         Fill the square, or keep the aspect on a black ground.
     augment : {"mirror", None}, default="mirror"
@@ -243,7 +243,9 @@ def _as_labels(y: Any, problems: list[str]) -> NDArray[Any]:
 
     if y is None or isinstance(y, str):
         # scikit-learn's tests look for the words "requires y to be passed".
-        problems.append(f"fit requires y to be passed, but the target y is {y!r}. Each image needs one label.")
+        problems.append(
+            f"fit requires y to be passed, but the target y is {y!r}. Each image needs one label."
+        )
         return np.array([])
     labels = np.asarray(y)
     if labels.ndim == 2 and labels.shape[1] == 1:

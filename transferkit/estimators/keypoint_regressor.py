@@ -20,6 +20,8 @@ from transferkit.heads import Head
 from transferkit.keypoints import as_points, mirror_order
 from transferkit.views import ORIGINAL, View
 
+_GRID = 7
+
 
 class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
     """Find keypoints in images, by a head on the features of a frozen backbone.
@@ -39,7 +41,8 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         Layers to tap; by default the head's choice.
     grid : int or "full", optional
         Average each map over this many cells a side; ``"full"`` keeps maps as they are; by default
-        the head's choice, but 7 for the linear head, since positions are what is asked for.
+        what the backbone's row recommends, at least 7, for heads that take many layers, since
+        positions are what is asked for.
     augment : {"auto", "mirror", None}, default="auto"
         Train on mirror images too, and average both views at prediction; "auto" does so for 68
         points, whose mirror pairs are known.
@@ -208,12 +211,9 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
             )
         return (ORIGINAL, MIRROR) if self.augment and known else (ORIGINAL,)
 
-    def _make_extractor(self, head: Head) -> Any:
+    def _default_grid(self, grid: int | None) -> int | None:
         """Keep more of the position than classes need."""
-        extractor = super()._make_extractor(head)
-        if extractor is not None and self.grid is None and extractor.grid is not None:
-            extractor.set_params(grid=7)
-        return extractor
+        return None if grid is None else max(grid, _GRID)
 
     def _to_square(
         self, points: NDArray[np.float64], sizes: NDArray[np.int64], view: View

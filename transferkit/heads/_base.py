@@ -77,13 +77,14 @@ class FittedHead(Protocol):
 class Head(Protocol):
     """A head to train.
 
-    ``layers`` and ``grid`` are what it works best on; ``uses_validation`` says whether it wants rows
+    ``layers`` is what it works best on, and ``pools`` says whether their maps are best averaged over
+    the backbone's grid, or left as they are. ``uses_validation`` says whether it wants rows
     held out; ``averages_views``, whether it learns classes from the mean features of an image's
     views. To a linear head that is no loss, since the mean of its logits is the logit of the mean.
     """
 
     layers: ClassVar[str]
-    grid: ClassVar[int | None]
+    pools: ClassVar[bool]
     uses_validation: ClassVar[bool]
     averages_views: ClassVar[bool]
 

@@ -51,7 +51,7 @@ class LinearHead:
     penalty: float | None = None
 
     layers: ClassVar[str] = "auto"
-    grid: ClassVar[int | None] = 4
+    pools: ClassVar[bool] = True
     uses_validation: ClassVar[bool] = False
     averages_views: ClassVar[bool] = True
 

@@ -43,7 +43,7 @@ class MLPHead(NetworkHead):
     pool: bool = True
 
     layers: ClassVar[str] = "auto"
-    grid: ClassVar[int | None] = 4
+    pools: ClassVar[bool] = True
 
     def _problems(self) -> list[str]:
         """Return what is wrong with the fields."""

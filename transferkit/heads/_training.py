@@ -1,0 +1,135 @@
+"""What training a network needs beside the network: losses, scales, batches, and the history."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from transferkit.heads._base import Maps, TrainingData
+
+
+def loss_of(n_classes: int | None) -> Any:
+    """Return the Keras loss of a task."""
+    import keras
+
+    if n_classes is None:
+        return _masked_absolute_error
+    if n_classes == 2:
+        return keras.losses.BinaryCrossentropy(from_logits=True)
+    return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+
+def metrics_of(n_classes: int | None) -> list[Any]:
+    """Return the metrics of a task."""
+    import keras
+
+    if n_classes is None:
+        return []
+    # Of logits: Keras's own "accuracy" of two classes would compare them with 0.5.
+    return [keras.metrics.BinaryAccuracy("accuracy", threshold=0.0) if n_classes == 2 else "accuracy"]
+
+
+def learn_scale(array: NDArray[np.float32], scaling: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return shift and gain per channel, from training rows."""
+    channels = array.shape[-1]
+    if scaling == "standard":
+        axes = tuple(range(array.ndim - 1))
+        mean = array.mean(axis=axes, dtype=np.float64)
+        deviation = array.std(axis=axes, dtype=np.float64)
+        floor = max(0.03 * float(deviation.mean()), 1e-12)
+        return mean.astype(np.float32), (1 / np.maximum(deviation, floor)).astype(np.float32)
+    largest = float(np.abs(array).max()) if scaling == "max" else 1.0
+    gain = np.full(channels, 1 / largest if largest > 0 else 1.0, dtype=np.float32)
+    return np.zeros(channels, dtype=np.float32), gain
+
+
+def learn_target_scale(data: TrainingData, *, bounded: bool) -> tuple[NDArray[np.float64], float]:
+    """Return mean and deviation of the targets; a bounded output gets targets as they are."""
+    if data.n_classes is not None or bounded:
+        return np.zeros(1), 1.0
+    present = np.isfinite(data.targets)
+    counts = np.maximum(present.sum(axis=0), 1)
+    mean = np.where(present, data.targets, 0).sum(axis=0) / counts
+    deviation = float(np.sqrt(np.mean(np.square(data.targets - mean)[present]))) if present.any() else 1.0
+    return mean, deviation or 1.0
+
+
+def _masked_absolute_error(y_true: Any, y_pred: Any) -> Any:
+    """Return the mean absolute error of each row over the values that are not NaN."""
+    from keras import ops
+
+    present = ops.logical_not(ops.isnan(y_true))
+    gaps = ops.where(present, ops.abs(ops.where(present, y_true, 0.0) - y_pred), 0.0)
+    return ops.sum(gaps, axis=-1) / ops.maximum(ops.sum(ops.cast(present, gaps.dtype), axis=-1), 1.0)
+
+
+def make_batches(
+    fitted: Any,
+    maps: Maps,
+    targets: NDArray[Any],
+    weight: NDArray[np.float64],
+    batch_size: int,
+    seed: int | None,
+) -> Any:
+    """Return a Keras data set that shuffles by its own generator; no seed, no shuffling."""
+    import keras
+
+    if fitted.regression:
+        targets = ((targets - fitted.target_scale[0]) / fitted.target_scale[1]).astype(np.float32)
+    else:
+        targets = targets.astype(np.float32 if fitted.n_outputs == 1 else np.int32)
+        targets = targets[:, None] if fitted.n_outputs == 1 else targets
+
+    class Batches(keras.utils.PyDataset):
+        def __init__(self) -> None:
+            super().__init__(workers=1, use_multiprocessing=False)
+            self.generator = None if seed is None else np.random.default_rng(seed)
+            self.order = np.arange(len(targets))
+            self.on_epoch_begin()
+
+        def __len__(self) -> int:
+            return -(-len(self.order) // batch_size)
+
+        def __getitem__(self, index: int) -> tuple[Any, Any, Any]:
+            rows = np.sort(self.order[index * batch_size : (index + 1) * batch_size])
+            inputs = fitted.scale([array[rows] for array in maps])
+            features = tuple(inputs) if len(inputs) > 1 else inputs[0]
+            return features, targets[rows], weight[rows].astype(np.float32)
+
+        def on_epoch_begin(self) -> None:
+            if self.generator is not None:
+                self.order = self.generator.permutation(len(targets))
+
+    return Batches()
+
+
+def make_recorder(epochs: int, progress: bool) -> Any:
+    """Return a callback that keeps the history as a list of rows, and shows a bar."""
+    import keras
+    from tqdm.auto import tqdm
+
+    class Recorder(keras.callbacks.Callback):
+        def __init__(self) -> None:
+            super().__init__()
+            self.rows: list[dict[str, float]] = []
+
+        def on_train_begin(self, logs: Any = None) -> None:
+            self.bar = tqdm(
+                total=epochs, desc="head", unit="epoch", delay=1, disable=not progress, leave=False
+            )
+
+        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+            self.started = time.perf_counter()
+
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            row = {name: float(value) for name, value in (logs or {}).items()}
+            self.rows.append({"epoch": epoch + 1, **row, "seconds": time.perf_counter() - self.started})
+            self.bar.update()
+
+        def on_train_end(self, logs: Any = None) -> None:
+            self.bar.close()
+
+    return Recorder()
