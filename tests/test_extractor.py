@@ -283,6 +283,16 @@ def test_grid_pools_each_cell(tiny, pictures):
     np.testing.assert_allclose(pooled[:, 0, 0], full[:, :2, :2].mean(axis=(1, 2)), rtol=2e-3)
 
 
+def test_a_grid_for_each_layer(tiny, engine, pictures):
+    paths, _ = pictures
+    features = FeatureExtractor(**tiny, layers="auto", grid=(4, 1)).extract(paths)
+    assert features.shapes == ((4, 4, 6), (1, 1, 3))
+    np.testing.assert_array_equal(
+        FeatureExtractor(**tiny, grid=1).transform(paths), features.maps()[1].reshape(-1, 3)
+    )
+    assert engine.images == len(paths)
+
+
 @pytest.mark.parametrize(("length", "grid"), [(7, 3), (7, 4), (12, 5), (4, 7), (8, 8)])
 def test_adaptive_cells_cover_the_map(length, grid):
     from transferkit.extractor._pool import pool_to_grid
@@ -302,7 +312,8 @@ def test_adaptive_cells_cover_the_map(length, grid):
         ({"image_size": "big"}, "image_size must be an integer"),
         ({"layers": []}, "layers must be 'last', 'auto'"),
         ({"layers": ["last", "last"]}, "list of different names"),
-        ({"grid": 0}, "grid must be a positive integer. Got 0."),
+        ({"grid": 0}, "grid must be a positive integer, one for each layer, or None for whole maps. Got 0."),
+        ({"grid": (1, 2)}, "grid must have one number for each of the 1 layers"),
         ({"batch_size": 1.5}, "batch_size must be a positive integer"),
         ({"resize": "crop"}, "resize must be 'stretch' or 'pad'. Got 'crop'."),
         ({"engine": "warp"}, "engine must be 'auto' or one of"),

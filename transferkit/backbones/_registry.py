@@ -40,9 +40,9 @@ class Backbone:
     layers : tuple of str, default=("last",)
         Where features are worth tapping, from fine and early to coarse and late.
         ``"last"`` is the output of the model.
-    grid : int or None, default=4
-        Cells a side that maps are averaged over for heads that take many layers; None keeps maps as
-        they are.
+    grid : int, tuple of int or None, default=4
+        Cells a side that maps are averaged over for heads that take many layers, the same for all or
+        one for each; None keeps maps as they are.
     weights_file : str, optional
         File name under which Keras publishes the ImageNet weights without the top.
     weights_hash : str, optional
@@ -67,7 +67,7 @@ class Backbone:
     min_size: int
     image_size: int = 224
     layers: tuple[str, ...] = ("last",)
-    grid: int | None = 4
+    grid: int | tuple[int | None, ...] | None = 4
     weights_file: str | None = None
     weights_hash: str | None = None
     pretrained: bool = True

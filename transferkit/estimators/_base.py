@@ -19,6 +19,7 @@ from transferkit.extractor import ExtractionReport, FeatureExtractor, Features
 from transferkit.heads import FittedHead, Head, TrainingData, get_head
 from transferkit.views import MIRROR, ORIGINAL, View
 
+DEFAULT_GRID = 4  # for layers of the user's choice, where the row has one number for each of its own
 AnyFeatures = Features | PrecomputedFeatures
 
 _SHARED_WITH_EXTRACTOR = (
@@ -111,13 +112,15 @@ class ImageEstimator(BaseEstimator):
         if isinstance(self.backbone, str) and self.backbone == PRECOMPUTED:
             return None
         values = {name: getattr(self, name) for name in _SHARED_WITH_EXTRACTOR}
+        layers = head.layers if self.layers is None else self.layers
         grid = None if self.grid == "full" else self.grid
         if self.grid is None and head.pools:
-            grid = self._default_grid(get_backbone(self.backbone).grid)
-        layers = head.layers if self.layers is None else self.layers
+            row = get_backbone(self.backbone)
+            one_for_each = isinstance(row.grid, tuple) and layers != "auto"
+            grid = self._default_grid(DEFAULT_GRID if one_for_each else row.grid)
         return FeatureExtractor(**values, layers=layers, grid=grid).fit()
 
-    def _default_grid(self, grid: int | None) -> int | None:
+    def _default_grid(self, grid: Any) -> Any:
         """Return the grid to use for a backbone whose row recommends one for classes."""
         return grid
 

@@ -38,7 +38,7 @@ _SCHEMA: dict[str, tuple[type, ...]] = {
 }  # fmt: skip
 _PARAMETERS: dict[str, tuple[type, ...]] = {
     "backbone": _TEXT, "weights": (str, _MAYBE), "image_size": (int, _MAYBE), "layers": (str, list, _MAYBE),
-    "grid": (int, str, _MAYBE), "resize": _TEXT, "augment": (str, _MAYBE), "engine": _TEXT,
+    "grid": (int, str, list, _MAYBE), "resize": _TEXT, "augment": (str, _MAYBE), "engine": _TEXT,
     "batch_size": _COUNT, "validation_fraction": (int, float), "on_error": _TEXT, "progress": _FLAG,
 }  # fmt: skip
 _FACT_TYPES: dict[str, tuple[type, ...]] = {
@@ -174,8 +174,9 @@ def _rebuild(
     """Return the estimator that a document describes."""
     kind = ESTIMATORS[document["estimator"]]
     parameters = dict(document["parameters"])
-    if isinstance(parameters["layers"], list):
-        parameters["layers"] = tuple(parameters["layers"])
+    for name in ("layers", "grid"):
+        if isinstance(parameters[name], list):
+            parameters[name] = tuple(parameters[name])
     if not (isinstance(weights, str) and weights == "as saved"):
         parameters["weights"] = weights
     head = head_from_dict(document["head"])

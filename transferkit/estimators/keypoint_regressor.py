@@ -41,8 +41,8 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         Layers to tap; by default the head's choice.
     grid : int or "full", optional
         Average each map over this many cells a side; ``"full"`` keeps maps as they are; by default
-        what the backbone's row recommends, at least 7, for heads that take many layers, since
-        positions are what is asked for.
+        7 for heads that take many layers (whole maps for ``"scattering"``), since positions are what is
+        asked for, and full maps for ``"conv"``.
     augment : {"auto", "mirror", None}, default="auto"
         Train on mirror images too, and average both views at prediction; "auto" does so for 68
         points, whose mirror pairs are known.
@@ -211,9 +211,9 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
             )
         return (ORIGINAL, MIRROR) if self.augment and known else (ORIGINAL,)
 
-    def _default_grid(self, grid: int | None) -> int | None:
+    def _default_grid(self, grid: Any) -> Any:
         """Keep more of the position than classes need."""
-        return None if grid is None else max(grid, _GRID)
+        return None if grid is None else _GRID
 
     def _to_square(
         self, points: NDArray[np.float64], sizes: NDArray[np.int64], view: View

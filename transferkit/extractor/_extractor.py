@@ -36,8 +36,9 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):
     layers : str or sequence of str, default="last"
         Layers to tap: ``"last"`` is the output of the backbone, ``"auto"`` the layers that its
         row in the registry recommends; see :func:`transferkit.list_layers` for all names.
-    grid : int, optional
-        Average each map over a grid of this many cells a side (1 is global average pooling);
+    grid : int or sequence of int, optional
+        Average each map over a grid of this many cells a side (1 is global average pooling), the same for
+        all layers or one number for each;
         None keeps maps as they are.
     resize : {"stretch", "pad"}, default="stretch"
         Fill the square, or keep the aspect on a black ground.
@@ -81,7 +82,7 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):
         weights: str | os.PathLike[str] | None = "imagenet",
         image_size: int | None = None,
         layers: str | Sequence[str] = "last",
-        grid: int | None = None,
+        grid: int | Sequence[int | None] | None = None,
         resize: str = "stretch",
         engine: str = "auto",
         batch_size: int = 32,
@@ -246,7 +247,7 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):
     def describe(self) -> dict[str, Any]:
         """Return everything that can change a feature, as it goes into the cache key."""
         settings = self._settings()
-        return {**settings.description, "layers": list(settings.layers), "grid": settings.grid}
+        return {**settings.description, "layers": list(settings.layers), "grid": list(settings.grids)}
 
     def _settings(self) -> Settings:
         """Return the checked parameters with what was made from them, made again when they change."""

@@ -44,7 +44,7 @@ class Recipe:
 
     space: MemorySpace | SpillingSpace
     parts: tuple[str, ...]
-    grid: int | None
+    grids: tuple[int | None, ...]
     views: tuple[View, ...]
     image_size: int
     resize: str
@@ -126,10 +126,8 @@ class BatchWriter:
         outputs = self._engine().run(np.stack(squares))
         self.n_calls += 1
         rows: list[tuple[RowKey, str, np.ndarray]] = []
-        for part, maps in zip(self._recipe.parts, outputs, strict=True):
-            rows += [
-                (key, part, row) for key, row in zip(keys, pool_to_grid(maps, self._recipe.grid), strict=True)
-            ]
+        for part, grid, maps in zip(self._recipe.parts, self._recipe.grids, outputs, strict=True):
+            rows += [(key, part, row) for key, row in zip(keys, pool_to_grid(maps, grid), strict=True)]
         rows += [(key, SIZE_PART, encode_size(*size)) for key, size in zip(keys, sizes, strict=True)]
         self._recipe.space.write(rows)
         self._queue.clear()

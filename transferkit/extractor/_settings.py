@@ -29,7 +29,7 @@ class Settings:
         self.row = backbones.get_backbone(extractor.backbone)
         self.image_size = self.row.check_image_size(extractor.image_size)
         self.layers = _layer_names(extractor.layers, self.row)
-        self.grid = extractor.grid
+        self.grids = _layer_grids(extractor.grid, self.layers)
         self.resize = extractor.resize
         self.batch_size = extractor.batch_size
         self.value_range = extractor.value_range
@@ -63,12 +63,14 @@ class Settings:
 
     def recipe(self, views: tuple[View, ...]) -> Recipe:
         """Return what the pipeline must know."""
-        grid = "full" if self.grid is None else str(self.grid)
-        parts = tuple(f"{layer}@{grid}" for layer in self.layers)
+        parts = tuple(
+            f"{layer}@{'full' if grid is None else grid}"
+            for layer, grid in zip(self.layers, self.grids, strict=True)
+        )
         return Recipe(
             self.space,
             parts,
-            self.grid,
+            self.grids,
             views,
             self.image_size,
             self.resize,
@@ -84,14 +86,32 @@ def _check_parameters(extractor: Any) -> None:
         problems.append(f"resize must be 'stretch' or 'pad'. Got {extractor.resize!r}.")
     if extractor.on_error not in ("raise", "skip"):
         problems.append(f"on_error must be 'raise' or 'skip'. Got {extractor.on_error!r}.")
-    for name in ("batch_size", "grid"):
-        value = getattr(extractor, name)
-        if value is None and name == "grid":
-            continue
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-            problems.append(f"{name} must be a positive integer. Got {value!r}.")
+    if not _is_count(extractor.batch_size):
+        problems.append(f"batch_size must be a positive integer. Got {extractor.batch_size!r}.")
+    grids = extractor.grid if isinstance(extractor.grid, list | tuple) else [extractor.grid]
+    if not all(grid is None or _is_count(grid) for grid in grids):
+        problems.append(
+            "grid must be a positive integer, one for each layer, or None for whole maps. "
+            f"Got {extractor.grid!r}."
+        )
     if problems:
         raise InvalidInputError(*problems)
+
+
+def _is_count(value: Any) -> bool:
+    """Whether this is a positive integer."""
+    return isinstance(value, int | np.integer) and not isinstance(value, bool) and bool(value > 0)
+
+
+def _layer_grids(grid: Any, layers: tuple[str, ...]) -> tuple[int | None, ...]:
+    """Return one grid for each layer."""
+    if not isinstance(grid, list | tuple):
+        return (None if grid is None else int(grid),) * len(layers)
+    if len(grid) != len(layers):
+        raise InvalidInputError(
+            f"grid must have one number for each of the {len(layers)} layers {list(layers)}. Got {grid!r}."
+        )
+    return tuple(None if cells is None else int(cells) for cells in grid)
 
 
 def _layer_names(layers: str | Sequence[str], row: Backbone) -> tuple[str, ...]:
