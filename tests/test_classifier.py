@@ -175,6 +175,7 @@ def test_bad_files_are_left_out_and_labels_stay_aligned(tiny, pictures, tmp_path
         (["a.jpg", "b.jpg"], [[1, 2], [3, 4]], r"one dimension, a label per image. Got shape \(2, 2\)"),
         (["a.jpg", "b.jpg"], [0.5, 1.5], "continuous"),
         (["a.jpg", "b.jpg"], np.array(["x", 1], dtype=object), "labels of one type. Got int, str"),
+        (["a.jpg", "b.jpg"], ["x", 1], "labels of one type. Got int, str"),
     ],
 )
 def test_data_that_cannot_be_used(tiny, X, y, message):
@@ -192,7 +193,7 @@ def test_parameters_that_cannot_be_used(tiny, pictures):
     paths, labels = pictures
     for parameters, message in (
         ({"augment": "flip"}, "augment must be 'mirror' or None. Got 'flip'."),
-        ({"head": "tree"}, "head must be 'linear', 'mlp' or 'conv'"),
+        ({"head": "tree"}, "head must be 'auto', 'linear', 'mlp' or 'conv'"),
         ({"validation_fraction": 1.0}, r"validation_fraction must be in \[0, 1\)"),
         ({"image_size": 4}, "image_size must be at least 16"),
     ):
@@ -204,6 +205,10 @@ def test_all_problems_at_once(tiny):
     with pytest.raises(InvalidInputError) as caught:
         Classifier(**tiny, validation_fraction=2).fit(["a.jpg", "b.jpg"], [None], groups=[1, 2, 3])
     assert len(caught.value.problems) == 4
+    wrong = {"batch_size": 0, "resize": "x", "head": "y", "grid": -1, "image_size": 3, "augment": "z"}
+    with pytest.raises(InvalidInputError) as caught:
+        Classifier(**tiny | wrong).fit(["a.jpg", "b.jpg"], ["a"])
+    assert len(caught.value.problems) == 6
 
 
 def test_predict_before_fit(tiny, pictures, tmp_path):
@@ -302,3 +307,41 @@ def test_precomputed_features():
 
 def test_the_picture_of_the_estimator(fitted):
     assert "Classifier" in fitted._repr_html_()
+
+
+def test_many_bad_files_are_left_out_from_a_warm_cache_too(tiny, pictures, tmp_path):
+    paths, labels = pictures
+    bad = []
+    for i in range(25):
+        bad.append(tmp_path / f"bad{i}.png")
+        bad[-1].write_bytes(b"<html>")
+    for _ in range(2):
+        clf = Classifier(**tiny, augment=None).fit([*paths, *bad], [*labels, *["left"] * 25])
+        assert clf.report_.counts() == {"not_an_image": 25}
+    assert clf.report_.n_cached == 60
+
+
+def test_tiny_data_is_never_turned_around(tiny, tmp_path):
+    """Held-out scores of very few rows lean the wrong way; a model must not follow them."""
+    for seed in range(5):
+        for n in (2, 4, 6, 10):
+            paths, labels = make_pictures(tmp_path / f"{seed}-{n}", n, seed=seed)
+            assert Classifier(**tiny, augment=None).fit(paths, labels).score(paths, labels) >= 0.5
+
+
+def test_value_range_reaches_the_images(tiny, pictures):
+    paths, labels = pictures
+    arrays = [read(path) / 127.5 - 1 for path in paths]
+    with pytest.raises(InvalidInputError, match="value_range"):
+        Classifier(**tiny).fit(arrays, labels)
+    clf = Classifier(**tiny, augment=None, value_range=(-1, 1)).fit(arrays, labels)
+    assert clf.score(arrays, labels) > 0.9
+
+
+@pytest.mark.parametrize(
+    ("class_weight", "message"),
+    [("balance", "'balanced' or None. Got 'balance'"), ({"left": -1, "right": 1}, "must be positive")],
+)
+def test_class_weights_that_cannot_be_used(tiny, pictures, class_weight, message):
+    with pytest.raises(InvalidInputError, match=message):
+        Classifier(**tiny, class_weight=class_weight).fit(*pictures)

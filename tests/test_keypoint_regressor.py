@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 from PIL import Image
+from sklearn.metrics import r2_score
+from sklearn.model_selection import cross_val_score
 
 from transferkit import KeypointRegressor
 from transferkit.errors import InvalidInputError, NotFittedError
@@ -156,3 +158,24 @@ def test_validation_rows_change_nothing(tiny, dots):
     np.testing.assert_array_equal(plain.fitted_head_.weights, checked.fitted_head_.weights)
     with pytest.raises(InvalidInputError, match="validation y has 1 points but y has 2"):
         KeypointRegressor(**tiny).fit(paths, keypoints, validation_data=(paths, keypoints[:, :2]))
+
+
+def test_points_that_were_never_marked_are_refused(tiny, dots):
+    paths, keypoints = dots
+    holes = keypoints.copy()
+    holes[:, 2] = np.nan
+    with pytest.raises(InvalidInputError, match="Of 2 points, 1 are missing in all 80 images: 1"):
+        KeypointRegressor(**tiny).fit(paths, holes)
+
+
+def test_score_takes_both_layouts_and_missing_points(tiny, dots):
+    paths, keypoints = dots
+    kp = KeypointRegressor(**tiny).fit(paths[:60], keypoints[:60])
+    expected = kp.score(paths[60:], keypoints[60:])
+    assert kp.score(paths[60:], keypoints[60:].reshape(-1, 2, 2)) == pytest.approx(expected)
+    assert expected == pytest.approx(r2_score(keypoints[60:], kp.predict(paths[60:])))
+    holes = keypoints[60:].copy()
+    holes[:, 2:] = np.nan
+    assert 0.9 < kp.score(paths[60:], holes) <= 1
+    paired = KeypointRegressor(**tiny)
+    assert (cross_val_score(paired, paths, keypoints.reshape(-1, 2, 2), cv=2) > 0.8).all()

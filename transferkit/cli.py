@@ -12,6 +12,7 @@ from typing import Any
 from transferkit._version import __version__
 from transferkit.errors import InvalidInputError, TransferKitError
 
+HEADS = ("auto", "linear", "mlp", "conv")
 EXIT_MISTAKE = 2
 EXIT_SOME_FAILED = 1
 
@@ -50,8 +51,9 @@ def _train(options: argparse.Namespace) -> int:
             Path(options.output),
             test_fraction=options.test_fraction,
             random_state=options.seed,
+            image_folder=options.image_folder,
             backbone=options.backbone,
-            head=options.head,
+            **({} if options.head is None else {"head": options.head}),
             weights=None if options.weights == "none" else options.weights,
             image_size=options.image_size,
         )
@@ -71,9 +73,9 @@ def _predict(options: argparse.Namespace) -> int:
     else:
         header = ["path", *(f"{axis}{i}" for i in range(model.n_points_) for axis in "xy")]
     write: Any = csv.writer(sys.stdout).writerow if options.csv else _print_tabbed
-    write(header)
     failed = 0
     features = model.extract(paths, on_error="skip")
+    write(header)
     for failure in features.report.failures:
         print(f"transferkit: {failure}", file=sys.stderr)
         failed += 1
@@ -142,24 +144,36 @@ def _parser() -> argparse.ArgumentParser:
 
     demo = commands.add_parser("demo", help="train on drawn faces, offline, and show what came out")
     demo.add_argument("--output", default="transferkit-demo", help="folder for the picture and the models")
-    demo.add_argument("--images", type=int, default=600, help="number of faces (default 600)")
-    demo.add_argument("--seed", type=int, default=0)
+    demo.add_argument("--images", type=int, default=600, help="number of faces, 60 or more (default 600)")
+    demo.add_argument("--seed", type=int, default=0, help="of the faces (default 0)")
     demo.set_defaults(run=_demo)
 
     train = commands.add_parser("train", help="train a model on a folder per class, or on a keypoint CSV")
-    train.add_argument("data", metavar="DIR_OR_CSV")
-    train.add_argument("--backbone", default="mobilenet")
-    train.add_argument("--head", default="linear", choices=["linear", "mlp", "conv"])
-    train.add_argument("--weights", default="imagenet", help="imagenet, a weights file, or none")
-    train.add_argument("--image-size", type=int)
-    train.add_argument("--test-fraction", type=float, default=0.2, help="share held out to measure on")
-    train.add_argument("--output", default="model.safetensors")
-    train.add_argument("--seed", type=int, default=0)
+    train.add_argument(
+        "data", metavar="DIR_OR_CSV", help="a folder with a sub-folder per class, or file name, x0, y0, ..."
+    )
+    train.add_argument(
+        "--backbone", default="mobilenet", help="see `transferkit backbones` (default mobilenet)"
+    )
+    train.add_argument(
+        "--head",
+        default=None,
+        choices=sorted(HEADS),
+        help="what learns on the features (default: the best known)",
+    )
+    train.add_argument("--weights", default="imagenet", help="imagenet (default), a weights file, or none")
+    train.add_argument("--image-size", type=int, help="side in pixels that the backbone sees")
+    train.add_argument("--image-folder", help="where the images of a CSV lie, if not beside it")
+    train.add_argument(
+        "--test-fraction", type=float, default=0.2, help="share held out to measure on (default 0.2)"
+    )
+    train.add_argument("--output", default="model.safetensors", help="the model (default model.safetensors)")
+    train.add_argument("--seed", type=int, default=0, help="of the split and of training (default 0)")
     train.set_defaults(run=_train)
 
     predict = commands.add_parser("predict", help="predict for images or folders of images")
-    predict.add_argument("model")
-    predict.add_argument("images", nargs="+")
+    predict.add_argument("model", help="a file that train or save() wrote")
+    predict.add_argument("images", nargs="+", help="image files, or folders of them")
     predict.add_argument("--csv", action="store_true", help="comma-separated instead of tab-separated")
     predict.add_argument("--weights", help="where the backbone's weights lie on this machine")
     predict.set_defaults(run=_predict)

@@ -6,6 +6,8 @@ An engine is one function ``(backbone, weights, image_size, layers) -> Engine``,
 
 from __future__ import annotations
 
+import functools
+import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -43,6 +45,8 @@ def keras_engine(
     backbone: Backbone, weights: Weights, image_size: int, layers: tuple[str, ...], batch_size: int
 ) -> Engine:
     """Run the backbone by Keras itself, on whichever Keras backend is set up."""
+    # TensorFlow greets every process with its view of the hardware; what a user set stays.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     import keras
 
     model = build_model(backbone, weights, image_size)
@@ -82,6 +86,19 @@ def _pad(pixels: np.ndarray, batch_size: int) -> np.ndarray:
 
 
 ENGINES: dict[str, Callable[..., Engine]] = {"keras": keras_engine}
+
+
+@functools.lru_cache(maxsize=4)
+def shared_engine(
+    make: Callable[..., Engine],
+    backbone: Backbone,
+    weights: Weights,
+    image_size: int,
+    layers: tuple[str, ...],
+    batch_size: int,
+) -> Engine:
+    """Return an engine, the same one for the same arguments: folds and grids need not build it again."""
+    return make(backbone, weights, image_size, layers, batch_size)
 
 
 def check_engine(engine: str) -> str:

@@ -52,6 +52,10 @@ def write_model(
     text = json.dumps({"format": FORMAT, "schema": SCHEMA, **document}, allow_nan=False)
     data = save(arrays, {FORMAT: text, _DIGEST: _digest(text, arrays)})
     target = Path(path)
+    if not target.parent.is_dir():
+        raise FileNotFoundError(
+            f"The folder {str(target.parent)!r} does not exist. Make it, then save again."
+        )
     temporary = target.parent / f".transferkit-{secrets.token_hex(8)}.tmp"
     try:
         with temporary.open("xb") as stream:

@@ -16,7 +16,13 @@ from transferkit.metrics import normalized_mean_error, wilson_interval
 
 
 def train_and_report(
-    data: Path, output: Path, *, test_fraction: float = 0.2, random_state: int = 0, **parameters: Any
+    data: Path,
+    output: Path,
+    *,
+    test_fraction: float = 0.2,
+    random_state: int = 0,
+    image_folder: str | None = None,
+    **parameters: Any,
 ) -> str:
     """Train on a folder per class or a keypoint CSV, save the model, and return a report.
 
@@ -29,6 +35,8 @@ def train_and_report(
     test_fraction : float, default=0.2
         Share of the images, drawn at random, that training never sees and the figures are of.
     random_state : int, default=0
+    image_folder : str, optional
+        Where the images of a CSV lie, if not beside it.
     **parameters
         Of the estimator.
 
@@ -47,8 +55,12 @@ def train_and_report(
     if not output.parent.is_dir():
         raise InvalidInputError(f"The folder of the output, {output.parent}, does not exist. Make it first.")
     is_table = data.suffix.lower() == ".csv"
-    report = _train_keypoints if is_table else _train_classes
-    return f"{report(data, output, test_fraction, random_state, parameters)}\nmodel   {output}"
+    if is_table:
+        table = read_keypoints_csv(data, image_folder=image_folder)
+        report = _train_keypoints(*table, output, test_fraction, random_state, parameters)
+    else:
+        report = _train_classes(data, output, test_fraction, random_state, parameters)
+    return f"{report}\nmodel   {output}"
 
 
 def _train_classes(
@@ -74,9 +86,13 @@ def _train_classes(
 
 
 def _train_keypoints(
-    data: Path, output: Path, test_fraction: float, random_state: int, parameters: dict[str, Any]
+    paths: list[Path],
+    keypoints: NDArray[np.float64],
+    output: Path,
+    test_fraction: float,
+    random_state: int,
+    parameters: dict[str, Any],
 ) -> str:
-    paths, keypoints = read_keypoints_csv(data)
     order = np.random.default_rng(random_state).permutation(len(paths))
     n_test = max(1, round(test_fraction * len(paths)))
     test, train = np.sort(order[:n_test]), np.sort(order[n_test:])

@@ -54,7 +54,7 @@ def check_row(row: Backbone, weights: Any = None, image_size: int | None = None)
     found = resolve_weights(row, weights)
     try:
         model = build_model(row, found, size)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, AttributeError) as error:
         reason = f"the constructor must accept input_shape=({size}, {size}, 3), include_top=False: {error}"
         raise BackboneCheckError(row.name, [reason]) from error
     failures = list(_failures(row, model, size))
@@ -74,8 +74,16 @@ def _failures(row: Backbone, model: Any, size: int) -> Iterator[str]:
     if first.ndim != 4 or first.shape[:3] != pixels.shape[:3]:
         yield f"preprocess_input must keep (n, height, width) = {pixels.shape[:3]}. Got {first.shape}."
         return
-    if not np.isfinite(first).all():
-        yield "preprocess_input returns NaN or infinity for pixels in 0..255."
+    flat = np.concatenate([np.zeros_like(pixels[:1]), np.full_like(pixels[:1], 255)])
+    if not (np.isfinite(first).all() and np.isfinite(row.preprocess(flat)).all()):
+        yield "preprocess_input returns NaN or infinity for pixels in 0..255, such as all black or all white."
+        return
+    alone = np.concatenate([row.preprocess(image[None]) for image in pixels])
+    if np.abs(alone - first).max() > 1e-4 * np.abs(first).max():
+        yield (
+            "preprocess_input treats an image alone and in a batch differently: it must use constants, or "
+            "statistics of each image by itself."
+        )
         return
     yield from _scaling_failures(model, first)
 

@@ -7,6 +7,7 @@ import hashlib
 import json
 import random
 import re
+import warnings
 from collections import Counter
 from typing import Any
 
@@ -51,7 +52,10 @@ def build_model(backbone: Backbone, weights: Weights, image_size: int) -> Any:
         )
     if weights.path is not None:
         try:
-            model.load_weights(weights.path)
+            with warnings.catch_warnings():
+                # Keras warns of each container that it passes over, then raises what matters.
+                warnings.filterwarnings("ignore", "Skipping nested container")
+                model.load_weights(weights.path)
         except (ValueError, OSError, KeyError) as error:
             raise WeightsError(
                 f"{weights.path} does not hold weights of {backbone.name!r} without its top. "

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -104,7 +106,8 @@ def _download(backbone: Backbone) -> Path:
     size = backbone.image_size
     target = _places(backbone)[-1]
     try:
-        constructor(include_top=False, weights="imagenet", input_shape=(size, size, 3))
+        with contextlib.redirect_stdout(sys.stderr):  # Keras reports there, amid the user's results
+            constructor(include_top=False, weights="imagenet", input_shape=(size, size, 3))
     except Exception as error:  # Keras wraps network failures in plain Exception
         # What a broken download left behind would be taken for the weights the next time.
         target.unlink(missing_ok=True)
@@ -118,7 +121,10 @@ def _download(backbone: Backbone) -> Path:
 
 def _offline_message(backbone: Backbone, target: Path) -> str:
     folder = os.environ.get(FOLDER_VARIABLE)
-    place = f"the folder {folder} ({FOLDER_VARIABLE})" if folder else f"a folder named by {FOLDER_VARIABLE}"
+    place = f"a folder named by {FOLDER_VARIABLE}"
+    if folder:
+        absent = "" if Path(folder).expanduser().is_dir() else ", which does not exist"
+        place = f"the folder {folder} ({FOLDER_VARIABLE}{absent})"
     return (
         f"The ImageNet weights of {backbone.name!r} are not on this machine and could not be downloaded. "
         f"Put the file {backbone.weights_file}, or {backbone.name}.weights.h5 from model.save_weights, "

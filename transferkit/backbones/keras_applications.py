@@ -92,7 +92,7 @@ for _depth, _mid, _hash in (
 
 _row("mobilenet", "mobilenet", "MobileNet",
      ("conv_pw_5_relu", "conv_pw_8_relu", "conv_pw_11_relu", "last"),
-     "mobilenet_1_0_224_tf_no_top.h5", aliases=("mobilenet_v1",))  # fmt: skip
+     "mobilenet_1_0_224_tf_no_top.h5", grid=(3, 6, 3, 2), aliases=("mobilenet_v1",))  # fmt: skip
 _row("mobilenet_v2", "mobilenet_v2", "MobileNetV2",
      ("block_6_expand_relu", "block_10_expand_relu", "block_13_expand_relu", "last"),
      "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5")  # fmt: skip

@@ -13,7 +13,7 @@ from sklearn.exceptions import NotFittedError as SklearnNotFittedError
 
 from transferkit import images
 from transferkit.backbones import get_backbone
-from transferkit.errors import InvalidInputError, NotFittedError
+from transferkit.errors import InvalidInputError, NotFittedError, UnknownBackboneError
 from transferkit.estimators._precomputed import PRECOMPUTED, PrecomputedFeatures
 from transferkit.extractor import ExtractionReport, FeatureExtractor, Features
 from transferkit.heads import FittedHead, Head, TrainingData, get_head
@@ -23,12 +23,17 @@ DEFAULT_GRID = 4  # for layers of the user's choice, where the row has one numbe
 AnyFeatures = Features | PrecomputedFeatures
 
 _SHARED_WITH_EXTRACTOR = (
-    "backbone", "weights", "image_size", "resize", "engine", "batch_size", "cache", "on_error", "progress",
+    "backbone", "weights", "image_size", "resize", "engine", "batch_size", "cache", "value_range", "on_error",
+    "progress",
 )  # fmt: skip
 
 
 class _NotFittedError(NotFittedError, SklearnNotFittedError):
     """The same error to users of transferkit and of scikit-learn."""
+
+
+_NotFittedError.__name__ = _NotFittedError.__qualname__ = "NotFittedError"
+_NotFittedError.__module__ = "transferkit.errors"
 
 
 class ImageEstimator(BaseEstimator):
@@ -124,6 +129,12 @@ class ImageEstimator(BaseEstimator):
         """Return the grid to use for a backbone whose row recommends one for classes."""
         return grid
 
+    def _named(self, row: dict[str, Any]) -> dict[str, Any]:
+        """Return a row of the history with names of layers for their positions."""
+        if "layers" not in row or self.extractor_ is None:
+            return row
+        return row | {"layers": "+".join(self.extractor_.layers_[i] for i in row["layers"])}
+
     def _extract(self, X: Any, *, fitting: bool) -> AnyFeatures:
         """Return the features of X; on predicting, every image must be readable."""
         if self.extractor_ is None:
@@ -132,11 +143,27 @@ class ImageEstimator(BaseEstimator):
 
     def _start(self, X: Any, problems: list[str]) -> Any:
         """Check the parameters and X of ``fit``; return X as a list, or as it is for arrays of features."""
-        head = self._head()
+        head: Head | None = None
+        extractor: FeatureExtractor | None = None
+        views: tuple[View, ...] = ()
         if not 0 <= self.validation_fraction < 1:
             problems.append(f"validation_fraction must be in [0, 1). Got {self.validation_fraction!r}.")
-        views = self._views()
-        extractor = self._make_extractor(head)
+        try:
+            views = self._views()
+        except InvalidInputError as error:
+            problems += error.problems
+        try:
+            head = self._head()
+        except InvalidInputError as error:
+            problems += error.problems
+        try:
+            extractor = self._make_extractor(head or get_head("linear"))
+        except UnknownBackboneError:
+            raise  # nothing else can be checked without it
+        except InvalidInputError as error:
+            problems += error.problems
+        if head is None or (extractor is None and problems):
+            raise InvalidInputError(*problems)
         if extractor is None:
             return X, None, views, head
         if isinstance(X, str | os.PathLike | bytes):
@@ -194,7 +221,7 @@ class ImageEstimator(BaseEstimator):
         )
         self.fitted_head_: FittedHead = head.fit(data)
         self.head_ = head
-        self.history_ = self.fitted_head_.history
+        self.history_ = [self._named(row) for row in self.fitted_head_.history]
         self.report_: ExtractionReport | None = features.report
 
 

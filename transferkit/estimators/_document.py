@@ -24,6 +24,7 @@ from transferkit.estimators._precomputed import PRECOMPUTED
 from transferkit.estimators.classifier import Classifier
 from transferkit.estimators.keypoint_regressor import KeypointRegressor
 from transferkit.heads import head_from_dict, head_to_dict
+from transferkit.images import check_value_range
 from transferkit.storage import read_model, write_model
 from transferkit.views import MIRROR, ORIGINAL
 
@@ -38,7 +39,8 @@ _SCHEMA: dict[str, tuple[type, ...]] = {
 }  # fmt: skip
 _PARAMETERS: dict[str, tuple[type, ...]] = {
     "backbone": _TEXT, "weights": (str, _MAYBE), "image_size": (int, _MAYBE), "layers": (str, list, _MAYBE),
-    "grid": (int, str, list, _MAYBE), "resize": _TEXT, "augment": (str, _MAYBE), "engine": _TEXT,
+    "value_range": (list, _MAYBE), "grid": (int, str, list, _MAYBE), "resize": _TEXT,
+    "augment": (str, _MAYBE), "engine": _TEXT,
     "batch_size": _COUNT, "validation_fraction": (int, float), "on_error": _TEXT, "progress": _FLAG,
 }  # fmt: skip
 _FACT_TYPES: dict[str, tuple[type, ...]] = {
@@ -174,9 +176,10 @@ def _rebuild(
     """Return the estimator that a document describes."""
     kind = ESTIMATORS[document["estimator"]]
     parameters = dict(document["parameters"])
-    for name in ("layers", "grid"):
+    for name in ("layers", "grid", "value_range"):
         if isinstance(parameters[name], list):
             parameters[name] = tuple(parameters[name])
+    check_value_range(parameters["value_range"])
     if not (isinstance(weights, str) and weights == "as saved"):
         parameters["weights"] = weights
     head = head_from_dict(document["head"])

@@ -25,8 +25,9 @@ class Classifier(ClassifierMixin, ImageEstimator):
     backbone : str or Backbone, default="mobilenet"
         Name in the registry, see :func:`transferkit.list_backbones`; ``"scattering"`` needs no
         weights; ``"precomputed"`` means that X holds features.
-    head : str or head, default="linear"
-        ``"linear"``, ``"mlp"``, ``"conv"``, or an instance from :mod:`transferkit.heads`.
+    head : str or head, default="auto"
+        ``"auto"`` (linear, on the layers that do best on held-out training rows), ``"linear"``,
+        ``"mlp"``, ``"conv"``, or an instance from :mod:`transferkit.heads`.
     weights : "imagenet", path or None, default="imagenet"
         ImageNet weights, a weights file, or seeded random weights.
     image_size : int, optional
@@ -49,6 +50,8 @@ class Classifier(ClassifierMixin, ImageEstimator):
         Images in one call of the backbone. Results do not depend on it.
     cache : bool, path or FeatureCache, default=True
         Where features are kept; see :class:`FeatureExtractor`.
+    value_range : (float, float), optional
+        Black and white of float arrays whose range cannot be told, such as ``(-1, 1)``.
     validation_fraction : float, default=0.1
         Share of the training images held out for early stopping, by heads that use it.
     on_error : {"skip", "raise"}, default="skip"
@@ -63,7 +66,7 @@ class Classifier(ClassifierMixin, ImageEstimator):
     classes_ : ndarray, shape (n_classes,)
         Labels, sorted; columns of ``predict_proba`` follow them.
     history_ : list of dict
-        What training recorded: a row per epoch, or per penalty tried.
+        What training recorded: a row per epoch, per set of layers, or per penalty tried.
     report_ : ExtractionReport
         Images from the cache, decoded, left out, and why.
     extractor_, head_, fitted_head_
@@ -83,7 +86,7 @@ class Classifier(ClassifierMixin, ImageEstimator):
         self,
         backbone: str | Backbone = "mobilenet",
         *,
-        head: str | Head = "linear",
+        head: str | Head = "auto",
         weights: str | os.PathLike[str] | None = "imagenet",
         image_size: int | None = None,
         layers: str | Sequence[str] | None = None,
@@ -94,6 +97,7 @@ class Classifier(ClassifierMixin, ImageEstimator):
         engine: str = "auto",
         batch_size: int = 32,
         cache: bool | str | os.PathLike[str] | FeatureCache = True,
+        value_range: tuple[float, float] | None = None,
         validation_fraction: float = 0.1,
         on_error: str = "skip",
         random_state: Any = 0,
@@ -111,6 +115,7 @@ class Classifier(ClassifierMixin, ImageEstimator):
         self.engine = engine
         self.batch_size = batch_size
         self.cache = cache
+        self.value_range = value_range
         self.validation_fraction = validation_fraction
         self.on_error = on_error
         self.random_state = random_state
@@ -212,6 +217,14 @@ class Classifier(ClassifierMixin, ImageEstimator):
         """Return one weight per row."""
         from sklearn.utils.class_weight import compute_sample_weight
 
+        if isinstance(self.class_weight, str) and self.class_weight != "balanced":
+            raise InvalidInputError(
+                f"class_weight must be a dictionary, 'balanced' or None. Got {self.class_weight!r}."
+            )
+        if isinstance(self.class_weight, Mapping) and not all(
+            np.isfinite(value) and value > 0 for value in self.class_weight.values()
+        ):
+            raise InvalidInputError(f"class_weight must be positive. Got {dict(self.class_weight)!r}.")
         if isinstance(self.class_weight, Mapping) and (
             missing := [label for label in self.classes_.tolist() if label not in self.class_weight]
         ):
@@ -247,6 +260,8 @@ def _as_labels(y: Any, problems: list[str]) -> NDArray[Any]:
             f"fit requires y to be passed, but the target y is {y!r}. Each image needs one label."
         )
         return np.array([])
+    if isinstance(y, list | tuple) and len({_kind(label) for label in y}) > 1:
+        y = np.array([*y, None], dtype=object)[:-1]  # numpy would turn them all into strings
     labels = np.asarray(y)
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = column_or_1d(labels, warn=True)
@@ -259,8 +274,7 @@ def _as_labels(y: Any, problems: list[str]) -> NDArray[Any]:
             f"y must not have missing labels. {len(missing)} of {len(labels)} are missing, the first in row "
             f"{missing[0]}. Drop those images."
         )
-    elif labels.dtype.kind == "O" and len({type(label) for label in labels.tolist()}) > 1:
-        kinds = sorted({type(label).__name__ for label in labels.tolist()})
+    elif labels.dtype.kind == "O" and len(kinds := sorted({_kind(label) for label in labels.tolist()})) > 1:
         problems.append(f"y must have labels of one type. Got {', '.join(kinds)}.")
     elif labels.dtype.kind == "f" and (labels != np.round(labels)).any():
         # The words "Unknown label type" are those of scikit-learn, whose tests look for them.
@@ -268,6 +282,11 @@ def _as_labels(y: Any, problems: list[str]) -> NDArray[Any]:
     elif labels.dtype.kind == "O":
         labels = np.array(labels.tolist())
     return labels
+
+
+def _kind(label: Any) -> str:
+    """Return what kind of label this is; numpy's kinds count as Python's."""
+    return type(label.item() if isinstance(label, np.generic) else label).__name__
 
 
 def _check_classes(classes: NDArray[Any], labels: NDArray[Any], n_ok: int) -> None:

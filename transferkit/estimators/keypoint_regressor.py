@@ -36,7 +36,7 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         Name in the registry; ``"scattering"`` needs no weights; ``"precomputed"`` means that X
         holds features, and y is learned as it is.
     head : str or head, default="linear"
-        ``"linear"``, ``"mlp"``, ``"conv"``, or an instance from :mod:`transferkit.heads`.
+        ``"auto"``, ``"linear"``, ``"mlp"``, ``"conv"``, or an instance from :mod:`transferkit.heads`.
     layers : str or sequence of str, optional
         Layers to tap; by default the head's choice.
     grid : int or "full", optional
@@ -46,7 +46,7 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
     augment : {"auto", "mirror", None}, default="auto"
         Train on mirror images too, and average both views at prediction; "auto" does so for 68
         points, whose mirror pairs are known.
-    weights, image_size, resize, engine, batch_size, cache, validation_fraction
+    weights, image_size, resize, engine, batch_size, cache, value_range, validation_fraction
         As for :class:`Classifier`.
     on_error, random_state, progress
         As for :class:`Classifier`.
@@ -84,6 +84,7 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         engine: str = "auto",
         batch_size: int = 32,
         cache: bool | str | os.PathLike[str] | FeatureCache = True,
+        value_range: tuple[float, float] | None = None,
         validation_fraction: float = 0.1,
         on_error: str = "skip",
         random_state: Any = 0,
@@ -100,6 +101,7 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         self.engine = engine
         self.batch_size = batch_size
         self.cache = cache
+        self.value_range = value_range
         self.validation_fraction = validation_fraction
         self.on_error = on_error
         self.random_state = random_state
@@ -150,6 +152,7 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         assert isinstance(features, Features)
         sizes = features.sizes(rows)
         check_inside(points[ok], sizes, rows)
+        _check_present(points[ok])
         validation = self._validation(*validation_data) if validation_data is not None else None
         targets = [self._to_square(points[ok], sizes, view) for view in self.views_]
         self._train(head, features, rows, targets, group_numbers[ok], np.ones(len(rows)), None, validation)
@@ -186,12 +189,22 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
 
         For errors in units of the face, see :func:`transferkit.metrics.normalized_mean_error`.
         """
-        truth = np.asarray(y, dtype=float).reshape(len(y), -1)
-        if sample_weight is not None or np.isfinite(truth).all():
-            return float(super().score(X, np.asarray(y).reshape(len(y), -1).squeeze(), sample_weight))
-        gaps = np.square(truth - self.predict(X).reshape(len(truth), -1))
-        spread = np.square(truth - np.nanmean(truth, axis=0))
-        return float(np.mean(1 - np.nansum(gaps, axis=0) / np.nansum(spread, axis=0)))
+        self._check_fitted()
+        if self.extractor_ is None:
+            return float(super().score(X, y, sample_weight))
+        truth = as_points(y, name="y").reshape(len(y), -1)
+        found = self.predict(X).reshape(len(truth), -1)
+        present = np.isfinite(truth)
+        weight = np.ones(len(truth)) if sample_weight is None else np.asarray(sample_weight, dtype=float)
+        weight = weight[:, None] * present
+        total = np.maximum(weight.sum(axis=0), np.finfo(float).tiny)
+        truth = np.where(present, truth, 0.0)
+        spread = (weight * np.square(truth - (weight * truth).sum(axis=0) / total)).sum(axis=0)
+        gaps = (weight * np.square(truth - found)).sum(axis=0)
+        varies = spread > 0
+        if not varies.any():
+            raise InvalidInputError("score needs two images with different keypoints, present in y.")
+        return float(np.mean(1 - gaps[varies] / spread[varies]))
 
     def _views(self) -> tuple[View, ...]:
         """Return the views before the number of points is known."""
@@ -260,6 +273,18 @@ def _check_enough(n: int) -> None:
     """Say when there is nothing to learn from."""
     if n < 2:
         raise InvalidInputError(f"fit needs two images or more. Got n_samples = {n}.")
+
+
+def _check_present(points: NDArray[np.float64]) -> None:
+    """Say when a point was never marked: there is nothing to learn it from."""
+    absent = np.flatnonzero(~np.isfinite(points).any(axis=(0, 2)))
+    if len(absent):
+        names = ", ".join(map(str, absent[:10])) + (", ..." if len(absent) > 10 else "")
+        raise InvalidInputError(
+            f"Each point must be marked in one image at least. Of {points.shape[1]} points, {len(absent)} "
+            f"are missing in all {len(points)} images: {names}. Leave out their columns. (A point counts as "
+            "missing when its x or its y is NaN.)"
+        )
 
 
 def check_inside(points: NDArray[np.float64], sizes: NDArray[np.int64], rows: NDArray[np.int64]) -> None:

@@ -227,7 +227,8 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):
                         raise result
                     digests[index] = None
                     report.add_failure(result, index)
-                    report.check_enough(report.n_decoded + len(report.failures), finished=False)
+                    tried = report.n_cached + report.n_decoded + len(report.failures)
+                    report.check_enough(tried, finished=False)
                     continue
                 digests[index] = result.digest
                 report.notes.update(result.notes)

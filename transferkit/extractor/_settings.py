@@ -11,10 +11,11 @@ import numpy as np
 from transferkit import backbones, images
 from transferkit.backbones import Backbone, Weights
 from transferkit.cache import FeatureCache
-from transferkit.engines import ENGINES, Engine, check_engine
+from transferkit.engines import ENGINES, Engine, check_engine, shared_engine
 from transferkit.errors import InvalidInputError
 from transferkit.extractor._memory import MemorySpace, SpillingSpace
 from transferkit.extractor._pipeline import Recipe
+from transferkit.images import check_value_range
 from transferkit.views import View
 
 LOCK = threading.RLock()
@@ -25,14 +26,12 @@ class Settings:
 
     def __init__(self, extractor: Any, key: str) -> None:
         self.key = key
-        _check_parameters(extractor)
         self.row = backbones.get_backbone(extractor.backbone)
-        self.image_size = self.row.check_image_size(extractor.image_size)
-        self.layers = _layer_names(extractor.layers, self.row)
+        self.image_size, self.layers = _check_parameters(extractor, self.row)
         self.grids = _layer_grids(extractor.grid, self.layers)
         self.resize = extractor.resize
         self.batch_size = extractor.batch_size
-        self.value_range = extractor.value_range
+        self.value_range = check_value_range(extractor.value_range)
         self.engine_name = check_engine(extractor.engine)
         self.weights: Weights = backbones.resolve_weights(self.row, extractor.weights)
         self._engine: Engine | None = None
@@ -43,7 +42,7 @@ class Settings:
             "decoder": images.DECODER,
             "resize": self.resize,
             # The digest of a float array does not say which range it spans.
-            "value_range": None if self.value_range is None else [float(end) for end in self.value_range],
+            "value_range": None if self.value_range is None else list(self.value_range),
             "engine": self.engine_name,
             "precision": "float32",
         }
@@ -57,8 +56,14 @@ class Settings:
         """Return the engine, built on first use: a warm run never needs it."""
         with LOCK:
             if self._engine is None:
-                make = ENGINES[self.engine_name]
-                self._engine = make(self.row, self.weights, self.image_size, self.layers, self.batch_size)
+                self._engine = shared_engine(
+                    ENGINES[self.engine_name],
+                    self.row,
+                    self.weights,
+                    self.image_size,
+                    self.layers,
+                    self.batch_size,
+                )
             return self._engine
 
     def recipe(self, views: tuple[View, ...]) -> Recipe:
@@ -79,9 +84,19 @@ class Settings:
         )
 
 
-def _check_parameters(extractor: Any) -> None:
-    """Report every parameter that is wrong, all at once."""
-    problems = []
+def _check_parameters(extractor: Any, row: Backbone) -> tuple[int, tuple[str, ...]]:
+    """Return image size and layers; report every parameter that is wrong, all at once."""
+    problems: list[str] = []
+    image_size = 0
+    layers: tuple[str, ...] = ()
+    try:
+        image_size = row.check_image_size(extractor.image_size)
+    except InvalidInputError as error:
+        problems += error.problems
+    try:
+        layers = _layer_names(extractor.layers, row)
+    except InvalidInputError as error:
+        problems += error.problems
     if extractor.resize not in ("stretch", "pad"):
         problems.append(f"resize must be 'stretch' or 'pad'. Got {extractor.resize!r}.")
     if extractor.on_error not in ("raise", "skip"):
@@ -96,6 +111,7 @@ def _check_parameters(extractor: Any) -> None:
         )
     if problems:
         raise InvalidInputError(*problems)
+    return image_size, layers
 
 
 def _is_count(value: Any) -> bool:

@@ -11,14 +11,16 @@ from typing import Any
 
 from transferkit.errors import InvalidInputError, quoted
 from transferkit.heads._base import FittedHead, Head, TrainingData
+from transferkit.heads.auto import AutoHead
 from transferkit.heads.conv import ConvHead
 from transferkit.heads.linear import LinearHead
 from transferkit.heads.mlp import MLPHead
 
-HEADS: dict[str, type] = {"linear": LinearHead, "mlp": MLPHead, "conv": ConvHead}
+HEADS: dict[str, type] = {"auto": AutoHead, "linear": LinearHead, "mlp": MLPHead, "conv": ConvHead}
 
 __all__ = [
     "HEADS",
+    "AutoHead",
     "ConvHead",
     "FittedHead",
     "Head",

@@ -59,7 +59,7 @@ class TrainingData:
 class FittedHead(Protocol):
     """A head that has learned."""
 
-    history: list[dict[str, float]]
+    history: list[dict[str, Any]]
 
     def predict(self, maps: Maps) -> NDArray[np.float64]:
         """Return values (n, k) of a regression, logits (n, n_classes) of a classification.

@@ -171,7 +171,7 @@ class FittedNetwork:
     scales: list[tuple[NDArray[np.float32], NDArray[np.float32]]]
     target_scale: tuple[NDArray[np.float64], float]
     weights: list[NDArray[np.float32]] = field(default_factory=list)
-    history: list[dict[str, float]] = field(default_factory=list)
+    history: list[dict[str, Any]] = field(default_factory=list)
     seed: int = 0
     _model: Any = field(default=None, repr=False)
 

@@ -80,14 +80,14 @@ class LinearHead:
 
     def _fit_classes(
         self, rows: NDArray[np.float64], data: TrainingData
-    ) -> tuple[_Solution, float, list[dict[str, float]]]:
+    ) -> tuple[_Solution, float, list[dict[str, Any]]]:
         """Fit class codes, and calibrate held-out scores into logits."""
         weight = _level(data.sample_weight)
         ideal = 2 * np.eye(data.n_classes or 0) - 1
         ideal = ideal[:, 1:] if data.n_classes == 2 else ideal
         codes = ideal[data.targets]
         ridge = Ridge.decompose(rows, weight)
-        history: list[dict[str, float]] = []
+        history: list[dict[str, Any]] = []
         best: tuple[float, NDArray[np.float64], float] | None = None
         for penalty in self._penalties():
             scores = ridge.held_out(codes, penalty, data.groups)
@@ -112,7 +112,7 @@ class LinearHead:
 
     def _fit_values(
         self, rows: NDArray[np.float64], data: TrainingData
-    ) -> tuple[_Solution, float, list[dict[str, float]]]:
+    ) -> tuple[_Solution, float, list[dict[str, Any]]]:
         """Fit values; columns that miss the same rows share one decomposition, and all share the penalty."""
         parts = [
             (columns, present, Ridge.decompose(rows[present], _level(data.sample_weight[present])))
@@ -153,7 +153,7 @@ class FittedLinear:
     weights: NDArray[np.float32]
     intercept: NDArray[np.float64]
     penalty: float
-    history: list[dict[str, float]] = field(default_factory=list)
+    history: list[dict[str, Any]] = field(default_factory=list)
 
     def predict(self, maps: Maps) -> NDArray[np.float64]:
         """Return logits or values, (n, k); (n, 1) for two classes."""

@@ -19,6 +19,7 @@ and the same picture must give the same pixels in every form.
 from transferkit.images._collections import as_image_list, is_single_image
 from transferkit.images._folders import IMAGE_SUFFIXES, is_side_file
 from transferkit.images._image import CATEGORIES, LIMITS, Image, Limits
+from transferkit.images._ranges import check_value_range
 from transferkit.images._reading import load_image, read_source
 from transferkit.images._resize import letterbox, resize_image
 from transferkit.images._sources import Source
@@ -32,6 +33,7 @@ __all__ = [
     "Limits",
     "Source",
     "as_image_list",
+    "check_value_range",
     "is_side_file",
     "is_single_image",
     "letterbox",

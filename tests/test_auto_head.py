@@ -1,0 +1,63 @@
+"""AutoHead: the layers that carry the signal, found on training rows alone."""
+
+import numpy as np
+import pytest
+
+from transferkit.heads import AutoHead, LinearHead, TrainingData
+from transferkit.heads import auto as auto_module
+
+
+def make(n=300, signal=1, n_classes=2, seed=0):
+    """Four layers of noise, one of which carries the class."""
+    generator = np.random.default_rng(seed)
+    targets = generator.integers(0, n_classes, n)
+    maps = [generator.normal(size=(n, 3, 3, 40)).astype(np.float32) for _ in range(4)]
+    maps[signal][:, 1, 1, :6] += np.eye(n_classes)[targets][:, np.arange(6) % n_classes]
+    return TrainingData(maps, targets, n_classes, np.ones(n), np.arange(n))
+
+
+@pytest.mark.parametrize("signal", [0, 1, 2, 3])
+def test_the_layer_with_the_signal_is_found(signal):
+    data = make(signal=signal)
+    fitted = AutoHead().fit(data)
+    best = min(fitted.history, key=lambda row: row["squared_error"])["layers"]
+    assert best == (signal,)
+    assert len(fitted.history) == 8
+    weights = fitted.weights.reshape(4, 360, -1)
+    assert [bool(np.any(layer)) for layer in weights] == [i == signal for i in range(4)]
+    alone = LinearHead().fit(TrainingData([data.maps[signal]], data.targets, 2, np.ones(300), np.arange(300)))
+    np.testing.assert_allclose(fitted.predict(data.maps), alone.predict([data.maps[signal]]), atol=1e-5)
+
+
+def test_all_layers_where_all_carry_some():
+    data = make(seed=1)
+    generator = np.random.default_rng(2)
+    data.maps[1][:] = generator.normal(size=data.maps[1].shape)
+    for layer in data.maps:
+        layer[:, 0, 0, :2] += generator.normal(0.35, 0.1) * (2 * data.targets[:, None] - 1)
+    fitted = AutoHead().fit(data)
+    errors = {row["layers"]: row["squared_error"] for row in fitted.history}
+    assert len(min(errors, key=errors.get)) > 1
+
+
+def test_selection_takes_a_sample_with_every_class(monkeypatch):
+    data = make(n=400, n_classes=3)
+    monkeypatch.setattr(auto_module, "_SELECTION_ROWS", 60)
+    rows = auto_module._sample(data)
+    assert 55 <= len(rows) <= 65
+    assert len(np.unique(data.targets[rows])) == 3
+    grouped = TrainingData(data.maps, data.targets, 3, data.sample_weight, np.arange(400) // 2)
+    rows = auto_module._sample(grouped)
+    counts = np.bincount(grouped.groups[rows])
+    assert set(counts) <= {0, 2}  # groups come whole
+    assert AutoHead().fit(data).weights.shape == (4 * 360, 3)
+
+
+def test_one_layer_and_values():
+    data = make()
+    one = TrainingData(data.maps[:1], data.targets, 2, data.sample_weight, data.groups)
+    np.testing.assert_array_equal(AutoHead().fit(one).weights, LinearHead().fit(one).weights)
+    targets = data.maps[2][:, 1, 1, :2].astype(float)
+    values = TrainingData(data.maps, targets, None, data.sample_weight, data.groups)
+    fitted = AutoHead().fit(values)
+    assert min(fitted.history, key=lambda row: row["absolute_error"])["layers"] == (2,)
