@@ -117,6 +117,5 @@ def test_a_head_is_plain_frozen_data(name):
     assert type(head.uses_validation) is bool
     assert type(head.averages_views) is bool
     assert head.layers in ("auto", "last")
-    first = fields(head)[0].name
     with pytest.raises(FrozenInstanceError):
-        setattr(head, first, None)
+        head.anything = None

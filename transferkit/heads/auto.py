@@ -21,15 +21,17 @@ class AutoHead:
     """A linear head on the layers that do best on held-out training rows.
 
     Which layers are best depends on the pictures: fine and early ones for faces, the last one for cats
-    and dogs. Tried are all layers together, each alone, and each with the last one; the winner has the
-    least error on rows that its fit did not see (exact, by group, see :class:`LinearHead`), and is then
-    fitted on all rows. Nothing but training rows is looked at.
+    and dogs. Tried are all layers together, each alone, and each with the last one, by their errors on
+    rows that the fit did not see (exact, by group, see :class:`LinearHead`). All layers win unless
+    others are better by more than one standard error of the *paired* difference; among those, the best.
+    The winner is then fitted on all rows. Nothing but training rows is looked at.
 
     Notes
     -----
     Layers are compared on at most 1,000 rows, drawn at random with the shares of the classes kept, so
     that time does not grow with the data: one small fit for each try, and one fit on all rows.
-    ``history`` has a row for each try; ``"layers"`` are their positions.
+    ``history`` has a row for each try: ``"layers"`` are their positions, ``"gain"`` is the error of all
+    layers less that of these, with its ``"standard_error"``, and ``"chosen"`` marks the winner.
 
     Examples
     --------
@@ -47,12 +49,10 @@ class AutoHead:
         """Return the fitted head; see :class:`TrainingData`."""
         candidates = _candidates(len(data.maps))
         sample = _sample(data) if len(candidates) > 1 else np.arange(len(data.targets))
+        best = candidates[0]
         history: list[dict[str, Any]] = []
-        for chosen in candidates if len(candidates) > 1 else []:
-            tried = LinearHead().fit(_part(data, chosen, sample)).history
-            error = "absolute_error" if data.n_classes is None else "squared_error"
-            history.append({"layers": chosen, **min(tried, key=lambda row: row[error])})
-        best = min(history, key=lambda row: row[error])["layers"] if history else candidates[0]
+        if len(candidates) > 1:
+            best, history = _choose(data, candidates, sample)
         fitted = LinearHead().fit(_part(data, best, np.arange(len(data.targets))))
         weights = _widen(fitted.weights, data, best)
         return FittedLinear(weights, fitted.intercept, fitted.penalty, history or fitted.history)
@@ -60,6 +60,33 @@ class AutoHead:
     def rebuild(self, tensors: Mapping[str, NDArray[Any]], facts: Mapping[str, Any]) -> FittedLinear:
         """Return the fitted head that was saved; ValueError where arrays do not belong together."""
         return LinearHead().rebuild(tensors, facts)
+
+
+def _choose(
+    data: TrainingData, candidates: list[tuple[int, ...]], sample: NDArray[np.int64]
+) -> tuple[tuple[int, ...], list[dict[str, Any]]]:
+    """Return the winner and the table of all tries; the first candidate is the one to beat."""
+    key = "absolute_error" if data.n_classes is None else "squared_error"
+    history: list[dict[str, Any]] = []
+    reference: NDArray[np.float64] | None = None
+    for chosen in candidates:
+        fitted = LinearHead().fit(_part(data, chosen, sample))
+        assert fitted.row_errors is not None
+        reference = fitted.row_errors if reference is None else reference
+        gains = reference - fitted.row_errors
+        history.append(
+            {
+                "layers": chosen,
+                **min(fitted.history, key=lambda row: row[key]),
+                "gain": float(gains.mean()),
+                "standard_error": float(gains.std() / np.sqrt(len(gains))),
+            }
+        )
+    better = [row for row in history if row["gain"] > row["standard_error"]]
+    winner = max(better, key=lambda row: row["gain"]) if better else history[0]
+    for row in history:
+        row["chosen"] = row is winner
+    return winner["layers"], history
 
 
 def _candidates(n_layers: int) -> list[tuple[int, ...]]:

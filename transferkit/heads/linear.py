@@ -64,9 +64,9 @@ class LinearHead:
         """Return the fitted head; see :class:`TrainingData`."""
         reduction = Reduction.fit(data.maps, data.random_state)
         fit = self._fit_values if data.n_classes is None else self._fit_classes
-        (coefficients, intercept), penalty, history = fit(reduction.rows, data)
+        (coefficients, intercept), penalty, history, row_errors = fit(reduction.rows, data)
         weights, intercept = reduction.expand(coefficients, intercept)
-        return FittedLinear(weights, intercept, penalty, history)
+        return FittedLinear(weights, intercept, penalty, history, row_errors)
 
     def rebuild(self, tensors: Mapping[str, NDArray[Any]], facts: Mapping[str, Any]) -> FittedLinear:
         """Return the fitted head that was saved; ValueError where arrays do not belong together."""
@@ -80,7 +80,7 @@ class LinearHead:
 
     def _fit_classes(
         self, rows: NDArray[np.float64], data: TrainingData
-    ) -> tuple[_Solution, float, list[dict[str, Any]]]:
+    ) -> tuple[_Solution, float, list[dict[str, Any]], NDArray[np.float64]]:
         """Fit class codes, and calibrate held-out scores into logits."""
         weight = _level(data.sample_weight)
         ideal = 2 * np.eye(data.n_classes or 0) - 1
@@ -88,17 +88,18 @@ class LinearHead:
         codes = ideal[data.targets]
         ridge = Ridge.decompose(rows, weight)
         history: list[dict[str, Any]] = []
-        best: tuple[float, NDArray[np.float64], float] | None = None
+        best: tuple[float, NDArray[np.float64], float, NDArray[np.float64]] | None = None
         for penalty in self._penalties():
             scores = ridge.held_out(codes, penalty, data.groups)
             guess = (scores[:, 0] > 0).astype(int) if data.n_classes == 2 else scores.argmax(axis=1)
-            squares = np.average(np.square(scores - codes).mean(axis=1), weights=weight)
+            row_errors = np.square(scores - codes).mean(axis=1)
+            squares = np.average(row_errors, weights=weight)
             hits = np.average(guess == data.targets, weights=weight)
             history.append({"penalty": penalty, "squared_error": float(squares), "accuracy": float(hits)})
             if best is None or squares < best[0]:
-                best = float(squares), scores, penalty
+                best = float(squares), scores, penalty, row_errors
         assert best is not None
-        _, scores, penalty = best
+        _, scores, penalty, row_errors = best
         coefficients, intercept = ridge.solve(codes, penalty)
         # The mean of the other rows leans against a row's own class: calibrate without it.
         centre = weight @ codes / weight.sum()
@@ -108,11 +109,12 @@ class LinearHead:
             weight,
             ideal - centre,
         )
-        return (coefficients @ slope, (intercept - centre) @ slope + offset), penalty, history
+        solution = coefficients @ slope, (intercept - centre) @ slope + offset
+        return solution, penalty, history, row_errors
 
     def _fit_values(
         self, rows: NDArray[np.float64], data: TrainingData
-    ) -> tuple[_Solution, float, list[dict[str, Any]]]:
+    ) -> tuple[_Solution, float, list[dict[str, Any]], NDArray[np.float64]]:
         """Fit values; columns that miss the same rows share one decomposition, and all share the penalty."""
         parts = [
             (columns, present, Ridge.decompose(rows[present], _level(data.sample_weight[present])))
@@ -137,10 +139,14 @@ class LinearHead:
         penalty = min(history, key=lambda row: row["absolute_error"])["penalty"]
         coefficients = np.zeros((rows.shape[1], data.n_outputs))
         intercept = np.zeros(data.n_outputs)
+        errors_at_best = np.full(data.targets.shape, np.nan)
         for columns, present, ridge in parts:
-            solution = ridge.solve(data.targets[np.ix_(present, columns)], penalty)
-            coefficients[:, columns], intercept[columns] = solution
-        return (coefficients, intercept), penalty, history
+            chosen = np.ix_(present, columns)
+            coefficients[:, columns], intercept[columns] = ridge.solve(data.targets[chosen], penalty)
+            held = ridge.held_out(data.targets[chosen], penalty, data.groups[present])
+            errors_at_best[chosen] = np.abs(held - data.targets[chosen])
+        present_in_row = np.maximum(np.isfinite(errors_at_best).sum(axis=1), 1)
+        return (coefficients, intercept), penalty, history, np.nansum(errors_at_best, axis=1) / present_in_row
 
     def _penalties(self) -> tuple[float, ...]:
         return PENALTIES if self.penalty is None else (self.penalty,)
@@ -148,12 +154,16 @@ class LinearHead:
 
 @dataclass
 class FittedLinear:
-    """Weights of a linear head, for raw features."""
+    """Weights of a linear head, for raw features.
+
+    ``row_errors`` are the held-out errors of the training rows at the chosen penalty; not saved.
+    """
 
     weights: NDArray[np.float32]
     intercept: NDArray[np.float64]
     penalty: float
     history: list[dict[str, Any]] = field(default_factory=list)
+    row_errors: NDArray[np.float64] | None = field(default=None, repr=False)
 
     def predict(self, maps: Maps) -> NDArray[np.float64]:
         """Return logits or values, (n, k); (n, 1) for two classes."""
