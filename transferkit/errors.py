@@ -20,7 +20,8 @@ A message says what was expected, what was received and what to do.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
 
 __all__ = [
     "BackboneCheckError",
@@ -34,6 +35,8 @@ __all__ = [
     "UnknownBackboneError",
     "WeightsError",
 ]
+
+_Checked = TypeVar("_Checked")
 
 
 class TransferKitError(Exception):
@@ -181,6 +184,20 @@ class MissingDependencyError(TransferKitError, ImportError):
             f'{purpose} needs {package}, which is not installed. Run: pip install "transferkit[{extra}]"',
             name=package,
         )
+
+
+def gather(problems: list[str], check: Callable[[], _Checked]) -> _Checked | None:
+    """Return what a check returns; add what it complains about to the problems, and return None.
+
+    An unknown backbone is raised at once: nothing else can be checked without it.
+    """
+    try:
+        return check()
+    except UnknownBackboneError:
+        raise
+    except InvalidInputError as error:
+        problems += error.problems
+        return None
 
 
 def quoted(words: Iterable[object], conjunction: str = "and") -> str:

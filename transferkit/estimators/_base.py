@@ -13,7 +13,7 @@ from sklearn.exceptions import NotFittedError as SklearnNotFittedError
 
 from transferkit import images
 from transferkit.backbones import get_backbone
-from transferkit.errors import InvalidInputError, NotFittedError, UnknownBackboneError
+from transferkit.errors import InvalidInputError, NotFittedError, gather
 from transferkit.estimators._precomputed import PRECOMPUTED, PrecomputedFeatures
 from transferkit.extractor import ExtractionReport, FeatureExtractor, Features
 from transferkit.heads import FittedHead, Head, TrainingData, get_head
@@ -143,25 +143,11 @@ class ImageEstimator(BaseEstimator):
 
     def _start(self, X: Any, problems: list[str]) -> Any:
         """Check the parameters and X of ``fit``; return X as a list, or as it is for arrays of features."""
-        head: Head | None = None
-        extractor: FeatureExtractor | None = None
-        views: tuple[View, ...] = ()
         if not 0 <= self.validation_fraction < 1:
             problems.append(f"validation_fraction must be in [0, 1). Got {self.validation_fraction!r}.")
-        try:
-            views = self._views()
-        except InvalidInputError as error:
-            problems += error.problems
-        try:
-            head = self._head()
-        except InvalidInputError as error:
-            problems += error.problems
-        try:
-            extractor = self._make_extractor(head or get_head("linear"))
-        except UnknownBackboneError:
-            raise  # nothing else can be checked without it
-        except InvalidInputError as error:
-            problems += error.problems
+        views = gather(problems, self._views)
+        head = gather(problems, self._head)
+        extractor = gather(problems, lambda: self._make_extractor(head or get_head("linear")))
         if head is None or (extractor is None and problems):
             raise InvalidInputError(*problems)
         if extractor is None:

@@ -14,6 +14,7 @@ from transferkit.backbones import Backbone
 from transferkit.cache import FeatureCache
 from transferkit.errors import InvalidInputError
 from transferkit.estimators._base import ImageEstimator, as_groups, check_lengths
+from transferkit.estimators._keypoint_checks import check_enough, check_inside, check_present
 from transferkit.estimators._precomputed import PrecomputedFeatures
 from transferkit.extractor import Features
 from transferkit.heads import Head
@@ -146,13 +147,13 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         features = self._extract(items, fitting=True)
         ok = features.ok
         rows = np.flatnonzero(ok)
-        _check_enough(len(rows))
+        check_enough(len(rows))
         self.n_points_ = points.shape[1]
         self._flat_layout_ = np.ndim(y) == 2
         assert isinstance(features, Features)
         sizes = features.sizes(rows)
         check_inside(points[ok], sizes, rows)
-        _check_present(points[ok])
+        check_present(points[ok])
         validation = self._validation(*validation_data) if validation_data is not None else None
         targets = [self._to_square(points[ok], sizes, view) for view in self.views_]
         self._train(head, features, rows, targets, group_numbers[ok], np.ones(len(rows)), None, validation)
@@ -255,7 +256,7 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         from sklearn.utils.validation import validate_data
 
         X, y = validate_data(self, X, y, dtype=np.float64, allow_nd=True, multi_output=True, y_numeric=True)
-        _check_enough(len(X))
+        check_enough(len(X))
         problems: list[str] = []
         group_numbers = as_groups(groups, len(X), problems)
         if problems:
@@ -267,52 +268,3 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         rows = np.arange(len(X))
         self._train(head, features, rows, [targets], group_numbers, np.ones(len(X)), None, None)
         return self
-
-
-def _check_enough(n: int) -> None:
-    """Say when there is nothing to learn from."""
-    if n < 2:
-        raise InvalidInputError(f"fit needs two images or more. Got n_samples = {n}.")
-
-
-def _check_present(points: NDArray[np.float64]) -> None:
-    """Say when a point was never marked: there is nothing to learn it from."""
-    absent = np.flatnonzero(~np.isfinite(points).any(axis=(0, 2)))
-    if len(absent):
-        names = ", ".join(map(str, absent[:10])) + (", ..." if len(absent) > 10 else "")
-        raise InvalidInputError(
-            f"Each point must be marked in one image at least. Of {points.shape[1]} points, {len(absent)} "
-            f"are missing in all {len(points)} images: {names}. Leave out their columns. (A point counts as "
-            "missing when its x or its y is NaN.)"
-        )
-
-
-def check_inside(points: NDArray[np.float64], sizes: NDArray[np.int64], rows: NDArray[np.int64]) -> None:
-    """Say when coordinates cannot be pixels of their images.
-
-    Raises
-    ------
-    InvalidInputError
-        Points farther outside than the image is large, or fractions instead of pixels.
-    """
-    with np.errstate(invalid="ignore"):
-        outside = (points < -sizes[:, None]) | (points > 2 * sizes[:, None])
-    if outside.any():
-        image, point, axis = np.argwhere(outside)[0]
-        width, height = sizes[image]
-        raise InvalidInputError(
-            f"y must be in pixels of each original image. Row {rows[image]} has "
-            f"{'xy'[axis]}{point} = {points[image, point, axis]:g} but its image is {width} x {height}. "
-            f"{int(outside.any(axis=(1, 2)).sum())} rows are affected. "
-            "Were the images resized after the points were marked?"
-        )
-    present = np.isfinite(points).any(axis=(1, 2))
-    largest = np.abs(np.where(np.isfinite(points), points, 0)).max(axis=(1, 2))
-    fractions = present & (largest <= 1) & (sizes.min(axis=1) > 2) & (points.shape[1] > 1)
-    if fractions.any():
-        raise InvalidInputError(
-            f"y must be in pixels of each original image. {int(fractions.sum())} of {len(points)} rows, "
-            f"the first of them {rows[np.flatnonzero(fractions)[0]]}, have no value above 1 and look like "
-            "fractions. "
-            "Multiply x by the width and y by the height."
-        )

@@ -12,7 +12,7 @@ from transferkit import backbones, images
 from transferkit.backbones import Backbone, Weights
 from transferkit.cache import FeatureCache
 from transferkit.engines import ENGINES, Engine, check_engine, shared_engine
-from transferkit.errors import InvalidInputError
+from transferkit.errors import InvalidInputError, gather
 from transferkit.extractor._memory import MemorySpace, SpillingSpace
 from transferkit.extractor._pipeline import Recipe
 from transferkit.images import check_value_range
@@ -87,16 +87,8 @@ class Settings:
 def _check_parameters(extractor: Any, row: Backbone) -> tuple[int, tuple[str, ...]]:
     """Return image size and layers; report every parameter that is wrong, all at once."""
     problems: list[str] = []
-    image_size = 0
-    layers: tuple[str, ...] = ()
-    try:
-        image_size = row.check_image_size(extractor.image_size)
-    except InvalidInputError as error:
-        problems += error.problems
-    try:
-        layers = _layer_names(extractor.layers, row)
-    except InvalidInputError as error:
-        problems += error.problems
+    image_size = gather(problems, lambda: row.check_image_size(extractor.image_size))
+    layers = gather(problems, lambda: _layer_names(extractor.layers, row))
     if extractor.resize not in ("stretch", "pad"):
         problems.append(f"resize must be 'stretch' or 'pad'. Got {extractor.resize!r}.")
     if extractor.on_error not in ("raise", "skip"):
@@ -109,7 +101,7 @@ def _check_parameters(extractor: Any, row: Backbone) -> tuple[int, tuple[str, ..
             "grid must be a positive integer, one for each layer, or None for whole maps. "
             f"Got {extractor.grid!r}."
         )
-    if problems:
+    if problems or image_size is None or layers is None:
         raise InvalidInputError(*problems)
     return image_size, layers
 
