@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,6 +21,8 @@ EXIT_SOME_FAILED = 1
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return the exit code: 0 done, 1 some images failed, 2 a mistake of the user."""
     options = _parser().parse_args(arguments)
+    # A missing GPU is no error here; TensorFlow reports it as one in every process.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         code: int = options.run(options)
         return code
