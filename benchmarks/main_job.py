@@ -24,12 +24,12 @@ from transferkit.heads import ConvHead
 from transferkit.metrics import normalized_mean_error, wilson_interval
 
 # The tutorials' heads, number by number: fixed epochs, features divided by the training maximum.
-R1 = ConvHead(filters=512, hidden=512, dropout=0.5, epochs=20, batch_size=32, patience=None, scaling="max")
+R1 = ConvHead(filters=512, hidden=512, dropout=0.5, epochs=20, batch_size=32, patience=None)
 R9 = ConvHead(
     filters=512, hidden=512, dropout=0.5, epochs=10, patience=None, scaling="max", output_activation="sigmoid"
 )
 # The same idea where the map is finer and positions are not lost.
-LIGHT = ConvHead(filters=64, hidden=256, dropout=0.2, epochs=20)
+LIGHT = ConvHead(filters=64, hidden=256, dropout=0.2, epochs=12)
 
 
 def gender(data: Path) -> None:

@@ -17,6 +17,7 @@ import pytest
 from transferkit.errors import InvalidInputError
 from transferkit.heads import (
     HEADS,
+    AutoHead,
     ConvHead,
     LinearHead,
     MLPHead,
@@ -390,6 +391,7 @@ def test_one_number_of_filters_and_a_tuple_of_it_are_the_same_head():
 
 
 CHANGED = {
+    "auto": AutoHead(),
     "linear": LinearHead(penalty=0.25),
     "mlp": MLPHead(hidden=3, l2=0.5, batch_norm=True, pool=False, dropout=0.0, patience=None),
     "conv": ConvHead(filters=(4, 2), epochs=7, scaling="max", output_activation="sigmoid", patience=0),
@@ -418,5 +420,27 @@ def test_fields_of_another_version_are_refused(name):
 
 @pytest.mark.parametrize("bad", ["forest", None, LinearHead, 3, ["linear"]])
 def test_what_is_no_head_is_refused(bad):
-    with pytest.raises(InvalidInputError, match="head must be 'linear', 'mlp' or 'conv'"):
+    with pytest.raises(InvalidInputError, match="head must be 'auto', 'linear', 'mlp' or 'conv'"):
         get_head(bad)
+
+
+def test_a_convolution_learns_positions_from_large_sparse_maps():
+    """As activations of a backbone are: units that die in the first steps leave the mean."""
+    generator = np.random.default_rng(0)
+    places = generator.uniform(1, 12, (160, 2))
+    rows, columns = np.meshgrid(np.arange(14), np.arange(14), indexing="ij")
+    square = (rows - places[:, :1, None]) ** 2 + (columns - places[:, 1:, None]) ** 2
+    blobs = 30 * np.exp(-square / 4)[..., None] * generator.uniform(0, 1, 24)
+    maps = np.maximum(blobs + generator.normal(-1, 1, blobs.shape), 0).astype(np.float32)
+    data = TrainingData(
+        [maps],
+        places / 14,
+        None,
+        np.ones(160),
+        np.arange(160),
+        validation=([maps], places / 14),
+        progress=False,
+    )
+    fitted = ConvHead(filters=16, hidden=64, dropout=0.2, epochs=8).fit(data)
+    error = np.abs(fitted.predict([maps]) - places / 14).mean()
+    assert error < 0.4 * np.abs(places / 14 - places.mean(axis=0) / 14).mean()

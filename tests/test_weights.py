@@ -218,7 +218,11 @@ def test_without_a_network_the_message_says_what_to_put_where(keras_models, tmp_
         resolve_weights(fake(), "imagenet")
     message = str(caught.value)
     target = keras_models / KERAS_NAME
-    folder = f"the folder {tmp_path / 'mine'} (TRANSFERKIT_WEIGHTS)" if variable else "a folder named by"
+    folder = (
+        f"the folder {tmp_path / 'mine'} (TRANSFERKIT_WEIGHTS, which does not exist)"
+        if variable
+        else "a folder named by"
+    )
     assert f"Put the file {KERAS_NAME}, or fake.weights.h5 from model.save_weights, into {folder}" in message
     assert f"or at {target}" in message
     assert "backbone='scattering' needs no weights at all" in message

@@ -152,7 +152,22 @@ def test_preprocessing_that_returns_nan():
             return (x - x.mean()) / (x.std(axis=0) * 0)
 
     found = failures(row(GOOD, divide_by_deviation))
-    assert found == ("preprocess_input returns NaN or infinity for pixels in 0..255.",)
+    message = "preprocess_input returns NaN or infinity for pixels in 0..255, such as all black or all white."
+    assert found == (message,)
+
+
+def test_preprocessing_that_fails_on_black():
+    def logarithm(x):
+        with np.errstate(divide="ignore"):
+            return np.log(x)
+
+    assert "such as all black" in failures(row(GOOD, logarithm))[0]
+
+
+def test_preprocessing_that_looks_at_the_batch():
+    found = failures(row(GOOD, lambda x: (x - x.mean()) / (x.std() + 1)))
+    assert len(found) == 1
+    assert "treats an image alone and in a batch differently" in found[0]
 
 
 def test_features_that_are_not_finite():
