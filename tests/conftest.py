@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from transferkit import engines
-from transferkit.backbones import Backbone
+from transferkit.backbones import Backbone, _registry
 
 
 @pytest.fixture(autouse=True)
@@ -16,6 +16,9 @@ def isolated(tmp_path_factory, monkeypatch):
     monkeypatch.setenv("TRANSFERKIT_CACHE", str(tmp_path_factory.mktemp("cache")))
     monkeypatch.delenv("TRANSFERKIT_WEIGHTS", raising=False)
     monkeypatch.setenv("KERAS_HOME", str(tmp_path_factory.mktemp("keras")))
+    # What a test registers, docstring examples among them, is gone with it.
+    monkeypatch.setattr(_registry, "_ROWS", dict(_registry._ROWS))
+    monkeypatch.setattr(_registry, "_ALIASES", dict(_registry._ALIASES))
 
 
 class FakeEngine:
