@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from transferkit import engines
-from transferkit.backbones import get_backbone, resolve_weights
+from transferkit import FeatureExtractor, engines
+from transferkit.backbones import Backbone, get_backbone, resolve_weights
 from transferkit.engines import check_engine, keras_engine
 from transferkit.errors import InvalidInputError
 
@@ -162,3 +162,22 @@ def test_names_of_engines():
 def test_unknown_layers_are_refused_when_the_engine_is_built():
     with pytest.raises(InvalidInputError, match=r"layers must name layers of the backbone\. Got 'nothing'\."):
         build(layers=("last", "nothing"))
+
+
+def test_a_constructor_that_builds_something_else_is_never_stale():
+    """The same function, other weights: nothing of the first model may be used again."""
+    import keras
+
+    fill = 1.0
+
+    def constructor(include_top, weights, input_shape):
+        inputs = keras.Input(input_shape)
+        layer = keras.layers.Conv2D(2, 3, kernel_initializer=keras.initializers.Constant(fill))
+        return keras.Model(inputs, layer(inputs))
+
+    row = Backbone("changing", constructor, lambda x: x / 255, 16, image_size=16)
+    pixels = np.random.default_rng(0).integers(0, 255, (3, 16, 16, 3), dtype=np.uint8)
+    first = FeatureExtractor(row, weights=None, grid=1, progress=False).transform(pixels)
+    fill = 2.0
+    second = FeatureExtractor(row, weights=None, grid=1, progress=False).transform(pixels)
+    np.testing.assert_allclose(second, 2 * first, rtol=2e-3)

@@ -88,8 +88,7 @@ def _pad(pixels: np.ndarray, batch_size: int) -> np.ndarray:
 ENGINES: dict[str, Callable[..., Engine]] = {"keras": keras_engine}
 
 
-@functools.lru_cache(maxsize=4)
-def shared_engine(
+def build_engine(
     make: Callable[..., Engine],
     backbone: Backbone,
     weights: Weights,
@@ -97,8 +96,12 @@ def shared_engine(
     layers: tuple[str, ...],
     batch_size: int,
 ) -> Engine:
-    """Return an engine, the same one for the same arguments: folds and grids need not build it again."""
+    """Return a new engine."""
     return make(backbone, weights, image_size, layers, batch_size)
+
+
+# The same engine for the same arguments, so that folds and grids need not build it again.
+shared_engine = functools.lru_cache(maxsize=4)(build_engine)
 
 
 def check_engine(engine: str) -> str:

@@ -55,6 +55,9 @@ class Backbone:
         Other names.
     finish : callable, optional
         ``finish(model)``, run after ImageNet weights are loaded into a graph built without them.
+    builtin : bool, default=False
+        Set by the rows of this library: what they compute is known by name, version and weights. A
+        changed copy of one counts as the user's own.
 
     See Also
     --------

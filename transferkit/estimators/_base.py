@@ -55,6 +55,10 @@ class ImageEstimator(BaseEstimator):
         ------
         NotFittedError
             Before ``fit``.
+        FileNotFoundError
+            The folder of the path does not exist.
+        InvalidInputError
+            The model is not finite: its training diverged.
 
         See Also
         --------

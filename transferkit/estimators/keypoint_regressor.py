@@ -19,7 +19,7 @@ from transferkit.estimators._precomputed import PrecomputedFeatures
 from transferkit.extractor import Features
 from transferkit.heads import Head
 from transferkit.keypoints import as_points, mirror_order
-from transferkit.views import ORIGINAL, View
+from transferkit.views import MIRROR, ORIGINAL, View
 
 _GRID = 7
 
@@ -186,9 +186,24 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         return points.reshape(len(points), -1) if self._flat_layout_ else points
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Return R^2, the share of the variance of coordinates explained; missing points left out.
+        """Return R^2, the share of the variance of coordinates explained, averaged over them.
 
-        For errors in units of the face, see :func:`transferkit.metrics.normalized_mean_error`.
+        Parameters
+        ----------
+        X : image or sequence of images
+        y : array-like, shape (n, 2 k) or (n, k, 2)
+            Pixels of each original image; missing points (NaN) are left out.
+        sample_weight : array-like, shape (n,), optional
+
+        Raises
+        ------
+        NotFittedError, BadImageError
+        InvalidInputError
+            No coordinate in y varies.
+
+        See Also
+        --------
+        transferkit.metrics.normalized_mean_error : Errors in units of the face.
         """
         self._check_fitted()
         if self.extractor_ is None:
@@ -215,8 +230,6 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
 
     def _views_for(self, n_points: int) -> tuple[View, ...]:
         """Return the views for points of which left and right may be known."""
-        from transferkit.views import MIRROR
-
         known = mirror_order(n_points) is not None
         if self.augment == "mirror" and not known:
             raise InvalidInputError(

@@ -11,7 +11,7 @@ import numpy as np
 from transferkit import backbones, images
 from transferkit.backbones import Backbone, Weights
 from transferkit.cache import FeatureCache
-from transferkit.engines import ENGINES, Engine, check_engine, shared_engine
+from transferkit.engines import ENGINES, Engine, build_engine, check_engine, shared_engine
 from transferkit.errors import InvalidInputError, gather
 from transferkit.extractor._memory import MemorySpace, SpillingSpace
 from transferkit.extractor._pipeline import Recipe
@@ -56,7 +56,9 @@ class Settings:
         """Return the engine, built on first use: a warm run never needs it."""
         with LOCK:
             if self._engine is None:
-                self._engine = shared_engine(
+                # A user's constructor may build something else the next time: only our rows are shared.
+                make = shared_engine if self.row.builtin else build_engine
+                self._engine = make(
                     ENGINES[self.engine_name],
                     self.row,
                     self.weights,
