@@ -4,17 +4,22 @@ A view is one more row of the same image. Its name goes into the cache key, so a
 one geometry for ever. Points are in pixels of the upright original, where the integer
 coordinate is the *centre* of a pixel; in the square they are fractions, ``0`` at the left or
 upper edge and ``1`` at the other.
+
+A view of the whole image is the same for every image; crops have a square of their own for each.
+``at(index)`` says which it is for one image, and is all that the extractor asks.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from transferkit.images import letterbox, resize_image
+from transferkit.images import crop_image, letterbox, resize_image
 from transferkit.keypoints import mirror_order
+
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -25,45 +30,117 @@ class View:
     ----------
     name : str
         Name in the cache.
-    mirror : bool, default=False
+    mirrors : tuple of bool, default=(False,)
+        Of several squares the row is the mean of their maps: what a linear model of all of them
+        needs, at the cost in the cache of one.
     """
 
     name: str
-    mirror: bool = False
+    mirrors: tuple[bool, ...] = (False,)
+
+    def at(self, index: int) -> View:
+        """Return the view of one image."""
+        return self
 
     def render(self, pixels: NDArray[np.uint8], image_size: int, resize: str) -> NDArray[np.uint8]:
-        """Return the square, uint8 (image_size, image_size, 3), of upright pixels (h, w, 3)."""
+        """Return the squares, uint8 (n, image_size, image_size, 3), of upright pixels (h, w, 3)."""
         square = resize_image(pixels, image_size, resize=resize)
-        # Mirrored after resizing, so that the two views are exact mirror images.
-        return np.ascontiguousarray(square[:, ::-1]) if self.mirror else square
+        # Mirrored after resizing, so that the two are exact mirror images.
+        return np.stack([square[:, ::-1] if mirror else square for mirror in self.mirrors])
 
-    def to_square(
-        self, points: NDArray[np.float64], sizes: NDArray[np.int64], image_size: int, resize: str
-    ) -> NDArray[np.float64]:
+    def to_square(self, points: Floats, sizes: NDArray[np.int64], image_size: int, resize: str) -> Floats:
         """Map points (n, k, 2) in pixels of images with (width, height) sizes (n, 2) to the square."""
         scale, offset = _geometry(sizes, image_size, resize)
-        square = ((points + 0.5) * scale + offset) / image_size
-        return self._flip(square)
+        return self._flip(((points + 0.5) * scale + offset) / image_size)
 
-    def from_square(
-        self, square: NDArray[np.float64], sizes: NDArray[np.int64], image_size: int, resize: str
-    ) -> NDArray[np.float64]:
+    def from_square(self, square: Floats, sizes: NDArray[np.int64], image_size: int, resize: str) -> Floats:
         """Map points (n, k, 2) of the square back to pixels of each image; undoes ``to_square``."""
         scale, offset = _geometry(sizes, image_size, resize)
-        points: NDArray[np.float64] = (self._flip(square) * image_size - offset) / scale - 0.5
+        points: Floats = (self._flip(square) * image_size - offset) / scale - 0.5
         return points
 
-    def _flip(self, square: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Mirror points, and swap left and right ones where the scheme is known."""
-        if not self.mirror:
-            return square
-        order = mirror_order(square.shape[1])
-        flipped = square if order is None else square[:, order]
-        return flipped * [-1.0, 1.0] + [1.0, 0.0]
+    def _flip(self, square: Floats) -> Floats:
+        return mirror_points(square) if self.mirrors == (True,) else square
 
 
 ORIGINAL = View("original")
-MIRROR = View("mirror", mirror=True)
+MIRROR = View("mirror", mirrors=(True,))
+BOTH = View("both", mirrors=(False, True))
+
+
+@dataclass(frozen=True, eq=False)
+class Crops:
+    """An upright square of its own for each image: around a face, say.
+
+    Parameters
+    ----------
+    frames : ndarray, shape (n, 4)
+        Of each image: x and y of the square's centre and its side, in pixels (0 at the image's edge), and
+        its angle in degrees. Rounded to quarters: the name in the cache is made from them.
+    mirror : bool, default=False
+    """
+
+    frames: Floats
+    mirror: bool = False
+
+    def __post_init__(self) -> None:
+        """Round, so that the geometry is exactly what the name says."""
+        object.__setattr__(self, "frames", np.round(np.asarray(self.frames, dtype=np.float64) * 4) / 4 + 0.0)
+
+    def at(self, index: int) -> Crop:
+        """Return the view of one image."""
+        return Crop(tuple(self.frames[index].tolist()), self.mirror)
+
+    def mirrored(self) -> Crops:
+        """Return the mirror images of these squares."""
+        return replace(self, mirror=not self.mirror)
+
+    def to_square(self, points: Floats, *_: object) -> Floats:
+        """Map points (n, k, 2) in pixels of the images to the squares."""
+        centre, side, turn = self._geometry()
+        square: Floats = (points + 0.5 - centre) @ turn / side + 0.5
+        return mirror_points(square) if self.mirror else square
+
+    def from_square(self, square: Floats, *_: object) -> Floats:
+        """Map points (n, k, 2) of the squares back to pixels of each image; undoes ``to_square``."""
+        centre, side, turn = self._geometry()
+        square = mirror_points(square) if self.mirror else square
+        points: Floats = (square - 0.5) * side @ turn.transpose(0, 2, 1) + centre - 0.5
+        return points
+
+    def _geometry(self) -> tuple[Floats, Floats, Floats]:
+        """Return centres (n, 1, 2), sides (n, 1, 1) and matrices (n, 2, 2) that turn rows (x, y) upright."""
+        angle = np.radians(self.frames[:, 3])
+        turn = np.stack([np.cos(angle), -np.sin(angle), np.sin(angle), np.cos(angle)], axis=1)
+        return self.frames[:, None, :2], self.frames[:, 2, None, None], turn.reshape(-1, 2, 2)
+
+
+@dataclass(frozen=True)
+class Crop:
+    """The square of one image."""
+
+    frame: tuple[float, ...]
+    mirror: bool
+
+    @property
+    def name(self) -> str:
+        """Name in the cache."""
+        return "crop:" + ",".join(f"{value:g}" for value in self.frame) + (":mirror" if self.mirror else "")
+
+    def render(self, pixels: NDArray[np.uint8], image_size: int, resize: str) -> NDArray[np.uint8]:
+        """Return the square, uint8 (1, image_size, image_size, 3), of upright pixels (h, w, 3)."""
+        square = crop_image(pixels, self.frame, image_size)
+        return square[None, :, ::-1] if self.mirror else square[None]
+
+
+AnyView = View | Crops
+
+
+def mirror_points(square: Floats) -> Floats:
+    """Mirror points (n, k, 2) of a square, and swap left and right ones where the scheme is known."""
+    order = mirror_order(square.shape[1])
+    flipped = square if order is None else square[:, order]
+    return flipped * [-1.0, 1.0] + [1.0, 0.0]
 
 
 def _geometry(

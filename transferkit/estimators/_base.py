@@ -17,7 +17,7 @@ from transferkit.errors import InvalidInputError, NotFittedError, gather
 from transferkit.estimators._precomputed import PRECOMPUTED, PrecomputedFeatures
 from transferkit.extractor import ExtractionReport, FeatureExtractor, Features
 from transferkit.heads import FittedHead, Head, TrainingData, get_head
-from transferkit.views import MIRROR, ORIGINAL, View
+from transferkit.views import BOTH, MIRROR, ORIGINAL, View
 
 DEFAULT_GRID = 4  # for layers of the user's choice, where the row has one number for each of its own
 AnyFeatures = Features | PrecomputedFeatures
@@ -108,13 +108,13 @@ class ImageEstimator(BaseEstimator):
     def _head(self) -> Head:
         return get_head(self.head)
 
-    def _views(self) -> tuple[View, ...]:
-        """Return the views that ``augment`` stands for."""
+    def _views(self, head: Head | None) -> tuple[View, ...]:
+        """Return the views that ``augment`` stands for, with this head."""
         if self.augment not in (None, "mirror"):
             raise InvalidInputError(f"augment must be 'mirror' or None. Got {self.augment!r}.")
         if self.augment is None or self.backbone == PRECOMPUTED:
             return (ORIGINAL,)
-        return (ORIGINAL, MIRROR)
+        return (BOTH,) if head is not None and head.averages_views else (ORIGINAL, MIRROR)
 
     def _make_extractor(self, head: Head) -> FeatureExtractor | None:
         """Return a checked extractor; layers and grid are the head's choice where they are None."""
@@ -149,8 +149,8 @@ class ImageEstimator(BaseEstimator):
         """Check the parameters and X of ``fit``; return X as a list, or as it is for arrays of features."""
         if not 0 <= self.validation_fraction < 1:
             problems.append(f"validation_fraction must be in [0, 1). Got {self.validation_fraction!r}.")
-        views = gather(problems, self._views)
         head = gather(problems, self._head)
+        views = gather(problems, lambda: self._views(head)) or (ORIGINAL,)
         extractor = gather(problems, lambda: self._make_extractor(head or get_head("linear")))
         if head is None or (extractor is None and problems):
             raise InvalidInputError(*problems)
@@ -190,18 +190,12 @@ class ImageEstimator(BaseEstimator):
                 validation = features.maps(rows[held]), targets_by_view[0][held]
         by_view = [features.maps(rows[train], view) for view in self.views_]
         n_copies = len(self.views_)
-        if head.averages_views and n_classes is not None:
-            maps = (
-                [np.mean(views, axis=0) for views in zip(*by_view, strict=True)]
-                if n_copies > 1
-                else by_view[0]
-            )
-            n_copies = 1
-        else:
-            maps = [np.concatenate(views) for views in zip(*by_view, strict=True)]
+        maps = (
+            by_view[0] if n_copies == 1 else [np.concatenate(views) for views in zip(*by_view, strict=True)]
+        )
         data = TrainingData(
             maps,
-            np.concatenate([targets[train] for targets in targets_by_view[:n_copies]]),
+            np.concatenate([targets[train] for targets in targets_by_view]),
             n_classes,
             np.tile(weight[train], n_copies),
             np.tile(groups[train], n_copies),

@@ -26,10 +26,10 @@ from transferkit.estimators.keypoint_regressor import KeypointRegressor
 from transferkit.heads import head_from_dict, head_to_dict
 from transferkit.images import check_value_range
 from transferkit.storage import read_model, write_model
-from transferkit.views import MIRROR, ORIGINAL
+from transferkit.views import BOTH, MIRROR, ORIGINAL
 
 ESTIMATORS = {"Classifier": Classifier, "KeypointRegressor": KeypointRegressor}
-_VIEWS = {view.name: view for view in (ORIGINAL, MIRROR)}
+_VIEWS = {view.name: view for view in (ORIGINAL, MIRROR, BOTH)}
 # What a document holds, and nothing else.
 _TEXT, _FLAG, _COUNT, _MAYBE = (str,), (bool,), (int,), type(None)
 _SCHEMA: dict[str, tuple[type, ...]] = {
@@ -148,7 +148,7 @@ def _check_document(document: Mapping[str, Any]) -> None:
     if any(type(value) is int and not 0 <= value < 2**31 for value in facts.values()):
         raise ValueError(f"facts {facts!r}")
     names = document["views"]
-    if names not in ([ORIGINAL.name], [ORIGINAL.name, MIRROR.name]):
+    if names not in ([ORIGINAL.name], [ORIGINAL.name, MIRROR.name], [BOTH.name]):
         raise ValueError(f"views {names!r}")
 
 

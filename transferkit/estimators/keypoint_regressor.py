@@ -222,7 +222,7 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
             raise InvalidInputError("score needs two images with different keypoints, present in y.")
         return float(np.mean(1 - gaps[varies] / spread[varies]))
 
-    def _views(self) -> tuple[View, ...]:
+    def _views(self, head: Head | None) -> tuple[View, ...]:
         """Return the views before the number of points is known."""
         if self.augment not in ("auto", "mirror", None):
             raise InvalidInputError(f"augment must be 'auto', 'mirror' or None. Got {self.augment!r}.")

@@ -19,7 +19,7 @@ from transferkit.extractor._features import SIZE_PART, Features
 from transferkit.extractor._pipeline import BatchWriter, Recipe, decode_ahead
 from transferkit.extractor._report import ExtractionReport
 from transferkit.extractor._settings import LOCK, Settings
-from transferkit.views import ORIGINAL, View
+from transferkit.views import ORIGINAL, AnyView
 
 
 class FeatureExtractor(TransformerMixin, BaseEstimator):
@@ -137,14 +137,14 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):
         return self.extract(X, on_error="raise").flat()
 
     def extract(
-        self, X: Any, *, views: Sequence[View] = (ORIGINAL,), on_error: str | None = None
+        self, X: Any, *, views: Sequence[AnyView] = (ORIGINAL,), on_error: str | None = None
     ) -> Features:
         """Make sure that the features of all images are there, and return a handle on them.
 
         Parameters
         ----------
         X : image or sequence of images
-        views : sequence of View, default=(ORIGINAL,)
+        views : sequence of View or Crops, default=(ORIGINAL,)
         on_error : {"raise", "skip"}, optional
             By default as the parameter of the same name.
 
@@ -191,13 +191,13 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):
         if settings.files is not None and files:
             for i, digest in zip(files, settings.files.lookup([sources[i] for i in files]), strict=True):
                 digests[i] = digest
-        keys = [RowKey(digest, view.name) for digest in digests if digest for view in recipe.views]
-        present = settings.space.find(keys, (*recipe.parts, SIZE_PART)) if keys else set()
-        pending = [
-            i
+        keys = [
+            [RowKey(digest, view.at(i).name) for view in recipe.views] if digest else []
             for i, digest in enumerate(digests)
-            if digest is None or any(RowKey(digest, view.name) not in present for view in recipe.views)
         ]
+        asked = [key for row in keys for key in row]
+        present = settings.space.find(asked, (*recipe.parts, SIZE_PART)) if asked else set()
+        pending = [i for i, row in enumerate(keys) if not row or not present.issuperset(row)]
         return digests, pending
 
     def _compute(

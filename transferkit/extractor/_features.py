@@ -13,7 +13,7 @@ from transferkit.cache import RowKey
 from transferkit.errors import CacheError
 from transferkit.extractor._memory import MemorySpace, SpillingSpace
 from transferkit.extractor._report import ExtractionReport
-from transferkit.views import View
+from transferkit.views import AnyView
 
 SIZE_PART = "size"
 _DIGIT = 1024
@@ -31,7 +31,7 @@ class Features:
         Layers, in the order of the maps.
     shapes : tuple of tuple of int
         Shape of one image's map in each layer: (h, w, c), or (c,).
-    views : tuple of View
+    views : tuple of View or Crops
         Views that were extracted.
     report : ExtractionReport
     """
@@ -40,7 +40,7 @@ class Features:
     layers: tuple[str, ...]
     parts: tuple[str, ...]
     shapes: tuple[tuple[int, ...], ...]
-    views: tuple[View, ...]
+    views: tuple[AnyView, ...]
     report: ExtractionReport
     space: MemorySpace | SpillingSpace
     repair: Callable[[list[int]], None]
@@ -51,7 +51,7 @@ class Features:
         return np.array([digest is not None for digest in self.digests], dtype=bool)
 
     def maps(
-        self, rows: Sequence[int] | NDArray[np.int64] | None = None, view: View | None = None
+        self, rows: Sequence[int] | NDArray[np.int64] | None = None, view: AnyView | None = None
     ) -> list[NDArray[np.float32]]:
         """Return one array (len(rows), h, w, c) per layer, of the readable images by default."""
         chosen = np.flatnonzero(self.ok) if rows is None else np.asarray(rows)
@@ -60,7 +60,7 @@ class Features:
             for part, shape in zip(self.parts, self.shapes, strict=True)
         ]
 
-    def flat(self, rows: Any = None, view: View | None = None) -> NDArray[np.float32]:
+    def flat(self, rows: Any = None, view: AnyView | None = None) -> NDArray[np.float32]:
         """Return all layers of each image in one row: (len(rows), number of values)."""
         maps = self.maps(rows, view)
         return np.concatenate([array.reshape(len(array), -1) for array in maps], axis=1)
@@ -70,8 +70,8 @@ class Features:
         chosen = np.flatnonzero(self.ok) if rows is None else np.asarray(rows)
         return decode_sizes(self._read(chosen, SIZE_PART, (4,), self.views[0]))
 
-    def _read(self, rows: Any, part: str, shape: tuple[int, ...], view: View) -> NDArray[np.float32]:
-        keys = [RowKey(str(self.digests[row]), view.name) for row in rows]
+    def _read(self, rows: Any, part: str, shape: tuple[int, ...], view: AnyView) -> NDArray[np.float32]:
+        keys = [RowKey(str(self.digests[row]), view.at(int(row)).name) for row in rows]
         out = np.empty((len(keys), *shape), dtype=np.float32)
         found = self.space.read_into(keys, part, out)
         if not found.all():

@@ -23,7 +23,7 @@ from transferkit.extractor._features import SIZE_PART, encode_size
 from transferkit.extractor._memory import MemorySpace, SpillingSpace
 from transferkit.extractor._pool import pool_to_grid
 from transferkit.images import read_source
-from transferkit.views import View
+from transferkit.views import AnyView
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Recipe:
     space: MemorySpace | SpillingSpace
     parts: tuple[str, ...]
     grids: tuple[int | None, ...]
-    views: tuple[View, ...]
+    views: tuple[AnyView, ...]
     image_size: int
     resize: str
     batch_size: int
@@ -63,9 +63,10 @@ def prepare(recipe: Recipe, source: Any, index: int) -> Decoded | BadImageError:
             stat = None  # read_source says what is wrong with the path
         opened = read_source(source)
         digest = opened.digest
-        keys = {view: RowKey(digest, view.name) for view in recipe.views}
-        present = recipe.space.find(list(keys.values()), (*recipe.parts, SIZE_PART))
-        missing = [(view, key) for view, key in keys.items() if key not in present]
+        views = [view.at(index) for view in recipe.views]
+        keys = [RowKey(digest, view.name) for view in views]
+        present = recipe.space.find(keys, (*recipe.parts, SIZE_PART))
+        missing = [(view, key) for view, key in zip(views, keys, strict=True) if key not in present]
         file = None if stat is None else (path, stat, digest)
         if not missing:
             return Decoded(index, digest, (0, 0), (), (), file)
@@ -106,16 +107,21 @@ class BatchWriter:
         self._recipe = recipe
         self._engine = engine
         self._queue: list[tuple[RowKey, Any, tuple[int, int]]] = []
+        self._n_squares = 0
         self._seen: set[RowKey] = set()
         self.n_calls = 0
 
     def add(self, decoded: Decoded) -> None:
         """Queue the squares of one image; the same picture under two names is queued once."""
-        for key, square in decoded.squares:
-            if key not in self._seen:
-                self._seen.add(key)
-                self._queue.append((key, square, decoded.size))
-            if len(self._queue) == self._recipe.batch_size:
+        for key, squares in decoded.squares:
+            if key in self._seen:
+                continue
+            if self._n_squares + len(squares) > max(self._recipe.batch_size, len(squares)):
+                self.flush()
+            self._seen.add(key)
+            self._queue.append((key, squares, decoded.size))
+            self._n_squares += len(squares)
+            if self._n_squares >= self._recipe.batch_size:
                 self.flush()
 
     def flush(self) -> None:
@@ -123,11 +129,21 @@ class BatchWriter:
         if not self._queue:
             return
         keys, squares, sizes = zip(*self._queue, strict=True)
-        outputs = self._engine().run(np.stack(squares))
-        self.n_calls += 1
+        outputs = self._run(np.concatenate(squares))
+        ends = np.cumsum([len(several) for several in squares])[:-1]
         rows: list[tuple[RowKey, str, np.ndarray]] = []
         for part, grid, maps in zip(self._recipe.parts, self._recipe.grids, outputs, strict=True):
-            rows += [(key, part, row) for key, row in zip(keys, pool_to_grid(maps, grid), strict=True)]
+            # A view of several squares is the mean of their maps.
+            means = [several.mean(axis=0) for several in np.split(pool_to_grid(maps, grid), ends)]
+            rows += [(key, part, row) for key, row in zip(keys, means, strict=True)]
         rows += [(key, SIZE_PART, encode_size(*size)) for key, size in zip(keys, sizes, strict=True)]
         self._recipe.space.write(rows)
         self._queue.clear()
+        self._n_squares = 0
+
+    def _run(self, squares: np.ndarray) -> list[np.ndarray]:
+        """Run the backbone; a view of more squares than a batch takes several calls."""
+        size = self._recipe.batch_size
+        blocks = [self._engine().run(squares[start : start + size]) for start in range(0, len(squares), size)]
+        self.n_calls += len(blocks)
+        return blocks[0] if len(blocks) == 1 else [np.concatenate(maps) for maps in zip(*blocks, strict=True)]

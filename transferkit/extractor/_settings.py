@@ -16,7 +16,7 @@ from transferkit.errors import InvalidInputError, gather
 from transferkit.extractor._memory import MemorySpace, SpillingSpace
 from transferkit.extractor._pipeline import Recipe
 from transferkit.images import check_value_range
-from transferkit.views import View
+from transferkit.views import AnyView
 
 LOCK = threading.RLock()
 
@@ -68,7 +68,7 @@ class Settings:
                 )
             return self._engine
 
-    def recipe(self, views: tuple[View, ...]) -> Recipe:
+    def recipe(self, views: tuple[AnyView, ...]) -> Recipe:
         """Return what the pipeline must know."""
         parts = tuple(
             f"{layer}@{'full' if grid is None else grid}"

@@ -79,8 +79,9 @@ class Head(Protocol):
 
     ``layers`` is what it works best on, and ``pools`` says whether their maps are best averaged over
     the backbone's grid, or left as they are. ``uses_validation`` says whether it wants rows
-    held out; ``averages_views``, whether it learns classes from the mean features of an image's
-    views. To a linear head that is no loss, since the mean of its logits is the logit of the mean.
+    held out; ``averages_views``, whether it learns classes from the mean features of an image and its
+    mirror image, one row in the cache. To a linear head that is no loss, since the mean of its logits is
+    the logit of the mean.
     """
 
     layers: ClassVar[str]

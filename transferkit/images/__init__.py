@@ -17,6 +17,7 @@ and the same picture must give the same pixels in every form.
 """
 
 from transferkit.images._collections import as_image_list, is_single_image
+from transferkit.images._crop import crop_image
 from transferkit.images._folders import IMAGE_SUFFIXES, is_side_file
 from transferkit.images._image import CATEGORIES, LIMITS, Image, Limits
 from transferkit.images._ranges import check_value_range
@@ -34,6 +35,7 @@ __all__ = [
     "Source",
     "as_image_list",
     "check_value_range",
+    "crop_image",
     "is_side_file",
     "is_single_image",
     "letterbox",

@@ -1,0 +1,105 @@
+"""Views: points go where their pixels go, names stand for one geometry, a mean of squares is one row."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.conftest import TINY, make_pictures
+from transferkit import FeatureExtractor
+from transferkit.images import crop_image
+from transferkit.views import BOTH, MIRROR, ORIGINAL, Crops
+
+SIZE = 64
+FRAMES = st.tuples(
+    st.floats(20, 100), st.floats(20, 80), st.floats(15, 120), st.floats(-180, 180)
+)  # x, y, side, angle
+
+
+def spot(x, y, width=120, height=100):
+    """A picture with one bright disc."""
+    rows, columns = np.mgrid[:height, :width]
+    glow = 255 * np.exp(-((columns - x) ** 2 + (rows - y) ** 2) / (2 * 2.5**2))
+    return np.repeat(glow[..., None], 3, axis=2).astype(np.uint8)
+
+
+def centre_of_light(square):
+    rows, columns = np.mgrid[: len(square), : len(square)] + 0.5
+    light = square[..., 0].astype(float)
+    return np.array([(columns * light).sum(), (rows * light).sum()]) / light.sum() / len(square)
+
+
+@pytest.mark.parametrize("mirror", [False, True])
+@pytest.mark.parametrize("frame", [(60, 50, 60, 0), (60, 50, 60, 30), (70, 40, 100, -75), (50, 60, 200, 160)])
+def test_points_go_where_their_pixels_go(frame, mirror):
+    point = np.array([[[65.0, 47.0]]])
+    view = Crops(np.array([frame]), mirror)
+    square = view.at(0).render(spot(65, 47), SIZE, "stretch")[0]
+    np.testing.assert_allclose(centre_of_light(square), view.to_square(point)[0, 0], atol=0.6 / SIZE)
+
+
+@given(FRAMES, st.booleans())
+def test_there_and_back(frame, mirror):
+    points = np.random.default_rng(0).uniform(0, 100, (1, 68, 2))
+    view = Crops(np.array([frame]), mirror)
+    np.testing.assert_allclose(view.from_square(view.to_square(points)), points, atol=1e-9)
+
+
+def test_a_whole_picture_in_its_own_size_stays_as_it_is():
+    pixels = np.random.default_rng(0).integers(0, 256, (SIZE, SIZE, 3), dtype=np.uint8)
+    np.testing.assert_array_equal(crop_image(pixels, (SIZE / 2, SIZE / 2, SIZE, 0), SIZE), pixels)
+
+
+def test_a_large_crop_does_not_alias():
+    stripes = np.zeros((512, 512, 3), np.uint8)
+    stripes[:, ::2] = 255
+    square = crop_image(stripes, (256, 256, 512, 0), SIZE)
+    assert np.abs(square[4:-4, 4:-4].astype(int) - 128).max() <= 2
+
+
+def test_outside_is_black():
+    white = np.full((40, 40, 3), 255, np.uint8)
+    square = crop_image(white, (40, 20, 40, 0), 40)
+    assert square[:, :18].min() == 255
+    assert square[:, 22:].max() == 0
+
+
+def test_a_name_is_one_geometry():
+    crops = Crops(np.array([[10.1, 20.1, 30.1, 5.1], [10.0, 20.0, 30.0, 5.0], [10.3, 20.0, 30.0, 5.0]]))
+    names = [crops.at(i).name for i in range(3)]
+    assert names[0] == names[1] == "crop:10,20,30,5"
+    assert names[2] == "crop:10.25,20,30,5"
+    assert crops.mirrored().at(0).name == "crop:10,20,30,5:mirror"
+    assert crops.at(0).frame == crops.at(1).frame  # what is rendered, too
+    assert Crops(np.array([[-0.01, 0, 10, -0.01]])).at(0).name == "crop:0,0,10,0"
+
+
+def test_both_is_the_mean_of_the_picture_and_its_mirror_image(tiny, engine, tmp_path):
+    paths, _ = make_pictures(tmp_path, 9)
+    for batch_size in (1, 3, 4, 32):
+        extractor = FeatureExtractor(**tiny, cache=False, batch_size=batch_size, layers="auto")
+        apart = extractor.extract(paths, views=(ORIGINAL, MIRROR))
+        means = [(a + b) / 2 for a, b in zip(apart.maps(), apart.maps(view=MIRROR), strict=True)]
+        together = extractor.extract(paths, views=(BOTH,)).maps()
+        for expected, found in zip(means, together, strict=True):
+            np.testing.assert_allclose(found, expected, rtol=2e-3, atol=2e-3)  # half precision
+
+
+def test_crops_are_cached_by_image_and_frame(tiny, engine, tmp_path):
+    paths, _ = make_pictures(tmp_path, 6)
+    crops = Crops(np.array([[20.0 + i, 20, 25, 10 * i] for i in range(6)]))
+    views = (crops, crops.mirrored())
+    extractor = FeatureExtractor(**tiny)
+    first = extractor.extract(paths, views=views)
+    assert engine.images == 12
+    again = FeatureExtractor(**tiny).extract(paths, views=views)
+    assert (engine.images, again.report.n_cached) == (12, 6)
+    for view in views:
+        np.testing.assert_array_equal(first.maps(view=view)[0], again.maps(view=view)[0])
+    # The rows asked for are those of their own images, in any order.
+    np.testing.assert_array_equal(again.maps([4, 1], crops)[0], first.maps(view=crops)[0][[4, 1]])
+    moved = Crops(crops.frames + np.array([1, 0, 0, 0]))
+    extractor.extract(paths, views=(moved,))
+    assert engine.images == 18
+    square = crops.at(3).render(np.asarray(spot(20, 20)), TINY.image_size, "stretch")
+    assert square.shape == (1, TINY.image_size, TINY.image_size, 3)
