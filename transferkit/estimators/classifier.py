@@ -44,8 +44,8 @@ class Classifier(ClassifierMixin, ImageEstimator):
         images. Pass None where left and right differ in meaning.
     class_weight : dict, "balanced" or None, default=None
         Weight of each class's errors; ``"balanced"`` weighs classes equally.
-    engine : {"auto", "keras"}, default="auto"
-        What runs the backbone.
+    engine, precision : str, default="auto" and "float32"
+        What runs the backbone, and what it computes in; see :class:`FeatureExtractor`.
     batch_size : int, default=32
         Images in one call of the backbone. Results do not depend on it.
     cache : bool, path or FeatureCache, default=True
@@ -95,6 +95,7 @@ class Classifier(ClassifierMixin, ImageEstimator):
         augment: str | None = "mirror",
         class_weight: Mapping[Any, float] | str | None = None,
         engine: str = "auto",
+        precision: str = "float32",
         batch_size: int = 32,
         cache: bool | str | os.PathLike[str] | FeatureCache = True,
         value_range: tuple[float, float] | None = None,
@@ -113,6 +114,7 @@ class Classifier(ClassifierMixin, ImageEstimator):
         self.augment = augment
         self.class_weight = class_weight
         self.engine = engine
+        self.precision = precision
         self.batch_size = batch_size
         self.cache = cache
         self.value_range = value_range
