@@ -29,8 +29,12 @@ class Engine:
 
 
 def pad(pixels: np.ndarray, target: int) -> np.ndarray:
-    """Repeat the last image until there are ``target`` of them; more stay as they are."""
+    """Repeat the last image until there are ``target`` of them; more stay as they are.
+
+    In the place of none stands a black one: convolutions of TensorFlow fail on empty batches.
+    """
     n = len(pixels)
     if n >= target:
         return pixels
-    return np.concatenate([pixels, np.repeat(pixels[-1:], target - n, axis=0)])
+    last = pixels[-1:] if n else np.zeros_like(pixels, shape=(1, *pixels.shape[1:]))
+    return np.concatenate([pixels, np.repeat(last, target - n, axis=0)])

@@ -118,13 +118,16 @@ def _converted(openvino: Any, tapped: Any, image_size: int) -> Any:
         raise NotImplementedError(f"only TensorFlow's graphs are converted, and Keras runs on {backend}")
     import tensorflow as tf
 
-    # From the traced graph: given the Keras model, OpenVINO calls it with a list, which Keras warns of, and
-    # returns the outputs in alphabetical order.
+    # From the traced graph: given the Keras model itself, OpenVINO calls it with a list, which Keras warns of.
     graph = tf.function(lambda batch: tapped(batch, training=False)).get_concrete_function(
         tf.TensorSpec((None, image_size, image_size, 3), tf.float32)
     )
     # A copy of the weights: TensorFlow's go when the model does.
-    return openvino.convert_model(graph, share_weights=False)
+    network = openvino.convert_model(graph, share_weights=False)
+    # By name: there are outputs that nobody asked for (of swish, for its gradient), and with more than ten
+    # they come in alphabetical order.
+    outputs = [network.output(tensor.name) for tensor in tf.nest.flatten(graph.structured_outputs)]
+    return openvino.Model(outputs, network.get_parameters())
 
 
 def _refusal(backbone: Backbone, reason: str) -> EngineError:
