@@ -118,7 +118,7 @@ def _converted(openvino: Any, tapped: Any, image_size: int) -> Any:
         raise NotImplementedError(f"only TensorFlow's graphs are converted, and Keras runs on {backend}")
     import tensorflow as tf
 
-    # From the traced graph: given the Keras model itself, OpenVINO calls it with a list, which Keras warns of.
+    # From the traced graph: given the Keras model, OpenVINO calls it with a list, which Keras warns of.
     graph = tf.function(lambda batch: tapped(batch, training=False)).get_concrete_function(
         tf.TensorSpec((None, image_size, image_size, 3), tf.float32)
     )

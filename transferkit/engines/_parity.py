@@ -36,8 +36,9 @@ def disparity(
     for layer, right, mine in zip(layers, expected, found, strict=True):
         if right.shape != mine.shape:
             return f"layer {layer!r} has features of shape {mine.shape[1:]} instead of {right.shape[1:]}"
-        cosine = min(_cosine(a, b) for a, b in zip(right, mine, strict=True))
-        if not cosine >= LEAST_COSINE:  # written so that NaN fails
+        # numpy's minimum of anything and NaN is NaN, and NaN is not at least anything.
+        cosine = np.min([_cosine(a, b) for a, b in zip(right, mine, strict=True)])
+        if not cosine >= LEAST_COSINE:
             return (
                 f"the features of layer {layer!r} differ from those of Keras "
                 f"(cosine {cosine:.6f} on a probe picture, {LEAST_COSINE} is needed)"

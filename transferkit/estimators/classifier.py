@@ -40,8 +40,7 @@ class Classifier(ClassifierMixin, ImageEstimator):
     resize : {"stretch", "pad"}, default="stretch"
         Fill the square, or keep the aspect on a black ground.
     augment : {"mirror", None}, default="mirror"
-        Train on mirror images too, and average both views at prediction. Views are cached like
-        images. Pass None where left and right differ in meaning.
+        Train on mirror images too, and average both views; None where left and right differ in meaning.
     class_weight : dict, "balanced" or None, default=None
         Weight of each class's errors; ``"balanced"`` weighs classes equally.
     engine, precision : str, default="auto" and "float32"
