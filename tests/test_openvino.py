@@ -13,7 +13,7 @@ import pytest
 
 from transferkit import FeatureExtractor, list_backbones
 from transferkit.backbones import Backbone, get_backbone, list_layers, resolve_weights
-from transferkit.engines import ENGINES, _openvino, keras_engine, openvino_engine
+from transferkit.engines import ENGINES, _openvino, keras_engine, openvino_engine, shared_engine
 from transferkit.engines._openvino import openvino_bfloat16_engine
 from transferkit.engines._parity import compare, disparity, probes
 from transferkit.errors import EngineError
@@ -233,6 +233,7 @@ def test_rows_of_the_registry_convert(name, size):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", list_backbones())
 def test_every_row_converts_or_falls_back_with_a_reason(name, caplog):
+    shared_engine.cache_clear()  # the largest ones take gigabytes
     row = get_backbone(name)
     pictures = list(probes(row.min_size))
     parameters = {"weights": None, "image_size": row.min_size, "layers": "auto", "cache": False}
