@@ -46,8 +46,8 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):
         What runs the backbone: "auto" is OpenVINO where it is installed and gives the features of Keras on
         a few probe pictures, else Keras.
     precision : {"float32", "bfloat16"}, default="float32"
-        What the backbone computes in. "bfloat16" is about twice as fast on processors that have it, needs
-        OpenVINO, and gives other features: models trained on one do not run on the other.
+        What the backbone computes in. "bfloat16" is faster on processors that have it, needs OpenVINO,
+        and gives other features: models trained on one do not run on the other.
     batch_size : int, default=32
         Images in one call of the backbone. Features do not depend on it.
     cache : bool, path or FeatureCache, default=True
