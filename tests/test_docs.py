@@ -47,7 +47,8 @@ def test_readme_runs(tmp_path, monkeypatch, engine, tiny):
     monkeypatch.setitem(_registry._ROWS, "mobilenet", TINY)
     from transferkit import engines
 
-    monkeypatch.setitem(engines.ENGINES, "keras", engine.build)
+    for name in ("keras", "openvino"):
+        monkeypatch.setitem(engines.ENGINES, name, engine.build)
     block = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)[0]
     names = {}
     exec(block, names)

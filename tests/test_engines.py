@@ -10,6 +10,8 @@ import pytest
 from transferkit import FeatureExtractor, engines
 from transferkit.backbones import Backbone, get_backbone, resolve_weights
 from transferkit.engines import check_engine, keras_engine
+from transferkit.engines._engine import pad
+from transferkit.engines._keras import _padded_size
 from transferkit.errors import InvalidInputError
 
 SIZE = 32
@@ -84,14 +86,14 @@ def test_no_pictures_give_no_rows(engine, pixels):
 
 @pytest.mark.parametrize(
     ("n", "batch_size", "padded"),
-    [(1, 32, 1), (2, 32, 8), (8, 32, 8), (9, 32, 32), (32, 32, 32), (40, 32, 40), (3, 4, 4), (0, 8, 0)],
+    [(1, 32, 1), (2, 32, 8), (8, 32, 8), (9, 32, 32), (32, 32, 32), (40, 32, 40), (3, 4, 4), (0, 8, 1)],
 )
 def test_batches_are_padded_to_few_sizes(n, batch_size, padded):
     pixels = np.arange(n, dtype=np.uint8).reshape(n, 1, 1, 1)
-    result = engines._pad(pixels, batch_size)
+    result = pad(pixels, _padded_size(n, batch_size))
     assert len(result) == padded
     np.testing.assert_array_equal(result[:n], pixels)
-    assert (result[n:] == n - 1).all()
+    assert (result[n:] == max(n - 1, 0)).all()
 
 
 def test_few_sizes_mean_few_traces(pixels, monkeypatch):
@@ -152,7 +154,7 @@ def test_eight_threads_get_what_one_gets(pixels):
 
 
 def test_names_of_engines():
-    assert check_engine("auto") == check_engine("keras") == "keras"
+    assert check_engine("keras") == ("keras", None)
     with pytest.raises(InvalidInputError) as caught:
         check_engine("tensorrt")
     known = " or ".join(repr(name) for name in engines.ENGINES)

@@ -402,8 +402,8 @@ def load_or_refuse(path, X):
 # What may be anything of its type: none of it changes an answer of a loaded model.
 FREE = {
     *(("parameters", name) for name in ("weights", "image_size", "layers", "grid", "resize", "augment")),
-    *(("parameters", name) for name in ("engine", "batch_size", "validation_fraction", "on_error")),
-    *(("parameters", name) for name in ("class_weight", "progress")),
+    *(("parameters", name) for name in ("engine", "precision", "batch_size", "on_error")),
+    *(("parameters", name) for name in ("class_weight", "progress", "validation_fraction")),
     ("head", "penalty"),
     ("head_facts", "penalty"),
     ("classes", "values"),

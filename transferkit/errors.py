@@ -9,6 +9,7 @@ catch it, and each carries its culprit as an attribute::
     │   └── BadImageError                     .path, .category, .reason, .hint, .index
     ├── NotFittedError (ValueError, AttributeError)
     ├── BackboneCheckError (RuntimeError)     .name, .failures
+    ├── EngineError (RuntimeError)            .name
     ├── WeightsError (OSError)                .name, .path
     ├── CacheError (OSError)                  .path
     ├── ModelFileError (ValueError)           .path
@@ -27,6 +28,7 @@ __all__ = [
     "BackboneCheckError",
     "BadImageError",
     "CacheError",
+    "EngineError",
     "InvalidInputError",
     "MissingDependencyError",
     "ModelFileError",
@@ -131,6 +133,20 @@ class BackboneCheckError(TransferKitError, RuntimeError):
         self.failures = tuple(failures)
         lines = "\n".join(f"  - {text}" for text in failures)
         super().__init__(f"Backbone {name!r} failed {len(failures)} check(s):\n{lines}")
+
+
+class EngineError(TransferKitError, RuntimeError):
+    """An engine cannot run this backbone, or not on this machine.
+
+    Attributes
+    ----------
+    name : str
+        Engine.
+    """
+
+    def __init__(self, message: str, *, name: str) -> None:
+        self.name = name
+        super().__init__(message)
 
 
 class WeightsError(TransferKitError, OSError):

@@ -15,9 +15,10 @@ never a reason to stop; only a disk that fails or is full is an error.
 """
 
 from transferkit.cache._cache import FeatureCache
+from transferkit.cache._disk import verdict_path
 from transferkit.cache._files import FileIndex
 from transferkit.cache._report import CacheInfo, SpaceInfo
 from transferkit.cache._rows import RowKey
 from transferkit.cache._space import FeatureSpace
 
-__all__ = ["CacheInfo", "FeatureCache", "FeatureSpace", "FileIndex", "RowKey", "SpaceInfo"]
+__all__ = ["CacheInfo", "FeatureCache", "FeatureSpace", "FileIndex", "RowKey", "SpaceInfo", "verdict_path"]

@@ -14,6 +14,7 @@ from transferkit.errors import CacheError
 # in between, and lose its own new log to us.
 SUFFIXES = ("-wal", "-shm", "")
 OWN_NAME = re.compile(r"(?P<key>[0-9a-f]{64}|files)\.sqlite(?P<damaged>\.damaged-\d+)?")
+VERDICT_NAME = re.compile(r"engine-[0-9a-f]{32}\.json.*")  # and what a killed process left half written
 
 
 def own_files(folder: Path) -> Iterator[tuple[Path, str, bool]]:
@@ -23,6 +24,16 @@ def own_files(folder: Path) -> Iterator[tuple[Path, str, bool]]:
             match = OWN_NAME.fullmatch(path.name)
             if match:
                 yield path, match["key"], match["damaged"] is not None
+
+
+def verdict_path(folder: Path, key: str) -> Path:
+    """Return where engines keep what they know of a network, beside its features."""
+    return folder / f"engine-{key[:32]}.json"
+
+
+def verdict_files(folder: Path) -> list[Path]:
+    """Return the verdicts in a folder."""
+    return [path for path in folder.glob("engine-*") if VERDICT_NAME.fullmatch(path.name)]
 
 
 def identity_of(path: Path) -> tuple[int, int] | None:

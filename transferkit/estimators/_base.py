@@ -23,8 +23,8 @@ DEFAULT_GRID = 4  # for layers of the user's choice, where the row has one numbe
 AnyFeatures = Features | PrecomputedFeatures
 
 _SHARED_WITH_EXTRACTOR = (
-    "backbone", "weights", "image_size", "resize", "engine", "batch_size", "cache", "value_range", "on_error",
-    "progress",
+    "backbone", "weights", "image_size", "resize", "engine", "precision", "batch_size", "cache",
+    "value_range", "on_error", "progress",
 )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from transferkit._version import __version__
 from transferkit.backbones import Backbone
+from transferkit.engines import EQUIVALENT, has_openvino
 from transferkit.errors import (
     CacheError,
     InvalidInputError,
@@ -28,6 +30,7 @@ from transferkit.images import check_value_range
 from transferkit.storage import read_model, write_model
 from transferkit.views import BOTH, MIRROR, ORIGINAL
 
+logger = logging.getLogger("transferkit")
 ESTIMATORS = {"Classifier": Classifier, "KeypointRegressor": KeypointRegressor}
 _VIEWS = {view.name: view for view in (ORIGINAL, MIRROR, BOTH)}
 # What a document holds, and nothing else.
@@ -40,7 +43,7 @@ _SCHEMA: dict[str, tuple[type, ...]] = {
 _PARAMETERS: dict[str, tuple[type, ...]] = {
     "backbone": _TEXT, "weights": (str, _MAYBE), "image_size": (int, _MAYBE), "layers": (str, list, _MAYBE),
     "value_range": (list, _MAYBE), "grid": (int, str, list, _MAYBE), "resize": _TEXT,
-    "augment": (str, _MAYBE), "engine": _TEXT,
+    "augment": (str, _MAYBE), "engine": _TEXT, "precision": _TEXT,
     "batch_size": _COUNT, "validation_fraction": (int, float), "on_error": _TEXT, "progress": _FLAG,
 }  # fmt: skip
 _FACT_TYPES: dict[str, tuple[type, ...]] = {
@@ -182,6 +185,8 @@ def _rebuild(
     check_value_range(parameters["value_range"])
     if not (isinstance(weights, str) and weights == "as saved"):
         parameters["weights"] = weights
+    if parameters["engine"] == "openvino" and parameters["precision"] == "float32" and not has_openvino():
+        parameters["engine"] = "auto"  # _check_features says what runs instead
     head = head_from_dict(document["head"])
     estimator = kind(**parameters, head=head, cache=cache)
     estimator.head_ = head
@@ -225,7 +230,11 @@ def _n_weights(arrays: Mapping[str, NDArray[Any]]) -> int:
 def _check_features(saved: Mapping[str, Any], current: Mapping[str, Any], path: Any) -> None:
     """Refuse to predict from other features than those of the training."""
     gaps = []
+    both = [{key: facts.get(key) for key in ("engine", "precision")} for facts in (saved, current)]
+    same = all(facts["engine"] in EQUIVALENT and facts["precision"] == "float32" for facts in both)
     for name in sorted(set(saved) | set(current)):
+        if name == "engine" and same:
+            continue
         if saved.get(name) != current.get(name):
             gaps.append(f"{name} was {saved.get(name)!r} and is {current.get(name)!r}")
     if gaps:
@@ -233,6 +242,11 @@ def _check_features(saved: Mapping[str, Any], current: Mapping[str, Any], path: 
             f"features here would differ from those that the model was trained on: {'; '.join(gaps)}. "
             "Pass weights=<the file that was used>, or train again.",
             path=path,
+        )
+    if saved["engine"] != current["engine"]:
+        logger.warning(
+            f"{path}: features were made by {saved['engine']} when the model was trained, here by "
+            f"{current['engine']}; in float32 they agree but for rounding."
         )
 
 

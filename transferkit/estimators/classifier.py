@@ -40,12 +40,11 @@ class Classifier(ClassifierMixin, ImageEstimator):
     resize : {"stretch", "pad"}, default="stretch"
         Fill the square, or keep the aspect on a black ground.
     augment : {"mirror", None}, default="mirror"
-        Train on mirror images too, and average both views at prediction. Views are cached like
-        images. Pass None where left and right differ in meaning.
+        Train on mirror images too, and average both views; None where left and right differ in meaning.
     class_weight : dict, "balanced" or None, default=None
         Weight of each class's errors; ``"balanced"`` weighs classes equally.
-    engine : {"auto", "keras"}, default="auto"
-        What runs the backbone.
+    engine, precision : str, default="auto" and "float32"
+        What runs the backbone, and what it computes in; see :class:`FeatureExtractor`.
     batch_size : int, default=32
         Images in one call of the backbone. Results do not depend on it.
     cache : bool, path or FeatureCache, default=True
@@ -95,6 +94,7 @@ class Classifier(ClassifierMixin, ImageEstimator):
         augment: str | None = "mirror",
         class_weight: Mapping[Any, float] | str | None = None,
         engine: str = "auto",
+        precision: str = "float32",
         batch_size: int = 32,
         cache: bool | str | os.PathLike[str] | FeatureCache = True,
         value_range: tuple[float, float] | None = None,
@@ -113,6 +113,7 @@ class Classifier(ClassifierMixin, ImageEstimator):
         self.augment = augment
         self.class_weight = class_weight
         self.engine = engine
+        self.precision = precision
         self.batch_size = batch_size
         self.cache = cache
         self.value_range = value_range

@@ -47,7 +47,7 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
     augment : {"auto", "mirror", None}, default="auto"
         Train on mirror images too, and average both views at prediction; "auto" does so for 68
         points, whose mirror pairs are known.
-    weights, image_size, resize, engine, batch_size, cache, value_range, validation_fraction
+    weights, image_size, resize, engine, precision, batch_size, cache, value_range, validation_fraction
         As for :class:`Classifier`.
     on_error, random_state, progress
         As for :class:`Classifier`.
@@ -83,6 +83,7 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         resize: str = "stretch",
         augment: str | None = "auto",
         engine: str = "auto",
+        precision: str = "float32",
         batch_size: int = 32,
         cache: bool | str | os.PathLike[str] | FeatureCache = True,
         value_range: tuple[float, float] | None = None,
@@ -100,6 +101,7 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         self.resize = resize
         self.augment = augment
         self.engine = engine
+        self.precision = precision
         self.batch_size = batch_size
         self.cache = cache
         self.value_range = value_range

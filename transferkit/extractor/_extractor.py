@@ -42,8 +42,12 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):
         None keeps maps as they are.
     resize : {"stretch", "pad"}, default="stretch"
         Fill the square, or keep the aspect on a black ground.
-    engine : {"auto", "keras"}, default="auto"
-        What runs the backbone.
+    engine : {"auto", "keras", "openvino"}, default="auto"
+        What runs the backbone: "auto" is OpenVINO where it is installed and gives the features of Keras on
+        a few probe pictures, else Keras.
+    precision : {"float32", "bfloat16"}, default="float32"
+        What the backbone computes in. "bfloat16" is faster on processors that have it, needs OpenVINO,
+        and gives other features: models trained on one do not run on the other.
     batch_size : int, default=32
         Images in one call of the backbone. Features do not depend on it.
     cache : bool, path or FeatureCache, default=True
@@ -85,6 +89,7 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):
         grid: int | Sequence[int | None] | None = None,
         resize: str = "stretch",
         engine: str = "auto",
+        precision: str = "float32",
         batch_size: int = 32,
         cache: bool | str | os.PathLike[str] | FeatureCache = True,
         value_range: tuple[float, float] | None = None,
@@ -98,6 +103,7 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):
         self.grid = grid
         self.resize = resize
         self.engine = engine
+        self.precision = precision
         self.batch_size = batch_size
         self.cache = cache
         self.value_range = value_range
@@ -111,6 +117,8 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):
         ------
         InvalidInputError
             A parameter that cannot be used.
+        MissingDependencyError
+            The engine is not installed.
         """
         settings = self._settings()
         self.image_size_ = settings.image_size
@@ -158,6 +166,8 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):
             An image cannot be read and ``on_error`` is "raise".
         InvalidInputError
             Most images cannot be read.
+        EngineError
+            The engine that was asked for by name cannot run this backbone, or not on this machine.
         """
         started = time.perf_counter()
         settings = self._settings()
@@ -246,7 +256,11 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):
         report.n_backbone_calls = writer.n_calls
 
     def describe(self) -> dict[str, Any]:
-        """Return everything that can change a feature, as it goes into the cache key."""
+        """Return everything that can change a feature, as it goes into the cache key.
+
+        Builds nothing: with ``engine="auto"``, before the first extraction, the engine is what will run
+        unless it turns out to give other features than Keras.
+        """
         settings = self._settings()
         return {**settings.description, "layers": list(settings.layers), "grid": list(settings.grids)}
 

@@ -11,7 +11,16 @@ import numpy as np
 from transferkit import backbones, images
 from transferkit.backbones import Backbone, Weights
 from transferkit.cache import FeatureCache
-from transferkit.engines import ENGINES, Engine, build_engine, check_engine, shared_engine
+from transferkit.engines import (
+    Engine,
+    EngineChoice,
+    Verdicts,
+    build_engine,
+    check_engine,
+    engine_function,
+    frozen_model,
+    shared_engine,
+)
 from transferkit.errors import InvalidInputError, gather
 from transferkit.extractor._memory import MemorySpace, SpillingSpace
 from transferkit.extractor._pipeline import Recipe
@@ -32,41 +41,62 @@ class Settings:
         self.resize = extractor.resize
         self.batch_size = extractor.batch_size
         self.value_range = check_value_range(extractor.value_range)
-        self.engine_name = check_engine(extractor.engine)
+        self.precision = extractor.precision
         self.weights: Weights = backbones.resolve_weights(self.row, extractor.weights)
-        self._engine: Engine | None = None
-        model = None if self.row.builtin else self.engine().model
-        self.description: dict[str, Any] = {
-            "backbone": backbones.describe_backbone(self.row, self.weights, model),
+        # What a user registered is known by what it does, and his constructor may build something else the
+        # next time: this model is described, and this one runs.
+        self._model = None if self.row.builtin else frozen_model(self.row, self.weights, self.image_size)
+        self._backbone = backbones.describe_backbone(self.row, self.weights, self._model)
+        self._cache = _as_cache(extractor.cache)
+        self.files = None if self._cache is None else self._cache.files
+        verdicts = Verdicts(
+            None if self._cache is None else self._cache.folder,
+            {"backbone": self._backbone, "image_size": self.image_size},
+        )
+        name, fallback = check_engine(extractor.engine, self.precision)
+        self._choice = EngineChoice(name, fallback, self.layers, verdicts, self._build)
+        self._space: MemorySpace | SpillingSpace | None = None
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """What can change a feature, with the engine as far as it is known before anything is built."""
+        return {
+            "backbone": self._backbone,
             "image_size": self.image_size,
             "decoder": images.DECODER,
             "resize": self.resize,
             # The digest of a float array does not say which range it spans.
             "value_range": None if self.value_range is None else list(self.value_range),
-            "engine": self.engine_name,
-            "precision": "float32",
+            "engine": self._choice.likely(),
+            "precision": self.precision,
         }
-        cache = _as_cache(extractor.cache)
-        self.files = None if cache is None else cache.files
-        self.space: MemorySpace | SpillingSpace = MemorySpace()
-        if cache is not None:
-            self.space = SpillingSpace(cache.space(self.description), half=cache.dtype == "float16")
+
+    @property
+    def space(self) -> MemorySpace | SpillingSpace:
+        """Where features are kept, under the name of the engine that makes them."""
+        with LOCK:
+            if self._space is None:
+                self._choice.settle()
+                self._space = (
+                    MemorySpace()
+                    if self._cache is None
+                    else SpillingSpace(
+                        self._cache.space(self.description), half=self._cache.dtype == "float16"
+                    )
+                )
+            return self._space
 
     def engine(self) -> Engine:
         """Return the engine, built on first use: a warm run never needs it."""
         with LOCK:
-            if self._engine is None:
-                # A user's constructor may build something else the next time: only our rows are shared.
-                make = shared_engine if self.row.builtin else build_engine
-                self._engine = make(
-                    ENGINES[self.engine_name],
-                    self.row,
-                    self.weights,
-                    self.image_size,
-                    self.layers,
-                    self.batch_size,
-                )
-            return self._engine
+            return self._choice.engine()
+
+    def _build(self, name: str) -> Engine:
+        make = engine_function(name, self.precision)
+        arguments = make, self.row, self.weights, self.image_size, self.layers, self.batch_size
+        if self._model is None:
+            return shared_engine(*arguments)
+        return build_engine(*arguments, model=self._model)
 
     def recipe(self, views: tuple[AnyView, ...]) -> Recipe:
         """Return what the pipeline must know."""
@@ -89,6 +119,7 @@ class Settings:
 def _check_parameters(extractor: Any, row: Backbone) -> tuple[int, tuple[str, ...]]:
     """Return image size and layers; report every parameter that is wrong, all at once."""
     problems: list[str] = []
+    gather(problems, lambda: check_engine(extractor.engine, extractor.precision))
     image_size = gather(problems, lambda: row.check_image_size(extractor.image_size))
     layers = gather(problems, lambda: _layer_names(extractor.layers, row))
     if extractor.resize not in ("stretch", "pad"):

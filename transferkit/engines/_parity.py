@@ -1,0 +1,66 @@
+"""The proof that a converted network is the same: its features of a few pictures, beside those of Keras."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+# A wrong conversion (an order of outputs, a missing scale, a padding) shows in the first digits; rounding in
+# float32 leaves 0.9999999. Random weights of very deep networks amplify rounding, and fail.
+LEAST_COSINE = 0.9999
+
+
+def probes(image_size: int) -> NDArray[np.uint8]:
+    """Return four pictures (4, S, S, 3), the same everywhere: a ramp, rings, coloured tiles, faint stripes.
+
+    Not noise: it has no large structures, and different networks average it to much the same.
+    """
+    y, x = np.mgrid[:image_size, :image_size] / image_size
+    ramp = np.stack([x, y, 1 - x], axis=-1)
+    waves = (0.5 + 0.5 * np.cos(40 * np.hypot(x - 0.3, y - 0.6)))[..., None]
+    rings = waves * (1.0, 0.7, 0.2)
+    tile = (4 * x).astype(int) + 4 * (4 * y).astype(int)
+    tiles = np.stack([tile * 7 % 16, tile * 11 % 16, tile * 13 % 16], axis=-1) / 15
+    stripes = 0.1 + 0.05 * np.stack([np.sin(60 * x), np.sin(60 * (x + y)), np.sin(60 * y)], axis=-1)
+    return np.round(255 * np.stack([ramp, rings, tiles, stripes])).astype(np.uint8)
+
+
+def disparity(
+    layers: Sequence[str],
+    expected: Sequence[NDArray[np.float32]],
+    found: Sequence[NDArray[np.float32]],
+) -> str:
+    """Return what is wrong with features, in half a sentence; nothing if they are those expected."""
+    for layer, right, mine in zip(layers, expected, found, strict=True):
+        if right.shape != mine.shape:
+            return f"layer {layer!r} has features of shape {mine.shape[1:]} instead of {right.shape[1:]}"
+        # numpy's minimum of anything and NaN is NaN, and NaN is not at least anything.
+        cosine = np.min([_cosine(a, b) for a, b in zip(right, mine, strict=True)])
+        if not cosine >= LEAST_COSINE:
+            return (
+                f"the features of layer {layer!r} differ from those of Keras "
+                f"(cosine {cosine:.6f} on a probe picture, {LEAST_COSINE} is needed)"
+            )
+    return ""
+
+
+def compare(
+    layers: Sequence[str],
+    image_size: int,
+    reference: Callable[[NDArray[np.uint8]], list[NDArray[np.float32]]],
+    run: Callable[[NDArray[np.uint8]], list[NDArray[np.float32]]],
+) -> str:
+    """Return what is wrong with ``run`` on the probes; nothing if it agrees with the reference."""
+    pictures = probes(image_size)
+    return disparity(layers, reference(pictures), run(pictures))
+
+
+def _cosine(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
+    """Return the cosine of the angle between two arrays; that of two zeros is 1."""
+    x, y = a.ravel().astype(np.float64), b.ravel().astype(np.float64)
+    size = float(np.linalg.norm(x) * np.linalg.norm(y))
+    if size == 0:
+        return float(not x.any() and not y.any())
+    return float(x @ y) / size
