@@ -21,7 +21,7 @@ def test_the_layer_with_the_signal_is_found(signal):
     data = make(signal=signal)
     fitted = AutoHead().fit(data)
     assert [row["layers"] for row in fitted.history if row["chosen"]] == [(signal,)]
-    assert len(fitted.history) == 8
+    assert len(fitted.history) == 16
     weights = fitted.weights.reshape(4, 360, -1)
     assert [bool(np.any(layer)) for layer in weights] == [i == signal for i in range(4)]
     alone = LinearHead().fit(TrainingData([data.maps[signal]], data.targets, 2, np.ones(300), np.arange(300)))

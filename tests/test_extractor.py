@@ -295,7 +295,7 @@ def test_a_grid_for_each_layer(tiny, engine, pictures):
 
 @pytest.mark.parametrize(("length", "grid"), [(7, 3), (7, 4), (12, 5), (4, 7), (8, 8)])
 def test_adaptive_cells_cover_the_map(length, grid):
-    from transferkit.extractor._pool import pool_to_grid
+    from transferkit.maps import pool_to_grid
 
     maps = np.random.default_rng(0).normal(size=(2, length, length, 3)).astype(np.float32)
     pooled = pool_to_grid(maps, grid)

@@ -10,8 +10,8 @@ import transferkit
 ROOT = Path(transferkit.__file__).parent
 LINES = [
     {"errors", "_version"},
-    {"images", "keypoints", "backbones", "cache", "storage"},
-    {"engines", "heads", "views", "metrics", "datasets"},
+    {"images", "keypoints", "maps", "backbones", "cache", "storage"},
+    {"engines", "heads", "shapes", "views", "metrics", "datasets"},
     {"extractor"},
     {"estimators"},
     {"demo", "training"},

@@ -181,7 +181,7 @@ class ImageEstimator(BaseEstimator):
         validation: tuple[list[NDArray[np.float32]], NDArray[Any]] | None,
     ) -> None:
         """Split, stack the views, and train the head."""
-        seed = _as_seed(self.random_state)
+        seed = as_seed(self.random_state)
         train = np.arange(len(rows))
         if validation is None and head.uses_validation and self.validation_fraction > 0:
             labels = targets_by_view[0] if n_classes is not None else None
@@ -229,7 +229,7 @@ def as_groups(groups: Any, n_images: int, problems: list[str]) -> NDArray[np.int
     return np.unique(labels, return_inverse=True)[1]
 
 
-def _as_seed(random_state: Any) -> int:
+def as_seed(random_state: Any) -> int:
     """Return an int seed for what scikit-learn accepts as a random state."""
     from sklearn.utils import check_random_state
 

@@ -23,6 +23,7 @@ from transferkit.errors import (
     WeightsError,
 )
 from transferkit.estimators._precomputed import PRECOMPUTED
+from transferkit.estimators._refinement import rebuild_refinement
 from transferkit.estimators.classifier import Classifier
 from transferkit.estimators.keypoint_regressor import KeypointRegressor
 from transferkit.heads import head_from_dict, head_to_dict
@@ -77,6 +78,10 @@ def save_estimator(estimator: Any, path: str | os.PathLike[str]) -> None:
     }
     if kind == "Classifier":
         document["classes"] = _labels_to_json(estimator.classes_)
+    else:
+        document["refinements"] = [refinement.facts() for refinement in estimator.refinements_]
+        for i, refinement in enumerate(estimator.refinements_):
+            tensors |= {f"round.{i}.{name}": array for name, array in refinement.tensors().items()}
     write_model(path, tensors, document)
 
 
@@ -137,11 +142,13 @@ def _check_document(document: Mapping[str, Any]) -> None:
     """Raise ValueError unless a document has exactly the keys and types that ``save_estimator`` writes."""
     kind = document["estimator"]
     is_classifier = kind == "Classifier"
-    _check_keys("document", document, _SCHEMA | ({"classes": (dict,)} if is_classifier else {}))
+    _check_keys(
+        "document", document, _SCHEMA | ({"classes": (dict,)} if is_classifier else {"refinements": (list,)})
+    )
     if kind not in ESTIMATORS:
         raise ValueError(f"estimator {kind!r}")
     parameters, facts = document["parameters"], document["facts"]
-    more = {"class_weight": (str, _MAYBE)} if is_classifier else {}
+    more = {"class_weight": (str, _MAYBE)} if is_classifier else {"refine": (int, str)}
     _check_keys("parameters", parameters, _PARAMETERS | more)
     precomputed = parameters["backbone"] == PRECOMPUTED
     if precomputed != (document["features"] is None):
@@ -190,8 +197,9 @@ def _rebuild(
     head = head_from_dict(document["head"])
     estimator = kind(**parameters, head=head, cache=cache)
     estimator.head_ = head
-    arrays = {name.removeprefix("head."): array for name, array in tensors.items()}
-    if len(arrays) != len(tensors):
+    arrays = {name[5:]: array for name, array in tensors.items() if name.startswith("head.")}
+    rounds = _arrays_of_rounds(document.get("refinements", []), tensors)
+    if len(arrays) + sum(map(len, rounds)) != len(tensors):
         raise ValueError(f"arrays {sorted(tensors)}")
     estimator.fitted_head_ = head.rebuild(arrays, document["head_facts"])
     estimator.history_ = []
@@ -203,7 +211,22 @@ def _rebuild(
         estimator.classes_ = _labels_from_json(document["classes"])
     _check_outputs(estimator, arrays)
     estimator.extractor_ = None if parameters["backbone"] == PRECOMPUTED else estimator._make_extractor(head)
+    if isinstance(estimator, KeypointRegressor):
+        estimator.selection_ = []
+        estimator.refinements_ = [
+            rebuild_refinement(part, facts, estimator._make_close_extractor, estimator.n_points_)
+            for part, facts in zip(rounds, document["refinements"], strict=True)
+        ]
     return estimator
+
+
+def _arrays_of_rounds(facts: list[Any], tensors: Mapping[str, NDArray[Any]]) -> list[dict[str, NDArray[Any]]]:
+    """Return the arrays of each round of a closer look."""
+    starts = [f"round.{i}." for i in range(len(facts))]
+    return [
+        {name.removeprefix(start): array for name, array in tensors.items() if name.startswith(start)}
+        for start in starts
+    ]
 
 
 def _check_outputs(estimator: Any, arrays: Mapping[str, NDArray[Any]]) -> None:

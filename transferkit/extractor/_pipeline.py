@@ -21,8 +21,8 @@ from transferkit.engines import Engine
 from transferkit.errors import BadImageError
 from transferkit.extractor._features import SIZE_PART, encode_size
 from transferkit.extractor._memory import MemorySpace, SpillingSpace
-from transferkit.extractor._pool import pool_to_grid
 from transferkit.images import read_source
+from transferkit.maps import pool_to_grid
 from transferkit.views import AnyView
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from transferkit.errors import InvalidInputError, quoted
 from transferkit.heads._base import FittedHead, Head, TrainingData
 from transferkit.heads.auto import AutoHead
+from transferkit.heads.cascade import CascadeHead
 from transferkit.heads.conv import ConvHead
 from transferkit.heads.linear import LinearHead
 from transferkit.heads.mlp import MLPHead
@@ -21,6 +22,7 @@ HEADS: dict[str, type] = {"auto": AutoHead, "linear": LinearHead, "mlp": MLPHead
 __all__ = [
     "HEADS",
     "AutoHead",
+    "CascadeHead",
     "ConvHead",
     "FittedHead",
     "Head",

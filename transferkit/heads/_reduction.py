@@ -13,7 +13,7 @@ Above ``LANDMARKS`` rows the weights are sought in the span of so many rows, dra
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,16 +44,20 @@ class Reduction:
     _basis: NDArray[np.float64] | None
 
     @classmethod
-    def fit(cls, maps: Maps, seed: int = 0) -> Reduction:
+    def fit(cls, maps: Maps, seed: int = 0, shares: Sequence[float] | None = None) -> Reduction:
         """Centre each column, scale each channel and each layer, and reduce.
 
         A channel is divided by its deviation over rows and places, so that strong channels do
-        not drown the others, and every layer then has the same total variance, so that a large map
-        does not drown a small one. All of it is learned from these rows.
+        not drown the others, and every layer then has its share of the variance, the same by
+        default, so that a large map does not drown a small one. All of it is learned from these rows.
         """
         n = len(maps[0])
+        shares = [1 / len(maps)] * len(maps) if shares is None else shares
         means = [_mean(array.reshape(n, -1)) for array in maps]
-        gains = [_gain(array, mean) / np.sqrt(len(maps)) for array, mean in zip(maps, means, strict=True)]
+        gains = [
+            _gain(array, mean) * np.float32(np.sqrt(share))
+            for array, mean, share in zip(maps, means, shares, strict=True)
+        ]
         width = sum(map(len, means))
         n_basis = min(n, LANDMARKS)
         if width <= n_basis:
@@ -68,15 +72,10 @@ class Reduction:
             # A product with its own transpose costs half.
             cross += scaled @ (scaled if n_basis == n else scaled[chosen]).T
         if n_basis == n:
-            # The means were rounded to float32: centre once more, so that the rows are orthogonal to 1.
-            centre = cross.mean(axis=0)
-            cross -= centre + (centre - centre.mean())[:, None]
-        values, vectors = np.linalg.eigh(cross[chosen])
-        kept = values > _SMALLEST_EIGENVALUE * max(values[-1], np.finfo(float).tiny)
-        basis = vectors[:, kept] / np.sqrt(values[kept])
-        landmarks = maps if n_basis == n else [array[chosen] for array in maps]
-        rows = basis * values[kept] if n_basis == n else cross @ basis
-        return cls(rows, landmarks, means, gains, basis)
+            rows, basis = rows_of(cross)
+            return cls(rows, maps, means, gains, basis)
+        _, basis = _eigen_basis(cross[chosen])
+        return cls(cross @ basis, [array[chosen] for array in maps], means, gains, basis)
 
     def expand(
         self, coefficients: NDArray[np.float64], intercept: NDArray[np.float64]
@@ -90,6 +89,34 @@ class Reduction:
             scaled_weights = np.concatenate([scaled.T @ duals for scaled in blocks])
         weights = (scaled_weights * np.concatenate(self._gains)[:, None]).astype(np.float32)
         return weights, intercept - np.concatenate(self._means).astype(np.float64) @ weights
+
+
+def products_of(array: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the inner products (n, n) of the rows of one layer, centred and scaled as ``fit`` does."""
+    mean = _mean(array.reshape(len(array), -1))
+    products = np.zeros((len(array), len(array)))
+    for scaled in _scaled_blocks([array], [mean], [_gain(array, mean)]):
+        products += scaled @ scaled.T
+    return products
+
+
+def rows_of(products: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return rows (n, r) with these inner products (n, n), and the basis (n, r) that makes them.
+
+    Means were rounded to float32: the products are centred once more, in place, so that the rows are
+    orthogonal to 1.
+    """
+    centre = products.mean(axis=0)
+    products -= centre + (centre - centre.mean())[:, None]
+    values, basis = _eigen_basis(products)
+    return basis * values, basis
+
+
+def _eigen_basis(products: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the eigenvalues (r,) that are no rounding, and the eigenvectors (n, r) over their roots."""
+    values, vectors = np.linalg.eigh(products)
+    kept = values > _SMALLEST_EIGENVALUE * max(values[-1], np.finfo(float).tiny)
+    return values[kept], vectors[:, kept] / np.sqrt(values[kept])
 
 
 def _scaled_blocks(

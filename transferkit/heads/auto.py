@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -10,10 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transferkit.heads._base import TrainingData
+from transferkit.heads._reduction import products_of, rows_of
 from transferkit.heads.linear import FittedLinear, LinearHead
 
-# Enough to tell layers apart, few enough that eight tries take seconds.
+Shares = dict[int, float]  # position of a layer -> its share in the variance of a row
+
+# Enough to tell layers apart, few enough that all tries take seconds.
 _SELECTION_ROWS = 1000
+# A layer before the others has so many times their variance.
+_EMPHASES = (4.0, 16.0)
 
 
 @dataclass(frozen=True)
@@ -21,17 +26,20 @@ class AutoHead:
     """A linear head on the layers that do best on held-out training rows.
 
     Which layers are best depends on the pictures: fine and early ones for faces, the last one for cats
-    and dogs. Tried are all layers together, each alone, and each with the last one, by their errors on
-    rows that the fit did not see (exact, by group, see :class:`LinearHead`). All layers win unless
-    others are better by more than one standard error of the *paired* difference; among those, the best.
-    The winner is then fitted on all rows. Nothing but training rows is looked at.
+    and dogs. Tried are all layers in equal shares, each alone, each with the last one, and each before
+    the others, by their errors on rows that the fit did not see (exact, by group, see
+    :class:`LinearHead`). Equal shares win unless others are better by more than one standard error of the
+    *paired* difference; among those, the best. The winner is then fitted on all rows. Nothing but training
+    rows is looked at.
 
     Notes
     -----
-    Layers are compared on at most 1,000 rows, drawn at random with the shares of the classes kept, so
-    that time does not grow with the data: one small fit for each try, and one fit on all rows.
-    ``history`` has a row for each try: ``"layers"`` are their positions, ``"gain"`` is the error of all
-    layers less that of these, with its ``"standard_error"``, and ``"chosen"`` marks the winner.
+    Candidates are compared on at most 1,000 rows, drawn at random with the shares of the classes kept, so
+    that time does not grow with the data: the inner products of each layer's rows are computed once,
+    and a candidate is their weighted sum, since the variance of a layer scales its products.
+    ``history`` has a row for each try: ``"layers"`` are their positions, ``"shares"`` their shares in the
+    variance of a row, ``"gain"`` is the error of equal shares less that of these, with its
+    ``"standard_error"``, and ``"chosen"`` marks the winner.
 
     Examples
     --------
@@ -47,37 +55,46 @@ class AutoHead:
 
     def fit(self, data: TrainingData) -> FittedLinear:
         """Return the fitted head; see :class:`TrainingData`."""
-        candidates = _candidates(len(data.maps))
-        sample = _sample(data) if len(candidates) > 1 else np.arange(len(data.targets))
-        best = candidates[0]
-        history: list[dict[str, Any]] = []
-        if len(candidates) > 1:
-            best, history = _choose(data, candidates, sample)
-        fitted = LinearHead().fit(_part(data, best, np.arange(len(data.targets))))
-        weights = _widen(fitted.weights, data, best)
-        return FittedLinear(weights, fitted.intercept, fitted.penalty, history or fitted.history)
+        n_layers = len(data.maps)
+        if n_layers == 1:
+            return LinearHead().fit(data)
+        history = _try_all(data, _candidates(n_layers))
+        winner = next(row for row in history if row["chosen"])
+        chosen = winner["layers"]
+        part = replace(data, maps=[data.maps[i] for i in chosen])
+        fitted = LinearHead().fit(part, shares=winner["shares"])
+        weights = _widen(fitted.weights, data, chosen)
+        return FittedLinear(weights, fitted.intercept, fitted.penalty, history, fitted.held_out)
 
     def rebuild(self, tensors: Mapping[str, NDArray[Any]], facts: Mapping[str, Any]) -> FittedLinear:
         """Return the fitted head that was saved; ValueError where arrays do not belong together."""
         return LinearHead().rebuild(tensors, facts)
 
 
-def _choose(
-    data: TrainingData, candidates: list[tuple[int, ...]], sample: NDArray[np.int64]
-) -> tuple[tuple[int, ...], list[dict[str, Any]]]:
-    """Return the winner and the table of all tries; the first candidate is the one to beat."""
+def _try_all(data: TrainingData, candidates: Sequence[Shares]) -> list[dict[str, Any]]:
+    """Return the table of all tries; the first candidate is the one to beat."""
+    rows = _sample(data)
+    sample = replace(
+        data,
+        maps=[array[rows] for array in data.maps],
+        targets=data.targets[rows],
+        sample_weight=data.sample_weight[rows],
+        groups=data.groups[rows],
+    )
+    products = [products_of(array) for array in sample.maps]
     key = "absolute_error" if data.n_classes is None else "squared_error"
     history: list[dict[str, Any]] = []
     reference: NDArray[np.float64] | None = None
-    for chosen in candidates:
-        fitted = LinearHead().fit(_part(data, chosen, sample))
-        assert fitted.row_errors is not None
-        reference = fitted.row_errors if reference is None else reference
-        gains = reference - fitted.row_errors
+    for shares in candidates:
+        mixed, _ = rows_of(sum((share * products[i] for i, share in shares.items()), np.zeros(())))
+        _, tried = LinearHead().fit_rows(mixed, sample)
+        reference = tried.row_errors if reference is None else reference
+        gains = reference - tried.row_errors
         history.append(
             {
-                "layers": chosen,
-                **min(fitted.history, key=lambda row: row[key]),
+                "layers": tuple(shares),
+                "shares": tuple(shares.values()),
+                **min(tried.history, key=lambda row: row[key]),
                 "gain": float(gains.mean()),
                 "standard_error": float(gains.std() / np.sqrt(len(gains))),
             }
@@ -86,15 +103,22 @@ def _choose(
     winner = max(better, key=lambda row: row["gain"]) if better else history[0]
     for row in history:
         row["chosen"] = row is winner
-    return winner["layers"], history
+    return history
 
 
-def _candidates(n_layers: int) -> list[tuple[int, ...]]:
-    """Return the sets of layers to try, the widest first."""
-    last = n_layers - 1
-    singles = [(i,) for i in range(n_layers)]
-    pairs = [(i, last) for i in range(last)] if n_layers > 2 else []
-    return list(dict.fromkeys([tuple(range(n_layers)), *pairs, *singles]))
+def _candidates(n_layers: int) -> list[Shares]:
+    """Return the mixtures of layers to try, equal shares of all first."""
+    everything, last = range(n_layers), n_layers - 1
+    sets = [tuple(everything)]
+    sets += [(i, last) for i in everything if i != last] if n_layers > 2 else []
+    sets += [(i,) for i in everything]
+    equal = [dict.fromkeys(chosen, 1 / len(chosen)) for chosen in sets]
+    before_others = [
+        {i: (times if i == first else 1) / (times + last) for i in everything}
+        for times in _EMPHASES
+        for first in everything
+    ]
+    return equal + before_others
 
 
 def _sample(data: TrainingData) -> NDArray[np.int64]:
@@ -112,18 +136,6 @@ def _sample(data: TrainingData) -> NDArray[np.int64]:
     if len(kept) > 2 * _SELECTION_ROWS:  # large groups bring many rows: keep some of each
         kept = np.sort(generator.permutation(kept)[: 2 * _SELECTION_ROWS])
     return kept
-
-
-def _part(data: TrainingData, layers: tuple[int, ...], rows: NDArray[np.int64]) -> TrainingData:
-    """Return some layers of some rows."""
-    everything = len(rows) == len(data.targets)
-    return replace(
-        data,
-        maps=[data.maps[i] if everything else data.maps[i][rows] for i in layers],
-        targets=data.targets[rows],
-        sample_weight=data.sample_weight[rows],
-        groups=data.groups[rows],
-    )
 
 
 def _widen(weights: NDArray[np.float32], data: TrainingData, layers: tuple[int, ...]) -> NDArray[np.float32]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +14,22 @@ from transferkit.heads._base import Maps, TrainingData, check_arrays, flatten, i
 from transferkit.heads._reduction import Reduction
 from transferkit.heads._ridge import PENALTIES, Ridge, patterns
 
-_Solution = tuple[NDArray[np.float64], NDArray[np.float64]]
+Solution = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 _PREDICT_ROWS = 256  # at a time: bounds the copy
+
+
+class Tried(NamedTuple):
+    """What the search for the penalty found.
+
+    ``row_errors`` (n,) are the mean errors of held-out rows at the best penalty, squared for classes and
+    absolute for values; ``held_out`` (n, k) the predictions themselves: scores of classes, or values.
+    """
+
+    penalty: float
+    history: list[dict[str, Any]]
+    row_errors: NDArray[np.float64]
+    held_out: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -60,13 +73,19 @@ class LinearHead:
         if self.penalty is not None and not is_number(self.penalty, above=0):
             raise InvalidInputError(f"penalty must be positive, or None to choose it. Got {self.penalty!r}.")
 
-    def fit(self, data: TrainingData) -> FittedLinear:
-        """Return the fitted head; see :class:`TrainingData`."""
-        reduction = Reduction.fit(data.maps, data.random_state)
-        fit = self._fit_values if data.n_classes is None else self._fit_classes
-        (coefficients, intercept), penalty, history, row_errors = fit(reduction.rows, data)
+    def fit(self, data: TrainingData, *, shares: Sequence[float] | None = None) -> FittedLinear:
+        """Return the fitted head; see :class:`TrainingData`.
+
+        ``shares`` are those of the layers in the variance of a row, the same by default.
+        """
+        reduction = Reduction.fit(data.maps, data.random_state, shares)
+        (coefficients, intercept), tried = self.fit_rows(reduction.rows, data)
         weights, intercept = reduction.expand(coefficients, intercept)
-        return FittedLinear(weights, intercept, penalty, history, row_errors)
+        return FittedLinear(weights, intercept, tried.penalty, tried.history, tried.held_out)
+
+    def fit_rows(self, rows: NDArray[np.float64], data: TrainingData) -> tuple[Solution, Tried]:
+        """Return coefficients and intercept for reduced rows (n, r), and how the penalty was chosen."""
+        return self._fit_values(rows, data) if data.n_classes is None else self._fit_classes(rows, data)
 
     def rebuild(self, tensors: Mapping[str, NDArray[Any]], facts: Mapping[str, Any]) -> FittedLinear:
         """Return the fitted head that was saved; ValueError where arrays do not belong together."""
@@ -78,9 +97,7 @@ class LinearHead:
             raise ValueError(f"weights {weights.shape} and intercept {intercept.shape}")
         return FittedLinear(weights, intercept, float(facts["penalty"]), [])
 
-    def _fit_classes(
-        self, rows: NDArray[np.float64], data: TrainingData
-    ) -> tuple[_Solution, float, list[dict[str, Any]], NDArray[np.float64]]:
+    def _fit_classes(self, rows: NDArray[np.float64], data: TrainingData) -> tuple[Solution, Tried]:
         """Fit class codes, and calibrate held-out scores into logits."""
         weight = _level(data.sample_weight)
         ideal = 2 * np.eye(data.n_classes or 0) - 1
@@ -110,11 +127,9 @@ class LinearHead:
             ideal - centre,
         )
         solution = coefficients @ slope, (intercept - centre) @ slope + offset
-        return solution, penalty, history, row_errors
+        return solution, Tried(penalty, history, row_errors, scores)
 
-    def _fit_values(
-        self, rows: NDArray[np.float64], data: TrainingData
-    ) -> tuple[_Solution, float, list[dict[str, Any]], NDArray[np.float64]]:
+    def _fit_values(self, rows: NDArray[np.float64], data: TrainingData) -> tuple[Solution, Tried]:
         """Fit values; columns that miss the same rows share one decomposition, and all share the penalty."""
         parts = [
             (columns, present, Ridge.decompose(rows[present], _level(data.sample_weight[present])))
@@ -139,14 +154,17 @@ class LinearHead:
         penalty = min(history, key=lambda row: row["absolute_error"])["penalty"]
         coefficients = np.zeros((rows.shape[1], data.n_outputs))
         intercept = np.zeros(data.n_outputs)
-        errors_at_best = np.full(data.targets.shape, np.nan)
+        held_out = np.full(data.targets.shape, np.nan)
         for columns, present, ridge in parts:
             chosen = np.ix_(present, columns)
             coefficients[:, columns], intercept[columns] = ridge.solve(data.targets[chosen], penalty)
-            held = ridge.held_out(data.targets[chosen], penalty, data.groups[present])
-            errors_at_best[chosen] = np.abs(held - data.targets[chosen])
-        present_in_row = np.maximum(np.isfinite(errors_at_best).sum(axis=1), 1)
-        return (coefficients, intercept), penalty, history, np.nansum(errors_at_best, axis=1) / present_in_row
+            held_out[chosen] = ridge.held_out(data.targets[chosen], penalty, data.groups[present])
+        # Rows without a target were not seen by the fit: its own prediction is a held-out one.
+        missing = np.isnan(held_out)
+        held_out[missing] = (rows @ coefficients + intercept)[missing]
+        gaps = np.where(missing, 0.0, np.abs(held_out - np.where(missing, 0.0, data.targets)))
+        row_errors = gaps.sum(axis=1) / np.maximum((~missing).sum(axis=1), 1)
+        return (coefficients, intercept), Tried(penalty, history, row_errors, held_out)
 
     def _penalties(self) -> tuple[float, ...]:
         return PENALTIES if self.penalty is None else (self.penalty,)
@@ -156,14 +174,15 @@ class LinearHead:
 class FittedLinear:
     """Weights of a linear head, for raw features.
 
-    ``row_errors`` are the held-out errors of the training rows at the chosen penalty; not saved.
+    ``held_out`` (n, k) are the predictions of the training rows by the model without their group: values, or
+    scores of classes before calibration; not saved.
     """
 
     weights: NDArray[np.float32]
     intercept: NDArray[np.float64]
     penalty: float
     history: list[dict[str, Any]] = field(default_factory=list)
-    row_errors: NDArray[np.float64] | None = field(default=None, repr=False)
+    held_out: NDArray[np.float64] | None = field(default=None, repr=False)
 
     def predict(self, maps: Maps) -> NDArray[np.float64]:
         """Return logits or values, (n, k); (n, 1) for two classes."""
@@ -206,7 +225,7 @@ def _calibrate(
     targets: NDArray[Any],
     weight: NDArray[np.float64],
     ideal: NDArray[np.float64],
-) -> _Solution:
+) -> Solution:
     """Return slope (k, k) and offset (k,) that turn held-out scores into logits."""
     from sklearn.linear_model import LogisticRegression
 

@@ -46,5 +46,5 @@ __all__ = [
 
 # Part of every feature space. Bump it whenever the same input may give other pixels or another square:
 # a change of orientation, of compositing, of how 16 bits or floats are scaled, of the fill or the filter
-# of resize_image. Do not bump it for a new format, a new error or a new note.
+# of resize_image or crop_image. Do not bump it for a new format, a new error or a new note.
 DECODER: str = "1"

@@ -1,0 +1,70 @@
+"""Maps of features: averaged over a small grid, or read at points; the same for every engine."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def pool_to_grid(maps: NDArray[np.float32], grid: int | None) -> NDArray[np.float32]:
+    """Average maps (n, h, w, c) over a grid of equal cells.
+
+    Cell ``i`` of ``g`` along a side of ``h`` covers rows ``floor(i h / g)`` to
+    ``ceil((i + 1) h / g)``, as adaptive average pooling does; cells overlap where ``g`` does not
+    divide ``h``. A side of ``g`` or less stays as it is, and so does an array without a map.
+
+    Returns
+    -------
+    ndarray of float32, shape (n, min(g, h), min(g, w), c)
+    """
+    if grid is None or maps.ndim != 4:
+        return maps
+    maps = _pool_axis(maps, 1, grid)
+    return np.ascontiguousarray(_pool_axis(maps, 2, grid))
+
+
+def _pool_axis(maps: NDArray[np.float32], axis: int, grid: int) -> NDArray[np.float32]:
+    length = maps.shape[axis]
+    if length <= grid:
+        return maps
+    if length % grid == 0:
+        shape = (*maps.shape[:axis], grid, length // grid, *maps.shape[axis + 1 :])
+        pooled: NDArray[np.float32] = maps.reshape(shape).mean(axis=axis + 1)
+        return pooled
+    cells = [
+        maps.take(range(i * length // grid, -(-(i + 1) * length // grid)), axis=axis).mean(axis=axis)
+        for i in range(grid)
+    ]
+    return np.stack(cells, axis=axis)
+
+
+def sample_maps(maps: NDArray[np.float32], points: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Read maps (n, h, w, c) at points by bilinear interpolation.
+
+    Parameters
+    ----------
+    maps : ndarray of float32, shape (n, h, w, c)
+    points : ndarray of float64, shape (n, k, 2)
+        x and y as fractions of the square, 0 at the left and upper edge. Points beyond the centres of
+        the outer cells get the values of those.
+
+    Returns
+    -------
+    ndarray of float32, shape (n, k, c)
+    """
+    n, height, width, channels = maps.shape
+    limits = np.array([width, height]) - 1.0
+    place = np.clip(points * (limits + 1) - 0.5, 0, limits)
+    low = np.minimum(place.astype(np.int64), np.maximum(limits.astype(np.int64) - 1, 0))
+    part = (place - low).astype(np.float32)[..., None]
+    right, below = int(width > 1), int(height > 1)
+    flat = maps.reshape(n, height * width, channels)
+    corner = low[..., 1] * width + low[..., 0]
+
+    def at(step: int) -> NDArray[np.float32]:
+        return np.take_along_axis(flat, (corner + step)[..., None], axis=1)
+
+    across, down = part[..., 0, :], part[..., 1, :]
+    upper = at(0) * (1 - across) + at(right) * across
+    lower = at(below * width) * (1 - across) + at(below * width + right) * across
+    return np.asarray(upper * (1 - down) + lower * down, dtype=np.float32)

@@ -1,0 +1,97 @@
+"""Shapes of keypoints: their mean, and the upright square around each.
+
+Two shapes are alike when a similarity (shift, scale, rotation) brings one onto the other; the best
+one in the sense of least squares is Procrustes' (Gower 1975, "Generalized Procrustes analysis",
+Psychometrika 40). Missing points (NaN) are left out.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from transferkit.keypoints import mirror_order
+
+__all__ = ["frames_around", "mean_shape"]
+
+Floats = NDArray[np.float64]
+
+_ROUNDS = 5  # of aligning to the mean and averaging again; it settles in two or three
+
+
+def mean_shape(points: Floats) -> Floats:
+    """Return the mean of shapes, each aligned to it.
+
+    Parameters
+    ----------
+    points : ndarray, shape (n, k, 2)
+        Pixels; NaN is a missing point. Each point must be present in some row; rows with less than two
+        points say nothing.
+
+    Returns
+    -------
+    ndarray, shape (k, 2)
+        Centred on 0; the larger side of its box is 1. As upright as the images are on average, and
+        symmetric where left and right are known.
+    """
+    points = points[np.isfinite(points).all(axis=2).sum(axis=1) > 1]
+    present = np.asarray(np.isfinite(points).all(axis=2))
+    sizes = np.nanmax(points, axis=(1, 2)) - np.nanmin(points, axis=(1, 2))
+    centred = (points - np.nanmean(points, axis=1, keepdims=True)) / np.maximum(sizes, 1e-9)[:, None, None]
+    mean = _level(np.nanmean(centred, axis=0))
+    for _ in range(_ROUNDS):
+        scale, turn, shift = _similarities(points, mean, present)
+        aligned = scale[:, None, None] * (points @ turn) + shift[:, None]
+        mean = _level(np.nanmean(aligned, axis=0))
+    return mean
+
+
+def frames_around(shapes: Floats, mean: Floats, margin: float) -> Floats:
+    """Return the square around each shape in which it lies as the mean shape does.
+
+    Parameters
+    ----------
+    shapes : ndarray, shape (n, k, 2)
+        Pixels, none missing; the integer coordinate is the centre of a pixel.
+    mean : ndarray, shape (k, 2)
+        Of :func:`mean_shape`.
+    margin : float
+        Room on each side, as a fraction of the shape's larger side.
+
+    Returns
+    -------
+    ndarray, shape (n, 4)
+        Centre x and y and side in pixels, 0 at the image's edge, and the angle in degrees.
+    """
+    scale, turn, shift = _similarities(shapes + 0.5, mean, np.ones(shapes.shape[:2], dtype=bool))
+    centre = (-shift[:, None] / scale[:, None, None] @ turn.transpose(0, 2, 1))[:, 0]
+    angle = np.degrees(np.arctan2(turn[:, 1, 0], turn[:, 0, 0]))
+    return np.column_stack([centre, (1 + 2 * margin) / scale, angle])
+
+
+def _similarities(points: Floats, mean: Floats, present: NDArray[np.bool_]) -> tuple[Floats, Floats, Floats]:
+    """Return scale (n,), rotation (n, 2, 2) and shift (n, 2) that bring points near the mean.
+
+    ``scale * points @ rotation + shift`` is the point of the mean shape.
+    """
+    weight = present[..., None] / np.maximum(present.sum(axis=1), 1)[:, None, None]
+    points = np.where(present[..., None], points, 0.0)
+    centre, target = (points * weight).sum(axis=1), (mean * weight).sum(axis=1)
+    x, y = np.moveaxis((points - centre[:, None]) * np.sqrt(weight), 2, 0)
+    u, v = np.moveaxis((mean - target[:, None]) * np.sqrt(weight), 2, 0)
+    cosine, sine = (x * u + y * v).sum(axis=1), (x * v - y * u).sum(axis=1)
+    norm = np.maximum(np.hypot(cosine, sine), 1e-12)
+    scale = np.maximum(norm / np.maximum((x**2 + y**2).sum(axis=1), 1e-12), 1e-6)
+    turn = np.stack([cosine, sine, -sine, cosine], axis=1).reshape(-1, 2, 2) / norm[:, None, None]
+    return scale, turn, target - scale[:, None] * (centre[:, None] @ turn)[:, 0]
+
+
+def _level(mean: Floats) -> Floats:
+    """Return a shape that is symmetric where that is known, centred on 0 and of size 1."""
+    order = mirror_order(len(mean))
+    if order is not None:
+        middle = mean[:, 0].mean()
+        mean = (mean + (mean[order] - [middle, 0.0]) * [-1.0, 1.0] + [middle, 0.0]) / 2
+    low, high = mean.min(axis=0), mean.max(axis=0)
+    levelled: Floats = (mean - (low + high) / 2) / max(float((high - low).max()), 1e-9)
+    return levelled
