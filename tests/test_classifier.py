@@ -21,7 +21,7 @@ from transferkit.errors import (
     ModelFileError,
     NotFittedError,
 )
-from transferkit.heads import LinearHead
+from transferkit.heads import LinearHead, MLPHead
 
 
 def read(path):
@@ -192,7 +192,7 @@ def test_one_class(tiny, pictures):
 def test_parameters_that_cannot_be_used(tiny, pictures):
     paths, labels = pictures
     for parameters, message in (
-        ({"augment": "flip"}, "augment must be 'mirror' or None. Got 'flip'."),
+        ({"augment": "flip"}, "augment must be 'mirror' or 'multi', or None. Got 'flip'."),
         ({"head": "tree"}, "head must be 'auto', 'linear', 'mlp' or 'conv'"),
         ({"validation_fraction": 1.0}, r"validation_fraction must be in \[0, 1\)"),
         ({"image_size": 4}, "image_size must be at least 16"),
@@ -345,3 +345,19 @@ def test_value_range_reaches_the_images(tiny, pictures):
 def test_class_weights_that_cannot_be_used(tiny, pictures, class_weight, message):
     with pytest.raises(InvalidInputError, match=message):
         Classifier(**tiny, class_weight=class_weight).fit(*pictures)
+
+
+def test_many_views_cost_one_row_in_the_cache(tiny, engine, pictures, tmp_path, monkeypatch):
+    paths, labels = pictures
+    clf = Classifier(**tiny, augment="multi").fit(paths, labels)
+    assert engine.images == 8 * 60
+    assert [view.name for view in clf.views_] == ["mean:multi"]
+    assert clf.extractor_.extract(paths, views=clf.views_).report.n_cached == 60
+    monkeypatch.setitem(_registry._ROWS, "tiny", TINY)
+    monkeypatch.setitem(_registry._ALIASES, "tiny", "tiny")
+    clf.save(tmp_path / "model.safetensors")
+    loaded = transferkit.load(tmp_path / "model.safetensors")
+    np.testing.assert_array_equal(loaded.predict_proba(paths), clf.predict_proba(paths))
+    # A network learns from the views one by one.
+    network = Classifier(**tiny, augment="multi", head=MLPHead(epochs=1)).fit(paths, labels)
+    assert len(network.views_) == 8

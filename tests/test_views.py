@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tests.conftest import TINY, make_pictures
 from transferkit import FeatureExtractor
 from transferkit.images import crop_image
-from transferkit.views import BOTH, MIRROR, ORIGINAL, Crops
+from transferkit.views import AUGMENTATIONS, MEANS, Crops
 
 SIZE = 64
 FRAMES = st.tuples(
@@ -74,15 +74,26 @@ def test_a_name_is_one_geometry():
     assert Crops(np.array([[-0.01, 0, 10, -0.01]])).at(0).name == "crop:0,0,10,0"
 
 
-def test_both_is_the_mean_of_the_picture_and_its_mirror_image(tiny, engine, tmp_path):
+@pytest.mark.parametrize("name", ["mirror", "multi"])
+def test_a_mean_view_is_the_mean_of_its_views(tiny, engine, tmp_path, name):
     paths, _ = make_pictures(tmp_path, 9)
-    for batch_size in (1, 3, 4, 32):
+    views, mean = AUGMENTATIONS[name], MEANS[name]
+    for batch_size in (1, 3, 8, 32):
         extractor = FeatureExtractor(**tiny, cache=False, batch_size=batch_size, layers="auto")
-        apart = extractor.extract(paths, views=(ORIGINAL, MIRROR))
-        means = [(a + b) / 2 for a, b in zip(apart.maps(), apart.maps(view=MIRROR), strict=True)]
-        together = extractor.extract(paths, views=(BOTH,)).maps()
-        for expected, found in zip(means, together, strict=True):
-            np.testing.assert_allclose(found, expected, rtol=2e-3, atol=2e-3)  # half precision
+        apart = extractor.extract(paths, views=views)
+        by_view = [apart.maps(view=view) for view in views]
+        together = extractor.extract(paths, views=(mean,)).maps()
+        for maps, found in zip(zip(*by_view, strict=True), together, strict=True):
+            np.testing.assert_allclose(found, np.mean(maps, axis=0), rtol=2e-3, atol=2e-3)  # half precision
+
+
+def test_views_of_the_whole_picture_differ_and_no_corner_is_empty():
+    pixels = np.random.default_rng(0).integers(100, 256, (50, 70, 3), dtype=np.uint8)
+    squares = MEANS["multi"].render(pixels, SIZE, "stretch")
+    assert squares.shape == (8, SIZE, SIZE, 3)
+    assert squares.min() > 50
+    assert len({square.tobytes() for square in squares}) == 8
+    np.testing.assert_array_equal(squares[1::2, :, ::-1], squares[::2])
 
 
 def test_crops_are_cached_by_image_and_frame(tiny, engine, tmp_path):

@@ -12,6 +12,7 @@ A view of the whole image is the same for every image; crops have a square of th
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,22 @@ from transferkit.keypoints import mirror_order
 Floats = NDArray[np.float64]
 
 
+class Square(NamedTuple):
+    """A square of the whole image: turned by an angle in degrees, seen closer, then mirrored."""
+
+    mirror: bool = False
+    zoom: float = 1.0
+    angle: float = 0.0
+
+    def render(self, whole: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return the square, of the square of the whole image."""
+        size = len(whole)
+        if (self.zoom, self.angle) != (1.0, 0.0):
+            whole = crop_image(whole, (size / 2, size / 2, size / self.zoom, self.angle), size)
+        # Mirrored last, so that the two are exact mirror images.
+        return whole[:, ::-1] if self.mirror else whole
+
+
 @dataclass(frozen=True)
 class View:
     """The whole image, as it is or mirrored left to right.
@@ -30,13 +47,13 @@ class View:
     ----------
     name : str
         Name in the cache.
-    mirrors : tuple of bool, default=(False,)
+    squares : tuple of Square, default=(Square(),)
         Of several squares the row is the mean of their maps: what a linear model of all of them
         needs, at the cost in the cache of one.
     """
 
     name: str
-    mirrors: tuple[bool, ...] = (False,)
+    squares: tuple[Square, ...] = (Square(),)
 
     def at(self, index: int) -> View:
         """Return the view of one image."""
@@ -44,9 +61,8 @@ class View:
 
     def render(self, pixels: NDArray[np.uint8], image_size: int, resize: str) -> NDArray[np.uint8]:
         """Return the squares, uint8 (n, image_size, image_size, 3), of upright pixels (h, w, 3)."""
-        square = resize_image(pixels, image_size, resize=resize)
-        # Mirrored after resizing, so that the two are exact mirror images.
-        return np.stack([square[:, ::-1] if mirror else square for mirror in self.mirrors])
+        whole = resize_image(pixels, image_size, resize=resize)
+        return np.stack([square.render(whole) for square in self.squares])
 
     def to_square(self, points: Floats, sizes: NDArray[np.int64], image_size: int, resize: str) -> Floats:
         """Map points (n, k, 2) in pixels of images with (width, height) sizes (n, 2) to the square."""
@@ -60,12 +76,27 @@ class View:
         return points
 
     def _flip(self, square: Floats) -> Floats:
-        return mirror_points(square) if self.mirrors == (True,) else square
+        return mirror_points(square) if self.squares == (Square(mirror=True),) else square
 
 
 ORIGINAL = View("original")
-MIRROR = View("mirror", mirrors=(True,))
-BOTH = View("both", mirrors=(False, True))
+MIRROR = View("mirror", (Square(mirror=True),))
+_CLOSER = [
+    View(f"{name}{':mirror' if mirror else ''}", (Square(mirror, zoom, angle),))
+    for name, zoom, angle in (("zoom", 1.15, 0.0), ("left", 1.15, -8.0), ("right", 1.15, 8.0))
+    for mirror in (False, True)
+]
+AUGMENTATIONS: dict[str, tuple[View, ...]] = {
+    "mirror": (ORIGINAL, MIRROR),
+    "multi": (ORIGINAL, MIRROR, *_CLOSER),
+}
+"""Views by the name of an augmentation; turned ones are seen closer, so that no corner is empty."""
+
+MEANS = {
+    name: View(f"mean:{name}", tuple(square for view in views for square in view.squares))
+    for name, views in AUGMENTATIONS.items()
+}
+"""The mean of an augmentation's views, as one view."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,11 +13,11 @@ from sklearn.exceptions import NotFittedError as SklearnNotFittedError
 
 from transferkit import images
 from transferkit.backbones import get_backbone
-from transferkit.errors import InvalidInputError, NotFittedError, gather
+from transferkit.errors import InvalidInputError, NotFittedError, gather, quoted
 from transferkit.estimators._precomputed import PRECOMPUTED, PrecomputedFeatures
 from transferkit.extractor import ExtractionReport, FeatureExtractor, Features
 from transferkit.heads import FittedHead, Head, TrainingData, get_head
-from transferkit.views import BOTH, MIRROR, ORIGINAL, View
+from transferkit.views import AUGMENTATIONS, MEANS, ORIGINAL, View
 
 DEFAULT_GRID = 4  # for layers of the user's choice, where the row has one number for each of its own
 AnyFeatures = Features | PrecomputedFeatures
@@ -110,11 +110,14 @@ class ImageEstimator(BaseEstimator):
 
     def _views(self, head: Head | None) -> tuple[View, ...]:
         """Return the views that ``augment`` stands for, with this head."""
-        if self.augment not in (None, "mirror"):
-            raise InvalidInputError(f"augment must be 'mirror' or None. Got {self.augment!r}.")
+        if self.augment is not None and self.augment not in AUGMENTATIONS:
+            raise InvalidInputError(
+                f"augment must be {quoted(AUGMENTATIONS, 'or')}, or None. Got {self.augment!r}."
+            )
         if self.augment is None or self.backbone == PRECOMPUTED:
             return (ORIGINAL,)
-        return (BOTH,) if head is not None and head.averages_views else (ORIGINAL, MIRROR)
+        means = head is not None and head.averages_views
+        return (MEANS[self.augment],) if means else AUGMENTATIONS[self.augment]
 
     def _make_extractor(self, head: Head) -> FeatureExtractor | None:
         """Return a checked extractor; layers and grid are the head's choice where they are None."""

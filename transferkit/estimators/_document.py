@@ -29,11 +29,11 @@ from transferkit.estimators.keypoint_regressor import KeypointRegressor
 from transferkit.heads import head_from_dict, head_to_dict
 from transferkit.images import check_value_range
 from transferkit.storage import read_model, write_model
-from transferkit.views import BOTH, MIRROR, ORIGINAL
+from transferkit.views import AUGMENTATIONS, MEANS, ORIGINAL, View
 
 logger = logging.getLogger("transferkit")
 ESTIMATORS = {"Classifier": Classifier, "KeypointRegressor": KeypointRegressor}
-_VIEWS = {view.name: view for view in (ORIGINAL, MIRROR, BOTH)}
+_VIEW_SETS = [(ORIGINAL,), *AUGMENTATIONS.values(), *((mean,) for mean in MEANS.values())]
 # What a document holds, and nothing else.
 _TEXT, _FLAG, _COUNT, _MAYBE = (str,), (bool,), (int,), type(None)
 _SCHEMA: dict[str, tuple[type, ...]] = {
@@ -157,9 +157,15 @@ def _check_document(document: Mapping[str, Any]) -> None:
     _check_keys("facts", facts, {name: _FACT_TYPES[name] for name in needed})
     if any(type(value) is int and not 0 <= value < 2**31 for value in facts.values()):
         raise ValueError(f"facts {facts!r}")
-    names = document["views"]
-    if names not in ([ORIGINAL.name], [ORIGINAL.name, MIRROR.name], [BOTH.name]):
-        raise ValueError(f"views {names!r}")
+    _views_of(document["views"])
+
+
+def _views_of(names: list[Any]) -> tuple[View, ...]:
+    """Return the views of these names; ValueError unless some ``augment`` stands for them."""
+    for views in _VIEW_SETS:
+        if [view.name for view in views] == names:
+            return views
+    raise ValueError(f"views {names!r}")
 
 
 def _facts_of(kind: str, precomputed: bool) -> tuple[str, ...]:
@@ -204,7 +210,7 @@ def _rebuild(
     estimator.fitted_head_ = head.rebuild(arrays, document["head_facts"])
     estimator.history_ = []
     estimator.report_ = None
-    estimator.views_ = tuple(_VIEWS[name] for name in document["views"])
+    estimator.views_ = _views_of(document["views"])
     for name, value in document["facts"].items():
         setattr(estimator, name, value)
     if document["estimator"] == "Classifier":
