@@ -108,8 +108,8 @@ def keypoints(options) -> None:
         here, there = [paths[i] for i in train], [paths[i] for i in test]
         print(
             f"\n## 68 keypoints, split {seed}: {len(train)} faces of {len(set(people[train]))} people, "
-            f"tested on {len(test)} of {len(set(people[test]))} others; mean error in % of the distance of the "
-            "outer eye corners"
+            f"tested on {len(test)} of {len(set(people[test]))} others; mean error in % of the distance of "
+            "the outer eye corners"
         )
         candidates = {"default": {}, "whole picture only": {"refine": 0}}
         if options.tutorial and seed == 0:

@@ -114,3 +114,11 @@ def test_crops_are_cached_by_image_and_frame(tiny, engine, tmp_path):
     assert engine.images == 18
     square = crops.at(3).render(np.asarray(spot(20, 20)), TINY.image_size, "stretch")
     assert square.shape == (1, TINY.image_size, TINY.image_size, 3)
+
+
+def test_crops_of_many_pictures_are_few_names_in_the_cache():
+    """The cache reads all names of views at each look-up: one for each picture would cost time squared."""
+    crops = Crops(np.array([[20.0 + i, 20, 25, 0] for i in range(20)]))
+    keys = {crops.at(i).key("a" * 64) for i in range(20)} | {crops.mirrored().at(0).key("a" * 64)}
+    assert len(keys) == 21
+    assert {key.view for key in keys} == {"crop"}

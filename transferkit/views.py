@@ -11,12 +11,14 @@ A view of the whole image is the same for every image; crops have a square of th
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from transferkit.cache import RowKey
 from transferkit.images import crop_image, letterbox, resize_image
 from transferkit.keypoints import mirror_order
 
@@ -58,6 +60,10 @@ class View:
     def at(self, index: int) -> View:
         """Return the view of one image."""
         return self
+
+    def key(self, digest: str) -> RowKey:
+        """Return the key in the cache of this view of a picture with this digest."""
+        return RowKey(digest, self.name)
 
     def render(self, pixels: NDArray[np.uint8], image_size: int, resize: str) -> NDArray[np.uint8]:
         """Return the squares, uint8 (n, image_size, image_size, 3), of upright pixels (h, w, 3)."""
@@ -107,7 +113,7 @@ class Crops:
     ----------
     frames : ndarray, shape (n, 4)
         Of each image: x and y of the square's centre and its side, in pixels (0 at the image's edge), and
-        its angle in degrees. Rounded to quarters: the name in the cache is made from them.
+        its angle in degrees. Rounded to quarters: the key in the cache is made from them.
     mirror : bool, default=False
     """
 
@@ -155,8 +161,16 @@ class Crop:
 
     @property
     def name(self) -> str:
-        """Name in the cache."""
+        """All that the square is made from."""
         return "crop:" + ",".join(f"{value:g}" for value in self.frame) + (":mirror" if self.mirror else "")
+
+    def key(self, digest: str) -> RowKey:
+        """Return the key in the cache of this square of a picture with this digest.
+
+        The square goes into the digest, not into the name of the view: the cache is made for a few names,
+        and squares are as many as pictures.
+        """
+        return RowKey(hashlib.sha256(f"{digest} {self.name}".encode()).hexdigest(), "crop")
 
     def render(self, pixels: NDArray[np.uint8], image_size: int, resize: str) -> NDArray[np.uint8]:
         """Return the square, uint8 (1, image_size, image_size, 3), of upright pixels (h, w, 3)."""

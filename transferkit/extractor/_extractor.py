@@ -13,7 +13,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 
 from transferkit import images
 from transferkit.backbones import Backbone
-from transferkit.cache import FeatureCache, RowKey
+from transferkit.cache import FeatureCache
 from transferkit.errors import BadImageError
 from transferkit.extractor._features import SIZE_PART, Features
 from transferkit.extractor._pipeline import BatchWriter, Recipe, decode_ahead
@@ -202,7 +202,7 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):
             for i, digest in zip(files, settings.files.lookup([sources[i] for i in files]), strict=True):
                 digests[i] = digest
         keys = [
-            [RowKey(digest, view.at(i).name) for view in recipe.views] if digest else []
+            [view.at(i).key(digest) for view in recipe.views] if digest else []
             for i, digest in enumerate(digests)
         ]
         asked = [key for row in keys for key in row]

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from transferkit.cache import RowKey
 from transferkit.errors import CacheError
 from transferkit.extractor._memory import MemorySpace, SpillingSpace
 from transferkit.extractor._report import ExtractionReport
@@ -71,7 +70,7 @@ class Features:
         return decode_sizes(self._read(chosen, SIZE_PART, (4,), self.views[0]))
 
     def _read(self, rows: Any, part: str, shape: tuple[int, ...], view: AnyView) -> NDArray[np.float32]:
-        keys = [RowKey(str(self.digests[row]), view.at(int(row)).name) for row in rows]
+        keys = [view.at(int(row)).key(str(self.digests[row])) for row in rows]
         out = np.empty((len(keys), *shape), dtype=np.float32)
         found = self.space.read_into(keys, part, out)
         if not found.all():

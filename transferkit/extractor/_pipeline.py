@@ -64,7 +64,7 @@ def prepare(recipe: Recipe, source: Any, index: int) -> Decoded | BadImageError:
         opened = read_source(source)
         digest = opened.digest
         views = [view.at(index) for view in recipe.views]
-        keys = [RowKey(digest, view.name) for view in views]
+        keys = [view.key(digest) for view in views]
         present = recipe.space.find(keys, (*recipe.parts, SIZE_PART))
         missing = [(view, key) for view, key in zip(views, keys, strict=True) if key not in present]
         file = None if stat is None else (path, stat, digest)
