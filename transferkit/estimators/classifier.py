@@ -39,8 +39,10 @@ class Classifier(ClassifierMixin, ImageEstimator):
         what the backbone's row recommends, for heads that take many layers; full maps for ``"conv"``.
     resize : {"stretch", "pad"}, default="stretch"
         Fill the square, or keep the aspect on a black ground.
-    augment : {"mirror", None}, default="mirror"
-        Train on mirror images too, and average both views; None where left and right differ in meaning.
+    augment : {"mirror", "multi", None}, default="mirror"
+        Views of each picture to learn from, and to average at prediction: with its mirror image, or eight
+        views (seen closer, and turned a little both ways, each with its mirror image). Linear heads
+        keep their mean as one row in the cache. Pass None where left and right differ in meaning.
     class_weight : dict, "balanced" or None, default=None
         Weight of each class's errors; ``"balanced"`` weighs classes equally.
     engine, precision : str, default="auto" and "float32"
@@ -65,7 +67,7 @@ class Classifier(ClassifierMixin, ImageEstimator):
     classes_ : ndarray, shape (n_classes,)
         Labels, sorted; columns of ``predict_proba`` follow them.
     history_ : list of dict
-        What training recorded: a row per epoch, per set of layers, or per penalty tried.
+        What training recorded: a row per epoch, per mixture of layers, or per penalty tried.
     report_ : ExtractionReport
         Images from the cache, decoded, left out, and why.
     extractor_, head_, fitted_head_
