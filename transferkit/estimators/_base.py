@@ -129,11 +129,11 @@ class ImageEstimator(BaseEstimator):
         if self.grid is None and head.pools:
             row = get_backbone(self.backbone)
             one_for_each = isinstance(row.grid, tuple) and layers != "auto"
-            grid = self._default_grid(DEFAULT_GRID if one_for_each else row.grid)
+            grid = self._default_grid(DEFAULT_GRID if one_for_each else row.grid, row.layers, layers)
         return FeatureExtractor(**values, layers=layers, grid=grid).fit()
 
-    def _default_grid(self, grid: Any) -> Any:
-        """Return the grid to use for a backbone whose row recommends one for classes."""
+    def _default_grid(self, grid: Any, recommended: Sequence[str], layers: Any) -> Any:
+        """Return the grid to use for a backbone whose row recommends one for classes, and layers."""
         return grid
 
     def _named(self, row: dict[str, Any]) -> dict[str, Any]:

@@ -28,7 +28,7 @@ Floats = NDArray[np.float64]
 MARGIN = 0.3  # on each side of the shape: room for its errors, and for what surrounds it
 MIN_IMAGES = 50  # fewer say too little about the errors to mend
 MIN_POINTS = 3  # fewer have no shape
-_GRIDS = (14, 14, 7)  # fine where features are read at points
+_GRIDS = (14, 7, 4)  # fine where features are read at points
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ from transferkit.keypoints import as_points, mirror_order
 from transferkit.views import MIRROR, ORIGINAL, View
 
 _GRID = 7
+_GRIDS = (7, 7, 4, 2)  # of the four layers that most rows recommend, fine ones first
 
 
 class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
@@ -58,8 +59,8 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         Layers to tap; by default the head's choice.
     grid : int or "full", optional
         Average each map over this many cells a side; ``"full"`` keeps maps as they are; by default
-        7 for heads that take many layers (whole maps for ``"scattering"``), since positions are what is
-        asked for, and full maps for ``"conv"``.
+        7 (7, 7, 4 and 2 for four recommended layers) for heads that take many layers (whole maps for
+        ``"scattering"``), since positions are what is asked for, and full maps for ``"conv"``.
     augment : {"auto", "mirror", None}, default="auto"
         Train on mirror images too, and average both views at prediction; "auto" does so for 68
         points, whose mirror pairs are known.
@@ -333,9 +334,11 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
             )
         return (ORIGINAL, MIRROR) if self.augment and known else (ORIGINAL,)
 
-    def _default_grid(self, grid: Any) -> Any:
-        """Keep more of the position than classes need."""
-        return None if grid is None else _GRID
+    def _default_grid(self, grid: Any, recommended: Sequence[str], layers: Any) -> Any:
+        """Keep more of the position than classes need, most in the fine layers."""
+        if grid is None or layers != "auto" or len(recommended) != len(_GRIDS):
+            return None if grid is None else _GRID
+        return _GRIDS
 
     def _to_square(
         self, points: NDArray[np.float64], sizes: NDArray[np.int64], view: View
