@@ -22,6 +22,9 @@ def test_the_layer_with_the_signal_is_found(signal):
     fitted = AutoHead().fit(data)
     assert [row["layers"] for row in fitted.history if row["chosen"]] == [(signal,)]
     assert len(fitted.history) == 16
+    why = next(row["why"] for row in fitted.history if row["chosen"])
+    assert why.startswith("the least error of the ")
+    assert sum(share for row in fitted.history for share in row["shares"]) == pytest.approx(16)
     weights = fitted.weights.reshape(4, 360, -1)
     assert [bool(np.any(layer)) for layer in weights] == [i == signal for i in range(4)]
     alone = LinearHead().fit(TrainingData([data.maps[signal]], data.targets, 2, np.ones(300), np.arange(300)))

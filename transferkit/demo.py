@@ -46,7 +46,7 @@ def run_demo(folder: Path, *, n: int = 600, random_state: int = 0) -> str:
     _say("Training a classifier: the backbone runs once per picture ...")
     first, classifier = _timed(lambda: Classifier(**common).fit(train.images, train.labels))
     hits = int((classifier.predict(test.images) == test.labels).sum())
-    _say("Training a second head, and a keypoint regressor, on the same features ...")
+    _say("Training a second head on the same features, and a keypoint regressor, which looks twice ...")
     second, again = _timed(
         lambda: Classifier(**common, head=LinearHead(penalty=0.01)).fit(train.images, train.labels)
     )

@@ -209,6 +209,7 @@ class ImageEstimator(BaseEstimator):
         self.fitted_head_: FittedHead = head.fit(data)
         self.head_ = head
         self.history_ = [self._named(row) for row in self.fitted_head_.history]
+        self.selection_ = [row for row in self.history_ if "chosen" in row]
         self.report_: ExtractionReport | None = features.report
 
 

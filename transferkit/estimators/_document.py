@@ -15,13 +15,13 @@ from transferkit.backbones import Backbone
 from transferkit.engines import EQUIVALENT, has_openvino
 from transferkit.errors import (
     CacheError,
-    InvalidInputError,
     MissingDependencyError,
     ModelFileError,
     TransferKitError,
     UnknownBackboneError,
     WeightsError,
 )
+from transferkit.estimators._labels import check_keys, labels_from_json, labels_to_json
 from transferkit.estimators._precomputed import PRECOMPUTED
 from transferkit.estimators._refinement import rebuild_refinement
 from transferkit.estimators.classifier import Classifier
@@ -50,9 +50,6 @@ _PARAMETERS: dict[str, tuple[type, ...]] = {
 _FACT_TYPES: dict[str, tuple[type, ...]] = {
     "n_features_in_": _COUNT, "n_points_": _COUNT, "_flat_layout_": _FLAG, "_single_output_": _FLAG,
 }  # fmt: skip
-_LABELS = {"str": str, "bool": bool} | {
-    f"{kind}{bits}": int for kind in ("int", "uint") for bits in (8, 16, 32, 64)
-} | {f"float{bits}": float for bits in (16, 32, 64)}  # fmt: skip
 # What belongs to the machine, not to the model.
 _LOCAL = ("cache", "head", "random_state")
 
@@ -77,7 +74,7 @@ def save_estimator(estimator: Any, path: str | os.PathLike[str]) -> None:
         "versions": {"transferkit": __version__, "numpy": np.__version__},
     }
     if kind == "Classifier":
-        document["classes"] = _labels_to_json(estimator.classes_)
+        document["classes"] = labels_to_json(estimator.classes_)
     else:
         document["refinements"] = [refinement.facts() for refinement in estimator.refinements_]
         for i, refinement in enumerate(estimator.refinements_):
@@ -142,19 +139,19 @@ def _check_document(document: Mapping[str, Any]) -> None:
     """Raise ValueError unless a document has exactly the keys and types that ``save_estimator`` writes."""
     kind = document["estimator"]
     is_classifier = kind == "Classifier"
-    _check_keys(
+    check_keys(
         "document", document, _SCHEMA | ({"classes": (dict,)} if is_classifier else {"refinements": (list,)})
     )
     if kind not in ESTIMATORS:
         raise ValueError(f"estimator {kind!r}")
     parameters, facts = document["parameters"], document["facts"]
     more = {"class_weight": (str, _MAYBE)} if is_classifier else {"refine": (int, str)}
-    _check_keys("parameters", parameters, _PARAMETERS | more)
+    check_keys("parameters", parameters, _PARAMETERS | more)
     precomputed = parameters["backbone"] == PRECOMPUTED
     if precomputed != (document["features"] is None):
         raise ValueError("features belong to images, and only to them")
     needed = _facts_of(kind, precomputed)
-    _check_keys("facts", facts, {name: _FACT_TYPES[name] for name in needed})
+    check_keys("facts", facts, {name: _FACT_TYPES[name] for name in needed})
     if any(type(value) is int and not 0 <= value < 2**31 for value in facts.values()):
         raise ValueError(f"facts {facts!r}")
     _views_of(document["views"])
@@ -175,15 +172,6 @@ def _facts_of(kind: str, precomputed: bool) -> tuple[str, ...]:
     return (
         ("n_features_in_", "n_points_", "_single_output_") if precomputed else ("n_points_", "_flat_layout_")
     )
-
-
-def _check_keys(what: str, data: Mapping[str, Any], expected: Mapping[str, tuple[type, ...]]) -> None:
-    """Raise ValueError unless the keys are these and each value has one of its types; a bool is no int."""
-    if set(data) != set(expected):
-        raise ValueError(f"{what}: expected {sorted(expected)}, got {sorted(data)}")
-    for name, types in expected.items():
-        if type(data[name]) not in types:
-            raise ValueError(f"{what}: {name} is {data[name]!r}")
 
 
 def _rebuild(
@@ -208,17 +196,16 @@ def _rebuild(
     if len(arrays) + sum(map(len, rounds)) != len(tensors):
         raise ValueError(f"arrays {sorted(tensors)}")
     estimator.fitted_head_ = head.rebuild(arrays, document["head_facts"])
-    estimator.history_ = []
+    estimator.history_, estimator.selection_ = [], []
     estimator.report_ = None
     estimator.views_ = _views_of(document["views"])
     for name, value in document["facts"].items():
         setattr(estimator, name, value)
     if document["estimator"] == "Classifier":
-        estimator.classes_ = _labels_from_json(document["classes"])
+        estimator.classes_ = labels_from_json(document["classes"])
     _check_outputs(estimator, arrays)
     estimator.extractor_ = None if parameters["backbone"] == PRECOMPUTED else estimator._make_extractor(head)
     if isinstance(estimator, KeypointRegressor):
-        estimator.selection_ = []
         estimator.refinements_ = [
             rebuild_refinement(part, facts, estimator._make_close_extractor, estimator.n_points_)
             for part, facts in zip(rounds, document["refinements"], strict=True)
@@ -292,24 +279,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return None  # class weights are of the training, and their keys may be no strings
     return value
-
-
-def _labels_to_json(classes: NDArray[Any]) -> dict[str, Any]:
-    kind = "str" if classes.dtype.kind == "U" else classes.dtype.name
-    if kind not in _LABELS:
-        raise InvalidInputError(
-            f"Labels of type {classes.dtype} cannot be saved. Train with strings or integers."
-        )
-    return {"dtype": kind, "values": classes.tolist()}
-
-
-def _labels_from_json(data: Mapping[str, Any]) -> NDArray[Any]:
-    """Return labels, sorted and unique, of the type that they had."""
-    _check_keys("classes", data, {"dtype": _TEXT, "values": (list,)})
-    values, convert = data["values"], _LABELS[data["dtype"]]
-    if len(values) < 2 or not all(type(value) is convert for value in values):
-        raise ValueError("classes are not all of their type")
-    labels = np.array(values, dtype=data["dtype"])
-    if labels.tolist() != values or not (labels[1:] > labels[:-1]).all():
-        raise ValueError("classes are not sorted, or do not fit their type")
-    return labels

@@ -14,6 +14,7 @@ from transferkit.backbones import Backbone
 from transferkit.cache import FeatureCache
 from transferkit.errors import InvalidInputError, quoted
 from transferkit.estimators._base import ImageEstimator, as_groups, check_lengths
+from transferkit.estimators._label_checks import as_labels, check_classes
 from transferkit.heads import Head
 
 
@@ -68,6 +69,10 @@ class Classifier(ClassifierMixin, ImageEstimator):
         Labels, sorted; columns of ``predict_proba`` follow them.
     history_ : list of dict
         What training recorded: a row per epoch, per mixture of layers, or per penalty tried.
+    selection_ : list of dict
+        Of ``head="auto"``: the mixtures of layers that were tried, each with its error on held-out training
+        rows, its ``"gain"`` over equal shares with the ``"standard_error"``, and, of the one that was
+        ``"chosen"``, ``"why"``.
     report_ : ExtractionReport
         Images from the cache, decoded, left out, and why.
     extractor_, head_, fitted_head_
@@ -152,7 +157,7 @@ class Classifier(ClassifierMixin, ImageEstimator):
         """
         problems: list[str] = []
         items, extractor, views, head = self._start(X, problems)
-        labels = _as_labels(y, problems)
+        labels = as_labels(y, problems)
         if extractor is not None:
             check_lengths(len(items), labels, problems)
         group_numbers = as_groups(groups, len(labels), problems)
@@ -166,7 +171,7 @@ class Classifier(ClassifierMixin, ImageEstimator):
             raise InvalidInputError(*problems)
         rows = np.flatnonzero(ok)
         self.classes_, indices = np.unique(labels[ok], return_inverse=True)
-        _check_classes(self.classes_, labels, len(rows))
+        check_classes(self.classes_, labels, len(rows))
         validation = None
         if validation_data is not None:
             validation = self._validation(*validation_data)
@@ -240,7 +245,7 @@ class Classifier(ClassifierMixin, ImageEstimator):
     def _validation(self, X: Any, y: Any) -> tuple[list[NDArray[np.float32]], NDArray[np.int64]]:
         """Return features and class indices of the caller's own validation part."""
         problems: list[str] = []
-        labels = _as_labels(y, problems)
+        labels = as_labels(y, problems)
         features = self._extract(X, fitting=True) if not problems else None
         if features is not None:
             check_lengths(len(features.ok), labels, problems, "validation y")
@@ -251,52 +256,3 @@ class Classifier(ClassifierMixin, ImageEstimator):
             raise InvalidInputError(*problems)
         ok = features.ok
         return features.maps(np.flatnonzero(ok)), np.searchsorted(self.classes_, labels[ok])
-
-
-def _as_labels(y: Any, problems: list[str]) -> NDArray[Any]:
-    """Return labels as a one-dimensional array without missing values."""
-    from sklearn.utils.validation import column_or_1d
-
-    if y is None or isinstance(y, str):
-        # scikit-learn's tests look for the words "requires y to be passed".
-        problems.append(
-            f"fit requires y to be passed, but the target y is {y!r}. Each image needs one label."
-        )
-        return np.array([])
-    if isinstance(y, list | tuple) and len({_kind(label) for label in y}) > 1:
-        y = np.array([*y, None], dtype=object)[:-1]  # numpy would turn them all into strings
-    labels = np.asarray(y)
-    if labels.ndim == 2 and labels.shape[1] == 1:
-        labels = column_or_1d(labels, warn=True)
-    if labels.ndim != 1:
-        problems.append(f"y must have one dimension, a label per image. Got shape {labels.shape}.")
-        return labels.reshape(-1)
-    missing = [i for i, label in enumerate(labels.tolist()) if label is None or label != label]
-    if missing:
-        problems.append(
-            f"y must not have missing labels. {len(missing)} of {len(labels)} are missing, the first in row "
-            f"{missing[0]}. Drop those images."
-        )
-    elif labels.dtype.kind == "O" and len(kinds := sorted({_kind(label) for label in labels.tolist()})) > 1:
-        problems.append(f"y must have labels of one type. Got {', '.join(kinds)}.")
-    elif labels.dtype.kind == "f" and (labels != np.round(labels)).any():
-        # The words "Unknown label type" are those of scikit-learn, whose tests look for them.
-        problems.append("Unknown label type: continuous. y must have classes, not measurements.")
-    elif labels.dtype.kind == "O":
-        labels = np.array(labels.tolist())
-    return labels
-
-
-def _kind(label: Any) -> str:
-    """Return what kind of label this is; numpy's kinds count as Python's."""
-    return type(label.item() if isinstance(label, np.generic) else label).__name__
-
-
-def _check_classes(classes: NDArray[Any], labels: NDArray[Any], n_ok: int) -> None:
-    """Say when there is nothing to tell apart."""
-    if len(classes) < 2:
-        lost = f" ({len(labels) - n_ok} images could not be read)" if n_ok < len(labels) else ""
-        raise InvalidInputError(
-            f"y must have at least two classes. Got {len(classes)} class: {quoted(classes.tolist())} "
-            f"in {n_ok} rows{lost}. Add images of another class."
-        )

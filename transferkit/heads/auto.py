@@ -39,7 +39,7 @@ class AutoHead:
     and a candidate is their weighted sum, since the variance of a layer scales its products.
     ``history`` has a row for each try: ``"layers"`` are their positions, ``"shares"`` their shares in the
     variance of a row, ``"gain"`` is the error of equal shares less that of these, with its
-    ``"standard_error"``, and ``"chosen"`` marks the winner.
+    ``"standard_error"``, ``"chosen"`` marks the winner, and ``"why"`` says why it won.
 
     Examples
     --------
@@ -103,6 +103,11 @@ def _try_all(data: TrainingData, candidates: Sequence[Shares]) -> list[dict[str,
     winner = max(better, key=lambda row: row["gain"]) if better else history[0]
     for row in history:
         row["chosen"] = row is winner
+    winner["why"] = (
+        f"the least error of the {len(better)} that beat equal shares by more than a standard error"
+        if better
+        else "none beats equal shares of all layers by more than a standard error"
+    )
     return history
 
 
