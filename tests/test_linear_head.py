@@ -578,3 +578,22 @@ def test_separable_classes_give_no_warning():
         warnings.simplefilter("error")
         fitted = LinearHead().fit(training(maps, labels, 4))
     assert (fitted.predict(maps).argmax(axis=1) == labels).all()
+
+
+def test_layers_have_their_shares_in_the_products_of_rows():
+    generator = np.random.default_rng(0)
+    maps = [
+        generator.normal(size=(40, 3, 3, 20)).astype(np.float32),
+        generator.normal(size=(40, 500)).astype(np.float32),
+    ]
+    products = [_reduction.products_of(array) for array in maps]
+    assert [np.trace(product) for product in products] == pytest.approx([40, 40], rel=1e-4)
+    for shares in ((0.5, 0.5), (0.9, 0.1)):
+        rows = _reduction.Reduction.fit(maps, 0, shares).rows
+        expected = sum(share * product for share, product in zip(shares, products, strict=True))
+        np.testing.assert_allclose(rows @ rows.T, expected, atol=1e-4)
+        again, _ = _reduction.rows_of(expected)
+        np.testing.assert_allclose(again @ again.T, expected, atol=1e-6)
+    np.testing.assert_array_equal(
+        _reduction.Reduction.fit(maps).rows, _reduction.Reduction.fit(maps, 0, (0.5, 0.5)).rows
+    )

@@ -168,6 +168,9 @@ def test_held_out_shapes_know_nothing_of_their_group():
     head = CascadeHead(steps=1).fit(data)
     assert [row["step"] for row in head.history] == [0, 1]
     assert head.history[1]["absolute_error"] < 0.5 * head.history[0]["absolute_error"]
+    more = CascadeHead(steps=3).fit(data)
+    assert np.abs(more.held_out - targets).mean() == more.history[-1]["absolute_error"]
+    assert len(more.parts) == len(more.history) > 1
     changed = targets.copy()
     changed[:2] += 0.2  # the first group's truth is wrong: its own held-out first step must not move
     moved = CascadeHead(steps=0).fit(TrainingData(maps, changed, None, np.ones(n), groups))
