@@ -11,7 +11,7 @@ from tests.conftest import TINY
 from transferkit import KeypointRegressor
 from transferkit.backbones import _registry
 from transferkit.datasets import make_faces
-from transferkit.errors import InvalidInputError, ModelFileError
+from transferkit.errors import BadImageError, InvalidInputError, ModelFileError
 from transferkit.estimators import _refinement
 from transferkit.heads import CascadeHead, ConvHead, TrainingData
 from transferkit.metrics import normalized_mean_error
@@ -94,6 +94,16 @@ def test_files_that_can_be_read_once_are_looked_at_twice(faces, fitted):
         Image.fromarray(image).save(streams[-1], "PNG")
         streams[-1].seek(0)
     np.testing.assert_allclose(fitted.predict(streams), fitted.predict(images[100:103]), atol=1e-9)
+
+
+def test_files_that_cannot_be_read_are_named_as_ever(faces, fitted, tmp_path):
+    images, _ = faces
+    closed = io.BytesIO(b"closed")
+    closed.close()
+    for bad in (closed, io.StringIO("text, no bytes"), io.BytesIO(b"")):
+        with pytest.raises(BadImageError) as caught:
+            fitted.predict([images[100], bad])
+        assert caught.value.index == 1
 
 
 def test_bad_files_leave_rows_aligned(tiny, faces, fitted):

@@ -172,7 +172,20 @@ def is_rounds(value: Any) -> bool:
 
 def readable_again(items: Sequence[Any]) -> list[Any]:
     """Return images that can be read once for each round: bytes in place of file objects."""
-    return [(item.read() or item) if hasattr(item, "read") else item for item in items]
+    return [_content(item) if hasattr(item, "read") else item for item in items]
+
+
+def _content(file: Any) -> Any:
+    """Return the bytes of a file object, or itself where the decoder has to say what is wrong."""
+    try:
+        start = file.tell()
+        content = file.read()
+    except (OSError, ValueError, AttributeError):
+        return file
+    if isinstance(content, bytes) and content:
+        return content
+    file.seek(start)
+    return file
 
 
 def _views(shapes: Floats, mean: Floats, mirror: bool) -> tuple[Crops, ...]:
