@@ -132,6 +132,14 @@ def test_few_images_or_points_get_no_rounds(tiny, faces):
     assert len(KeypointRegressor(**tiny).fit(images[:60], keypoints[:60, 20:40]).refinements_) == 1
 
 
+def test_one_point_has_no_shape(tiny, faces):
+    images, keypoints = faces
+    kp = KeypointRegressor(**tiny).fit(images[:60], keypoints[:60, :1])
+    assert (kp.refinements_, kp.selection_) == ([], [])
+    with pytest.raises(InvalidInputError, match=r"refine=1 needs 3 points or more.* Got 1\. Pass refine=0"):
+        KeypointRegressor(**tiny, refine=1).fit(images[:60], keypoints[:60, :1])
+
+
 def test_a_round_that_does_not_help_is_dropped(tiny, faces, monkeypatch):
     images, keypoints = faces
 

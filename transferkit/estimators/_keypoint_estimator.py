@@ -46,10 +46,17 @@ class KeypointEstimator(ImageEstimator):
         held_out = getattr(self.fitted_head_, "held_out", None)
         if held_out is None:  # a network, which has seen every row: there is nothing to learn rounds from
             return
+        if points.shape[1] < MIN_POINTS:
+            if self.refine not in ("auto", 0):
+                raise InvalidInputError(
+                    f"refine={self.refine!r} needs {MIN_POINTS} points or more, which have a shape. "
+                    f"Got {points.shape[1]}. Pass refine=0."
+                )
+            return
         shapes = self._to_pixels(np.split(held_out, len(self.views_)), sizes)
         errors = shape_errors(shapes, points)
         self.selection_.append({"round": 0, "held_out_error": float(errors.mean()), "used": True})
-        enough = len(items) >= MIN_IMAGES and points.shape[1] >= MIN_POINTS
+        enough = len(items) >= MIN_IMAGES
         for number in range(1, 1 + (int(enough) if self.refine == "auto" else int(self.refine))):
             refinement, shapes, features = fit_refinement(
                 self._make_close_extractor(**close_layers(self._close_layers())),
