@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tests.conftest import TINY, make_pictures
 from transferkit import FeatureExtractor
-from transferkit.images import crop_image
+from transferkit.images import Image, crop_image
 from transferkit.views import AUGMENTATIONS, MEANS, Crops
 
 SIZE = 64
@@ -34,7 +34,7 @@ def centre_of_light(square):
 def test_points_go_where_their_pixels_go(frame, mirror):
     point = np.array([[[65.0, 47.0]]])
     view = Crops(np.array([frame]), mirror)
-    square = view.at(0).render(spot(65, 47), SIZE, "stretch")[0]
+    square = view.at(0).render(Image(spot(65, 47)), SIZE, "stretch")[0]
     np.testing.assert_allclose(centre_of_light(square), view.to_square(point)[0, 0], atol=0.6 / SIZE)
 
 
@@ -89,7 +89,7 @@ def test_a_mean_view_is_the_mean_of_its_views(tiny, engine, tmp_path, name):
 
 def test_views_of_the_whole_picture_differ_and_no_corner_is_empty():
     pixels = np.random.default_rng(0).integers(100, 256, (50, 70, 3), dtype=np.uint8)
-    squares = MEANS["multi"].render(pixels, SIZE, "stretch")
+    squares = MEANS["multi"].render(Image(pixels), SIZE, "stretch")
     assert squares.shape == (8, SIZE, SIZE, 3)
     assert squares.min() > 50
     assert len({square.tobytes() for square in squares}) == 8
@@ -112,7 +112,7 @@ def test_crops_are_cached_by_image_and_frame(tiny, engine, tmp_path):
     moved = Crops(crops.frames + np.array([1, 0, 0, 0]))
     extractor.extract(paths, views=(moved,))
     assert engine.images == 18
-    square = crops.at(3).render(np.asarray(spot(20, 20)), TINY.image_size, "stretch")
+    square = crops.at(3).render(Image(spot(20, 20)), TINY.image_size, "stretch")
     assert square.shape == (1, TINY.image_size, TINY.image_size, 3)
 
 

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transferkit.cache import RowKey
-from transferkit.images import crop_image, letterbox, resize_image
+from transferkit.images import Image, Target, crop_image, letterbox, resize_image
 from transferkit.keypoints import mirror_order
 
 Floats = NDArray[np.float64]
@@ -65,9 +65,13 @@ class View:
         """Return the key in the cache of this view of a picture with this digest."""
         return RowKey(digest, self.name)
 
-    def render(self, pixels: NDArray[np.uint8], image_size: int, resize: str) -> NDArray[np.uint8]:
-        """Return the squares, uint8 (n, image_size, image_size, 3), of upright pixels (h, w, 3)."""
-        whole = resize_image(pixels, image_size, resize=resize)
+    def target(self, image_size: int, resize: str) -> Target:
+        """Return what a picture is decoded for."""
+        return Target(image_size, resize)
+
+    def render(self, image: Image, image_size: int, resize: str) -> NDArray[np.uint8]:
+        """Return the squares, uint8 (n, image_size, image_size, 3)."""
+        whole = resize_image(image.pixels, image_size, resize=resize, original=image.size, box=image.box)
         return np.stack([square.render(whole) for square in self.squares])
 
     def to_square(self, points: Floats, sizes: NDArray[np.int64], image_size: int, resize: str) -> Floats:
@@ -172,9 +176,17 @@ class Crop:
         """
         return RowKey(hashlib.sha256(f"{digest} {self.name}".encode()).hexdigest(), "crop")
 
-    def render(self, pixels: NDArray[np.uint8], image_size: int, resize: str) -> NDArray[np.uint8]:
-        """Return the square, uint8 (1, image_size, image_size, 3), of upright pixels (h, w, 3)."""
-        square = crop_image(pixels, self.frame, image_size)
+    def target(self, image_size: int, resize: str) -> Target:
+        """Return what a picture is decoded for."""
+        return Target(image_size, resize, side=self.frame[2])
+
+    def render(self, image: Image, image_size: int, resize: str) -> NDArray[np.uint8]:
+        """Return the square, uint8 (1, image_size, image_size, 3)."""
+        x, y, side, angle = self.frame
+        left, upper, right, _ = image.box
+        scale = (right - left) / image.size[0]
+        frame = (x * scale + left, y * scale + upper, side * scale, angle)
+        square = crop_image(image.pixels, frame, image_size)
         return square[None, :, ::-1] if self.mirror else square[None]
 
 

@@ -70,12 +70,15 @@ def prepare(recipe: Recipe, source: Any, index: int) -> Decoded | BadImageError:
         file = None if stat is None else (path, stat, digest)
         if not missing:
             return Decoded(index, digest, (0, 0), (), (), file)
-        image = opened.decode(recipe.value_range)
-        height, width = image.pixels.shape[:2]
+        # Each view is decoded for itself alone, so that it does not matter which others are missing.
+        targets = [view.target(recipe.image_size, recipe.resize) for view, _ in missing]
+        decoded = {target: opened.decode(recipe.value_range, target) for target in set(targets)}
         squares = tuple(
-            (key, view.render(image.pixels, recipe.image_size, recipe.resize)) for view, key in missing
+            (key, view.render(decoded[target], recipe.image_size, recipe.resize))
+            for (view, key), target in zip(missing, targets, strict=True)
         )
-        return Decoded(index, digest, (width, height), squares, image.notes, file)
+        image = decoded[targets[0]]
+        return Decoded(index, digest, image.size, squares, image.notes, file)
     except BadImageError as error:
         return BadImageError(error.path, error.category, error.reason, error.hint, index)
 

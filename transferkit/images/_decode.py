@@ -7,6 +7,7 @@ import io
 import threading
 import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import PurePath
 from typing import Any
 
@@ -27,8 +28,9 @@ from transferkit.images._folders import SUFFIX_FORMATS
 from transferkit.images._formats import identify
 from transferkit.images._headers import check_end, check_png, first_size, trailing_bytes
 from transferkit.images._image import Image, Limits, check_size
-from transferkit.images._pictures import orientation_of, picture_to_rgb, upright
+from transferkit.images._pictures import orientation_of, picture_to_rgb, upright, upright_box
 from transferkit.images._ranges import ValueRange
+from transferkit.images._target import Target
 
 __all__ = ["decode_bytes", "decode_picture"]
 
@@ -61,8 +63,10 @@ def _quiet() -> Iterator[None]:
         yield
 
 
-def decode_bytes(data: bytes, name: str, value_range: ValueRange | None, limits: Limits) -> Image:
-    """Return the picture in a file's bytes."""
+def decode_bytes(
+    data: bytes, name: str, value_range: ValueRange | None, limits: Limits, target: Target | None = None
+) -> Image:
+    """Return the picture in a file's bytes; a JPEG perhaps smaller, for a target."""
     format = identify(data, name)
     check_end(data, format, name)
     extra = check_png(data, name) if format == "PNG" else 0
@@ -73,7 +77,8 @@ def decode_bytes(data: bytes, name: str, value_range: ValueRange | None, limits:
             picture = _OPENERS[format](io.BytesIO(data))
         check_size(name, *picture.size, limits)
         _refuse_raw(picture, name)
-    image = decode_picture(picture, name, value_range, limits)
+        reduction = 1 if target is None or format != "JPEG" else target.reduction(*picture.size)
+    image = decode_picture(picture, name, value_range, limits, reduction)
     notes = list(image.notes)
     if (frames := _count_frames(picture)) > 1:
         notes.append(f"first {'page' if format == 'TIFF' else 'frame'} of {frames}")
@@ -82,18 +87,25 @@ def decode_bytes(data: bytes, name: str, value_range: ValueRange | None, limits:
     suffix = PurePath(name).suffix.lower()
     if SUFFIX_FORMATS.get(suffix, format) != format:
         notes.append(f"named {suffix} but is {format}")
-    return Image(image.pixels, tuple(notes))
+    return replace(image, notes=tuple(notes))
 
 
 def decode_picture(
-    picture: PIL.Image.Image, name: str, value_range: ValueRange | None, limits: Limits
+    picture: PIL.Image.Image,
+    name: str,
+    value_range: ValueRange | None,
+    limits: Limits,
+    reduction: int = 1,
 ) -> Image:
     """Return the picture that a Pillow image shows; loads it if that has not happened yet."""
     check_size(name, *picture.size, limits)
+    width, height = picture.size
     with translated(name, picture.format or "picture"):
         notes = _depth_note(picture, name, value_range)
         with _quiet():
             orientation = orientation_of(picture)
+        if reduction > 1 and picture.draft(None, (width // reduction, height // reduction)) is None:
+            reduction = 1
         if picture.format == "TIFF":
             with _quiet():  # TIFF parses more tags after the pixels, and turns itself upright
                 picture.load()
@@ -101,11 +113,13 @@ def decode_picture(
         else:
             picture.load()
             turn = orientation
+        box = 0.0, 0.0, width / reduction, height / reduction
+        box = upright_box(box, picture.size, turn)
         pixels, converted = picture_to_rgb(upright(picture, turn), name, value_range)
         if orientation > 1:
             notes += (f"EXIF orientation {orientation} applied",)
     pixels.flags.writeable = False
-    return Image(pixels, notes + converted)
+    return Image(pixels, notes + converted, (height, width) if turn >= 5 else (width, height), box)
 
 
 def _depth_note(picture: PIL.Image.Image, name: str, value_range: ValueRange | None) -> tuple[str, ...]:

@@ -40,10 +40,24 @@ class Image:
         Upright RGB, C-contiguous and read-only: it may share memory with the array that was passed.
     notes : tuple of str
         What was done to the picture, such as ``"alpha composited on white"``; empty for a plain one.
+    size : (int, int)
+        Width and height of the upright picture. ``pixels`` are fewer where it was decoded smaller.
+    box : (float, float, float, float)
+        Left, upper, right and lower edge of the picture in ``pixels``. What was decoded smaller has whole
+        pixels at its edges, of which the picture may cover a part.
     """
 
     pixels: NDArray[np.uint8]
     notes: tuple[str, ...] = ()
+    size: tuple[int, int] = (0, 0)
+    box: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
+
+    def __post_init__(self) -> None:
+        """Take size and box from the pixels, where they are not said."""
+        if self.size == (0, 0):
+            height, width = self.pixels.shape[:2]
+            object.__setattr__(self, "size", (width, height))
+            object.__setattr__(self, "box", (0.0, 0.0, float(width), float(height)))
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from transferkit.errors import BadImageError
 from transferkit.images._ranges import ValueRange, to_uint8
 
-__all__ = ["is_white_zero", "is_wide", "orientation_of", "picture_to_rgb", "upright"]
+__all__ = ["is_white_zero", "is_wide", "orientation_of", "picture_to_rgb", "upright", "upright_box"]
 
 _ORIENTATION = 0x0112  # the EXIF tag
 _PHOTOMETRIC = 262  # the TIFF tag; 0 is WhiteIsZero
@@ -38,6 +38,19 @@ def orientation_of(picture: PIL.Image.Image) -> int:
 def upright(picture: PIL.Image.Image, orientation: int) -> PIL.Image.Image:
     """Return the picture as its camera was held."""
     return picture.transpose(_TURNS[orientation]) if orientation in _TURNS else picture
+
+
+def upright_box(
+    box: tuple[float, float, float, float], size: tuple[int, int], orientation: int
+) -> tuple[float, float, float, float]:
+    """Return where a box of the stored picture, which has this width and height, lies in the upright one."""
+    left, upper, right, lower = box
+    width, height = size
+    if orientation in (2, 3, 7, 8):
+        left, right = width - right, width - left
+    if orientation in (3, 4, 6, 7):
+        upper, lower = height - lower, height - upper
+    return (left, upper, right, lower) if orientation < 5 else (upper, left, lower, right)
 
 
 def is_wide(picture: PIL.Image.Image) -> bool:

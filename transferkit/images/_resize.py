@@ -51,7 +51,14 @@ def letterbox(
     )
 
 
-def resize_image(pixels: NDArray[np.uint8], size: int, *, resize: str = "stretch") -> NDArray[np.uint8]:
+def resize_image(
+    pixels: NDArray[np.uint8],
+    size: int,
+    *,
+    resize: str = "stretch",
+    original: tuple[int, int] | None = None,
+    box: tuple[float, float, float, float] | None = None,
+) -> NDArray[np.uint8]:
     """Return the square that a backbone sees.
 
     Parameters
@@ -62,6 +69,10 @@ def resize_image(pixels: NDArray[np.uint8], size: int, *, resize: str = "stretch
     resize : {"stretch", "pad"}, default "stretch"
         "stretch" fills the square and changes the aspect; "pad" keeps the aspect (to within half a
         pixel), centres the picture and fills the rest with black.
+    original : (int, int), optional
+        Width and height of the picture, if it was decoded smaller than it is: ``Image.size``.
+    box : (float, float, float, float), optional
+        The part of ``pixels`` that the picture covers, by default all: ``Image.box``.
 
     Returns
     -------
@@ -84,13 +95,15 @@ def resize_image(pixels: NDArray[np.uint8], size: int, *, resize: str = "stretch
             f"{pixels.shape}. Pass load_image(...).pixels."
         )
     height, width = pixels.shape[:2]
+    box = box or (0.0, 0.0, float(width), float(height))
+    width, height = original or (width, height)
     _, _, left, top = letterbox(width, height, size, resize=resize)
     inner = _content(width, height, size, resize)
-    if inner == (width, height):
+    if box == (0, 0, *inner) and inner == pixels.shape[1::-1]:
         content = pixels
     else:
         picture = PIL.Image.fromarray(pixels)
-        content = np.asarray(picture.resize(inner, PIL.Image.Resampling.BILINEAR))
+        content = np.asarray(picture.resize(inner, PIL.Image.Resampling.BILINEAR, box))
     square = np.zeros((size, size, 3), np.uint8)
     square[int(top) : int(top) + inner[1], int(left) : int(left) + inner[0]] = content
     return square

@@ -20,6 +20,7 @@ from transferkit.images._failures import translated
 from transferkit.images._image import Image, Limits
 from transferkit.images._pictures import is_white_zero, orientation_of
 from transferkit.images._ranges import ValueRange, check_value_range
+from transferkit.images._target import Target
 
 __all__ = ["ArraySource", "EncodedSource", "PictureSource", "Source"]
 
@@ -51,12 +52,12 @@ class Source(ABC):
     def digest(self) -> str:
         """SHA-256 of what the pixels are made from."""
 
-    def decode(self, value_range: ValueRange | None = None) -> Image:
-        """Return the picture; parameters and errors as for :func:`load_image`."""
-        return self._decode(check_value_range(value_range))
+    def decode(self, value_range: ValueRange | None = None, target: Target | None = None) -> Image:
+        """Return the picture, perhaps smaller if a target says for what; else as :func:`load_image`."""
+        return self._decode(check_value_range(value_range), target)
 
     @abstractmethod
-    def _decode(self, value_range: ValueRange | None) -> Image: ...
+    def _decode(self, value_range: ValueRange | None, target: Target | None) -> Image: ...
 
 
 class EncodedSource(Source):
@@ -70,8 +71,8 @@ class EncodedSource(Source):
     def digest(self) -> str:
         return hashlib.sha256(self._data).hexdigest()
 
-    def _decode(self, value_range: ValueRange | None) -> Image:
-        return decode_bytes(self._data, self.name, value_range, self.limits)
+    def _decode(self, value_range: ValueRange | None, target: Target | None) -> Image:
+        return decode_bytes(self._data, self.name, value_range, self.limits, target)
 
 
 class ArraySource(Source):
@@ -86,7 +87,7 @@ class ArraySource(Source):
     def digest(self) -> str:
         return _sha256("array", self._array.dtype.str, self._array.shape, self._array)
 
-    def _decode(self, value_range: ValueRange | None) -> Image:
+    def _decode(self, value_range: ValueRange | None, target: Target | None) -> Image:
         return array_to_image(self._array, value_range, self.limits)
 
 
@@ -122,7 +123,7 @@ class PictureSource(Source):
                 picture.tobytes(),
             )
 
-    def _decode(self, value_range: ValueRange | None) -> Image:
+    def _decode(self, value_range: ValueRange | None, target: Target | None) -> Image:
         return decode_picture(self._picture, self.name, value_range, self.limits)
 
 
