@@ -97,7 +97,7 @@ def files(name: str, paths: list[Path], **parameters: str) -> Callable[[], None]
 
     def run(some: list[Path] = paths) -> None:
         with tempfile.TemporaryDirectory() as cache:
-            FeatureExtractor(name, weights=None, cache=cache, progress=False, **parameters).transform(some)
+            FeatureExtractor(name, weights=None, cache=cache, progress=False, **parameters).extract(some)
 
     run(paths[:9])
     return run

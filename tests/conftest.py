@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -31,16 +33,18 @@ class FakeEngine:
         self.calls = 0
         self.images = 0
         self.built = 0
+        self.lock = threading.Lock()
 
     def build(self, backbone, weights, image_size, layers, batch_size):
         self.built += 1
 
-        def run(pixels):
+        def run(pixels, keep=engines.as_they_are):
             assert pixels.dtype == np.uint8
             assert pixels.shape[1:] == (image_size, image_size, 3)
             assert len(pixels) <= batch_size
-            self.calls += 1
-            self.images += len(pixels)
+            with self.lock:  # batches run in several threads
+                self.calls += 1
+                self.images += len(pixels)
             x = pixels.astype(np.float32) / 255
 
             def blocks(n):
@@ -53,7 +57,7 @@ class FakeEngine:
                 "last": blocks(4),
                 "vector": np.stack([x.mean((1, 2, 3)), x.std((1, 2, 3)), *x.mean((1, 2)).T], axis=1),
             }
-            return [maps[layer] for layer in layers]
+            return keep([maps[layer] for layer in layers])
 
         return engines.Engine("fake", run)
 

@@ -36,7 +36,7 @@ class Pair:
                 raise EngineError(self.error, name=name)
             run = self.fake.build(*arguments).run
             extra = name == "keras"
-            return engines.Engine(name, lambda pixels: [maps + extra for maps in run(pixels)])
+            return engines.Engine(name, lambda pixels, keep: keep([maps + extra for maps in run(pixels)]))
 
         return make
 

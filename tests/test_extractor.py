@@ -205,10 +205,10 @@ def test_an_interrupted_run_resumes(tiny, engine, pictures, monkeypatch):
     def build(*arguments):
         made = real_build(*arguments)
 
-        def run(pixels):
+        def run(pixels, keep):
             if engine.calls == 3:
                 raise KeyboardInterrupt
-            return made.run(pixels)
+            return made.run(pixels, keep)
 
         return type(made)("fake", run)
 

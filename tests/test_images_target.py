@@ -43,7 +43,7 @@ def test_the_square_is_nearly_that_of_the_whole_picture(orientation, resize):
     assert small.size == full.size == ((WIDTH, HEIGHT) if orientation < 5 else (HEIGHT, WIDTH))
     assert small.notes == full.notes
     factor = 8 if resize == "pad" else 4
-    assert small.pixels.shape == tuple(-(-side // factor) for side in full.pixels.shape[:2]) + (3,)
+    assert small.pixels.shape == (*(-(-side // factor) for side in full.pixels.shape[:2]), 3)
     difference = np.abs(square(small, resize) - square(full, resize))
     assert difference.mean() < 1
     # A box that is off by half of a small pixel would move the edge of the bright tile.

@@ -13,7 +13,7 @@ from typing import Any
 
 from transferkit.backbones import Backbone, Weights
 from transferkit.engines._choice import EngineChoice
-from transferkit.engines._engine import Engine
+from transferkit.engines._engine import Engine, as_they_are
 from transferkit.engines._keras import frozen_model, keras_engine
 from transferkit.engines._openvino import has_openvino, openvino_bfloat16_engine, openvino_engine
 from transferkit.engines._verdicts import Verdicts
@@ -32,6 +32,7 @@ __all__ = [
     "Engine",
     "EngineChoice",
     "Verdicts",
+    "as_they_are",
     "build_engine",
     "check_engine",
     "engine_function",

@@ -19,13 +19,23 @@ class Engine:
     run : callable
         Maps uint8 pixels (n, S, S, 3) of any n to a list of float32 arrays (n, h, w, c) or (n, c),
         one for each layer. A row does not depend on the rows beside it. Safe to call from several threads.
+        A second argument, from such a list to another, is applied to a few rows at a time, while they are
+        warm in the processor's caches: averages of large maps cost less than copies of them.
     model : keras.Model or None
         The backbone without taps, where there is one.
     """
 
     name: str
-    run: Callable[[np.ndarray], list[np.ndarray]]
+    run: Callable[..., list[np.ndarray]]
     model: Any = None
+
+
+Keep = Callable[[list[np.ndarray]], list[np.ndarray]]
+
+
+def as_they_are(maps: list[np.ndarray]) -> list[np.ndarray]:
+    """Keep all of the maps."""
+    return maps
 
 
 def pad(pixels: np.ndarray, target: int) -> np.ndarray:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from transferkit.backbones import Backbone, Taps, Weights, build_model
-from transferkit.engines._engine import Engine, pad
+from transferkit.engines._engine import Engine, Keep, as_they_are, pad
 
 # A new batch size costs a new trace of the graph, so batches are padded to one of these.
 _SMALL_BATCHES = (1, 8)
@@ -49,11 +49,11 @@ def keras_engine(
 
     lock = threading.Lock()
 
-    def run(pixels: np.ndarray) -> list[np.ndarray]:
+    def run(pixels: np.ndarray, keep: Keep = as_they_are) -> list[np.ndarray]:
         ready = backbone.preprocess(pad(pixels, _padded_size(len(pixels), batch_size)))
         with lock:  # tracing is not thread-safe, and one batch uses all cores anyway
             outputs = call(keras.ops.convert_to_tensor(ready))
-        return [maps[: len(pixels)] for maps in as_arrays(outputs)]
+        return keep([maps[: len(pixels)] for maps in as_arrays(outputs)])
 
     return Engine("keras", run, model)
 

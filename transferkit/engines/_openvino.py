@@ -8,15 +8,17 @@ that the runtime would have to trust.
 from __future__ import annotations
 
 import importlib.util
+import queue
 import sys
 import threading
+from collections import deque
 from typing import Any
 
 import numpy as np
 
 from transferkit.backbones import Backbone, Taps, Weights
 from transferkit.engines import _parity
-from transferkit.engines._engine import Engine, pad
+from transferkit.engines._engine import Engine, Keep, as_they_are, pad
 from transferkit.engines._keras import as_arrays, frozen_model
 from transferkit.errors import EngineError, MissingDependencyError
 
@@ -80,7 +82,7 @@ def _engine(
     try:
         network = _converted(openvino, tapped, image_size)
         # The conversion is what may go wrong, so it is proven in single precision, whatever runs afterwards.
-        runner = _Runner(openvino, core, network, backbone, n, "f32")
+        runner = _Runner(core, network, backbone, n, "f32")
         wrong = _parity.compare(
             layers,
             image_size,
@@ -88,7 +90,7 @@ def _engine(
             runner.run,
         )
         if precision != "f32":
-            runner = _Runner(openvino, core, network, backbone, n, precision)
+            runner = _Runner(core, network, backbone, n, precision)
     except Exception as error:  # whatever a converter raises, the answer is the same
         wrong = f"{type(error).__name__}: {next(iter(str(error).strip().splitlines()), '')}"
         raise _refusal(backbone, wrong) from error
@@ -141,45 +143,67 @@ def _refusal(backbone: Backbone, reason: str) -> EngineError:
 class _Runner:
     """A converted network, compiled for many images at once and, when it is first needed, for one."""
 
-    def __init__(
-        self, openvino: Any, core: Any, network: Any, backbone: Backbone, n: int, precision: str
-    ) -> None:
-        self._openvino, self._core, self._network = openvino, core, network
+    def __init__(self, core: Any, network: Any, backbone: Backbone, n: int, precision: str) -> None:
+        self._core, self._network = core, network
         self._backbone = backbone
         self._n = n
         self._precision = precision
         self._lock = threading.Lock()
-        self._single: Any = None
+        self._single: queue.SimpleQueue[Any] | None = None
         many = self._compile(n, "THROUGHPUT")
         self._shapes = [tuple(output.shape)[1:] for output in many.outputs]
-        self._queue = openvino.AsyncInferQueue(many, many.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
+        # One more than the processor takes at once, so that the next is there when one is done.
+        self._idle = _requests(many, 1 + many.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
 
-    def run(self, pixels: np.ndarray) -> list[np.ndarray]:
-        """Return one array for each layer."""
-        # One call at a time: it uses all cores, and requests belong to who started them.
+    def run(self, pixels: np.ndarray, keep: Keep = as_they_are) -> list[np.ndarray]:
+        """Return one array for each layer. Calls from several threads share the requests."""
+        return self._run_one(pixels, keep) if len(pixels) == 1 else self._run_many(pixels, keep)
+
+    def _run_one(self, pixels: np.ndarray, keep: Keep) -> list[np.ndarray]:
         with self._lock:
-            return self._run_one(pixels) if len(pixels) == 1 else self._run_many(pixels)
+            if self._single is None:
+                self._single = _requests(self._compile(1, "LATENCY"), 1)
+        request = self._single.get()
+        try:
+            request.infer({0: self._backbone.preprocess(pixels)}, share_inputs=True)
+            return [np.array(maps) for maps in keep(_outputs(request, 1))]
+        finally:
+            self._single.put(request)
 
-    def _run_one(self, pixels: np.ndarray) -> list[np.ndarray]:
-        if self._single is None:
-            self._single = self._compile(1, "LATENCY").create_infer_request()
-        self._single.infer({0: self._backbone.preprocess(pixels)})
-        return [self._single.get_output_tensor(i).data.copy() for i in range(len(self._shapes))]
+    def _run_many(self, pixels: np.ndarray, keep: Keep) -> list[np.ndarray]:
+        if not len(pixels):
+            return keep([np.empty((0, *shape), np.float32) for shape in self._shapes])
+        found: list[np.ndarray] = []
+        started: deque[tuple[int, Any]] = deque()
 
-    def _run_many(self, pixels: np.ndarray) -> list[np.ndarray]:
-        found = [np.empty((len(pixels), *shape), np.float32) for shape in self._shapes]
+        def collect() -> None:
+            """Wait for the oldest request, and keep what it computed."""
+            start, request = started[0]
+            request.wait()
+            kept = keep(_outputs(request, len(pixels) - start))
+            if not found:
+                found.extend(np.empty((len(pixels), *maps.shape[1:]), np.float32) for maps in kept)
+            for maps, rows in zip(found, kept, strict=True):
+                maps[start : start + len(rows)] = rows
+            started.popleft()
+            self._idle.put(request)
 
-        def keep(request: Any, start: int) -> None:
-            for i, maps in enumerate(found):
-                rows = maps[start : start + self._n]
-                rows[:] = request.get_output_tensor(i).data[: len(rows)]
-
-        self._queue.set_callback(keep)
-        for start in range(0, len(pixels), self._n):
-            # Every request has the same shape; preprocessing overlaps with the requests before.
-            part = pad(pixels[start : start + self._n], self._n)
-            self._queue.start_async({0: self._backbone.preprocess(part)}, start)
-        self._queue.wait_all()
+        try:
+            for start in range(0, len(pixels), self._n):
+                # Every request has the same shape; preprocessing overlaps with the requests before.
+                ready = self._backbone.preprocess(pad(pixels[start : start + self._n], self._n))
+                # Who has requests waits for his own: no two callers wait for each other.
+                while started and self._idle.empty():
+                    collect()
+                request = self._idle.get()
+                started.append((start, request))
+                request.start_async({0: ready}, share_inputs=True)
+            while started:
+                collect()
+        finally:
+            for _, request in started:  # after an error
+                request.cancel()
+                self._idle.put(request)
         return found
 
     def _compile(self, n: int, hint: str) -> Any:
@@ -189,3 +213,16 @@ class _Runner:
         # Said explicitly: left alone, processors with bfloat16 use it unasked.
         settings = {"INFERENCE_PRECISION_HINT": self._precision, "PERFORMANCE_HINT": hint}
         return self._core.compile_model(network, "CPU", settings)
+
+
+def _outputs(request: Any, n: int) -> list[np.ndarray]:
+    """Return the first n rows of each output, in the memory of the request."""
+    return [tensor.data[:n] for tensor in request.output_tensors]
+
+
+def _requests(compiled: Any, n: int) -> queue.SimpleQueue[Any]:
+    """Return n requests that nobody uses."""
+    idle: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    for _ in range(n):
+        idle.put(compiled.create_infer_request())
+    return idle

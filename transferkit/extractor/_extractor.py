@@ -15,8 +15,9 @@ from transferkit import images
 from transferkit.backbones import Backbone
 from transferkit.cache import FeatureCache
 from transferkit.errors import BadImageError
+from transferkit.extractor._batches import BatchWriter
 from transferkit.extractor._features import SIZE_PART, Features
-from transferkit.extractor._pipeline import BatchWriter, Recipe, decode_ahead
+from transferkit.extractor._pipeline import Recipe, decode_ahead
 from transferkit.extractor._report import ExtractionReport
 from transferkit.extractor._settings import LOCK, Settings
 from transferkit.views import ORIGINAL, AnyView
@@ -221,7 +222,6 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):
         on_error: str,
     ) -> None:
         """Stream the pending images through the backbone into the space."""
-        writer = BatchWriter(recipe, settings.engine)
         to_remember: list[tuple[Any, os.stat_result, str]] = []
 
         def remember() -> None:
@@ -229,7 +229,10 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):
                 settings.files.remember(to_remember)
             to_remember.clear()
 
-        with _progress_bar(len(sources), report.n_cached, self.progress) as bar:
+        with (
+            _progress_bar(len(sources), report.n_cached, self.progress) as bar,
+            BatchWriter(recipe, settings.engine) as writer,
+        ):
             for index, result in decode_ahead(recipe, sources, pending, _n_threads()):
                 bar.update()
                 if isinstance(result, BadImageError):
@@ -251,8 +254,7 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):
                     to_remember.append(result.file)
                 if len(to_remember) >= 16 * recipe.batch_size:
                     remember()
-            writer.flush()
-            remember()
+        remember()
         report.n_backbone_calls = writer.n_calls
 
     def describe(self) -> dict[str, Any]:

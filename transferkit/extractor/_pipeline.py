@@ -1,28 +1,20 @@
-"""The stream from files to rows: threads decode ahead, the backbone runs, rows are written.
-
-Memory is bounded: at most a few batches of squares wait at any time. Each batch is one
-transaction, so that a crash or Ctrl-C loses at most one batch.
-"""
+"""From files to squares: threads read and decode ahead, a bounded number of images at any time."""
 
 from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from transferkit.cache import RowKey
-from transferkit.engines import Engine
 from transferkit.errors import BadImageError
-from transferkit.extractor._features import SIZE_PART, encode_size
+from transferkit.extractor._features import SIZE_PART
 from transferkit.extractor._memory import MemorySpace, SpillingSpace
 from transferkit.images import read_source
-from transferkit.maps import pool_to_grid
 from transferkit.views import AnyView
 
 
@@ -101,52 +93,3 @@ def decode_ahead(
             yield first, future.result()
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
-
-
-class BatchWriter:
-    """Collect squares into full batches, run the backbone and write the rows."""
-
-    def __init__(self, recipe: Recipe, engine: Callable[[], Engine]) -> None:
-        self._recipe = recipe
-        self._engine = engine
-        self._queue: list[tuple[RowKey, Any, tuple[int, int]]] = []
-        self._n_squares = 0
-        self._seen: set[RowKey] = set()
-        self.n_calls = 0
-
-    def add(self, decoded: Decoded) -> None:
-        """Queue the squares of one image; the same picture under two names is queued once."""
-        for key, squares in decoded.squares:
-            if key in self._seen:
-                continue
-            if self._n_squares + len(squares) > max(self._recipe.batch_size, len(squares)):
-                self.flush()
-            self._seen.add(key)
-            self._queue.append((key, squares, decoded.size))
-            self._n_squares += len(squares)
-            if self._n_squares >= self._recipe.batch_size:
-                self.flush()
-
-    def flush(self) -> None:
-        """Run and write whatever is queued."""
-        if not self._queue:
-            return
-        keys, squares, sizes = zip(*self._queue, strict=True)
-        outputs = self._run(np.concatenate(squares))
-        ends = np.cumsum([len(several) for several in squares])[:-1]
-        rows: list[tuple[RowKey, str, np.ndarray]] = []
-        for part, grid, maps in zip(self._recipe.parts, self._recipe.grids, outputs, strict=True):
-            # A view of several squares is the mean of their maps.
-            means = [several.mean(axis=0) for several in np.split(pool_to_grid(maps, grid), ends)]
-            rows += [(key, part, row) for key, row in zip(keys, means, strict=True)]
-        rows += [(key, SIZE_PART, encode_size(*size)) for key, size in zip(keys, sizes, strict=True)]
-        self._recipe.space.write(rows)
-        self._queue.clear()
-        self._n_squares = 0
-
-    def _run(self, squares: np.ndarray) -> list[np.ndarray]:
-        """Run the backbone; a view of more squares than a batch takes several calls."""
-        size = self._recipe.batch_size
-        blocks = [self._engine().run(squares[start : start + size]) for start in range(0, len(squares), size)]
-        self.n_calls += len(blocks)
-        return blocks[0] if len(blocks) == 1 else [np.concatenate(maps) for maps in zip(*blocks, strict=True)]

@@ -12,9 +12,9 @@ composited on white. What has one reading is converted and noted; what has two i
 of the parameter that settles it; what is damaged raises :class:`~transferkit.errors.BadImageError` with
 one of the categories in :data:`CATEGORIES`.
 
-A large JPEG is decoded smaller where a small square is all that is wanted, several times faster
-(:class:`Target`): its square differs from that of an array of the same picture by less than one of 255 grey levels
-in the mean. Every other form gives the same pixels as the file.
+A large JPEG file is decoded smaller where a small square is all that is wanted, several times faster
+(:class:`Target`): on photographs its square differs from that of an array of the same picture by half of
+one of 255 grey levels in the mean. Of all other files, every form gives the same pixels.
 
 Embedded colour profiles are not applied: numbers are taken as sRGB, because an array carries no profile
 and the same picture must give the same pixels in every form.

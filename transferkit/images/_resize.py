@@ -104,6 +104,8 @@ def resize_image(
     else:
         picture = PIL.Image.fromarray(pixels)
         content = np.asarray(picture.resize(inner, PIL.Image.Resampling.BILINEAR, box))
+        if inner == (size, size):
+            return content
     square = np.zeros((size, size, 3), np.uint8)
     square[int(top) : int(top) + inner[1], int(left) : int(left) + inner[0]] = content
     return square
