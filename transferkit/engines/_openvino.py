@@ -25,6 +25,8 @@ from transferkit.errors import EngineError, MissingDependencyError
 # Images in one request. Several requests run at once, each on its share of the cores, so small ones do;
 # 4, 8 and 16 are within the noise of each other.
 _REQUEST = 8
+# One prediction is of one square, or of a picture and its mirror image: all cores then work on these alone.
+_FEW = (1, 2)
 
 
 def has_openvino() -> bool:
@@ -141,7 +143,7 @@ def _refusal(backbone: Backbone, reason: str) -> EngineError:
 
 
 class _Runner:
-    """A converted network, compiled for many images at once and, when it is first needed, for one."""
+    """A converted network, compiled for many images at once and, when that is first needed, for one or two."""
 
     def __init__(self, core: Any, network: Any, backbone: Backbone, n: int, precision: str) -> None:
         self._core, self._network = core, network
@@ -149,7 +151,7 @@ class _Runner:
         self._n = n
         self._precision = precision
         self._lock = threading.Lock()
-        self._single: queue.SimpleQueue[Any] | None = None
+        self._few: dict[int, queue.SimpleQueue[Any]] = {}
         many = self._compile(n, "THROUGHPUT")
         self._shapes = [tuple(output.shape)[1:] for output in many.outputs]
         # One more than the processor takes at once, so that the next is there when one is done.
@@ -157,18 +159,19 @@ class _Runner:
 
     def run(self, pixels: np.ndarray, keep: Keep = as_they_are) -> list[np.ndarray]:
         """Return one array for each layer. Calls from several threads share the requests."""
-        return self._run_one(pixels, keep) if len(pixels) == 1 else self._run_many(pixels, keep)
+        return self._run_few(pixels, keep) if len(pixels) in _FEW else self._run_many(pixels, keep)
 
-    def _run_one(self, pixels: np.ndarray, keep: Keep) -> list[np.ndarray]:
+    def _run_few(self, pixels: np.ndarray, keep: Keep) -> list[np.ndarray]:
+        n = len(pixels)
         with self._lock:
-            if self._single is None:
-                self._single = _requests(self._compile(1, "LATENCY"), 1)
-        request = self._single.get()
+            if n not in self._few:
+                self._few[n] = _requests(self._compile(n, "LATENCY"), 1)
+        request = self._few[n].get()
         try:
             request.infer({0: self._backbone.preprocess(pixels)}, share_inputs=True)
-            return [np.array(maps) for maps in keep(_outputs(request, 1))]
+            return [np.array(maps) for maps in keep(_outputs(request, n))]
         finally:
-            self._single.put(request)
+            self._few[n].put(request)
 
     def _run_many(self, pixels: np.ndarray, keep: Keep) -> list[np.ndarray]:
         if not len(pixels):

@@ -63,7 +63,9 @@ class BatchWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            if kind is None:
+            if kind is None and self._queue and not self._running:
+                self.n_calls += self._write(self._engine(), self._queue)  # a single prediction starts no thread
+            elif kind is None:
                 self._start()
                 self._wait(0)
         finally:

@@ -79,6 +79,9 @@ def decode_ahead(
     recipe: Recipe, sources: Sequence[Any], pending: Sequence[int], n_threads: int
 ) -> Iterator[tuple[int, Decoded | BadImageError]]:
     """Yield the prepared images in order, a bounded number of them ready in advance."""
+    if len(pending) == 1:  # a single prediction starts no thread
+        yield pending[0], prepare(recipe, sources[pending[0]], pending[0])
+        return
     window = 2 * recipe.batch_size + n_threads
     pool = ThreadPoolExecutor(n_threads, thread_name_prefix="transferkit-decode")
     waiting: deque[tuple[int, Future[Decoded | BadImageError]]] = deque()
