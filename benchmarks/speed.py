@@ -55,17 +55,25 @@ def tutorial(row, model, paths: list[Path]) -> None:
         model.predict(row.preprocess(pixels), verbose=0)
 
 
-def openvino_arrays(model, arrays: np.ndarray, precision: str) -> Callable[[], None]:
-    """Return a run of OpenVINO as its own documentation sets it up for throughput."""
+def openvino_compiled(model, n: int, precision: str, hint: str):
+    """Return a network for batches of n, set up as OpenVINO's own documentation says."""
     import tensorflow as tf
 
-    openvino, n = _import_openvino(), 8
+    openvino = _import_openvino()
     graph = tf.function(lambda batch: model(batch, training=False)).get_concrete_function(
         tf.TensorSpec((n, SIZE, SIZE, 3), tf.float32)
     )
-    settings = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "THROUGHPUT"}
-    compiled = openvino.Core().compile_model(openvino.convert_model(graph), "CPU", settings)
-    queue = openvino.AsyncInferQueue(compiled, compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
+    settings = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": hint}
+    return openvino.Core().compile_model(openvino.convert_model(graph), "CPU", settings)
+
+
+def openvino_arrays(model, arrays: np.ndarray, precision: str) -> Callable[[], None]:
+    """Return a run over arrays at OpenVINO's best throughput."""
+    n = 8
+    compiled = openvino_compiled(model, n, precision, "THROUGHPUT")
+    queue = _import_openvino().AsyncInferQueue(
+        compiled, compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
+    )
 
     def run() -> None:
         for start in range(0, len(arrays), n):
@@ -73,6 +81,12 @@ def openvino_arrays(model, arrays: np.ndarray, precision: str) -> Callable[[], N
         queue.wait_all()
 
     return run
+
+
+def openvino_single(model, n: int) -> Callable[[np.ndarray], object]:
+    """Return a run of one batch of n at OpenVINO's least latency."""
+    request = openvino_compiled(model, n, "f32", "LATENCY").create_infer_request()
+    return lambda array: request.infer({0: array})
 
 
 def onnx_arrays(model, arrays: np.ndarray) -> Callable[[], None]:

@@ -1,0 +1,152 @@
+"""How long a user waits: import, one prediction, a second fit, one large photograph.
+
+    python benchmarks/latency.py [--backbone mobilenet_v2] [--repeats 100]
+
+Weights are random (seed 0) and pictures are drawn (seed 0): times do not depend on them. Every prediction is
+of a picture never seen before, so that nothing comes from the cache. Ways take turns, figures are medians.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ["TRANSFERKIT_CACHE"] = tempfile.mkdtemp(prefix="transferkit-latency-")
+
+from speed import SIZE, draw, openvino_single
+
+from transferkit import Classifier, get_backbone, load
+from transferkit.backbones import build_model, resolve_weights
+from transferkit.images import Target, read_source, resize_image
+
+SECOND_FIT = """
+import sys, time
+from transferkit import Classifier
+paths, labels = sys.argv[2:], [i % 2 for i in range(len(sys.argv) - 2)]
+classifier = Classifier(sys.argv[1], weights=None, head="linear", progress=False).fit(paths, labels)
+report = classifier.report_
+assert (report.n_decoded, report.n_backbone_calls) == (0, 0), report
+assert not {"tensorflow", "keras", "openvino"} & set(sys.modules)
+print(report.seconds)
+"""
+
+
+def milliseconds(run: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    run()
+    return 1e3 * (time.perf_counter() - started)
+
+
+def import_time(repeats: int) -> None:
+    """Of the import alone, in processes of their own."""
+    code = "import time; t = time.perf_counter(); import transferkit; print(time.perf_counter() - t)"
+    times = [
+        1e3 * float(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout)
+        for _ in range(repeats)
+    ]
+    print(f"import transferkit: {statistics.median(times):.1f} ms (slowest of {repeats}: {max(times):.1f})")
+
+
+def one_prediction(name: str, folder: Path, paths: list[Path], repeats: int) -> None:
+    row = get_backbone(name)
+    model = build_model(row, resolve_weights(row, None), SIZE)
+    labels = [i % 2 for i in range(len(paths))]
+    generator = np.random.default_rng(1)
+    pictures = iter(generator.integers(0, 256, (5 * (repeats + 5), SIZE, SIZE, 3), dtype=np.uint8))
+    ways: dict[str, Callable[[np.ndarray], object]] = {}
+    for n in (1, 2):
+        run = openvino_single(model, n)
+        ways[f"raw OpenVINO, {n} square{'s' * (n > 1)}"] = lambda picture, run=run, n=n: run(
+            np.repeat(row.preprocess(picture[None]), n, axis=0)
+        )
+    for augment in (None, "mirror"):
+        path = folder / f"{augment}.safetensors"
+        Classifier(name, weights=None, augment=augment, progress=False).fit(paths, labels).save(path)
+        ways[f"transferkit, augment={augment!r}"] = load(path).predict
+    ways["tutorial: model.predict"] = lambda picture: model.predict(
+        row.preprocess(picture[None].astype(np.float32)), verbose=0
+    )
+    times: dict[str, list[float]] = {label: [] for label in ways}
+    for turn in range(repeats + 5):
+        for label, run in ways.items():
+            picture = next(pictures)
+            taken = milliseconds(lambda run=run, picture=picture: run(picture))
+            times[label] += [taken] if turn >= 5 else []
+    middle = {label: statistics.median(found) for label, found in times.items()}
+    raw = list(middle.values())[:2]
+    print(f"\none prediction, {name}, an array of {SIZE} x {SIZE} never seen, {repeats} repeats")
+    for label, found in middle.items():
+        share = ""
+        if label.startswith("transferkit"):
+            share = f"{found / raw['mirror' in label]:6.2f} x the raw run of as many squares"
+        print(f"  {label:34} {found:7.1f} ms {share}")
+
+
+def second_fit(name: str, paths: list[Path]) -> None:
+    labels = [i % 2 for i in range(len(paths))]
+    first = Classifier(name, weights=None, progress=False).fit(paths, labels).report_.seconds
+    command = [sys.executable, "-c", SECOND_FIT, name, *map(str, paths)]
+    again = float(subprocess.run(command, capture_output=True, check=True, text=True).stdout)
+    print(f"\nfeatures of {len(paths)} files for a fit: first {first:.1f} s, engine built before;")
+    print(f"  another head in a new process {again:.3f} s ({first / again:.0f} x faster), no TensorFlow")
+
+
+def large_photograph(repeats: int) -> None:
+    generator = np.random.default_rng(0)
+    coarse = Image.fromarray(generator.integers(0, 256, (12, 16, 3), dtype=np.uint8))
+    pixels = np.asarray(coarse.resize((4000, 3000), Image.Resampling.BICUBIC), dtype=np.float32)
+    pixels = np.clip(pixels + generator.normal(0, 6, pixels.shape), 0, 255).astype(np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "JPEG", quality=90)
+    source = read_source(buffer.getvalue())
+
+    def square(target: Target | None) -> np.ndarray:
+        image = source.decode(target=target)
+        return resize_image(image.pixels, SIZE, original=image.size, box=image.box).astype(float)
+
+    times = np.array(
+        [
+            [milliseconds(lambda t=target: square(t)) for target in (None, Target(SIZE))]
+            for _ in range(repeats)
+        ]
+    )
+    full, small = np.median(times, axis=0)
+    difference = np.abs(square(None) - square(Target(SIZE)))
+    print(
+        f"\na JPEG of 12 megapixels to {SIZE} x {SIZE}: {full:.0f} ms in full, {small:.0f} ms as it is done,"
+    )
+    print(f"  {full / small:.1f} x faster; of 255, squares differ by {difference.mean():.2f} in the mean,")
+    print(f"  and by {difference.max():.0f} at most")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--backbone", default="mobilenet_v2")
+    parser.add_argument("--repeats", type=int, default=100)
+    options = parser.parse_args()
+    print(f"{os.cpu_count()} cores")
+    import_time(10)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        paths = draw(folder, 256)
+        one_prediction(options.backbone, folder, paths[:40], options.repeats)
+        second_fit(options.backbone, paths[40:])
+    large_photograph(10)
+
+
+if __name__ == "__main__":
+    main()
