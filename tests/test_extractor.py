@@ -341,3 +341,19 @@ def test_nothing_is_written_without_a_cache(tiny, pictures):
 
 def test_the_row_names_what_is_worth_tapping(tiny):
     assert FeatureExtractor(**tiny, layers="auto").fit().layers_ == TINY.layers
+
+
+def test_few_images_are_not_read_back_from_the_disk_and_have_the_bits_of_the_cache(
+    tiny, pictures, monkeypatch
+):
+    from transferkit.cache import FeatureSpace
+
+    paths, _ = pictures
+    with monkeypatch.context() as patch:
+        patch.setattr(FeatureSpace, "read_into", None)  # calling it would fail
+        first = FeatureExtractor(**tiny, layers="auto").transform(paths[:5])
+    again = FeatureExtractor(**tiny, layers="auto").extract(paths[:7])  # five of them from the disk
+    assert again.report.n_cached == 5
+    np.testing.assert_array_equal(again.flat([0, 1, 2, 3, 4]), first)
+    alone = [FeatureExtractor(**tiny, layers="auto", cache=False).transform([path])[0] for path in paths[5:7]]
+    np.testing.assert_array_equal(again.flat([5, 6]), alone)

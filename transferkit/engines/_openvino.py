@@ -143,7 +143,7 @@ def _refusal(backbone: Backbone, reason: str) -> EngineError:
 
 
 class _Runner:
-    """A converted network, compiled for many images at once and, when that is first needed, for one or two."""
+    """A converted network, compiled for many images at once and, when first needed, for one or two."""
 
     def __init__(self, core: Any, network: Any, backbone: Backbone, n: int, precision: str) -> None:
         self._core, self._network = core, network

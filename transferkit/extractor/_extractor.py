@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from transferkit.cache import FeatureCache
 from transferkit.errors import BadImageError
 from transferkit.extractor._batches import BatchWriter
 from transferkit.extractor._features import SIZE_PART, Features
+from transferkit.extractor._memory import SpillingSpace
 from transferkit.extractor._pipeline import Recipe, decode_ahead
 from transferkit.extractor._report import ExtractionReport
 from transferkit.extractor._settings import LOCK, Settings
@@ -178,6 +180,8 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):
         report = self.report_ = ExtractionReport(n_images=len(sources))
         digests, pending = self._look_up(settings, recipe, sources)
         report.n_cached = len(sources) - len(pending)
+        if 0 < len(sources) <= settings.batch_size and isinstance(recipe.space, SpillingSpace):
+            recipe = replace(recipe, space=recipe.space.recent())
         if pending:
             self._compute(settings, recipe, sources, pending, digests, report, on_error)
         report.seconds = time.perf_counter() - started
@@ -187,7 +191,7 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):
             again = ExtractionReport(n_images=len(rows))
             self._compute(settings, recipe, sources, rows, list(digests), again, "raise")
 
-        space = settings.space
+        space = recipe.space
         shapes = tuple(space.part_shape(part) or () for part in recipe.parts)
         return Features(
             tuple(digests), settings.layers, recipe.parts, shapes, tuple(views), report, space, repair
@@ -268,7 +272,8 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):
 
     def _settings(self) -> Settings:
         """Return the checked parameters with what was made from them, made again when they change."""
-        key = repr(sorted(self.get_params(deep=False).items(), key=lambda item: item[0]))
+        # Parameters are the attributes without underscores at the ends; get_params takes half a millisecond.
+        key = repr([(name, value) for name, value in vars(self).items() if name.strip("_") == name])
         with LOCK:
             known: Settings | None = self.__dict__.get("_made")
             if known is None or known.key != key:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transferkit.errors import CacheError
-from transferkit.extractor._memory import MemorySpace, SpillingSpace
+from transferkit.extractor._memory import AnySpace
 from transferkit.extractor._report import ExtractionReport
 from transferkit.views import AnyView
 
@@ -41,7 +41,7 @@ class Features:
     shapes: tuple[tuple[int, ...], ...]
     views: tuple[AnyView, ...]
     report: ExtractionReport
-    space: MemorySpace | SpillingSpace
+    space: AnySpace
     repair: Callable[[list[int]], None]
 
     @property

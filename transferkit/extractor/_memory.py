@@ -1,4 +1,4 @@
-"""Feature spaces in memory: for ``cache=False``, and for what a cache cannot take."""
+"""Feature spaces in memory: for ``cache=False``, for what a cache declines, for what is wanted at once."""
 
 from __future__ import annotations
 
@@ -53,8 +53,13 @@ class SpillingSpace:
 
     def __init__(self, space: FeatureSpace, *, half: bool) -> None:
         self._space = space
+        self._half = half
         self._spilled = MemorySpace(half=half)
         self.path = space.path
+
+    def recent(self) -> RecentSpace:
+        """Return this space for a few images, whose rows are read at once."""
+        return RecentSpace(self, half=self._half)
 
     def find(self, keys: Iterable[RowKey], parts: Sequence[str]) -> set[RowKey]:
         """Return the keys that have all parts, in one of the two."""
@@ -77,3 +82,39 @@ class SpillingSpace:
     def part_shape(self, part: str) -> tuple[int, ...] | None:
         """Return the shape of a part's rows, None while there are none."""
         return self._space.part_shape(part) or self._spilled.part_shape(part)
+
+
+class RecentSpace:
+    """A feature space, with what is written through this object kept in memory too.
+
+    For a few images whose features are read the moment they are there: a prediction does not wait for
+    the disk. Rows are rounded as the space rounds them.
+    """
+
+    def __init__(self, space: SpillingSpace, *, half: bool) -> None:
+        self._space = space
+        self._recent = MemorySpace(half=half)
+        self.path = space.path
+
+    def find(self, keys: Iterable[RowKey], parts: Sequence[str]) -> set[RowKey]:
+        """Return the keys that have all parts in the space."""
+        return self._space.find(keys, parts)
+
+    def read_into(self, keys: Sequence[RowKey], part: str, out: np.ndarray) -> np.ndarray:
+        """Fill ``out[i]`` for ``keys[i]`` and return which were there."""
+        found = self._recent.read_into(keys, part, out)
+        for i in np.flatnonzero(~found).tolist():
+            found[i : i + 1] = self._space.read_into([keys[i]], part, out[i : i + 1])
+        return found
+
+    def write(self, rows: Sequence[tuple[RowKey, str, np.ndarray]]) -> None:
+        """Add rows."""
+        self._space.write(rows)
+        self._recent.write(rows)
+
+    def part_shape(self, part: str) -> tuple[int, ...] | None:
+        """Return the shape of a part's rows, None while there are none."""
+        return self._recent.part_shape(part) or self._space.part_shape(part)
+
+
+AnySpace = MemorySpace | SpillingSpace | RecentSpace

@@ -13,7 +13,7 @@ from typing import Any
 from transferkit.cache import RowKey
 from transferkit.errors import BadImageError
 from transferkit.extractor._features import SIZE_PART
-from transferkit.extractor._memory import MemorySpace, SpillingSpace
+from transferkit.extractor._memory import AnySpace
 from transferkit.images import read_source
 from transferkit.views import AnyView
 
@@ -34,7 +34,7 @@ class Decoded:
 class Recipe:
     """What the pipeline must know to make rows."""
 
-    space: MemorySpace | SpillingSpace
+    space: AnySpace
     parts: tuple[str, ...]
     grids: tuple[int | None, ...]
     views: tuple[AnyView, ...]
