@@ -9,7 +9,8 @@ O(n^2 d + n^3), memory O(n^2) beside the features.
 
 Above ``EXACT_ROWS`` rows the weights are sought in the span of ``LANDMARKS`` rows, drawn at random
 (Nystroem's method: Williams and Seeger 2001, NIPS 13), and time grows linearly with n. It takes two
-decompositions where the exact way takes one, so it is no gain for a few rows more.
+decompositions where the exact way takes one, so it is no gain for a few rows more. Rows are then gone through
+in blocks, and may lie in a file (see ``_scratch``).
 """
 
 from __future__ import annotations
@@ -21,10 +22,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transferkit.heads._base import Maps
+from transferkit.heads._scratch import scratch
 
 EXACT_ROWS = 6144
 LANDMARKS = 4096
-_BLOCK = 4096  # columns in one product: bounds the copies that centring makes
+_COLUMNS = 4096  # in one product, and rows: bounds the copies that centring makes
+_ROWS = 1024
 _FLOOR = 1e-3  # of the mean variance of a layer's channels
 _SMALLEST_EIGENVALUE = 1e-7  # relative to the largest; below is rounding of float32 features
 
@@ -63,21 +66,30 @@ class Reduction:
         width = sum(map(len, means))
         n_basis = n if n <= EXACT_ROWS else min(n, LANDMARKS)
         if width <= n_basis:
-            columns = [
-                (array.reshape(n, -1) - mean) * gain
-                for array, mean, gain in zip(maps, means, gains, strict=True)
-            ]
-            return cls(np.concatenate(columns, axis=1).astype(np.float64), maps, means, gains, None)
-        chosen = np.sort(np.random.default_rng(seed).permutation(n)[:n_basis])
-        cross = np.zeros((n, n_basis))
-        for scaled in _scaled_blocks(maps, means, gains):
-            # A product with its own transpose costs half.
-            cross += scaled @ (scaled if n_basis == n else scaled[chosen]).T
+            columns = scratch((n, width))
+            for block in _cut(n, _ROWS):
+                part = [array[block] for array in maps]
+                np.concatenate(list(_scaled_blocks(part, means, gains)), axis=1, out=columns[block])
+            return cls(columns, maps, means, gains, None)
         if n_basis == n:
-            rows, basis = rows_of(cross)
+            products = np.zeros((n, n))
+            for scaled in _scaled_blocks(maps, means, gains):
+                products += scaled @ scaled.T  # a product with its own transpose costs half
+            rows, basis = rows_of(products)
             return cls(rows, maps, means, gains, basis)
-        _, basis = _eigen_basis(cross[chosen])
-        return cls(cross @ basis, [array[chosen] for array in maps], means, gains, basis)
+        chosen = np.sort(np.random.default_rng(seed).permutation(n)[:n_basis])
+        landmarks = [array[chosen] for array in maps]
+        scaled_landmarks = list(_scaled_blocks(landmarks, means, gains))
+        rows = scratch((n, n_basis))
+        for block in _cut(n, _ROWS):
+            rows[block] = 0
+            scaled_rows = _scaled_blocks([array[block] for array in maps], means, gains)
+            for scaled, landmark in zip(scaled_rows, scaled_landmarks, strict=True):
+                rows[block] += scaled @ landmark.T
+        _, basis = _eigen_basis(rows[chosen])
+        for block in _cut(n, _ROWS):
+            rows[block, : basis.shape[1]] = rows[block] @ basis
+        return cls(rows[:, : basis.shape[1]], landmarks, means, gains, basis)
 
     def expand(
         self, coefficients: NDArray[np.float64], intercept: NDArray[np.float64]
@@ -127,7 +139,7 @@ def _scaled_blocks(
     """Yield centred and scaled columns, a block at a time."""
     for array, mean, gain in zip(maps, means, gains, strict=True):
         flat = array.reshape(len(array), -1)
-        for block in _blocks(flat.shape[1]):
+        for block in _cut(flat.shape[1], _COLUMNS):
             scaled = flat[:, block] - mean[block]
             scaled *= gain[block]
             yield scaled
@@ -136,8 +148,8 @@ def _scaled_blocks(
 def _mean(flat: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the mean of each column; float32 within some rows, float64 across, which is exact enough."""
     sums = np.zeros(flat.shape[1])
-    for start in range(0, len(flat), 256):
-        sums += flat[start : start + 256].sum(axis=0)
+    for block in _cut(len(flat), 256):
+        sums += flat[block].sum(axis=0)
     return (sums / len(flat)).astype(np.float32)
 
 
@@ -145,8 +157,9 @@ def _gain(array: NDArray[np.float32], mean: NDArray[np.float32]) -> NDArray[np.f
     """Return one factor per column, so that channels are level and a row has mean squared norm 1."""
     flat = array.reshape(len(array), -1)
     variance = np.zeros(flat.shape[1])
-    for block in _blocks(flat.shape[1]):
-        variance[block] = np.square(flat[:, block] - mean[block]).mean(axis=0, dtype=np.float64)
+    for block in _cut(len(flat), 256):
+        variance += np.square(flat[block] - mean).sum(axis=0)
+    variance /= len(flat)
     level = variance
     if array.ndim > 2:
         channels = variance.reshape(-1, array.shape[-1]).mean(axis=0)
@@ -159,6 +172,6 @@ def _gain(array: NDArray[np.float32], mean: NDArray[np.float32]) -> NDArray[np.f
     return gain.astype(np.float32)
 
 
-def _blocks(width: int) -> list[slice]:
-    """Cut columns into slices."""
-    return [slice(start, min(start + _BLOCK, width)) for start in range(0, width, _BLOCK)]
+def _cut(length: int, size: int) -> list[slice]:
+    """Cut rows or columns into slices."""
+    return [slice(start, min(start + size, length)) for start in range(0, length, size)]

@@ -8,11 +8,15 @@ is the PRESS statistic of Allen (1974), Technometrics 16(1); the block form is i
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from transferkit.heads._scratch import scratch
+
+_ROWS = 4096  # at a time: bounds the copies
 PENALTIES = tuple(float(10.0**power) for power in np.arange(-5, 1.01, 0.5))
 
 
@@ -35,15 +39,20 @@ class Ridge:
         """Decompose rows (n, r) with weights (n,) that sum to n."""
         mean = weight @ rows / weight.sum()
         root_weight = np.sqrt(weight)
-        centred = (rows - mean) * root_weight[:, None]
-        n, r = centred.shape
+        n, r = rows.shape
+        centred = scratch(rows.shape)
+        for block in _row_blocks(n):
+            np.multiply(rows[block] - mean, root_weight[block, None], out=centred[block])
         products = centred.T @ centred if r <= n else centred @ centred.T
         values, vectors = _eigen(products)
         kept = values > 1e-11 * values.max(initial=np.finfo(float).tiny)
         roots, vectors = np.sqrt(values[kept]), vectors[:, kept]
-        other = (centred @ vectors if r <= n else centred.T @ vectors) / roots
-        left, right = (other, vectors) if r <= n else (vectors, other)
-        return cls(mean, roots, left, right, root_weight)
+        if r > n:
+            return cls(mean, roots, vectors, centred.T @ vectors / roots, root_weight)
+        left = centred[:, : len(roots)]  # in the same memory, which may be most of what there is
+        for block in _row_blocks(n):
+            left[block] = centred[block] @ vectors / roots
+        return cls(mean, roots, left, vectors, root_weight)
 
     def solve(
         self, targets: NDArray[np.float64], penalty: float
@@ -61,11 +70,11 @@ class Ridge:
         """Return the prediction (n, k) for each row by the model without that row's group."""
         n = len(targets)
         weighted = (targets - self._centre(targets)) * self.root_weight[:, None]
-        factor = self.left * np.sqrt(self.roots**2 / (self.roots**2 + penalty * n))
-        residual = weighted - factor @ (factor.T @ weighted)
+        kept = self.roots**2 / (self.roots**2 + penalty * n)
+        residual = weighted - self.left @ (kept[:, None] * (self.left.T @ weighted))
         share = self.root_weight / np.sqrt(self.root_weight @ self.root_weight)
         for members in _members(groups):
-            rows, shares = factor[members], share[members]
+            rows, shares = self.left[members] * np.sqrt(kept), share[members]
             hat = rows @ rows.transpose(0, 2, 1) + shares[:, :, None] * shares[:, None, :]
             values, vectors = np.linalg.eigh(np.eye(members.shape[1]) - hat)
             # A group that decides a direction alone cannot be predicted without it: no change there.
@@ -92,12 +101,19 @@ def _eigen(products: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[
 
 
 def _members(groups: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-    """Return the rows of the groups, (number of groups, size), one array for each size of group."""
+    """Return the rows of the groups, (number of groups, size), of one size and about _ROWS rows at a time."""
     order = np.argsort(groups, kind="stable")
     members = np.split(order, np.flatnonzero(np.diff(groups[order])) + 1)
     return [
-        np.stack([rows for rows in members if len(rows) == size]) for size in sorted(set(map(len, members)))
+        np.stack([rows for rows in members if len(rows) == size][start : start + max(1, _ROWS // size)])
+        for size, count in sorted(Counter(map(len, members)).items())
+        for start in range(0, count, max(1, _ROWS // size))
     ]
+
+
+def _row_blocks(n: int) -> list[slice]:
+    """Cut rows into slices."""
+    return [slice(start, start + _ROWS) for start in range(0, n, _ROWS)]
 
 
 def patterns(targets: NDArray[np.float64]) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
