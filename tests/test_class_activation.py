@@ -55,7 +55,7 @@ def test_parts_sum_to_the_score(tiny, pictures, details):
 
 
 def test_parts_sum_to_the_score_of_each_of_several_classes(tiny, pictures):
-    clf = fitted(tiny, pictures, n_classes=3)
+    clf = fitted(tiny, pictures, n_classes=3, head="linear")
     scores = clf.decision_function(pictures[0][25])[0]
     assert len(scores) == 6
     for label, score in zip(clf.classes_, scores, strict=True):
@@ -63,7 +63,7 @@ def test_parts_sum_to_the_score_of_each_of_several_classes(tiny, pictures):
 
 
 def test_reference_pictures_have_parts_of_mean_zero(tiny, pictures):
-    clf = fitted(tiny, pictures)
+    clf = fitted(tiny, pictures, head="linear")
     paths = pictures[0][24:30]
     found = [clf.class_activation(path, label="right", reference=paths) for path in paths]
     scores = clf.decision_function(paths)
@@ -99,8 +99,8 @@ def test_the_place_is_that_of_the_picture_though_views_are_mirrored(tiny, pictur
 
 def test_the_picture_is_the_original_or_the_padded_square(tiny, pictures):
     wide = np.full((20, 40, 3), 200, np.uint8)
-    assert fitted(tiny, pictures).class_activation(wide).picture.shape == (20, 40, 3)
-    padded = fitted(tiny, pictures, resize="pad").class_activation(wide).picture
+    assert fitted(tiny, pictures, head="linear").class_activation(wide).picture.shape == (20, 40, 3)
+    padded = fitted(tiny, pictures, head="linear", resize="pad").class_activation(wide).picture
     assert padded.shape == (40, 40, 3)
     assert padded[0, 0, 0] == 0
 

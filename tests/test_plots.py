@@ -259,14 +259,14 @@ def test_error_curve_is_in_percent_with_area_and_failures(ax):
         "two": SimpleNamespace(errors=[0.02], normalizer="pupils"),
     }
     plots.plot_error_curve(both, ax=ax)
-    assert texts(ax) == ["one: AUC 0.500, 33.3% beyond", "two: AUC 0.750, 0.0% beyond"]
+    assert texts(ax) == ["one: AUC@0.08 0.500, 33.3% beyond", "two: AUC@0.08 0.750, 0.0% beyond"]
     np.testing.assert_allclose(ax.lines[1].get_xydata(), [[0, 0], [2, 100], [8, 100]])
     assert ax.lines[0].get_drawstyle() == "steps-post"
     assert ax.get_xlim() == (0, 8)
     assert ax.get_xlabel() == "Error (%)"
     alone = plots.plot_error_curve(both["two"], limit=0.1)
     assert alone.get_xlabel() == "Error (% of pupils)"
-    assert texts(alone) == ["AUC 0.800, 0.0% beyond"]
+    assert texts(alone) == ["AUC@0.1 0.800, 0.0% beyond"]
 
 
 def test_filters_of_one_image_have_scales_of_their_own(axes):
