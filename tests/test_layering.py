@@ -12,7 +12,7 @@ LINES = [
     {"errors", "_version"},
     {"images", "keypoints", "maps", "backbones", "cache", "storage"},
     {"engines", "heads", "shapes", "views", "metrics", "datasets"},
-    {"extractor"},
+    {"extractor", "plots"},
     {"estimators"},
     {"demo", "training"},
     {"cli"},
