@@ -73,7 +73,7 @@ def confusion_figures(confusions: Floats) -> dict[str, Floats]:
         "sensitivity": ratio(hits, true),
         "specificity": ratio(total - true - predicted + hits, total - true),
         "precision": ratio(hits, predicted),
-        "f1": ratio(2 * hits, true + predicted),
+        "f1": np.where(true > 0, ratio(2 * hits, true + predicted), np.nan),
     }
 
 

@@ -198,9 +198,9 @@ def _note(
     shown = outcomes.classes.tolist()[label]
     return {
         "sensitivity": f"no image is {shown!r}",
+        "f1": f"no image is {shown!r}",
         "specificity": f"all images are {shown!r}",
         "precision": f"no image was taken for {shown!r}",
-        "f1": f"no image is {shown!r}, or was taken for it",
         "auc": f"needs images that are {shown!r} and images that are not",
     }[name]
 
