@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -44,9 +45,8 @@ class Mistake:
 
     def __str__(self) -> str:
         """Return one line for people."""
-        return (
-            f"{self.name}: actual {self.actual}, predicted {self.predicted} ({100 * self.probability:.1f} %)"
-        )
+        chance = "" if math.isnan(self.probability) else f" ({100 * self.probability:.1f} %)"
+        return f"{self.name}: actual {self.actual}, predicted {self.predicted}{chance}"
 
 
 class ClassificationEvaluation(Report):
