@@ -1,4 +1,4 @@
-"""Figures of classifications: scikit-learn's numbers, intervals that hold them, and NaN where there is none."""
+"""Figures of classifications: scikit-learn's numbers, intervals around them, NaN where there is none."""
 
 import numpy as np
 import pytest
@@ -35,8 +35,10 @@ def sklearn_figures(true, predicted, chances, k, positive):
     areas = [metrics.roc_auc_score(true == c, chances[:, c]) for c in range(k)]
     pick = np.mean if positive is None else (lambda values: values[positive])
     truth = np.eye(k)[true]
-    brier = ((chances - truth) ** 2).sum(axis=1).mean() if positive is None else (
-        metrics.brier_score_loss(true == positive, chances[:, positive])
+    brier = (
+        ((chances - truth) ** 2).sum(axis=1).mean()
+        if positive is None
+        else (metrics.brier_score_loss(true == positive, chances[:, positive]))
     )
     return {
         "accuracy": metrics.accuracy_score(true, predicted),
@@ -127,9 +129,7 @@ def test_other_names_of_classes_give_the_same_table_in_another_order():
     names = np.array(["zebra", "ant", "mole"])
     order = np.argsort(names)
     by_number = classification_figures(true, predicted, chances)
-    by_name = classification_figures(
-        names[true], names[predicted], chances[:, order], classes=names[order]
-    )
+    by_name = classification_figures(names[true], names[predicted], chances[:, order], classes=names[order])
     assert list(by_name.by_class) == ["ant", "mole", "zebra"]
     for name, figure in by_number.whole.items():
         assert by_name.whole[name].value == pytest.approx(figure.value), name

@@ -48,9 +48,7 @@ def test_an_interval_holds_its_value_and_order_does_not_matter(errors, grouped, 
     groups = np.arange(len(errors)) // 2 if grouped else None
     order = np.random.default_rng(seed).permutation(len(errors))
     before = keypoint_figures(errors, groups=groups, n_resamples=50)
-    after = keypoint_figures(
-        errors[order], groups=None if groups is None else groups[order], n_resamples=50
-    )
+    after = keypoint_figures(errors[order], groups=None if groups is None else groups[order], n_resamples=50)
     for name, figure in before.items():
         assert np.isnan(figure.low) or figure.low <= figure.value <= figure.high
         for end in ("value", "low", "high"):
@@ -68,7 +66,9 @@ def test_frames_of_one_person_are_not_independent():
 
 
 def test_means_leave_missing_errors_out():
-    found = mean_error_figures({"a": ERRORS, "b": np.where(ERRORS > 0.05, np.nan, ERRORS), "c": ERRORS * np.nan})
+    found = mean_error_figures(
+        {"a": ERRORS, "b": np.where(ERRORS > 0.05, np.nan, ERRORS), "c": ERRORS * np.nan}
+    )
     assert found["b"].value == pytest.approx(ERRORS[ERRORS <= 0.05].mean())
     assert found["a"].low < found["a"].value < found["a"].high
     assert np.isnan(found["c"].value)

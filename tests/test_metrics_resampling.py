@@ -69,7 +69,12 @@ def test_one_group_says_nothing():
 def test_percentiles():
     samples = np.arange(1001.0)
     found = percentile_figure(500, samples, confidence=0.9)
-    assert (found.low, found.value, found.high, found.note) == (pytest.approx(50), 500, pytest.approx(950), "")
+    assert (found.low, found.value, found.high, found.note) == (
+        pytest.approx(50),
+        500,
+        pytest.approx(950),
+        "",
+    )
     assert percentile_figure(-3, samples, confidence=0.9).low == -3
     assert percentile_figure(2000, samples, confidence=0.9).high == 2000
     samples[:200] = np.nan
