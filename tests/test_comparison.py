@@ -48,6 +48,15 @@ def test_one_extraction_per_backbone_and_none_the_second_time(template, engine, 
     assert "in the cache already: " in str(again)
 
 
+def test_copies_are_told_from_what_was_cached(template, pictures):
+    paths, labels = pictures
+    X, y = [*paths, paths[0]], [*labels, labels[0]]
+    comparison = compare([TINY], X, y, estimator=template, cv=3, n_timed=0, **QUIET)
+    assert comparison.n_copies == 1
+    assert comparison.rows[0].n_cached == 0
+    assert "1 images are exact copies of others" in str(comparison)
+
+
 def test_without_a_cache_too(template, engine, pictures):
     compare([TINY], *pictures, estimator=template.set_params(cache=False), cv=4, n_timed=0, **QUIET)
     assert engine.images == 24
@@ -192,10 +201,39 @@ def test_bad_images_are_left_out_for_all(template, pictures, tmp_path):
     assert comparison.n_images == 24
     assert [failure.path for failure in comparison.skipped] == [str(bad)]
     assert "1 images could not be read" in str(comparison)
-    clean = compare([TINY, OTHER], paths, labels, estimator=template, cv=3, n_timed=0, **QUIET)
-    assert [row.score for row in clean.rows] == [row.score for row in comparison.rows]
+    assert comparison.rows[0].evaluation.names == [path.name for path in paths]
     with pytest.raises(BadImageError):
         compare([TINY], X, y, estimator=template, cv=3, on_error="raise", **QUIET)
+
+
+def test_folds_of_the_user_still_fit_when_an_image_is_lost(template, pictures, tmp_path):
+    paths, labels = pictures
+    bad = tmp_path / "bad.png"
+    bad.write_bytes(b"")
+    X, y = [*paths[:7], bad, *paths[7:]], np.insert(labels, 7, "left")
+    parts = np.array_split(np.arange(25), 3)
+    folds = ((np.concatenate([parts[j] for j in range(3) if j != i]), parts[i]) for i in range(3))
+    found = compare([TINY], X, y, estimator=template, cv=folds, n_timed=0, **QUIET).rows[0].evaluation
+    model = Classifier(**{**template.get_params(), "backbone": TINY})
+    test = [i - 1 if i > 7 else i for i in parts[0] if i != 7]
+    train = np.setdiff1d(np.arange(24), test)
+    model.fit([paths[i] for i in train], labels[train])
+    np.testing.assert_allclose(found.probabilities[test], model.predict_proba([paths[i] for i in test]))
+
+
+def test_regressors_of_scikit_learn():
+    generator = np.random.default_rng(0)
+    X = generator.normal(size=(40, 5))
+    y = X @ generator.normal(size=(5, 6))
+    models = {"weak": Ridge(1000), "strong": Ridge(0.1), "ours": KeypointRegressor("precomputed", **QUIET)}
+    comparison = compare(models, X, y.reshape(40, 3, 2), cv=4, **QUIET)
+    assert comparison.rows[-1].name == "weak"
+    assert comparison.rows[-1].verdict == "worse"
+
+
+def test_a_template_needs_a_backbone(rows):
+    with pytest.raises(InvalidInputError, match="parameter 'backbone'.*Got LogisticRegression"):
+        compare(["scattering"], *rows, estimator=LogisticRegression())
 
 
 def test_the_table(template, engine, pictures):

@@ -148,6 +148,11 @@ def test_two_models_see_the_same_resamples(evaluation, fitted, rows):
     assert (low, high) == pytest.approx((figure.low, figure.high), abs=0.02)
 
 
+def test_unknown_figures(evaluation):
+    with pytest.raises(InvalidInputError, match="figure must be 'accuracy'.*Got 'recall'"):
+        evaluation.resampled("recall")
+
+
 def test_any_classifier_of_scikit_learn(rows):
     X, y = rows
     model = make_pipeline(StandardScaler(), SVC()).fit(X[:100], y[:100])

@@ -243,9 +243,7 @@ def _parser() -> argparse.ArgumentParser:
 
     compare = commands.add_parser("compare", help="which backbone does best, and by more than noise")
     _add_data(compare)
-    compare.add_argument(
-        "--backbones", required=True, help="names with commas between: vgg16,mobilenet"
-    )
+    compare.add_argument("--backbones", required=True, help="names with commas between: vgg16,mobilenet")
     compare.add_argument("--metric", help="figure to sort by (default: accuracy, or nme for keypoints)")
     compare.add_argument("--cv", type=int, default=5, help="number of folds (default 5)")
     compare.add_argument("--weights", default="imagenet", help="imagenet (default) or none")

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from transferkit.evaluation._figures import about_intervals, figure_cells, figure_rows, figure_title
-from transferkit.evaluation._report import Report
+from transferkit.evaluation._report import Report, one_of
 from transferkit.extractor import Failure
 from transferkit.metrics import Figure, classification_figures, resampled_figures
 from transferkit.metrics._outcomes import as_outcomes
@@ -136,8 +136,13 @@ class ClassificationEvaluation(Report):
 
         Two evaluations of the same images in the same order see the same resamples, so the difference of
         what this returns for both is paired.
+
+        Raises
+        ------
+        InvalidInputError
+            There is no such figure.
         """
-        return resampled_figures(self._outcomes, self.groups, seed=self.seed)[figure]
+        return one_of(resampled_figures(self._outcomes, self.groups, seed=self.seed), figure)
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything but images and predictions as plain data for JSON; None stands for NaN."""
