@@ -155,6 +155,7 @@ def test_groups_are_never_parted(rows):
     assert comparison.n_groups == 15
     assert sum(15 - len(part) for part in parts) == 15
     assert "drawing 15 groups again" in str(comparison)
+    assert comparison.rows[0].evaluation.groups.tolist() == people.tolist()
     folds = list(KFold(3, shuffle=True, random_state=0).split(X))
     with pytest.raises(InvalidInputError, match="groups both in training and in test in fold 1"):
         compare({"m": Spy()}, X, y, groups=people, cv=folds, **QUIET)

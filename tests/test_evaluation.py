@@ -193,6 +193,15 @@ def test_mistakes(fitted, rows, options, message):
         evaluate(**arguments)
 
 
+def test_mistakes_show_before_a_prediction_takes_its_time(rows, monkeypatch):
+    X, y = rows
+    model = DummyClassifier().fit(X, y)
+    monkeypatch.setattr(model, "predict", None)
+    for options in ({"confidence": 95}, {"pos_label": "men"}, {"groups": [1]}):
+        with pytest.raises(InvalidInputError):
+            evaluate(model, X, y, **options)
+
+
 def test_before_fit(rows):
     with pytest.raises(NotFittedError):
         evaluate(Classifier("precomputed"), *rows)
