@@ -9,12 +9,13 @@ import transferkit
 
 ROOT = Path(transferkit.__file__).parent
 LINES = [
-    {"errors", "_version"},
+    {"errors", "_version", "tables"},
     {"images", "keypoints", "maps", "backbones", "cache", "storage"},
     {"engines", "heads", "shapes", "views", "metrics", "datasets"},
     {"extractor", "plots"},
     {"estimators"},
-    {"demo", "training"},
+    {"evaluation"},
+    {"comparison", "demo", "training"},
     {"cli"},
     {"__init__", "__main__"},
 ]
@@ -24,6 +25,7 @@ HEAVY = {"tensorflow", "keras", "sklearn", "matplotlib", "scipy", "openvino", "p
 ALLOWED = {
     "extractor": {"sklearn"},
     "estimators": {"sklearn"},
+    "comparison": {"sklearn"},
     "backbones/_scattering_layers": {"keras"},  # loaded by the constructor only
 }
 MODULES = sorted(path.relative_to(ROOT).with_suffix("").as_posix() for path in ROOT.rglob("*.py"))

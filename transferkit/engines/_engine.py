@@ -23,11 +23,14 @@ class Engine:
         warm in the processor's caches: averages of large maps cost less than copies of them.
     model : keras.Model or None
         The backbone without taps, where there is one.
+    n_parameters : int or None
+        Of the backbone, where that is known.
     """
 
     name: str
     run: Callable[..., list[np.ndarray]]
     model: Any = None
+    n_parameters: int | None = None
 
 
 Keep = Callable[[list[np.ndarray]], list[np.ndarray]]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -20,6 +20,7 @@ from transferkit.extractor._batches import BatchWriter
 from transferkit.extractor._features import SIZE_PART, Features
 from transferkit.extractor._memory import SpillingSpace
 from transferkit.extractor._pipeline import Recipe, decode_ahead
+from transferkit.extractor._progress import n_threads, progress_bar
 from transferkit.extractor._report import ExtractionReport
 from transferkit.extractor._settings import LOCK, Settings
 from transferkit.views import ORIGINAL, AnyView
@@ -148,7 +149,12 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):
         return self.extract(X, on_error="raise").flat()
 
     def extract(
-        self, X: Any, *, views: Sequence[AnyView] = (ORIGINAL,), on_error: str | None = None
+        self,
+        X: Any,
+        *,
+        views: Sequence[AnyView] = (ORIGINAL,),
+        on_error: str | None = None,
+        advance: Callable[[int], Any] | None = None,
     ) -> Features:
         """Make sure that the features of all images are there, and return a handle on them.
 
@@ -158,6 +164,8 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):
         views : sequence of View or Crops, default=(ORIGINAL,)
         on_error : {"raise", "skip"}, optional
             By default as the parameter of the same name.
+        advance : callable, optional
+            Called with how many more images are done, in place of a bar: for a bar over several extractions.
 
         Returns
         -------
@@ -182,8 +190,10 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):
         report.n_cached = len(sources) - len(pending)
         if 0 < len(sources) <= settings.batch_size and isinstance(recipe.space, SpillingSpace):
             recipe = replace(recipe, space=recipe.space.recent())
+        if advance is not None:
+            advance(report.n_cached)
         if pending:
-            self._compute(settings, recipe, sources, pending, digests, report, on_error)
+            self._compute(settings, recipe, sources, pending, digests, report, on_error, advance)
         report.seconds = time.perf_counter() - started
         report.check_enough(len(sources), finished=True)
 
@@ -224,6 +234,7 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):
         digests: list[str | None],
         report: ExtractionReport,
         on_error: str,
+        advance: Callable[[int], Any] | None = None,
     ) -> None:
         """Stream the pending images through the backbone into the space."""
         to_remember: list[tuple[Any, os.stat_result, str]] = []
@@ -234,11 +245,11 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):
             to_remember.clear()
 
         with (
-            _progress_bar(len(sources), report.n_cached, self.progress) as bar,
+            progress_bar(len(sources), report.n_cached, self.progress, advance) as update,
             BatchWriter(recipe, settings.engine) as writer,
         ):
-            for index, result in decode_ahead(recipe, sources, pending, _n_threads()):
-                bar.update()
+            for index, result in decode_ahead(recipe, sources, pending, n_threads()):
+                update(1)
                 if isinstance(result, BadImageError):
                     if on_error == "raise":
                         raise result
@@ -287,17 +298,3 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):
     def __sklearn_is_fitted__(self) -> bool:
         """Tell scikit-learn that there is nothing to learn."""
         return True
-
-
-def _n_threads() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _progress_bar(total: int, done: int, show: bool) -> Any:
-    """Return a bar that starts at what is done already and appears after a second."""
-    from tqdm.auto import tqdm
-
-    return tqdm(
-        total=total, initial=done, desc="features", unit="img", delay=1, disable=not show, leave=False
-    )

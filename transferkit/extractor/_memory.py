@@ -18,7 +18,7 @@ class MemorySpace:
     """
 
     def __init__(self, *, half: bool = True) -> None:
-        self._half = half
+        self.half = half
         self._rows: dict[tuple[RowKey, str], np.ndarray] = {}
 
     def find(self, keys: Iterable[RowKey], parts: Sequence[str]) -> set[RowKey]:
@@ -37,7 +37,7 @@ class MemorySpace:
     def write(self, rows: Sequence[tuple[RowKey, str, np.ndarray]]) -> None:
         """Add rows."""
         for key, part, array in rows:
-            stored = encode(key, part, array, half=self._half)
+            stored = encode(key, part, array, half=self.half)
             self._rows[key, part] = np.frombuffer(stored.data, stored.dtype).reshape(stored.shape)
 
     def part_shape(self, part: str) -> tuple[int, ...] | None:
@@ -53,13 +53,13 @@ class SpillingSpace:
 
     def __init__(self, space: FeatureSpace, *, half: bool) -> None:
         self._space = space
-        self._half = half
+        self.half = half
         self._spilled = MemorySpace(half=half)
         self.path = space.path
 
     def recent(self) -> RecentSpace:
         """Return this space for a few images, whose rows are read at once."""
-        return RecentSpace(self, half=self._half)
+        return RecentSpace(self)
 
     def find(self, keys: Iterable[RowKey], parts: Sequence[str]) -> set[RowKey]:
         """Return the keys that have all parts, in one of the two."""
@@ -91,9 +91,10 @@ class RecentSpace:
     the disk. Rows are rounded as the space rounds them.
     """
 
-    def __init__(self, space: SpillingSpace, *, half: bool) -> None:
+    def __init__(self, space: SpillingSpace) -> None:
         self._space = space
-        self._recent = MemorySpace(half=half)
+        self.half = space.half
+        self._recent = MemorySpace(half=space.half)
         self.path = space.path
 
     def find(self, keys: Iterable[RowKey], parts: Sequence[str]) -> set[RowKey]:

@@ -1,14 +1,40 @@
 """Figures of merit: plain functions of arrays."""
 
+from transferkit.metrics.classification import (
+    CLASSIFICATION_FIGURES,
+    ClassificationFigures,
+    classification_figures,
+    resampled_figures,
+)
 from transferkit.metrics.error_distribution import area_under_ced, cumulative_error_distribution, failure_rate
+from transferkit.metrics.figure import Figure, check_confidence, percentile_figure
+from transferkit.metrics.keypoint_figures import (
+    KEYPOINT_FIGURES,
+    keypoint_figures,
+    mean_error_figures,
+    resampled_keypoint_figures,
+)
 from transferkit.metrics.keypoints import group_errors, normalized_mean_error
 from transferkit.metrics.proportions import wilson_interval
+from transferkit.metrics.resampling import Resampling
 
 __all__ = [
+    "CLASSIFICATION_FIGURES",
+    "KEYPOINT_FIGURES",
+    "ClassificationFigures",
+    "Figure",
+    "Resampling",
     "area_under_ced",
+    "check_confidence",
+    "classification_figures",
     "cumulative_error_distribution",
     "failure_rate",
     "group_errors",
+    "keypoint_figures",
+    "mean_error_figures",
     "normalized_mean_error",
+    "percentile_figure",
+    "resampled_figures",
+    "resampled_keypoint_figures",
     "wilson_interval",
 ]

@@ -1,0 +1,53 @@
+"""What evaluations and comparisons share: text, HTML, tables of pandas, JSON."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from transferkit.errors import InvalidInputError, MissingDependencyError, quoted
+from transferkit.tables import Table, render_html, render_text
+
+__all__ = ["Report", "one_of"]
+
+
+class Report:
+    """Something to print, to show in a notebook, and to take further."""
+
+    def _tables(self) -> Sequence[Table]:
+        """Return what is shown."""
+        raise NotImplementedError
+
+    def _records(self) -> list[dict[str, Any]]:
+        """Return the rows of `to_frame`."""
+        raise NotImplementedError
+
+    def to_frame(self) -> Any:
+        """Return the figures as a ``pandas.DataFrame``.
+
+        Raises
+        ------
+        MissingDependencyError
+            pandas is not installed.
+        """
+        try:
+            pandas = importlib.import_module("pandas")
+        except ImportError as error:
+            raise MissingDependencyError("pandas", "tables", "to_frame()") from error
+        return pandas.DataFrame(self._records())
+
+    def __str__(self) -> str:
+        """Return aligned tables."""
+        return render_text(*self._tables())
+
+    def _repr_html_(self) -> str:
+        """Return tables for a notebook."""
+        return render_html(*self._tables())
+
+
+def one_of(samples: Mapping[str, Any], figure: str) -> Any:
+    """Return the resamples of one figure, or say which there are."""
+    if figure not in samples:
+        raise InvalidInputError(f"figure must be {quoted(samples, 'or')}. Got {figure!r}.")
+    return samples[figure]
