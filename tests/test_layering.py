@@ -9,7 +9,7 @@ import transferkit
 
 ROOT = Path(transferkit.__file__).parent
 LINES = [
-    {"errors", "_version", "tables"},
+    {"errors", "_version", "scratch", "tables"},
     {"images", "keypoints", "maps", "backbones", "cache", "storage"},
     {"engines", "heads", "shapes", "views", "metrics", "datasets"},
     {"extractor", "plots"},

@@ -18,6 +18,8 @@ from transferkit.estimators._diagram import diagram
 from transferkit.estimators._precomputed import PRECOMPUTED, PrecomputedFeatures
 from transferkit.extractor import ExtractionReport, FeatureExtractor, Features
 from transferkit.heads import FittedHead, Head, TrainingData, get_head
+from transferkit.heads._base import is_number
+from transferkit.scratch import stack
 from transferkit.views import AUGMENTATIONS, MEANS, ORIGINAL, View
 
 DEFAULT_GRID = 4  # for layers of the user's choice, where the row has one number for each of its own
@@ -176,6 +178,8 @@ class ImageEstimator(BaseEstimator):
 
     def _start(self, X: Any, problems: list[str]) -> Any:
         """Check the parameters and X of ``fit``; return X as a list, or as it is for arrays of features."""
+        if not (self.memory_limit is None or is_number(self.memory_limit, above=0)):
+            problems.append(f"memory_limit must be a number of bytes, or None. Got {self.memory_limit!r}.")
         if not 0 <= self.validation_fraction < 1:
             problems.append(f"validation_fraction must be in [0, 1). Got {self.validation_fraction!r}.")
         head = gather(problems, self._head)
@@ -219,11 +223,8 @@ class ImageEstimator(BaseEstimator):
                 validation = features.maps(rows[held]), targets_by_view[0][held]
         by_view = [features.maps(rows[train], view) for view in self.views_]
         n_copies = len(self.views_)
-        maps = (
-            by_view[0] if n_copies == 1 else [np.concatenate(views) for views in zip(*by_view, strict=True)]
-        )
         data = TrainingData(
-            maps,
+            [stack(maps) for maps in zip(*by_view, strict=True)],
             np.concatenate([targets[train] for targets in targets_by_view]),
             n_classes,
             np.tile(weight[train], n_copies),

@@ -20,6 +20,7 @@ from transferkit.heads import CascadeHead, TrainingData
 from transferkit.heads._base import is_number
 from transferkit.heads.cascade import FittedCascade
 from transferkit.keypoints import mirror_order
+from transferkit.scratch import stack
 from transferkit.shapes import frames_around, mean_shape
 from transferkit.views import Crops
 
@@ -111,7 +112,7 @@ def fit_refinement(
     by_view = [features.maps(view=view) for view in views]
     targets = [view.to_square(points).reshape(len(points), -1) for view in views]
     data = TrainingData(
-        [np.concatenate(maps) for maps in zip(*by_view, strict=True)],
+        [stack(maps) for maps in zip(*by_view, strict=True)],
         np.concatenate(targets),
         None,
         np.ones(len(points) * len(views)),

@@ -22,6 +22,7 @@ from transferkit.estimators._refinement import readable_again
 from transferkit.extractor import Features
 from transferkit.heads import Head
 from transferkit.keypoints import as_points
+from transferkit.scratch import memory_limit
 from transferkit.views import ORIGINAL
 
 
@@ -53,9 +54,9 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, KeypointEstimator):
     augment : {"auto", "mirror", None}, default="auto"
         Train on mirror images too, and average both views at prediction; "auto" does so for 68
         points, whose mirror pairs are known.
-    weights, image_size, resize, engine, precision, batch_size, cache, value_range, validation_fraction
+    weights, image_size, resize, engine, precision, batch_size, memory_limit, cache, value_range
         As for :class:`Classifier`.
-    on_error, random_state, progress
+    validation_fraction, on_error, random_state, progress
         As for :class:`Classifier`.
 
     Attributes
@@ -98,6 +99,7 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, KeypointEstimator):
         engine: str = "auto",
         precision: str = "float32",
         batch_size: int = 32,
+        memory_limit: float | None = None,
         cache: bool | str | os.PathLike[str] | FeatureCache = True,
         value_range: tuple[float, float] | None = None,
         validation_fraction: float = 0.1,
@@ -117,6 +119,7 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, KeypointEstimator):
         self.engine = engine
         self.precision = precision
         self.batch_size = batch_size
+        self.memory_limit = memory_limit
         self.cache = cache
         self.value_range = value_range
         self.validation_fraction = validation_fraction
@@ -173,8 +176,10 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, KeypointEstimator):
         check_present(points[ok])
         validation = self._validation(*validation_data) if validation_data is not None else None
         targets = [self._to_square(points[ok], sizes, view) for view in self.views_]
-        self._train(head, features, rows, targets, group_numbers[ok], np.ones(len(rows)), None, validation)
-        self._refine([items[i] for i in rows], sizes, points[ok], group_numbers[ok])
+        with memory_limit(self.memory_limit):
+            weight = np.ones(len(rows))
+            self._train(head, features, rows, targets, group_numbers[ok], weight, None, validation)
+            self._refine([items[i] for i in rows], sizes, points[ok], group_numbers[ok])
         return self
 
     def predict(self, X: Any) -> NDArray[np.float64]:
@@ -195,10 +200,11 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, KeypointEstimator):
         if isinstance(features, PrecomputedFeatures):
             values = self.fitted_head_.predict(features.maps())
             return values[:, 0] if self._single_output_ else values
-        outputs = [self.fitted_head_.predict(features.maps(view=view)) for view in self.views_]
-        points = self._to_pixels(outputs, features.sizes())
-        for refinement in self.refinements_:
-            points = refinement.predict(items, points)
+        with memory_limit(self.memory_limit):
+            outputs = [self.fitted_head_.predict(features.maps(view=view)) for view in self.views_]
+            points = self._to_pixels(outputs, features.sizes())
+            for refinement in self.refinements_:
+                points = refinement.predict(items, points)
         return points.reshape(len(points), -1) if self._flat_layout_ else points
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from transferkit.errors import CacheError
 from transferkit.extractor._memory import AnySpace
 from transferkit.extractor._report import ExtractionReport
+from transferkit.scratch import scratch
 from transferkit.views import AnyView
 
 SIZE_PART = "size"
@@ -78,7 +79,7 @@ class Features:
 
     def _read(self, rows: Any, part: str, shape: tuple[int, ...], view: AnyView) -> NDArray[np.float32]:
         keys = [view.at(int(row)).key(str(self.digests[row])) for row in rows]
-        out = np.empty((len(keys), *shape), dtype=np.float32)
+        out = scratch((len(keys), *shape), np.float32)
         found = self.space.read_into(keys, part, out)
         if not found.all():
             # Damaged, evicted or cleared since they were looked up: a miss like any other.

@@ -45,7 +45,9 @@ def measure_speed(extractor: FeatureExtractor, views: Sequence[AnyView], n_image
     engine = settings.engine()
     size = settings.image_size
     pixels = np.random.default_rng(0).integers(0, 256, (size, size, 3), dtype=np.uint8)
-    squares = np.concatenate([view.at(0).render(Image(pixels), size, settings.resize) for view in views] * n_images)
+    squares = np.concatenate(
+        [view.at(0).render(Image(pixels), size, settings.resize) for view in views] * n_images
+    )
     seconds = []
     for _ in range(1 + _REPEATS):
         started = time.perf_counter()

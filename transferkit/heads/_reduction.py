@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transferkit.heads._base import Maps
-from transferkit.heads._scratch import scratch
+from transferkit.scratch import scratch
 
 EXACT_ROWS = 6144
 LANDMARKS = 4096
