@@ -40,10 +40,11 @@ class Classifier(ClassifierMixin, ImageEstimator):
         what the backbone's row recommends, for heads that take many layers; full maps for ``"conv"``.
     resize : {"stretch", "pad"}, default="stretch"
         Fill the square, or keep the aspect on a black ground.
-    augment : {"mirror", "multi", None}, default="mirror"
+    augment : {"mirror", "multi", "strong", None}, default="mirror"
         Views of each picture to learn from, and to average at prediction: with its mirror image, or eight
-        views (seen closer, and turned a little both ways, each with its mirror image). Linear heads
-        keep their mean as one row in the cache. Pass None where left and right differ in meaning.
+        views (seen closer, and turned a little both ways, each with its mirror image); "strong" are both
+        and six that are turned by up to 63 degrees, shifted, some upside down, of other contrast. Linear
+        heads keep their mean as one row in the cache. Pass None where left and right differ in meaning.
     class_weight : dict, "balanced" or None, default=None
         Weight of each class's errors; ``"balanced"`` weighs classes equally.
     engine, precision : str, default="auto" and "float32"
