@@ -1,0 +1,40 @@
+"""The notebook runs from start to end in a kernel of its own, and is kept without outputs."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+NOTEBOOK = Path(__file__).parent.parent / "examples" / "quickstart.ipynb"
+
+
+def test_the_notebook_is_kept_without_outputs():
+    nbformat = pytest.importorskip("nbformat")
+    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    nbformat.validate(notebook)
+    assert all(not cell.get("outputs") and cell.get("execution_count") is None for cell in notebook.cells)
+
+
+def test_the_notebook_runs_and_shows_what_it_promises(tmp_path, monkeypatch):
+    nbformat, nbclient = pytest.importorskip("nbformat"), pytest.importorskip("nbclient")
+    pytest.importorskip("ipykernel")
+    from jupyter_client.kernelspec import KernelSpec
+    from jupyter_client.manager import AsyncKernelManager
+
+    monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
+    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "3")
+    # This interpreter, whatever kernel a machine calls "python3".
+    manager = AsyncKernelManager()
+    command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    manager._kernel_spec = KernelSpec(argv=command, display_name="test", language="python", env=dict(os.environ))
+    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    nbclient.NotebookClient(notebook, km=manager, timeout=120).execute(cwd=str(tmp_path))
+
+    kinds = [{kind for out in cell.get("outputs", []) for kind in out.get("data", {})} for cell in notebook.cells]
+    assert sum("image/png" in found for found in kinds) == 3
+    assert sum("text/html" in found for found in kinds) >= 3  # the estimator and two evaluations
+    text = "".join(str(cell.get("outputs", "")) for cell in notebook.cells)
+    assert "90 images: 90 from the cache" in text
+    assert "Traceback" not in text
