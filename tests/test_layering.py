@@ -9,12 +9,13 @@ import transferkit
 
 ROOT = Path(transferkit.__file__).parent
 LINES = [
-    {"errors", "_version"},
+    {"errors", "_version", "tables"},
     {"images", "keypoints", "maps", "backbones", "cache", "storage"},
     {"engines", "heads", "shapes", "views", "metrics", "datasets"},
     {"extractor"},
     {"estimators"},
-    {"demo", "training"},
+    {"evaluation"},
+    {"comparison", "demo", "training"},
     {"cli"},
     {"__init__", "__main__"},
 ]

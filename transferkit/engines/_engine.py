@@ -21,11 +21,14 @@ class Engine:
         one for each layer. A row does not depend on the rows beside it. Safe to call from several threads.
     model : keras.Model or None
         The backbone without taps, where there is one.
+    n_parameters : int or None
+        Of the backbone, where that is known.
     """
 
     name: str
     run: Callable[[np.ndarray], list[np.ndarray]]
     model: Any = None
+    n_parameters: int | None = None
 
 
 def pad(pixels: np.ndarray, target: int) -> np.ndarray:

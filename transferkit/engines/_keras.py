@@ -55,7 +55,7 @@ def keras_engine(
             outputs = call(keras.ops.convert_to_tensor(ready))
         return [maps[: len(pixels)] for maps in as_arrays(outputs)]
 
-    return Engine("keras", run, model)
+    return Engine("keras", run, model, model.count_params())
 
 
 def as_arrays(outputs: Any) -> list[np.ndarray]:

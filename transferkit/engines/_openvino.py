@@ -94,7 +94,7 @@ def _engine(
         raise _refusal(backbone, wrong) from error
     if wrong:
         raise _refusal(backbone, wrong)
-    return Engine("openvino", runner.run)
+    return Engine("openvino", runner.run, n_parameters=model.count_params())
 
 
 def _import_openvino() -> Any:

@@ -87,6 +87,27 @@ class ImageEstimator(BaseEstimator):
             raise InvalidInputError("backbone='precomputed' has no images: X holds the features already.")
         return self.extractor_.extract(X, views=self.views_, on_error=on_error)
 
+    def plan_extraction(self, y: Any) -> tuple[FeatureExtractor, tuple[View, ...]] | None:
+        """Return the extractor and the views with which ``fit`` will look at whole pictures.
+
+        None for ``backbone="precomputed"``. Nothing is learned, and the estimator stays as it is; whoever
+        extracts with them has ``fit`` find everything in the cache.
+
+        Parameters
+        ----------
+        y : array-like
+            Targets, as for ``fit``.
+
+        Raises
+        ------
+        InvalidInputError
+            A parameter cannot be used.
+        WeightsError, MissingDependencyError
+        """
+        head = self._head()
+        extractor = self._make_extractor(head)
+        return None if extractor is None else (extractor, self._views(head))
+
     def _check_fitted(self) -> None:
         if "fitted_head_" not in self.__dict__:
             raise _NotFittedError(

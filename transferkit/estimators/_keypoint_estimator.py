@@ -23,7 +23,7 @@ from transferkit.estimators._refinement import (
 )
 from transferkit.extractor import FeatureExtractor
 from transferkit.heads import Head
-from transferkit.keypoints import mirror_order
+from transferkit.keypoints import as_points, mirror_order
 from transferkit.views import MIRROR, ORIGINAL, View
 
 _GRID = 7
@@ -32,6 +32,11 @@ _GRIDS = (7, 7, 4, 2)  # of the four layers that most rows recommend, fine ones 
 
 class KeypointEstimator(ImageEstimator):
     """What a keypoint regressor does beside the steps that all estimators share."""
+
+    def plan_extraction(self, y: Any) -> tuple[FeatureExtractor, tuple[View, ...]] | None:
+        """As for all estimators; the views depend on the number of points, and a closer look is not planned."""
+        plan = super().plan_extraction(y)
+        return plan and (plan[0], self._views_for(as_points(y, name="y").shape[1]))
 
     def _refine(
         self,

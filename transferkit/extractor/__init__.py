@@ -3,5 +3,6 @@
 from transferkit.extractor._extractor import FeatureExtractor
 from transferkit.extractor._features import Features
 from transferkit.extractor._report import ExtractionReport, Failure
+from transferkit.extractor._speed import Speed, measure_speed
 
-__all__ = ["ExtractionReport", "Failure", "FeatureExtractor", "Features"]
+__all__ = ["ExtractionReport", "Failure", "FeatureExtractor", "Features", "Speed", "measure_speed"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -48,6 +49,12 @@ class Features:
     def ok(self) -> NDArray[np.bool_]:
         """Which images could be read."""
         return np.array([digest is not None for digest in self.digests], dtype=bool)
+
+    @property
+    def bytes_per_image(self) -> int:
+        """What the rows of one image take in the cache, all views together, without SQLite's own share."""
+        values = sum(math.prod(shape) for shape in self.shapes)
+        return len(self.views) * values * (2 if self.space.half else 4)
 
     def maps(
         self, rows: Sequence[int] | NDArray[np.int64] | None = None, view: AnyView | None = None

@@ -18,7 +18,7 @@ class MemorySpace:
     """
 
     def __init__(self, *, half: bool = True) -> None:
-        self._half = half
+        self.half = half
         self._rows: dict[tuple[RowKey, str], np.ndarray] = {}
 
     def find(self, keys: Iterable[RowKey], parts: Sequence[str]) -> set[RowKey]:
@@ -37,7 +37,7 @@ class MemorySpace:
     def write(self, rows: Sequence[tuple[RowKey, str, np.ndarray]]) -> None:
         """Add rows."""
         for key, part, array in rows:
-            stored = encode(key, part, array, half=self._half)
+            stored = encode(key, part, array, half=self.half)
             self._rows[key, part] = np.frombuffer(stored.data, stored.dtype).reshape(stored.shape)
 
     def part_shape(self, part: str) -> tuple[int, ...] | None:
@@ -53,6 +53,7 @@ class SpillingSpace:
 
     def __init__(self, space: FeatureSpace, *, half: bool) -> None:
         self._space = space
+        self.half = half
         self._spilled = MemorySpace(half=half)
         self.path = space.path
 

@@ -1,14 +1,36 @@
 """Figures of merit: plain functions of arrays."""
 
+from transferkit.metrics.classification import (
+    ClassificationFigures,
+    classification_figures,
+    resampled_figures,
+)
 from transferkit.metrics.error_distribution import area_under_ced, cumulative_error_distribution, failure_rate
+from transferkit.metrics.figure import Figure, check_confidence, percentile_figure
+from transferkit.metrics.keypoint_figures import (
+    keypoint_figures,
+    mean_error_figures,
+    resampled_keypoint_figures,
+)
 from transferkit.metrics.keypoints import group_errors, normalized_mean_error
 from transferkit.metrics.proportions import wilson_interval
+from transferkit.metrics.resampling import Resampling
 
 __all__ = [
+    "ClassificationFigures",
+    "Figure",
+    "Resampling",
     "area_under_ced",
+    "check_confidence",
+    "classification_figures",
     "cumulative_error_distribution",
     "failure_rate",
     "group_errors",
+    "keypoint_figures",
+    "mean_error_figures",
     "normalized_mean_error",
+    "percentile_figure",
+    "resampled_figures",
+    "resampled_keypoint_figures",
     "wilson_interval",
 ]

@@ -89,9 +89,25 @@ def normalized_mean_error(
     return image_errors if per_image else float(present_errors(image_errors).mean())
 
 
+@overload
 def group_errors(
-    y_true: npt.ArrayLike, y_pred: npt.ArrayLike, *, normalizer: str = "outer_eye_corners"
-) -> dict[str, float]:
+    y_true: npt.ArrayLike,
+    y_pred: npt.ArrayLike,
+    *,
+    normalizer: str = ...,
+    per_image: Literal[False] = ...,
+) -> dict[str, float]: ...
+@overload
+def group_errors(
+    y_true: npt.ArrayLike, y_pred: npt.ArrayLike, *, normalizer: str = ..., per_image: Literal[True]
+) -> dict[str, FloatArray]: ...
+def group_errors(
+    y_true: npt.ArrayLike,
+    y_pred: npt.ArrayLike,
+    *,
+    normalizer: str = "outer_eye_corners",
+    per_image: bool = False,
+) -> dict[str, float] | dict[str, FloatArray]:
     """Return the normalised mean error of each part of the face.
 
     Parameters
@@ -99,10 +115,12 @@ def group_errors(
     y_true, y_pred : array-like of shape (n, 136) or (n, 68, 2)
     normalizer : str, default="outer_eye_corners"
         As for `normalized_mean_error`.
+    per_image : bool, default=False
+        Return one error for each image instead of their mean.
 
     Returns
     -------
-    dict of str to float
+    dict of str to float, or to ndarray of shape (n,)
         Fraction by name of the group (`transferkit.keypoints.GROUPS`); NaN where no image shows it.
 
     Raises
@@ -120,10 +138,10 @@ def group_errors(
             f"group_errors needs the standard {N_FACE_POINTS} points of the face. Got {errors.shape[1]} "
             "points. Call normalized_mean_error(..., normalizer='box_diagonal') for other schemes."
         )
-    return {
-        name: float(_mean_of_present(_mean_of_present(errors[:, list(points)])[None])[0])
-        for name, points in GROUPS.items()
-    }
+    by_image = {name: _mean_of_present(errors[:, list(points)]) for name, points in GROUPS.items()}
+    if per_image:
+        return by_image
+    return {name: float(_mean_of_present(values[None])[0]) for name, values in by_image.items()}
 
 
 def _point_errors(y_true: npt.ArrayLike, y_pred: npt.ArrayLike, normalizer: str) -> FloatArray:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from math import sqrt
+from statistics import NormalDist
 
 from transferkit.errors import InvalidInputError
+from transferkit.metrics.figure import check_confidence
 
-_NORMAL_QUANTILE = 1.959964  # 97.5 %
 
-
-def wilson_interval(hits: int, n: int) -> tuple[float, float]:
-    """Return the 95 % Wilson score interval of a proportion.
+def wilson_interval(hits: int, n: int, *, confidence: float = 0.95) -> tuple[float, float]:
+    """Return the Wilson score interval of a proportion.
 
     Parameters
     ----------
@@ -18,6 +18,7 @@ def wilson_interval(hits: int, n: int) -> tuple[float, float]:
         Number of successes, 0 to n.
     n : int
         Number of trials, 1 or more.
+    confidence : float, default=0.95
 
     Returns
     -------
@@ -27,11 +28,12 @@ def wilson_interval(hits: int, n: int) -> tuple[float, float]:
     Raises
     ------
     InvalidInputError
-        If not 0 <= hits <= n, or n < 1.
+        If not 0 <= hits <= n, or n < 1, or if `confidence` does not lie between 0 and 1.
 
     Notes
     -----
-    With p = hits / n: (p + z^2 / 2n -+ z sqrt(p (1 - p) / n + z^2 / 4n^2)) / (1 + z^2 / n), where z = 1.96.
+    With p = hits / n: (p + z^2 / 2n -+ z sqrt(p (1 - p) / n + z^2 / 4n^2)) / (1 + z^2 / n), where z is the quantile of the
+    normal distribution, 1.96 for 95 %.
 
     References
     ----------
@@ -46,7 +48,8 @@ def wilson_interval(hits: int, n: int) -> tuple[float, float]:
     """
     if n < 1 or not 0 <= hits <= n:
         raise InvalidInputError(f"Expected 0 <= hits <= n and n >= 1. Got hits={hits} and n={n}.")
-    z2 = _NORMAL_QUANTILE**2
+    quantile = NormalDist().inv_cdf((1 + check_confidence(confidence)) / 2)
+    z2 = quantile**2
     centre = (hits + z2 / 2) / (n + z2)
-    half = _NORMAL_QUANTILE / (n + z2) * sqrt(hits * (n - hits) / n + z2 / 4)
+    half = quantile / (n + z2) * sqrt(hits * (n - hits) / n + z2 / 4)
     return max(0.0, centre - half), min(1.0, centre + half)

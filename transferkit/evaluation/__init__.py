@@ -1,0 +1,22 @@
+"""Ask a fitted model about images it has not seen: figures with intervals, and its worst mistakes."""
+
+from transferkit.evaluation._evaluate import evaluate
+from transferkit.evaluation._figures import LOWER_IS_BETTER, figure_cells, figure_title
+from transferkit.evaluation._names import image_names
+from transferkit.evaluation._report import Report, load_pandas
+from transferkit.evaluation.classification import ClassificationEvaluation, Mistake
+from transferkit.evaluation.keypoints import KeypointEvaluation, KeypointMistake
+
+__all__ = [
+    "LOWER_IS_BETTER",
+    "ClassificationEvaluation",
+    "KeypointEvaluation",
+    "KeypointMistake",
+    "Mistake",
+    "Report",
+    "evaluate",
+    "figure_cells",
+    "figure_title",
+    "image_names",
+    "load_pandas",
+]

@@ -1,0 +1,187 @@
+"""From a fitted model, images and what is known of them to an evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from transferkit.errors import InvalidInputError, quoted
+from transferkit.estimators._base import ImageEstimator, check_lengths
+from transferkit.estimators._label_checks import as_labels
+from transferkit.estimators._refinement import readable_again
+from transferkit.evaluation._names import image_names
+from transferkit.evaluation.classification import ClassificationEvaluation
+from transferkit.evaluation.keypoints import KeypointEvaluation
+from transferkit.extractor import Failure
+from transferkit.images import as_image_list
+from transferkit.keypoints import as_points
+
+__all__ = ["evaluate"]
+
+
+def evaluate(
+    estimator: Any,
+    X: Any,
+    y: Any,
+    *,
+    pos_label: Any = None,
+    normalizer: str | None = None,
+    limit: float = 0.08,
+    groups: Any = None,
+    on_error: str = "raise",
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> ClassificationEvaluation | KeypointEvaluation:
+    """Return how good a fitted model is on images that it has not seen, with intervals.
+
+    Parameters
+    ----------
+    estimator : Classifier, KeypointRegressor or another fitted classifier or regressor
+        With the methods of scikit-learn; AUC, log loss and Brier score need ``predict_proba``.
+    X : sequence of images, or features
+        Whatever its ``predict`` takes.
+    y : array-like, shape (n,), or (n, 2 k) or (n, k, 2)
+        Labels, or keypoints in pixels of each original image.
+    pos_label : label, optional
+        The positive class of two; by default the second of ``classes_``. The table says which it is.
+    normalizer : str, optional
+        What errors of keypoints are divided by, see `transferkit.metrics.normalized_mean_error`; by default
+        ``"outer_eye_corners"`` for 68 points, else ``"box_size"``. The table says which it is.
+    limit : float, default=0.08
+        Above which error keypoints count as not found.
+    groups : array-like, shape (n,), optional
+        Images of one group, such as one person, are not independent: intervals then come from
+        drawing whole groups.
+    on_error : {"raise", "skip"}, default="raise"
+        What to do with an image that cannot be read; skipped ones are listed in ``.skipped``, counted in
+        the table, and in no figure.
+    confidence : float, default=0.95
+    seed : int, default=0
+        Of the bootstrap.
+
+    Returns
+    -------
+    ClassificationEvaluation or KeypointEvaluation
+        Print it; or take ``.figures``, ``.worst()``, ``.to_frame()``, ``.to_dict()``.
+
+    Raises
+    ------
+    InvalidInputError
+        Lengths differ, y has labels that were never trained on, or a parameter does not fit.
+    NotFittedError, BadImageError
+
+    Examples
+    --------
+    >>> from transferkit import Classifier, evaluate
+    >>> evaluation = evaluate(clf, test_paths, test_labels)  # doctest: +SKIP
+    >>> print(evaluation)                                    # doctest: +SKIP
+    >>> evaluation.worst(3)                                  # doctest: +SKIP
+    """
+    classifies = _is_classifier(estimator)
+    if on_error not in ("raise", "skip"):
+        raise InvalidInputError(f"on_error must be 'raise' or 'skip'. Got {on_error!r}.")
+    if classifies and normalizer is not None:
+        raise InvalidInputError(f"normalizer is for keypoints. Got {normalizer!r} and a classifier.")
+    if not classifies and pos_label is not None:
+        raise InvalidInputError(f"pos_label is for classifiers. Got {pos_label!r} and a regressor.")
+    problems: list[str] = []
+    items, names = _as_items(estimator, X)
+    if classifies:
+        targets = as_labels(y, problems)
+        check_lengths(len(items), targets, problems)
+        problems += _unseen(targets, estimator.classes_)
+    else:
+        targets = as_points(y, name="y")
+        check_lengths(len(items), targets, problems, unit="set of keypoints")
+    if groups is not None and np.shape(groups) != (len(items),):
+        problems.append(
+            f"groups has shape {np.shape(groups)} but X has {len(items)} images. Each image needs one group."
+        )
+    if problems:
+        raise InvalidInputError(*problems)
+    rows, skipped = _readable(estimator, items, on_error)
+    if len(rows) < len(items):
+        items, names = [items[row] for row in rows], [names[row] for row in rows]
+    common: dict[str, Any] = {
+        "names": names,
+        "images": items if isinstance(items, list) else None,
+        "groups": None if groups is None else np.asarray(groups)[rows],
+        "skipped": skipped,
+        "confidence": confidence,
+        "seed": seed,
+    }
+    if not classifies:
+        predicted = as_points(estimator.predict(items), name="the prediction")
+        return KeypointEvaluation(targets[rows], predicted, normalizer=normalizer, limit=limit, **common)
+    predicted, probabilities = predict_classes(estimator, items)
+    return ClassificationEvaluation(
+        targets[rows], predicted, probabilities, estimator.classes_, pos_label=pos_label, **common
+    )
+
+
+def predict_classes(
+    estimator: Any, items: Any
+) -> tuple[npt.NDArray[Any], npt.NDArray[np.float64] | None]:
+    """Return labels, and probabilities where the model gives them; one pass for a model of our own."""
+    if isinstance(estimator, ImageEstimator):
+        chances = estimator.predict_proba(items)  # type: ignore[attr-defined]
+        return estimator.classes_[chances.argmax(axis=1)], chances  # type: ignore[attr-defined]
+    has_chances = hasattr(estimator, "predict_proba")
+    return np.asarray(estimator.predict(items)), estimator.predict_proba(items) if has_chances else None
+
+
+def _is_classifier(estimator: Any) -> bool:
+    """Say whether a fitted model gives classes or keypoints."""
+    from sklearn.base import is_classifier, is_regressor
+    from sklearn.utils.validation import check_is_fitted
+
+    if not hasattr(estimator, "predict") or not (is_classifier(estimator) or is_regressor(estimator)):
+        raise InvalidInputError(
+            "estimator must be a fitted Classifier, KeypointRegressor, or another classifier or regressor of "
+            f"scikit-learn's kind. Got {type(estimator).__name__}."
+        )
+    if isinstance(estimator, ImageEstimator):
+        estimator._check_fitted()
+    else:
+        check_is_fitted(estimator)
+    return bool(is_classifier(estimator))
+
+
+def _as_items(estimator: Any, X: Any) -> tuple[Any, list[str]]:
+    """Return the images as a list that can be read again, or features as they are; and their names."""
+    if getattr(estimator, "extractor_", None) is not None or isinstance(X, list | tuple):
+        items = readable_again(as_image_list(X))
+        return items, image_names(items)
+    return X, [f"#{i}" for i in range(len(X))]
+
+
+def _unseen(labels: npt.NDArray[Any], classes: npt.NDArray[Any]) -> list[str]:
+    """Say when labels were never trained on."""
+    known = set(classes.tolist())
+    strange = sorted({label for label in labels.tolist() if label not in known}, key=str)
+    if not strange:
+        return []
+    count = sum(label not in known for label in labels.tolist())
+    return [
+        f"y has labels that the model was never trained on: {quoted(strange)}, in {count} of {len(labels)} "
+        f"images. It knows {quoted(classes.tolist())}. Drop those images, or train with their class."
+    ]
+
+
+def _readable(
+    estimator: Any, items: Any, on_error: str
+) -> tuple[npt.NDArray[np.int64], Sequence[Failure]]:
+    """Return the rows to evaluate, and what is wrong with the others."""
+    rows = np.arange(len(items))
+    if on_error == "raise":  # predict does, and names the image
+        return rows, ()
+    if getattr(estimator, "extractor_", None) is None:
+        raise InvalidInputError(
+            "on_error='skip' needs a Classifier or KeypointRegressor on images. "
+            f"Got {type(estimator).__name__}. Leave it out."
+        )
+    features = estimator.extract(items, on_error="skip")
+    return rows[features.ok], features.report.failures

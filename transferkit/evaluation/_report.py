@@ -1,0 +1,50 @@
+"""What evaluations and comparisons share: text, HTML, tables of pandas, JSON."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from typing import Any
+
+from transferkit.errors import MissingDependencyError
+from transferkit.tables import Table, render_html, render_text
+
+__all__ = ["Report", "load_pandas"]
+
+
+class Report:
+    """Something to print, to show in a notebook, and to take further."""
+
+    def _tables(self) -> Sequence[Table]:
+        """Return what is shown."""
+        raise NotImplementedError
+
+    def _records(self) -> list[dict[str, Any]]:
+        """Return the rows of `to_frame`."""
+        raise NotImplementedError
+
+    def to_frame(self) -> Any:
+        """Return the figures as a ``pandas.DataFrame``.
+
+        Raises
+        ------
+        MissingDependencyError
+            pandas is not installed.
+        """
+        return load_pandas(f"{type(self).__name__}.to_frame()").DataFrame(self._records())
+
+    def __str__(self) -> str:
+        """Return aligned tables."""
+        return render_text(*self._tables())
+
+    def _repr_html_(self) -> str:
+        """Return tables for a notebook."""
+        return render_html(*self._tables())
+
+
+def load_pandas(purpose: str) -> Any:
+    """Import pandas, or say how to get it."""
+    try:
+        return importlib.import_module("pandas")
+    except ImportError as error:
+        raise MissingDependencyError("pandas", "tables", purpose) from error

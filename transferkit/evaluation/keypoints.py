@@ -1,0 +1,186 @@
+"""Where a model found keypoints whose places are known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from transferkit.evaluation._figures import about_intervals, figure_cells, figure_rows
+from transferkit.evaluation._report import Report
+from transferkit.extractor import Failure
+from transferkit.keypoints import N_FACE_POINTS
+from transferkit.metrics import (
+    group_errors,
+    keypoint_figures,
+    mean_error_figures,
+    normalized_mean_error,
+    resampled_keypoint_figures,
+)
+from transferkit.tables import Table
+
+__all__ = ["KeypointEvaluation", "KeypointMistake"]
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class KeypointMistake:
+    """One image with its error.
+
+    Attributes
+    ----------
+    index : int
+        Row of the evaluation.
+    name : str
+        File name or ``"#position"``.
+    error : float
+        Mean distance of its points, as a fraction of the normaliser.
+    """
+
+    index: int
+    name: str
+    error: float
+
+    def __str__(self) -> str:
+        """Return one line for people."""
+        return f"{self.name}: {100 * self.error:.1f} %"
+
+
+class KeypointEvaluation(Report):
+    """Errors of keypoints with their intervals; print it for a table. Made by `transferkit.evaluate`.
+
+    Attributes
+    ----------
+    true, predicted : ndarray of float64, shape (n, p, 2)
+        Pixels of each original image; NaN in ``true`` is a missing point.
+    errors : ndarray, shape (n,)
+        Mean distance of the points of each image, as a fraction of the normaliser; NaN where it has none.
+    normalizer : str
+        See `transferkit.metrics.normalized_mean_error`.
+    limit : float
+        Of the area and of failures, as a fraction of the normaliser.
+    names : list of str
+        File name of each image, or ``"#position"``.
+    images : list or None
+        The images; None where there are only features.
+    groups : ndarray or None
+    figures : dict of str to Figure
+        See `transferkit.metrics.keypoint_figures`.
+    region_figures : dict of str to Figure
+        Mean error of each part of the face; empty unless there are 68 points.
+    skipped : list of Failure
+        Images that could not be read and are left out of everything above.
+    confidence : float
+    """
+
+    def __init__(
+        self,
+        true: Floats,
+        predicted: Floats,
+        *,
+        normalizer: str | None = None,
+        limit: float = 0.08,
+        names: Sequence[str] | None = None,
+        images: list[Any] | None = None,
+        groups: npt.NDArray[Any] | None = None,
+        skipped: Sequence[Failure] = (),
+        confidence: float = 0.95,
+        seed: int = 0,
+    ) -> None:
+        is_face = true.shape[1] == N_FACE_POINTS
+        self.true, self.predicted = true, predicted
+        self.normalizer = normalizer or ("outer_eye_corners" if is_face else "box_size")
+        self.limit = limit
+        self.names = [f"#{i}" for i in range(len(true))] if names is None else list(names)
+        self.images = images
+        self.groups = groups
+        self.skipped = list(skipped)
+        self.confidence = confidence
+        self.seed = seed
+        self.errors = normalized_mean_error(true, predicted, normalizer=self.normalizer, per_image=True)
+        settings: dict[str, Any] = {"groups": groups, "confidence": confidence, "seed": seed}
+        self.figures = keypoint_figures(self.errors, limit=limit, **settings)
+        regions = (
+            group_errors(true, predicted, normalizer=self.normalizer, per_image=True) if is_face else {}
+        )
+        self.region_figures = mean_error_figures(regions, **settings)
+
+    def worst(self, n: int = 10) -> list[KeypointMistake]:
+        """Return the images with the largest errors, the largest first.
+
+        Parameters
+        ----------
+        n : int, default=10
+            At most so many.
+        """
+        order = np.argsort(-self.errors, kind="stable")
+        rows = [int(row) for row in order if not np.isnan(self.errors[row])][:n]
+        return [KeypointMistake(row, self.names[row], float(self.errors[row])) for row in rows]
+
+    def resampled(self, figure: str) -> Floats:
+        """Return a figure under each of 1,000 resamples of the images.
+
+        Two evaluations of the same images in the same order see the same resamples, so the difference of
+        what this returns for both is paired.
+        """
+        samples = resampled_keypoint_figures(self.errors, self.groups, limit=self.limit, seed=self.seed)
+        return samples[figure]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything but images and points as plain data for JSON; None stands for NaN."""
+        return {
+            "task": "keypoints",
+            "n_images": len(self.errors),
+            "n_without_error": int(np.isnan(self.errors).sum()),
+            "n_skipped": len(self.skipped),
+            "n_points": int(self.true.shape[1]),
+            "normalizer": self.normalizer,
+            "limit": self.limit,
+            "confidence": self.confidence,
+            "figures": {name: figure.to_dict() for name, figure in self.figures.items()},
+            "region_figures": {name: figure.to_dict() for name, figure in self.region_figures.items()},
+        }
+
+    def _records(self) -> list[dict[str, Any]]:
+        figures = {**self.figures, **self.region_figures}
+        return [{"figure": name, **vars(figure)} for name, figure in figures.items()]
+
+    def _tables(self) -> list[Table]:
+        header = ("figure", "value", "interval", "")
+        tables = [Table(header, figure_rows(self.figures), self._title(), self._notes(), (0, 3))]
+        if self.region_figures:
+            rows = figure_rows(self.region_figures)
+            tables.append(Table(("region", *header[1:]), rows, "Mean error of each region", left=(0, 3)))
+        return tables
+
+    def _title(self) -> str:
+        n, lost = len(self.errors), int(np.isnan(self.errors).sum())
+        first = f"{n:,} images of {self.true.shape[1]} points"
+        if lost:
+            first += f"; {lost:,} of them lack the points that the normaliser needs and have no error"
+        if self.skipped:
+            first += f"; {len(self.skipped):,} images could not be read and are left out"
+        return "\n".join(
+            [
+                first,
+                f"Errors are in percent of {self.normalizer} (normalizer= chooses)",
+                about_intervals(self.confidence, self.groups),
+            ]
+        )
+
+    def _notes(self) -> list[str]:
+        return [
+            f"AUC: area under the cumulative error distribution up to {100 * self.limit:.4g} %, 1 is perfect; "
+            f"failure: an error above {100 * self.limit:.4g} %."
+        ]
+
+    def __repr__(self) -> str:
+        error, interval = figure_cells("nme", self.figures["nme"])
+        return (
+            f"<KeypointEvaluation of {len(self.errors)} images: "
+            f"mean error {error} ({interval}) of {self.normalizer}>"
+        )

@@ -1,0 +1,128 @@
+"""Figures of a classification under many weights of its rows at once.
+
+The formulas are those of scikit-learn's functions with ``sample_weight``, for a block of weight vectors
+(b, n) in one pass; with equal weights they give the same numbers, which the tests check. Undefined is NaN.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from transferkit.metrics._outcomes import Outcomes
+from transferkit.metrics.resampling import ratio
+
+__all__ = ["CLASS_FIGURES", "FIGURES", "confusion_figures", "row_losses", "summary", "weighted_figures"]
+
+Floats = npt.NDArray[np.float64]
+CLASS_FIGURES = ("sensitivity", "specificity", "precision", "f1", "auc")
+"""Figures that each class has, against all others."""
+FIGURES = (
+    "accuracy", "balanced_accuracy", "error_rate", "sensitivity", "specificity", "precision", "f1", "mcc",
+    "auc", "log_loss", "brier",
+)  # fmt: skip
+"""Figures of a classification, in the order of its table."""
+
+
+def weighted_figures(weights: Floats, outcomes: Outcomes) -> tuple[dict[str, Floats], dict[str, Floats]]:
+    """Return the figures (b,) by name, and those of the classes (b, k)."""
+    k = outcomes.n_classes
+    by_class = confusion_figures(_confusions(weights, outcomes.true * k + outcomes.predicted, k))
+    accuracy, mcc = by_class.pop("accuracy")[:, 0], by_class.pop("mcc")[:, 0]
+    losses = {}
+    if outcomes.probabilities is not None:
+        asked = range(k) if outcomes.positive is None else [outcomes.positive]  # two classes have one area
+        areas = [_areas(weights, outcomes.probabilities[:, c], outcomes.true == c) for c in asked]
+        by_class["auc"] = np.stack(areas * (k // len(areas)), axis=1)
+        total = weights.sum(axis=1)
+        losses = {name: weights @ loss / total for name, loss in row_losses(outcomes).items()}
+    return summary(by_class, accuracy, mcc, losses, outcomes.positive), by_class
+
+
+def summary(
+    by_class: dict[str, Floats],
+    accuracy: Floats,
+    mcc: Floats,
+    losses: dict[str, Floats],
+    positive: int | None,
+) -> dict[str, Floats]:
+    """Return the figures of the whole: those of the positive class, or means over all classes."""
+    whole = {"accuracy": accuracy, "error_rate": 1 - accuracy, "mcc": mcc, **losses}
+    whole["balanced_accuracy"] = mean_of_defined(by_class["sensitivity"])
+    for name, values in by_class.items():
+        whole[name] = mean_of_defined(values) if positive is None else values[:, positive]
+    return {name: whole[name] for name in FIGURES if name in whole}
+
+
+def confusion_figures(confusions: Floats) -> dict[str, Floats]:
+    """Return what follows from confusion matrices (b, k, k): by class (b, k), accuracy and MCC (b, 1).
+
+    The correlation is that of Gorodkin (2004), as in scikit-learn: 0 where all predictions are the same,
+    but NaN where all truths are.
+    """
+    hits = np.diagonal(confusions, axis1=1, axis2=2)
+    true, predicted = confusions.sum(axis=2), confusions.sum(axis=1)
+    total = true.sum(axis=1, keepdims=True)
+    covariance = total * hits.sum(axis=1, keepdims=True) - (true * predicted).sum(axis=1, keepdims=True)
+    spread_true = total**2 - (true**2).sum(axis=1, keepdims=True)
+    spread_predicted = total**2 - (predicted**2).sum(axis=1, keepdims=True)
+    correlation = ratio(covariance, np.sqrt(spread_true * spread_predicted))
+    return {
+        "accuracy": ratio(hits.sum(axis=1, keepdims=True), total),
+        "mcc": np.where((spread_true > 0) & (spread_predicted <= 0), 0.0, correlation),
+        "sensitivity": ratio(hits, true),
+        "specificity": ratio(total - true - predicted + hits, total - true),
+        "precision": ratio(hits, predicted),
+        "f1": np.where(true > 0, ratio(2 * hits, true + predicted), np.nan),
+    }
+
+
+def row_losses(outcomes: Outcomes) -> dict[str, Floats]:
+    """Return log loss and Brier score of each image (n,).
+
+    The Brier score is the squared error of the probability of the positive class; of several classes,
+    the sum over all of them (Brier 1950).
+    """
+    chances = outcomes.probabilities
+    assert chances is not None
+    truth = np.eye(outcomes.n_classes)[outcomes.true]
+    of_truth = chances[np.arange(len(chances)), outcomes.true]
+    halves = 2 if outcomes.n_classes == 2 else 1
+    return {
+        "log_loss": -np.log(np.maximum(of_truth, np.finfo(np.float64).eps)),
+        "brier": np.square(chances - truth).sum(axis=1) / halves,
+    }
+
+
+def mean_of_defined(values: Floats) -> Floats:
+    """Return the mean of each row without its NaN, NaN where nothing is left."""
+    defined = ~np.isnan(values)
+    return ratio(np.where(defined, values, 0.0).sum(axis=1), defined.sum(axis=1).astype(float))
+
+
+def _confusions(weights: Floats, cells: npt.NDArray[np.int64], k: int) -> Floats:
+    """Return the weight in each cell of the confusion matrix, (b, k, k)."""
+    order = np.argsort(cells, kind="stable")
+    there, starts = np.unique(cells[order], return_index=True)
+    sums = np.zeros((len(weights), k * k))
+    sums[:, there] = np.add.reduceat(weights[:, order], starts, axis=1)
+    return sums.reshape(-1, k, k)
+
+
+def _areas(weights: Floats, scores: Floats, positive: npt.NDArray[np.bool_]) -> Floats:
+    """Return the area under the ROC curve: the chance that a positive scores above a negative; ties are half.
+
+    By the rank sum of Mann and Whitney (1947): the mean rank of a positive counts the negatives below it,
+    and the positives, which are half the square of their weight altogether.
+    """
+    order = np.argsort(scores, kind="stable")
+    ranked = scores[order]
+    reached = np.zeros((len(weights), len(scores) + 1))
+    np.cumsum(weights[:, order], axis=1, out=reached[:, 1:])
+    drawn = weights[:, positive]
+    first = np.searchsorted(ranked, scores[positive], side="left")
+    last = np.searchsorted(ranked, scores[positive], side="right")
+    ranks = (drawn * (reached[:, first] + reached[:, last])).sum(axis=1) / 2
+    n_positive = drawn.sum(axis=1)
+    return ratio(ranks - n_positive**2 / 2, n_positive * (reached[:, -1] - n_positive))
+

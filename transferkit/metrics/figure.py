@@ -1,0 +1,86 @@
+"""A figure with its interval: what was measured, and how far chance alone may have moved it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from transferkit.errors import InvalidInputError
+
+__all__ = ["Figure", "check_confidence", "percentile_figure"]
+
+_MOST = 0.95  # of the resamples must have the figure, or its interval says nothing
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A value with the ends of its interval.
+
+    Attributes
+    ----------
+    value : float
+        NaN where it is not defined.
+    low, high : float
+        Ends of the interval, which holds the value; NaN where they cannot be told.
+    note : str
+        Why something is NaN, or what else to know; empty as a rule.
+
+    Examples
+    --------
+    >>> print(Figure(0.9, 0.826, 0.945))
+    0.900 (0.826 to 0.945)
+    """
+
+    value: float
+    low: float = math.nan
+    high: float = math.nan
+    note: str = ""
+
+    def __str__(self) -> str:
+        """Return the value and its interval on one line."""
+        return f"{self.value:.3f} ({self.low:.3f} to {self.high:.3f})"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data for JSON, which has no NaN: None stands for it."""
+        return {
+            name: None if isinstance(value, float) and math.isnan(value) else value
+            for name, value in asdict(self).items()
+        }
+
+
+def percentile_figure(
+    value: float, samples: npt.NDArray[np.float64], *, confidence: float, note: str = ""
+) -> Figure:
+    """Return a value with the percentile interval of its resamples, widened to hold the value."""
+    value = float(value)
+    if math.isnan(value):
+        return Figure(value, note=note)
+    samples = samples[~np.isnan(samples)] if np.isnan(samples).mean() <= 1 - _MOST else samples[:0]
+    if not len(samples):
+        return Figure(value, note=_joined(note, "too few images for an interval"))
+    tail = (1 - confidence) / 2
+    low, high = (float(end) for end in np.quantile(samples, [tail, 1 - tail]))
+    if low == high:
+        note = _joined(note, "the same in all resamples: too few errors for an interval")
+    return Figure(value, min(low, value), max(high, value), note)
+
+
+def check_confidence(confidence: float) -> float:
+    """Return a confidence that is one.
+
+    Raises
+    ------
+    InvalidInputError
+        It does not lie between 0 and 1.
+    """
+    if not 0 < confidence < 1:
+        raise InvalidInputError(f"confidence must be between 0 and 1, such as 0.95. Got {confidence!r}.")
+    return float(confidence)
+
+
+def _joined(*notes: str) -> str:
+    return "; ".join(note for note in notes if note)

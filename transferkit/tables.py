@@ -1,0 +1,85 @@
+"""Small tables for people: aligned text, and HTML for notebooks."""
+
+from __future__ import annotations
+
+import html
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+__all__ = ["Table", "render_html", "render_text"]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Cells with what stands above and below them.
+
+    Parameters
+    ----------
+    header : sequence of str
+        One for each column.
+    rows : sequence of sequence of str
+    title : str, default=""
+        Above the table; may have several lines.
+    notes : sequence of str, default=()
+        Below it.
+    left : sequence of int, default=(0,)
+        Columns of words, aligned to the left; numbers go to the right.
+    """
+
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    title: str = ""
+    notes: Sequence[str] = ()
+    left: Sequence[int] = (0,)
+
+
+def render_text(*tables: Table) -> str:
+    """Return tables as text, with an empty line between them."""
+    return "\n\n".join(_text(table) for table in tables)
+
+
+def render_html(*tables: Table) -> str:
+    """Return tables as HTML; everything that users named is escaped."""
+    return "\n".join(_html(table) for table in tables)
+
+
+def _text(table: Table) -> str:
+    cells = [list(table.header), *(list(row) for row in table.rows)]
+    widths = [max(_width(row[column]) for row in cells) for column in range(len(table.header))]
+    lines = []
+    for row in cells:
+        padded = [
+            cell + " " * (width - _width(cell))
+            if column in table.left
+            else " " * (width - _width(cell)) + cell
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("  ".join(padded).rstrip())
+    title = table.title.splitlines()
+    return "\n".join([*title, *lines, *table.notes])
+
+
+def _html(table: Table) -> str:
+    def line(cells: Sequence[str], tag: str) -> str:
+        parts = [
+            f'<{tag} style="text-align:{"left" if column in table.left else "right"}">{html.escape(cell)}</{tag}>'
+            for column, cell in enumerate(cells)
+        ]
+        return f"<tr>{''.join(parts)}</tr>"
+
+    caption = html.escape(table.title).replace("\n", "<br>")
+    notes = "".join(f"<p>{html.escape(note)}</p>" for note in table.notes)
+    return (
+        '<div><table><caption style="caption-side:top;text-align:left">'
+        f"{caption}</caption><thead>{line(table.header, 'th')}</thead>"
+        f"<tbody>{''.join(line(row, 'td') for row in table.rows)}</tbody></table>{notes}</div>"
+    )
+
+
+def _width(text: str) -> int:
+    """Return how many columns of a terminal a text takes: letters of East Asia take two, marks none."""
+    return sum(
+        0 if unicodedata.combining(letter) else 2 if unicodedata.east_asian_width(letter) in "WF" else 1
+        for letter in text
+    )
