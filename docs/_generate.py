@@ -10,7 +10,7 @@ from transferkit import get_backbone, list_backbones
 def backbone_table() -> str:
     """Return a Markdown table with a row for each backbone."""
     lines = [
-        "| name | side it was trained at | smallest side | layers that `\"auto\"` taps | grid |",
+        '| name | side it was trained at | smallest side | layers that `"auto"` taps | grid |',
         "|---|---|---|---|---|",
     ]
     for name in list_backbones():

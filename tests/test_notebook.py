@@ -28,11 +28,15 @@ def test_the_notebook_runs_and_shows_what_it_promises(tmp_path, monkeypatch):
     # This interpreter, whatever kernel a machine calls "python3".
     manager = AsyncKernelManager()
     command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-    manager._kernel_spec = KernelSpec(argv=command, display_name="test", language="python", env=dict(os.environ))
+    manager._kernel_spec = KernelSpec(
+        argv=command, display_name="test", language="python", env=dict(os.environ)
+    )
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     nbclient.NotebookClient(notebook, km=manager, timeout=120).execute(cwd=str(tmp_path))
 
-    kinds = [{kind for out in cell.get("outputs", []) for kind in out.get("data", {})} for cell in notebook.cells]
+    kinds = [
+        {kind for out in cell.get("outputs", []) for kind in out.get("data", {})} for cell in notebook.cells
+    ]
     assert sum("image/png" in found for found in kinds) == 3
     assert sum("text/html" in found for found in kinds) >= 3  # the estimator and two evaluations
     text = "".join(str(cell.get("outputs", "")) for cell in notebook.cells)

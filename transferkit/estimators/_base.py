@@ -78,6 +78,11 @@ class ImageEstimator(BaseEstimator):
         on_error : {"raise", "skip"}, default="raise"
             With "skip", ``.ok`` and ``.report`` of the result say which images could not be read.
 
+        Returns
+        -------
+        Features
+            Maps are read from the cache when asked for.
+
         Raises
         ------
         NotFittedError, BadImageError

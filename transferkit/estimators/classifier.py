@@ -191,6 +191,10 @@ class Classifier(ClassifierMixin, ImageEstimator):
     def decision_function(self, X: Any) -> NDArray[np.float64]:
         """Return the confidence in each class.
 
+        Parameters
+        ----------
+        X : image or sequence of images
+
         Returns
         -------
         ndarray, shape (n,) for two classes, else (n, n_classes)
@@ -207,7 +211,21 @@ class Classifier(ClassifierMixin, ImageEstimator):
         return logits[:, 0] if len(self.classes_) == 2 else logits
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
-        """Return the probability of each class, (n, n_classes), in the order of ``classes_``."""
+        """Return the probability of each class.
+
+        Parameters
+        ----------
+        X : image or sequence of images
+
+        Returns
+        -------
+        ndarray of float64, shape (n, n_classes)
+            Columns in the order of ``classes_``; each row sums to 1.
+
+        Raises
+        ------
+        NotFittedError, BadImageError
+        """
         logits = self.decision_function(X)
         if logits.ndim == 1:
             logits = np.stack([np.zeros_like(logits), logits], axis=1)
@@ -216,7 +234,21 @@ class Classifier(ClassifierMixin, ImageEstimator):
         return probabilities
 
     def predict(self, X: Any) -> NDArray[Any]:
-        """Return the most probable label of each image, (n,); one row for a single image."""
+        """Return the most probable label of each image.
+
+        Parameters
+        ----------
+        X : image or sequence of images
+
+        Returns
+        -------
+        ndarray, shape (n,)
+            One label for a single image.
+
+        Raises
+        ------
+        NotFittedError, BadImageError
+        """
         logits = self.decision_function(X)
         best = (logits > 0).astype(int) if logits.ndim == 1 else logits.argmax(axis=1)
         labels: NDArray[Any] = self.classes_[best]

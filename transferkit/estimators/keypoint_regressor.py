@@ -180,6 +180,10 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, KeypointEstimator):
     def predict(self, X: Any) -> NDArray[np.float64]:
         """Return the keypoints of each image, in the layout that ``fit`` got.
 
+        Parameters
+        ----------
+        X : image or sequence of images
+
         Returns
         -------
         ndarray of float64, shape (n, 2 k) or (n, k, 2)
@@ -210,6 +214,11 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, KeypointEstimator):
         y : array-like, shape (n, 2 k) or (n, k, 2)
             Pixels of each original image; missing points (NaN) are left out.
         sample_weight : array-like, shape (n,), optional
+
+        Returns
+        -------
+        float
+            1 is exact, 0 no better than the mean shape.
 
         Raises
         ------

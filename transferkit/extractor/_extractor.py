@@ -113,6 +113,15 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):
     def fit(self, X: Any = None, y: Any = None) -> FeatureExtractor:
         """Check the parameters; nothing is learned from images.
 
+        Parameters
+        ----------
+        X, y : ignored
+
+        Returns
+        -------
+        FeatureExtractor
+            Itself.
+
         Raises
         ------
         InvalidInputError
