@@ -12,7 +12,7 @@ LINES = [
     {"errors", "_version", "tables"},
     {"images", "keypoints", "maps", "backbones", "cache", "storage"},
     {"engines", "heads", "shapes", "views", "metrics", "datasets"},
-    {"extractor"},
+    {"extractor", "plots"},
     {"estimators"},
     {"evaluation"},
     {"comparison", "demo", "training"},

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from transferkit._version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from transferkit import cache, datasets, errors, heads, keypoints, metrics
+    from transferkit import cache, datasets, errors, heads, keypoints, metrics, plots
     from transferkit.backbones import (
         Backbone,
         check_backbone,
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     )
     from transferkit.cache import FeatureCache
     from transferkit.estimators import Classifier, KeypointRegressor, load
-    from transferkit.extractor import FeatureExtractor
+    from transferkit.extractor import FeatureExtractor, extract_activations
 
 _HOMES = {
     "Backbone": "backbones",
@@ -36,13 +36,14 @@ _HOMES = {
     "FeatureExtractor": "extractor",
     "KeypointRegressor": "estimators",
     "check_backbone": "backbones",
+    "extract_activations": "extractor",
     "get_backbone": "backbones",
     "list_backbones": "backbones",
     "list_layers": "backbones",
     "load": "estimators",
     "register_backbone": "backbones",
 }
-_MODULES = {"cache", "datasets", "errors", "heads", "keypoints", "metrics"}
+_MODULES = {"cache", "datasets", "errors", "heads", "keypoints", "metrics", "plots"}
 
 __all__ = [
     "Backbone",
@@ -55,6 +56,7 @@ __all__ = [
     "check_backbone",
     "datasets",
     "errors",
+    "extract_activations",
     "get_backbone",
     "heads",
     "keypoints",
@@ -62,6 +64,7 @@ __all__ = [
     "list_layers",
     "load",
     "metrics",
+    "plots",
     "register_backbone",
 ]
 

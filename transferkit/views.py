@@ -52,6 +52,12 @@ class Square(NamedTuple):
         whole = whole[::-1] if self.flip else whole
         return whole[:, ::-1] if self.mirror else whole
 
+    def to_whole(self, points: Floats) -> Floats:
+        """Map points (n, 2) of the square, as fractions of its side, to those of the whole image's square."""
+        x, y = ((points - 0.5) * [-1.0 if self.mirror else 1.0, 1.0] / self.zoom).T
+        cosine, sine = np.cos(np.radians(self.angle)), np.sin(np.radians(self.angle))
+        return np.stack([x * cosine - y * sine, x * sine + y * cosine], axis=1) + 0.5
+
 
 @dataclass(frozen=True)
 class View:

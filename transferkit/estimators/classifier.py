@@ -14,6 +14,7 @@ from transferkit.backbones import Backbone
 from transferkit.cache import FeatureCache
 from transferkit.errors import InvalidInputError, quoted
 from transferkit.estimators._base import ImageEstimator, as_groups, check_lengths
+from transferkit.estimators._class_activation import ClassActivation, explain
 from transferkit.estimators._label_checks import as_labels, check_classes
 from transferkit.heads import Head
 
@@ -253,6 +254,37 @@ class Classifier(ClassifierMixin, ImageEstimator):
         best = (logits > 0).astype(int) if logits.ndim == 1 else logits.argmax(axis=1)
         labels: NDArray[Any] = self.classes_[best]
         return labels
+
+    def class_activation(self, image: Any, *, label: Any = None, reference: Any = None) -> ClassActivation:
+        """Return what each place of an image adds to the score of a class, exactly, for linear heads.
+
+        Parameters
+        ----------
+        image : image
+            One image.
+        label : label, optional
+            By default the predicted one.
+        reference : sequence of images, optional
+            Pictures to compare with, such as training images: maps are then what this picture adds more than
+            they do on the mean, which leaves out what every picture adds.
+
+        Returns
+        -------
+        ClassActivation
+            ``.maps``, one (h, w) per layer, and ``.intercept``, which sum to ``.score``, the class's logit.
+
+        Raises
+        ------
+        NotFittedError, BadImageError
+        InvalidInputError
+            The head is a network, the label unknown, or there is not one image.
+
+        See Also
+        --------
+        transferkit.plots.plot_class_activation : Draw it over the picture.
+        """
+        self._check_fitted()
+        return explain(self, image, label, reference)
 
     def _weights(self, labels: NDArray[Any]) -> NDArray[np.float64]:
         """Return one weight per row."""

@@ -122,7 +122,9 @@ def evaluate(
     )
 
 
-def predict_classes(estimator: Any, items: Any) -> tuple[npt.NDArray[Any], npt.NDArray[np.float64] | None]:
+def predict_classes(
+    estimator: Any, items: Any
+) -> tuple[npt.NDArray[Any], npt.NDArray[np.float64] | None]:
     """Return labels, and probabilities where the model gives them; one pass for a model of our own."""
     if isinstance(estimator, ImageEstimator):
         chances = estimator.predict_proba(items)  # type: ignore[attr-defined]
@@ -169,7 +171,9 @@ def _unseen(labels: npt.NDArray[Any], classes: npt.NDArray[Any]) -> list[str]:
     ]
 
 
-def _readable(estimator: Any, items: Any, on_error: str) -> tuple[npt.NDArray[np.int64], Sequence[Failure]]:
+def _readable(
+    estimator: Any, items: Any, on_error: str
+) -> tuple[npt.NDArray[np.int64], Sequence[Failure]]:
     """Return the rows to evaluate, and what is wrong with the others."""
     rows = np.arange(len(items))
     if on_error == "raise":  # predict does, and names the image

@@ -104,7 +104,9 @@ class KeypointEvaluation(Report):
         self.errors = normalized_mean_error(true, predicted, normalizer=self.normalizer, per_image=True)
         settings: dict[str, Any] = {"groups": groups, "confidence": confidence, "seed": seed}
         self.figures = keypoint_figures(self.errors, limit=limit, **settings)
-        regions = group_errors(true, predicted, normalizer=self.normalizer, per_image=True) if is_face else {}
+        regions = (
+            group_errors(true, predicted, normalizer=self.normalizer, per_image=True) if is_face else {}
+        )
         self.region_figures = mean_error_figures(regions, **settings)
 
     def worst(self, n: int = 10) -> list[KeypointMistake]:

@@ -46,7 +46,9 @@ class Outcomes:
             columns = [*self.probabilities.T, *columns]
         order = np.lexsort(columns)
         chances = None if self.probabilities is None else self.probabilities[order]
-        return Outcomes(self.true[order], self.predicted[order], chances, self.classes, self.positive), order
+        return Outcomes(
+            self.true[order], self.predicted[order], chances, self.classes, self.positive
+        ), order
 
 
 def as_outcomes(

@@ -125,3 +125,4 @@ def _areas(weights: Floats, scores: Floats, positive: npt.NDArray[np.bool_]) -> 
     ranks = (drawn * (reached[:, first] + reached[:, last])).sum(axis=1) / 2
     n_positive = drawn.sum(axis=1)
     return ratio(ranks - n_positive**2 / 2, n_positive * (reached[:, -1] - n_positive))
+

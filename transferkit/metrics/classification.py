@@ -111,9 +111,7 @@ def classification_figures(
             low, high = wilson_interval(*proportions[name, place], confidence=confidence)
             found[name, place] = Figure(value, min(low, value), max(high, value), note)
         else:
-            found[name, place] = percentile_figure(
-                value, samples[:, column], confidence=confidence, note=note
-            )
+            found[name, place] = percentile_figure(value, samples[:, column], confidence=confidence, note=note)
     if outcomes.probabilities is None:
         places = (None, *range(outcomes.n_classes))
         missing = Figure(math.nan, note="needs probabilities")
@@ -140,7 +138,9 @@ def resampled_figures(
     return {name: samples[:, column] for column, name in enumerate(names)}
 
 
-def _resampling(outcomes: Outcomes, groups: npt.ArrayLike | None, n_resamples: int, seed: int) -> Resampling:
+def _resampling(
+    outcomes: Outcomes, groups: npt.ArrayLike | None, n_resamples: int, seed: int
+) -> Resampling:
     n = len(outcomes.true)
     return Resampling(n, groups=groups, strata=outcomes.true, n_resamples=n_resamples, seed=seed)
 
@@ -188,9 +188,7 @@ def _note(
     label = outcomes.positive if place is None else place
     if label is None or name in ("accuracy", "balanced_accuracy", "mcc", "log_loss", "brier"):
         source = "sensitivity" if name == "balanced_accuracy" else name
-        parts = [
-            value for value, (one, of) in zip(values, names, strict=True) if one == source and of is not None
-        ]
+        parts = [value for value, (one, of) in zip(values, names, strict=True) if one == source and of is not None]
         n_defined = sum(not math.isnan(value) for value in parts)
         if n_defined < len(parts):
             return f"mean of the {n_defined} of {len(parts)} classes that have it"
@@ -207,7 +205,9 @@ def _note(
     }[name]
 
 
-def _arranged(found: dict[tuple[str, int | None], Figure], outcomes: Outcomes) -> ClassificationFigures:
+def _arranged(
+    found: dict[tuple[str, int | None], Figure], outcomes: Outcomes
+) -> ClassificationFigures:
     """Return the figures under their names, and those of each class under its label."""
     whole = {name: found[name, None] for name in FIGURES}
     if outcomes.positive is not None:

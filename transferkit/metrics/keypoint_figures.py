@@ -163,3 +163,4 @@ def _medians(weights: Floats, values: Floats) -> Floats:
         for place in ((total - 1) // 2, total // 2)
     ]
     return np.where(total > 0, np.mean(middle, axis=0), np.nan)
+

@@ -1,0 +1,168 @@
+"""What each place of a picture adds to the score of a class: exact for linear heads, without gradients.
+
+The score of a linear head is ``intercept + sum of weight * feature`` over layers, cells and channels. What
+the fit did to features (centring, levelling, reduction, calibration) is in the weights and the intercept
+already, so the sum over the channels of one cell is what that cell adds, and nothing is left over. For a
+global average and a dense layer this is class activation mapping (Zhou et al. 2016, "Learning deep features
+for discriminative localization", CVPR).
+
+A row that is the mean of several views is taken apart again: what a cell of a mirrored or turned square adds
+belongs to the place of the picture that it shows.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from transferkit import images
+from transferkit.errors import InvalidInputError
+from transferkit.heads.linear import FittedLinear
+from transferkit.views import AUGMENTATIONS, MEANS, ORIGINAL, Square, View
+
+Floats = NDArray[np.float64]
+_FINE = 16  # points along a side of a cell that say where it lies in the picture
+
+
+@dataclass(frozen=True)
+class ClassActivation:
+    """The parts of a class's score for one picture; they sum to it.
+
+    Attributes
+    ----------
+    label : object
+        The class.
+    score : float
+        Its logit, ``intercept`` plus the sum of all maps. Of two classes, the first one has minus the logit
+        of the second.
+    intercept : float
+        What is there without the picture; with reference pictures, their mean score.
+    layers : tuple of str
+        Layers that the head uses.
+    maps : tuple of ndarray of float64, each (h, w)
+        What each cell of each layer's grid adds, as it lies in the picture. Grids differ between layers.
+    picture : ndarray of uint8, shape (height, width, 3)
+        The upright picture; with ``resize="pad"``, the square that the backbone saw.
+    """
+
+    label: Any
+    score: float
+    intercept: float
+    layers: tuple[str, ...]
+    maps: tuple[Floats, ...]
+    picture: NDArray[np.uint8]
+
+    def total(self) -> Floats:
+        """Return the sum of all layers on the coarsest grid that holds all of theirs, (h, w)."""
+        height, width = (math.lcm(*(array.shape[axis] for array in self.maps)) for axis in (0, 1))
+        total = np.zeros((height, width))
+        for array in self.maps:
+            block = np.ones((height // array.shape[0], width // array.shape[1]))
+            total += np.kron(array, block / block.size)
+        return total
+
+
+def explain(estimator: Any, image: Any, label: Any, reference: Any) -> ClassActivation:
+    """Return the parts of the score that a fitted classifier gives one image; see its method."""
+    items = _check(estimator, image)
+    classes = estimator.classes_.tolist()
+    if label is None:
+        label = estimator.predict(items)[0]
+    if label not in classes:
+        raise InvalidInputError(f"label must be one of {classes}. Got {label!r}.")
+    head = estimator.fitted_head_
+    column, sign = (0, 2 * classes.index(label) - 1) if len(classes) == 2 else (classes.index(label), 1)
+    weights = sign * head.weights[:, column].astype(np.float64)
+    maps = [array[0] for array in _parts(estimator, items, weights)]
+    intercept = float(sign * head.intercept[column])
+    score = intercept + sum(float(array.sum()) for array in maps)
+    if reference is not None:
+        usual = [array.mean(axis=0) for array in _parts(estimator, reference, weights)]
+        maps = [array - other for array, other in zip(maps, usual, strict=True)]
+        intercept += sum(float(other.sum()) for other in usual)
+    extractor = estimator.extractor_
+    used = [i for i, array in enumerate(maps) if array.any()] or [len(maps) - 1]
+    picture = images.load_image(items[0], value_range=extractor.value_range).pixels
+    if extractor.resize == "pad":
+        picture = images.resize_image(picture, max(picture.shape[:2]), resize="pad")
+    return ClassActivation(
+        estimator.classes_[classes.index(label)],
+        score,
+        intercept,
+        tuple(extractor.layers_[i] for i in used),
+        tuple(maps[i] for i in used),
+        picture,
+    )
+
+
+def _check(estimator: Any, image: Any) -> Sequence[Any]:
+    """Return the image in a list, or say why there is nothing exact to say about it."""
+    if not isinstance(estimator.fitted_head_, FittedLinear):
+        raise InvalidInputError(
+            "class_activation is exact for linear heads only: head='auto' or 'linear'. "
+            f"Got {estimator.head_!r}."
+        )
+    if estimator.extractor_ is None:
+        raise InvalidInputError("backbone='precomputed' has no pictures. Fit on images instead.")
+    items = images.as_image_list(image)
+    if len(items) != 1:
+        raise InvalidInputError(f"class_activation takes one image. Got {len(items)}.")
+    return items
+
+
+def _parts(estimator: Any, items: Any, weights: Floats) -> list[Floats]:
+    """Return what each cell of each layer adds to the scores of images, one array (n, h, w) per layer."""
+    (view,) = estimator.views_
+    singles = _views_in(view)
+    features = estimator.extractor_.extract(items, views=(view, *singles))
+    found, start = [], 0
+    for i, array in enumerate(features.maps()):
+        width = array[0].size
+        of_layer, start = weights[start : start + width], start + width
+        whole = _add_up(array, of_layer)
+        shares = [_add_up(features.maps(view=one)[i], of_layer) / len(singles) for one in singles]
+        # The mean that the head gets was rounded by itself.
+        rounding = (whole - sum(shares)) / len(singles)
+        placed = [
+            (share + rounding).reshape(len(array), -1) @ _places(one.squares[0], whole.shape[1:])
+            for share, one in zip(shares, singles, strict=True)
+        ]
+        found.append(np.sum(placed, axis=0).reshape(whole.shape))
+    return found
+
+
+def _views_in(view: View) -> tuple[View, ...]:
+    """Return the views that a view is the mean of."""
+    return next((AUGMENTATIONS[name] for name, mean in MEANS.items() if mean == view), (ORIGINAL,))
+
+
+def _add_up(array: NDArray[np.float32], weights: Floats) -> Floats:
+    """Return the sum of weight times feature over the channels of each cell, (n, h, w)."""
+    cells = array if array.ndim == 4 else array[:, None, None]  # a vector is one cell
+    sums: Floats = np.einsum("nhwc,hwc->nhw", cells.astype(np.float64), weights.reshape(cells.shape[1:]))
+    return sums
+
+
+def _places(square: Square, shape: tuple[int, ...]) -> Floats:
+    """Return the shares (h w, h w) of each cell of a square that lie in each cell of the whole image."""
+    height, width = shape
+    y, x = np.meshgrid(
+        (np.arange(height * _FINE) + 0.5) / (height * _FINE),
+        (np.arange(width * _FINE) + 0.5) / (width * _FINE),
+        indexing="ij",
+    )
+    cells = np.array([width, height])
+
+    def number(points: Floats) -> NDArray[np.int64]:
+        column, row = np.clip((points * cells).astype(np.int64), 0, cells - 1).T
+        return row * width + column
+
+    points = np.stack([x.ravel(), y.ravel()], axis=1)
+    shares = np.zeros((height * width, height * width))
+    np.add.at(shares, (number(points), number(square.to_whole(points))), 1 / _FINE**2)
+    return shares

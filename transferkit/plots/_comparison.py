@@ -1,0 +1,75 @@
+"""Backbones side by side, with what chance could have done."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from transferkit.errors import InvalidInputError
+from transferkit.plots._axes import COLOURS, new_grid
+from transferkit.plots._text import as_text, use_fonts
+
+
+def plot_comparison(comparison: Any, *, ax: Any = None) -> Any:
+    """Draw the score of each backbone, and its difference from the best on the same images.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        What :func:`transferkit.compare` returns: ``.rows`` with ``.name``, ``.score`` and ``.difference``,
+        each figure with ``.value``, ``.low`` and ``.high``; ``.metric``; and ``.greater_is_better``.
+    ax : array of two matplotlib Axes, optional
+        By default those of a new figure.
+
+    Returns
+    -------
+    ndarray of matplotlib Axes, shape (2,)
+        Scores with their intervals, and paired differences with theirs. A hollow dot marks a difference
+        whose interval holds 0: noise could have made it.
+
+    Raises
+    ------
+    InvalidInputError
+        The comparison has no rows.
+    MissingDependencyError
+        matplotlib is not installed.
+    """
+    rows = list(comparison.rows)
+    if not rows:
+        raise InvalidInputError("The comparison has no rows. Compare one backbone or more.")
+    axes = new_grid(2, ax, columns=2, width=4.0, height=1.1 + 0.36 * len(rows))
+    scores, differences = axes
+    metric = as_text(str(comparison.metric).replace("_", " "))
+    best = (max if comparison.greater_is_better else min)(rows, key=lambda row: row.score.value)
+    for place, row in enumerate(rows):
+        _dot(scores, row.score, place, filled=True)
+        if row is best:
+            differences.plot(0, place, marker="D", markersize=6, color=COLOURS[0])
+        elif row.difference is not None:
+            _dot(
+                differences, row.difference, place, filled=not row.difference.low <= 0 <= row.difference.high
+            )
+    differences.axvline(0, color="0.6", linewidth=1, zorder=0)
+    names = [as_text(row.name) for row in rows]
+    for panel, labels in ((scores, names), (differences, [""] * len(rows))):
+        panel.set_yticks(np.arange(len(rows)), labels)
+        panel.set_ylim(len(rows) - 0.5, -0.5)
+        panel.grid(axis="x", alpha=0.3)
+    scores.set_xlabel(f"{metric[:1].upper()}{metric[1:]}, 95 % interval")
+    differences.set_xlabel("Paired difference from the best\n(hollow: could be noise)")
+    use_fonts(axes)
+    return axes
+
+
+def _dot(ax: Any, figure: Any, place: int, *, filled: bool) -> None:
+    """Draw one figure with its interval."""
+    ax.plot([figure.low, figure.high], [place, place], color=COLOURS[0], linewidth=1.5)
+    ax.plot(
+        figure.value,
+        place,
+        marker="o",
+        markersize=6,
+        color=COLOURS[0],
+        markerfacecolor=COLOURS[0] if filled else "white",
+    )

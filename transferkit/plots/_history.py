@@ -1,0 +1,85 @@
+"""What training recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from transferkit.errors import InvalidInputError
+from transferkit.plots._axes import COLOURS, new_grid
+from transferkit.plots._text import as_text, use_fonts
+
+_LOSSES = {"loss": "Loss", "squared_error": "Squared error", "absolute_error": "Absolute error"}
+
+
+def plot_history(history: Any, *, ax: Any = None) -> Any:
+    """Draw the loss and each metric side by side, of training and of validation.
+
+    Parameters
+    ----------
+    history : estimator or list of dict
+        A fitted estimator, or its ``history_``: a row per epoch of a network, with ``"epoch"``, ``"loss"``,
+        ``"val_loss"`` and so on; or a row per penalty that a linear head tried, with errors on
+        held-out rows.
+    ax : array of matplotlib Axes, optional
+        One for each panel; by default those of a new figure.
+
+    Returns
+    -------
+    ndarray of matplotlib Axes, shape (panels,)
+        The loss first. A dotted line marks the least validation loss (held-out error, of penalties).
+
+    Raises
+    ------
+    InvalidInputError
+        No rows, or rows that are no curve: mixtures of layers, as ``head="auto"`` records.
+    MissingDependencyError
+        matplotlib is not installed.
+    """
+    rows: Sequence[Any] = getattr(history, "history_", history)
+    key = next((name for name in ("epoch", "penalty") if len(rows) and name in rows[0]), None)
+    if key is None or "layers" in rows[0]:
+        raise InvalidInputError(
+            "history must be a fitted estimator or its history_, with a row per epoch or per penalty. Got "
+            + (f"rows of {sorted(rows[0])}." if len(rows) else "no rows.")
+            + " Heads such as 'conv', 'mlp' and 'linear' record them; for 'auto', see selection_."
+        )
+    names = [name for name in rows[0] if name not in (key, "seconds") and not name.startswith("val_")]
+    names.sort(key=lambda name: name not in _LOSSES)  # the loss first; the others keep their order
+    axes = new_grid(len(names), ax, columns=len(names), width=4.2, height=3.4)
+    x = _column(rows, key)
+    own = "training" if key == "epoch" else "held-out training images"
+    for panel, name in zip(axes, names, strict=True):
+        for label, column, colour in ((own, name, COLOURS[0]), ("validation", f"val_{name}", COLOURS[1])):
+            values = _column(rows, column)
+            if np.isfinite(values).any():
+                panel.plot(
+                    x, values, color=colour, label=label, marker="o" if len(x) < 30 else None, markersize=3
+                )
+        title = _LOSSES.get(name, as_text(name.replace("_", " ").capitalize()))
+        panel.set(xlabel=key.capitalize(), ylabel=title)
+        panel.grid(alpha=0.3)
+        if key == "penalty":
+            panel.set_xscale("log")
+        else:
+            panel.xaxis.get_major_locator().set_params(integer=True)
+    _mark_best(axes, x, rows, names[0], key)
+    axes[0].legend(fontsize="small")
+    use_fonts(axes)
+    return axes
+
+
+def _mark_best(axes: Any, x: Any, rows: Sequence[Any], loss: str, key: str) -> None:
+    """Draw a line where the held-out loss is least, if there is one."""
+    held_out = _column(rows, f"val_{loss}" if key == "epoch" else loss)
+    if np.isfinite(held_out).any():
+        best = x[int(np.nanargmin(held_out))]
+        for panel in axes:
+            panel.axvline(best, color="0.4", linestyle=":", linewidth=1, label=f"best {key}: {best:g}")
+
+
+def _column(rows: Sequence[Any], name: str) -> Any:
+    """Return one value of each row, NaN where it is missing."""
+    return np.array([row.get(name, np.nan) for row in rows], dtype=np.float64)

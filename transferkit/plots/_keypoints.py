@@ -1,0 +1,168 @@
+"""Keypoints on the images that they belong to."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from transferkit.errors import InvalidInputError
+from transferkit.images import is_single_image
+from transferkit.keypoints import GROUPS, MIRROR_PAIRS, N_FACE_POINTS, as_points
+from transferkit.plots._axes import check_count, new_axes, new_grid
+from transferkit.plots._pictures import pair_up, show_image
+from transferkit.plots._text import as_name, use_fonts
+
+# The two sides of the face have the same colour; light ones, which show on skin within a dark outline.
+_REGION_COLOURS = {
+    "jaw": "#56B4E9",
+    "eyebrow": "#F0E442",
+    "nose": "#009E73",
+    "eye": "#E69F00",
+    "mouth": "#FF8FC7",
+}
+_CLOSED = ("right_eye", "left_eye", "outer_mouth", "inner_mouth")
+_OUTLINE = "#202020"
+
+
+class _Panel(NamedTuple):
+    image: Any
+    points: NDArray[np.float64]
+    truth: NDArray[np.float64] | None
+    title: str = ""
+
+
+def plot_keypoints(
+    images: Any,
+    points: Any = None,
+    truth: Any = None,
+    *,
+    mirror_pairs: bool = False,
+    n: int = 12,
+    columns: int = 4,
+    ax: Any = None,
+) -> Any:
+    """Draw keypoints on images, in the colours of their regions; true ones, where given, in white.
+
+    Parameters
+    ----------
+    images : image, sequence of images or evaluation
+        What :func:`transferkit.evaluate` returns for keypoints is drawn the worst first, with the error.
+    points : array-like of shape (n_images, 2 k) or (n_images, k, 2), optional
+        In pixels of each image, as ``predict`` returns them; for one image also (2 k,) or (k, 2). NaN is a
+        missing point. Needed unless an evaluation is given. The regions of 68 points are joined by lines.
+    truth : array-like of the same shape, optional
+        True points.
+    mirror_pairs : bool, default=False
+        Join points that trade places when the image is mirrored; of 68 points.
+    n : int, default=12
+        How many images to draw at most, the first of more.
+    columns : int, default=4
+    ax : matplotlib Axes or array of them, optional
+        One for each image; by default those of a new figure.
+
+    Returns
+    -------
+    matplotlib Axes, or ndarray of them
+        One Axes for one image that was not in a sequence.
+
+    Raises
+    ------
+    InvalidInputError
+        No images, points that do not pair up with them, or mirror pairs that are not known.
+    BadImageError
+        An image cannot be read.
+    MissingDependencyError
+        matplotlib is not installed.
+    """
+    n, columns = check_count(n, "n"), check_count(columns, "columns")
+    alone = not hasattr(images, "predicted") and is_single_image(images)
+    panels = (
+        _of_evaluation(images, n) if hasattr(images, "predicted") else _of(images, points, truth, alone, n)
+    )
+    if mirror_pairs and panels[0].points.shape[0] != N_FACE_POINTS:
+        raise InvalidInputError(
+            f"mirror_pairs=True needs the standard {N_FACE_POINTS} points of the face. "
+            f"Got {len(panels[0].points)} points. Leave it out."
+        )
+    if alone:
+        axes = [new_axes(ax, width=4.0, height=4.0)]
+    else:
+        axes = new_grid(len(panels), ax, columns=columns, width=2.2, height=2.4)
+    for place, panel in zip(axes, panels, strict=True):
+        _draw(place, panel, mirror_pairs)
+    if panels[0].truth is not None:
+        axes[0].set_xlabel("white: true points", fontsize="small")
+    use_fonts(axes)
+    return axes[0] if alone else axes
+
+
+def _of(images: Any, points: Any, truth: Any, alone: bool, n: int) -> list[_Panel]:
+    """Return what to draw of images and their points."""
+    if points is None:
+        raise InvalidInputError("points are needed with images. Pass those that predict() returns.")
+    if alone:
+        points = np.reshape(points, (1, -1, 2))
+        truth = None if truth is None else np.reshape(truth, (1, -1, 2))
+    found = as_points(points, name="points")
+    items, _ = pair_up(images, found, "points")
+    true = None if truth is None else as_points(truth, name="truth")
+    if true is not None and true.shape != found.shape:
+        raise InvalidInputError(
+            f"truth must have as many images and points as points, {found.shape}. Got {true.shape}."
+        )
+    return [_Panel(items[i], found[i], None if true is None else true[i]) for i in range(min(n, len(items)))]
+
+
+def _of_evaluation(evaluation: Any, n: int) -> list[_Panel]:
+    """Return what to draw of an evaluation, the worst first."""
+    if evaluation.images is None:
+        raise InvalidInputError("The evaluation has no images. Pass images and points instead.")
+    items, errors = pair_up(evaluation.images, evaluation.errors, "errors")
+    order = np.argsort(-np.nan_to_num(np.asarray(errors), nan=-1.0), kind="stable")[:n]
+    return [
+        _Panel(
+            items[i],
+            evaluation.predicted[i],
+            evaluation.true[i],
+            f"{as_name(evaluation.names[i], 20)}\nerror {errors[i]:.1%}",
+        )
+        for i in order
+    ]
+
+
+def _draw(ax: Any, panel: _Panel, mirror_pairs: bool) -> None:
+    """Draw one image with its points."""
+    from matplotlib.patheffects import Normal, Stroke
+
+    show_image(ax, panel.image)
+    ax.autoscale(False)  # a point that is far off must not make the picture small
+    outline = [Stroke(linewidth=2.2, foreground=_OUTLINE), Normal()]
+    if mirror_pairs:
+        for pair in MIRROR_PAIRS:
+            ax.plot(*panel.points[list(pair)].T, color="white", linewidth=0.6, alpha=0.8)
+    if panel.truth is not None:
+        for indices, _ in _regions(len(panel.truth)):
+            line = "-" if len(panel.truth) == N_FACE_POINTS else "none"
+            ax.plot(*panel.truth[indices].T, linestyle=line, color="white", linewidth=1, path_effects=outline)
+        ax.scatter(*panel.truth.T, s=7, color="white", edgecolors=_OUTLINE, linewidths=0.4, zorder=3)
+    for indices, colour in _regions(len(panel.points)):
+        line = "-" if len(panel.points) == N_FACE_POINTS else "none"
+        ax.plot(*panel.points[indices].T, linestyle=line, color=colour, linewidth=1, path_effects=outline)
+        ax.scatter(*panel.points[indices].T, s=9, color=colour, edgecolors=_OUTLINE, linewidths=0.5, zorder=4)
+    if panel.title:
+        ax.set_title(panel.title, fontsize="small")
+
+
+def _regions(n_points: int) -> list[tuple[list[int], str]]:
+    """Return the points of each region in the order they are joined, and its colour."""
+    if n_points != N_FACE_POINTS:
+        return [(list(range(n_points)), _REGION_COLOURS["eye"])]
+    return [
+        (
+            [*indices, *indices[: name in _CLOSED]],
+            next(colour for part, colour in _REGION_COLOURS.items() if part in name),
+        )
+        for name, indices in GROUPS.items()
+    ]
