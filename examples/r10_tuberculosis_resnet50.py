@@ -38,7 +38,6 @@ def main(folder=None, n=200, epochs=100):
         learning_rate=1e-5 * 0.99**100, learning_rate_decay=0.99, batch_size=32, epochs=epochs,
         patience=10, monitor="accuracy", scaling="none",
     )  # fmt: skip
-    # Eight views of each picture; the validation part is a fifth of the training pictures.
     clf = Classifier(**backbone, layers="last", head=head, augment="strong", validation_fraction=0.2)
     clf.fit(train, y_train)
     OUTPUT.mkdir(exist_ok=True)
@@ -50,7 +49,6 @@ def main(folder=None, n=200, epochs=100):
     plots.plot_images(train, y_train, n=15)[0].figure.savefig(OUTPUT / "r10_images.png")
     plots.plot_history(clf)[0].figure.savefig(OUTPUT / "r10_history.png")
     plots.plot_roc(parts).figure.savefig(OUTPUT / "r10_roc.png")
-
     comparison = compare(SEVEN if folder else ["scattering", "pixels"], images, labels)
     print(comparison)
     plots.plot_comparison(comparison)[0].figure.savefig(OUTPUT / "r10_comparison.png")
