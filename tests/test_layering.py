@@ -25,6 +25,7 @@ HEAVY = {"tensorflow", "keras", "sklearn", "matplotlib", "scipy", "openvino", "p
 ALLOWED = {
     "extractor": {"sklearn"},
     "estimators": {"sklearn"},
+    "comparison": {"sklearn"},
     "backbones/_scattering_layers": {"keras"},  # loaded by the constructor only
 }
 MODULES = sorted(path.relative_to(ROOT).with_suffix("").as_posix() for path in ROOT.rglob("*.py"))

@@ -26,7 +26,9 @@ if TYPE_CHECKING:
         register_backbone,
     )
     from transferkit.cache import FeatureCache
+    from transferkit.comparison import compare
     from transferkit.estimators import Classifier, KeypointRegressor, load
+    from transferkit.evaluation import evaluate
     from transferkit.extractor import FeatureExtractor, extract_activations
 
 _HOMES = {
@@ -36,6 +38,8 @@ _HOMES = {
     "FeatureExtractor": "extractor",
     "KeypointRegressor": "estimators",
     "check_backbone": "backbones",
+    "compare": "comparison",
+    "evaluate": "evaluation",
     "extract_activations": "extractor",
     "get_backbone": "backbones",
     "list_backbones": "backbones",
@@ -54,8 +58,10 @@ __all__ = [
     "__version__",
     "cache",
     "check_backbone",
+    "compare",
     "datasets",
     "errors",
+    "evaluate",
     "extract_activations",
     "get_backbone",
     "heads",

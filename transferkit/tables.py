@@ -62,9 +62,10 @@ def _text(table: Table) -> str:
 
 def _html(table: Table) -> str:
     def line(cells: Sequence[str], tag: str) -> str:
+        sides = ["left" if column in table.left else "right" for column in range(len(cells))]
         parts = [
-            f'<{tag} style="text-align:{"left" if column in table.left else "right"}">{html.escape(cell)}</{tag}>'
-            for column, cell in enumerate(cells)
+            f'<{tag} style="text-align:{side}">{html.escape(cell)}</{tag}>'
+            for side, cell in zip(sides, cells, strict=True)
         ]
         return f"<tr>{''.join(parts)}</tr>"
 

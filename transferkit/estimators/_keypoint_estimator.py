@@ -34,7 +34,7 @@ class KeypointEstimator(ImageEstimator):
     """What a keypoint regressor does beside the steps that all estimators share."""
 
     def plan_extraction(self, y: Any) -> tuple[FeatureExtractor, tuple[View, ...]] | None:
-        """As for all estimators; the views depend on the number of points, and a closer look is not planned."""
+        """As for all estimators; views depend on the number of points, and a closer look is not planned."""
         plan = super().plan_extraction(y)
         return plan and (plan[0], self._views_for(as_points(y, name="y").shape[1]))
 

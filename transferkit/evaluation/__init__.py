@@ -1,11 +1,11 @@
 """Ask a fitted model about images it has not seen: figures with intervals, and its worst mistakes."""
 
-from transferkit.evaluation._evaluate import evaluate
+from transferkit.evaluation._evaluate import evaluate, misplaced, predict_classes
 from transferkit.evaluation._figures import LOWER_IS_BETTER, figure_cells, figure_title
 from transferkit.evaluation._names import image_names
-from transferkit.evaluation._report import Report, load_pandas
+from transferkit.evaluation._report import Report
 from transferkit.evaluation.classification import ClassificationEvaluation, Mistake
-from transferkit.evaluation.keypoints import KeypointEvaluation, KeypointMistake
+from transferkit.evaluation.keypoints import KeypointEvaluation, KeypointMistake, default_normalizer
 
 __all__ = [
     "LOWER_IS_BETTER",
@@ -14,9 +14,11 @@ __all__ = [
     "KeypointMistake",
     "Mistake",
     "Report",
+    "default_normalizer",
     "evaluate",
     "figure_cells",
     "figure_title",
     "image_names",
-    "load_pandas",
+    "misplaced",
+    "predict_classes",
 ]

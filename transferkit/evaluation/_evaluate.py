@@ -83,11 +83,7 @@ def evaluate(
     classifies = _is_classifier(estimator)
     if on_error not in ("raise", "skip"):
         raise InvalidInputError(f"on_error must be 'raise' or 'skip'. Got {on_error!r}.")
-    if classifies and normalizer is not None:
-        raise InvalidInputError(f"normalizer is for keypoints. Got {normalizer!r} and a classifier.")
-    if not classifies and pos_label is not None:
-        raise InvalidInputError(f"pos_label is for classifiers. Got {pos_label!r} and a regressor.")
-    problems: list[str] = []
+    problems = misplaced(classifies, pos_label, normalizer)
     items, names = _as_items(estimator, X)
     if classifies:
         targets = as_labels(y, problems)
@@ -122,13 +118,20 @@ def evaluate(
     )
 
 
-def predict_classes(
-    estimator: Any, items: Any
-) -> tuple[npt.NDArray[Any], npt.NDArray[np.float64] | None]:
+def misplaced(classifies: bool, pos_label: Any, normalizer: str | None) -> list[str]:
+    """Say when a parameter of the one task is given to the other."""
+    if classifies and normalizer is not None:
+        return [f"normalizer is for keypoints. Got {normalizer!r} and a classifier."]
+    if not classifies and pos_label is not None:
+        return [f"pos_label is for classifiers. Got {pos_label!r} and a regressor."]
+    return []
+
+
+def predict_classes(estimator: Any, items: Any) -> tuple[npt.NDArray[Any], npt.NDArray[np.float64] | None]:
     """Return labels, and probabilities where the model gives them; one pass for a model of our own."""
     if isinstance(estimator, ImageEstimator):
-        chances = estimator.predict_proba(items)  # type: ignore[attr-defined]
-        return estimator.classes_[chances.argmax(axis=1)], chances  # type: ignore[attr-defined]
+        chances = estimator.predict_proba(items)
+        return estimator.classes_[chances.argmax(axis=1)], chances
     has_chances = hasattr(estimator, "predict_proba")
     return np.asarray(estimator.predict(items)), estimator.predict_proba(items) if has_chances else None
 
@@ -171,9 +174,7 @@ def _unseen(labels: npt.NDArray[Any], classes: npt.NDArray[Any]) -> list[str]:
     ]
 
 
-def _readable(
-    estimator: Any, items: Any, on_error: str
-) -> tuple[npt.NDArray[np.int64], Sequence[Failure]]:
+def _readable(estimator: Any, items: Any, on_error: str) -> tuple[npt.NDArray[np.int64], Sequence[Failure]]:
     """Return the rows to evaluate, and what is wrong with the others."""
     rows = np.arange(len(items))
     if on_error == "raise":  # predict does, and names the image

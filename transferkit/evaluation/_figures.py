@@ -16,8 +16,13 @@ LOWER_IS_BETTER = frozenset({"error_rate", "log_loss", "brier", "nme", "median",
 # Figures that people read as numbers; all others are percentages.
 _DECIMALS = frozenset({"mcc", "auc", "log_loss", "brier"})
 _TITLES = {
-    "auc": "AUC", "brier": "Brier score", "f1": "F1", "mcc": "MCC", "median": "median error", "nme": "mean error",
-}  # fmt: skip
+    "auc": "AUC",
+    "brier": "Brier score",
+    "f1": "F1",
+    "mcc": "MCC",
+    "median": "median error",
+    "nme": "mean error",
+}
 
 
 def figure_title(name: str) -> str:

@@ -22,6 +22,4 @@ def image_names(images: Iterable[Any]) -> list[str]:
         shown = iter([path.absolute().relative_to(common).as_posix() for path in paths])
     else:
         shown = iter([path.name for path in paths])
-    return [
-        next(shown) if isinstance(item, str | os.PathLike) else f"#{i}" for i, item in enumerate(items)
-    ]
+    return [next(shown) if isinstance(item, str | os.PathLike) else f"#{i}" for i, item in enumerate(items)]

@@ -9,7 +9,7 @@ from typing import Any
 from transferkit.errors import MissingDependencyError
 from transferkit.tables import Table, render_html, render_text
 
-__all__ = ["Report", "load_pandas"]
+__all__ = ["Report"]
 
 
 class Report:
@@ -31,7 +31,11 @@ class Report:
         MissingDependencyError
             pandas is not installed.
         """
-        return load_pandas(f"{type(self).__name__}.to_frame()").DataFrame(self._records())
+        try:
+            pandas = importlib.import_module("pandas")
+        except ImportError as error:
+            raise MissingDependencyError("pandas", "tables", "to_frame()") from error
+        return pandas.DataFrame(self._records())
 
     def __str__(self) -> str:
         """Return aligned tables."""
@@ -40,11 +44,3 @@ class Report:
     def _repr_html_(self) -> str:
         """Return tables for a notebook."""
         return render_html(*self._tables())
-
-
-def load_pandas(purpose: str) -> Any:
-    """Import pandas, or say how to get it."""
-    try:
-        return importlib.import_module("pandas")
-    except ImportError as error:
-        raise MissingDependencyError("pandas", "tables", purpose) from error

@@ -44,7 +44,9 @@ class Mistake:
 
     def __str__(self) -> str:
         """Return one line for people."""
-        return f"{self.name}: actual {self.actual}, predicted {self.predicted} ({100 * self.probability:.1f} %)"
+        return (
+            f"{self.name}: actual {self.actual}, predicted {self.predicted} ({100 * self.probability:.1f} %)"
+        )
 
 
 class ClassificationEvaluation(Report):
@@ -167,7 +169,9 @@ class ClassificationEvaluation(Report):
     def _tables(self) -> list[Table]:
         labels = [str(label) for label in self.classes.tolist()]
         counts = self.confusion_matrix.sum(axis=1)
-        tables = [Table(("figure", "value", "interval", ""), figure_rows(self.figures), self._title(), left=(0, 3))]
+        tables = [
+            Table(("figure", "value", "interval", ""), figure_rows(self.figures), self._title(), left=(0, 3))
+        ]
         if self.class_figures:
             names = list(next(iter(self.class_figures.values())))
             rows = [
@@ -199,7 +203,6 @@ class ClassificationEvaluation(Report):
     def __repr__(self) -> str:
         accuracy, interval = figure_cells("accuracy", self.figures["accuracy"])
         return f"<ClassificationEvaluation of {len(self.y_true)} images: accuracy {accuracy} ({interval})>"
-
 
 
 def _compact(name: str, figure: Figure) -> str:

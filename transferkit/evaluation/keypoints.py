@@ -50,6 +50,11 @@ class KeypointMistake:
         return f"{self.name}: {100 * self.error:.1f} %"
 
 
+def default_normalizer(n_points: int) -> str:
+    """Return what errors are divided by unless said otherwise: a distance of the face, or of the shape."""
+    return "outer_eye_corners" if n_points == N_FACE_POINTS else "box_size"
+
+
 class KeypointEvaluation(Report):
     """Errors of keypoints with their intervals; print it for a table. Made by `transferkit.evaluate`.
 
@@ -91,9 +96,8 @@ class KeypointEvaluation(Report):
         confidence: float = 0.95,
         seed: int = 0,
     ) -> None:
-        is_face = true.shape[1] == N_FACE_POINTS
         self.true, self.predicted = true, predicted
-        self.normalizer = normalizer or ("outer_eye_corners" if is_face else "box_size")
+        self.normalizer = normalizer or default_normalizer(true.shape[1])
         self.limit = limit
         self.names = [f"#{i}" for i in range(len(true))] if names is None else list(names)
         self.images = images
@@ -104,9 +108,8 @@ class KeypointEvaluation(Report):
         self.errors = normalized_mean_error(true, predicted, normalizer=self.normalizer, per_image=True)
         settings: dict[str, Any] = {"groups": groups, "confidence": confidence, "seed": seed}
         self.figures = keypoint_figures(self.errors, limit=limit, **settings)
-        regions = (
-            group_errors(true, predicted, normalizer=self.normalizer, per_image=True) if is_face else {}
-        )
+        is_face = true.shape[1] == N_FACE_POINTS
+        regions = group_errors(true, predicted, normalizer=self.normalizer, per_image=True) if is_face else {}
         self.region_figures = mean_error_figures(regions, **settings)
 
     def worst(self, n: int = 10) -> list[KeypointMistake]:
@@ -173,9 +176,10 @@ class KeypointEvaluation(Report):
         )
 
     def _notes(self) -> list[str]:
+        limit = f"{100 * self.limit:.4g} %"
         return [
-            f"AUC: area under the cumulative error distribution up to {100 * self.limit:.4g} %, 1 is perfect; "
-            f"failure: an error above {100 * self.limit:.4g} %."
+            f"AUC: area under the cumulative error distribution up to {limit}, 1 is perfect; "
+            f"failure: an error above {limit}."
         ]
 
     def __repr__(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from transferkit.cache import FeatureCache
 from transferkit.errors import BadImageError
 from transferkit.extractor._features import SIZE_PART, Features
 from transferkit.extractor._pipeline import BatchWriter, Recipe, decode_ahead
+from transferkit.extractor._progress import n_threads, progress_bar
 from transferkit.extractor._report import ExtractionReport
 from transferkit.extractor._settings import LOCK, Settings
 from transferkit.views import ORIGINAL, AnyView
@@ -154,7 +155,12 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):
         return self.extract(X, on_error="raise").flat()
 
     def extract(
-        self, X: Any, *, views: Sequence[AnyView] = (ORIGINAL,), on_error: str | None = None
+        self,
+        X: Any,
+        *,
+        views: Sequence[AnyView] = (ORIGINAL,),
+        on_error: str | None = None,
+        advance: Callable[[int], Any] | None = None,
     ) -> Features:
         """Make sure that the features of all images are there, and return a handle on them.
 
@@ -164,6 +170,8 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):
         views : sequence of View or Crops, default=(ORIGINAL,)
         on_error : {"raise", "skip"}, optional
             By default as the parameter of the same name.
+        advance : callable, optional
+            Called with how many more images are done, in place of a bar: for a bar over several extractions.
 
         Returns
         -------
@@ -186,8 +194,10 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):
         report = self.report_ = ExtractionReport(n_images=len(sources))
         digests, pending = self._look_up(settings, recipe, sources)
         report.n_cached = len(sources) - len(pending)
+        if advance is not None:
+            advance(report.n_cached)
         if pending:
-            self._compute(settings, recipe, sources, pending, digests, report, on_error)
+            self._compute(settings, recipe, sources, pending, digests, report, on_error, advance)
         report.seconds = time.perf_counter() - started
         report.check_enough(len(sources), finished=True)
 
@@ -228,6 +238,7 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):
         digests: list[str | None],
         report: ExtractionReport,
         on_error: str,
+        advance: Callable[[int], Any] | None = None,
     ) -> None:
         """Stream the pending images through the backbone into the space."""
         writer = BatchWriter(recipe, settings.engine)
@@ -238,9 +249,9 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):
                 settings.files.remember(to_remember)
             to_remember.clear()
 
-        with _progress_bar(len(sources), report.n_cached, self.progress) as bar:
-            for index, result in decode_ahead(recipe, sources, pending, _n_threads()):
-                bar.update()
+        with progress_bar(len(sources), report.n_cached, self.progress, advance) as update:
+            for index, result in decode_ahead(recipe, sources, pending, n_threads()):
+                update(1)
                 if isinstance(result, BadImageError):
                     if on_error == "raise":
                         raise result
@@ -289,17 +300,3 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):
     def __sklearn_is_fitted__(self) -> bool:
         """Tell scikit-learn that there is nothing to learn."""
         return True
-
-
-def _n_threads() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _progress_bar(total: int, done: int, show: bool) -> Any:
-    """Return a bar that starts at what is done already and appears after a second."""
-    from tqdm.auto import tqdm
-
-    return tqdm(
-        total=total, initial=done, desc="features", unit="img", delay=1, disable=not show, leave=False
-    )

@@ -1,6 +1,7 @@
 """Figures of merit: plain functions of arrays."""
 
 from transferkit.metrics.classification import (
+    CLASSIFICATION_FIGURES,
     ClassificationFigures,
     classification_figures,
     resampled_figures,
@@ -8,6 +9,7 @@ from transferkit.metrics.classification import (
 from transferkit.metrics.error_distribution import area_under_ced, cumulative_error_distribution, failure_rate
 from transferkit.metrics.figure import Figure, check_confidence, percentile_figure
 from transferkit.metrics.keypoint_figures import (
+    KEYPOINT_FIGURES,
     keypoint_figures,
     mean_error_figures,
     resampled_keypoint_figures,
@@ -17,6 +19,8 @@ from transferkit.metrics.proportions import wilson_interval
 from transferkit.metrics.resampling import Resampling
 
 __all__ = [
+    "CLASSIFICATION_FIGURES",
+    "KEYPOINT_FIGURES",
     "ClassificationFigures",
     "Figure",
     "Resampling",

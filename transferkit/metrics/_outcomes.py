@@ -46,9 +46,7 @@ class Outcomes:
             columns = [*self.probabilities.T, *columns]
         order = np.lexsort(columns)
         chances = None if self.probabilities is None else self.probabilities[order]
-        return Outcomes(
-            self.true[order], self.predicted[order], chances, self.classes, self.positive
-        ), order
+        return Outcomes(self.true[order], self.predicted[order], chances, self.classes, self.positive), order
 
 
 def as_outcomes(
@@ -88,8 +86,8 @@ def positive_class(classes: npt.NDArray[Any], pos_label: Any) -> int | None:
     if len(names) > 2:
         if pos_label is not None:
             raise InvalidInputError(
-                f"pos_label is for two classes. Got {pos_label!r} and {len(names)} classes, which have figures "
-                "of their own each. Leave pos_label out."
+                f"pos_label is for two classes. Got {pos_label!r} and {len(names)} classes, each with "
+                "figures of its own. Leave pos_label out."
             )
         return None
     if pos_label is None:

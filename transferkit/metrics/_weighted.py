@@ -12,12 +12,12 @@ import numpy.typing as npt
 from transferkit.metrics._outcomes import Outcomes
 from transferkit.metrics.resampling import ratio
 
-__all__ = ["CLASS_FIGURES", "FIGURES", "confusion_figures", "row_losses", "summary", "weighted_figures"]
+__all__ = ["CLASSIFICATION_FIGURES", "CLASS_FIGURES", "weighted_figures"]
 
 Floats = npt.NDArray[np.float64]
 CLASS_FIGURES = ("sensitivity", "specificity", "precision", "f1", "auc")
 """Figures that each class has, against all others."""
-FIGURES = (
+CLASSIFICATION_FIGURES = (
     "accuracy", "balanced_accuracy", "error_rate", "sensitivity", "specificity", "precision", "f1", "mcc",
     "auc", "log_loss", "brier",
 )  # fmt: skip
@@ -27,7 +27,7 @@ FIGURES = (
 def weighted_figures(weights: Floats, outcomes: Outcomes) -> tuple[dict[str, Floats], dict[str, Floats]]:
     """Return the figures (b,) by name, and those of the classes (b, k)."""
     k = outcomes.n_classes
-    by_class = confusion_figures(_confusions(weights, outcomes.true * k + outcomes.predicted, k))
+    by_class = _confusion_figures(_confusions(weights, outcomes.true * k + outcomes.predicted, k))
     accuracy, mcc = by_class.pop("accuracy")[:, 0], by_class.pop("mcc")[:, 0]
     losses = {}
     if outcomes.probabilities is not None:
@@ -35,11 +35,11 @@ def weighted_figures(weights: Floats, outcomes: Outcomes) -> tuple[dict[str, Flo
         areas = [_areas(weights, outcomes.probabilities[:, c], outcomes.true == c) for c in asked]
         by_class["auc"] = np.stack(areas * (k // len(areas)), axis=1)
         total = weights.sum(axis=1)
-        losses = {name: weights @ loss / total for name, loss in row_losses(outcomes).items()}
-    return summary(by_class, accuracy, mcc, losses, outcomes.positive), by_class
+        losses = {name: weights @ loss / total for name, loss in _row_losses(outcomes).items()}
+    return _summary(by_class, accuracy, mcc, losses, outcomes.positive), by_class
 
 
-def summary(
+def _summary(
     by_class: dict[str, Floats],
     accuracy: Floats,
     mcc: Floats,
@@ -48,13 +48,13 @@ def summary(
 ) -> dict[str, Floats]:
     """Return the figures of the whole: those of the positive class, or means over all classes."""
     whole = {"accuracy": accuracy, "error_rate": 1 - accuracy, "mcc": mcc, **losses}
-    whole["balanced_accuracy"] = mean_of_defined(by_class["sensitivity"])
+    whole["balanced_accuracy"] = _mean_of_defined(by_class["sensitivity"])
     for name, values in by_class.items():
-        whole[name] = mean_of_defined(values) if positive is None else values[:, positive]
-    return {name: whole[name] for name in FIGURES if name in whole}
+        whole[name] = _mean_of_defined(values) if positive is None else values[:, positive]
+    return {name: whole[name] for name in CLASSIFICATION_FIGURES if name in whole}
 
 
-def confusion_figures(confusions: Floats) -> dict[str, Floats]:
+def _confusion_figures(confusions: Floats) -> dict[str, Floats]:
     """Return what follows from confusion matrices (b, k, k): by class (b, k), accuracy and MCC (b, 1).
 
     The correlation is that of Gorodkin (2004), as in scikit-learn: 0 where all predictions are the same,
@@ -77,7 +77,7 @@ def confusion_figures(confusions: Floats) -> dict[str, Floats]:
     }
 
 
-def row_losses(outcomes: Outcomes) -> dict[str, Floats]:
+def _row_losses(outcomes: Outcomes) -> dict[str, Floats]:
     """Return log loss and Brier score of each image (n,).
 
     The Brier score is the squared error of the probability of the positive class; of several classes,
@@ -94,7 +94,7 @@ def row_losses(outcomes: Outcomes) -> dict[str, Floats]:
     }
 
 
-def mean_of_defined(values: Floats) -> Floats:
+def _mean_of_defined(values: Floats) -> Floats:
     """Return the mean of each row without its NaN, NaN where nothing is left."""
     defined = ~np.isnan(values)
     return ratio(np.where(defined, values, 0.0).sum(axis=1), defined.sum(axis=1).astype(float))
@@ -125,4 +125,3 @@ def _areas(weights: Floats, scores: Floats, positive: npt.NDArray[np.bool_]) -> 
     ranks = (drawn * (reached[:, first] + reached[:, last])).sum(axis=1) / 2
     n_positive = drawn.sum(axis=1)
     return ratio(ranks - n_positive**2 / 2, n_positive * (reached[:, -1] - n_positive))
-

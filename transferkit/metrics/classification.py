@@ -9,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from transferkit.metrics._outcomes import Outcomes, as_outcomes
-from transferkit.metrics._weighted import CLASS_FIGURES, FIGURES, weighted_figures
+from transferkit.metrics._weighted import CLASS_FIGURES, CLASSIFICATION_FIGURES, weighted_figures
 from transferkit.metrics.figure import Figure, check_confidence, percentile_figure
 from transferkit.metrics.proportions import wilson_interval
 from transferkit.metrics.resampling import Resampling
 
-__all__ = ["ClassificationFigures", "classification_figures", "resampled_figures"]
+__all__ = ["CLASSIFICATION_FIGURES", "ClassificationFigures", "classification_figures", "resampled_figures"]
 
 _NEEDS_PROBABILITIES = ("auc", "log_loss", "brier")
 
@@ -111,7 +111,9 @@ def classification_figures(
             low, high = wilson_interval(*proportions[name, place], confidence=confidence)
             found[name, place] = Figure(value, min(low, value), max(high, value), note)
         else:
-            found[name, place] = percentile_figure(value, samples[:, column], confidence=confidence, note=note)
+            found[name, place] = percentile_figure(
+                value, samples[:, column], confidence=confidence, note=note
+            )
     if outcomes.probabilities is None:
         places = (None, *range(outcomes.n_classes))
         missing = Figure(math.nan, note="needs probabilities")
@@ -138,9 +140,7 @@ def resampled_figures(
     return {name: samples[:, column] for column, name in enumerate(names)}
 
 
-def _resampling(
-    outcomes: Outcomes, groups: npt.ArrayLike | None, n_resamples: int, seed: int
-) -> Resampling:
+def _resampling(outcomes: Outcomes, groups: npt.ArrayLike | None, n_resamples: int, seed: int) -> Resampling:
     n = len(outcomes.true)
     return Resampling(n, groups=groups, strata=outcomes.true, n_resamples=n_resamples, seed=seed)
 
@@ -188,7 +188,9 @@ def _note(
     label = outcomes.positive if place is None else place
     if label is None or name in ("accuracy", "balanced_accuracy", "mcc", "log_loss", "brier"):
         source = "sensitivity" if name == "balanced_accuracy" else name
-        parts = [value for value, (one, of) in zip(values, names, strict=True) if one == source and of is not None]
+        parts = [
+            value for value, (one, of) in zip(values, names, strict=True) if one == source and of is not None
+        ]
         n_defined = sum(not math.isnan(value) for value in parts)
         if n_defined < len(parts):
             return f"mean of the {n_defined} of {len(parts)} classes that have it"
@@ -205,11 +207,9 @@ def _note(
     }[name]
 
 
-def _arranged(
-    found: dict[tuple[str, int | None], Figure], outcomes: Outcomes
-) -> ClassificationFigures:
+def _arranged(found: dict[tuple[str, int | None], Figure], outcomes: Outcomes) -> ClassificationFigures:
     """Return the figures under their names, and those of each class under its label."""
-    whole = {name: found[name, None] for name in FIGURES}
+    whole = {name: found[name, None] for name in CLASSIFICATION_FIGURES}
     if outcomes.positive is not None:
         return ClassificationFigures(whole, {})
     labels = outcomes.classes.tolist()

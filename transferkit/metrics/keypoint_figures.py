@@ -13,10 +13,10 @@ from transferkit.metrics.figure import Figure, check_confidence, percentile_figu
 from transferkit.metrics.proportions import wilson_interval
 from transferkit.metrics.resampling import Resampling, ratio
 
-__all__ = ["keypoint_figures", "mean_error_figures", "resampled_keypoint_figures"]
+__all__ = ["KEYPOINT_FIGURES", "keypoint_figures", "mean_error_figures", "resampled_keypoint_figures"]
 
 Floats = npt.NDArray[np.float64]
-FIGURES = ("nme", "median", "auc", "failure_rate")
+KEYPOINT_FIGURES = ("nme", "median", "auc", "failure_rate")
 
 
 def keypoint_figures(
@@ -64,8 +64,9 @@ def keypoint_figures(
     values = np.asarray(errors, dtype=np.float64)
     if np.isinf(values).any():
         raise InvalidInputError(
-            f"errors must be finite, or NaN for an image without one. Image {int(np.argmax(np.isinf(values)))} "
-            "has an infinite one. Pass failure_rate() and area_under_ced() errors of images without prediction."
+            "errors must be finite, or NaN for an image without one. "
+            f"Image {int(np.argmax(np.isinf(values)))} has an infinite one. "
+            "Only area_under_ced() and failure_rate() take images without a prediction."
         )
     measured = {
         "nme": float(present_errors(values).mean()),
@@ -120,7 +121,7 @@ def resampled_keypoint_figures(
     if groups is not None and np.shape(groups) == errors.shape:
         ordered = np.asarray(groups)[order]
     resampling = Resampling(len(errors), groups=ordered, n_resamples=n_resamples, seed=seed)
-    return dict(zip(FIGURES, resampling.apply(statistic).T, strict=True))
+    return dict(zip(KEYPOINT_FIGURES, resampling.apply(statistic).T, strict=True))
 
 
 def mean_error_figures(
@@ -163,4 +164,3 @@ def _medians(weights: Floats, values: Floats) -> Floats:
         for place in ((total - 1) // 2, total // 2)
     ]
     return np.where(total > 0, np.mean(middle, axis=0), np.nan)
-

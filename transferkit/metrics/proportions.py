@@ -32,8 +32,8 @@ def wilson_interval(hits: int, n: int, *, confidence: float = 0.95) -> tuple[flo
 
     Notes
     -----
-    With p = hits / n: (p + z^2 / 2n -+ z sqrt(p (1 - p) / n + z^2 / 4n^2)) / (1 + z^2 / n), where z is the quantile of the
-    normal distribution, 1.96 for 95 %.
+    With p = hits / n: (p + z^2 / 2n -+ z sqrt(p (1 - p) / n + z^2 / 4n^2)) / (1 + z^2 / n), where z is the
+    quantile of the normal distribution, 1.96 for 95 %.
 
     References
     ----------

@@ -1,0 +1,71 @@
+"""What is compared: names of backbones, rows of the registry, or configured estimators."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+from sklearn.base import clone, is_classifier, is_regressor
+
+from transferkit.backbones import Backbone, get_backbone
+from transferkit.errors import InvalidInputError, quoted
+from transferkit.estimators import Classifier, KeypointRegressor
+
+
+def as_candidates(backbones: Any, y: Any, template: Any) -> dict[str, Any]:
+    """Return estimators by name, in the order that the user wrote them."""
+    if isinstance(backbones, Mapping):
+        named = [(str(name), value) for name, value in backbones.items()]
+    elif isinstance(backbones, str | Backbone) or not isinstance(backbones, Iterable):
+        raise InvalidInputError(
+            "backbones must be a list of names or Backbone rows, or a dictionary from names to estimators. "
+            f"Got {backbones!r}."
+        )
+    else:
+        named = [(_name(value), value) for value in backbones]
+    twice = [name for name, count in Counter(name for name, _ in named).items() if count > 1]
+    if not named or twice:
+        what = f"{quoted(twice)} more than once" if twice else "none"
+        raise InvalidInputError(f"backbones must have different candidates, one or more. Got {what}.")
+    template = _template(y) if template is None else template
+    candidates = {name: _as_estimator(name, value, template) for name, value in named}
+    kinds = {is_classifier(estimator) for estimator in candidates.values()}
+    if len(kinds) > 1:
+        raise InvalidInputError(
+            "Candidates must be classifiers all, or regressors all. "
+            f"Got {quoted(type(estimator).__name__ for estimator in candidates.values())}."
+        )
+    return candidates
+
+
+def _template(y: Any) -> Any:
+    """Return the estimator that the targets ask for."""
+    shape = np.shape(y)
+    return KeypointRegressor() if len(shape) > 1 and shape[1] > 1 else Classifier()
+
+
+def _name(value: Any) -> str:
+    """Return the name of a backbone as the registry spells it."""
+    if isinstance(value, str | Backbone):
+        return get_backbone(value).name
+    raise InvalidInputError(
+        f"backbones must have names or Backbone rows. Got {type(value).__name__}. "
+        "Pass estimators in a dictionary: {'name': estimator}."
+    )
+
+
+def _as_estimator(name: str, value: Any, template: Any) -> Any:
+    """Return an estimator of its own for a candidate, without a bar of its own."""
+    if isinstance(value, str | Backbone):
+        get_backbone(value)
+        estimator = clone(template).set_params(backbone=value)
+    elif hasattr(value, "fit") and (is_classifier(value) or is_regressor(value)):
+        estimator = clone(value)
+    else:
+        raise InvalidInputError(
+            f"Candidate {name!r} must be the name of a backbone, a Backbone, or an estimator to fit. "
+            f"Got {type(value).__name__}."
+        )
+    return estimator.set_params(progress=False) if "progress" in estimator.get_params() else estimator

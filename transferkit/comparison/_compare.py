@@ -1,0 +1,194 @@
+"""Compare backbones, or any settings, on the same images."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from sklearn.base import is_classifier
+
+from transferkit.cache import FeatureCache
+from transferkit.comparison._candidates import as_candidates
+from transferkit.comparison._comparison import Comparison, FailedCandidate
+from transferkit.comparison._data import Data, check_data
+from transferkit.comparison._folds import make_folds
+from transferkit.comparison._ranking import ranked
+from transferkit.comparison._run import Run, extract, measure, plan, predict, raise_if_none_is_left
+from transferkit.errors import quoted
+from transferkit.evaluation import (
+    ClassificationEvaluation,
+    KeypointEvaluation,
+    default_normalizer,
+    image_names,
+    misplaced,
+)
+from transferkit.metrics import CLASSIFICATION_FIGURES, KEYPOINT_FIGURES, normalized_mean_error
+from transferkit.metrics._outcomes import positive_class
+
+__all__ = ["compare"]
+
+
+def compare(
+    backbones: Any,
+    X: Any,
+    y: Any,
+    *,
+    estimator: Any = None,
+    metric: str | None = None,
+    cv: Any = 5,
+    groups: Any = None,
+    pos_label: Any = None,
+    normalizer: str | None = None,
+    limit: float = 0.08,
+    on_error: str = "skip",
+    n_timed: int = 16,
+    confidence: float = 0.95,
+    seed: int = 0,
+    progress: bool = True,
+) -> Comparison:
+    """Return which backbone does best on these images, and which differences are more than noise.
+
+    Each backbone sees each picture once; after that, folds and later runs find the features in the cache, so
+    that an interrupted comparison goes on where it was. (The closer look of keypoints cuts out other
+    squares in each fold, which are features of their own.) The folds are the same for all
+    candidates, and each is predicted by a model that was trained without it.
+
+    Parameters
+    ----------
+    backbones : list of str or Backbone, or dict of str to str, Backbone or estimator
+        Names in the registry; or any settings under names of your choice, such as
+        ``{"plain": Classifier(augment=None), "mirror": Classifier()}``.
+    X : sequence of images, or features
+    y : array-like, shape (n,), or (n, 2 k) or (n, k, 2)
+        Labels, or keypoints in pixels of each original image.
+    estimator : estimator, optional
+        What the backbones go into; by default ``Classifier()`` for labels and ``KeypointRegressor()`` for
+        keypoints.
+    metric : str, optional
+        Figure to sort by: ``"accuracy"`` by default, or another of
+        `transferkit.metrics.classification_figures`; ``"nme"`` for keypoints, or another of
+        `transferkit.metrics.keypoint_figures`.
+    cv : int, splitter or iterable, default=5
+        Number of folds (classes keep their shares, groups stay whole), or a splitter of scikit-learn.
+    groups : array-like, shape (n,), optional
+        Images of one group, such as one person, are never on both sides of a fold, and are drawn together
+        for intervals.
+    pos_label, normalizer, limit
+        As for `evaluate`.
+    on_error : {"skip", "raise"}, default="skip"
+        What to do with an image that cannot be read; skipped ones are left out for all candidates.
+    n_timed : int, default=16
+        Pictures on which each backbone is timed; 0 leaves it out, and the number of parameters, for both of
+        which the network must be built.
+    confidence : float, default=0.95
+    seed : int, default=0
+        Of the folds and of the bootstrap.
+    progress : bool, default=True
+        Show one bar over all candidates.
+
+    Returns
+    -------
+    Comparison
+        Print it; or take ``.rows``, ``.to_frame()``, ``.to_dict()``.
+
+    Raises
+    ------
+    InvalidInputError
+        The data or a parameter cannot be used, or no candidate could be compared. One that fails among
+        others is in ``.failed``, with its reason.
+    UnknownBackboneError, BadImageError
+
+    Notes
+    -----
+    The best of several is chosen on the same images that it is measured on, so its score flatters it a
+    little, and so do the differences from it. Measure the choice on images of its own.
+
+    Examples
+    --------
+    >>> from transferkit import compare
+    >>> print(compare(["mobilenet", "vgg16"], paths, labels, groups=people))  # doctest: +SKIP
+    """
+    candidates = as_candidates(backbones, y, estimator)
+    classifies = bool(is_classifier(next(iter(candidates.values()))))
+    known = CLASSIFICATION_FIGURES if classifies else KEYPOINT_FIGURES
+    metric = known[0] if metric is None else metric
+    problems = misplaced(classifies, pos_label, normalizer)
+    if metric not in known:
+        problems.append(f"metric must be {quoted(known, 'or')}. Got {metric!r}.")
+    if on_error not in ("raise", "skip"):
+        problems.append(f"on_error must be 'raise' or 'skip'. Got {on_error!r}.")
+    data = check_data(candidates, X, y, groups, classifies, problems)
+    # What can be wrong shows now, and not after hours of work.
+    make_folds(cv, len(data), data.labels, data.groups, seed)
+    if classifies:
+        positive_class(np.unique(data.targets), pos_label)
+    else:
+        scale = normalizer or default_normalizer(data.targets.shape[1])
+        normalized_mean_error(data.targets, data.targets, normalizer=scale)
+    runs = [Run(name, candidate) for name, candidate in candidates.items()]
+    with _bar(2 * len(data) * len(runs), progress) as bar, _some_cache(runs):
+        for run in runs:
+            run.attempt(plan, data)
+        for run in runs:
+            bar.set_postfix_str(run.name)
+            run.attempt(extract, data, on_error, bar.update)
+        raise_if_none_is_left(runs)
+        skipped = {failure.index: failure for run in runs for failure in run.failures}
+        data = data.take(np.setdiff1d(np.arange(len(data)), list(skipped)))
+        folds = make_folds(cv, len(data), data.labels, data.groups, seed)
+        for run in runs:
+            bar.set_postfix_str(run.name)
+            run.attempt(predict, data, folds, bar.update)
+            run.attempt(measure, n_timed)
+    raise_if_none_is_left(runs)
+    done = [run for run in runs if run.error is None]
+    settings = {"confidence": confidence, "seed": seed}
+    kind = {"pos_label": pos_label} if classifies else {"normalizer": normalizer, "limit": limit}
+    evaluations = [_evaluation(run, data, **settings, **kind) for run in done]
+    return Comparison(
+        ranked(done, evaluations, metric, confidence),
+        [FailedCandidate(run.name, str(run.error)) for run in runs if run.error is not None],
+        metric,
+        n_images=len(data),
+        n_folds=len(folds),
+        n_groups=None if data.groups is None else len(np.unique(data.groups)),
+        skipped=[skipped[index] for index in sorted(skipped)],
+        confidence=confidence,
+    )
+
+
+def _evaluation(run: Run, data: Data, **settings: Any) -> ClassificationEvaluation | KeypointEvaluation:
+    """Return the figures of predictions that were made without each image."""
+    is_list = isinstance(data.items, list)
+    settings |= {
+        "names": image_names(data.items) if is_list else None,
+        "images": data.items if is_list else None,
+        "groups": data.groups,
+    }
+    if not data.classifies:
+        return KeypointEvaluation(data.targets, run.predicted, **settings)
+    classes = np.unique(data.targets)
+    return ClassificationEvaluation(data.targets, run.predicted, run.probabilities, classes, **settings)
+
+
+@contextmanager
+def _some_cache(runs: Sequence[Run]) -> Iterator[None]:
+    """Lend a cache to candidates that have none, since each fold would run the backbone again."""
+    without = [run.estimator for run in runs if run.estimator.get_params().get("cache") is False]
+    if not without:
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="transferkit-", ignore_cleanup_errors=True) as folder:
+        for candidate in without:
+            candidate.set_params(cache=FeatureCache(folder))
+        yield
+
+
+def _bar(total: int, show: bool) -> Any:
+    """Return one bar over all candidates: images extracted, then images predicted."""
+    from tqdm.auto import tqdm
+
+    return tqdm(total=total, desc="compare", unit="img", delay=1, disable=not show, leave=False)

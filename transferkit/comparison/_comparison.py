@@ -1,0 +1,210 @@
+"""The table of a comparison."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from transferkit.evaluation import (
+    LOWER_IS_BETTER,
+    ClassificationEvaluation,
+    KeypointEvaluation,
+    Report,
+    figure_cells,
+    figure_title,
+)
+from transferkit.extractor import Failure
+from transferkit.metrics import Figure
+from transferkit.tables import Table
+
+__all__ = ["BEST", "NOISE", "UNKNOWN", "WORSE", "Comparison", "ComparisonRow", "FailedCandidate"]
+
+BEST, WORSE, NOISE, UNKNOWN = "best", "worse", "no surer than noise", "cannot be told"
+
+
+@dataclass(frozen=True)
+class ComparisonRow:
+    """One candidate.
+
+    Attributes
+    ----------
+    name : str
+    score : Figure
+        On predictions for each image by a model that was trained without it.
+    difference : Figure
+        From the best: the score less that of the best, on the same resamples of the same images.
+    verdict : str
+        ``"best"``; ``"worse"`` where the interval of the difference leaves 0 out; else
+        ``"no surer than noise"``.
+    ms_per_image : float
+        Milliseconds of the backbone for all views of a picture; NaN where there is none, or not measured.
+    seconds : float
+        For features, folds and timing, without what was in the cache already.
+    n_cached : int
+        Images whose features were in the cache already.
+    bytes_per_image : int or None
+        In the cache; a closer look of keypoints is not counted.
+    parameters : int or None
+        Of the backbone.
+    engine : str or None
+        What ran the backbone.
+    evaluation : ClassificationEvaluation or KeypointEvaluation
+        All figures, and the worst mistakes.
+    """
+
+    name: str
+    score: Figure
+    difference: Figure
+    verdict: str
+    ms_per_image: float
+    seconds: float
+    n_cached: int
+    bytes_per_image: int | None
+    parameters: int | None
+    engine: str | None
+    evaluation: ClassificationEvaluation | KeypointEvaluation
+
+    def record(self) -> dict[str, Any]:
+        """Return one flat row, all figures among them."""
+        return {
+            "name": self.name,
+            "score": self.score.value,
+            "low": self.score.low,
+            "high": self.score.high,
+            "difference": self.difference.value,
+            "difference_low": self.difference.low,
+            "difference_high": self.difference.high,
+            "verdict": self.verdict,
+            "ms_per_image": self.ms_per_image,
+            "seconds": self.seconds,
+            "n_cached": self.n_cached,
+            "bytes_per_image": self.bytes_per_image,
+            "parameters": self.parameters,
+            "engine": self.engine,
+            **{name: figure.value for name, figure in self.evaluation.figures.items()},
+        }
+
+
+@dataclass(frozen=True)
+class FailedCandidate:
+    """A candidate that could not be compared, and why."""
+
+    name: str
+    reason: str
+
+
+class Comparison(Report):
+    """Candidates, the best first; print it for a table. Made by `transferkit.compare`.
+
+    Attributes
+    ----------
+    rows : list of ComparisonRow
+    failed : list of FailedCandidate
+    metric : str
+        Name of the figure that they are sorted by.
+    greater_is_better : bool
+    n_images, n_folds : int
+    n_groups : int or None
+    skipped : list of Failure
+        Images that could not be read and are left out for all candidates.
+    confidence : float
+    """
+
+    def __init__(
+        self,
+        rows: Sequence[ComparisonRow],
+        failed: Sequence[FailedCandidate],
+        metric: str,
+        *,
+        n_images: int,
+        n_folds: int,
+        n_groups: int | None,
+        skipped: Sequence[Failure],
+        confidence: float,
+    ) -> None:
+        self.rows = list(rows)
+        self.failed = list(failed)
+        self.metric = metric
+        self.greater_is_better = metric not in LOWER_IS_BETTER
+        self.n_images = n_images
+        self.n_folds = n_folds
+        self.n_groups = n_groups
+        self.skipped = list(skipped)
+        self.confidence = confidence
+
+    @property
+    def best(self) -> str:
+        """Name of the first."""
+        return self.rows[0].name
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the table as plain data for JSON; None stands for NaN."""
+        records = [row.record() for row in self.rows]
+        return {
+            "metric": self.metric,
+            "greater_is_better": self.greater_is_better,
+            "n_images": self.n_images,
+            "n_skipped": len(self.skipped),
+            "n_folds": self.n_folds,
+            "n_groups": self.n_groups,
+            "confidence": self.confidence,
+            "rows": [
+                {
+                    name: None if isinstance(value, float) and math.isnan(value) else value
+                    for name, value in record.items()
+                }
+                for record in records
+            ],
+            "failed": [vars(candidate) for candidate in self.failed],
+        }
+
+    def _records(self) -> list[dict[str, Any]]:
+        return [row.record() for row in self.rows]
+
+    def _tables(self) -> list[Table]:
+        header = ("", figure_title(self.metric), "interval", "difference", "interval", "",
+                  "ms/image", "seconds", "KB/image", "parameters")  # fmt: skip
+        rows = [self._cells(row) for row in self.rows]
+        return [Table(header, rows, self._title(), self._notes(), left=(0, 5))]
+
+    def _cells(self, row: ComparisonRow) -> list[str]:
+        gap = ("", "") if row.verdict == BEST else figure_cells(self.metric, row.difference, signed=True)
+        return [
+            row.name,
+            *figure_cells(self.metric, row.score),
+            *gap,
+            row.verdict,
+            "–" if math.isnan(row.ms_per_image) else f"{row.ms_per_image:,.1f}",
+            f"{row.seconds:,.1f}",
+            "–" if row.bytes_per_image is None else f"{row.bytes_per_image / 1000:,.1f}",
+            "–" if row.parameters is None else f"{row.parameters:,}",
+        ]
+
+    def _title(self) -> str:
+        first = self.rows[0].evaluation
+        of = f" in percent of {first.normalizer}" if isinstance(first, KeypointEvaluation) else ""
+        if isinstance(first, ClassificationEvaluation) and first.pos_label is not None:
+            of = f" (positive class: {first.pos_label!r})"
+        drawn = "images" if self.n_groups is None else f"{self.n_groups:,} groups"
+        return (
+            f"{figure_title(self.metric)}{of} on {self.n_images:,} images, "
+            f"each predicted without it in {self.n_folds} folds, the same for all\n"
+            f"Differences are paired with the best; {100 * self.confidence:.4g} % intervals by "
+            f"drawing {drawn} again"
+        )
+
+    def _notes(self) -> list[str]:
+        notes = [f"{candidate.name} failed: {candidate.reason}" for candidate in self.failed]
+        if self.skipped:
+            notes.append(f"{len(self.skipped):,} images could not be read and are left out (.skipped)")
+        warm = [f"{row.name} ({row.n_cached:,})" for row in self.rows if row.n_cached]
+        if warm:
+            notes.append(f"Seconds are without images that were in the cache already: {', '.join(warm)}")
+        return notes
+
+    def __repr__(self) -> str:
+        value, interval = figure_cells(self.metric, self.rows[0].score)
+        title = figure_title(self.metric)
+        return f"<Comparison of {len(self.rows)}: best {self.best!r}, {title} {value} ({interval})>"

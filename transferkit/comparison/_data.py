@@ -1,0 +1,73 @@
+"""What a comparison is made on, checked before hours of work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from transferkit.errors import InvalidInputError
+from transferkit.estimators._base import ImageEstimator, check_lengths
+from transferkit.estimators._label_checks import as_labels, check_classes
+from transferkit.estimators._precomputed import PRECOMPUTED
+from transferkit.estimators._refinement import readable_again
+from transferkit.images import as_image_list
+from transferkit.keypoints import as_points
+
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Data:
+    """Images or features, and what is known of them.
+
+    Attributes
+    ----------
+    items : list, or array of features
+    targets : ndarray
+        Labels (n,), or points (n, p, 2).
+    classifies : bool
+    groups : ndarray, shape (n,), or None
+    """
+
+    items: Any
+    targets: NDArray[Any]
+    classifies: bool
+    groups: NDArray[Any] | None
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self.targets)
+
+    @property
+    def labels(self) -> NDArray[Any] | None:
+        """Labels to keep the shares of; None for points."""
+        return self.targets if self.classifies else None
+
+    def take(self, rows: Rows) -> Data:
+        """Return some of the images."""
+        items = [self.items[row] for row in rows] if isinstance(self.items, Sequence) else self.items[rows]
+        groups = None if self.groups is None else self.groups[rows]
+        return Data(items, self.targets[rows], self.classifies, groups)
+
+
+def check_data(
+    candidates: Mapping[str, Any], X: Any, y: Any, groups: Any, classifies: bool, problems: list[str]
+) -> Data:
+    """Return checked data; parameters as for `compare`, problems are those found so far."""
+    looks = [isinstance(one, ImageEstimator) and one.backbone != PRECOMPUTED for one in candidates.values()]
+    items = readable_again(as_image_list(X)) if any(looks) or isinstance(X, list | tuple) else X
+    targets = as_labels(y, problems) if classifies else as_points(y, name="y")
+    check_lengths(len(items), targets, problems, unit="label" if classifies else "set of keypoints")
+    if groups is not None and np.shape(groups) != (len(items),):
+        problems.append(
+            f"groups has shape {np.shape(groups)} but X has {len(items)} images. Each image needs one group."
+        )
+    if problems:
+        raise InvalidInputError(*problems)
+    if classifies:
+        check_classes(np.unique(targets), targets, len(targets))
+    return Data(items, targets, classifies, None if groups is None else np.asarray(groups))

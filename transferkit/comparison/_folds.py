@@ -1,0 +1,99 @@
+"""The folds of a comparison: the same for all candidates, each image predicted once, groups whole."""
+
+from __future__ import annotations
+
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from transferkit.errors import InvalidInputError, quoted
+
+Folds = list[tuple[NDArray[np.int64], NDArray[np.int64]]]
+
+
+def make_folds(cv: Any, n: int, labels: NDArray[Any] | None, groups: NDArray[Any] | None, seed: int) -> Folds:
+    """Return training and test rows of each fold.
+
+    Parameters
+    ----------
+    cv : int, splitter or iterable of (train, test)
+        A number means shuffled folds in which classes keep their shares and groups stay whole.
+    n : int
+        Images.
+    labels : ndarray, shape (n,), or None
+        None for keypoints.
+    groups : ndarray, shape (n,), or None
+    seed : int
+
+    Raises
+    ------
+    InvalidInputError
+        There are too few images or groups, an image is predicted never or twice, a group is on
+        both sides, or a training part lacks a class.
+    """
+    if isinstance(cv, Integral) and not isinstance(cv, bool):
+        splits = _splitter(int(cv), n, labels, groups, seed).split(np.zeros(n), labels, groups)
+    elif hasattr(cv, "split"):
+        splits = cv.split(np.zeros(n), labels, groups)
+    else:
+        splits = cv
+    try:
+        folds = [(np.asarray(train), np.asarray(test)) for train, test in splits]
+    except (TypeError, ValueError) as error:
+        raise InvalidInputError(
+            f"cv must be a number of folds, a splitter of scikit-learn, or pairs of rows: {error}. "
+            f"Got {cv!r}."
+        ) from error
+    _check(folds, n, labels, groups)
+    return folds
+
+
+def _splitter(
+    n_splits: int, n: int, labels: NDArray[Any] | None, groups: NDArray[Any] | None, seed: int
+) -> Any:
+    """Return scikit-learn's splitter for this case, after checking that there is enough to split."""
+    from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
+
+    if n_splits < 2:
+        raise InvalidInputError(f"cv must be 2 folds or more. Got {n_splits}.")
+    units = np.arange(n) if groups is None else groups
+    unit = "images" if groups is None else "groups"
+    counts = {"": len(np.unique(units))}
+    if labels is not None:
+        counts = {repr(label): len(np.unique(units[labels == label])) for label in np.unique(labels).tolist()}
+    few = {label: count for label, count in counts.items() if count < n_splits}
+    if few:
+        what = ", ".join(
+            f"{count} {unit}{f' of class {label}' if label else ''}" for label, count in few.items()
+        )
+        raise InvalidInputError(
+            f"cv={n_splits} needs {n_splits} {unit}{' of each class' if labels is not None else ''}. "
+            f"Got {what}. Pass a smaller cv, or more images."
+        )
+    kind: Any = (KFold, GroupKFold) if labels is None else (StratifiedKFold, StratifiedGroupKFold)
+    return kind[groups is not None](n_splits, shuffle=True, random_state=seed)
+
+
+def _check(folds: Folds, n: int, labels: NDArray[Any] | None, groups: NDArray[Any] | None) -> None:
+    """Say when folds would give wrong figures."""
+    tested = np.concatenate([test for _, test in folds]) if folds else np.array([], dtype=int)
+    if not np.array_equal(np.sort(tested), np.arange(n)):
+        raise InvalidInputError(
+            f"cv must test each of the {n} images once. It tests {len(np.unique(tested))} of them, "
+            f"{len(tested)} times altogether. Pass a number, or a splitter such as KFold."
+        )
+    for number, (train, test) in enumerate(folds, 1):
+        if np.intersect1d(train, test).size:
+            raise InvalidInputError(f"cv has images both in training and in test in fold {number}.")
+        if groups is not None and np.intersect1d(groups[train], groups[test]).size:
+            raise InvalidInputError(
+                f"cv has groups both in training and in test in fold {number}. Pass a number, or a splitter "
+                "that keeps groups whole, such as GroupKFold."
+            )
+        if labels is not None and len(lost := np.setdiff1d(labels, labels[train])):
+            raise InvalidInputError(
+                f"The training part of fold {number} has no image of class {quoted(lost.tolist())}. "
+                "Pass a smaller cv, or images of more groups."
+            )

@@ -1,0 +1,140 @@
+"""One candidate: features of all images, then predictions for each fold by a model without it."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import clone, is_classifier
+
+from transferkit.comparison._data import Data
+from transferkit.comparison._folds import Folds
+from transferkit.errors import BadImageError, InvalidInputError
+from transferkit.estimators._base import ImageEstimator
+from transferkit.evaluation import predict_classes
+from transferkit.extractor import Failure, Speed, measure_speed
+from transferkit.keypoints import as_points
+
+logger = logging.getLogger("transferkit")
+_UNMEASURED = Speed(math.nan, None)
+Advance = Callable[[int], Any]
+
+
+@dataclass
+class Run:
+    """What became of one candidate so far.
+
+    Attributes
+    ----------
+    name : str
+    estimator : estimator
+        Never fitted itself.
+    plan : (FeatureExtractor, views) or None
+    failures : list of Failure
+        Images that could not be read.
+    n_cached : int
+        Images that were in the cache before.
+    bytes_per_image : int or None
+    engine : str or None
+    seconds : float
+    predicted : ndarray
+        For each image, by a model that was trained without it.
+    probabilities : ndarray or None
+    speed : Speed
+    error : Exception or None
+        What ended it.
+    """
+
+    name: str
+    estimator: Any
+    plan: Any = None
+    failures: list[Failure] = field(default_factory=list)
+    n_cached: int = 0
+    bytes_per_image: int | None = None
+    engine: str | None = None
+    seconds: float = 0.0
+    predicted: Any = None
+    probabilities: NDArray[np.float64] | None = None
+    speed: Speed = _UNMEASURED
+    error: Exception | None = None
+
+    def attempt(self, step: Callable[..., None], *arguments: Any) -> None:
+        """Run a step unless an earlier one failed; what goes wrong ends this candidate and no other."""
+        if self.error is not None:
+            return
+        started = time.perf_counter()
+        try:
+            step(self, *arguments)
+        except BadImageError:
+            raise  # the fault of the images, and the same for all
+        except Exception as error:  # noqa: BLE001 - hours of other candidates must not be lost; it is reported
+            logger.warning("%s is left out of the comparison: %s", self.name, error)
+            self.error = error
+        self.seconds += time.perf_counter() - started
+
+
+def plan(run: Run, data: Data) -> None:
+    """Check parameters and weights, before any candidate takes its time."""
+    if isinstance(run.estimator, ImageEstimator):
+        run.plan = run.estimator.plan_extraction(data.targets)
+
+
+def extract(run: Run, data: Data, on_error: str, advance: Advance) -> None:
+    """Bring the features of all images into the cache."""
+    if run.plan is None:
+        advance(len(data))
+        return
+    extractor, views = run.plan
+    features = extractor.extract(data.items, views=views, on_error=on_error, advance=advance)
+    run.failures = features.report.failures
+    run.n_cached = features.report.n_cached
+    run.bytes_per_image = features.bytes_per_image
+    run.engine = extractor.describe()["engine"]
+
+
+def predict(run: Run, data: Data, folds: Folds, advance: Advance) -> None:
+    """Fit on each training part, and predict the images that it lacks."""
+    outputs = []
+    for train, test in folds:
+        model, known = clone(run.estimator), data.take(train)
+        if isinstance(model, ImageEstimator):
+            model.fit(known.items, known.targets, groups=known.groups)
+        else:
+            model.fit(known.items, known.targets)
+        outputs.append(_outputs(model, data.take(test).items))
+        advance(len(test))
+    order = np.argsort(np.concatenate([test for _, test in folds]))
+    run.predicted, run.probabilities = (
+        None if parts[0] is None else np.concatenate(parts)[order] for parts in zip(*outputs, strict=True)
+    )
+
+
+def measure(run: Run, n_images: int) -> None:
+    """Time the backbone on a few pictures."""
+    if run.plan is not None and n_images > 0:
+        extractor, views = run.plan
+        run.speed = measure_speed(extractor, views, n_images)
+
+
+def _outputs(model: Any, items: Any) -> tuple[NDArray[Any], NDArray[np.float64] | None]:
+    """Return labels and probabilities of a classifier, or points."""
+    if is_classifier(model):
+        return predict_classes(model, items)
+    return as_points(model.predict(items), name="the prediction"), None
+
+
+def raise_if_none_is_left(runs: Sequence[Run]) -> None:
+    """Raise what went wrong when every candidate failed."""
+    errors = [run.error for run in runs if run.error is not None]
+    if len(errors) < len(runs):
+        return
+    if len({str(error) for error in errors}) == 1:
+        raise errors[0]
+    reasons = [f"{run.name}: {run.error}" for run in runs]
+    raise InvalidInputError("No candidate could be compared.", *reasons) from errors[0]
