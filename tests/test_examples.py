@@ -23,7 +23,7 @@ SMALL = {  # what main() gets; the pictures that it leaves
 }
 SAYS = {
     "r01_gender_vgg16": r"(?s)48 images: .*accuracy.*48 images: .*accuracy",
-    "r02_gender_resnet50": r"(?s)tutorial   accuracy .* 0 calls of the backbone\nlinear     .* 0 calls of the backbone",
+    "r02_gender_resnet50": r"(?s)perceptron accuracy .* 0 calls of .*\nlinear     .* 0 calls of the backbone",
     "r03_gender_from_scratch": r"from scratch accuracy \d+\.\d% \[.*\n.*transfer     accuracy",
     "r04_gender_vgg16_300": r"positive is glasses: sensitivity 0\.\d+ \(.*\n.*positive is no_glasses",
     "r05_gender_vgg19": r"same to the last bit: True",

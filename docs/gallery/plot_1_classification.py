@@ -16,7 +16,7 @@ train, test = slice(0, 100), slice(100, 160)
 plots.plot_images(faces.images, faces.labels, n=10)
 
 # %%
-# Pictures are taken without their mirror image and on few averages here, so that there are mistakes to look at.
+# Without mirror images, and on few averages, so that there are mistakes to look at.
 clf = Classifier("scattering", grid=3, augment=None, progress=False)
 clf.fit(faces.images[train], faces.labels[train])
 evaluation = evaluate(clf, faces.images[test], faces.labels[test], pos_label="glasses")

@@ -2,8 +2,8 @@
 What a network sees
 ===================
 
-Activations of one layer: its filters for one picture, or one filter for many pictures. The scattering transform has fixed filters;
-name ``"vgg16"`` and one of its layers for a trained network.
+Activations of one layer: its filters for one picture, or one filter for many pictures. The scattering
+transform has fixed filters; name ``"vgg16"`` and one of its layers for a trained network.
 """
 
 from transferkit import extract_activations, plots

@@ -2,8 +2,8 @@
 Comparison of backbones
 =======================
 
-Cross-validated scores with intervals, and paired differences from the best: where the interval holds 0, chance could have
-made it.
+Cross-validated scores with intervals, and paired differences from the best: where the interval holds 0,
+chance could have made it.
 """
 
 from transferkit import compare, plots

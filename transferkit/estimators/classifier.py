@@ -15,7 +15,7 @@ from transferkit.cache import FeatureCache
 from transferkit.errors import InvalidInputError, quoted
 from transferkit.estimators._base import ImageEstimator, as_groups, check_lengths
 from transferkit.estimators._class_activation import ClassActivation, explain
-from transferkit.estimators._label_checks import as_labels, check_classes
+from transferkit.estimators._label_checks import as_labels, check_classes, class_weights
 from transferkit.heads import Head
 
 
@@ -42,10 +42,9 @@ class Classifier(ClassifierMixin, ImageEstimator):
     resize : {"stretch", "pad"}, default="stretch"
         Fill the square, or keep the aspect on a black ground.
     augment : {"mirror", "multi", "strong", None}, default="mirror"
-        Views of each picture to learn from, and to average at prediction: with its mirror image, or eight
-        views (seen closer, and turned a little both ways, each with its mirror image); "strong" are both
-        and six that are turned by up to 63 degrees, shifted, some upside down, of other contrast. Linear
-        heads keep their mean as one row in the cache. Pass None where left and right differ in meaning.
+        Views of each picture to learn from, and to average at prediction: with its mirror image; or six more,
+        closer and turned a little ("multi"), or turned by up to 63 degrees, shifted, some upside down
+        ("strong"). Linear heads keep their mean as one row. None where left and right differ in meaning.
     class_weight : dict, "balanced" or None, default=None
         Weight of each class's errors; ``"balanced"`` weighs classes equally.
     engine, precision : str, default="auto" and "float32"
@@ -183,7 +182,7 @@ class Classifier(ClassifierMixin, ImageEstimator):
             rows,
             [indices] * len(views),
             group_numbers[ok],
-            self._weights(labels[ok]),
+            class_weights(self.class_weight, labels[ok], self.classes_),
             len(self.classes_),
             validation,
         )
@@ -235,7 +234,7 @@ class Classifier(ClassifierMixin, ImageEstimator):
         return probabilities
 
     def predict(self, X: Any) -> NDArray[Any]:
-        """Return the most probable label of each image.
+        """Return the most probable label of each image; an array of one for a single image.
 
         Parameters
         ----------
@@ -244,7 +243,6 @@ class Classifier(ClassifierMixin, ImageEstimator):
         Returns
         -------
         ndarray, shape (n,)
-            One label for a single image.
 
         Raises
         ------
@@ -285,27 +283,6 @@ class Classifier(ClassifierMixin, ImageEstimator):
         """
         self._check_fitted()
         return explain(self, image, label, reference)
-
-    def _weights(self, labels: NDArray[Any]) -> NDArray[np.float64]:
-        """Return one weight per row."""
-        from sklearn.utils.class_weight import compute_sample_weight
-
-        if isinstance(self.class_weight, str) and self.class_weight != "balanced":
-            raise InvalidInputError(
-                f"class_weight must be a dictionary, 'balanced' or None. Got {self.class_weight!r}."
-            )
-        if isinstance(self.class_weight, Mapping) and not all(
-            np.isfinite(value) and value > 0 for value in self.class_weight.values()
-        ):
-            raise InvalidInputError(f"class_weight must be positive. Got {dict(self.class_weight)!r}.")
-        if isinstance(self.class_weight, Mapping) and (
-            missing := [label for label in self.classes_.tolist() if label not in self.class_weight]
-        ):
-            raise InvalidInputError(
-                f"class_weight must have a weight for each class. Missing: {quoted(missing)}."
-            )
-        weight: NDArray[np.float64] = compute_sample_weight(self.class_weight, labels)
-        return weight
 
     def _validation(self, X: Any, y: Any) -> tuple[list[NDArray[np.float32]], NDArray[np.int64]]:
         """Return features and class indices of the caller's own validation part."""

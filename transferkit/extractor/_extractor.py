@@ -39,8 +39,7 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):
         row in the registry recommends; see :func:`transferkit.list_layers` for all names.
     grid : int or sequence of int, optional
         Average each map over a grid of this many cells a side (1 is global average pooling), the same for
-        all layers or one number for each;
-        None keeps maps as they are.
+        all layers or one number for each; None keeps maps as they are.
     resize : {"stretch", "pad"}, default="stretch"
         Fill the square, or keep the aspect on a black ground.
     engine : {"auto", "keras", "openvino"}, default="auto"
@@ -121,7 +120,6 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):
         Returns
         -------
         FeatureExtractor
-            Itself.
 
         Raises
         ------
