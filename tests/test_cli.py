@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import subprocess
 import sys
 
@@ -47,6 +48,20 @@ def test_train_and_predict(folder, tmp_path, capsys):
     assert main(["predict", str(model), str(folder / "left" / "0000.png")]) == 0
     assert capsys.readouterr().out.splitlines()[1].split("\t")[0].endswith("0000.png")
 
+    assert main(["evaluate", str(model), str(folder), "--pos-label", "left"]) == 0
+    assert "Positive class: 'left', the first" in capsys.readouterr().out
+    (folder / "left" / "bad.png").write_bytes(b"")
+    assert main(["evaluate", str(model), str(folder), "--json"]) == 1
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["n_skipped"] == 1
+    assert "bad.png: " in captured.err
+
+    common = ["--image-size", "32", "--cv", "3"]
+    assert main(["compare", str(folder), "--backbones", "scattering", *common]) == 1
+    out = capsys.readouterr().out
+    assert "scattering" in out
+    assert "1 images could not be read" in out
+
     assert main(["cache", "info"]) == 0
     assert "rows" in capsys.readouterr().out
     assert main(["cache", "clear"]) == 0
@@ -69,6 +84,9 @@ def test_train_keypoints(tmp_path, capsys):
     assert "of box_size on 6 images that training never saw; the mean shape" in out
     assert main(["predict", str(model), str(tmp_path / "0.png"), "--csv"]) == 0
     assert capsys.readouterr().out.splitlines()[0].strip() == "path,x0,y0,x1,y1"
+    table = str(tmp_path / "points.csv")
+    assert main(["evaluate", str(model), table, "--normalizer", "box_diagonal"]) == 0
+    assert "in percent of box_diagonal" in capsys.readouterr().out
 
 
 def test_backbones(capsys):
@@ -85,6 +103,8 @@ def test_backbones(capsys):
         (["train", ".", "--backbone", "vgg_61"], "Unknown backbone"),
         (["train", ".", "--test-fraction", "2"], "--test-fraction must be between 0 and 1"),
         (["predict", "no-model.safetensors", "x.jpg"], "There is no model at"),
+        (["evaluate", "no-model.safetensors", "."], "There is no model at"),
+        (["compare", ".", "--backbones", "vgg_61"], "Unknown backbone"),
         (["backbones", "xyz*"], "No backbone matches"),
         (["demo", "--images", "5"], "at least 60 images"),
     ],

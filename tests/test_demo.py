@@ -1,9 +1,11 @@
 """The demo, small: it runs offline, says what it did, and leaves what it names."""
 
+import sys
+
 from PIL import Image
 
 import transferkit
-from transferkit.demo import run_demo
+from transferkit.demo import _draw_keypoints, run_demo
 
 
 def test_demo(tmp_path):
@@ -15,8 +17,16 @@ def test_demo(tmp_path):
     assert lines["keypoint regressor"][-2:] == ["8", "0%"]
     assert "baseline" in table
     with Image.open(tmp_path / "demo" / "keypoints.png") as picture:
-        assert picture.size == (1152, 384)
+        assert picture.size == (1200, 420)
         assert len(picture.getcolors(1 << 20)) > 1000
     model = transferkit.load(tmp_path / "demo" / "keypoints.safetensors")
     faces = transferkit.datasets.make_faces(2, random_state=9)
     assert model.predict(faces.images).shape == (2, 136)
+
+
+def test_without_matplotlib_there_is_no_picture_and_the_table_says_so(tmp_path, monkeypatch):
+    faces = transferkit.datasets.make_faces(2, random_state=9)
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    line = _draw_keypoints(faces, faces.keypoints, tmp_path / "keypoints.png")
+    assert 'pip install "transferkit[plots]"' in line
+    assert list(tmp_path.iterdir()) == []

@@ -52,6 +52,10 @@ def expected(engine, pixels):
     return [np.concatenate(maps) for maps in zip(*(engine.run(p[None]) for p in pixels), strict=True)]
 
 
+def test_engines_know_how_large_their_backbone_is(engine):
+    assert engine.n_parameters == 3_228_864  # of MobileNet without its top
+
+
 def assert_close(found, expected):
     assert len(found) == len(expected)
     for a, b in zip(found, expected, strict=True):

@@ -16,7 +16,7 @@ from tests.conftest import TINY, make_pictures
 from transferkit import FeatureCache, FeatureExtractor
 from transferkit.cache import _files
 from transferkit.errors import BadImageError, InvalidInputError
-from transferkit.extractor import _pipeline
+from transferkit.extractor import _pipeline, measure_speed
 from transferkit.views import MIRROR, ORIGINAL
 
 
@@ -341,3 +341,29 @@ def test_nothing_is_written_without_a_cache(tiny, pictures):
 
 def test_the_row_names_what_is_worth_tapping(tiny):
     assert FeatureExtractor(**tiny, layers="auto").fit().layers_ == TINY.layers
+
+
+def test_one_bar_over_several_extractions(tiny, pictures, capsys):
+    paths, _ = pictures
+    extractor = FeatureExtractor(**{**tiny, "progress": True})
+    extractor.extract(paths[:20])
+    done = []
+    extractor.extract(paths, advance=done.append)
+    assert sum(done) == 60
+    assert "features" not in capsys.readouterr().err
+
+
+def test_bytes_per_image(tiny, pictures):
+    features = FeatureExtractor(**tiny, layers="auto", grid=2).extract(pictures[0], views=(ORIGINAL, MIRROR))
+    assert features.bytes_per_image == 2 * (2 * 2 * 6 + 2 * 2 * 3) * 2
+    single = FeatureCache(dtype="float32")
+    features = FeatureExtractor(**tiny, layers="vector", cache=single).extract(pictures[0])
+    assert features.bytes_per_image == 5 * 4
+
+
+def test_speed_is_measured_on_all_views(tiny, engine):
+    speed = measure_speed(FeatureExtractor(**tiny, batch_size=4), (ORIGINAL, MIRROR), 5)
+    assert speed.ms_per_image > 0
+    assert speed.n_parameters is None
+    assert engine.images % 10 == 0
+    assert engine.images >= 20  # a call to warm up, and others to time

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import json
 import os
 import sys
 from collections.abc import Sequence
@@ -90,6 +91,57 @@ def _predict(options: argparse.Namespace) -> int:
         for path, points in zip(good, model.predict(good).reshape(len(good), -1), strict=True):
             write([path, *(f"{value:.2f}" for value in points)])
     return EXIT_SOME_FAILED if failed else 0
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    from transferkit import evaluate, load
+
+    model = load(options.model, **({} if options.weights is None else {"weights": options.weights}))
+    X, y = _read_data(options)
+    named = {str(label): label for label in getattr(model, "classes_", [])}
+    evaluation = evaluate(
+        model,
+        X,
+        y,
+        pos_label=named.get(options.pos_label, options.pos_label),
+        normalizer=options.normalizer,
+        on_error="skip",
+    )
+    return _print_report(evaluation, options)
+
+
+def _compare(options: argparse.Namespace) -> int:
+    from transferkit import Classifier, KeypointRegressor, compare
+
+    X, y = _read_data(options)
+    kind = KeypointRegressor if Path(options.data).suffix.lower() == ".csv" else Classifier
+    weights = None if options.weights == "none" else options.weights
+    comparison = compare(
+        [name.strip() for name in options.backbones.split(",")],
+        X,
+        y,
+        estimator=kind(weights=weights, image_size=options.image_size),
+        metric=options.metric,
+        cv=options.cv,
+    )
+    return _print_report(comparison, options)
+
+
+def _read_data(options: argparse.Namespace) -> Any:
+    """Return paths, and labels or keypoints."""
+    from transferkit.datasets import read_image_folder, read_keypoints_csv
+
+    if options.data.lower().endswith(".csv"):
+        return read_keypoints_csv(options.data, image_folder=options.image_folder)
+    return read_image_folder(options.data)
+
+
+def _print_report(report: Any, options: argparse.Namespace) -> int:
+    """Print tables or JSON, and name what is left out."""
+    print(json.dumps(report.to_dict(), indent=2) if options.json else report)
+    for failure in report.skipped:
+        print(f"transferkit: {failure}", file=sys.stderr)
+    return EXIT_SOME_FAILED if report.skipped or getattr(report, "failed", []) else 0
 
 
 def _backbones(options: argparse.Namespace) -> int:
@@ -181,6 +233,23 @@ def _parser() -> argparse.ArgumentParser:
     predict.add_argument("--weights", help="where the backbone's weights lie on this machine")
     predict.set_defaults(run=_predict)
 
+    evaluate = commands.add_parser("evaluate", help="figures of a model on images that it has not seen")
+    evaluate.add_argument("model", help="a file that train or save() wrote")
+    _add_data(evaluate)
+    evaluate.add_argument("--pos-label", help="the positive class of two (default: the second)")
+    evaluate.add_argument("--normalizer", help="what errors of keypoints are divided by")
+    evaluate.add_argument("--weights", help="where the backbone's weights lie on this machine")
+    evaluate.set_defaults(run=_evaluate)
+
+    compare = commands.add_parser("compare", help="which backbone does best, and by more than noise")
+    _add_data(compare)
+    compare.add_argument("--backbones", required=True, help="names with commas between: vgg16,mobilenet")
+    compare.add_argument("--metric", help="figure to sort by (default: accuracy, or nme for keypoints)")
+    compare.add_argument("--cv", type=int, default=5, help="number of folds (default 5)")
+    compare.add_argument("--weights", default="imagenet", help="imagenet (default) or none")
+    compare.add_argument("--image-size", type=int, help="side in pixels that the backbones see")
+    compare.set_defaults(run=_compare)
+
     backbones = commands.add_parser("backbones", help="list backbones")
     backbones.add_argument("pattern", nargs="?", default="*")
     backbones.set_defaults(run=_backbones)
@@ -190,3 +259,11 @@ def _parser() -> argparse.ArgumentParser:
     cache.add_argument("--folder", help="another folder than the usual one")
     cache.set_defaults(run=_cache)
     return parser
+
+
+def _add_data(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "data", metavar="DIR_OR_CSV", help="a folder with a sub-folder per class, or file name, x0, y0, ..."
+    )
+    command.add_argument("--image-folder", help="where the images of a CSV lie, if not beside it")
+    command.add_argument("--json", action="store_true", help="JSON instead of tables")

@@ -8,15 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageDraw
 
 from transferkit.datasets import Faces, make_faces
 from transferkit.errors import InvalidInputError
 from transferkit.estimators import Classifier, KeypointRegressor
 from transferkit.heads import LinearHead
 from transferkit.metrics import normalized_mean_error, wilson_interval
+from transferkit.plots import plot_keypoints
 
-_TILE = 192
 _COLUMNS = 6
 _ROWS = 2
 
@@ -24,7 +23,8 @@ _ROWS = 2
 def run_demo(folder: Path, *, n: int = 600, random_state: int = 0) -> str:
     """Train both estimators on drawn faces, and return the table of figures.
 
-    Writes ``keypoints.png``, ``glasses.safetensors`` and ``keypoints.safetensors`` into the folder.
+    Writes ``glasses.safetensors`` and ``keypoints.safetensors`` into the folder, and with matplotlib
+    ``keypoints.png``.
 
     Parameters
     ----------
@@ -53,32 +53,28 @@ def run_demo(folder: Path, *, n: int = 600, random_state: int = 0) -> str:
     third, regressor = _timed(lambda: KeypointRegressor(**common).fit(train.images, train.keypoints))
     points = regressor.predict(test.images)
 
-    picture = folder / "keypoints.png"
-    draw_keypoints(test, points).save(picture)
+    drawn = _draw_keypoints(test, points, folder / "keypoints.png")
     classifier.save(folder / "glasses.safetensors")
     regressor.save(folder / "keypoints.safetensors")
-    return _table(
-        train, test, hits, points, [(first, classifier), (second, again), (third, regressor)], folder
-    )
+    fits = [(first, classifier), (second, again), (third, regressor)]
+    models = f"Models: {folder / 'glasses.safetensors'}, {folder / 'keypoints.safetensors'}"
+    return "\n".join([_table(train, test, hits, points, fits), "", drawn, models])
 
 
-def draw_keypoints(faces: Faces, points: np.ndarray) -> Image.Image:
-    """Return a sheet of faces with the predicted points in yellow over the true ones in blue."""
-    sheet = Image.new("RGB", (_COLUMNS * _TILE, _ROWS * _TILE), "white")
-    for i in range(min(_COLUMNS * _ROWS, len(points))):
-        scale = _TILE / faces.images.shape[1]
-        tile = Image.fromarray(faces.images[i]).resize((_TILE, _TILE), Image.Resampling.BICUBIC)
-        draw = ImageDraw.Draw(tile)
-        for values, colour, radius in ((faces.keypoints[i], "#2f6bff", 2.0), (points[i], "#ffd400", 1.5)):
-            for x, y in (values.reshape(-1, 2) + 0.5) * scale:
-                draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=colour)
-        sheet.paste(tile, (i % _COLUMNS * _TILE, i // _COLUMNS * _TILE))
-    return sheet
+def _draw_keypoints(faces: Faces, points: np.ndarray, path: Path) -> str:
+    """Draw predicted points over the true ones, and return the line that says where."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        return 'No picture of the keypoints without matplotlib. Run: pip install "transferkit[plots]"'
+    axes = Figure(figsize=(12, 4.2), layout="constrained").subplots(_ROWS, _COLUMNS)
+    n = _ROWS * _COLUMNS
+    plot_keypoints(faces.images[:n], points[:n], faces.keypoints[:n], n=n, ax=axes)
+    axes[0, 0].figure.savefig(path, dpi=100)
+    return f"Predicted keypoints (coloured) over the true ones (white): {path}"
 
 
-def _table(
-    train: Faces, test: Faces, hits: int, points: np.ndarray, fits: list[tuple[float, Any]], folder: Path
-) -> str:
+def _table(train: Faces, test: Faces, hits: int, points: np.ndarray, fits: list[tuple[float, Any]]) -> str:
     n = len(test.labels)
     low, high = wilson_interval(hits, n)
     labels, counts = np.unique(train.labels, return_counts=True)
@@ -104,8 +100,6 @@ def _table(
         f"{fit.report_.n_cached / fit.report_.n_images:>11.0%}"
         for name, (seconds, fit) in zip(names, fits, strict=True)
     ]
-    lines += ["", f"Predicted keypoints (yellow) over the true ones (blue): {folder / 'keypoints.png'}"]
-    lines += [f"Models: {folder / 'glasses.safetensors'}, {folder / 'keypoints.safetensors'}"]
     return "\n".join(lines)
 
 

@@ -60,6 +60,11 @@ def _as_estimator(name: str, value: Any, template: Any) -> Any:
     """Return an estimator of its own for a candidate, without a bar of its own."""
     if isinstance(value, str | Backbone):
         get_backbone(value)
+        if "backbone" not in template.get_params():
+            raise InvalidInputError(
+                "estimator must have a parameter 'backbone', as Classifier and KeypointRegressor have. "
+                f"Got {type(template).__name__}. Pass other estimators in a dictionary as the first argument."
+            )
         estimator = clone(template).set_params(backbone=value)
     elif hasattr(value, "fit") and (is_classifier(value) or is_regressor(value)):
         estimator = clone(value)

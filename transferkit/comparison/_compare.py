@@ -14,9 +14,9 @@ from transferkit.cache import FeatureCache
 from transferkit.comparison._candidates import as_candidates
 from transferkit.comparison._comparison import Comparison, FailedCandidate
 from transferkit.comparison._data import Data, check_data
-from transferkit.comparison._folds import make_folds
+from transferkit.comparison._folds import make_folds, without
 from transferkit.comparison._ranking import ranked
-from transferkit.comparison._run import Run, extract, measure, plan, predict, raise_if_none_is_left
+from transferkit.comparison._run import Run, extract, plan, predict, raise_if_none_is_left
 from transferkit.errors import quoted
 from transferkit.evaluation import (
     ClassificationEvaluation,
@@ -122,7 +122,7 @@ def compare(
         problems.append(f"on_error must be 'raise' or 'skip'. Got {on_error!r}.")
     data = check_data(candidates, X, y, groups, classifies, problems)
     # What can be wrong shows now, and not after hours of work.
-    make_folds(cv, len(data), data.labels, data.groups, seed)
+    folds = make_folds(cv, data, seed)
     if classifies:
         positive_class(np.unique(data.targets), pos_label)
     else:
@@ -134,15 +134,15 @@ def compare(
             run.attempt(plan, data)
         for run in runs:
             bar.set_postfix_str(run.name)
-            run.attempt(extract, data, on_error, bar.update)
+            run.attempt(extract, data, on_error, n_timed, bar.update)
         raise_if_none_is_left(runs)
         skipped = {failure.index: failure for run in runs for failure in run.failures}
-        data = data.take(np.setdiff1d(np.arange(len(data)), list(skipped)))
-        folds = make_folds(cv, len(data), data.labels, data.groups, seed)
+        lost = np.array(sorted(skipped), dtype=np.int64)
+        data = data.take(np.setdiff1d(np.arange(len(data)), lost))
+        folds = without(folds, lost, data)
         for run in runs:
             bar.set_postfix_str(run.name)
             run.attempt(predict, data, folds, bar.update)
-            run.attempt(measure, n_timed)
     raise_if_none_is_left(runs)
     done = [run for run in runs if run.error is None]
     settings = {"confidence": confidence, "seed": seed}
@@ -155,7 +155,8 @@ def compare(
         n_images=len(data),
         n_folds=len(folds),
         n_groups=None if data.groups is None else len(np.unique(data.groups)),
-        skipped=[skipped[index] for index in sorted(skipped)],
+        n_copies=max(run.n_copies for run in done),
+        skipped=[skipped[index] for index in lost.tolist()],
         confidence=confidence,
     )
 

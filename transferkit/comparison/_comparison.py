@@ -43,7 +43,7 @@ class ComparisonRow:
     seconds : float
         For features, folds and timing, without what was in the cache already.
     n_cached : int
-        Images whose features were in the cache already.
+        Images, but for exact copies of others, whose features were in the cache already.
     bytes_per_image : int or None
         In the cache; a closer look of keypoints is not counted.
     parameters : int or None
@@ -107,6 +107,8 @@ class Comparison(Report):
     greater_is_better : bool
     n_images, n_folds : int
     n_groups : int or None
+    n_copies : int
+        Images that are exact copies of others.
     skipped : list of Failure
         Images that could not be read and are left out for all candidates.
     confidence : float
@@ -121,6 +123,7 @@ class Comparison(Report):
         n_images: int,
         n_folds: int,
         n_groups: int | None,
+        n_copies: int,
         skipped: Sequence[Failure],
         confidence: float,
     ) -> None:
@@ -131,6 +134,7 @@ class Comparison(Report):
         self.n_images = n_images
         self.n_folds = n_folds
         self.n_groups = n_groups
+        self.n_copies = n_copies
         self.skipped = list(skipped)
         self.confidence = confidence
 
@@ -149,6 +153,7 @@ class Comparison(Report):
             "n_skipped": len(self.skipped),
             "n_folds": self.n_folds,
             "n_groups": self.n_groups,
+            "n_copies": self.n_copies,
             "confidence": self.confidence,
             "rows": [
                 {
@@ -199,6 +204,11 @@ class Comparison(Report):
         notes = [f"{candidate.name} failed: {candidate.reason}" for candidate in self.failed]
         if self.skipped:
             notes.append(f"{len(self.skipped):,} images could not be read and are left out (.skipped)")
+        if self.n_copies and self.n_groups is None:
+            notes.append(
+                f"{self.n_copies:,} images are exact copies of others, which flatters all where they lie on "
+                "both sides of a fold: drop them, or give them one group"
+            )
         warm = [f"{row.name} ({row.n_cached:,})" for row in self.rows if row.n_cached]
         if warm:
             notes.append(f"Seconds are without images that were in the cache already: {', '.join(warm)}")

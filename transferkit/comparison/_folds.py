@@ -8,23 +8,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from transferkit.comparison._data import Data
 from transferkit.errors import InvalidInputError, quoted
 
 Folds = list[tuple[NDArray[np.int64], NDArray[np.int64]]]
 
 
-def make_folds(cv: Any, n: int, labels: NDArray[Any] | None, groups: NDArray[Any] | None, seed: int) -> Folds:
+def make_folds(cv: Any, data: Data, seed: int) -> Folds:
     """Return training and test rows of each fold.
 
     Parameters
     ----------
     cv : int, splitter or iterable of (train, test)
         A number means shuffled folds in which classes keep their shares and groups stay whole.
-    n : int
-        Images.
-    labels : ndarray, shape (n,), or None
-        None for keypoints.
-    groups : ndarray, shape (n,), or None
+    data : Data
     seed : int
 
     Raises
@@ -34,31 +31,43 @@ def make_folds(cv: Any, n: int, labels: NDArray[Any] | None, groups: NDArray[Any
         both sides, or a training part lacks a class.
     """
     if isinstance(cv, Integral) and not isinstance(cv, bool):
-        splits = _splitter(int(cv), n, labels, groups, seed).split(np.zeros(n), labels, groups)
-    elif hasattr(cv, "split"):
-        splits = cv.split(np.zeros(n), labels, groups)
-    else:
-        splits = cv
+        cv = _splitter(int(cv), data, seed)
     try:
+        splits = cv.split(np.zeros(len(data)), data.labels, data.groups) if hasattr(cv, "split") else cv
         folds = [(np.asarray(train), np.asarray(test)) for train, test in splits]
     except (TypeError, ValueError) as error:
         raise InvalidInputError(
             f"cv must be a number of folds, a splitter of scikit-learn, or pairs of rows: {error}. "
             f"Got {cv!r}."
         ) from error
-    _check(folds, n, labels, groups)
+    _check(folds, data)
     return folds
 
 
-def _splitter(
-    n_splits: int, n: int, labels: NDArray[Any] | None, groups: NDArray[Any] | None, seed: int
-) -> Any:
+def without(folds: Folds, lost: NDArray[np.int64], data: Data) -> Folds:
+    """Return folds of the images that are left, numbered anew; data is what is left.
+
+    Raises
+    ------
+    InvalidInputError
+        A training part lost all images of a class.
+    """
+    left = ~np.isin(np.arange(len(data) + len(lost)), lost)
+    place = np.cumsum(left) - 1
+    kept = [(place[train[left[train]]], place[test[left[test]]]) for train, test in folds]
+    kept = [(train, test) for train, test in kept if len(test)]
+    _check(kept, data)
+    return kept
+
+
+def _splitter(n_splits: int, data: Data, seed: int) -> Any:
     """Return scikit-learn's splitter for this case, after checking that there is enough to split."""
     from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
 
     if n_splits < 2:
         raise InvalidInputError(f"cv must be 2 folds or more. Got {n_splits}.")
-    units = np.arange(n) if groups is None else groups
+    labels, groups = data.labels, data.groups
+    units = np.arange(len(data)) if groups is None else groups
     unit = "images" if groups is None else "groups"
     counts = {"": len(np.unique(units))}
     if labels is not None:
@@ -76,8 +85,9 @@ def _splitter(
     return kind[groups is not None](n_splits, shuffle=True, random_state=seed)
 
 
-def _check(folds: Folds, n: int, labels: NDArray[Any] | None, groups: NDArray[Any] | None) -> None:
+def _check(folds: Folds, data: Data) -> None:
     """Say when folds would give wrong figures."""
+    n, labels, groups = len(data), data.labels, data.groups
     tested = np.concatenate([test for _, test in folds]) if folds else np.array([], dtype=int)
     if not np.array_equal(np.sort(tested), np.arange(n)):
         raise InvalidInputError(

@@ -38,8 +38,10 @@ class Run:
     plan : (FeatureExtractor, views) or None
     failures : list of Failure
         Images that could not be read.
+    n_copies : int
+        Images whose content occurred before.
     n_cached : int
-        Images that were in the cache before.
+        Other images that were in the cache before.
     bytes_per_image : int or None
     engine : str or None
     seconds : float
@@ -55,6 +57,7 @@ class Run:
     estimator: Any
     plan: Any = None
     failures: list[Failure] = field(default_factory=list)
+    n_copies: int = 0
     n_cached: int = 0
     bytes_per_image: int | None = None
     engine: str | None = None
@@ -85,17 +88,22 @@ def plan(run: Run, data: Data) -> None:
         run.plan = run.estimator.plan_extraction(data.targets)
 
 
-def extract(run: Run, data: Data, on_error: str, advance: Advance) -> None:
-    """Bring the features of all images into the cache."""
+def extract(run: Run, data: Data, on_error: str, n_timed: int, advance: Advance) -> None:
+    """Bring the features of all images into the cache, and time the backbone while it is there."""
     if run.plan is None:
         advance(len(data))
         return
     extractor, views = run.plan
     features = extractor.extract(data.items, views=views, on_error=on_error, advance=advance)
     run.failures = features.report.failures
-    run.n_cached = features.report.n_cached
+    digests = [digest for digest in features.digests if digest is not None]
+    run.n_copies = len(digests) - len(set(digests))
+    run.n_cached = max(0, features.report.n_cached - run.n_copies)
     run.bytes_per_image = features.bytes_per_image
     run.engine = extractor.describe()["engine"]
+    if n_timed > 0:
+        run.speed = measure_speed(extractor, views, n_timed)
+    run.plan = None  # a network for each of many candidates would fill the memory
 
 
 def predict(run: Run, data: Data, folds: Folds, advance: Advance) -> None:
@@ -103,23 +111,17 @@ def predict(run: Run, data: Data, folds: Folds, advance: Advance) -> None:
     outputs = []
     for train, test in folds:
         model, known = clone(run.estimator), data.take(train)
+        targets = known.targets.reshape(len(train), -1) if data.labels is None else known.targets
         if isinstance(model, ImageEstimator):
-            model.fit(known.items, known.targets, groups=known.groups)
+            model.fit(known.items, targets, groups=known.groups)
         else:
-            model.fit(known.items, known.targets)
+            model.fit(known.items, targets)
         outputs.append(_outputs(model, data.take(test).items))
         advance(len(test))
     order = np.argsort(np.concatenate([test for _, test in folds]))
     run.predicted, run.probabilities = (
         None if parts[0] is None else np.concatenate(parts)[order] for parts in zip(*outputs, strict=True)
     )
-
-
-def measure(run: Run, n_images: int) -> None:
-    """Time the backbone on a few pictures."""
-    if run.plan is not None and n_images > 0:
-        extractor, views = run.plan
-        run.speed = measure_speed(extractor, views, n_images)
 
 
 def _outputs(model: Any, items: Any) -> tuple[NDArray[Any], NDArray[np.float64] | None]:

@@ -14,6 +14,7 @@ from sklearn.exceptions import NotFittedError as SklearnNotFittedError
 from transferkit import images
 from transferkit.backbones import get_backbone
 from transferkit.errors import InvalidInputError, NotFittedError, gather, quoted
+from transferkit.estimators._diagram import diagram
 from transferkit.estimators._precomputed import PRECOMPUTED, PrecomputedFeatures
 from transferkit.extractor import ExtractionReport, FeatureExtractor, Features
 from transferkit.heads import FittedHead, Head, TrainingData, get_head
@@ -123,6 +124,10 @@ class ImageEstimator(BaseEstimator):
     def __sklearn_is_fitted__(self) -> bool:
         """Tell scikit-learn whether there is a model."""
         return "fitted_head_" in self.__dict__
+
+    def _sk_visual_block_(self) -> Any:
+        """Tell scikit-learn what to draw in a notebook."""
+        return diagram(self, fitted=self.__sklearn_is_fitted__())
 
     def __sklearn_tags__(self) -> Any:
         """Tell scikit-learn what goes in."""

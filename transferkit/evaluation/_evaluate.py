@@ -155,7 +155,8 @@ def _is_classifier(estimator: Any) -> bool:
 
 def _as_items(estimator: Any, X: Any) -> tuple[Any, list[str]]:
     """Return the images as a list that can be read again, or features as they are; and their names."""
-    if getattr(estimator, "extractor_", None) is not None or isinstance(X, list | tuple):
+    ours = isinstance(estimator, ImageEstimator)
+    if estimator.extractor_ is not None if ours else isinstance(X, list | tuple):
         items = readable_again(as_image_list(X))
         return items, image_names(items)
     return X, [f"#{i}" for i in range(len(X))]

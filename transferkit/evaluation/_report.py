@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from transferkit.errors import MissingDependencyError
+from transferkit.errors import InvalidInputError, MissingDependencyError, quoted
 from transferkit.tables import Table, render_html, render_text
 
-__all__ = ["Report"]
+__all__ = ["Report", "one_of"]
 
 
 class Report:
@@ -44,3 +44,10 @@ class Report:
     def _repr_html_(self) -> str:
         """Return tables for a notebook."""
         return render_html(*self._tables())
+
+
+def one_of(samples: Mapping[str, Any], figure: str) -> Any:
+    """Return the resamples of one figure, or say which there are."""
+    if figure not in samples:
+        raise InvalidInputError(f"figure must be {quoted(samples, 'or')}. Got {figure!r}.")
+    return samples[figure]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from transferkit.evaluation._figures import about_intervals, figure_cells, figure_rows, figure_title
-from transferkit.evaluation._report import Report
+from transferkit.evaluation._report import Report, one_of
 from transferkit.extractor import Failure
 from transferkit.metrics import Figure, classification_figures, resampled_figures
 from transferkit.metrics._outcomes import as_outcomes
@@ -44,9 +45,8 @@ class Mistake:
 
     def __str__(self) -> str:
         """Return one line for people."""
-        return (
-            f"{self.name}: actual {self.actual}, predicted {self.predicted} ({100 * self.probability:.1f} %)"
-        )
+        chance = "" if math.isnan(self.probability) else f" ({100 * self.probability:.1f} %)"
+        return f"{self.name}: actual {self.actual}, predicted {self.predicted}{chance}"
 
 
 class ClassificationEvaluation(Report):
@@ -136,8 +136,13 @@ class ClassificationEvaluation(Report):
 
         Two evaluations of the same images in the same order see the same resamples, so the difference of
         what this returns for both is paired.
+
+        Raises
+        ------
+        InvalidInputError
+            There is no such figure.
         """
-        return resampled_figures(self._outcomes, self.groups, seed=self.seed)[figure]
+        return one_of(resampled_figures(self._outcomes, self.groups, seed=self.seed), figure)
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything but images and predictions as plain data for JSON; None stands for NaN."""

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from transferkit.evaluation._figures import about_intervals, figure_cells, figure_rows
-from transferkit.evaluation._report import Report
+from transferkit.evaluation._report import Report, one_of
 from transferkit.extractor import Failure
 from transferkit.keypoints import N_FACE_POINTS
 from transferkit.metrics import (
@@ -129,9 +129,14 @@ class KeypointEvaluation(Report):
 
         Two evaluations of the same images in the same order see the same resamples, so the difference of
         what this returns for both is paired.
+
+        Raises
+        ------
+        InvalidInputError
+            There is no such figure.
         """
         samples = resampled_keypoint_figures(self.errors, self.groups, limit=self.limit, seed=self.seed)
-        return samples[figure]
+        return one_of(samples, figure)
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything but images and points as plain data for JSON; None stands for NaN."""

@@ -111,7 +111,7 @@ def _positions(labels: npt.NDArray[Any], classes: npt.NDArray[Any], name: str) -
 
 
 def _as_probabilities(probabilities: Any, n: int, n_classes: int) -> Floats:
-    """Return probabilities whose rows sum to one, in double precision."""
+    """Return checked probabilities in double precision."""
     values = np.asarray(probabilities, dtype=np.float64)
     if values.shape != (n, n_classes):
         raise InvalidInputError(
@@ -124,4 +124,4 @@ def _as_probabilities(probabilities: Any, n: int, n_classes: int) -> Floats:
             f"Got values from {values.min():.4g} to {values.max():.4g} and sums from {sums.min():.4g} to "
             f"{sums.max():.4g}. Pass what predict_proba returns."
         )
-    return values / sums
+    return values  # as they are: dividing by sums that are 1 but for rounding would break ties

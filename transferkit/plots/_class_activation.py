@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 
 from transferkit.errors import InvalidInputError, quoted
-from transferkit.plots._axes import new_axes
+from transferkit.plots._axes import COLOURS, new_axes
 from transferkit.plots._pictures import show_pixels
 from transferkit.plots._text import as_text, use_fonts
 
-_STRONGEST = 0.75  # opacity of the strongest cell: the picture stays visible
+_STRONGEST = 0.7  # opacity of the strongest cell: the picture stays visible
+_LUMINANCE = (0.299, 0.587, 0.114)  # of red, green and blue, ITU-R BT.601
 
 
 def plot_class_activation(activation: Any, *, layer: str | None = None, ax: Any = None) -> Any:
@@ -29,8 +30,8 @@ def plot_class_activation(activation: Any, *, layer: str | None = None, ax: Any 
     Returns
     -------
     matplotlib Axes
-        With a colour bar: orange speaks for the class, purple against it; the stronger, the
-        less of the picture shows through.
+        With a colour bar: orange speaks for the class, blue against it; the stronger, the less of the
+        picture shows through. The picture is grey, since skin is orange too.
 
     Raises
     ------
@@ -44,11 +45,14 @@ def plot_class_activation(activation: Any, *, layer: str | None = None, ax: Any 
     values = activation.total() if layer is None else activation.maps[activation.layers.index(layer)]
     strongest = float(np.abs(values).max()) or 1.0
     ax = new_axes(ax, width=4.6, height=4.0)
-    show_pixels(ax, activation.picture)
-    height, width = activation.picture.shape[:2]
+    from matplotlib.colors import LinearSegmentedColormap
+
+    grey = (activation.picture @ np.array(_LUMINANCE)).round().astype(np.uint8)
+    show_pixels(ax, np.stack([grey] * 3, axis=-1))
+    height, width = grey.shape
     overlay = ax.imshow(
         values,
-        cmap="PuOr_r",
+        cmap=LinearSegmentedColormap.from_list("against_for", [COLOURS[0], "white", COLOURS[1]]),
         vmin=-strongest,
         vmax=strongest,
         alpha=_STRONGEST * np.abs(values) / strongest,
@@ -58,10 +62,7 @@ def plot_class_activation(activation: Any, *, layer: str | None = None, ax: Any 
     bar = ax.figure.colorbar(overlay, ax=ax, shrink=0.8)
     bar.set_label("Added to the score, by cell", fontsize="small")
     ax.set_title(f"{as_text(activation.label)}: score {activation.score:+.2f}", fontsize="medium")
-    ax.set_xlabel(
-        f"{'all layers' if layer is None else as_text(layer)}: {values.sum():+.2f}, "
-        f"without the picture: {activation.intercept:+.2f}",
-        fontsize="small",
-    )
+    part = "all layers" if layer is None else as_text(layer)
+    ax.set_xlabel(f"base {activation.intercept:+.2f}, {part} {values.sum():+.2f}", fontsize="small")
     use_fonts([ax])
     return ax

@@ -55,11 +55,7 @@ def plot_error_curve(errors: Any, *, limit: float = 0.08, ax: Any = None) -> Any
         )
         curves.append((f"{as_text(name)}: {figures}" if name != "" else figures, values))
     normalizers = {str(getattr(one, "normalizer", "")) for one in named.values()}
-    unit = (
-        f"of {normalizers.pop().replace('_', ' ')} "
-        if len(normalizers) == 1 and "" not in normalizers
-        else ""
-    )
+    unit = normalizers.pop().replace("_", " ") if len(normalizers) == 1 else ""
     ax = new_axes(ax, width=5.4, height=4.0)
     for i, (label, values) in enumerate(curves):
         thresholds, shares = cumulative_error_distribution(values)
@@ -71,8 +67,14 @@ def plot_error_curve(errors: Any, *, limit: float = 0.08, ax: Any = None) -> Any
             color=COLOURS[i % len(COLOURS)],
             linestyle=LINE_STYLES[i % len(LINE_STYLES)],
         )
-    ax.set(xlim=(0, 100 * limit), ylim=(0, 101), xlabel=f"Error {unit}(%)", ylabel="Share of images (%)")
+    ax.set(
+        xlim=(0, 100 * limit),
+        ylim=(0, 101),
+        xlabel=f"Error (% of {unit})" if unit else "Error (%)",
+        ylabel="Share of images (%)",
+    )
     ax.grid(alpha=0.3)
-    ax.legend(loc="best", fontsize="small")
+    # Above: a legend of whole sentences would hide a curve wherever it lies.
+    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), fontsize="small", title=f"up to {limit:.3g}")
     use_fonts([ax])
     return ax

@@ -11,7 +11,7 @@ from transferkit.errors import InvalidInputError
 from transferkit.images import is_single_image
 from transferkit.keypoints import GROUPS, MIRROR_PAIRS, N_FACE_POINTS, as_points
 from transferkit.plots._axes import check_count, new_axes, new_grid
-from transferkit.plots._pictures import pair_up, show_image
+from transferkit.plots._pictures import as_pictures, pair_up, show_image
 from transferkit.plots._text import as_name, use_fonts
 
 # The two sides of the face have the same colour; light ones, which show on skin within a dark outline.
@@ -102,11 +102,12 @@ def _of(images: Any, points: Any, truth: Any, alone: bool, n: int) -> list[_Pane
     """Return what to draw of images and their points."""
     if points is None:
         raise InvalidInputError("points are needed with images. Pass those that predict() returns.")
+    items = as_pictures(images)
     if alone:
         points = np.reshape(points, (1, -1, 2))
         truth = None if truth is None else np.reshape(truth, (1, -1, 2))
     found = as_points(points, name="points")
-    items, _ = pair_up(images, found, "points")
+    pair_up(items, found, "points")
     true = None if truth is None else as_points(truth, name="truth")
     if true is not None and true.shape != found.shape:
         raise InvalidInputError(
@@ -134,25 +135,30 @@ def _of_evaluation(evaluation: Any, n: int) -> list[_Panel]:
 
 def _draw(ax: Any, panel: _Panel, mirror_pairs: bool) -> None:
     """Draw one image with its points."""
-    from matplotlib.patheffects import Normal, Stroke
-
     show_image(ax, panel.image)
     ax.autoscale(False)  # a point that is far off must not make the picture small
-    outline = [Stroke(linewidth=2.2, foreground=_OUTLINE), Normal()]
+    joined = len(panel.points) == N_FACE_POINTS
     if mirror_pairs:
         for pair in MIRROR_PAIRS:
             ax.plot(*panel.points[list(pair)].T, color="white", linewidth=0.6, alpha=0.8)
     if panel.truth is not None:
         for indices, _ in _regions(len(panel.truth)):
-            line = "-" if len(panel.truth) == N_FACE_POINTS else "none"
-            ax.plot(*panel.truth[indices].T, linestyle=line, color="white", linewidth=1, path_effects=outline)
-        ax.scatter(*panel.truth.T, s=7, color="white", edgecolors=_OUTLINE, linewidths=0.4, zorder=3)
+            _draw_region(ax, panel.truth[indices], "white", joined)
     for indices, colour in _regions(len(panel.points)):
-        line = "-" if len(panel.points) == N_FACE_POINTS else "none"
-        ax.plot(*panel.points[indices].T, linestyle=line, color=colour, linewidth=1, path_effects=outline)
-        ax.scatter(*panel.points[indices].T, s=9, color=colour, edgecolors=_OUTLINE, linewidths=0.5, zorder=4)
+        _draw_region(ax, panel.points[indices], colour, joined)
     if panel.title:
         ax.set_title(panel.title, fontsize="small")
+
+
+def _draw_region(ax: Any, points: NDArray[np.float64], colour: str, joined: bool) -> None:
+    """Draw points (k, 2) with an outline that shows on any ground."""
+    from matplotlib.patheffects import Normal, Stroke
+
+    if joined:
+        outline = [Stroke(linewidth=2.2, foreground=_OUTLINE), Normal()]  # dots of 68 would hide the face
+        ax.plot(*points.T, color=colour, linewidth=1.2, path_effects=outline)
+    else:
+        ax.plot(*points.T, "o", color=colour, markersize=4, markeredgecolor=_OUTLINE, markeredgewidth=0.5)
 
 
 def _regions(n_points: int) -> list[tuple[list[int], str]]:

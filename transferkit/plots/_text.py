@@ -7,6 +7,7 @@ matplotlib would draw a box and warn.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
@@ -61,6 +62,8 @@ def _family(character: str) -> str | None:
     """Return the installed family that has a character: ``""`` is the one in use, None is none."""
     if " " <= character <= "~":
         return ""
+    if unicodedata.category(character) in ("Cc", "Cs"):  # control characters, and bytes that are no text
+        return None
     from matplotlib import font_manager
 
     code = ord(character)

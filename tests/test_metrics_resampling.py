@@ -1,0 +1,89 @@
+"""The bootstrap: whole groups, whole strata, the same resamples for the same seed."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from transferkit.metrics import Figure, Resampling, percentile_figure
+from transferkit.metrics import resampling as resampling_module
+
+
+def weights_of(n, **options):
+    return np.concatenate(list(Resampling(n, n_resamples=30, **options)))
+
+
+@given(st.integers(2, 20), st.integers(0, 1000))
+def test_as_many_rows_are_drawn_as_there_are(n, seed):
+    weights = weights_of(n, seed=seed)
+    assert weights.shape == (30, n)
+    assert (weights.sum(axis=1) == n).all()
+    assert (weights >= 0).all()
+
+
+def test_each_row_is_drawn_once_on_average():
+    weights = np.concatenate(list(Resampling(20, n_resamples=4000)))
+    np.testing.assert_allclose(weights.mean(axis=0), 1, atol=0.1)
+    np.testing.assert_allclose(weights.var(axis=0), 0.95, atol=0.15)  # 1 - 1 / n
+
+
+def test_strata_keep_their_sizes():
+    strata = np.array([0] * 3 + [1] * 17)
+    weights = weights_of(20, strata=strata)
+    assert (weights[:, :3].sum(axis=1) == 3).all()
+    assert np.ptp(weights[:, 0]) > 0
+
+
+def test_rows_of_a_group_are_drawn_together():
+    groups = np.array(["b", "a", "b", "c", "a", "b"])
+    weights = weights_of(6, groups=groups)
+    for name in "abc":
+        rows = weights[:, groups == name]
+        assert (rows == rows[:, :1]).all()
+    assert np.ptp(weights.sum(axis=1)) > 0  # groups have different sizes
+
+
+def test_groups_within_strata_keep_their_number_and_mixed_groups_leave_strata_aside():
+    groups = np.repeat(np.arange(6), 2)
+    pure = weights_of(12, groups=groups, strata=np.repeat([0, 1], 6))
+    assert (pure[:, :6].sum(axis=1) == 6).all()
+    mixed = weights_of(12, groups=groups, strata=np.tile([0, 1], 6))
+    assert (mixed.sum(axis=1) == 12).all()
+    assert np.ptp(mixed[:, :6].sum(axis=1)) > 0
+
+
+def test_the_seed_decides(monkeypatch):
+    np.testing.assert_array_equal(weights_of(9, seed=1), weights_of(9, seed=1))
+    assert (weights_of(9, seed=1) != weights_of(9, seed=2)).any()
+    monkeypatch.setattr(resampling_module, "_BLOCK", 40)
+    blocks = [len(block) for block in Resampling(9, n_resamples=30)]
+    assert blocks == [4] * 7 + [2]
+
+
+def test_one_group_says_nothing():
+    statistic = Resampling(4, groups=[7] * 4, n_resamples=5).apply(lambda weights: weights.sum(axis=1))
+    assert statistic.shape == (5,)
+    assert np.isnan(statistic).all()
+
+
+def test_percentiles():
+    samples = np.arange(1001.0)
+    found = percentile_figure(500, samples, confidence=0.9)
+    assert (found.low, found.value, found.high, found.note) == (
+        pytest.approx(50),
+        500,
+        pytest.approx(950),
+        "",
+    )
+    assert percentile_figure(-3, samples, confidence=0.9).low == -3
+    assert percentile_figure(2000, samples, confidence=0.9).high == 2000
+    samples[:200] = np.nan
+    few = percentile_figure(500, samples, confidence=0.9)
+    assert np.isnan(few.low)
+    assert few.note == "too few images for an interval"
+    samples = np.append(np.full(10, np.nan), np.arange(1000.0))
+    assert percentile_figure(500, samples, confidence=0.9).low > 0
+
+
+def test_figures_for_json():
+    assert Figure(0.5, note="why").to_dict() == {"value": 0.5, "low": None, "high": None, "note": "why"}

@@ -1,0 +1,81 @@
+"""Labels of any script and length."""
+
+import matplotlib.font_manager
+import pytest
+from matplotlib.figure import Figure
+
+from transferkit.plots import _text
+from transferkit.plots._text import as_name, as_text, shorten, use_fonts
+
+
+@pytest.fixture
+def forget():
+    """No character is known yet, nor afterwards."""
+    _text._family.cache_clear()
+    yield
+    _text._family.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("abcdefgh", "abcdefgh"), ("abcdefghi", "abcd…ghi"), ("0123456789.jpg", "0123…jpg")],
+)
+def test_the_middle_is_left_out(text, expected):
+    assert shorten(text, 8) == expected
+    assert len(shorten(text, 8)) == 8
+
+
+def test_labels_are_one_line_without_mathematics():
+    assert as_text("a $x^2$\nb") == r"a \$x^2\$ b"
+    assert as_text(3) == "3"
+    assert as_text("Ünïcödé, Ελληνικά") == "Ünïcödé, Ελληνικά"
+    assert as_name("/photos/2020/face.jpg") == "face.jpg"
+    assert as_name("#12") == "#12"
+    figure = Figure()
+    figure.subplots().set_title(as_text("$ {x $"))
+    figure.canvas.draw()
+
+
+def test_what_no_font_has_is_written_as_escape(forget, monkeypatch):
+    fonts = [font for font in matplotlib.font_manager.fontManager.ttflist if font.name == "DejaVu Sans"]
+    monkeypatch.setattr(matplotlib.font_manager.fontManager, "ttflist", fonts)
+    assert as_text("猫") == r"\u732b"
+    assert as_text("a\x00\udcff") == r"a\x00\udcff"
+    figure = Figure()
+    ax = figure.subplots()
+    ax.set_title(as_text("猫 ब"))
+    use_fonts([ax])
+    figure.canvas.draw()  # a missing glyph would warn
+
+
+def test_a_font_that_has_the_character_is_found_and_used(forget, monkeypatch):
+    monkeypatch.setattr(_text, "_NOT_FOR_TEXT", ("Last Resort", "cm", "STIXNon", "STIXSize"))
+    codes = [
+        _text._characters(matplotlib.font_manager.findfont(name)) for name in ("STIXGeneral", "DejaVu Sans")
+    ]
+    rare = chr(max(codes[0] - codes[1]))  # not in the default font, but in another one of matplotlib's own
+    assert as_text(rare) == rare
+    figure = Figure()
+    ax = figure.subplots()
+    ax.plot([0, 1], label=rare)
+    ax.legend()
+    ax.set_xticks([0, 1], [rare, "a"])
+    ax.set_title("a")
+    use_fonts([ax])
+    for text in (ax.legend_.get_texts()[0], ax.get_xticklabels()[0]):
+        assert text.get_fontfamily()[-1] == "STIXGeneral"
+        assert len(text.get_fontfamily()) == 2
+    figure.canvas.draw()
+
+
+def test_plain_labels_keep_their_fonts():
+    ax = Figure().subplots()
+    ax.set_title("a")
+    before = ax.title.get_fontfamily()
+    use_fonts([ax])
+    assert ax.title.get_fontfamily() == before
+
+
+def test_a_font_that_cannot_be_opened_has_no_characters(tmp_path):
+    (tmp_path / "broken.ttf").write_bytes(b"no font")
+    assert _text._characters(str(tmp_path / "broken.ttf")) == frozenset()
