@@ -31,12 +31,13 @@ def main(folder=None, n=200, epochs=20):
     # One grid for all heads (8 cells are ResNet50's whole map), so that they share what is in the cache.
     shared = {"layers": "last", "grid": 8 if folder else 6, "augment": None}
     backbone = {"backbone": "resnet50", "image_size": 256} if folder else {"backbone": "scattering"}
+    width = 2048 if folder else 256
     train, test, y_train, y_test = train_test_split(
         images, labels, test_size=0.2, random_state=0, stratify=labels
     )
     heads = {
-        # On ResNet50's map of 8 x 8 x 2048 these are the tutorial's 56,627,201 parameters.
-        "tutorial": ConvHead(filters=2048, hidden=1024, dropout=0.5, batch_size=32, epochs=epochs),
+        # 2048 filters on ResNet50's map of 8 x 8 x 2048 are the tutorial's 56,627,201 parameters.
+        "tutorial": ConvHead(filters=width, hidden=width // 2, dropout=0.5, batch_size=32, epochs=epochs),
         "perceptron": MLPHead(epochs=epochs),
         "linear": "linear",
     }

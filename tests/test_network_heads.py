@@ -427,6 +427,13 @@ def test_all_bad_fields_are_named_at_once(kind, fields, names):
     assert sorted(text.split()[0] for text in caught.value.problems) == sorted(names.split())
 
 
+@pytest.mark.parametrize("n_blocks", [1, 3, 4])
+def test_there_is_one_value_for_all_blocks_or_one_for_each(n_blocks):
+    with pytest.raises(InvalidInputError) as caught:
+        ConvHead(filters=(8,) * n_blocks, padding=("same", "valid"), pool_size=(2, 1))
+    assert [text.split()[0] for text in caught.value.problems] == ["padding", "pool_size"]
+
+
 @pytest.mark.parametrize("filters", [0, -1, (), (4, "a"), "many", None, 2.0, True])
 def test_filters_must_be_counts(filters):
     with pytest.raises(InvalidInputError, match="filters must be one or more positive integers"):

@@ -28,7 +28,9 @@ def test_the_notebook_runs_and_shows_what_it_promises(tmp_path, monkeypatch):
     )
     for variable in ("JUPYTER_PATH", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR"):
         monkeypatch.setenv(variable, str(tmp_path))
-    monkeypatch.delenv("MPLBACKEND", raising=False)  # the kernel takes the inline one, unless it is told otherwise
+    monkeypatch.delenv(
+        "MPLBACKEND", raising=False
+    )  # the kernel takes the inline one, unless it is told otherwise
     monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "3")
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     nbclient.execute(notebook, cwd=str(tmp_path), kernel_name="this", timeout=120)

@@ -113,6 +113,9 @@ def test_strong_views_do_what_their_fields_say():
     half = Square(contrast=0.5).render(grey)
     assert half.std() == pytest.approx(grey.std() / 2, rel=0.02)
     np.testing.assert_allclose(half.mean((0, 1)), grey.mean((0, 1)), atol=0.5)
+    stripes = np.zeros((SIZE, SIZE, 3), np.uint8)
+    stripes[:, ::2] = 255
+    np.testing.assert_array_equal(Square(contrast=1.5).render(stripes), stripes)  # no brighter than white
     assert len({square.tobytes() for square in MEANS["strong"].render(grey, SIZE, "stretch")}) == 8
 
 
