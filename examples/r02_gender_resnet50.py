@@ -37,7 +37,7 @@ def main(folder=None, n=200, epochs=20):
     )
     heads = {
         # 2048 filters on ResNet50's map of 8 x 8 x 2048 are the tutorial's 56,627,201 parameters.
-        "tutorial": ConvHead(filters=width, hidden=width // 2, dropout=0.5, batch_size=32, epochs=epochs),
+        "tutorial": ConvHead(filters=width, hidden=width // 2, epochs=epochs, patience=None),
         "perceptron": MLPHead(epochs=epochs),
         "linear": "linear",
     }

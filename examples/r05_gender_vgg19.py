@@ -31,7 +31,7 @@ def main(folder=None, n=300, epochs=10):
     train, test, y_train, y_test = train_test_split(
         images, labels, test_size=0.1, random_state=42, stratify=labels
     )
-    head = ConvHead(filters=512, hidden=512, batch_size=16, epochs=epochs)
+    head = ConvHead(filters=512, hidden=512, batch_size=16, epochs=epochs, patience=None)
     clf = Classifier(**backbone, head=head, augment=None).fit(train, y_train)
     print(evaluate(clf, test, y_test))
 

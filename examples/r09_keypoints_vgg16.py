@@ -32,7 +32,7 @@ def main(table=None, n=300, epochs=10):
     pictures, groups = [[of[i] for i in train] for of in (images, people)]
     held = [images[i] for i in test]
 
-    head = ConvHead(filters=512, hidden=512, output_activation="sigmoid", batch_size=32, epochs=epochs)
+    head = ConvHead(filters=512, hidden=512, output_activation="sigmoid", epochs=epochs, patience=None)
     recipe = KeypointRegressor(**backbone, head=head, augment=None, validation_fraction=0.1)
     recipe.fit(pictures, keypoints[train], groups=groups)
     default = KeypointRegressor("mobilenet" if table else "scattering")
