@@ -102,6 +102,15 @@ def test_mirrored_views_are_averaged(tiny, engine, pictures, tmp_path):
     np.testing.assert_allclose(clf.predict_proba(mirrored), clf.predict_proba(new_paths), atol=1e-2)
 
 
+def test_the_plan_is_what_fit_looks_at(tiny, engine, pictures):
+    clf = Classifier(**tiny, head="linear")
+    extractor, views = clf.plan_extraction(pictures[1])
+    extractor.extract(pictures[0], views=views)
+    assert engine.images == 120  # the picture and its mirror image
+    assert clf.fit(*pictures).views_ == views
+    assert engine.images == 120
+
+
 def test_class_weight(tiny, pictures):
     paths, labels = pictures
     rare = np.random.default_rng(0).permutation(np.repeat(["a", "b"], [50, 10]))  # shares only

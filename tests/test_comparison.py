@@ -134,8 +134,8 @@ def test_pairing_narrows_the_interval(rows):
 
 def test_the_order_of_candidates_does_not_matter(rows):
     models = {"a": LogisticRegression(), "b": DummyClassifier(), "c": LogisticRegression(C=0.01)}
-    one = compare(models, *rows, **QUIET)
-    two = compare(dict(reversed(models.items())), *rows, **QUIET)
+    one = compare(models, *rows, cv=3, **QUIET)
+    two = compare(dict(reversed(models.items())), *rows, cv=3, **QUIET)
     assert {row.name: (row.score, row.difference) for row in one.rows} == {
         row.name: (row.score, row.difference) for row in two.rows
     }
@@ -155,6 +155,7 @@ def test_groups_are_never_parted(rows):
     assert comparison.n_groups == 15
     assert sum(15 - len(part) for part in parts) == 15
     assert "drawing 15 groups again" in str(comparison)
+    assert comparison.rows[0].evaluation.groups.tolist() == people.tolist()
     folds = list(KFold(3, shuffle=True, random_state=0).split(X))
     with pytest.raises(InvalidInputError, match="groups both in training and in test in fold 1"):
         compare({"m": Spy()}, X, y, groups=people, cv=folds, **QUIET)

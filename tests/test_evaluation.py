@@ -180,6 +180,7 @@ def test_labels_that_were_never_seen(fitted, rows):
         ({"groups": [1]}, r"groups has shape \(1,\)"),
         ({"normalizer": "pupils"}, "normalizer is for keypoints"),
         ({"pos_label": "men"}, "pos_label must be 'man' or 'woman'. Got 'men'"),
+        ({"confidence": 95}, "confidence must be between 0 and 1"),
         ({"on_error": "ignore"}, "on_error must be"),
         ({"on_error": "skip"}, "on_error='skip' needs a Classifier or KeypointRegressor on images"),
         ({"estimator": StandardScaler()}, "Got StandardScaler"),
@@ -190,6 +191,15 @@ def test_mistakes(fitted, rows, options, message):
     arguments = {"estimator": fitted, "X": rows[0][100:], "y": rows[1][100:]} | options
     with pytest.raises(InvalidInputError, match=message):
         evaluate(**arguments)
+
+
+def test_mistakes_show_before_a_prediction_takes_its_time(rows, monkeypatch):
+    X, y = rows
+    model = DummyClassifier().fit(X, y)
+    monkeypatch.setattr(model, "predict", None)
+    for options in ({"confidence": 95}, {"pos_label": "men"}, {"groups": [1]}):
+        with pytest.raises(InvalidInputError):
+            evaluate(model, X, y, **options)
 
 
 def test_before_fit(rows):
@@ -269,6 +279,8 @@ def test_keypoints_of_any_regressor_and_number():
     assert found.true.shape == found.predicted.shape == (60, 3, 2)
     with pytest.raises(InvalidInputError, match="pos_label is for classifiers"):
         evaluate(LinearRegression().fit(X, y), X, y, pos_label=1)
+    with pytest.raises(InvalidInputError, match="limit must be a positive fraction"):
+        evaluate(LinearRegression().fit(X, y), X, y, limit=-1)
     ours = KeypointRegressor("precomputed", progress=False).fit(X, y)
     assert evaluate(ours, X, y).figures["nme"].value == pytest.approx(found.figures["nme"].value, rel=0.2)
 

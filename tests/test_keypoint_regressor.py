@@ -99,6 +99,19 @@ def test_faces_use_mirrored_views(tiny, engine):
     assert KeypointRegressor(**tiny, augment=None).fit(images, keypoints).views_ == (ORIGINAL,)
 
 
+def test_the_plan_is_what_fit_looks_at(tiny, engine):
+    generator = np.random.default_rng(0)
+    images = generator.integers(0, 255, (20, 40, 40, 3), dtype=np.uint8)
+    keypoints = generator.uniform(5, 35, (20, 136))
+    kp = KeypointRegressor(**tiny)
+    extractor, views = kp.plan_extraction(keypoints)
+    extractor.extract(images, views=views)
+    assert engine.images == 40
+    assert kp.fit(images, keypoints).views_ == views
+    assert engine.images == 40
+    assert KeypointRegressor("precomputed").plan_extraction(keypoints) is None
+
+
 def test_other_points_have_no_mirror(tiny, dots):
     paths, keypoints = dots
     assert KeypointRegressor(**tiny).fit(paths, keypoints).views_ == (ORIGINAL,)

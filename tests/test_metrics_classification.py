@@ -90,7 +90,7 @@ def test_a_resample_is_the_figure_of_the_rows_it_drew(k, positive):
             assert samples[name][i] == pytest.approx(expected[name], abs=1e-12), name
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(st.integers(2, 4), st.integers(5, 40), st.integers(0, 10**6), st.booleans(), st.floats(0.5, 0.99))
 def test_an_interval_holds_its_value(k, n, seed, grouped, confidence):
     true, predicted, chances = draw(n, k, seed)
@@ -107,7 +107,7 @@ def test_an_interval_holds_its_value(k, n, seed, grouped, confidence):
             assert figure.note
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(st.integers(2, 3), st.integers(0, 10**6), st.booleans())
 def test_the_order_of_images_does_not_matter(k, seed, grouped):
     true, predicted, chances = draw(40, k, seed)

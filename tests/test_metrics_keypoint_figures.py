@@ -41,7 +41,7 @@ def test_a_resample_is_the_figure_of_the_rows_it_drew():
         assert samples["failure_rate"][i] == pytest.approx(failure_rate(rows))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.lists(st.floats(0, 0.5), min_size=2, max_size=30), st.booleans(), st.integers(0, 99))
 def test_an_interval_holds_its_value_and_order_does_not_matter(errors, grouped, seed):
     errors = np.array(errors)

@@ -21,12 +21,10 @@ from transferkit.errors import quoted
 from transferkit.evaluation import (
     ClassificationEvaluation,
     KeypointEvaluation,
-    default_normalizer,
+    check_options,
     image_names,
-    misplaced,
 )
-from transferkit.metrics import CLASSIFICATION_FIGURES, KEYPOINT_FIGURES, normalized_mean_error
-from transferkit.metrics._outcomes import positive_class
+from transferkit.metrics import CLASSIFICATION_FIGURES, KEYPOINT_FIGURES
 
 __all__ = ["compare"]
 
@@ -115,7 +113,7 @@ def compare(
     classifies = bool(is_classifier(next(iter(candidates.values()))))
     known = CLASSIFICATION_FIGURES if classifies else KEYPOINT_FIGURES
     metric = known[0] if metric is None else metric
-    problems = misplaced(classifies, pos_label, normalizer)
+    problems: list[str] = []
     if metric not in known:
         problems.append(f"metric must be {quoted(known, 'or')}. Got {metric!r}.")
     if on_error not in ("raise", "skip"):
@@ -123,11 +121,8 @@ def compare(
     data = check_data(candidates, X, y, groups, classifies, problems)
     # What can be wrong shows now, and not after hours of work.
     folds = make_folds(cv, data, seed)
-    if classifies:
-        positive_class(np.unique(data.targets), pos_label)
-    else:
-        scale = normalizer or default_normalizer(data.targets.shape[1])
-        normalized_mean_error(data.targets, data.targets, normalizer=scale)
+    truth = np.unique(data.targets) if classifies else data.targets
+    check_options(classifies, truth, pos_label, normalizer, limit, confidence)
     runs = [Run(name, candidate) for name, candidate in candidates.items()]
     with _bar(2 * len(data) * len(runs), progress) as bar, _some_cache(runs):
         for run in runs:

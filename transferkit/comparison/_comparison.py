@@ -41,7 +41,8 @@ class ComparisonRow:
     ms_per_image : float
         Milliseconds of the backbone for all views of a picture; NaN where there is none, or not measured.
     seconds : float
-        For features, folds and timing, without what was in the cache already.
+        For features, folds and timing, without what was in the cache already; the first candidate pays
+        for loading TensorFlow.
     n_cached : int
         Images, but for exact copies of others, whose features were in the cache already.
     bytes_per_image : int or None

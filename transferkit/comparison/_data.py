@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transferkit.errors import InvalidInputError
-from transferkit.estimators._base import ImageEstimator, check_lengths
+from transferkit.estimators._base import ImageEstimator, as_groups, check_lengths
 from transferkit.estimators._label_checks import as_labels, check_classes
 from transferkit.estimators._precomputed import PRECOMPUTED
 from transferkit.estimators._refinement import readable_again
@@ -62,10 +62,8 @@ def check_data(
     items = readable_again(as_image_list(X)) if any(looks) or isinstance(X, list | tuple) else X
     targets = as_labels(y, problems) if classifies else as_points(y, name="y")
     check_lengths(len(items), targets, problems, unit="label" if classifies else "set of keypoints")
-    if groups is not None and np.shape(groups) != (len(items),):
-        problems.append(
-            f"groups has shape {np.shape(groups)} but X has {len(items)} images. Each image needs one group."
-        )
+    if groups is not None:
+        as_groups(groups, len(items), problems)
     if problems:
         raise InvalidInputError(*problems)
     if classifies:

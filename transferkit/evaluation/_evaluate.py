@@ -9,15 +9,17 @@ import numpy as np
 import numpy.typing as npt
 
 from transferkit.errors import InvalidInputError, quoted
-from transferkit.estimators._base import ImageEstimator, check_lengths
+from transferkit.estimators._base import ImageEstimator, as_groups, check_lengths
 from transferkit.estimators._label_checks import as_labels
 from transferkit.estimators._refinement import readable_again
 from transferkit.evaluation._names import image_names
 from transferkit.evaluation.classification import ClassificationEvaluation
-from transferkit.evaluation.keypoints import KeypointEvaluation
+from transferkit.evaluation.keypoints import KeypointEvaluation, default_normalizer
 from transferkit.extractor import Failure
 from transferkit.images import as_image_list
 from transferkit.keypoints import as_points
+from transferkit.metrics import area_under_ced, check_confidence, normalized_mean_error
+from transferkit.metrics._outcomes import positive_class
 
 __all__ = ["evaluate"]
 
@@ -83,7 +85,7 @@ def evaluate(
     classifies = _is_classifier(estimator)
     if on_error not in ("raise", "skip"):
         raise InvalidInputError(f"on_error must be 'raise' or 'skip'. Got {on_error!r}.")
-    problems = misplaced(classifies, pos_label, normalizer)
+    problems: list[str] = []
     items, names = _as_items(estimator, X)
     if classifies:
         targets = as_labels(y, problems)
@@ -92,12 +94,13 @@ def evaluate(
     else:
         targets = as_points(y, name="y")
         check_lengths(len(items), targets, problems, unit="set of keypoints")
-    if groups is not None and np.shape(groups) != (len(items),):
-        problems.append(
-            f"groups has shape {np.shape(groups)} but X has {len(items)} images. Each image needs one group."
-        )
+    if groups is not None:
+        as_groups(groups, len(items), problems)
     if problems:
         raise InvalidInputError(*problems)
+    check_options(
+        classifies, estimator.classes_ if classifies else targets, pos_label, normalizer, limit, confidence
+    )
     rows, skipped = _readable(estimator, items, on_error)
     if len(rows) < len(items):
         items, names = [items[row] for row in rows], [names[row] for row in rows]
@@ -118,13 +121,28 @@ def evaluate(
     )
 
 
-def misplaced(classifies: bool, pos_label: Any, normalizer: str | None) -> list[str]:
-    """Say when a parameter of the one task is given to the other."""
+def check_options(
+    classifies: bool,
+    truth: npt.NDArray[Any],
+    pos_label: Any,
+    normalizer: str | None,
+    limit: float,
+    confidence: float,
+) -> None:
+    """Raise what would be raised in the end, before a prediction takes its time.
+
+    ``truth`` are the classes, or the true points.
+    """
+    check_confidence(confidence)
     if classifies and normalizer is not None:
-        return [f"normalizer is for keypoints. Got {normalizer!r} and a classifier."]
+        raise InvalidInputError(f"normalizer is for keypoints. Got {normalizer!r} and a classifier.")
     if not classifies and pos_label is not None:
-        return [f"pos_label is for classifiers. Got {pos_label!r} and a regressor."]
-    return []
+        raise InvalidInputError(f"pos_label is for classifiers. Got {pos_label!r} and a regressor.")
+    if classifies:
+        positive_class(truth, pos_label)
+        return
+    scale = normalizer or default_normalizer(truth.shape[1])
+    area_under_ced(normalized_mean_error(truth, truth, normalizer=scale, per_image=True), limit=limit)
 
 
 def predict_classes(estimator: Any, items: Any) -> tuple[npt.NDArray[Any], npt.NDArray[np.float64] | None]:

@@ -164,10 +164,10 @@ class ClassificationEvaluation(Report):
 
     def _records(self) -> list[dict[str, Any]]:
         several = bool(self.class_figures)
-        tables = {"all": self.figures, **{str(label): row for label, row in self.class_figures.items()}}
+        tables = [("all", self.figures), *self.class_figures.items()]
         return [
             {**({"class": label} if several else {}), "figure": name, **vars(figure)}
-            for label, figures in tables.items()
+            for label, figures in tables
             for name, figure in figures.items()
         ]
 
@@ -198,7 +198,8 @@ class ClassificationEvaluation(Report):
         if self.skipped:
             lines[0] += f"; {len(self.skipped):,} images could not be read and are left out"
         if self.pos_label is None:
-            lines.append("Sensitivity to AUC are means over the classes, each against all others")
+            means = "Sensitivity, specificity, precision, F1 and AUC are means over the classes"
+            lines.append(f"{means}, each against all others")
         else:
             which = ("first", "second")[labels.index(self.pos_label)]
             lines.append(f"Positive class: {self.pos_label!r}, the {which} (pos_label= chooses)")

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from transferkit.metrics._notes import note_of
 from transferkit.metrics._outcomes import Outcomes, as_outcomes
 from transferkit.metrics._weighted import CLASS_FIGURES, CLASSIFICATION_FIGURES, weighted_figures
 from transferkit.metrics.figure import Figure, check_confidence, percentile_figure
@@ -106,7 +107,7 @@ def classification_figures(
     proportions = {} if groups is not None else _proportions(outcomes)
     found: dict[tuple[str, int | None], Figure] = {}
     for column, (name, place) in enumerate(names):
-        value, note = float(values[0, column]), _note(name, place, outcomes, values[0], names)
+        value, note = float(values[0, column]), note_of(name, place, outcomes, values[0], names)
         if (name, place) in proportions and not math.isnan(value):
             low, high = wilson_interval(*proportions[name, place], confidence=confidence)
             found[name, place] = Figure(value, min(low, value), max(high, value), note)
@@ -175,36 +176,6 @@ def _proportions(outcomes: Outcomes) -> dict[tuple[str, int | None], tuple[int, 
         for name in ("sensitivity", "specificity", "precision"):
             counts[name, None] = counts[name, outcomes.positive]
     return counts
-
-
-def _note(
-    name: str,
-    place: int | None,
-    outcomes: Outcomes,
-    values: npt.NDArray[np.float64],
-    names: list[tuple[str, int | None]],
-) -> str:
-    """Return why a figure is not defined, or of how many classes it is the mean."""
-    label = outcomes.positive if place is None else place
-    if label is None or name in ("accuracy", "balanced_accuracy", "mcc", "log_loss", "brier"):
-        source = "sensitivity" if name == "balanced_accuracy" else name
-        parts = [
-            value for value, (one, of) in zip(values, names, strict=True) if one == source and of is not None
-        ]
-        n_defined = sum(not math.isnan(value) for value in parts)
-        if n_defined < len(parts):
-            return f"mean of the {n_defined} of {len(parts)} classes that have it"
-        return "needs images of two classes" if name == "mcc" and len(np.unique(outcomes.true)) < 2 else ""
-    if not math.isnan(values[names.index((name, place))]):
-        return ""
-    shown = outcomes.classes.tolist()[label]
-    return {
-        "sensitivity": f"no image is {shown!r}",
-        "f1": f"no image is {shown!r}",
-        "specificity": f"all images are {shown!r}",
-        "precision": f"no image was taken for {shown!r}",
-        "auc": f"needs images that are {shown!r} and images that are not",
-    }[name]
 
 
 def _arranged(found: dict[tuple[str, int | None], Figure], outcomes: Outcomes) -> ClassificationFigures:
