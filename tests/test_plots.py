@@ -140,10 +140,10 @@ def test_roc_leaves_out_a_class_without_images():
 
 
 def test_calibration_has_equally_filled_bins(ax):
-    probability = np.repeat([0.1, 0.6], 10)
+    probability = np.repeat([0.1, 0.2], 10)
     truth = np.array([0] * 9 + [1] + [0] * 5 + [1] * 5)
     plots.plot_calibration(truth, probability, n_bins=2, ax=ax)
-    np.testing.assert_allclose(line_of(ax, "1").get_xydata(), [[0.1, 0.1], [0.6, 0.5]])
+    np.testing.assert_allclose(line_of(ax, "1").get_xydata(), [[0.1, 0.1], [0.2, 0.5]])
     assert texts(ax) == ["1", "perfect"]
 
 
@@ -196,6 +196,11 @@ def test_large_pictures_keep_their_coordinates(ax):
     assert ax.get_xlim() == (-0.5, 2199.5)
     assert ax.get_ylim() == (1099.5, -0.5)
     assert ax.lines[0].get_xydata().tolist() == [[2000, 1000]]
+
+
+def test_a_point_far_off_does_not_make_the_picture_small(ax):
+    plots.plot_keypoints(IMAGES[0], [[500.0, 5.0]], ax=ax)
+    assert ax.get_xlim() == (-0.5, 19.5)
 
 
 def test_keypoints_are_joined_by_region_and_truth_is_white(ax):
@@ -259,14 +264,14 @@ def test_error_curve_is_in_percent_with_area_and_failures(ax):
         "two": SimpleNamespace(errors=[0.02], normalizer="pupils"),
     }
     plots.plot_error_curve(both, ax=ax)
-    assert texts(ax) == ["one: AUC 0.500, 33.3% beyond", "two: AUC 0.750, 0.0% beyond"]
+    assert texts(ax) == ["one: AUC@0.08 0.500, 33.3% beyond", "two: AUC@0.08 0.750, 0.0% beyond"]
     np.testing.assert_allclose(ax.lines[1].get_xydata(), [[0, 0], [2, 100], [8, 100]])
     assert ax.lines[0].get_drawstyle() == "steps-post"
     assert ax.get_xlim() == (0, 8)
     assert ax.get_xlabel() == "Error (%)"
     alone = plots.plot_error_curve(both["two"], limit=0.1)
     assert alone.get_xlabel() == "Error (% of pupils)"
-    assert texts(alone) == ["AUC 0.800, 0.0% beyond"]
+    assert texts(alone) == ["AUC@0.1 0.800, 0.0% beyond"]
 
 
 def test_filters_of_one_image_have_scales_of_their_own(axes):

@@ -16,6 +16,12 @@ def forget():
     _text._family.cache_clear()
 
 
+def install(monkeypatch, *names):
+    """Let these fonts of matplotlib's own be the only ones."""
+    manager = matplotlib.font_manager.fontManager
+    monkeypatch.setattr(manager, "ttflist", [font for font in manager.ttflist if font.name in names])
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [("abcdefgh", "abcdefgh"), ("abcdefghi", "abcd…ghi"), ("0123456789.jpg", "0123…jpg")],
@@ -37,8 +43,7 @@ def test_labels_are_one_line_without_mathematics():
 
 
 def test_what_no_font_has_is_written_as_escape(forget, monkeypatch):
-    fonts = [font for font in matplotlib.font_manager.fontManager.ttflist if font.name == "DejaVu Sans"]
-    monkeypatch.setattr(matplotlib.font_manager.fontManager, "ttflist", fonts)
+    install(monkeypatch, "DejaVu Sans")
     assert as_text("猫") == r"\u732b"
     assert as_text("a\x00\udcff") == r"a\x00\udcff"
     figure = Figure()
@@ -49,7 +54,8 @@ def test_what_no_font_has_is_written_as_escape(forget, monkeypatch):
 
 
 def test_a_font_that_has_the_character_is_found_and_used(forget, monkeypatch):
-    monkeypatch.setattr(_text, "_NOT_FOR_TEXT", ("Last Resort", "cm", "STIXNon", "STIXSize"))
+    install(monkeypatch, "DejaVu Sans", "STIXGeneral")
+    monkeypatch.setattr(_text, "_NOT_FOR_TEXT", ("Last Resort",))
     codes = [
         _text._characters(matplotlib.font_manager.findfont(name)) for name in ("STIXGeneral", "DejaVu Sans")
     ]

@@ -154,3 +154,14 @@ def test_crops_of_many_pictures_are_few_names_in_the_cache():
     keys = {crops.at(i).key("a" * 64) for i in range(20)} | {crops.mirrored().at(0).key("a" * 64)}
     assert len(keys) == 21
     assert {key.view for key in keys} == {"crop"}
+
+
+@pytest.mark.parametrize("square", [view.squares[0] for view in AUGMENTATIONS["multi"]])
+def test_points_of_a_square_lead_back_to_the_whole_image(square):
+    """A bright spot in the square is where it was in the whole image."""
+    whole = np.zeros((96, 96, 3), np.uint8)
+    whole[26:31, 58:63] = 255
+    seen = square.render(whole)[..., 0].astype(float)
+    rows, columns = np.indices(seen.shape) + 0.5
+    spot = np.array([[(columns * seen).sum(), (rows * seen).sum()]]) / seen.sum() / 96
+    np.testing.assert_allclose(square.to_whole(spot) * 96, [[60.5, 28.5]], atol=0.1)

@@ -77,8 +77,6 @@ def extract_activations(
     (1, 224, 224, 64)
     """
     sources = images.as_image_list(X)
-    if not len(sources):
-        raise InvalidInputError("X must hold one image or more. Got none.")
     settings = FeatureExtractor(
         backbone,
         weights=weights,

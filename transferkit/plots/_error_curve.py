@@ -50,9 +50,8 @@ def plot_error_curve(errors: Any, *, limit: float = 0.08, ax: Any = None) -> Any
     curves = []
     for name, one in named.items():
         values = getattr(one, "errors", one)
-        figures = (
-            f"AUC {area_under_ced(values, limit=limit):.3f}, {failure_rate(values, limit=limit):.1%} beyond"
-        )
+        area, failures = area_under_ced(values, limit=limit), failure_rate(values, limit=limit)
+        figures = f"AUC@{limit:.3g} {area:.3f}, {failures:.1%} beyond"
         curves.append((f"{as_text(name)}: {figures}" if name != "" else figures, values))
     normalizers = {str(getattr(one, "normalizer", "")) for one in named.values()}
     unit = normalizers.pop().replace("_", " ") if len(normalizers) == 1 else ""
@@ -75,6 +74,6 @@ def plot_error_curve(errors: Any, *, limit: float = 0.08, ax: Any = None) -> Any
     )
     ax.grid(alpha=0.3)
     # Above: a legend of whole sentences would hide a curve wherever it lies.
-    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), fontsize="small", title=f"up to {limit:.3g}")
+    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), fontsize="small")
     use_fonts([ax])
     return ax

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from transferkit.images import as_image_list
 from transferkit.plots._axes import check_count, new_grid
-from transferkit.plots._pictures import as_pictures, pair_up, show_image
+from transferkit.plots._pictures import pair_up, show_image
 from transferkit.plots._text import as_text, use_fonts
 
 
@@ -50,7 +51,7 @@ def plot_images(
     MissingDependencyError
         matplotlib is not installed.
     """
-    items, texts = pair_up(images, labels, "labels") if labels is not None else (as_pictures(images), None)
+    items, texts = pair_up(images, labels, "labels") if labels is not None else (as_image_list(images), None)
     n, columns = min(check_count(n, "n"), len(items)), check_count(columns, "columns")
     chosen = list(range(n))
     if random_state is not None:

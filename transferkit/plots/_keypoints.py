@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transferkit.errors import InvalidInputError
-from transferkit.images import is_single_image
+from transferkit.images import as_image_list, is_single_image
 from transferkit.keypoints import GROUPS, MIRROR_PAIRS, N_FACE_POINTS, as_points
 from transferkit.plots._axes import check_count, new_axes, new_grid
-from transferkit.plots._pictures import as_pictures, pair_up, show_image
+from transferkit.plots._pictures import pair_up, show_image
 from transferkit.plots._text import as_name, use_fonts
 
 # The two sides of the face have the same colour; light ones, which show on skin within a dark outline.
@@ -102,7 +102,7 @@ def _of(images: Any, points: Any, truth: Any, alone: bool, n: int) -> list[_Pane
     """Return what to draw of images and their points."""
     if points is None:
         raise InvalidInputError("points are needed with images. Pass those that predict() returns.")
-    items = as_pictures(images)
+    items = as_image_list(images)
     if alone:
         points = np.reshape(points, (1, -1, 2))
         truth = None if truth is None else np.reshape(truth, (1, -1, 2))

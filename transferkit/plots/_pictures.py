@@ -14,14 +14,6 @@ from transferkit.images import as_image_list, load_image
 _LARGEST_SIDE = 512  # pixels: a panel shows less
 
 
-def as_pictures(images: Any) -> Sequence[Any]:
-    """Return images as a list; one is enough."""
-    items = as_image_list(images)
-    if not len(items):
-        raise InvalidInputError("images must hold one image or more. Got none.")
-    return items
-
-
 def show_image(ax: Any, image: Any) -> tuple[int, int]:
     """Draw an image in its own pixels, whatever it is kept in, and return its width and height."""
     pixels = load_image(image).pixels
@@ -45,7 +37,7 @@ def strip(ax: Any) -> None:
 
 def pair_up(images: Any, labels: Any, name: str) -> tuple[Sequence[Any], Sequence[Any]]:
     """Return images and what belongs to each, of the same number."""
-    items = as_pictures(images)
+    items = as_image_list(images)
     values = list(labels)
     if len(values) != len(items):
         raise InvalidInputError(

@@ -22,7 +22,7 @@ _NOT_FOR_TEXT = ("Last Resort", "STIX", "cm")
 def as_text(value: Any, limit: int = LABEL_LENGTH) -> str:
     """Return a label on one line that can be drawn: shortened in the middle, no mathematics."""
     text = " ".join(str(value).split())
-    text = "".join(c if _family(c) is not None else _escaped(c) for c in text)
+    text = "".join(c if _family(c) is not None else ascii(c)[1:-1] for c in text)
     return shorten(text, limit).replace("$", r"\$")
 
 
@@ -89,7 +89,3 @@ def _characters(path: str) -> frozenset[int]:
         return frozenset(FT2Font(path).get_charmap())
     except (OSError, RuntimeError):
         return frozenset()
-
-
-def _escaped(character: str) -> str:
-    return character.encode("ascii", "backslashreplace").decode("ascii")
