@@ -32,7 +32,7 @@ def main(folder=None, n=300, epochs=20):
         images, labels, test_size=0.2, random_state=0, stratify=labels
     )
     # On VGG16's map of 8 x 8 x 512 these are the tutorial's 2,949,889 parameters.
-    head = ConvHead(filters=512, hidden=128, dropout=0.5, batch_size=32, epochs=epochs, patience=None)
+    head = ConvHead(filters=512, hidden=128, scaling="standard", epochs=epochs, patience=None)
     recipe = Classifier(**backbone, head=head, augment=None).fit(train, y_train)
     print("The tutorial's head:", recipe.report_)
     print(evaluate(recipe, test, y_test))

@@ -32,13 +32,13 @@ def main(folder=None, n=200, epochs=20):
     shared = {"layers": "last", "grid": 8 if folder else 6, "augment": None}
     backbone = {"backbone": "resnet50", "image_size": 256} if folder else {"backbone": "scattering"}
     width = 2048 if folder else 256
-    train, test, y_train, y_test = train_test_split(
-        images, labels, test_size=0.2, random_state=0, stratify=labels
-    )
+    split = train_test_split(images, labels, test_size=0.2, random_state=0, stratify=labels)
+    train, test, y_train, y_test = split
+    training = {"epochs": epochs, "patience": None}
     heads = {
         # 2048 filters on ResNet50's map of 8 x 8 x 2048 are the tutorial's 56,627,201 parameters.
-        "tutorial": ConvHead(filters=width, hidden=width // 2, epochs=epochs, patience=None),
-        "perceptron": MLPHead(epochs=epochs),
+        "tutorial": ConvHead(filters=width, hidden=width // 2, scaling="standard", **training),
+        "perceptron": MLPHead(**training),
         "linear": "linear",
     }
     evaluations = {}

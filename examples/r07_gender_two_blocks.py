@@ -27,12 +27,14 @@ def read(folder, n):
 
 def main(folder=None, n=300, epochs=20):
     images, labels = read(folder, n)
-    backbone = {"backbone": "resnet50", "image_size": 300} if folder else {"backbone": "scattering"}
+    backbone = (
+        {"backbone": "resnet50", "image_size": 300} if folder else {"backbone": "scattering", "grid": 6}
+    )
     train, test, y_train, y_test = train_test_split(
         images, labels, test_size=0.1, random_state=42, stratify=labels
     )
     # Two numbers of filters are two blocks: Conv512 - pool - Conv512 - pool - Flatten - Dense512 - Dropout.
-    head = ConvHead(filters=(512, 512), hidden=512, dropout=0.5, batch_size=32, epochs=epochs, patience=5)
+    head = ConvHead(filters=(512, 512), hidden=512, scaling="standard", epochs=epochs, patience=5)
     # The validation part is a tenth of the training pictures: the test pictures choose nothing.
     clf = Classifier(**backbone, head=head, augment=None, validation_fraction=0.1).fit(train, y_train)
     best = min(clf.history_, key=lambda row: row["val_loss"])
