@@ -2,8 +2,8 @@
 
     python examples/r10_tuberculosis_resnet50.py [FOLDER]      FOLDER/tuberculosis/*.png, FOLDER/healthy/*.png
 
-Without a folder: drawn faces, with and without glasses, on a backbone without weights, offline. The tutorial's
-learning rate, 4e-6, learns next to nothing from so few pictures; the table at the end is of the defaults.
+Without a folder: drawn faces, with and without glasses, on a backbone without weights, offline. The learning
+rate of the tutorial, 4e-6, learns next to nothing from so few; the table at the end is of the defaults.
 """
 
 import sys
