@@ -288,6 +288,37 @@ def test_early_stopping_keeps_the_weights_of_the_best_epoch(patience):
     assert np.array_equal(fitted.predict(held.maps), short.predict(held.maps))
 
 
+@pytest.mark.parametrize("monitor", ["loss", "accuracy"])
+def test_the_best_epoch_is_that_of_the_monitored_figure(monitor):
+    """Logits grow and accuracy stands still here, so the two figures choose different epochs."""
+    data = toy(24, 2)
+    held = toy(60, 2, seed=1)
+    noise = np.random.default_rng(0).permutation(held.targets)
+    validation = held.maps, np.where(np.arange(60) < 20, noise, held.targets)
+    head = replace(MLP, epochs=8, patience=50, learning_rate=0.03, monitor=monitor)
+    fitted = head.fit(replace(data, validation=validation))
+    losses = [row["val_loss"] for row in fitted.history]
+    accuracies = [row["val_accuracy"] for row in fitted.history]
+    best = {"loss": int(np.argmin(losses)), "accuracy": int(np.argmax(accuracies))}
+    assert best["loss"] != best["accuracy"]
+    found = (fitted.predict(held.maps)[:, 0] > 0) == validation[1]
+    logits = fitted.predict(held.maps)[:, 0]
+    loss = np.mean(np.logaddexp(0, np.where(validation[1] == 1, -logits, logits)))
+    assert found.mean() == pytest.approx(accuracies[best[monitor]], abs=1e-6)
+    assert loss == pytest.approx(losses[best[monitor]], rel=1e-4)
+
+
+def test_keypoints_have_no_accuracy_to_monitor():
+    with pytest.raises(InvalidInputError, match="monitor='accuracy' needs classes"):
+        replace(CONV, monitor="accuracy").fit(toy(16, None))
+
+
+def test_the_learning_rate_decays_from_epoch_to_epoch():
+    head = replace(MLP, epochs=3, learning_rate=1e-5 * 0.99**100, learning_rate_decay=0.99)
+    rates = [row["learning_rate"] for row in head.fit(toy(16)).history]
+    assert rates == pytest.approx([1e-5 * 0.99 ** (epoch + 100) for epoch in range(3)], rel=1e-5)
+
+
 # Scaling
 
 
@@ -349,6 +380,18 @@ def test_the_convolution_fits_any_map(side):
     assert model(np.zeros((8, side, side, 4), dtype=np.float32)).shape == (8, 1)
 
 
+@pytest.mark.parametrize("side", [2, 5, 20])
+@pytest.mark.parametrize("padding", ["valid", "same", ("same", "valid")])
+@pytest.mark.parametrize("pool_size", [1, 3, (2, 1)])
+def test_blocks_have_the_weights_that_they_say(side, padding, pool_size):
+    head = replace(CONV, filters=(3, 2), padding=padding, pool_size=pool_size)
+    model = head.build([(side, side + 1, 4)], 2)
+    assert [weight.shape for weight in model.get_weights()] == head.weight_shapes([(side, side + 1, 4)], 2)
+    kernels = [layer for layer in model.layers if type(layer).__name__ == "Conv2D"]
+    if side == 9:
+        assert tuple(layer.padding for layer in kernels) == (padding if len(padding) == 2 else (padding,) * 2)
+
+
 def test_the_network_of_the_tutorials_has_their_parameters():
     assert ConvHead(filters=512, hidden=128).build([(8, 8, 512)], 1).count_params() == 2_949_889
 
@@ -362,13 +405,17 @@ def test_the_network_of_the_tutorials_has_their_parameters():
         (
             ConvHead,
             {"filters": (3, 0), "hidden": 0, "epochs": 1.5, "batch_size": True, "dropout": 1, "patience": -1,
-             "learning_rate": float("nan"), "scaling": "min", "output_activation": "relu"},
-            "filters hidden epochs batch_size dropout patience learning_rate scaling output_activation",
+             "learning_rate": float("nan"), "scaling": "min", "output_activation": "relu",
+             "padding": ("same", "full"), "pool_size": (2, 2, 2), "monitor": "auc",
+             "learning_rate_decay": 1.1},
+            "filters hidden epochs batch_size dropout patience learning_rate scaling output_activation "
+            "padding pool_size monitor learning_rate_decay",
         ),
         (
             MLPHead,
-            {"l2": -1, "batch_norm": "yes", "pool": 1, "dropout": "a", "learning_rate": "b", "hidden": None},
-            "l2 batch_norm pool dropout learning_rate hidden",
+            {"l2": -1, "batch_norm": "yes", "pool": 1, "dropout": "a", "learning_rate": "b", "hidden": None,
+             "output_batch_norm": 1, "hidden_dropout": 1},
+            "l2 batch_norm pool dropout learning_rate hidden output_batch_norm hidden_dropout",
         ),
         (MLPHead, {"dropout": float("nan"), "learning_rate": float("inf"), "patience": "a"},
          "dropout learning_rate patience"),
@@ -378,6 +425,13 @@ def test_all_bad_fields_are_named_at_once(kind, fields, names):
     with pytest.raises(InvalidInputError) as caught:
         kind(**fields)
     assert sorted(text.split()[0] for text in caught.value.problems) == sorted(names.split())
+
+
+@pytest.mark.parametrize("n_blocks", [1, 3, 4])
+def test_there_is_one_value_for_all_blocks_or_one_for_each(n_blocks):
+    with pytest.raises(InvalidInputError) as caught:
+        ConvHead(filters=(8,) * n_blocks, padding=("same", "valid"), pool_size=(2, 1))
+    assert [text.split()[0] for text in caught.value.problems] == ["padding", "pool_size"]
 
 
 @pytest.mark.parametrize("filters", [0, -1, (), (4, "a"), "many", None, 2.0, True])
@@ -390,11 +444,50 @@ def test_one_number_of_filters_and_a_tuple_of_it_are_the_same_head():
     assert ConvHead(filters=(8,)) == ConvHead(filters=8)
 
 
+OLD = {  # as models saved before there were more fields
+    "conv": {"name": "conv", "hidden": 8, "dropout": 0.5, "output_activation": "linear", "epochs": 20,
+             "batch_size": 32, "learning_rate": 0.001, "patience": 5, "scaling": "max", "filters": 4},
+    "mlp": {"name": "mlp", "hidden": 8, "dropout": 0.5, "output_activation": "linear", "epochs": 20,
+            "batch_size": 32, "learning_rate": 0.001, "patience": 5, "scaling": "standard", "l2": 0.0,
+            "batch_norm": True, "pool": True},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OLD)
+def test_heads_saved_before_there_were_more_fields_are_the_same_network(name):
+    head = head_from_dict(OLD[name])
+    expected = {
+        "conv": [(3, 3, 6, 4), (4,), (36, 8), (8,), (8, 1), (1,)],
+        "mlp": [*[(6,)] * 4, (6, 8), (8,), *[(8,)] * 4, (8, 1), (1,)],
+    }[name]
+    assert head.weight_shapes([(8, 8, 6)], 1) == expected
+    assert [weight.shape for weight in head.build([(8, 8, 6)], 1).get_weights()] == expected
+
+
 CHANGED = {
     "auto": AutoHead(),
     "linear": LinearHead(penalty=0.25),
-    "mlp": MLPHead(hidden=3, l2=0.5, batch_norm=True, pool=False, dropout=0.0, patience=None),
-    "conv": ConvHead(filters=(4, 2), epochs=7, scaling="max", output_activation="sigmoid", patience=0),
+    "mlp": MLPHead(
+        hidden=3,
+        l2=0.5,
+        batch_norm=True,
+        output_batch_norm=True,
+        pool=False,
+        dropout=0.0,
+        hidden_dropout=0.1,
+        patience=None,
+        learning_rate_decay=0.9,
+        monitor="accuracy",
+    ),
+    "conv": ConvHead(
+        filters=(4, 2),
+        padding=("same", "valid"),
+        pool_size=(2, 1),
+        epochs=7,
+        scaling="max",
+        output_activation="sigmoid",
+        patience=0,
+    ),
 }
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+
+import numpy as np
 import pytest
 
 from transferkit.backbones import build_model, get_backbone, resolve_weights
@@ -75,15 +78,72 @@ def test_keypoint_head_ends_in_136_sigmoids():
     assert model.layers[-1].activation.__name__ == "sigmoid"
 
 
+def test_keypoint_head_for_vgg16_at_224_pixels():
+    """7 x 7 x 512: Conv2D(512) leaves 5 x 5, pooling 2 x 2."""
+    model = ConvHead(filters=512, hidden=512, output_activation="sigmoid").build([(7, 7, 512)], 136)
+    counts = [count for layer in model.layers if (count := layer.count_params())]
+    assert counts == [2_359_808, 2 * 2 * 512 * 512 + 512, 512 * 136 + 136]
+
+
+SCRATCH = {"filters": (64, 128, 256, 512), "padding": ("valid", "same", "same", "same"), "hidden": 100}
+
+
+@pytest.mark.parametrize(("size", "pool", "last"), [(50, 2, 6), (300, 2, 37), (300, 3, 11)])
+def test_network_from_scratch(size, pool, last):
+    """R3: four convolutions on pixels, three of them pooled, and aggressive pooling at 300 pixels."""
+    head = ConvHead(**SCRATCH, pool_size=(pool, pool, pool, 1), dropout=0, scaling="none")
+    flat = last * last * 512
+    shapes = head.weight_shapes([(size, size, 3)], 1)
+    assert sum(map(math.prod, shapes)) == (
+        (27 * 64 + 64)
+        + (576 * 128 + 128)
+        + (1152 * 256 + 256)
+        + (2304 * 512 + 512)
+        + (flat * 100 + 100)
+        + 101
+    )
+    if size == 50:
+        model = head.build([(size, size, 3)], 1)
+        kinds = [type(layer).__name__ for layer in model.layers][1:]
+        pooled = ["Conv2D", "MaxPooling2D"] * 3
+        assert kinds == [*pooled, "Conv2D", "Flatten", "Dense", "Dropout", "Dense"]
+        assert model.count_params() == 3_394_377
+        assert [layer.pool_size for layer in model.layers if hasattr(layer, "pool_size")] == [
+            (pool, pool)
+        ] * 3
+
+
+def test_pixels_are_divided_by_255_and_no_network_is_there():
+    row = get_backbone("pixels")
+    model = build_model(row, resolve_weights(row, None), 50)
+    assert model.count_params() == 0
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 50, 50, 3), dtype=np.uint8)
+    np.testing.assert_allclose(np.asarray(model(row.preprocess(pixels))), pixels / 255, atol=1e-6)
+
+
+TUBERCULOSIS = MLPHead(
+    hidden=128, dropout=0.8, hidden_dropout=0.0, l2=0.3, batch_norm=True, output_batch_norm=True
+)
+
+
+def test_tuberculosis_head_is_that_of_the_tutorial():
+    """On 100 x 100 pixels ResNet50 has a map of 4 x 4 x 2048; the tutorial trains two units."""
+    model = TUBERCULOSIS.build([(4, 4, 2048)], 2)
+    kinds = [type(layer).__name__ for layer in model.layers if getattr(layer, "rate", 1) > 0]
+    assert kinds[1:] == [
+        *("GlobalAveragePooling2D", "BatchNormalization", "Dropout", "Dense", "BatchNormalization"),
+        *("Activation", "Dense", "BatchNormalization"),
+    ]
+    assert model.count_params() == 4 * 2048 + (2048 * 128 + 128) + 4 * 128 + (128 * 2 + 2) + 4 * 2
+    assert [weight.shape for weight in model.get_weights()] == TUBERCULOSIS.weight_shapes([(4, 4, 2048)], 2)
+
+
 def test_tuberculosis_head_has_its_regularisers():
-    model = MLPHead(hidden=128, dropout=0.8, l2=0.3, batch_norm=True).build([(4, 4, 2048)], 2)
-    kinds = [type(layer).__name__ for layer in model.layers]
-    assert kinds.count("BatchNormalization") == 2
-    assert kinds[1] == "GlobalAveragePooling2D"
+    model = TUBERCULOSIS.build([(4, 4, 2048)], 2)
     dense = [layer for layer in model.layers if type(layer).__name__ == "Dense"]
     assert [layer.units for layer in dense] == [128, 2]
     assert [float(layer.kernel_regularizer.l2) for layer in dense] == pytest.approx([0.3, 0.3])
-    assert {layer.rate for layer in model.layers if type(layer).__name__ == "Dropout"} == {0.8}
+    assert [layer.rate for layer in model.layers if type(layer).__name__ == "Dropout"] == [0.8, 0.0]
     # A penalty of 0.3 on the squared weights of two fresh layers is paid at once.
     assert len(model.losses) == 2
     squares = sum(float((layer.get_weights()[0] ** 2).sum()) for layer in dense)

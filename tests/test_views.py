@@ -1,5 +1,7 @@
 """Views: points go where their pixels go, names stand for one geometry, a mean of squares is one row."""
 
+import hashlib
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,8 +9,8 @@ from hypothesis import strategies as st
 
 from tests.conftest import TINY, make_pictures
 from transferkit import FeatureExtractor
-from transferkit.images import Image, crop_image
-from transferkit.views import AUGMENTATIONS, MEANS, Crops
+from transferkit.images import Image, crop_image, resize_image
+from transferkit.views import AUGMENTATIONS, MEANS, Crops, Square
 
 SIZE = 64
 FRAMES = st.tuples(
@@ -74,7 +76,7 @@ def test_a_name_is_one_geometry():
     assert Crops(np.array([[-0.01, 0, 10, -0.01]])).at(0).name == "crop:0,0,10,0"
 
 
-@pytest.mark.parametrize("name", ["mirror", "multi"])
+@pytest.mark.parametrize("name", AUGMENTATIONS)
 def test_a_mean_view_is_the_mean_of_its_views(tiny, engine, tmp_path, name):
     paths, _ = make_pictures(tmp_path, 9)
     views, mean = AUGMENTATIONS[name], MEANS[name]
@@ -94,6 +96,36 @@ def test_views_of_the_whole_picture_differ_and_no_corner_is_empty():
     assert squares.min() > 50
     assert len({square.tobytes() for square in squares}) == 8
     np.testing.assert_array_equal(squares[1::2, :, ::-1], squares[::2])
+
+
+def test_strong_views_do_what_their_fields_say():
+    pixels = spot(65, 47, width=SIZE * 2, height=SIZE * 2)
+    at = centre_of_light(Square().render(resize_image(pixels, SIZE)))
+    for square, place in (
+        (Square(shift=(0.25, -0.125)), at - [0.25, -0.125]),
+        (Square(flip=True), [at[0], 1 - at[1]]),
+        (Square(flip=True, mirror=True), 1 - at),
+        (Square(contrast=1.5), at),
+    ):
+        shown = square.render(resize_image(pixels, SIZE))
+        np.testing.assert_allclose(centre_of_light(shown), place, atol=1 / SIZE)
+    grey = np.random.default_rng(0).integers(80, 120, (SIZE, SIZE, 3), dtype=np.uint8)
+    half = Square(contrast=0.5).render(grey)
+    assert half.std() == pytest.approx(grey.std() / 2, rel=0.02)
+    np.testing.assert_allclose(half.mean((0, 1)), grey.mean((0, 1)), atol=0.5)
+    stripes = np.zeros((SIZE, SIZE, 3), np.uint8)
+    stripes[:, ::2] = 255
+    np.testing.assert_array_equal(Square(contrast=1.5).render(stripes), stripes)  # no brighter than white
+    assert len({square.tobytes() for square in MEANS["strong"].render(Image(grey), SIZE, "stretch")}) == 8
+
+
+def test_the_geometry_of_strong_views_stands_for_ever():
+    """Cached features are found by these names: other numbers need other names."""
+    squares = repr([(view.name, *view.squares) for view in AUGMENTATIONS["strong"]])
+    assert (
+        hashlib.sha256(squares.encode()).hexdigest()
+        == "94dab7b23b42d166d2482903347b1b37ddb04c853a0575677a05bf20e1e55589"
+    )
 
 
 def test_crops_are_cached_by_image_and_frame(tiny, engine, tmp_path):

@@ -16,6 +16,7 @@ from transferkit.backbones import (
 from transferkit.errors import BackboneCheckError, InvalidInputError
 
 QUICK = (
+    "pixels",
     "scattering",
     "vgg16",
     "mobilenet",

@@ -1,6 +1,7 @@
 """Which backbones there are, and how each becomes a model; Keras is imported only to build one."""
 
 from transferkit.backbones import keras_applications as keras_applications
+from transferkit.backbones import pixels as pixels
 from transferkit.backbones._checks import check_backbone
 from transferkit.backbones._model import Taps, build_model, describe_backbone, list_layers
 from transferkit.backbones._registry import (
@@ -23,6 +24,18 @@ _add(
         grid=None,  # its one map is small enough to keep, and worth it
         pretrained=False,
         version=VERSION,
+        builtin=True,
+    )
+)
+_add(
+    Backbone(
+        "pixels",
+        "transferkit.backbones.pixels:Pixels",
+        "transferkit.backbones.pixels:preprocess_input",
+        MIN_SIZE,
+        image_size=pixels.DEFAULT_SIZE,
+        grid=None,  # averages of pixels would be another picture
+        pretrained=False,
         builtin=True,
     )
 )

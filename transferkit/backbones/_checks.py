@@ -32,6 +32,11 @@ def check_backbone(name: str | Backbone, *, weights: Any = None, image_size: int
     image_size : int, optional
         Side in pixels; ``min_size`` by default, the fastest.
 
+    Returns
+    -------
+    Backbone
+        The row of this name.
+
     Raises
     ------
     BackboneCheckError

@@ -166,6 +166,16 @@ def list_layers(backbone: str | Backbone, *, image_size: int | None = None) -> l
 
     Builds the network without weights, which loads Keras.
 
+    Parameters
+    ----------
+    backbone : str or Backbone
+    image_size : int, optional
+        Side in pixels; by default what the backbone was trained at.
+
+    Returns
+    -------
+    list of str
+
     Examples
     --------
     >>> from transferkit import list_layers

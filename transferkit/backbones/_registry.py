@@ -206,6 +206,15 @@ def register_backbone(
 def get_backbone(name: str | Backbone) -> Backbone:
     """Return the row registered under a name; a row is returned as it is.
 
+    Parameters
+    ----------
+    name : str or Backbone
+        Case, ``-`` and ``_`` do not matter.
+
+    Returns
+    -------
+    Backbone
+
     Raises
     ------
     UnknownBackboneError
@@ -224,6 +233,15 @@ def get_backbone(name: str | Backbone) -> Backbone:
 
 def list_backbones(pattern: str = "*") -> list[str]:
     """Return the registered names that match a shell pattern, in natural order.
+
+    Parameters
+    ----------
+    pattern : str, default="*"
+        Such as ``"resnet*"``.
+
+    Returns
+    -------
+    list of str
 
     Examples
     --------

@@ -119,7 +119,13 @@ class FeatureCache:
         )
 
     def info(self) -> CacheInfo:
-        """Return what is in the cache. Print it for a table."""
+        """Return what is in the cache.
+
+        Returns
+        -------
+        CacheInfo
+            Print it for a table.
+        """
         return inspect_folder(self.folder)
 
     def explain(

@@ -19,7 +19,7 @@ from transferkit.estimators._precomputed import PRECOMPUTED, PrecomputedFeatures
 from transferkit.extractor import ExtractionReport, FeatureExtractor, Features
 from transferkit.heads import FittedHead, Head, TrainingData, get_head
 from transferkit.heads._base import is_number
-from transferkit.scratch import stack
+from transferkit.scratch import memory_limit, stack
 from transferkit.views import AUGMENTATIONS, MEANS, ORIGINAL, View
 
 DEFAULT_GRID = 4  # for layers of the user's choice, where the row has one number for each of its own
@@ -80,6 +80,11 @@ class ImageEstimator(BaseEstimator):
         X : image or sequence of images
         on_error : {"raise", "skip"}, default="raise"
             With "skip", ``.ok`` and ``.report`` of the result say which images could not be read.
+
+        Returns
+        -------
+        Features
+            Maps are read from the cache when asked for.
 
         Raises
         ------
@@ -221,19 +226,20 @@ class ImageEstimator(BaseEstimator):
             train, held = _split(len(rows), labels, groups, self.validation_fraction, seed)
             if len(held):
                 validation = features.maps(rows[held]), targets_by_view[0][held]
-        by_view = [features.maps(rows[train], view) for view in self.views_]
-        n_copies = len(self.views_)
-        data = TrainingData(
-            [stack(maps) for maps in zip(*by_view, strict=True)],
-            np.concatenate([targets[train] for targets in targets_by_view]),
-            n_classes,
-            np.tile(weight[train], n_copies),
-            np.tile(groups[train], n_copies),
-            validation,
-            seed,
-            self.progress,
-        )
-        self.fitted_head_: FittedHead = head.fit(data)
+        with memory_limit(self.memory_limit):
+            by_view = [features.maps(rows[train], view) for view in self.views_]
+            n_copies = len(self.views_)
+            data = TrainingData(
+                [stack(maps) for maps in zip(*by_view, strict=True)],
+                np.concatenate([targets[train] for targets in targets_by_view]),
+                n_classes,
+                np.tile(weight[train], n_copies),
+                np.tile(groups[train], n_copies),
+                validation,
+                seed,
+                self.progress,
+            )
+            self.fitted_head_: FittedHead = head.fit(data)
         self.head_ = head
         self.history_ = [self._named(row) for row in self.fitted_head_.history]
         self.selection_ = [row for row in self.history_ if "chosen" in row]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -57,3 +58,24 @@ def check_classes(classes: NDArray[Any], labels: NDArray[Any], n_ok: int) -> Non
             f"y must have at least two classes. Got {len(classes)} class: {quoted(classes.tolist())} "
             f"in {n_ok} rows{lost}. Add images of another class."
         )
+
+
+def class_weights(
+    class_weight: Mapping[Any, float] | str | None, labels: NDArray[Any], classes: NDArray[Any]
+) -> NDArray[np.float64]:
+    """Return one weight per row, of what a user may pass for the weights of classes."""
+    from sklearn.utils.class_weight import compute_sample_weight
+
+    if isinstance(class_weight, str) and class_weight != "balanced":
+        raise InvalidInputError(
+            f"class_weight must be a dictionary, 'balanced' or None. Got {class_weight!r}."
+        )
+    if isinstance(class_weight, Mapping):
+        if not all(np.isfinite(value) and value > 0 for value in class_weight.values()):
+            raise InvalidInputError(f"class_weight must be positive. Got {dict(class_weight)!r}.")
+        if missing := [label for label in classes.tolist() if label not in class_weight]:
+            raise InvalidInputError(
+                f"class_weight must have a weight for each class. Missing: {quoted(missing)}."
+            )
+    weight: NDArray[np.float64] = compute_sample_weight(class_weight, labels)
+    return weight

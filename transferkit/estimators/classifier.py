@@ -15,7 +15,7 @@ from transferkit.cache import FeatureCache
 from transferkit.errors import InvalidInputError, quoted
 from transferkit.estimators._base import ImageEstimator, as_groups, check_lengths
 from transferkit.estimators._class_activation import ClassActivation, explain
-from transferkit.estimators._label_checks import as_labels, check_classes
+from transferkit.estimators._label_checks import as_labels, check_classes, class_weights
 from transferkit.heads import Head
 from transferkit.scratch import memory_limit
 
@@ -42,10 +42,10 @@ class Classifier(ClassifierMixin, ImageEstimator):
         what the backbone's row recommends, for heads that take many layers; full maps for ``"conv"``.
     resize : {"stretch", "pad"}, default="stretch"
         Fill the square, or keep the aspect on a black ground.
-    augment : {"mirror", "multi", None}, default="mirror"
-        Views of each picture to learn from, and to average at prediction: with its mirror image, or eight
-        views (seen closer, and turned a little both ways, each with its mirror image). Linear heads
-        keep their mean as one row in the cache. Pass None where left and right differ in meaning.
+    augment : {"mirror", "multi", "strong", None}, default="mirror"
+        Views of each picture to learn from, and to average at prediction: with its mirror image; or six more,
+        closer and turned a little ("multi"), or turned by up to 63 degrees, shifted, some upside down
+        ("strong"). Linear heads keep their mean as one row. None where left and right differ in meaning.
     class_weight : dict, "balanced" or None, default=None
         Weight of each class's errors; ``"balanced"`` weighs classes equally.
     engine, precision : str, default="auto" and "float32"
@@ -184,16 +184,17 @@ class Classifier(ClassifierMixin, ImageEstimator):
         validation = None
         if validation_data is not None:
             validation = self._validation(*validation_data)
-        weights = self._weights(labels[ok])
+        weight = class_weights(self.class_weight, labels[ok], self.classes_)
         targets = [indices] * len(views)
-        with memory_limit(self.memory_limit):
-            self._train(
-                head, features, rows, targets, group_numbers[ok], weights, len(self.classes_), validation
-            )
+        self._train(head, features, rows, targets, group_numbers[ok], weight, len(self.classes_), validation)
         return self
 
     def decision_function(self, X: Any) -> NDArray[np.float64]:
         """Return the confidence in each class.
+
+        Parameters
+        ----------
+        X : image or sequence of images
 
         Returns
         -------
@@ -212,7 +213,21 @@ class Classifier(ClassifierMixin, ImageEstimator):
         return logits[:, 0] if len(self.classes_) == 2 else logits
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
-        """Return the probability of each class, (n, n_classes), in the order of ``classes_``."""
+        """Return the probability of each class.
+
+        Parameters
+        ----------
+        X : image or sequence of images
+
+        Returns
+        -------
+        ndarray of float64, shape (n, n_classes)
+            Columns in the order of ``classes_``; each row sums to 1.
+
+        Raises
+        ------
+        NotFittedError, BadImageError
+        """
         logits = self.decision_function(X)
         if logits.ndim == 1:
             logits = np.stack([np.zeros_like(logits), logits], axis=1)
@@ -221,7 +236,20 @@ class Classifier(ClassifierMixin, ImageEstimator):
         return probabilities
 
     def predict(self, X: Any) -> NDArray[Any]:
-        """Return the most probable label of each image, (n,); one row for a single image."""
+        """Return the most probable label of each image; an array of one for a single image.
+
+        Parameters
+        ----------
+        X : image or sequence of images
+
+        Returns
+        -------
+        ndarray, shape (n,)
+
+        Raises
+        ------
+        NotFittedError, BadImageError
+        """
         logits = self.decision_function(X)
         best = (logits > 0).astype(int) if logits.ndim == 1 else logits.argmax(axis=1)
         labels: NDArray[Any] = self.classes_[best]
@@ -257,27 +285,6 @@ class Classifier(ClassifierMixin, ImageEstimator):
         """
         self._check_fitted()
         return explain(self, image, label, reference)
-
-    def _weights(self, labels: NDArray[Any]) -> NDArray[np.float64]:
-        """Return one weight per row."""
-        from sklearn.utils.class_weight import compute_sample_weight
-
-        if isinstance(self.class_weight, str) and self.class_weight != "balanced":
-            raise InvalidInputError(
-                f"class_weight must be a dictionary, 'balanced' or None. Got {self.class_weight!r}."
-            )
-        if isinstance(self.class_weight, Mapping) and not all(
-            np.isfinite(value) and value > 0 for value in self.class_weight.values()
-        ):
-            raise InvalidInputError(f"class_weight must be positive. Got {dict(self.class_weight)!r}.")
-        if isinstance(self.class_weight, Mapping) and (
-            missing := [label for label in self.classes_.tolist() if label not in self.class_weight]
-        ):
-            raise InvalidInputError(
-                f"class_weight must have a weight for each class. Missing: {quoted(missing)}."
-            )
-        weight: NDArray[np.float64] = compute_sample_weight(self.class_weight, labels)
-        return weight
 
     def _validation(self, X: Any, y: Any) -> tuple[list[NDArray[np.float32]], NDArray[np.int64]]:
         """Return features and class indices of the caller's own validation part."""

@@ -176,14 +176,17 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, KeypointEstimator):
         check_present(points[ok])
         validation = self._validation(*validation_data) if validation_data is not None else None
         targets = [self._to_square(points[ok], sizes, view) for view in self.views_]
+        self._train(head, features, rows, targets, group_numbers[ok], np.ones(len(rows)), None, validation)
         with memory_limit(self.memory_limit):
-            weight = np.ones(len(rows))
-            self._train(head, features, rows, targets, group_numbers[ok], weight, None, validation)
             self._refine([items[i] for i in rows], sizes, points[ok], group_numbers[ok])
         return self
 
     def predict(self, X: Any) -> NDArray[np.float64]:
         """Return the keypoints of each image, in the layout that ``fit`` got.
+
+        Parameters
+        ----------
+        X : image or sequence of images
 
         Returns
         -------
@@ -216,6 +219,11 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, KeypointEstimator):
         y : array-like, shape (n, 2 k) or (n, k, 2)
             Pixels of each original image; missing points (NaN) are left out.
         sample_weight : array-like, shape (n,), optional
+
+        Returns
+        -------
+        float
+            1 is exact, 0 no better than the mean shape.
 
         Raises
         ------

@@ -42,8 +42,7 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):
         row in the registry recommends; see :func:`transferkit.list_layers` for all names.
     grid : int or sequence of int, optional
         Average each map over a grid of this many cells a side (1 is global average pooling), the same for
-        all layers or one number for each;
-        None keeps maps as they are.
+        all layers or one number for each; None keeps maps as they are.
     resize : {"stretch", "pad"}, default="stretch"
         Fill the square, or keep the aspect on a black ground.
     engine : {"auto", "keras", "openvino"}, default="auto"
@@ -116,6 +115,14 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):
 
     def fit(self, X: Any = None, y: Any = None) -> FeatureExtractor:
         """Check the parameters; nothing is learned from images.
+
+        Parameters
+        ----------
+        X, y : ignored
+
+        Returns
+        -------
+        FeatureExtractor
 
         Raises
         ------

@@ -110,6 +110,11 @@ def is_number(value: Any, *, above: float) -> bool:
     )
 
 
+def is_rate(value: Any) -> bool:
+    """Say whether a field holds a share of units to drop, in [0, 1)."""
+    return (value == 0 or is_number(value, above=0)) and bool(value < 1)
+
+
 def check_arrays(tensors: Mapping[str, NDArray[Any]], expected: Mapping[str, tuple[str, int | None]]) -> None:
     """Raise ValueError unless these arrays, of these dtypes and dimensions, and no others are there."""
     if set(tensors) != set(expected):

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transferkit.errors import InvalidInputError
-from transferkit.heads._base import Maps, TrainingData, check_arrays, is_count, is_number
+from transferkit.heads._base import Maps, TrainingData, check_arrays, is_count, is_number, is_rate
 from transferkit.heads._training import (
     learn_scale,
     learn_target_scale,
@@ -37,7 +37,9 @@ class NetworkHead:
     epochs: int = 20
     batch_size: int = 32
     learning_rate: float = 1e-3
+    learning_rate_decay: float = 1.0
     patience: int | None = 5
+    monitor: str = "loss"
     scaling: str = "standard"
 
     layers: ClassVar[str] = "last"
@@ -57,10 +59,14 @@ class NetworkHead:
             for name in ("hidden", "epochs", "batch_size")
             if not is_count(getattr(self, name))
         ]
-        if not (self.dropout == 0 or is_number(self.dropout, above=0)) or self.dropout >= 1:
+        if not is_rate(self.dropout):
             problems.append(f"dropout must be in [0, 1). Got {self.dropout!r}.")
         if not is_number(self.learning_rate, above=0):
             problems.append(f"learning_rate must be positive. Got {self.learning_rate!r}.")
+        if not is_number(self.learning_rate_decay, above=0) or self.learning_rate_decay > 1:
+            problems.append(f"learning_rate_decay must be in (0, 1]. Got {self.learning_rate_decay!r}.")
+        if self.monitor not in ("loss", "accuracy"):
+            problems.append(f"monitor must be 'loss' or 'accuracy'. Got {self.monitor!r}.")
         if self.patience is not None and self.patience != 0 and not is_count(self.patience):
             problems.append(f"patience must be a number of epochs, or None. Got {self.patience!r}.")
         if self.output_activation not in ("linear", "sigmoid"):
@@ -81,9 +87,16 @@ class NetworkHead:
         """Return the fitted head; see :class:`TrainingData`.
 
         Classes learn by cross-entropy on logits, values by the mean absolute error of those present.
+
+        Raises
+        ------
+        InvalidInputError
+            ``monitor="accuracy"`` of a regression, which has none.
         """
         import keras
 
+        if data.n_classes is None and self.monitor == "accuracy":
+            raise InvalidInputError("monitor='accuracy' needs classes; keypoints have none. Pass 'loss'.")
         fitted = FittedNetwork(
             self,
             [tuple(array.shape[1:]) for array in data.maps],
@@ -104,14 +117,17 @@ class NetworkHead:
             fitted, data.maps, data.targets, data.sample_weight, self.batch_size, data.random_state
         )
         validation = None
-        callbacks = [recorder := make_recorder(self.epochs, data.progress)]
+        callbacks: list[Any] = []
+        if self.learning_rate_decay != 1:
+            callbacks.append(keras.callbacks.LearningRateScheduler(self._rate_at))
+        callbacks.append(recorder := make_recorder(self.epochs, data.progress))
         if data.validation is not None:
             maps, held = data.validation
             validation = make_batches(fitted, maps, held, np.ones(len(held)), _PREDICT_BATCH, None)
             if self.patience is not None:
                 callbacks.append(
                     keras.callbacks.EarlyStopping(
-                        "val_loss", patience=self.patience, restore_best_weights=True
+                        f"val_{self.monitor}", patience=self.patience, restore_best_weights=True
                     )
                 )
         model.fit(
@@ -125,6 +141,10 @@ class NetworkHead:
         fitted.weights = [np.asarray(weight) for weight in model.get_weights()]
         fitted.history = recorder.rows
         return fitted
+
+    def _rate_at(self, epoch: int) -> float:
+        """Return the learning rate of an epoch, counted from 0."""
+        return float(self.learning_rate * self.learning_rate_decay**epoch)
 
     def rebuild(self, tensors: Mapping[str, NDArray[Any]], facts: Mapping[str, Any]) -> FittedNetwork:
         """Return the fitted head that was saved; ValueError where arrays do not belong together."""

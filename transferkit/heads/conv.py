@@ -2,23 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from transferkit.errors import InvalidInputError
 from transferkit.heads._base import is_count
 from transferkit.heads._network import NetworkHead
 
 
+class _Block(NamedTuple):
+    """A convolution and its pooling, and the sides of the map that they leave."""
+
+    filters: int
+    padding: str
+    pool_size: int
+    height: int
+    width: int
+
+
 @dataclass(frozen=True, kw_only=True)
 class ConvHead(NetworkHead):
-    """Conv2D(3x3, relu), MaxPooling2D(2), Flatten, Dense(relu), Dropout, Dense.
+    """Conv2D(3x3, relu), MaxPooling2D, Flatten, Dense(relu), Dropout, Dense.
 
     Parameters
     ----------
     filters : int or tuple of int, default=512
         Filters of the convolution; several numbers make several blocks of convolution and pooling.
+    padding : {"valid", "same"} or tuple of these, default="valid"
+        Of the convolutions, the same for all blocks or one for each. "valid" takes a border of one cell
+        away, unless the map is smaller than 4 x 4.
+    pool_size : int or tuple of int, default=2
+        Side of the squares whose largest value is kept, in cells, the same for all blocks or one for each;
+        1 is no pooling. A map that is smaller is not pooled.
     hidden : int, default=512
         Units of the dense layer.
     dropout : float, default=0.5
@@ -28,9 +44,15 @@ class ConvHead(NetworkHead):
     batch_size : int, default=32
     learning_rate : float, default=1e-3
         Of Adam.
+    learning_rate_decay : float, default=1.0
+        Factor on the learning rate after each epoch: it is ``learning_rate * learning_rate_decay**epoch``,
+        with epochs counted from 0.
     patience : int or None, default=5
-        Epochs without a better validation loss before training stops; the weights of the best
+        Epochs without a better validation figure before training stops; the weights of the best
         epoch are kept. None trains all epochs and keeps the last.
+    monitor : {"loss", "accuracy"}, default="loss"
+        The validation figure that says which epoch is best. Accuracy is of few pictures and jumps where the
+        loss moves smoothly. Validation rows are part of the training rows, never of a test.
     scaling : {"standard", "max", "none"}, default="max"
         Of features: each channel to mean 0 and deviation 1, or all divided by their maximum, as the
         tutorials do; learned from training rows. With large inputs the units of this network die in
@@ -39,7 +61,10 @@ class ConvHead(NetworkHead):
     Notes
     -----
     For VGG16 at 256 pixels, whose map is 8 x 8 x 512, ``ConvHead(filters=512, hidden=128)`` on two
-    classes has 2,949,889 parameters.
+    classes has 2,949,889 parameters. On ``backbone="pixels"``, several blocks are a network that is trained
+    from nothing::
+
+        ConvHead(filters=(64, 128, 256, 512), pool_size=(2, 2, 2, 1), padding="same", hidden=100)
 
     Examples
     --------
@@ -49,40 +74,54 @@ class ConvHead(NetworkHead):
     """
 
     filters: int | tuple[int, ...] = 512
+    padding: str | tuple[str, ...] = "valid"
+    pool_size: int | tuple[int, ...] = 2
     scaling: str = "max"
 
     def __post_init__(self) -> None:
-        """Refuse fields that cannot be used; one number and a tuple of it are the same."""
+        """Refuse fields that cannot be used; one value and a tuple of it are the same."""
         super().__post_init__()
-        blocks = self._blocks()
-        object.__setattr__(self, "filters", blocks if len(blocks) > 1 else blocks[0])
+        for name in ("filters", "padding", "pool_size"):
+            values = _as_tuple(getattr(self, name))
+            object.__setattr__(self, name, values if len(values) > 1 else values[0])
 
     def _problems(self) -> list[str]:
         """Return what is wrong with the fields."""
-        blocks = self._blocks()
-        if blocks and all(map(is_count, blocks)):
-            return super()._problems()
-        return [
-            f"filters must be one or more positive integers. Got {self.filters!r}.",
-            *super()._problems(),
-        ]
+        n_blocks, problems = len(_as_tuple(self.filters)), super()._problems()
+        for name, is_good, what in (
+            ("filters", is_count, "one or more positive integers"),
+            ("padding", ("valid", "same").__contains__, "'valid' or 'same', one for all blocks or for each"),
+            ("pool_size", is_count, "a positive integer, one for all blocks or for each"),
+        ):
+            values = _as_tuple(getattr(self, name))
+            if len(values) not in (1, n_blocks) or not values or not all(map(is_good, values)):
+                problems.append(f"{name} must be {what}. Got {getattr(self, name)!r}.")
+        return problems
 
-    def _blocks(self) -> tuple[int, ...]:
-        """Return the filters of each block."""
-        return tuple(self.filters) if isinstance(self.filters, tuple | list) else (self.filters,)
+    def _blocks(self, height: int, width: int) -> Iterator[_Block]:
+        """Yield the blocks that there are on a map of these sides."""
+        filters = _as_tuple(self.filters)
+        paddings, pools = (
+            values * (len(filters) // len(values))
+            for values in map(_as_tuple, (self.padding, self.pool_size))
+        )
+        for count, padding, pool in zip(filters, paddings, pools, strict=True):
+            # A map of less than 4 would leave nothing to pool.
+            padding = padding if min(height, width) > 3 else "same"
+            if padding == "valid":
+                height, width = height - 2, width - 2
+            pool = pool if min(height, width) >= pool else 1
+            height, width = height // pool, width // pool
+            yield _Block(count, padding, pool, height, width)
 
     def weight_shapes(self, shapes: Sequence[tuple[int, ...]], n_outputs: int) -> list[tuple[int, ...]]:
         """Return the shapes of the network's weights, in order, without building it."""
         ((height, width, channels),) = shapes
         found: list[tuple[int, ...]] = []
-        for filters in self._blocks():
-            found += [(3, 3, channels, filters), (filters,)]
-            if min(height, width) > 3:
-                height, width = height - 2, width - 2
-            if min(height, width) > 1:
-                height, width = height // 2, width // 2
-            channels = filters
-        flat = height * width * channels
+        for block in self._blocks(height, width):
+            found += [(3, 3, channels, block.filters), (block.filters,)]
+            channels = block.filters
+        flat = block.height * block.width * channels
         return [*found, (flat, self.hidden), (self.hidden,), (self.hidden, n_outputs), (n_outputs,)]
 
     def build(
@@ -113,14 +152,16 @@ class ConvHead(NetworkHead):
                 "Pass layers='last' or the name of one layer, or choose LinearHead or MLPHead."
             )
         inputs = x = keras.Input(shapes[0])
-        for filters in self._blocks():
-            # A map of less than 4 would leave nothing to pool.
-            x = layers.Conv2D(
-                filters, 3, activation="relu", padding="valid" if min(x.shape[1:3]) > 3 else "same"
-            )(x)
-            x = layers.MaxPooling2D(2)(x) if min(x.shape[1:3]) > 1 else x
+        for block in self._blocks(*shapes[0][:2]):
+            x = layers.Conv2D(block.filters, 3, activation="relu", padding=block.padding)(x)
+            x = layers.MaxPooling2D(block.pool_size)(x) if block.pool_size > 1 else x
         x = layers.Flatten()(x)
         x = layers.Dense(self.hidden, activation="relu")(x)
         x = layers.Dropout(self.dropout, seed=seed)(x)
         activation = self.output_activation if regression else "linear"
         return keras.Model(inputs, layers.Dense(n_outputs, activation=activation)(x))
+
+
+def _as_tuple(value: Any) -> tuple[Any, ...]:
+    """Return the values of a field that holds one for all blocks, or one for each."""
+    return tuple(value) if isinstance(value, tuple | list) else (value,)

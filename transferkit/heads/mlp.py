@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from transferkit.heads._base import is_number
+from transferkit.heads._base import is_number, is_rate
 from transferkit.heads._network import NetworkHead
 
 
 @dataclass(frozen=True, kw_only=True)
 class MLPHead(NetworkHead):
-    """Global average pooling, [BatchNormalization], Dropout, Dense(relu), Dropout, Dense.
+    """Global average pooling, [BatchNorm], Dropout, Dense, [BatchNorm], relu, Dropout, Dense, [BatchNorm].
 
     Takes any number of layers: their averages stand side by side.
 
@@ -24,22 +24,39 @@ class MLPHead(NetworkHead):
     l2 : float, default=0.0
         Penalty on the squared weights of both dense layers.
     batch_norm : bool, default=False
-        Normalise before each dense layer's input and its activation, as the tuberculosis tutorial does.
+        Normalise the features, and what the hidden layer gives, before its activation.
+    output_batch_norm : bool, default=False
+        Normalise what the last layer gives, before its activation, as the tuberculosis tutorial does.
+    hidden_dropout : float, optional
+        Dropout after the hidden layer; by default ``dropout``, which is the one before it.
     pool : bool, default=True
         Average each map; False flattens it, which keeps positions and costs parameters.
-    dropout, output_activation, epochs, batch_size, learning_rate, patience, scaling
+    dropout, output_activation, epochs, batch_size, learning_rate, learning_rate_decay, patience, monitor
         As for :class:`ConvHead`.
+    scaling : {"standard", "max", "none"}, default="standard"
+        As for :class:`ConvHead`.
+
+    Notes
+    -----
+    Two classes have one logit, where some tutorials train two units: a probability and its complement.
 
     Examples
     --------
+    The head of the tuberculosis tutorial, with its learning rate of ``1e-5 * 0.99**(epoch + 100)``:
+
     >>> from transferkit.heads import MLPHead
-    >>> MLPHead(hidden=128, dropout=0.8, l2=0.3, batch_norm=True).l2
+    >>> head = MLPHead(hidden=128, l2=0.3, batch_norm=True, output_batch_norm=True, dropout=0.8,
+    ...                hidden_dropout=0.0, learning_rate=1e-5 * 0.99**100, learning_rate_decay=0.99,
+    ...                epochs=100, patience=10, monitor="accuracy", scaling="none")
+    >>> head.l2
     0.3
     """
 
     hidden: int = 256
     l2: float = 0.0
     batch_norm: bool = False
+    output_batch_norm: bool = False
+    hidden_dropout: float | None = None
     pool: bool = True
 
     layers: ClassVar[str] = "auto"
@@ -50,7 +67,9 @@ class MLPHead(NetworkHead):
         problems = super()._problems()
         if self.l2 != 0 and not is_number(self.l2, above=0):
             problems.append(f"l2 must be 0 or positive. Got {self.l2!r}.")
-        for name in ("batch_norm", "pool"):
+        if self.hidden_dropout is not None and not is_rate(self.hidden_dropout):
+            problems.append(f"hidden_dropout must be in [0, 1), or None. Got {self.hidden_dropout!r}.")
+        for name in ("batch_norm", "output_batch_norm", "pool"):
             if not isinstance(getattr(self, name), bool):
                 problems.append(f"{name} must be True or False. Got {getattr(self, name)!r}.")
         return problems
@@ -62,7 +81,7 @@ class MLPHead(NetworkHead):
         for size, following in ((width, self.hidden), (self.hidden, n_outputs)):
             found += [(size,)] * (4 if self.batch_norm else 0)
             found += [(size, following), (following,)]
-        return found
+        return found + [(n_outputs,)] * (4 if self.output_batch_norm else 0)
 
     def build(
         self, shapes: Sequence[tuple[int, ...]], n_outputs: int, *, seed: int = 0, regression: bool = False
@@ -71,9 +90,9 @@ class MLPHead(NetworkHead):
         import keras
         from keras import layers
 
-        def dense(units: int, activation: str = "linear") -> Any:
+        def dense(units: int) -> Any:
             penalty = keras.regularizers.L2(self.l2) if self.l2 else None
-            return layers.Dense(units, activation=activation, kernel_regularizer=penalty)
+            return layers.Dense(units, kernel_regularizer=penalty)
 
         inputs = [keras.Input(shape) for shape in shapes]
         reduce = layers.GlobalAveragePooling2D if self.pool else layers.Flatten
@@ -83,6 +102,9 @@ class MLPHead(NetworkHead):
         x = layers.Dropout(self.dropout, seed=seed)(x)
         x = dense(self.hidden)(x)
         x = layers.BatchNormalization()(x) if self.batch_norm else x
-        x = layers.Dropout(self.dropout, seed=seed + 1)(layers.Activation("relu")(x))
-        inputs = inputs if len(inputs) > 1 else inputs[0]
-        return keras.Model(inputs, dense(n_outputs, self.output_activation if regression else "linear")(x))
+        hidden_dropout = self.dropout if self.hidden_dropout is None else self.hidden_dropout
+        x = layers.Dropout(hidden_dropout, seed=seed + 1)(layers.Activation("relu")(x))
+        x = dense(n_outputs)(x)
+        x = layers.BatchNormalization()(x) if self.output_batch_norm else x
+        x = layers.Activation(self.output_activation)(x) if regression else x
+        return keras.Model(inputs if len(inputs) > 1 else inputs[0], x)

@@ -1,0 +1,30 @@
+"""What the pages say about the registry, written from the registry."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from transferkit import get_backbone, list_backbones
+
+
+def backbone_table() -> str:
+    """Return a Markdown table with a row for each backbone."""
+    lines = [
+        '| name | side it was trained at | smallest side | layers that `"auto"` taps | grid |',
+        "|---|---|---|---|---|",
+    ]
+    for name in list_backbones():
+        row = get_backbone(name)
+        grids = row.grid if isinstance(row.grid, tuple) else (row.grid,)
+        grid = ", ".join("whole map" if cells is None else str(cells) for cells in grids)
+        layers = ", ".join(f"`{layer}`" for layer in row.layers)
+        lines.append(f"| `{name}` | {row.image_size} | {row.min_size} | {layers} | {grid} |")
+    return "\n".join(lines) + "\n"
+
+
+def write_backbone_table(path: Path) -> None:
+    """Write the table where the page includes it, unless it is there already."""
+    path.parent.mkdir(exist_ok=True)
+    table = backbone_table()
+    if not path.exists() or path.read_text() != table:
+        path.write_text(table)

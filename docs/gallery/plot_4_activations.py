@@ -1,0 +1,24 @@
+"""
+What a network sees
+===================
+
+Activations of one layer: its filters for one picture, or one filter for many pictures. The scattering
+transform has fixed filters; name ``"vgg16"`` and one of its layers for a trained network.
+"""
+
+from transferkit import Classifier, extract_activations, plots
+from transferkit.datasets import make_faces
+
+faces = make_faces(60)
+maps = extract_activations("scattering", faces.images[:12], "order1", image_size=192)
+
+# %%
+plots.plot_activations(maps[0], n=24, columns=8)
+
+# %%
+plots.plot_activations(maps, filters=10, columns=6)
+
+# %%
+# What each place adds to the score of a class: exact for linear heads, and without a gradient.
+clf = Classifier("scattering", progress=False).fit(faces.images, faces.labels)
+plots.plot_class_activation(clf.class_activation(faces.images[1], reference=faces.images))
