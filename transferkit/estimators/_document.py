@@ -51,7 +51,7 @@ _FACT_TYPES: dict[str, tuple[type, ...]] = {
     "n_features_in_": _COUNT, "n_points_": _COUNT, "_flat_layout_": _FLAG, "_single_output_": _FLAG,
 }  # fmt: skip
 # What belongs to the machine, not to the model.
-_LOCAL = ("cache", "head", "random_state")
+_LOCAL = ("cache", "head", "random_state", "isolate", "retry_failed")
 
 
 def save_estimator(estimator: Any, path: str | os.PathLike[str]) -> None:

@@ -58,6 +58,10 @@ class Classifier(ClassifierMixin, ImageEstimator):
         Share of the training images held out for early stopping, by heads that use it.
     on_error : {"skip", "raise"}, default="skip"
         What ``fit`` does with an image that cannot be read; skipped ones are listed in ``report_``.
+    isolate : bool or float, default=False
+        Decode files in helper processes, each image within so many seconds; see :class:`FeatureExtractor`.
+    retry_failed : bool, default=False
+        Try images again that could not be decoded before; see :class:`FeatureExtractor`.
     random_state : int, RandomState or None, default=0
         Of the split, of initial weights and of shuffling.
     progress : bool, default=True
@@ -107,6 +111,8 @@ class Classifier(ClassifierMixin, ImageEstimator):
         value_range: tuple[float, float] | None = None,
         validation_fraction: float = 0.1,
         on_error: str = "skip",
+        isolate: bool | float = False,
+        retry_failed: bool = False,
         random_state: Any = 0,
         progress: bool = True,
     ) -> None:
@@ -126,6 +132,8 @@ class Classifier(ClassifierMixin, ImageEstimator):
         self.value_range = value_range
         self.validation_fraction = validation_fraction
         self.on_error = on_error
+        self.isolate = isolate
+        self.retry_failed = retry_failed
         self.random_state = random_state
         self.progress = progress
 

@@ -17,6 +17,7 @@ from transferkit.cache import FeatureCache
 from transferkit.errors import BadImageError
 from transferkit.extractor._features import SIZE_PART, Features
 from transferkit.extractor._pipeline import BatchWriter, Recipe, decode_ahead
+from transferkit.extractor._progress import keeping, progress_bar
 from transferkit.extractor._report import ExtractionReport
 from transferkit.extractor._settings import LOCK, Settings
 from transferkit.views import ORIGINAL, AnyView
@@ -58,6 +59,11 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):
     on_error : {"raise", "skip"}, default="raise"
         What ``extract`` does with an image that cannot be read. ``transform`` always raises, since
         a row must not vanish from between its neighbours.
+    isolate : bool or float, default=False
+        Decode files in helper processes, for pictures of strangers: a decoder that crashes, or takes longer
+        than so many seconds (True: 30), costs one image. Arrays and Pillow images are decoded here.
+    retry_failed : bool, default=False
+        Try images again that this version could not decode before; the cache remembers them.
     progress : bool, default=True
         Show a bar on stderr when the work takes longer than a second.
 
@@ -94,6 +100,8 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):
         cache: bool | str | os.PathLike[str] | FeatureCache = True,
         value_range: tuple[float, float] | None = None,
         on_error: str = "raise",
+        isolate: bool | float = False,
+        retry_failed: bool = False,
         progress: bool = True,
     ) -> None:
         self.backbone = backbone
@@ -108,6 +116,8 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):
         self.cache = cache
         self.value_range = value_range
         self.on_error = on_error
+        self.isolate = isolate
+        self.retry_failed = retry_failed
         self.progress = progress
 
     def fit(self, X: Any = None, y: Any = None) -> FeatureExtractor:
@@ -168,6 +178,8 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):
             Most images cannot be read.
         EngineError
             The engine that was asked for by name cannot run this backbone, or not on this machine.
+        IsolationError
+            ``isolate`` is set, and no helper process can be started.
         """
         started = time.perf_counter()
         settings = self._settings()
@@ -177,8 +189,10 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):
         report = self.report_ = ExtractionReport(n_images=len(sources))
         digests, pending = self._look_up(settings, recipe, sources)
         report.n_cached = len(sources) - len(pending)
+        pending = recipe.failures.leave_out(sources, pending, digests, report, on_error)
         if pending:
             self._compute(settings, recipe, sources, pending, digests, report, on_error)
+        report.failures.sort(key=lambda failure: failure.index)
         report.seconds = time.perf_counter() - started
         report.check_enough(len(sources), finished=True)
 
@@ -225,12 +239,14 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):
         to_remember: list[tuple[Any, os.stat_result, str]] = []
 
         def remember() -> None:
+            to_remember.extend(recipe.failures.flush())
             if settings.files is not None and to_remember:
                 settings.files.remember(to_remember)
             to_remember.clear()
 
-        with _progress_bar(len(sources), report.n_cached, self.progress) as bar:
-            for index, result in decode_ahead(recipe, sources, pending, _n_threads()):
+        bar = progress_bar(len(sources), len(sources) - len(pending), self.progress)
+        with bar, keeping(remember, report, settings.space):
+            for index, result in decode_ahead(recipe, sources, pending):
                 bar.update()
                 if isinstance(result, BadImageError):
                     if on_error == "raise":
@@ -280,17 +296,3 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):
     def __sklearn_is_fitted__(self) -> bool:
         """Tell scikit-learn that there is nothing to learn."""
         return True
-
-
-def _n_threads() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _progress_bar(total: int, done: int, show: bool) -> Any:
-    """Return a bar that starts at what is done already and appears after a second."""
-    from tqdm.auto import tqdm
-
-    return tqdm(
-        total=total, initial=done, desc="features", unit="img", delay=1, disable=not show, leave=False
-    )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -20,6 +21,7 @@ class MemorySpace:
     def __init__(self, *, half: bool = True) -> None:
         self._half = half
         self._rows: dict[tuple[RowKey, str], np.ndarray] = {}
+        self._facts: dict[str, Any] = {}
 
     def find(self, keys: Iterable[RowKey], parts: Sequence[str]) -> set[RowKey]:
         """Return the keys that have all parts."""
@@ -43,6 +45,14 @@ class MemorySpace:
     def part_shape(self, part: str) -> tuple[int, ...] | None:
         """Return the shape of a part's rows, None while there are none."""
         return next((row.shape for (_, name), row in self._rows.items() if name == part), None)
+
+    def find_facts(self, prefix: str) -> dict[str, Any]:
+        """Return the facts whose names begin so."""
+        return {name: value for name, value in self._facts.items() if name.startswith(prefix)}
+
+    def keep_facts(self, facts: Mapping[str, Any]) -> None:
+        """Keep small facts beside the rows."""
+        self._facts.update(facts)
 
 
 class SpillingSpace:
@@ -77,3 +87,12 @@ class SpillingSpace:
     def part_shape(self, part: str) -> tuple[int, ...] | None:
         """Return the shape of a part's rows, None while there are none."""
         return self._space.part_shape(part) or self._spilled.part_shape(part)
+
+    def find_facts(self, prefix: str) -> dict[str, Any]:
+        """Return the facts whose names begin so."""
+        return self._space.find_meta(prefix) | self._spilled.find_facts(prefix)
+
+    def keep_facts(self, facts: Mapping[str, Any]) -> None:
+        """Keep small facts beside the rows."""
+        if not self._space.set_metas(facts):
+            self._spilled.keep_facts(facts)

@@ -19,9 +19,10 @@ import numpy as np
 from transferkit.cache import RowKey
 from transferkit.engines import Engine
 from transferkit.errors import BadImageError
+from transferkit.extractor._failed import KnownFailures
 from transferkit.extractor._features import SIZE_PART, encode_size
 from transferkit.extractor._memory import MemorySpace, SpillingSpace
-from transferkit.images import read_source
+from transferkit.images import Image, Source, read_source
 from transferkit.maps import pool_to_grid
 from transferkit.views import AnyView
 
@@ -50,6 +51,8 @@ class Recipe:
     resize: str
     batch_size: int
     value_range: tuple[float, float] | None
+    failures: KnownFailures
+    isolate: float | None = None
 
 
 def prepare(recipe: Recipe, source: Any, index: int) -> Decoded | BadImageError:
@@ -70,7 +73,7 @@ def prepare(recipe: Recipe, source: Any, index: int) -> Decoded | BadImageError:
         file = None if stat is None else (path, stat, digest)
         if not missing:
             return Decoded(index, digest, (0, 0), (), (), file)
-        image = opened.decode(recipe.value_range)
+        image = _decode(recipe, opened, index, file)
         height, width = image.pixels.shape[:2]
         squares = tuple(
             (key, view.render(image.pixels, recipe.image_size, recipe.resize)) for view, key in missing
@@ -80,10 +83,24 @@ def prepare(recipe: Recipe, source: Any, index: int) -> Decoded | BadImageError:
         return BadImageError(error.path, error.category, error.reason, error.hint, index)
 
 
+def _decode(recipe: Recipe, opened: Source, index: int, file: Any) -> Image:
+    """Decode one image, unless it is known that this cannot be done."""
+    if (known := recipe.failures.error(opened.digest, opened.name, index)) is not None:
+        raise known
+    try:
+        image = opened.decode(recipe.value_range, isolate=recipe.isolate)
+    except BadImageError as error:
+        recipe.failures.add(opened.digest, error, file)
+        raise
+    recipe.failures.forget(opened.digest)
+    return image
+
+
 def decode_ahead(
-    recipe: Recipe, sources: Sequence[Any], pending: Sequence[int], n_threads: int
+    recipe: Recipe, sources: Sequence[Any], pending: Sequence[int]
 ) -> Iterator[tuple[int, Decoded | BadImageError]]:
     """Yield the prepared images in order, a bounded number of them ready in advance."""
+    n_threads = _n_threads()
     window = 2 * recipe.batch_size + n_threads
     pool = ThreadPoolExecutor(n_threads, thread_name_prefix="transferkit-decode")
     waiting: deque[tuple[int, Future[Decoded | BadImageError]]] = deque()
@@ -98,6 +115,11 @@ def decode_ahead(
             yield first, future.result()
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _n_threads() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class BatchWriter:

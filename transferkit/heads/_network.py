@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from transferkit._forks import enter_network
 from transferkit.errors import InvalidInputError
 from transferkit.heads._base import Maps, TrainingData, check_arrays, is_count, is_number
 from transferkit.heads._training import (
@@ -177,6 +178,7 @@ class FittedNetwork:
 
     def model(self) -> Any:
         """Return the Keras model."""
+        enter_network()
         if self._model is None:
             # Keras seeds its initialisers from Python's generator: fix it, and give it back as it was.
             state = random.getstate()

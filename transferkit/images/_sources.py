@@ -18,6 +18,7 @@ from transferkit.images._arrays import array_to_image, check_dtype, describe
 from transferkit.images._decode import decode_bytes, decode_picture
 from transferkit.images._failures import translated
 from transferkit.images._image import Image, Limits
+from transferkit.images._isolation import decode_apart
 from transferkit.images._pictures import is_white_zero, orientation_of
 from transferkit.images._ranges import ValueRange, check_value_range
 
@@ -51,12 +52,15 @@ class Source(ABC):
     def digest(self) -> str:
         """SHA-256 of what the pixels are made from."""
 
-    def decode(self, value_range: ValueRange | None = None) -> Image:
-        """Return the picture; parameters and errors as for :func:`load_image`."""
-        return self._decode(check_value_range(value_range))
+    def decode(self, value_range: ValueRange | None = None, *, isolate: float | None = None) -> Image:
+        """Return the picture; parameters and errors as for :func:`load_image`.
+
+        With ``isolate``, encoded bytes are decoded by another process, within so many seconds.
+        """
+        return self._decode(check_value_range(value_range), isolate)
 
     @abstractmethod
-    def _decode(self, value_range: ValueRange | None) -> Image: ...
+    def _decode(self, value_range: ValueRange | None, isolate: float | None) -> Image: ...
 
 
 class EncodedSource(Source):
@@ -70,7 +74,9 @@ class EncodedSource(Source):
     def digest(self) -> str:
         return hashlib.sha256(self._data).hexdigest()
 
-    def _decode(self, value_range: ValueRange | None) -> Image:
+    def _decode(self, value_range: ValueRange | None, isolate: float | None) -> Image:
+        if isolate is not None:
+            return decode_apart(self._data, self.name, value_range, self.limits, isolate)
         return decode_bytes(self._data, self.name, value_range, self.limits)
 
 
@@ -86,7 +92,7 @@ class ArraySource(Source):
     def digest(self) -> str:
         return _sha256("array", self._array.dtype.str, self._array.shape, self._array)
 
-    def _decode(self, value_range: ValueRange | None) -> Image:
+    def _decode(self, value_range: ValueRange | None, isolate: float | None) -> Image:
         return array_to_image(self._array, value_range, self.limits)
 
 
@@ -122,7 +128,7 @@ class PictureSource(Source):
                 picture.tobytes(),
             )
 
-    def _decode(self, value_range: ValueRange | None) -> Image:
+    def _decode(self, value_range: ValueRange | None, isolate: float | None) -> Image:
         return decode_picture(self._picture, self.name, value_range, self.limits)
 
 
