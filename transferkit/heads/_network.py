@@ -83,6 +83,7 @@ class NetworkHead:
 
         Classes learn by cross-entropy on logits, values by the mean absolute error of those present.
         """
+        enter_network()
         import keras
 
         fitted = FittedNetwork(
@@ -178,7 +179,6 @@ class FittedNetwork:
 
     def model(self) -> Any:
         """Return the Keras model."""
-        enter_network()
         if self._model is None:
             # Keras seeds its initialisers from Python's generator: fix it, and give it back as it was.
             state = random.getstate()
@@ -202,6 +202,7 @@ class FittedNetwork:
 
     def predict(self, maps: Maps) -> NDArray[np.float64]:
         """Return logits or values, (n, k)."""
+        enter_network()
         import keras
 
         model = self.model()

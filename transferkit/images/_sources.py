@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 from abc import ABC, abstractmethod
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -43,14 +42,22 @@ class Source(ABC):
         self.name = name
         self.path = path
         self.limits = limits
+        self._digest: str | None = None
 
     def __repr__(self) -> str:
         return f"<Source {self.name}>"
 
-    @cached_property
-    @abstractmethod
+    @property
     def digest(self) -> str:
         """SHA-256 of what the pixels are made from."""
+        # No functools.cached_property: before Python 3.12 its lock is one for all images, so that threads
+        # hash one after the other, and a child that was forked meanwhile waits for it for ever.
+        if self._digest is None:
+            self._digest = self._hash()
+        return self._digest
+
+    @abstractmethod
+    def _hash(self) -> str: ...
 
     def decode(self, value_range: ValueRange | None = None, *, isolate: float | None = None) -> Image:
         """Return the picture; parameters and errors as for :func:`load_image`.
@@ -70,8 +77,7 @@ class EncodedSource(Source):
         super().__init__(name, limits, path)
         self._data = data
 
-    @cached_property
-    def digest(self) -> str:
+    def _hash(self) -> str:
         return hashlib.sha256(self._data).hexdigest()
 
     def _decode(self, value_range: ValueRange | None, isolate: float | None) -> Image:
@@ -88,8 +94,7 @@ class ArraySource(Source):
         check_dtype(array)
         self._array = np.asarray(array)
 
-    @cached_property
-    def digest(self) -> str:
+    def _hash(self) -> str:
         return _sha256("array", self._array.dtype.str, self._array.shape, self._array)
 
     def _decode(self, value_range: ValueRange | None, isolate: float | None) -> Image:
@@ -111,8 +116,7 @@ class PictureSource(Source):
             )
         self._picture = picture
 
-    @cached_property
-    def digest(self) -> str:
+    def _hash(self) -> str:
         picture = self._picture
         with translated(self.name, picture.format or "picture"):
             picture.load()
