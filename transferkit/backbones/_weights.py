@@ -10,6 +10,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from transferkit.backbones._download import download_beside
 from transferkit.backbones._registry import Backbone
 from transferkit.errors import InvalidInputError, WeightsError
 
@@ -102,15 +103,20 @@ def _find(backbone: Backbone) -> Path | None:
 
 def _download(backbone: Backbone) -> Path:
     """Let Keras fetch its file, and say what to do where it cannot."""
-    constructor, _, _ = backbone.triple
     size = backbone.image_size
     target = _places(backbone)[-1]
     try:
-        with contextlib.redirect_stdout(sys.stderr):  # Keras reports there, amid the user's results
-            constructor(include_top=False, weights="imagenet", input_shape=(size, size, 3))
+        if isinstance(backbone.constructor, str):
+            download_beside(backbone.constructor, size, target, lambda path: _check(backbone, path))
+        else:
+            with contextlib.redirect_stdout(sys.stderr):  # Keras reports there, amid the user's results
+                backbone.constructor(include_top=False, weights="imagenet", input_shape=(size, size, 3))
+    except WeightsError:
+        raise
     except Exception as error:  # Keras wraps network failures in plain Exception
-        # What a broken download left behind would be taken for the weights the next time.
-        target.unlink(missing_ok=True)
+        if not isinstance(backbone.constructor, str):
+            # What a broken download left behind would be taken for the weights the next time.
+            target.unlink(missing_ok=True)
         raise WeightsError(
             _offline_message(backbone, target), name=backbone.name, path=str(target)
         ) from error
@@ -135,10 +141,16 @@ def _offline_message(backbone: Backbone, target: Path) -> str:
 
 def _verified(backbone: Backbone, path: Path) -> str:
     """Return the SHA-256 of a file; refuse one under Keras's name with other contents."""
-    stat = path.stat()
-    sha, md5 = _digests(str(path), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
+    if path.name == backbone.weights_file:
+        _check(backbone, path)
+    return _digests_of(path)[0]
+
+
+def _check(backbone: Backbone, path: Path) -> None:
+    """Refuse a file that Keras did not publish, where it says what it did."""
+    sha, md5 = _digests_of(path)
     expected = backbone.weights_hash
-    if expected and path.name == backbone.weights_file and expected not in (sha, md5):
+    if expected and expected not in (sha, md5):
         actual = sha if len(expected) == 64 else md5
         raise WeightsError(
             f"{path} is damaged or not the file that Keras published: expected digest {expected}, "
@@ -146,7 +158,12 @@ def _verified(backbone: Backbone, path: Path) -> str:
             name=backbone.name,
             path=str(path),
         )
-    return sha
+
+
+def _digests_of(path: Path) -> tuple[str, str]:
+    """Return SHA-256 and MD5 of a file."""
+    stat = path.stat()
+    return _digests(str(path), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
 
 
 @functools.lru_cache(maxsize=64)
