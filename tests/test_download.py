@@ -71,7 +71,7 @@ def test_weights_arrive_and_nothing_else_stays(mode, models, capfd):
     mode.write_text("fine")
     weights = resolve_weights(CHECKED, "imagenet")
     assert (weights.path, weights.digest) == (models / NAME, CHECKED.weights_hash)
-    assert listing(models) == [NAME]
+    assert listing(models) == [NAME, f"{NAME}.sha256"]
     assert capfd.readouterr() == ("", "Downloading data\n"), "what Keras reports is no result"
 
 
@@ -132,4 +132,33 @@ def test_a_kill_leaves_no_half_file_and_two_processes_get_a_whole_one(mode, mode
     assert left.exists()
     os.utime(left, (1, 1))
     _download._clean(models)
-    assert listing(models) == [NAME]
+    assert listing(models) == [NAME, f"{NAME}.sha256"]
+
+
+@pytest.mark.parametrize("damage", ["flipped", "cut", "replaced"])
+def test_what_is_damaged_later_is_noticed_where_keras_states_no_digest(mode, models, damage):
+    mode.write_text("fine")
+    path = resolve_weights(ROW, "imagenet").path
+    changed = bytearray(CONTENT)
+    changed[70_000] ^= 4
+    content = {"flipped": bytes(changed), "cut": CONTENT[:-1], "replaced": b"other"}[damage]
+    path.write_bytes(content)
+    with pytest.raises(WeightsError) as caught:
+        resolve_weights(ROW, "imagenet")
+    assert f"damaged or not the one that {path}.sha256 is about" in str(caught.value)
+    assert f"expected digest {CHECKED.weights_hash}, got {hashlib.sha256(content).hexdigest()}" in str(
+        caught.value
+    )
+
+
+def test_a_note_of_ones_own_counts_and_an_empty_one_does_not(tmp_path):
+    path = tmp_path / "mine.weights.h5"
+    path.write_bytes(CONTENT)
+    note = tmp_path / "mine.weights.h5.sha256"
+    note.write_text(f"{CHECKED.weights_hash.upper()} *mine.weights.h5\n")
+    assert resolve_weights(ROW, path).digest == CHECKED.weights_hash
+    note.write_text("")
+    assert resolve_weights(ROW, path).digest == CHECKED.weights_hash
+    note.write_text("0" * 64)
+    with pytest.raises(WeightsError, match=f"expected digest {'0' * 64}"):
+        resolve_weights(ROW, path)

@@ -15,7 +15,7 @@ from PIL import Image
 from tests.conftest import TINY, make_pictures
 from transferkit import Classifier, FeatureCache, FeatureExtractor, KeypointRegressor
 from transferkit.datasets import make_faces
-from transferkit.heads import AutoHead, LinearHead, MLPHead
+from transferkit.heads import AutoHead, LinearHead, MLPHead, _reduction, auto
 
 
 def digest(estimator):
@@ -38,11 +38,18 @@ def fit_all(folder):
     tiny = {"backbone": TINY, "engine": "fake", "progress": False}
     paths, labels = make_pictures(folder, 60)
     faces = make_faces(60, random_state=3)
-    return {
+    found = {
         "linear": digest(Classifier(**tiny, head="linear").fit(paths, labels)),
         "auto": digest(Classifier(**tiny, head="auto").fit(paths, labels)),
         "cascade": digest(KeypointRegressor(**tiny).fit(faces.images, faces.keypoints)),
     }
+    with pytest.MonkeyPatch.context() as patch:  # as for thousands of rows, where the seed decides
+        patch.setattr(_reduction, "EXACT_ROWS", 40)
+        patch.setattr(_reduction, "LANDMARKS", 30)
+        patch.setattr(auto, "_SELECTION_ROWS", 40)
+        found["many rows"] = digest(Classifier(**tiny, random_state=5).fit(paths, labels))
+        assert found["many rows"] != digest(Classifier(**tiny, random_state=6).fit(paths, labels))
+    return found
 
 
 AGAIN = """

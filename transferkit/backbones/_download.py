@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-__all__ = ["download_beside"]
+__all__ = ["download_beside", "note_of"]
 
 _CODE = """
 import os, sys
@@ -37,8 +37,15 @@ _PREFIX = ".transferkit-download-"
 _ABANDONED_SECONDS = 86_400  # what a killed process left behind
 
 
-def download_beside(constructor: str, image_size: int, target: Path, check: Callable[[Path], None]) -> None:
+def note_of(path: Path) -> Path:
+    """Return where the SHA-256 of a file is noted, as ``sha256sum`` does it."""
+    return path.with_name(f"{path.name}.sha256")
+
+
+def download_beside(constructor: str, image_size: int, target: Path, check: Callable[[Path], str]) -> None:
     """Let Keras download the weights of a constructor, and put them at their place.
+
+    Their SHA-256 is noted beside them, since Keras states none for some: what is damaged later is noticed.
 
     Parameters
     ----------
@@ -48,7 +55,7 @@ def download_beside(constructor: str, image_size: int, target: Path, check: Call
     target : Path
         Where the file belongs, in a folder ``models``.
     check : callable
-        Raises where a file is not the right one.
+        Returns the SHA-256 of a file, or raises where it is not the right one.
 
     Raises
     ------
@@ -74,8 +81,13 @@ def download_beside(constructor: str, image_size: int, target: Path, check: Call
         if done.returncode or not arrived.is_file():
             told = folder / "error"
             raise OSError(told.read_text("utf-8") if told.exists() else f"exit code {done.returncode}")
-        check(arrived)
+        sha = check(arrived)
+        note = folder / "note"
+        note.write_text(f"{sha}  {target.name}\n", "utf-8")
+        # The note goes last, and the old one first: a kill in between leaves a file without one.
+        note_of(target).unlink(missing_ok=True)
         arrived.replace(target)
+        note.replace(note_of(target))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
