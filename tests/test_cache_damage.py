@@ -371,7 +371,7 @@ __attribute__((destructor)) static void report(void) { fprintf(stderr, "calls %d
 
 
 @pytest.mark.skipif(sys.platform != "linux" or not shutil.which("cc"), reason="needs Linux and a C compiler")
-@pytest.mark.parametrize("every", [400, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("every", [400, *(pytest.param(n, marks=pytest.mark.slow) for n in (10, 1))])
 def test_the_nth_write_fails(tmp_path, every):
     """EIO and ENOSPC at every write, sync and truncation of a small run."""
     (tmp_path / "fail.c").write_text(NTH_WRITE)
@@ -394,6 +394,7 @@ def test_the_nth_write_fails(tmp_path, every):
 
     calls = int(run(tmp_path / "count", -1, 0).stderr.rsplit("calls ", 1)[1])
     assert calls > 50
+    print(f"every {every}th of {calls} calls failed once by EIO and once by ENOSPC")
     outcomes = []
     for code in (5, 28):  # EIO, ENOSPC
         for n in range(1, calls + 1, every):

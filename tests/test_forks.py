@@ -3,12 +3,14 @@
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
 from transferkit import _forks
 from transferkit.errors import EngineError
+from transferkit.images import LIMITS, _sources, read_source
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 
@@ -73,26 +75,36 @@ in_child(lambda: Classifier(**tiny, augment=None, head=MLPHead(epochs=1)).fit(pa
     assert lines[4].startswith(refusal)
 
 
-def test_a_lock_that_another_thread_holds_does_not_stay_held_in_the_child(tmp_path):
+def test_locks_that_other_threads_hold_do_not_stay_held_in_the_child(tmp_path):
     lines = run(
         """
+from transferkit.images import _decode, load_image
+
 FeatureExtractor(**tiny).transform(paths)
-held, stop = threading.Event(), threading.Event()
+held = threading.Barrier(3)
 
-def hold():
-    with _settings.LOCK:
-        held.set()
-        time.sleep(0.5)  # an engine is being built
+def hold(lock):
+    with lock:
+        held.wait()
+        time.sleep(0.5)  # an engine is being built, the header of a picture parsed
 
-thread = threading.Thread(target=hold)
-thread.start()
+before = list(warnings.filters)
+threads = [threading.Thread(target=hold, args=(lock,)) for lock in (_settings.LOCK, _decode._quiet())]
+for thread in threads:
+    thread.start()
 held.wait()
-in_child(lambda: FeatureExtractor(**tiny).transform(paths).shape)
-thread.join()
+
+def work():
+    notes = load_image(paths[0]).notes
+    return FeatureExtractor(**tiny).transform(paths).shape, notes, warnings.filters == before
+
+in_child(work)
+for thread in threads:
+    thread.join()
 """,
         tmp_path,
     )
-    assert lines == ["(30, 48)"]
+    assert lines == ["((30, 48), (), True)"]
 
 
 def test_many_forks_while_threads_extract(tmp_path):
@@ -117,6 +129,31 @@ for thread in threads:
         tmp_path,
     )
     assert lines == ["True"] * 12
+
+
+def test_one_picture_is_hashed_while_another_is():
+    """Deterministic, where the forks above may miss the moment: no lock is held while hashing."""
+    begun, stop = threading.Event(), threading.Event()
+
+    class Slow(_sources.EncodedSource):
+        def _hash(self):
+            begun.set()
+            stop.wait(20)
+            return "slow"
+
+    slow = Slow(b"1", "slow", LIMITS)
+    thread = threading.Thread(target=lambda: slow.digest)
+    thread.start()
+    begun.wait()
+    digests = []
+    other = threading.Thread(target=lambda: digests.append(read_source(b"2").digest))
+    other.start()
+    other.join(5)
+    stop.set()
+    thread.join()
+    other.join()
+    assert len(digests) == 1
+    assert slow.digest == "slow"
 
 
 def test_tensorflow_started_by_the_user_counts(monkeypatch):
