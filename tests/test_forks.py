@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 
 # The engine of these tests is numpy only, so that a missing guard fails a test instead of hanging it.
 CHILDREN = """
-import faulthandler, os, sys, threading, time, warnings
+import faulthandler, os, signal, sys, threading, time, warnings
 faulthandler.dump_traceback_later(50, exit=True)
 warnings.filterwarnings("ignore", "This process.*fork", DeprecationWarning)
 import numpy as np
@@ -33,6 +33,7 @@ paths, labels = make_pictures(Path(sys.argv[1]), 30)
 def in_child(work):
     child = os.fork()
     if not child:
+        signal.alarm(20)
         try:
             print(work(), flush=True)
         except Exception as error:
@@ -81,30 +82,28 @@ def test_locks_that_other_threads_hold_do_not_stay_held_in_the_child(tmp_path):
 from transferkit.images import _decode, load_image
 
 FeatureExtractor(**tiny).transform(paths)
-held = threading.Barrier(3)
-
-def hold(lock):
-    with lock:
-        held.wait()
-        time.sleep(0.5)  # an engine is being built, the header of a picture parsed
-
 before = list(warnings.filters)
-threads = [threading.Thread(target=hold, args=(lock,)) for lock in (_settings.LOCK, _decode._quiet())]
-for thread in threads:
-    thread.start()
-held.wait()
+
+def hold(lock, held):
+    with lock:
+        held.set()
+        time.sleep(0.3)  # an engine is being built; the header of a picture is parsed
 
 def work():
     notes = load_image(paths[0]).notes
     return FeatureExtractor(**tiny).transform(paths).shape, notes, warnings.filters == before
 
-in_child(work)
-for thread in threads:
+for lock in (_settings.LOCK, _decode._quiet()):
+    held = threading.Event()
+    thread = threading.Thread(target=hold, args=(lock, held))
+    thread.start()
+    held.wait()
+    in_child(work)
     thread.join()
 """,
         tmp_path,
     )
-    assert lines == ["((30, 48), (), True)"]
+    assert lines == ["((30, 48), (), True)"] * 2
 
 
 def test_many_forks_while_threads_extract(tmp_path):
@@ -149,10 +148,11 @@ def test_one_picture_is_hashed_while_another_is():
     other = threading.Thread(target=lambda: digests.append(read_source(b"2").digest))
     other.start()
     other.join(5)
+    meanwhile = len(digests)
     stop.set()
     thread.join()
     other.join()
-    assert len(digests) == 1
+    assert meanwhile == 1
     assert slow.digest == "slow"
 
 

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.conftest import make_pictures
-from transferkit import FeatureExtractor
+from tests.conftest import TINY, make_pictures
+from transferkit import Classifier, FeatureExtractor, load
+from transferkit.backbones import _registry
 from transferkit.errors import BadImageError, InvalidInputError, IsolationError
 from transferkit.images import _helper, _isolation, read_source
 from transferkit.images._image import LIMITS
@@ -220,9 +221,24 @@ os.kill(os.getpid(), 9)
     pytest.fail("the helper still runs")
 
 
+def test_a_loaded_model_can_be_kept_from_strangers(tiny, pictures, tmp_path, helpers, monkeypatch):
+    """The service that gets pictures from anybody loads its model, and does not fit it."""
+    monkeypatch.setitem(_registry._ROWS, "tiny", TINY)
+    monkeypatch.setitem(_registry._ALIASES, "tiny", "tiny")
+    paths, labels = pictures
+    clf = Classifier(**tiny).fit(paths, labels)
+    clf.save(tmp_path / "model")
+    loaded = load(tmp_path / "model", isolate=20, cache=False)
+    np.testing.assert_array_equal(loaded.predict_proba(paths[:4]), clf.predict_proba(paths[:4]))
+    (tmp_path / "crash.png").write_bytes(paths[0].read_bytes() + b"!")
+    with pytest.raises(BadImageError, match="crashed the decoder"):
+        loaded.predict(tmp_path / "crash.png")
+    with pytest.raises(InvalidInputError, match="isolate must be"):
+        load(tmp_path / "model", isolate="please")
+
+
 def test_settings_are_of_this_machine(tiny, tmp_path, monkeypatch, caplog):
     """Neither parameter goes into a saved model."""
-    from transferkit import Classifier
     from transferkit.storage import read_model
 
     caplog.set_level(logging.WARNING)
