@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from transferkit import _forks
+from transferkit import _forks, list_layers
 from transferkit.errors import EngineError
+from transferkit.heads import MLPHead
 from transferkit.images import LIMITS, _sources, read_source
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
@@ -180,8 +181,9 @@ def test_grandchildren_are_told_too(monkeypatch):
     monkeypatch.setattr(_forks, "_inherited", False)
     _forks._in_child()
     _forks._in_child()
-    with pytest.raises(EngineError, match="forked"):
-        _forks.enter_network()
+    for use in (_forks.enter_network, lambda: list_layers("vgg16"), lambda: MLPHead().fit(None)):
+        with pytest.raises(EngineError, match="forked"):
+            use()
 
 
 JOBS = """

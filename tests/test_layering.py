@@ -10,7 +10,8 @@ import transferkit
 ROOT = Path(transferkit.__file__).parent
 LINES = [
     {"errors", "_version"},
-    {"_forks", "images", "keypoints", "maps", "backbones", "cache", "storage"},
+    {"_forks"},
+    {"images", "keypoints", "maps", "backbones", "cache", "storage"},
     {"engines", "heads", "shapes", "views", "metrics", "datasets"},
     {"extractor"},
     {"estimators"},

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from transferkit._forks import enter_network
 from transferkit.backbones import Backbone, Taps, Weights, build_model
 from transferkit.engines._engine import Engine, pad
 
@@ -19,7 +18,6 @@ _SMALL_BATCHES = (1, 8)
 
 def frozen_model(backbone: Backbone, weights: Weights, image_size: int) -> Any:
     """Return the Keras model of a backbone, without TensorFlow's greetings."""
-    enter_network()
     # TensorFlow greets every process with its view of the hardware; what a user set stays.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     return build_model(backbone, weights, image_size)
