@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import make_pictures
-from transferkit import Classifier, FeatureExtractor, engines
+from transferkit import Classifier, FeatureCache, FeatureExtractor, engines
 from transferkit.cache import _files
 from transferkit.errors import BadImageError
 
@@ -86,10 +86,13 @@ def test_errors_keep_what_was_computed_and_say_what_they_say(tiny, engine, pictu
     assert engine.images == 24
 
 
-def test_without_a_cache_nothing_is_promised(tiny, pictures, interrupted, caplog):
+@pytest.mark.parametrize("cache", ["none", "full"])
+def test_where_nothing_is_kept_nothing_is_promised(tiny, pictures, interrupted, caplog, cache):
     with pytest.raises(KeyboardInterrupt):
-        FeatureExtractor(**tiny, batch_size=8, cache=False).transform(pictures[0])
-    assert caplog.messages == []
+        FeatureExtractor(
+            **tiny, batch_size=8, cache=False if cache == "none" else FeatureCache(max_bytes=1)
+        ).transform(pictures[0])
+    assert not any("Interrupted" in message for message in caplog.messages)
 
 
 SLOW = """

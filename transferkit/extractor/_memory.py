@@ -21,6 +21,7 @@ class MemorySpace:
     def __init__(self, *, half: bool = True) -> None:
         self._half = half
         self._rows: dict[tuple[RowKey, str], np.ndarray] = {}
+        self._shapes: dict[str, tuple[int, ...]] = {}
         self._facts: dict[str, Any] = {}
 
     def find(self, keys: Iterable[RowKey], parts: Sequence[str]) -> set[RowKey]:
@@ -40,15 +41,17 @@ class MemorySpace:
         """Add rows."""
         for key, part, array in rows:
             stored = encode(key, part, array, half=self._half)
+            self._shapes[part] = stored.shape
             self._rows[key, part] = np.frombuffer(stored.data, stored.dtype).reshape(stored.shape)
 
     def part_shape(self, part: str) -> tuple[int, ...] | None:
         """Return the shape of a part's rows, None while there are none."""
-        return next((row.shape for (_, name), row in self._rows.items() if name == part), None)
+        return self._shapes.get(part)
 
     def find_facts(self, prefix: str) -> dict[str, Any]:
         """Return the facts whose names begin so."""
-        return {name: value for name, value in self._facts.items() if name.startswith(prefix)}
+        facts = dict(self._facts)  # other threads may add to it
+        return {name: value for name, value in facts.items() if name.startswith(prefix)}
 
     def keep_facts(self, facts: Mapping[str, Any]) -> None:
         """Keep small facts beside the rows."""
@@ -64,6 +67,7 @@ class SpillingSpace:
     def __init__(self, space: FeatureSpace, *, half: bool) -> None:
         self._space = space
         self._spilled = MemorySpace(half=half)
+        self.has_spilled = False
         self.path = space.path
 
     def find(self, keys: Iterable[RowKey], parts: Sequence[str]) -> set[RowKey]:
@@ -82,6 +86,7 @@ class SpillingSpace:
     def write(self, rows: Sequence[tuple[RowKey, str, np.ndarray]]) -> None:
         """Add rows."""
         if not self._space.write(rows):
+            self.has_spilled = True
             self._spilled.write(rows)
 
     def part_shape(self, part: str) -> tuple[int, ...] | None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from transferkit.errors import CacheError
+from transferkit.extractor._memory import SpillingSpace
 from transferkit.extractor._report import ExtractionReport
 
 logger = logging.getLogger("transferkit")
@@ -31,7 +32,8 @@ def keeping(remember: Callable[[], None], report: ExtractionReport, space: Any) 
         # The cache is whole at any moment; this only spares the next run some reading.
         with contextlib.suppress(CacheError):
             remember()
-        if isinstance(error, KeyboardInterrupt) and hasattr(space, "path"):
+        kept = isinstance(space, SpillingSpace) and not space.has_spilled
+        if isinstance(error, KeyboardInterrupt) and kept:
             logger.warning(
                 "Interrupted after %s of %s images. What was computed is kept in %s, but for the last batch: "
                 "run the same call again to go on from there.",
