@@ -197,6 +197,7 @@ print(one.tolist() == two.tolist(), (two > 0.5).all())
 """
 
 
+@pytest.mark.slow
 def test_joblibs_workers_share_the_cache(tmp_path):
     assert run(JOBS, tmp_path) == ["True True"]
 

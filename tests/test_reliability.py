@@ -168,19 +168,18 @@ def test_held_out_pixels_change_no_fitted_number(tiny, pictures, tmp_path, head)
     paths, labels = pictures
     alone = Classifier(**tiny, head=head, cache=tmp_path / "alone").fit(paths, labels)
     digests = set()
-    for seed in (1, 2):
+    for seed, when in ((1, "before"), (2, "together")):
         held, held_labels = held_out_pictures(tmp_path / "held", seed)  # the same names, other pixels
-        for when in ("before", "together"):
-            cache = FeatureCache(tmp_path / f"{seed}{when}")
-            clf = Classifier(**tiny, head=head, cache=cache)
-            if when == "before":  # other pictures, and other layers of the same ones, are there already
-                FeatureExtractor(**tiny, layers="auto", grid=4, cache=cache).transform(held)
-                clf.fit(paths, labels)
-            else:
-                clf.fit(paths, labels, validation_data=(held, held_labels))
-            clf.predict(held)
-            digests.add(digest(clf))
-            digests.add(digest(clf.fit(paths, labels)))  # and after all of it was seen
+        cache = FeatureCache(tmp_path / when)
+        clf = Classifier(**tiny, head=head, cache=cache)
+        if when == "before":  # other pictures, and other layers of them, are there already
+            FeatureExtractor(**tiny, layers="auto", grid=4, cache=cache).transform(held)
+            clf.fit(paths, labels)
+        else:
+            clf.fit(paths, labels, validation_data=(held, held_labels))
+        clf.predict(held)
+        digests.add(digest(clf))
+    digests.add(digest(clf.fit(paths, labels)))  # and after all of it was seen
     assert digests == {digest(alone)}
 
 
