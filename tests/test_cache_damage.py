@@ -182,6 +182,7 @@ def test_a_damaged_row_is_reported_deleted_and_written_anew(full, sql, warnings)
     "sql",
     [
         "UPDATE rows SET digest = (SELECT digest FROM rows WHERE id = 5), view = 2, part = 9 WHERE id = 1",
+        "UPDATE OR REPLACE rows SET view = 2 WHERE view = 1",
         "UPDATE views SET name = name || 'x'",
         "UPDATE parts SET name = 'b@x' WHERE name = 'b@4'",
         "UPDATE parts SET shape = '[2, 2, 1200]' WHERE name = 'b@4'",
@@ -370,7 +371,7 @@ __attribute__((destructor)) static void report(void) { fprintf(stderr, "calls %d
 
 
 @pytest.mark.skipif(sys.platform != "linux" or not shutil.which("cc"), reason="needs Linux and a C compiler")
-@pytest.mark.parametrize("every", [400, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("every", [400, *(pytest.param(n, marks=pytest.mark.slow) for n in (10, 1))])
 def test_the_nth_write_fails(tmp_path, every):
     """EIO and ENOSPC at every write, sync and truncation of a small run."""
     (tmp_path / "fail.c").write_text(NTH_WRITE)
@@ -393,6 +394,7 @@ def test_the_nth_write_fails(tmp_path, every):
 
     calls = int(run(tmp_path / "count", -1, 0).stderr.rsplit("calls ", 1)[1])
     assert calls > 50
+    print(f"every {every}th of {calls} calls failed once by EIO and once by ENOSPC")
     outcomes = []
     for code in (5, 28):  # EIO, ENOSPC
         for n in range(1, calls + 1, every):
@@ -470,3 +472,30 @@ def test_a_locked_file_is_an_error_that_says_so(full, monkeypatch):
     other.execute("ROLLBACK")
     other.close()
     assert full.write(ROWS[:1])
+
+
+def test_a_write_that_is_interrupted_leaves_nothing(full):
+    """Deterministic, where a kill at a random time may miss the moment."""
+    key = RowKey("ab" * 32, "original")
+
+    def change(db):
+        db.execute("INSERT INTO facts VALUES ('half', '1', 0)")
+        db.execute("DELETE FROM rows")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        full.database.write(change)
+    full.close()
+    assert full.find_meta("half") == {}
+    assert full.database.read(lambda db: db.execute("SELECT count(*) FROM facts").fetchone()) == (1,)
+    assert len(full.read(KEYS, list(PARTS))) == len(ROWS)
+    assert full.write([(key, "a@1", np.ones(24, np.float32))])
+
+
+def test_damage_that_comes_back_is_an_error_in_the_end(full, monkeypatch):
+    def refuse(change):
+        raise sqlite3.DatabaseError("database disk image is malformed")
+
+    monkeypatch.setattr(full.database, "_try_to_write", refuse)
+    with pytest.raises(CacheError, match=r"cannot be used: database disk image is malformed\."):
+        full.write(ROWS[:1])

@@ -81,6 +81,14 @@ class CacheMachine(RuleBasedStateMachine):
         self.spaces[which].set_meta("fact", fact)
         assert self.spaces[which].get_meta("fact") == fact
 
+    @rule(which=st.integers(0, 1), names=st.sets(st.text(max_size=3)), value=st.integers())
+    def facts_by_prefix(self, which, names, value):
+        facts = {f"p:{name}": value for name in names}
+        assert self.spaces[which].set_metas({"q:other": 1, "p": 2, **facts})
+        found = self.spaces[which].find_meta("p:")
+        assert found.items() >= facts.items()
+        assert all(name.startswith("p:") for name in found)
+
     @rule(which=st.integers(0, 1))
     def close_and_reopen(self, which):
         self.spaces[which].close()

@@ -223,7 +223,12 @@ def test_zeros_agree_with_zeros():
 
 # The registry
 
-ROWS = [("mobilenet_v2", 32), ("efficientnet_b0", 32), ("convnext_tiny", 32), ("scattering", 40)]
+ROWS = [
+    ("mobilenet_v2", 32),
+    ("efficientnet_b0", 32),
+    ("scattering", 40),
+    pytest.param("convnext_tiny", 32, marks=pytest.mark.slow),  # half as long as all others together
+]
 
 
 @pytest.mark.parametrize(("name", "size"), ROWS)

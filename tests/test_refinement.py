@@ -1,14 +1,15 @@
 """The closer look: it errs less, learns from held-out shapes only, and survives saving."""
 
 import io
+import pickle
 
 import numpy as np
 import pytest
 from PIL import Image
 
 import transferkit
-from tests.conftest import TINY
-from transferkit import KeypointRegressor
+from tests.conftest import TINY, FakeEngine
+from transferkit import KeypointRegressor, engines
 from transferkit.backbones import _registry
 from transferkit.datasets import make_faces
 from transferkit.errors import BadImageError, InvalidInputError, ModelFileError
@@ -38,10 +39,19 @@ def registered(monkeypatch):
     monkeypatch.setitem(_registry._ALIASES, "tiny", "tiny")
 
 
-@pytest.fixture
-def fitted(tiny, faces):
+@pytest.fixture(scope="module")
+def learned(faces):
+    """One fit for all tests that do not change it, pickled."""
     images, keypoints = faces
-    return KeypointRegressor(**tiny).fit(images[:100], keypoints[:100])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(engines.ENGINES, "fake", FakeEngine().build)
+        kp = KeypointRegressor(TINY, engine="fake", cache=False, progress=False)
+        return pickle.dumps(kp.fit(images[:100], keypoints[:100]))
+
+
+@pytest.fixture
+def fitted(tiny, learned):
+    return pickle.loads(learned)
 
 
 def test_a_closer_look_errs_less_and_says_by_how_much(tiny, faces, fitted):
@@ -60,8 +70,9 @@ def test_a_closer_look_errs_less_and_says_by_how_much(tiny, faces, fitted):
         assert row["held_out_error"] == pytest.approx(errors.mean(), rel=0.25)
 
 
-def test_fit_again_runs_no_backbone_and_gives_the_same_model(tiny, engine, faces, fitted):
+def test_fit_again_runs_no_backbone_and_gives_the_same_model(tiny, engine, faces):
     images, keypoints = faces
+    fitted = KeypointRegressor(**tiny).fit(images[:100], keypoints[:100])
     assert engine.images == 4 * 100  # two views of the whole picture, two of the square
     assert fitted.report_.n_backbone_calls == engine.calls
     again = KeypointRegressor(**tiny).fit(images[:100], keypoints[:100])

@@ -10,6 +10,7 @@ catch it, and each carries its culprit as an attribute::
     ├── NotFittedError (ValueError, AttributeError)
     ├── BackboneCheckError (RuntimeError)     .name, .failures
     ├── EngineError (RuntimeError)            .name
+    ├── IsolationError (RuntimeError)
     ├── WeightsError (OSError)                .name, .path
     ├── CacheError (OSError)                  .path
     ├── ModelFileError (ValueError)           .path
@@ -30,6 +31,7 @@ __all__ = [
     "CacheError",
     "EngineError",
     "InvalidInputError",
+    "IsolationError",
     "MissingDependencyError",
     "ModelFileError",
     "NotFittedError",
@@ -147,6 +149,10 @@ class EngineError(TransferKitError, RuntimeError):
     def __init__(self, message: str, *, name: str) -> None:
         self.name = name
         super().__init__(message)
+
+
+class IsolationError(TransferKitError, RuntimeError):
+    """The helper processes of ``isolate=True`` cannot be started on this machine."""
 
 
 class WeightsError(TransferKitError, OSError):

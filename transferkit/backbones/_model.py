@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from transferkit._forks import enter_network
 from transferkit.backbones._registry import Backbone, get_backbone
 from transferkit.backbones._weights import Weights, resolve_weights
 from transferkit.errors import InvalidInputError, WeightsError, quoted
@@ -35,7 +36,10 @@ def build_model(backbone: Backbone, weights: Weights, image_size: int) -> Any:
         The file does not fit the network.
     InvalidInputError
         The constructor returns something else than a model with known inputs and outputs.
+    EngineError
+        This process was forked from one that had run a network.
     """
+    enter_network()
     constructor, _, _ = backbone.triple
     asked = "imagenet" if weights.kind == "constructor" else None
     # Keras seeds its initialisers from Python's generator: fix it, and give it back as it was.

@@ -10,6 +10,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from transferkit.backbones._download import download_beside, note_of
 from transferkit.backbones._registry import Backbone
 from transferkit.errors import InvalidInputError, WeightsError
 
@@ -102,15 +103,20 @@ def _find(backbone: Backbone) -> Path | None:
 
 def _download(backbone: Backbone) -> Path:
     """Let Keras fetch its file, and say what to do where it cannot."""
-    constructor, _, _ = backbone.triple
     size = backbone.image_size
     target = _places(backbone)[-1]
     try:
-        with contextlib.redirect_stdout(sys.stderr):  # Keras reports there, amid the user's results
-            constructor(include_top=False, weights="imagenet", input_shape=(size, size, 3))
+        if isinstance(backbone.constructor, str):
+            download_beside(backbone.constructor, size, target, lambda path: _verified(backbone, path))
+        else:
+            with contextlib.redirect_stdout(sys.stderr):  # Keras reports there, amid the user's results
+                backbone.constructor(include_top=False, weights="imagenet", input_shape=(size, size, 3))
+    except WeightsError:
+        raise
     except Exception as error:  # Keras wraps network failures in plain Exception
-        # What a broken download left behind would be taken for the weights the next time.
-        target.unlink(missing_ok=True)
+        if not isinstance(backbone.constructor, str):
+            # What a broken download left behind would be taken for the weights the next time.
+            target.unlink(missing_ok=True)
         raise WeightsError(
             _offline_message(backbone, target), name=backbone.name, path=str(target)
         ) from error
@@ -134,19 +140,33 @@ def _offline_message(backbone: Backbone, target: Path) -> str:
 
 
 def _verified(backbone: Backbone, path: Path) -> str:
-    """Return the SHA-256 of a file; refuse one under Keras's name with other contents."""
-    stat = path.stat()
-    sha, md5 = _digests(str(path), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
-    expected = backbone.weights_hash
-    if expected and path.name == backbone.weights_file and expected not in (sha, md5):
+    """Return the SHA-256 of a file; refuse one that Keras did not publish, or with another one noted."""
+    if path.name == backbone.weights_file:
+        _check(backbone, path, backbone.weights_hash, "the file that Keras published")
+    note = note_of(path)
+    if note.is_file():  # as sha256sum writes it: digest, name
+        words = note.read_text("utf-8", "replace").split()
+        _check(backbone, path, words[0].lower() if words else None, f"the one that {note} is about")
+    return _digests_of(path)[0]
+
+
+def _check(backbone: Backbone, path: Path, expected: str | None, meaning: str) -> None:
+    """Refuse a file with another digest, where one is known."""
+    sha, md5 = _digests_of(path)
+    if expected and expected not in (sha, md5):
         actual = sha if len(expected) == 64 else md5
         raise WeightsError(
-            f"{path} is damaged or not the file that Keras published: expected digest {expected}, "
+            f"{path} is damaged or not {meaning}: expected digest {expected}, "
             f"got {actual}. Delete it and download it again.",
             name=backbone.name,
             path=str(path),
         )
-    return sha
+
+
+def _digests_of(path: Path) -> tuple[str, str]:
+    """Return SHA-256 and MD5 of a file."""
+    stat = path.stat()
+    return _digests(str(path), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
 
 
 @functools.lru_cache(maxsize=64)

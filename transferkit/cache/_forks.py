@@ -29,7 +29,8 @@ _forking = threading.Lock()
 
 def close_before_forks(database: Closable) -> None:
     """Close this database whenever the process forks; it must open itself again."""
-    _watched.add(database)
+    with _forking:  # one that is made amid a fork would be missed by it
+        _watched.add(database)
 
 
 def _before() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -226,12 +226,20 @@ class FeatureSpace:
         CacheError
             The file cannot be written.
         """
-        text = canonical_json(value, f"The value of {name!r}")
-        self.database.write(lambda db: tables.set_fact(db, name, text))
+        self.set_metas({name: value})
+
+    def set_metas(self, values: Mapping[str, Any]) -> bool:
+        """Keep several facts in one transaction; return False where nothing may be written."""
+        texts = {name: canonical_json(value, f"The value of {name!r}") for name, value in values.items()}
+        return self.database.write(lambda db: tables.set_facts(db, texts))
 
     def get_meta(self, name: str) -> Any:
         """Return a fact that was kept by `set_meta`, or None."""
         return self.database.read(lambda db: tables.get_fact(db, name))
+
+    def find_meta(self, prefix: str) -> dict[str, Any]:
+        """Return the facts whose names begin with a prefix; damaged ones are left out."""
+        return self.database.read(lambda db: tables.find_facts(db, prefix)) or {}
 
     def close(self) -> None:
         """Close the file. The next use opens it again."""

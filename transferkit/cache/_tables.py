@@ -7,7 +7,7 @@ covers the names, so that a row can never be read under another name than it was
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from sqlite3 import Connection
 from typing import Any, NamedTuple, TypeVar
 
@@ -101,9 +101,10 @@ def delete_rows(db: Connection, rows: Iterable[tuple[int, object]]) -> None:
     db.executemany("DELETE FROM rows WHERE id = ? AND crc IS ?", rows)
 
 
-def set_fact(db: Connection, name: str, text: str) -> None:
-    """Store a fact."""
-    db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?, ?)", (name, text, text_checksum(name, text)))
+def set_facts(db: Connection, facts: Mapping[str, str]) -> None:
+    """Store facts, as JSON by name."""
+    records = [(name, text, text_checksum(name, text)) for name, text in facts.items()]
+    db.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?, ?)", records)
 
 
 def get_fact(db: Connection, name: str) -> Any:
@@ -112,6 +113,17 @@ def get_fact(db: Connection, name: str) -> Any:
         if text_checksum(name, text) == crc:
             return json.loads(text)
     return None
+
+
+def find_facts(db: Connection, prefix: str) -> dict[str, Any]:
+    """Return the facts whose names begin with a prefix of ASCII, without the damaged ones."""
+    query = "SELECT name, value, crc FROM facts WHERE name >= ? AND name < ?"
+    after = prefix[:-1] + chr(ord(prefix[-1]) + 1)
+    return {
+        name: json.loads(text)
+        for name, text, crc in db.execute(query, (prefix, after))
+        if text_checksum(name, text) == crc and str(name).startswith(prefix)
+    }
 
 
 def _inserted(db: Connection, query: str, *values: object) -> int:

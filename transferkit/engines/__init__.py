@@ -11,6 +11,7 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+from transferkit._forks import enter_network
 from transferkit.backbones import Backbone, Weights
 from transferkit.engines._choice import EngineChoice
 from transferkit.engines._engine import Engine, as_they_are
@@ -54,6 +55,7 @@ def build_engine(
     **details: Any,
 ) -> Engine:
     """Return a new engine."""
+    enter_network()
     return make(backbone, weights, image_size, layers, batch_size, **details)
 
 

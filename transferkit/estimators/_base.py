@@ -27,7 +27,7 @@ AnyFeatures = Features | PrecomputedFeatures
 
 _SHARED_WITH_EXTRACTOR = (
     "backbone", "weights", "image_size", "resize", "engine", "precision", "batch_size", "cache",
-    "value_range", "on_error", "progress",
+    "value_range", "on_error", "isolate", "retry_failed", "progress",
 )  # fmt: skip
 
 

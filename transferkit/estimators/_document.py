@@ -26,6 +26,7 @@ from transferkit.estimators._precomputed import PRECOMPUTED
 from transferkit.estimators._refinement import rebuild_refinement
 from transferkit.estimators.classifier import Classifier
 from transferkit.estimators.keypoint_regressor import KeypointRegressor
+from transferkit.extractor._settings import isolation_seconds
 from transferkit.heads import head_from_dict, head_to_dict
 from transferkit.images import check_value_range
 from transferkit.storage import read_model, write_model
@@ -51,7 +52,7 @@ _FACT_TYPES: dict[str, tuple[type, ...]] = {
     "n_features_in_": _COUNT, "n_points_": _COUNT, "_flat_layout_": _FLAG, "_single_output_": _FLAG,
 }  # fmt: skip
 # What belongs to the machine, not to the model.
-_LOCAL = ("cache", "head", "random_state", "memory_limit")
+_LOCAL = ("cache", "head", "random_state", "memory_limit", "isolate", "retry_failed")
 
 
 def save_estimator(estimator: Any, path: str | os.PathLike[str]) -> None:
@@ -82,7 +83,13 @@ def save_estimator(estimator: Any, path: str | os.PathLike[str]) -> None:
     write_model(path, tensors, document)
 
 
-def load(path: str | os.PathLike[str], *, weights: Any = "as saved", cache: Any = True) -> Any:
+def load(
+    path: str | os.PathLike[str],
+    *,
+    weights: Any = "as saved",
+    cache: Any = True,
+    isolate: bool | float = False,
+) -> Any:
     """Return a saved estimator, ready to predict.
 
     Parameters
@@ -94,6 +101,8 @@ def load(path: str | os.PathLike[str], *, weights: Any = "as saved", cache: Any 
         was saved. They must be the same weights.
     cache : bool, path or FeatureCache, default=True
         As for :class:`Classifier`.
+    isolate : bool or float, default=False
+        Decode files in helper processes, each within so many seconds: for pictures of strangers.
 
     Returns
     -------
@@ -106,6 +115,8 @@ def load(path: str | os.PathLike[str], *, weights: Any = "as saved", cache: Any 
     ModelFileError
         The file is damaged, foreign or newer, or features would differ from those that the model
         was trained on.
+    InvalidInputError
+        ``isolate`` is no limit.
     WeightsError
         The weights of the backbone are not on this machine.
 
@@ -114,10 +125,11 @@ def load(path: str | os.PathLike[str], *, weights: Any = "as saved", cache: Any 
     Nothing in the file is run: arrays and JSON only. The backbone itself is not in the file, only
     its name and the SHA-256 of its weights.
     """
+    isolation_seconds(isolate)
     tensors, document = read_model(path)
     try:
         _check_document(document)
-        estimator = _rebuild(document, tensors, weights, cache)
+        estimator = _rebuild(document, tensors, weights, {"cache": cache, "isolate": isolate})
         current = None if estimator.extractor_ is None else estimator.extractor_.describe()
     except (WeightsError, CacheError, MissingDependencyError):
         raise  # of this machine, not of the file
@@ -175,7 +187,7 @@ def _facts_of(kind: str, precomputed: bool) -> tuple[str, ...]:
 
 
 def _rebuild(
-    document: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]], weights: Any, cache: Any
+    document: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]], weights: Any, local: Mapping[str, Any]
 ) -> Any:
     """Return the estimator that a document describes."""
     kind = ESTIMATORS[document["estimator"]]
@@ -189,7 +201,7 @@ def _rebuild(
     if parameters["engine"] == "openvino" and parameters["precision"] == "float32" and not has_openvino():
         parameters["engine"] = "auto"  # _check_features says what runs instead
     head = head_from_dict(document["head"])
-    estimator = kind(**parameters, head=head, cache=cache)
+    estimator = kind(**parameters, head=head, **local)
     estimator.head_ = head
     arrays = {name[5:]: array for name, array in tensors.items() if name.startswith("head.")}
     rounds = _arrays_of_rounds(document.get("refinements", []), tensors)

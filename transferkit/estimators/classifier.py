@@ -53,10 +53,8 @@ class Classifier(ClassifierMixin, ImageEstimator):
     batch_size : int, default=32
         Images in one call of the backbone. Results do not depend on it.
     memory_limit : float, optional
-        Bytes of memory for features, and for what a linear head makes of them. What is larger lies in
-        temporary files meanwhile (where ``TMPDIR`` says), with the same results. By default all is held in
-        memory: with the default head about 0.3 MB for each picture, from 6,144 pictures on. A linear head
-        needs 1 to 2 GB in any case for that many.
+        Bytes of memory for features and what a linear head makes of them; the rest lies in temporary files
+        (where ``TMPDIR`` says), with the same results. By default all is held in memory.
     cache : bool, path or FeatureCache, default=True
         Where features are kept; see :class:`FeatureExtractor`.
     value_range : (float, float), optional
@@ -65,6 +63,10 @@ class Classifier(ClassifierMixin, ImageEstimator):
         Share of the training images held out for early stopping, by heads that use it.
     on_error : {"skip", "raise"}, default="skip"
         What ``fit`` does with an image that cannot be read; skipped ones are listed in ``report_``.
+    isolate : bool or float, default=False
+        Decode files in helper processes, each image within so many seconds; see :class:`FeatureExtractor`.
+    retry_failed : bool, default=False
+        Try images again that could not be decoded before; see :class:`FeatureExtractor`.
     random_state : int, RandomState or None, default=0
         Of the split, of initial weights and of shuffling.
     progress : bool, default=True
@@ -115,6 +117,8 @@ class Classifier(ClassifierMixin, ImageEstimator):
         value_range: tuple[float, float] | None = None,
         validation_fraction: float = 0.1,
         on_error: str = "skip",
+        isolate: bool | float = False,
+        retry_failed: bool = False,
         random_state: Any = 0,
         progress: bool = True,
     ) -> None:
@@ -135,6 +139,8 @@ class Classifier(ClassifierMixin, ImageEstimator):
         self.value_range = value_range
         self.validation_fraction = validation_fraction
         self.on_error = on_error
+        self.isolate = isolate
+        self.retry_failed = retry_failed
         self.random_state = random_state
         self.progress = progress
 
@@ -228,11 +234,12 @@ class Classifier(ClassifierMixin, ImageEstimator):
         ------
         NotFittedError, BadImageError
         """
+        from scipy.special import softmax
+
         logits = self.decision_function(X)
         if logits.ndim == 1:
             logits = np.stack([np.zeros_like(logits), logits], axis=1)
-        powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-        probabilities: NDArray[np.float64] = powers / powers.sum(axis=1, keepdims=True)
+        probabilities: NDArray[np.float64] = softmax(logits, axis=1)
         return probabilities
 
     def predict(self, X: Any) -> NDArray[Any]:
@@ -265,8 +272,7 @@ class Classifier(ClassifierMixin, ImageEstimator):
         label : label, optional
             By default the predicted one.
         reference : sequence of images, optional
-            Pictures to compare with, such as training images: maps are then what this picture adds more than
-            they do on the mean, which leaves out what every picture adds.
+            Pictures to compare with, such as training images: what they add in the mean is taken away.
 
         Returns
         -------
@@ -278,10 +284,6 @@ class Classifier(ClassifierMixin, ImageEstimator):
         NotFittedError, BadImageError
         InvalidInputError
             The head is a network, the label unknown, or there is not one image.
-
-        See Also
-        --------
-        transferkit.plots.plot_class_activation : Draw it over the picture.
         """
         self._check_fitted()
         return explain(self, image, label, reference)

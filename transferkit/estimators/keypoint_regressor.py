@@ -56,7 +56,7 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, KeypointEstimator):
         points, whose mirror pairs are known.
     weights, image_size, resize, engine, precision, batch_size, memory_limit, cache, value_range
         As for :class:`Classifier`.
-    validation_fraction, on_error, random_state, progress
+    validation_fraction, on_error, isolate, retry_failed, random_state, progress
         As for :class:`Classifier`.
 
     Attributes
@@ -104,6 +104,8 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, KeypointEstimator):
         value_range: tuple[float, float] | None = None,
         validation_fraction: float = 0.1,
         on_error: str = "skip",
+        isolate: bool | float = False,
+        retry_failed: bool = False,
         random_state: Any = 0,
         progress: bool = True,
     ) -> None:
@@ -124,6 +126,8 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, KeypointEstimator):
         self.value_range = value_range
         self.validation_fraction = validation_fraction
         self.on_error = on_error
+        self.isolate = isolate
+        self.retry_failed = retry_failed
         self.random_state = random_state
         self.progress = progress
 

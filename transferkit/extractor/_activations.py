@@ -93,7 +93,7 @@ def extract_activations(
     for start in range(0, len(sources), batch_size):
         rows = range(start, min(start + batch_size, len(sources)))
         squares = []
-        for _, decoded in decode_ahead(recipe, sources, rows, n_threads=2):
+        for _, decoded in decode_ahead(recipe, sources, rows):
             if isinstance(decoded, BadImageError):
                 raise decoded
             squares.append(decoded.squares[0][1])

@@ -15,14 +15,11 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from transferkit import images
 from transferkit.backbones import Backbone
 from transferkit.cache import FeatureCache
-from transferkit.errors import BadImageError
-from transferkit.extractor._batches import BatchWriter
-from transferkit.extractor._features import SIZE_PART, Features
+from transferkit.extractor._features import Features
 from transferkit.extractor._memory import SpillingSpace
-from transferkit.extractor._pipeline import Recipe, decode_ahead
-from transferkit.extractor._progress import n_threads, progress_bar
 from transferkit.extractor._report import ExtractionReport
 from transferkit.extractor._settings import LOCK, Settings
+from transferkit.extractor._stream import compute, look_up
 from transferkit.views import ORIGINAL, AnyView
 
 
@@ -61,6 +58,11 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):
     on_error : {"raise", "skip"}, default="raise"
         What ``extract`` does with an image that cannot be read. ``transform`` always raises, since
         a row must not vanish from between its neighbours.
+    isolate : bool or float, default=False
+        Decode files in helper processes, for pictures of strangers: a decoder that crashes, or takes longer
+        than so many seconds (True: 30), costs one image. Arrays and Pillow images are decoded here.
+    retry_failed : bool, default=False
+        Try images again that this version could not decode before; the cache remembers them.
     progress : bool, default=True
         Show a bar on stderr when the work takes longer than a second.
 
@@ -97,6 +99,8 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):
         cache: bool | str | os.PathLike[str] | FeatureCache = True,
         value_range: tuple[float, float] | None = None,
         on_error: str = "raise",
+        isolate: bool | float = False,
+        retry_failed: bool = False,
         progress: bool = True,
     ) -> None:
         self.backbone = backbone
@@ -111,6 +115,8 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):
         self.cache = cache
         self.value_range = value_range
         self.on_error = on_error
+        self.isolate = isolate
+        self.retry_failed = retry_failed
         self.progress = progress
 
     def fit(self, X: Any = None, y: Any = None) -> FeatureExtractor:
@@ -186,6 +192,8 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):
             Most images cannot be read.
         EngineError
             The engine that was asked for by name cannot run this backbone, or not on this machine.
+        IsolationError
+            ``isolate`` is set, and no helper process can be started.
         """
         started = time.perf_counter()
         settings = self._settings()
@@ -193,91 +201,28 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):
         sources = images.as_image_list(X)
         recipe = settings.recipe(tuple(views))
         report = self.report_ = ExtractionReport(n_images=len(sources))
-        digests, pending = self._look_up(settings, recipe, sources)
+        digests, pending = look_up(settings, recipe, sources)
         report.n_cached = len(sources) - len(pending)
+        pending = recipe.failures.leave_out(sources, pending, digests, report, on_error)
         if 0 < len(sources) <= settings.batch_size and isinstance(recipe.space, SpillingSpace):
             recipe = replace(recipe, space=recipe.space.recent())
         if advance is not None:
-            advance(report.n_cached)
+            advance(len(sources) - len(pending))
         if pending:
-            self._compute(settings, recipe, sources, pending, digests, report, on_error, advance)
+            compute(settings, recipe, sources, pending, digests, report, on_error, self.progress, advance)
+        report.failures.sort(key=lambda failure: failure.index)
         report.seconds = time.perf_counter() - started
         report.check_enough(len(sources), finished=True)
 
         def repair(rows: list[int]) -> None:
             again = ExtractionReport(n_images=len(rows))
-            self._compute(settings, recipe, sources, rows, list(digests), again, "raise")
+            compute(settings, recipe, sources, rows, list(digests), again, "raise", self.progress)
 
         space = recipe.space
         shapes = tuple(space.part_shape(part) or () for part in recipe.parts)
         return Features(
             tuple(digests), settings.layers, recipe.parts, shapes, tuple(views), report, space, repair
         )
-
-    def _look_up(
-        self, settings: Settings, recipe: Recipe, sources: Sequence[Any]
-    ) -> tuple[list[str | None], list[int]]:
-        """Find what is known without opening a file: digests, and the images still to do."""
-        digests: list[str | None] = [None] * len(sources)
-        files = [i for i, source in enumerate(sources) if isinstance(source, str | os.PathLike)]
-        if settings.files is not None and files:
-            for i, digest in zip(files, settings.files.lookup([sources[i] for i in files]), strict=True):
-                digests[i] = digest
-        keys = [
-            [view.at(i).key(digest) for view in recipe.views] if digest else []
-            for i, digest in enumerate(digests)
-        ]
-        asked = [key for row in keys for key in row]
-        present = settings.space.find(asked, (*recipe.parts, SIZE_PART)) if asked else set()
-        pending = [i for i, row in enumerate(keys) if not row or not present.issuperset(row)]
-        return digests, pending
-
-    def _compute(
-        self,
-        settings: Settings,
-        recipe: Recipe,
-        sources: Sequence[Any],
-        pending: Sequence[int],
-        digests: list[str | None],
-        report: ExtractionReport,
-        on_error: str,
-        advance: Callable[[int], Any] | None = None,
-    ) -> None:
-        """Stream the pending images through the backbone into the space."""
-        to_remember: list[tuple[Any, os.stat_result, str]] = []
-
-        def remember() -> None:
-            if settings.files is not None and to_remember:
-                settings.files.remember(to_remember)
-            to_remember.clear()
-
-        with (
-            progress_bar(len(sources), report.n_cached, self.progress, advance) as update,
-            BatchWriter(recipe, settings.engine) as writer,
-        ):
-            for index, result in decode_ahead(recipe, sources, pending, n_threads()):
-                update(1)
-                if isinstance(result, BadImageError):
-                    if on_error == "raise":
-                        raise result
-                    digests[index] = None
-                    report.add_failure(result, index)
-                    tried = report.n_cached + report.n_decoded + len(report.failures)
-                    report.check_enough(tried, finished=False)
-                    continue
-                digests[index] = result.digest
-                report.notes.update(result.notes)
-                if result.squares:
-                    report.n_decoded += 1
-                    writer.add(result)
-                else:
-                    report.n_cached += 1
-                if result.file is not None:
-                    to_remember.append(result.file)
-                if len(to_remember) >= 16 * recipe.batch_size:
-                    remember()
-        remember()
-        report.n_backbone_calls = writer.n_calls
 
     def describe(self) -> dict[str, Any]:
         """Return everything that can change a feature, as it goes into the cache key.

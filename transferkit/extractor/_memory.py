@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -20,6 +21,8 @@ class MemorySpace:
     def __init__(self, *, half: bool = True) -> None:
         self.half = half
         self._rows: dict[tuple[RowKey, str], np.ndarray] = {}
+        self._shapes: dict[str, tuple[int, ...]] = {}
+        self._facts: dict[str, Any] = {}
 
     def find(self, keys: Iterable[RowKey], parts: Sequence[str]) -> set[RowKey]:
         """Return the keys that have all parts."""
@@ -38,11 +41,21 @@ class MemorySpace:
         """Add rows."""
         for key, part, array in rows:
             stored = encode(key, part, array, half=self.half)
+            self._shapes[part] = stored.shape
             self._rows[key, part] = np.frombuffer(stored.data, stored.dtype).reshape(stored.shape)
 
     def part_shape(self, part: str) -> tuple[int, ...] | None:
         """Return the shape of a part's rows, None while there are none."""
-        return next((row.shape for (_, name), row in self._rows.items() if name == part), None)
+        return self._shapes.get(part)
+
+    def find_facts(self, prefix: str) -> dict[str, Any]:
+        """Return the facts whose names begin so."""
+        facts = dict(self._facts)  # other threads may add to it
+        return {name: value for name, value in facts.items() if name.startswith(prefix)}
+
+    def keep_facts(self, facts: Mapping[str, Any]) -> None:
+        """Keep small facts beside the rows."""
+        self._facts.update(facts)
 
 
 class SpillingSpace:
@@ -55,6 +68,7 @@ class SpillingSpace:
         self._space = space
         self.half = half
         self._spilled = MemorySpace(half=half)
+        self.has_spilled = False
         self.path = space.path
 
     def recent(self) -> RecentSpace:
@@ -77,11 +91,21 @@ class SpillingSpace:
     def write(self, rows: Sequence[tuple[RowKey, str, np.ndarray]]) -> None:
         """Add rows."""
         if not self._space.write(rows):
+            self.has_spilled = True
             self._spilled.write(rows)
 
     def part_shape(self, part: str) -> tuple[int, ...] | None:
         """Return the shape of a part's rows, None while there are none."""
         return self._space.part_shape(part) or self._spilled.part_shape(part)
+
+    def find_facts(self, prefix: str) -> dict[str, Any]:
+        """Return the facts whose names begin so."""
+        return self._space.find_meta(prefix) | self._spilled.find_facts(prefix)
+
+    def keep_facts(self, facts: Mapping[str, Any]) -> None:
+        """Keep small facts beside the rows."""
+        if not self._space.set_metas(facts):
+            self._spilled.keep_facts(facts)
 
 
 class RecentSpace:

@@ -12,9 +12,10 @@ from typing import Any
 
 from transferkit.cache import RowKey
 from transferkit.errors import BadImageError
+from transferkit.extractor._failed import KnownFailures
 from transferkit.extractor._features import SIZE_PART
 from transferkit.extractor._memory import AnySpace
-from transferkit.images import read_source
+from transferkit.images import Image, Source, Target, read_source
 from transferkit.views import AnyView
 
 
@@ -42,6 +43,8 @@ class Recipe:
     resize: str
     batch_size: int
     value_range: tuple[float, float] | None
+    failures: KnownFailures
+    isolate: float | None = None
 
 
 def prepare(recipe: Recipe, source: Any, index: int) -> Decoded | BadImageError:
@@ -64,7 +67,7 @@ def prepare(recipe: Recipe, source: Any, index: int) -> Decoded | BadImageError:
             return Decoded(index, digest, (0, 0), (), (), file)
         # Each view is decoded for itself alone, so that it does not matter which others are missing.
         targets = [view.target(recipe.image_size, recipe.resize) for view, _ in missing]
-        decoded = {target: opened.decode(recipe.value_range, target) for target in set(targets)}
+        decoded = {target: _decode(recipe, opened, target, index, file) for target in set(targets)}
         squares = tuple(
             (key, view.render(decoded[target], recipe.image_size, recipe.resize))
             for (view, key), target in zip(missing, targets, strict=True)
@@ -75,13 +78,27 @@ def prepare(recipe: Recipe, source: Any, index: int) -> Decoded | BadImageError:
         return BadImageError(error.path, error.category, error.reason, error.hint, index)
 
 
+def _decode(recipe: Recipe, opened: Source, target: Target, index: int, file: Any) -> Image:
+    """Decode one image, unless it is known that this cannot be done."""
+    if (known := recipe.failures.error(opened.digest, opened.name, index)) is not None:
+        raise known
+    try:
+        image = opened.decode(recipe.value_range, target, isolate=recipe.isolate)
+    except BadImageError as error:
+        recipe.failures.add(opened.digest, error, file)
+        raise
+    recipe.failures.forget(opened.digest)
+    return image
+
+
 def decode_ahead(
-    recipe: Recipe, sources: Sequence[Any], pending: Sequence[int], n_threads: int
+    recipe: Recipe, sources: Sequence[Any], pending: Sequence[int]
 ) -> Iterator[tuple[int, Decoded | BadImageError]]:
     """Yield the prepared images in order, a bounded number of them ready in advance."""
     if len(pending) == 1:  # a single prediction starts no thread
         yield pending[0], prepare(recipe, sources[pending[0]], pending[0])
         return
+    n_threads = _n_threads()
     window = 2 * recipe.batch_size + n_threads
     pool = ThreadPoolExecutor(n_threads, thread_name_prefix="transferkit-decode")
     waiting: deque[tuple[int, Future[Decoded | BadImageError]]] = deque()
@@ -96,3 +113,8 @@ def decode_ahead(
             yield first, future.result()
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _n_threads() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,19 +1,20 @@
-"""How many threads decode, and how far they are."""
+"""What the user sees of an extraction, and what stays and is said when it ends early."""
 
 from __future__ import annotations
 
-import os
+import contextlib
+import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
+from transferkit.errors import CacheError
+from transferkit.extractor._memory import SpillingSpace
+from transferkit.extractor._report import ExtractionReport
 
-def n_threads() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+logger = logging.getLogger("transferkit")
 
 
-@contextmanager
+@contextlib.contextmanager
 def progress_bar(
     total: int, done: int, show: bool, advance: Callable[[int], Any] | None
 ) -> Iterator[Callable[[int], Any]]:
@@ -30,3 +31,24 @@ def progress_bar(
         total=total, initial=done, desc="features", unit="img", delay=1, disable=not show, leave=False
     ) as bar:
         yield bar.update
+
+
+@contextlib.contextmanager
+def keeping(remember: Callable[[], None], report: ExtractionReport, space: Any) -> Iterator[None]:
+    """Call ``remember`` also where an error or Ctrl-C ends the work, and then say how to go on."""
+    try:
+        yield
+    except BaseException as error:
+        # The cache is whole at any moment; this only spares the next run some reading.
+        with contextlib.suppress(CacheError):
+            remember()
+        kept = isinstance(space, SpillingSpace) and not space.has_spilled
+        if isinstance(error, KeyboardInterrupt) and kept:
+            logger.warning(
+                "Interrupted after %s of %s images. What was computed is kept in %s, but for the last "
+                "batches: run the same call again to go on from there.",
+                f"{report.n_cached + report.n_decoded:,}",
+                f"{report.n_images:,}",
+                space.path.parent,
+            )
+        raise

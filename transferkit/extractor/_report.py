@@ -11,6 +11,7 @@ from pathlib import Path
 from transferkit.errors import BadImageError, InvalidInputError
 
 _EXAMPLES = 5
+KNOWN = "(Known from an earlier run; retry_failed=True tries again.)"
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,9 @@ class ExtractionReport:
         Batches that went through the backbone.
     seconds : float
     failures : list of Failure
+        In the order of the images.
+    n_known_failures : int
+        How many of them were known from an earlier run, and not tried again.
     notes : dict of str to int
         How many images needed a conversion worth knowing, such as "alpha composited on white".
     """
@@ -53,11 +57,13 @@ class ExtractionReport:
     n_backbone_calls: int = 0
     seconds: float = 0.0
     failures: list[Failure] = field(default_factory=list)
+    n_known_failures: int = 0
     notes: Counter[str] = field(default_factory=Counter)
 
     def add_failure(self, error: BadImageError, index: int) -> None:
         """Remember one bad image."""
         self.failures.append(Failure(index, error.path, error.category, error.reason, error.hint))
+        self.n_known_failures += error.hint.endswith(KNOWN)
 
     def counts(self) -> dict[str, int]:
         """Return the number of failures by category, the most frequent first."""
@@ -72,6 +78,8 @@ class ExtractionReport:
             Every image is bad, or, after 20 failures, more than half of those tried.
         """
         bad = len(self.failures)
+        if not finished:  # what an earlier run left out says nothing about the images of this one
+            bad, attempted = bad - self.n_known_failures, attempted - self.n_known_failures
         if bad == 0 or not (2 * bad > attempted if bad >= 20 else finished and bad == attempted):
             return
         examples = "".join(f"\n  {failure}" for failure in self.failures[:_EXAMPLES])
@@ -97,4 +105,6 @@ class ExtractionReport:
         if self.failures:
             kinds = ", ".join(f"{count} {category}" for category, count in self.counts().items())
             line += f"; {len(self.failures):,} left out ({kinds})"
+        if self.n_known_failures:
+            line += f", {self.n_known_failures:,} of them known (retry_failed=True tries them again)"
         return line

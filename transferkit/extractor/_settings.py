@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from transferkit import backbones, images
+from transferkit._forks import enter_network
 from transferkit.backbones import Backbone, Weights
 from transferkit.cache import FeatureCache
 from transferkit.engines import (
@@ -22,12 +24,18 @@ from transferkit.engines import (
     shared_engine,
 )
 from transferkit.errors import InvalidInputError, gather
+from transferkit.extractor._failed import KnownFailures
 from transferkit.extractor._memory import MemorySpace, SpillingSpace
 from transferkit.extractor._pipeline import Recipe
 from transferkit.images import check_value_range
 from transferkit.views import AnyView
 
 LOCK = threading.RLock()
+if hasattr(os, "register_at_fork"):
+    # A child must not inherit a lock that another thread held. This one is taken before those of the cache,
+    # in the order in which it is everywhere: what is registered last runs first.
+    os.register_at_fork(before=LOCK.acquire, after_in_parent=LOCK.release, after_in_child=LOCK.release)
+ISOLATED_SECONDS = 30.0  # a 50-megapixel picture takes a second or two
 
 
 class Settings:
@@ -42,6 +50,8 @@ class Settings:
         self.batch_size = extractor.batch_size
         self.value_range = check_value_range(extractor.value_range)
         self.precision = extractor.precision
+        self._retry_failed = bool(extractor.retry_failed)
+        self._isolate = isolation_seconds(extractor.isolate)
         self.weights: Weights = backbones.resolve_weights(self.row, extractor.weights)
         # What a user registered is known by what it does, and his constructor may build something else the
         # next time: this model is described, and this one runs.
@@ -88,6 +98,7 @@ class Settings:
 
     def engine(self) -> Engine:
         """Return the engine, built on first use: a warm run never needs it."""
+        enter_network()
         with LOCK:
             return self._choice.engine()
 
@@ -113,6 +124,8 @@ class Settings:
             self.resize,
             self.batch_size,
             self.value_range,
+            KnownFailures(self.space, retry=self._retry_failed),
+            self._isolate,
         )
 
 
@@ -124,6 +137,7 @@ def _check_parameters(extractor: Any, row: Backbone) -> tuple[int, tuple[str, ..
     layers = gather(problems, lambda: _layer_names(extractor.layers, row))
     if extractor.resize not in ("stretch", "pad"):
         problems.append(f"resize must be 'stretch' or 'pad'. Got {extractor.resize!r}.")
+    gather(problems, lambda: isolation_seconds(extractor.isolate))
     if extractor.on_error not in ("raise", "skip"):
         problems.append(f"on_error must be 'raise' or 'skip'. Got {extractor.on_error!r}.")
     if not _is_count(extractor.batch_size):
@@ -137,6 +151,17 @@ def _check_parameters(extractor: Any, row: Backbone) -> tuple[int, tuple[str, ..
     if problems or image_size is None or layers is None:
         raise InvalidInputError(*problems)
     return image_size, layers
+
+
+def isolation_seconds(isolate: Any) -> float | None:
+    """Return the time limit that the parameter ``isolate`` stands for; None is decoding in this process."""
+    if isinstance(isolate, bool | np.bool_):
+        return ISOLATED_SECONDS if isolate else None
+    if isinstance(isolate, int | float | np.number) and 0 < isolate < float("inf"):
+        return float(isolate)
+    raise InvalidInputError(
+        f"isolate must be True, False, or the seconds that one image may take. Got {isolate!r}."
+    )
 
 
 def _is_count(value: Any) -> bool:

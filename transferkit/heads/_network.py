@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from transferkit._forks import enter_network
 from transferkit.errors import InvalidInputError
 from transferkit.heads._base import Maps, TrainingData, check_arrays, is_count, is_number, is_rate
 from transferkit.heads._training import (
@@ -93,6 +94,7 @@ class NetworkHead:
         InvalidInputError
             ``monitor="accuracy"`` of a regression, which has none.
         """
+        enter_network()
         import keras
 
         if data.n_classes is None and self.monitor == "accuracy":
@@ -220,6 +222,7 @@ class FittedNetwork:
 
     def predict(self, maps: Maps) -> NDArray[np.float64]:
         """Return logits or values, (n, k)."""
+        enter_network()
         import keras
 
         model = self.model()

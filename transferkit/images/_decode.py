@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -49,6 +50,12 @@ _DNG_VERSION = 50706  # TIFF tag of camera raw files that begin as a TIFF thumbn
 _RAW_SUFFIXES = (".dng", ".nef", ".arw", ".pef", ".srw", ".3fr", ".cr2", ".nrw")
 
 _warnings_lock = threading.Lock()
+if hasattr(os, "register_at_fork"):  # a child must neither inherit the lock nor the filters of another thread
+    os.register_at_fork(
+        before=_warnings_lock.acquire,
+        after_in_parent=_warnings_lock.release,
+        after_in_child=_warnings_lock.release,
+    )
 
 
 @contextlib.contextmanager

@@ -27,6 +27,8 @@ CATEGORIES: tuple[str, ...] = (
     "too_small",
     "extreme_aspect",
     "bad_array",
+    "crashed",
+    "timed_out",
 )
 
 

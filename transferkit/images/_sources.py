@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 from abc import ABC, abstractmethod
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from transferkit.images._arrays import array_to_image, check_dtype, describe
 from transferkit.images._decode import decode_bytes, decode_picture
 from transferkit.images._failures import translated
 from transferkit.images._image import Image, Limits
+from transferkit.images._isolation import decode_apart
 from transferkit.images._pictures import is_white_zero, orientation_of
 from transferkit.images._ranges import ValueRange, check_value_range
 from transferkit.images._target import Target
@@ -43,21 +43,41 @@ class Source(ABC):
         self.name = name
         self.path = path
         self.limits = limits
+        self._digest: str | None = None
 
     def __repr__(self) -> str:
         return f"<Source {self.name}>"
 
-    @cached_property
-    @abstractmethod
+    @property
     def digest(self) -> str:
         """SHA-256 of what the pixels are made from."""
-
-    def decode(self, value_range: ValueRange | None = None, target: Target | None = None) -> Image:
-        """Return the picture, perhaps smaller if a target says for what; else as :func:`load_image`."""
-        return self._decode(check_value_range(value_range), target)
+        # No functools.cached_property: before Python 3.12 its lock is one for all images, so that threads
+        # hash one after the other, and a child that was forked meanwhile waits for it for ever.
+        if self._digest is None:
+            self._digest = self._hash()
+        return self._digest
 
     @abstractmethod
-    def _decode(self, value_range: ValueRange | None, target: Target | None) -> Image: ...
+    def _hash(self) -> str: ...
+
+    def decode(
+        self,
+        value_range: ValueRange | None = None,
+        target: Target | None = None,
+        *,
+        isolate: float | None = None,
+    ) -> Image:
+        """Return the picture; parameters and errors as for :func:`load_image`.
+
+        It may be smaller where a target says for what it is wanted. With ``isolate``, encoded bytes are
+        decoded by another process, within so many seconds.
+        """
+        return self._decode(check_value_range(value_range), target, isolate)
+
+    @abstractmethod
+    def _decode(
+        self, value_range: ValueRange | None, target: Target | None, isolate: float | None
+    ) -> Image: ...
 
 
 class EncodedSource(Source):
@@ -67,11 +87,12 @@ class EncodedSource(Source):
         super().__init__(name, limits, path)
         self._data = data
 
-    @cached_property
-    def digest(self) -> str:
+    def _hash(self) -> str:
         return hashlib.sha256(self._data).hexdigest()
 
-    def _decode(self, value_range: ValueRange | None, target: Target | None) -> Image:
+    def _decode(self, value_range: ValueRange | None, target: Target | None, isolate: float | None) -> Image:
+        if isolate is not None:
+            return decode_apart(self._data, self.name, value_range, self.limits, isolate, target)
         return decode_bytes(self._data, self.name, value_range, self.limits, target)
 
 
@@ -83,11 +104,10 @@ class ArraySource(Source):
         check_dtype(array)
         self._array = np.asarray(array)
 
-    @cached_property
-    def digest(self) -> str:
+    def _hash(self) -> str:
         return _sha256("array", self._array.dtype.str, self._array.shape, self._array)
 
-    def _decode(self, value_range: ValueRange | None, target: Target | None) -> Image:
+    def _decode(self, value_range: ValueRange | None, target: Target | None, isolate: float | None) -> Image:
         return array_to_image(self._array, value_range, self.limits)
 
 
@@ -106,8 +126,7 @@ class PictureSource(Source):
             )
         self._picture = picture
 
-    @cached_property
-    def digest(self) -> str:
+    def _hash(self) -> str:
         picture = self._picture
         with translated(self.name, picture.format or "picture"):
             picture.load()
@@ -123,7 +142,7 @@ class PictureSource(Source):
                 picture.tobytes(),
             )
 
-    def _decode(self, value_range: ValueRange | None, target: Target | None) -> Image:
+    def _decode(self, value_range: ValueRange | None, target: Target | None, isolate: float | None) -> Image:
         return decode_picture(self._picture, self.name, value_range, self.limits)
 
 

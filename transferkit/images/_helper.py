@@ -1,0 +1,76 @@
+"""The process that decodes for ``isolate=True``: bytes come in, pixels go out, and nothing else.
+
+A message is JSON and raw bytes, each preceded by its length. Neither side ever runs what the other one sends.
+The process ends when its input does, so it never outlives the one that started it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import struct
+from typing import IO, Any
+
+import numpy as np
+
+from transferkit.errors import BadImageError
+from transferkit.images._decode import decode_bytes
+from transferkit.images._image import Limits
+from transferkit.images._target import Target
+
+__all__ = ["receive", "send", "serve"]
+
+_LENGTHS = struct.Struct(">IQ")
+
+
+def send(stream: IO[bytes], facts: dict[str, Any], data: bytes | memoryview) -> None:
+    """Write one message."""
+    text = json.dumps(facts).encode()
+    stream.write(_LENGTHS.pack(len(text), len(data)))
+    stream.write(text)
+    stream.write(data)
+    stream.flush()
+
+
+def receive(stream: IO[bytes], largest: int) -> tuple[dict[str, Any], bytes]:
+    """Read one message; EOFError where it ends too early, ValueError where it is none."""
+    lengths = _read(stream, _LENGTHS.size)
+    n_text, n_data = _LENGTHS.unpack(lengths)
+    if n_text > 1 << 20 or n_data > largest:
+        raise ValueError(f"a message of {n_text} and {n_data} bytes")
+    return json.loads(_read(stream, n_text)), _read(stream, n_data)
+
+
+def serve() -> None:
+    """Answer until the input ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group; the parent decides
+    stdin, stdout = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what a decoder prints must not get between the pixels
+    send(stdout, {"ready": True}, b"")
+    while True:
+        try:
+            facts, data = receive(stdin, 1 << 62)
+        except EOFError:
+            return
+        send(stdout, *_answer(facts, data))
+
+
+def _answer(facts: dict[str, Any], data: bytes) -> tuple[dict[str, Any], bytes | memoryview]:
+    """Return the message for one picture."""
+    value_range = None if facts["value_range"] is None else tuple(facts["value_range"])
+    try:
+        target = None if facts["target"] is None else Target(*facts["target"])
+        image = decode_bytes(data, facts["name"], value_range, Limits(**facts["limits"]), target)
+    except BadImageError as error:
+        return {"error": [error.category, error.reason, error.hint]}, b""
+    pixels = np.ascontiguousarray(image.pixels)
+    described = {"shape": pixels.shape, "notes": image.notes, "size": image.size, "box": image.box}
+    return described, pixels.reshape(-1).data
+
+
+def _read(stream: IO[bytes], length: int) -> bytes:
+    data = stream.read(length)
+    if len(data) < length:
+        raise EOFError
+    return data
