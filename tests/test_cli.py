@@ -91,7 +91,7 @@ def test_train_keypoints(tmp_path, capsys):
 
 def test_backbones(capsys):
     assert main(["backbones"]) == 0
-    assert len(capsys.readouterr().out.splitlines()) == 42
+    assert len(capsys.readouterr().out.splitlines()) == 43
     assert main(["backbones", "vgg*"]) == 0
     assert "vgg19" in capsys.readouterr().out
 

@@ -24,10 +24,10 @@ def interrupted(engine, monkeypatch):
     def broken(*arguments):
         made = build(*arguments)
 
-        def run(pixels):
+        def run(pixels, keep):
             if engine.calls >= 3 and state["error"] is not None:
                 raise state["error"]
-            return made.run(pixels)
+            return made.run(pixels, keep)
 
         return engines.Engine("fake", run)
 
@@ -103,10 +103,10 @@ from transferkit import Classifier, engines
 fake = FakeEngine()
 def build(*arguments):
     made = fake.build(*arguments)
-    def run(pixels):
+    def run(pixels, keep):
         time.sleep(0.02)
         print(fake.images, flush=True)
-        return made.run(pixels)
+        return made.run(pixels, keep)
     return engines.Engine("fake", run)
 engines.ENGINES["fake"] = build
 paths = sorted(Path(sys.argv[1]).glob("*.png"))

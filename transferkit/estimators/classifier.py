@@ -55,18 +55,14 @@ class Classifier(ClassifierMixin, ImageEstimator):
     memory_limit : float, optional
         Bytes of memory for features and what a linear head makes of them; the rest lies in temporary files
         (where ``TMPDIR`` says), with the same results. By default all is held in memory.
-    cache : bool, path or FeatureCache, default=True
-        Where features are kept; see :class:`FeatureExtractor`.
-    value_range : (float, float), optional
-        Black and white of float arrays whose range cannot be told, such as ``(-1, 1)``.
+    cache, value_range : default=True and None
+        Where features are kept; black and white of float arrays. See :class:`FeatureExtractor`.
     validation_fraction : float, default=0.1
         Share of the training images held out for early stopping, by heads that use it.
     on_error : {"skip", "raise"}, default="skip"
         What ``fit`` does with an image that cannot be read; skipped ones are listed in ``report_``.
-    isolate : bool or float, default=False
-        Decode files in helper processes, each image within so many seconds; see :class:`FeatureExtractor`.
-    retry_failed : bool, default=False
-        Try images again that could not be decoded before; see :class:`FeatureExtractor`.
+    isolate, retry_failed : bool or float, and bool, default=False
+        Decode files in helper processes; try what failed before again. See :class:`FeatureExtractor`.
     random_state : int, RandomState or None, default=0
         Of the split, of initial weights and of shuffling.
     progress : bool, default=True
