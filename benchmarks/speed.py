@@ -1,6 +1,6 @@
 """Images per second from files to features, beside the tutorials' loop, the raw engines and the processor.
 
-    python benchmarks/speed.py [--images FOLDER] [--backbones mobilenet_v2 ...] [--quick]
+    python benchmarks/speed.py [--images FOLDER] [--backbones mobilenet_v2 ...] [--count 128] [--repeats 5]
 
 Without --images, JPEG files of 640 x 480 are drawn (seed 0). Every way gets the same files, one after the
 other, several times over; figures are medians, and the range of the repeats. Weights are random (seed 0):
@@ -68,8 +68,8 @@ def openvino_compiled(model, n: int, precision: str, hint: str):
 
 
 def openvino_arrays(model, arrays: np.ndarray, precision: str) -> Callable[[], None]:
-    """Return a run over arrays at OpenVINO's best throughput."""
-    n = 8
+    """Return a run over arrays at OpenVINO's best throughput, which small requests give."""
+    n = 2
     compiled = openvino_compiled(model, n, precision, "THROUGHPUT")
     queue = _import_openvino().AsyncInferQueue(
         compiled, compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
@@ -184,9 +184,11 @@ def main() -> None:
     )
     parser.add_argument("--images", type=Path, help="a folder of pictures to use instead")
     parser.add_argument("--backbones", nargs="+", default=["mobilenet_v2", "resnet50", "vgg16"])
+    parser.add_argument("--count", type=int, default=128, help="images")
+    parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--quick", action="store_true", help="few images, one repeat: does it work?")
     options = parser.parse_args()
-    n, n_tutorial, repeats = (32, 3, 1) if options.quick else (128, 16, 5)
+    n, n_tutorial, repeats = (32, 3, 1) if options.quick else (options.count, 16, options.repeats)
     with tempfile.TemporaryDirectory() as folder:
         found = sorted(options.images.rglob("*.[jp][pn]*g"))[:n] if options.images else draw(Path(folder), n)
         print(f"{os.cpu_count()} cores, {'with' if has_openvino() else 'without'} OpenVINO")
