@@ -68,6 +68,15 @@ def test_history_has_the_loss_first_and_marks_the_best_epoch(axes):
     assert line_of(accuracy, "best").get_xdata()[0] == 2
 
 
+def test_history_marks_the_epoch_that_the_head_kept():
+    rows = [
+        {"epoch": i, "loss": 1.0, "val_loss": i, "accuracy": 1.0, "val_accuracy": i / 9} for i in (1, 3, 2)
+    ]
+    for monitor, kept in (("accuracy", 3), ("loss", 1)):
+        history = SimpleNamespace(history_=rows, head_=SimpleNamespace(monitor=monitor))
+        assert line_of(plots.plot_history(history)[0], "best").get_xdata()[0] == kept
+
+
 def test_history_of_penalties_and_without_validation(axes):
     rows = [{"penalty": 0.1, "squared_error": 0.4}, {"penalty": 1.0, "squared_error": 0.3}]
     (panel,) = plots.plot_history(rows, ax=axes)

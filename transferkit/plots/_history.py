@@ -29,7 +29,8 @@ def plot_history(history: Any, *, ax: Any = None) -> Any:
     Returns
     -------
     ndarray of matplotlib Axes, shape (panels,)
-        The loss first. A dotted line marks the least validation loss (held-out error, of penalties).
+        The loss first. A dotted line marks the least validation loss (held-out error, of penalties), or for
+        an estimator whose head has ``monitor="accuracy"`` the best validation accuracy.
 
     Raises
     ------
@@ -65,15 +66,17 @@ def plot_history(history: Any, *, ax: Any = None) -> Any:
             panel.set_xscale("log")
         else:
             panel.xaxis.get_major_locator().set_params(integer=True)
-    _mark_best(axes, x, rows, names[0], key)
+    by_accuracy = getattr(getattr(history, "head_", None), "monitor", "") == "accuracy"
+    best_by = "val_accuracy" if by_accuracy else f"val_{names[0]}" if key == "epoch" else names[0]
+    _mark_best(axes, x, rows, best_by, key)
     axes[0].legend(fontsize="small")
     use_fonts(axes)
     return axes
 
 
-def _mark_best(axes: Any, x: Any, rows: Sequence[Any], loss: str, key: str) -> None:
-    """Draw a line where the held-out loss is least, if there is one."""
-    held_out = _column(rows, f"val_{loss}" if key == "epoch" else loss)
+def _mark_best(axes: Any, x: Any, rows: Sequence[Any], name: str, key: str) -> None:
+    """Draw a line where the held-out loss is least or accuracy highest, if there is one."""
+    held_out = _column(rows, name) * (-1 if name == "val_accuracy" else 1)
     if np.isfinite(held_out).any():
         best = x[int(np.nanargmin(held_out))]
         for panel in axes:
