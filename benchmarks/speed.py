@@ -5,7 +5,8 @@
 Without --images, JPEG files of 640 x 480 are drawn (seed 0). Every way gets the same files, one after the
 other, several times over; figures are medians, and the range of the repeats. Weights are random (seed 0):
 speed does not depend on them. "arrays" start from preprocessed arrays in memory, "files" decode, resize, run
-and store in a new cache; what happens once in a process (building, converting, compiling) is told apart.
+and store in a new cache: the whole map of the last layer, or its average. What happens once in a process
+(building, converting, compiling) is told apart.
 """
 
 from __future__ import annotations
@@ -106,7 +107,7 @@ def onnx_arrays(model, arrays: np.ndarray) -> Callable[[], None]:
     return run
 
 
-def files(name: str, paths: list[Path], **parameters: str) -> Callable[[], None]:
+def files(name: str, paths: list[Path], **parameters: object) -> Callable[[], None]:
     """Return an extraction from files into a new cache; the engine is built before."""
 
     def run(some: list[Path] = paths) -> None:
@@ -149,6 +150,8 @@ def measure(name: str, paths: list[Path], n_tutorial: int, repeats: int) -> None
         "files: transferkit, keras": lambda: files(name, paths, engine="keras"),
         "files: transferkit, openvino": lambda: files(name, paths, engine="openvino"),
         "files: transferkit, bfloat16": lambda: files(name, paths, precision="bfloat16"),
+        "files, averaged: transferkit, openvino": lambda: files(name, paths, engine="openvino", grid=1),
+        "files, averaged: transferkit, bfloat16": lambda: files(name, paths, precision="bfloat16", grid=1),
     }
     print(f"\n## {name}, {SIZE} px, {len(paths)} images ({n_tutorial} for the loop), {repeats} repeats")
     ways, rates = {}, {}
