@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         code: int = options.run(options)
         return code
-    except (TransferKitError, FileNotFoundError) as error:
+    except (TransferKitError, OSError) as error:
         print(f"transferkit: {error}", file=sys.stderr)
         return EXIT_MISTAKE
     except KeyboardInterrupt:

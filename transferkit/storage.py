@@ -56,6 +56,10 @@ def write_model(
         raise FileNotFoundError(
             f"The folder {str(target.parent)!r} does not exist. Make it, then save again."
         )
+    if target.is_dir():
+        raise IsADirectoryError(
+            f"{str(path)!r} is a folder. Pass the name of a file, such as model.safetensors."
+        )
     temporary = target.parent / f".transferkit-{secrets.token_hex(8)}.tmp"
     try:
         with temporary.open("xb") as stream:
@@ -63,10 +67,12 @@ def write_model(
             stream.flush()
             os.fsync(stream.fileno())
         temporary.replace(target)
-    except BaseException:
+    except OSError as error:
+        # The user knows nothing of the temporary file.
+        raise type(error)(error.errno, f"The model was not saved: {error.strerror}", str(path)) from error
+    finally:
         with contextlib.suppress(FileNotFoundError):
             temporary.unlink()
-        raise
     _sync_folder(target.parent)
 
 

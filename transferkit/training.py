@@ -52,6 +52,8 @@ def train_and_report(
             "Expected a folder with a sub-folder per class, or a CSV of keypoints. "
             f"There is nothing at {data}."
         )
+    if output.is_dir():
+        raise InvalidInputError(f"The output {output} is a folder. Pass the name of a file for the model.")
     if not output.parent.is_dir():
         raise InvalidInputError(f"The folder of the output, {output.parent}, does not exist. Make it first.")
     is_table = data.suffix.lower() == ".csv"

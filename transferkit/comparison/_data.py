@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transferkit.errors import InvalidInputError
-from transferkit.estimators._base import ImageEstimator, as_groups, check_lengths
+from transferkit.estimators._base import ImageEstimator, check_lengths
+from transferkit.estimators._groups import as_groups
 from transferkit.estimators._label_checks import as_labels, check_classes
 from transferkit.estimators._precomputed import PRECOMPUTED
 from transferkit.estimators._refinement import readable_again

@@ -15,6 +15,7 @@ from transferkit import images
 from transferkit.backbones import get_backbone
 from transferkit.errors import InvalidInputError, NotFittedError, gather, quoted
 from transferkit.estimators._diagram import diagram
+from transferkit.estimators._groups import copies_together, hold_out
 from transferkit.estimators._precomputed import PRECOMPUTED, PrecomputedFeatures
 from transferkit.extractor import ExtractionReport, FeatureExtractor, Features
 from transferkit.heads import FittedHead, Head, TrainingData, get_head
@@ -220,10 +221,11 @@ class ImageEstimator(BaseEstimator):
     ) -> None:
         """Split, stack the views, and train the head."""
         seed = as_seed(self.random_state)
+        groups = copies_together(features, rows, groups)
         train = np.arange(len(rows))
         if validation is None and head.uses_validation and self.validation_fraction > 0:
             labels = targets_by_view[0] if n_classes is not None else None
-            train, held = _split(len(rows), labels, groups, self.validation_fraction, seed)
+            train, held = hold_out(len(rows), labels, groups, self.validation_fraction, seed)
             if len(held):
                 validation = features.maps(rows[held]), targets_by_view[0][held]
         with memory_limit(self.memory_limit):
@@ -253,19 +255,6 @@ def check_lengths(n_images: int, y: Any, problems: list[str], name: str = "y", u
         problems.append(f"{name} has {n} rows but X has {n_images} images. Each image needs one {unit}.")
 
 
-def as_groups(groups: Any, n_images: int, problems: list[str]) -> NDArray[np.int64]:
-    """Return group numbers; each image is its own group by default."""
-    if groups is None:
-        return np.arange(n_images)
-    labels = np.asarray(groups)
-    if labels.ndim != 1 or len(labels) != n_images:
-        problems.append(
-            f"groups has shape {labels.shape} but X has {n_images} images. Each image needs one group."
-        )
-        return np.arange(n_images)
-    return np.unique(labels, return_inverse=True)[1]
-
-
 def as_seed(random_state: Any) -> int:
     """Return an int seed for what scikit-learn accepts as a random state."""
     from sklearn.utils import check_random_state
@@ -273,28 +262,3 @@ def as_seed(random_state: Any) -> int:
     if isinstance(random_state, int | np.integer):
         return int(random_state)
     return int(check_random_state(random_state).randint(2**31 - 1))
-
-
-def _split(
-    n: int, labels: NDArray[Any] | None, groups: NDArray[np.int64], fraction: float, seed: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Hold out a part for early stopping; groups stay whole, classes keep their shares.
-
-    Where that leaves a class without training rows, nothing is held out.
-    """
-    from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
-
-    n_splits = round(1 / fraction)
-    everything = np.arange(n), np.array([], dtype=np.int64)
-    if n_splits < 2 or len(np.unique(groups)) < n_splits:
-        return everything
-    if labels is None:
-        splitter = GroupKFold(n_splits, shuffle=True, random_state=seed)
-        return next(splitter.split(np.zeros(n), groups=groups))
-    if np.bincount(labels).min() < n_splits:
-        return everything
-    splitter = StratifiedGroupKFold(n_splits, shuffle=True, random_state=seed)
-    train, held = next(splitter.split(np.zeros(n), labels, groups))
-    if len(np.unique(labels[train])) < len(np.unique(labels)):
-        return everything
-    return train, held

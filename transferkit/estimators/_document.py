@@ -58,9 +58,7 @@ _LOCAL = ("cache", "head", "random_state", "memory_limit", "isolate", "retry_fai
 def save_estimator(estimator: Any, path: str | os.PathLike[str]) -> None:
     """Write a fitted estimator."""
     kind = next(name for name, known in ESTIMATORS.items() if isinstance(estimator, known))
-    parameters = {
-        name: _plain(value) for name, value in estimator.get_params(deep=False).items() if name not in _LOCAL
-    }
+    parameters = {name: _plain(value) for name, value in estimator._parameters_.items() if name not in _LOCAL}
     tensors = {f"head.{name}": array for name, array in estimator.fitted_head_.tensors().items()}
     document: dict[str, Any] = {
         "estimator": kind,
@@ -144,6 +142,7 @@ def load(
         raise ModelFileError(f"the document does not describe a model: {reason[:500]}", path=path) from error
     if current is not None:
         _check_features(document["features"], current, path)
+    estimator._parameters_ = estimator.get_params(deep=False)
     return estimator
 
 

@@ -29,7 +29,7 @@ def as_labels(y: Any, problems: list[str]) -> NDArray[Any]:
     if labels.ndim != 1:
         problems.append(f"y must have one dimension, a label per image. Got shape {labels.shape}.")
         return labels.reshape(-1)
-    missing = [i for i, label in enumerate(labels.tolist()) if label is None or label != label]
+    missing = [i for i, label in enumerate(labels.tolist()) if is_missing(label)]
     if missing:
         problems.append(
             f"y must not have missing labels. {len(missing)} of {len(labels)} are missing, the first in row "
@@ -43,6 +43,11 @@ def as_labels(y: Any, problems: list[str]) -> NDArray[Any]:
     elif labels.dtype.kind == "O":
         labels = np.array(labels.tolist())
     return labels
+
+
+def is_missing(label: Any) -> bool:
+    """Tell None, NaN and what pandas has for them."""
+    return label is None or type(label).__name__ in ("NAType", "NaTType") or bool(label != label)
 
 
 def _kind(label: Any) -> str:

@@ -13,8 +13,10 @@ from sklearn.base import ClassifierMixin
 from transferkit.backbones import Backbone
 from transferkit.cache import FeatureCache
 from transferkit.errors import InvalidInputError, quoted
-from transferkit.estimators._base import ImageEstimator, as_groups, check_lengths
+from transferkit.estimators._base import ImageEstimator, check_lengths
 from transferkit.estimators._class_activation import ClassActivation, explain
+from transferkit.estimators._fitting import all_or_nothing
+from transferkit.estimators._groups import as_groups
 from transferkit.estimators._label_checks import as_labels, check_classes, class_weights
 from transferkit.heads import Head
 from transferkit.scratch import memory_limit
@@ -38,8 +40,7 @@ class Classifier(ClassifierMixin, ImageEstimator):
     layers : str or sequence of str, optional
         Layers to tap; by default the head's choice. See :class:`FeatureExtractor`.
     grid : int or "full", optional
-        Average each map over this many cells a side; ``"full"`` keeps maps as they are. By default
-        what the backbone's row recommends, for heads that take many layers; full maps for ``"conv"``.
+        Average each map over this many cells a side; ``"full"`` keeps maps. By default the head's choice.
     resize : {"stretch", "pad"}, default="stretch"
         Fill the square, or keep the aspect on a black ground.
     augment : {"mirror", "multi", "strong", None}, default="mirror"
@@ -48,10 +49,8 @@ class Classifier(ClassifierMixin, ImageEstimator):
         ("strong"). Linear heads keep their mean as one row. None where left and right differ in meaning.
     class_weight : dict, "balanced" or None, default=None
         Weight of each class's errors; ``"balanced"`` weighs classes equally.
-    engine, precision : str, default="auto" and "float32"
-        What runs the backbone, and what it computes in; see :class:`FeatureExtractor`.
-    batch_size : int, default=32
-        Images in one call of the backbone. Results do not depend on it.
+    engine, precision, batch_size : default="auto", "float32" and 32
+        What runs the backbone, what in, and how many images at a time; see :class:`FeatureExtractor`.
     memory_limit : float, optional
         Bytes of memory for features and what a linear head makes of them; the rest lies in temporary files
         (where ``TMPDIR`` says), with the same results. By default all is held in memory.
@@ -140,6 +139,7 @@ class Classifier(ClassifierMixin, ImageEstimator):
         self.random_state = random_state
         self.progress = progress
 
+    @all_or_nothing
     def fit(self, X: Any, y: Any, *, groups: Any = None, validation_data: Any = None) -> Classifier:
         """Extract features, once per picture, and train the head.
 
@@ -268,7 +268,7 @@ class Classifier(ClassifierMixin, ImageEstimator):
         label : label, optional
             By default the predicted one.
         reference : sequence of images, optional
-            Pictures to compare with, such as training images: what they add in the mean is taken away.
+            Such as training images: what they add in the mean is taken away.
 
         Returns
         -------

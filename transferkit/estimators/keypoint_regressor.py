@@ -14,7 +14,9 @@ from transferkit import images
 from transferkit.backbones import Backbone
 from transferkit.cache import FeatureCache
 from transferkit.errors import InvalidInputError
-from transferkit.estimators._base import as_groups, check_lengths
+from transferkit.estimators._base import check_lengths
+from transferkit.estimators._fitting import all_or_nothing
+from transferkit.estimators._groups import as_groups
 from transferkit.estimators._keypoint_checks import check_enough, check_inside, check_present
 from transferkit.estimators._keypoint_estimator import KeypointEstimator
 from transferkit.estimators._precomputed import PrecomputedFeatures
@@ -131,6 +133,7 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, KeypointEstimator):
         self.random_state = random_state
         self.progress = progress
 
+    @all_or_nothing
     def fit(self, X: Any, y: Any, *, groups: Any = None, validation_data: Any = None) -> KeypointRegressor:
         """Extract features, once per picture, and train the head.
 

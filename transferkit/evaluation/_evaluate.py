@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from transferkit.errors import InvalidInputError, quoted
-from transferkit.estimators._base import ImageEstimator, as_groups, check_lengths
+from transferkit.estimators._base import ImageEstimator, check_lengths
+from transferkit.estimators._groups import as_groups
 from transferkit.estimators._label_checks import as_labels
 from transferkit.estimators._refinement import readable_again
 from transferkit.evaluation._names import image_names
@@ -187,8 +188,9 @@ def _unseen(labels: npt.NDArray[Any], classes: npt.NDArray[Any]) -> list[str]:
     if not strange:
         return []
     count = sum(label not in known for label in labels.tolist())
+    shown = quoted(strange[:10]) + (f" and {len(strange) - 10:,} more" if len(strange) > 10 else "")
     return [
-        f"y has labels that the model was never trained on: {quoted(strange)}, in {count} of {len(labels)} "
+        f"y has labels that the model was never trained on: {shown}, in {count} of {len(labels)} "
         f"images. It knows {quoted(classes.tolist())}. Drop those images, or train with their class."
     ]
 

@@ -1,0 +1,87 @@
+"""A fit happens as a whole or not at all, and exact copies stay together."""
+
+import numpy as np
+import pytest
+
+from tests.conftest import TINY, make_pictures
+from transferkit import Classifier, KeypointRegressor, load
+from transferkit.backbones import _registry
+from transferkit.errors import InvalidInputError, NotFittedError
+
+
+def test_a_fit_that_fails_leaves_the_old_model_whole(tiny, pictures):
+    paths, labels = pictures
+    clf = Classifier(**tiny).fit(paths, labels)
+    before = clf.predict_proba(paths)
+    other = np.where(labels == "left", "zebra", "cat")
+    failures = [
+        ({"X": paths[:10], "y": ["one"] * 10}, {}, InvalidInputError),
+        ({"X": paths, "y": other}, {"class_weight": {"left": 1, "right": 1}}, InvalidInputError),
+        ({"X": paths, "y": other, "validation_data": (paths[:4], ["x"] * 4)}, {}, InvalidInputError),
+        ({"X": paths, "y": other}, {"image_size": 48, "head": "nothing"}, InvalidInputError),
+    ]
+    for arguments, parameters, error in failures:
+        with pytest.raises(error):
+            clf.set_params(**parameters).fit(**arguments)
+        clf.set_params(class_weight=None, head="auto")
+        np.testing.assert_array_equal(clf.predict_proba(paths), before)
+        assert clf.classes_.tolist() == ["left", "right"]
+
+
+def test_an_interrupted_fit_leaves_the_old_model_or_none(tiny, engine, pictures, monkeypatch, tmp_path):
+    paths, labels = pictures
+    clf = Classifier(**tiny).fit(paths, labels)
+    before = clf.predict_proba(paths)
+    points = np.random.default_rng(0).uniform(5, 25, (60, 6))
+    kp = KeypointRegressor(**tiny)
+
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("transferkit.estimators._base.ImageEstimator._train", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            clf.set_params(resize="pad").fit(paths, labels[::-1])
+        with pytest.raises(KeyboardInterrupt):
+            kp.fit(paths, points)
+    np.testing.assert_array_equal(clf.predict_proba(paths), before)
+    with pytest.raises(NotFittedError):
+        kp.predict(paths)
+
+
+def test_a_model_is_saved_with_the_parameters_it_was_fitted_with(tiny, pictures, tmp_path, monkeypatch):
+    monkeypatch.setitem(_registry._ROWS, "tiny", TINY)
+    monkeypatch.setitem(_registry._ALIASES, "tiny", "tiny")
+    paths, labels = pictures
+    clf = Classifier(**tiny).fit(paths, labels)
+    before = clf.predict_proba(paths)
+    path = tmp_path / "model.safetensors"
+    clf.set_params(image_size=48, resize="pad", grid=2).save(path)
+    again = load(path)
+    np.testing.assert_array_equal(again.predict_proba(paths), before)
+    assert (again.image_size, again.resize) == (None, "stretch")
+    again.set_params(resize="pad").save(path)
+    np.testing.assert_array_equal(load(path).predict_proba(paths), before)
+
+
+def test_copies_are_not_held_out_from_each_other(tiny, tmp_path):
+    paths, _ = make_pictures(tmp_path / "pictures", 20)
+    labels = np.random.default_rng(0).integers(0, 2, 20)  # nothing to learn but by heart
+    alone = Classifier(**tiny, head="linear").fit(paths, labels)
+    twice = Classifier(**tiny, head="linear").fit(paths * 2, np.tile(labels, 2))
+    best = [max(row["accuracy"] for row in clf.history_) for clf in (alone, twice)]
+    assert best[1] == pytest.approx(best[0], abs=0.1)
+    assert best[1] < 0.9
+
+
+@pytest.mark.parametrize("missing", [None, float("nan")])
+def test_groups_without_a_name_are_refused(tiny, pictures, missing):
+    paths, labels = pictures
+    with pytest.raises(InvalidInputError, match=r"groups must not have missing values. 2 of 60 .* row 58"):
+        Classifier(**tiny).fit(paths, labels, groups=[*range(58), missing, missing])
+
+
+def test_a_folder_is_no_place_for_a_model(tiny, pictures, tmp_path):
+    clf = Classifier(**tiny).fit(*pictures)
+    with pytest.raises(IsADirectoryError, match="is a folder"):
+        clf.save(tmp_path)
