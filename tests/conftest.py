@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 
 import numpy as np
@@ -13,6 +14,10 @@ from transferkit import engines
 from transferkit.backbones import Backbone, _registry
 
 os.environ.setdefault("MPLBACKEND", "Agg")
+
+# Whoever imports openvino first would let it report to its makers, from threads that fork: the process may
+# then wait for ever for locks of numpy's. transferkit itself does the same before it imports it.
+sys.modules.setdefault("openvino_telemetry", None)
 
 
 @pytest.fixture(autouse=True)
