@@ -274,13 +274,18 @@ def test_equal_seeds_equal_models_and_validation_changes_nothing(tiny, pictures,
 
 
 def test_groups_reach_the_head(tiny, pictures):
-    """Copies of one picture in several groups make any model look perfect; in one group they cannot."""
+    """Near copies of a picture in several groups make any model look perfect; in one group they cannot."""
     paths, labels = pictures
     generator = np.random.default_rng(0)
     labels = generator.permutation(labels)  # nothing to learn
-    repeated, repeated_labels = paths * 4, np.tile(labels, 4)
+    repeated, repeated_labels = [], np.tile(labels, 4)
+    for corner in range(4):
+        for path in paths:
+            pixels = np.array(Image.open(path))
+            pixels[0, 0] = corner  # exact copies would stay together by themselves
+            repeated.append(pixels)
     without = Classifier(**tiny).fit(repeated, repeated_labels)
-    grouped = Classifier(**tiny).fit(repeated, repeated_labels, groups=[str(p) for p in repeated])
+    grouped = Classifier(**tiny).fit(repeated, repeated_labels, groups=[str(path) for path in paths * 4])
     assert grouped.fitted_head_.penalty > 10 * without.fitted_head_.penalty
 
 
