@@ -64,9 +64,8 @@ class BatchWriter:
     ) -> None:
         try:
             if kind is None and self._queue and not self._running:
-                self.n_calls += self._write(
-                    self._engine(), self._queue
-                )  # a single prediction starts no thread
+                # A single prediction starts no thread.
+                self.n_calls += self._write(self._engine(), self._queue)
             elif kind is None:
                 self._start()
                 self._wait(0)
