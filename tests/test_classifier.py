@@ -354,7 +354,10 @@ def test_value_range_reaches_the_images(tiny, pictures):
 
 @pytest.mark.parametrize(
     ("class_weight", "message"),
-    [("balance", "'balanced' or None. Got 'balance'"), ({"left": -1, "right": 1}, "must be positive")],
+    [
+        ("balance", "'balanced' or None. Got 'balance'"),
+        ({"left": -1, "right": 1}, "must have positive, finite numbers"),
+    ],
 )
 def test_class_weights_that_cannot_be_used(tiny, pictures, class_weight, message):
     with pytest.raises(InvalidInputError, match=message):

@@ -317,7 +317,7 @@ def test_the_bar_counts_each_image_twice(template, pictures, monkeypatch):
         ({"backbones": []}, "one or more. Got none"),
         ({"backbones": ["vgg16", "VGG-16"]}, "Got 'vgg16' more than once"),
         ({"backbones": [LogisticRegression()]}, "Pass estimators in a dictionary"),
-        ({"backbones": {"x": 3}}, "Candidate 'x' must be the name of a backbone.*Got int"),
+        ({"backbones": {"x": 3}}, r"backbones\['x'\] must be the name of a backbone.*Got int"),
         ({"backbones": {"x": Ridge(), "y": LogisticRegression()}}, "classifiers all, or regressors all"),
         ({"metric": "recall"}, "metric must be 'accuracy'.*Got 'recall'"),
         ({"cv": 1}, "cv must be 2 folds or more. Got 1"),

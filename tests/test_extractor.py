@@ -316,7 +316,7 @@ def test_adaptive_cells_cover_the_map(length, grid):
         ({"grid": (1, 2)}, "grid must have one number for each of the 1 layers"),
         ({"batch_size": 1.5}, "batch_size must be a positive integer"),
         ({"resize": "crop"}, "resize must be 'stretch' or 'pad'. Got 'crop'."),
-        ({"engine": "warp"}, "engine must be 'auto' or one of"),
+        ({"engine": "warp"}, "engine must be 'auto', 'keras'"),
         ({"on_error": "ignore"}, "on_error must be 'raise' or 'skip'"),
         ({"backbone": "vgg_61"}, r"Unknown backbone 'vgg_61'\. Did you mean 'vgg1"),
         ({"backbone": 5}, "backbone must be a name or a Backbone"),

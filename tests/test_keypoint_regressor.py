@@ -169,7 +169,7 @@ def test_validation_rows_change_nothing(tiny, dots):
         paths[:60], keypoints[:60], validation_data=(paths[60:], keypoints[60:])
     )
     np.testing.assert_array_equal(plain.fitted_head_.weights, checked.fitted_head_.weights)
-    with pytest.raises(InvalidInputError, match="validation y has 1 points but y has 2"):
+    with pytest.raises(InvalidInputError, match="y of validation_data has 1 points but y has 2"):
         KeypointRegressor(**tiny).fit(paths, keypoints, validation_data=(paths, keypoints[:, :2]))
 
 

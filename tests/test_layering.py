@@ -10,7 +10,7 @@ import transferkit
 ROOT = Path(transferkit.__file__).parent
 LINES = [
     {"errors", "_version", "scratch", "tables"},
-    {"_forks"},
+    {"_forks", "checks"},
     {"images", "keypoints", "maps", "backbones", "cache", "storage"},
     {"engines", "heads", "shapes", "views", "metrics", "datasets"},
     {"extractor", "plots"},

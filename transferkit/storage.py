@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from transferkit.checks import is_path
 from transferkit.errors import InvalidInputError, ModelFileError
 
 FORMAT = "transferkit"
@@ -38,10 +39,11 @@ def write_model(
     Raises
     ------
     InvalidInputError
-        An array has NaN or infinite values.
+        An array has NaN or infinite values, or the path is none.
     """
     from safetensors.numpy import save
 
+    _check_path(path)
     arrays = {name: np.asarray(array, order="C") for name, array in tensors.items()}
     for name, array in arrays.items():
         if not np.isfinite(array).all():
@@ -83,12 +85,15 @@ def read_model(path: str | os.PathLike[str]) -> tuple[dict[str, NDArray[Any]], d
     ------
     FileNotFoundError
         There is no such file.
+    InvalidInputError
+        The path is none.
     ModelFileError
         The file is damaged, is not a model of transferkit, or is of a newer version.
     """
     from safetensors import SafetensorError
     from safetensors.numpy import load
 
+    _check_path(path)
     target = Path(path)
     if not target.exists():
         raise FileNotFoundError(f"There is no model at {str(target)!r}. Expected a file that save() wrote.")
@@ -105,6 +110,14 @@ def read_model(path: str | os.PathLike[str]) -> tuple[dict[str, NDArray[Any]], d
     if not all(array.dtype.kind in "fiub" and np.isfinite(array).all() for array in tensors.values()):
         raise ModelFileError("the file is damaged: an array is not of finite numbers.", path=path)
     return tensors, document
+
+
+def _check_path(path: Any) -> None:
+    """Say when this is no path; a number would be a file that is open already."""
+    if not is_path(path):
+        raise InvalidInputError(
+            f"path must be the path of a file, such as 'model.safetensors'. Got {path!r}."
+        )
 
 
 def _read_document(path: Path) -> tuple[str, str, dict[str, Any]]:

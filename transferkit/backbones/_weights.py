@@ -12,6 +12,7 @@ from pathlib import Path
 
 from transferkit.backbones._download import download_beside, note_of
 from transferkit.backbones._registry import Backbone
+from transferkit.checks import is_path
 from transferkit.errors import InvalidInputError, WeightsError
 
 FOLDER_VARIABLE = "TRANSFERKIT_WEIGHTS"
@@ -49,6 +50,11 @@ def resolve_weights(backbone: Backbone, weights: str | os.PathLike[str] | None) 
     InvalidInputError
         ``weights`` is neither a name, a path nor None, or the backbone takes none.
     """
+    if not (weights is None or is_path(weights)):
+        raise InvalidInputError(
+            f'weights must be "imagenet", the path of a weights file, or None for seeded random weights. '
+            f"Got {weights!r}."
+        )
     if not backbone.pretrained:
         if weights not in (None, "imagenet"):
             raise InvalidInputError(
@@ -58,11 +64,6 @@ def resolve_weights(backbone: Backbone, weights: str | os.PathLike[str] | None) 
         return Weights("fixed", None, "fixed")
     if weights is None:
         return Weights("random", None, "random:0")
-    if not isinstance(weights, str | os.PathLike):
-        raise InvalidInputError(
-            f'weights must be "imagenet", the path of a weights file, or None for seeded random weights. '
-            f"Got {weights!r}."
-        )
     if weights != "imagenet":
         return _from_file(backbone, Path(weights).expanduser())
     if backbone.weights_file is None:

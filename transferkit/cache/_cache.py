@@ -16,7 +16,7 @@ from transferkit.cache._recipes import space_identity, space_key
 from transferkit.cache._report import CacheInfo, inspect_folder
 from transferkit.cache._room import make_room
 from transferkit.cache._space import FeatureSpace
-from transferkit.errors import InvalidInputError
+from transferkit.checks import check, choice, is_number, is_path
 
 
 class FeatureCache:
@@ -46,7 +46,7 @@ class FeatureCache:
     Raises
     ------
     InvalidInputError
-        ``dtype`` or ``max_bytes`` is none of these.
+        A parameter is none of these; all problems are listed at once.
 
     Examples
     --------
@@ -69,12 +69,12 @@ class FeatureCache:
     def __init__(
         self, folder: str | Path | None = None, *, max_bytes: int | None = None, dtype: str = "float16"
     ) -> None:
-        if dtype not in ("float16", "float32"):
-            raise InvalidInputError(f"dtype must be 'float16' or 'float32'. Got {dtype!r}.")
-        if max_bytes is not None and max_bytes <= 0:
-            raise InvalidInputError(
-                f"max_bytes must be a positive number of bytes or None. Got {max_bytes!r}."
-            )
+        problems = choice("dtype", dtype, ("float16", "float32"))
+        if not (folder is None or is_path(folder)):
+            problems.append(f"folder must be the path of a folder, or None. Got {folder!r}.")
+        if not (max_bytes is None or is_number(max_bytes, above=0)):
+            problems.append(f"max_bytes must be a positive number of bytes or None. Got {max_bytes!r}.")
+        check(problems)
         self.max_bytes = max_bytes
         self.dtype = dtype
         self._folder = folder

@@ -60,7 +60,7 @@ def _as_estimator(name: str, value: Any, template: Any) -> Any:
     """Return an estimator of its own for a candidate, without a bar of its own."""
     if isinstance(value, str | Backbone):
         get_backbone(value)
-        if "backbone" not in template.get_params():
+        if not hasattr(template, "get_params") or "backbone" not in template.get_params():
             raise InvalidInputError(
                 "estimator must have a parameter 'backbone', as Classifier and KeypointRegressor have. "
                 f"Got {type(template).__name__}. Pass other estimators in a dictionary as the first argument."
@@ -70,7 +70,7 @@ def _as_estimator(name: str, value: Any, template: Any) -> Any:
         estimator = clone(value)
     else:
         raise InvalidInputError(
-            f"Candidate {name!r} must be the name of a backbone, a Backbone, or an estimator to fit. "
+            f"backbones[{name!r}] must be the name of a backbone, a Backbone, or an estimator to fit. "
             f"Got {type(value).__name__}."
         )
     return estimator.set_params(progress=False) if "progress" in estimator.get_params() else estimator

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import is_classifier
 
+from transferkit import checks
 from transferkit.cache import FeatureCache
 from transferkit.comparison._candidates import as_candidates
 from transferkit.comparison._comparison import Comparison, FailedCandidate
@@ -17,7 +18,6 @@ from transferkit.comparison._data import Data, check_data
 from transferkit.comparison._folds import make_folds, without
 from transferkit.comparison._ranking import ranked
 from transferkit.comparison._run import Run, extract, plan, predict, raise_if_none_is_left
-from transferkit.errors import quoted
 from transferkit.evaluation import (
     ClassificationEvaluation,
     KeypointEvaluation,
@@ -113,11 +113,11 @@ def compare(
     classifies = bool(is_classifier(next(iter(candidates.values()))))
     known = CLASSIFICATION_FIGURES if classifies else KEYPOINT_FIGURES
     metric = known[0] if metric is None else metric
-    problems: list[str] = []
-    if metric not in known:
-        problems.append(f"metric must be {quoted(known, 'or')}. Got {metric!r}.")
-    if on_error not in ("raise", "skip"):
-        problems.append(f"on_error must be 'raise' or 'skip'. Got {on_error!r}.")
+    problems = checks.choice("metric", metric, known)
+    problems += checks.choice("on_error", on_error, ("raise", "skip"))
+    problems += checks.seed("seed", seed) + checks.flag("progress", progress)
+    if not (checks.is_count(n_timed) or (checks.is_number(n_timed, above=-1) and n_timed == 0)):
+        problems.append(f"n_timed must be a number of pictures, 0 or more. Got {n_timed!r}.")
     data = check_data(candidates, X, y, groups, classifies, problems)
     # What can be wrong shows now, and not after hours of work.
     folds = make_folds(cv, data, seed)

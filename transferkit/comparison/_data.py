@@ -13,7 +13,7 @@ from transferkit.errors import InvalidInputError
 from transferkit.estimators._base import ImageEstimator, check_lengths
 from transferkit.estimators._groups import as_groups
 from transferkit.estimators._label_checks import as_labels, check_classes
-from transferkit.estimators._precomputed import PRECOMPUTED
+from transferkit.estimators._precomputed import is_precomputed
 from transferkit.estimators._refinement import readable_again
 from transferkit.images import as_image_list
 from transferkit.keypoints import as_points
@@ -59,8 +59,9 @@ def check_data(
     candidates: Mapping[str, Any], X: Any, y: Any, groups: Any, classifies: bool, problems: list[str]
 ) -> Data:
     """Return checked data; parameters as for `compare`, problems are those found so far."""
-    looks = [isinstance(one, ImageEstimator) and one.backbone != PRECOMPUTED for one in candidates.values()]
-    items = readable_again(as_image_list(X)) if any(looks) or isinstance(X, list | tuple) else X
+    ours = [one for one in candidates.values() if isinstance(one, ImageEstimator)]
+    looks = not all(is_precomputed(one.backbone) for one in ours)
+    items = readable_again(as_image_list(X)) if looks or isinstance(X, list | tuple) else X
     targets = as_labels(y, problems) if classifies else as_points(y, name="y")
     check_lengths(len(items), targets, problems, unit="label" if classifies else "set of keypoints")
     if groups is not None:

@@ -13,12 +13,13 @@ from typing import Any
 
 from transferkit._forks import enter_network
 from transferkit.backbones import Backbone, Weights
+from transferkit.checks import check, choice
 from transferkit.engines._choice import EngineChoice
 from transferkit.engines._engine import Engine, as_they_are
 from transferkit.engines._keras import frozen_model, keras_engine
 from transferkit.engines._openvino import has_openvino, openvino_bfloat16_engine, openvino_engine
 from transferkit.engines._verdicts import Verdicts
-from transferkit.errors import InvalidInputError, MissingDependencyError, quoted
+from transferkit.errors import MissingDependencyError, quoted
 
 ENGINES: dict[str, Callable[..., Engine]] = {"keras": keras_engine, "openvino": openvino_engine}
 BFLOAT16_ENGINES: dict[str, Callable[..., Engine]] = {"openvino": openvino_bfloat16_engine}
@@ -78,18 +79,14 @@ def check_engine(engine: str, precision: str = "float32") -> tuple[str, str | No
     MissingDependencyError
         The engine needs a package that is not installed.
     """
-    problems = []
-    if precision not in PRECISIONS:
-        problems.append(f"precision must be {quoted(PRECISIONS, 'or')}. Got {precision!r}.")
-    if engine != "auto" and engine not in ENGINES:
-        problems.append(f"engine must be 'auto' or one of {quoted(ENGINES, 'or')}. Got {engine!r}.")
-    elif precision == "bfloat16" and engine not in ("auto", *BFLOAT16_ENGINES):
+    problems = choice("precision", precision, PRECISIONS)
+    problems += choice("engine", engine, ("auto", *ENGINES))
+    if not problems and precision == "bfloat16" and engine not in ("auto", *BFLOAT16_ENGINES):
         problems.append(
             f"precision='bfloat16' needs engine='auto' or {quoted(BFLOAT16_ENGINES, 'or')}. "
             f"Got engine={engine!r}. Leave engine out, or pass precision='float32'."
         )
-    if problems:
-        raise InvalidInputError(*problems)
+    check(problems)
     if precision == "bfloat16" or engine == "openvino":
         if not has_openvino():
             purpose = "engine='openvino'" if precision == "float32" else f"precision={precision!r}"

@@ -13,13 +13,14 @@ from sklearn.exceptions import NotFittedError as SklearnNotFittedError
 
 from transferkit import images
 from transferkit.backbones import get_backbone
-from transferkit.errors import InvalidInputError, NotFittedError, gather, quoted
+from transferkit.checks import check, choice
+from transferkit.errors import InvalidInputError, NotFittedError, gather
 from transferkit.estimators._diagram import diagram
 from transferkit.estimators._groups import copies_together, hold_out
-from transferkit.estimators._precomputed import PRECOMPUTED, PrecomputedFeatures
+from transferkit.estimators._parameters import as_seed, extractor_grid, parameter_problems
+from transferkit.estimators._precomputed import PrecomputedFeatures, is_precomputed
 from transferkit.extractor import ExtractionReport, FeatureExtractor, Features
 from transferkit.heads import FittedHead, Head, TrainingData, get_head
-from transferkit.heads._base import is_number
 from transferkit.scratch import memory_limit, stack
 from transferkit.views import AUGMENTATIONS, MEANS, ORIGINAL, View
 
@@ -135,8 +136,8 @@ class ImageEstimator(BaseEstimator):
     def __sklearn_tags__(self) -> Any:
         """Tell scikit-learn what goes in."""
         tags = super().__sklearn_tags__()
-        tags.input_tags.two_d_array = self.backbone == PRECOMPUTED
-        tags.input_tags.string = self.backbone != PRECOMPUTED
+        tags.input_tags.two_d_array = is_precomputed(self.backbone)
+        tags.input_tags.string = not is_precomputed(self.backbone)
         return tags
 
     def _head(self) -> Head:
@@ -144,22 +145,19 @@ class ImageEstimator(BaseEstimator):
 
     def _views(self, head: Head | None) -> tuple[View, ...]:
         """Return the views that ``augment`` stands for, with this head."""
-        if self.augment is not None and self.augment not in AUGMENTATIONS:
-            raise InvalidInputError(
-                f"augment must be {quoted(AUGMENTATIONS, 'or')}, or None. Got {self.augment!r}."
-            )
-        if self.augment is None or self.backbone == PRECOMPUTED:
+        check(choice("augment", self.augment, AUGMENTATIONS, or_none=True))
+        if self.augment is None or is_precomputed(self.backbone):
             return (ORIGINAL,)
         means = head is not None and head.averages_views
         return (MEANS[self.augment],) if means else AUGMENTATIONS[self.augment]
 
     def _make_extractor(self, head: Head) -> FeatureExtractor | None:
         """Return a checked extractor; layers and grid are the head's choice where they are None."""
-        if isinstance(self.backbone, str) and self.backbone == PRECOMPUTED:
+        if is_precomputed(self.backbone):
             return None
         values = {name: getattr(self, name) for name in _SHARED_WITH_EXTRACTOR}
         layers = head.layers if self.layers is None else self.layers
-        grid = None if self.grid == "full" else self.grid
+        grid = extractor_grid(self.grid)
         if self.grid is None and head.pools:
             row = get_backbone(self.backbone)
             one_for_each = isinstance(row.grid, tuple) and layers != "auto"
@@ -184,10 +182,7 @@ class ImageEstimator(BaseEstimator):
 
     def _start(self, X: Any, problems: list[str]) -> Any:
         """Check the parameters and X of ``fit``; return X as a list, or as it is for arrays of features."""
-        if not (self.memory_limit is None or is_number(self.memory_limit, above=0)):
-            problems.append(f"memory_limit must be a number of bytes, or None. Got {self.memory_limit!r}.")
-        if not 0 <= self.validation_fraction < 1:
-            problems.append(f"validation_fraction must be in [0, 1). Got {self.validation_fraction!r}.")
+        problems += parameter_problems(self)
         head = gather(problems, self._head)
         views = gather(problems, lambda: self._views(head)) or (ORIGINAL,)
         extractor = gather(problems, lambda: self._make_extractor(head or get_head("linear")))
@@ -253,12 +248,3 @@ def check_lengths(n_images: int, y: Any, problems: list[str], name: str = "y", u
     n = len(y)
     if n != n_images:
         problems.append(f"{name} has {n} rows but X has {n_images} images. Each image needs one {unit}.")
-
-
-def as_seed(random_state: Any) -> int:
-    """Return an int seed for what scikit-learn accepts as a random state."""
-    from sklearn.utils import check_random_state
-
-    if isinstance(random_state, int | np.integer):
-        return int(random_state)
-    return int(check_random_state(random_state).randint(2**31 - 1))

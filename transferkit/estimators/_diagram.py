@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from transferkit.backbones import get_backbone
-from transferkit.estimators._precomputed import PRECOMPUTED
+from transferkit.estimators._precomputed import is_precomputed
 
 
 def diagram(estimator: Any, *, fitted: bool) -> Any:
@@ -25,7 +25,7 @@ def diagram(estimator: Any, *, fitted: bool) -> Any:
 
 def _source(estimator: Any, head: Any, fitted: bool) -> list[str]:
     """Return where features come from, in words."""
-    if estimator.backbone == PRECOMPUTED:
+    if is_precomputed(estimator.backbone):
         return ["precomputed features"]
     row = get_backbone(estimator.backbone)
     if fitted:

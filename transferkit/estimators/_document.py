@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from transferkit._version import __version__
 from transferkit.backbones import Backbone
+from transferkit.checks import check, is_path
 from transferkit.engines import EQUIVALENT, has_openvino
 from transferkit.errors import (
     CacheError,
@@ -20,37 +21,21 @@ from transferkit.errors import (
     TransferKitError,
     UnknownBackboneError,
     WeightsError,
+    gather,
 )
-from transferkit.estimators._labels import check_keys, labels_from_json, labels_to_json
-from transferkit.estimators._precomputed import PRECOMPUTED
+from transferkit.estimators._labels import labels_from_json, labels_to_json
+from transferkit.estimators._precomputed import is_precomputed
 from transferkit.estimators._refinement import rebuild_refinement
+from transferkit.estimators._schema import check_document, facts_of, views_of
 from transferkit.estimators.classifier import Classifier
 from transferkit.estimators.keypoint_regressor import KeypointRegressor
-from transferkit.extractor._settings import isolation_seconds
+from transferkit.extractor import as_cache, isolation_seconds
 from transferkit.heads import head_from_dict, head_to_dict
 from transferkit.images import check_value_range
 from transferkit.storage import read_model, write_model
-from transferkit.views import AUGMENTATIONS, MEANS, ORIGINAL, View
 
 logger = logging.getLogger("transferkit")
 ESTIMATORS = {"Classifier": Classifier, "KeypointRegressor": KeypointRegressor}
-_VIEW_SETS = [(ORIGINAL,), *AUGMENTATIONS.values(), *((mean,) for mean in MEANS.values())]
-# What a document holds, and nothing else.
-_TEXT, _FLAG, _COUNT, _MAYBE = (str,), (bool,), (int,), type(None)
-_SCHEMA: dict[str, tuple[type, ...]] = {
-    "format": _TEXT, "schema": _COUNT, "estimator": _TEXT, "parameters": (dict,), "head": (dict,),
-    "head_facts": (dict,), "facts": (dict,), "views": (list,), "features": (dict, _MAYBE),
-    "versions": (dict,),
-}  # fmt: skip
-_PARAMETERS: dict[str, tuple[type, ...]] = {
-    "backbone": _TEXT, "weights": (str, _MAYBE), "image_size": (int, _MAYBE), "layers": (str, list, _MAYBE),
-    "value_range": (list, _MAYBE), "grid": (int, str, list, _MAYBE), "resize": _TEXT,
-    "augment": (str, _MAYBE), "engine": _TEXT, "precision": _TEXT,
-    "batch_size": _COUNT, "validation_fraction": (int, float), "on_error": _TEXT, "progress": _FLAG,
-}  # fmt: skip
-_FACT_TYPES: dict[str, tuple[type, ...]] = {
-    "n_features_in_": _COUNT, "n_points_": _COUNT, "_flat_layout_": _FLAG, "_single_output_": _FLAG,
-}  # fmt: skip
 # What belongs to the machine, not to the model.
 _LOCAL = ("cache", "head", "random_state", "memory_limit", "isolate", "retry_failed")
 
@@ -59,6 +44,8 @@ def save_estimator(estimator: Any, path: str | os.PathLike[str]) -> None:
     """Write a fitted estimator."""
     kind = next(name for name, known in ESTIMATORS.items() if isinstance(estimator, known))
     parameters = {name: _plain(value) for name, value in estimator._parameters_.items() if name not in _LOCAL}
+    if estimator.extractor_ is None:  # without images they mean nothing, and nobody has looked at them
+        parameters |= dict.fromkeys(("weights", "image_size", "layers"))
     tensors = {f"head.{name}": array for name, array in estimator.fitted_head_.tensors().items()}
     document: dict[str, Any] = {
         "estimator": kind,
@@ -66,7 +53,7 @@ def save_estimator(estimator: Any, path: str | os.PathLike[str]) -> None:
         "head": head_to_dict(estimator.head_),
         "head_facts": estimator.fitted_head_.facts(),
         "facts": {
-            name: _plain(getattr(estimator, name)) for name in _facts_of(kind, estimator.extractor_ is None)
+            name: _plain(getattr(estimator, name)) for name in facts_of(kind, estimator.extractor_ is None)
         },
         "views": [view.name for view in estimator.views_],
         "features": None if estimator.extractor_ is None else estimator.extractor_.describe(),
@@ -114,7 +101,7 @@ def load(
         The file is damaged, foreign or newer, or features would differ from those that the model
         was trained on.
     InvalidInputError
-        ``isolate`` is no limit.
+        A parameter cannot be used; all problems are listed at once.
     WeightsError
         The weights of the backbone are not on this machine.
 
@@ -123,10 +110,15 @@ def load(
     Nothing in the file is run: arrays and JSON only. The backbone itself is not in the file, only
     its name and the SHA-256 of its weights.
     """
-    isolation_seconds(isolate)
+    problems: list[str] = []
+    gather(problems, lambda: isolation_seconds(isolate))
+    gather(problems, lambda: as_cache(cache))
+    if not (weights is None or is_path(weights)):
+        problems.append(f"weights must be the path of a weights file, 'imagenet' or None. Got {weights!r}.")
+    check(problems)
     tensors, document = read_model(path)
     try:
-        _check_document(document)
+        check_document(document)
         estimator = _rebuild(document, tensors, weights, {"cache": cache, "isolate": isolate})
         current = None if estimator.extractor_ is None else estimator.extractor_.describe()
     except (WeightsError, CacheError, MissingDependencyError):
@@ -144,45 +136,6 @@ def load(
         _check_features(document["features"], current, path)
     estimator._parameters_ = estimator.get_params(deep=False)
     return estimator
-
-
-def _check_document(document: Mapping[str, Any]) -> None:
-    """Raise ValueError unless a document has exactly the keys and types that ``save_estimator`` writes."""
-    kind = document["estimator"]
-    is_classifier = kind == "Classifier"
-    check_keys(
-        "document", document, _SCHEMA | ({"classes": (dict,)} if is_classifier else {"refinements": (list,)})
-    )
-    if kind not in ESTIMATORS:
-        raise ValueError(f"estimator {kind!r}")
-    parameters, facts = document["parameters"], document["facts"]
-    more = {"class_weight": (str, _MAYBE)} if is_classifier else {"refine": (int, str)}
-    check_keys("parameters", parameters, _PARAMETERS | more)
-    precomputed = parameters["backbone"] == PRECOMPUTED
-    if precomputed != (document["features"] is None):
-        raise ValueError("features belong to images, and only to them")
-    needed = _facts_of(kind, precomputed)
-    check_keys("facts", facts, {name: _FACT_TYPES[name] for name in needed})
-    if any(type(value) is int and not 0 <= value < 2**31 for value in facts.values()):
-        raise ValueError(f"facts {facts!r}")
-    _views_of(document["views"])
-
-
-def _views_of(names: list[Any]) -> tuple[View, ...]:
-    """Return the views of these names; ValueError unless some ``augment`` stands for them."""
-    for views in _VIEW_SETS:
-        if [view.name for view in views] == names:
-            return views
-    raise ValueError(f"views {names!r}")
-
-
-def _facts_of(kind: str, precomputed: bool) -> tuple[str, ...]:
-    """Return the names of what an estimator has learned beside its head."""
-    if kind == "Classifier":
-        return ("n_features_in_",) if precomputed else ()
-    return (
-        ("n_features_in_", "n_points_", "_single_output_") if precomputed else ("n_points_", "_flat_layout_")
-    )
 
 
 def _rebuild(
@@ -209,13 +162,13 @@ def _rebuild(
     estimator.fitted_head_ = head.rebuild(arrays, document["head_facts"])
     estimator.history_, estimator.selection_ = [], []
     estimator.report_ = None
-    estimator.views_ = _views_of(document["views"])
+    estimator.views_ = views_of(document["views"])
     for name, value in document["facts"].items():
         setattr(estimator, name, value)
     if document["estimator"] == "Classifier":
         estimator.classes_ = labels_from_json(document["classes"])
     _check_outputs(estimator, arrays)
-    estimator.extractor_ = None if parameters["backbone"] == PRECOMPUTED else estimator._make_extractor(head)
+    estimator.extractor_ = None if is_precomputed(parameters["backbone"]) else estimator._make_extractor(head)
     if isinstance(estimator, KeypointRegressor):
         estimator.refinements_ = [
             rebuild_refinement(part, facts, estimator._make_close_extractor, estimator.n_points_)
@@ -285,8 +238,8 @@ def _plain(value: Any) -> Any:
         return os.fspath(value)
     if isinstance(value, np.generic):
         return value.item()
-    if isinstance(value, tuple):
-        return list(value)
+    if isinstance(value, np.ndarray | tuple | list):
+        return [_plain(item) for item in value]
     if isinstance(value, Mapping):
         return None  # class weights are of the training, and their keys may be no strings
     return value

@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 
 from transferkit.backbones import get_backbone
+from transferkit.checks import check, choice
 from transferkit.errors import InvalidInputError
-from transferkit.estimators._base import ImageEstimator, as_seed
+from transferkit.estimators._base import ImageEstimator
+from transferkit.estimators._parameters import as_seed
 from transferkit.estimators._refinement import (
     MIN_IMAGES,
     MIN_POINTS,
@@ -116,8 +118,7 @@ class KeypointEstimator(ImageEstimator):
                 f"refine={self.refine!r} needs a head that predicts held-out rows, 'linear' or 'auto'. "
                 f"Got {self.head!r}. Pass refine=0 or another head."
             )
-        if self.augment not in ("auto", "mirror", None):
-            raise InvalidInputError(f"augment must be 'auto', 'mirror' or None. Got {self.augment!r}.")
+        check(choice("augment", self.augment, ("auto", "mirror"), or_none=True))
         return (ORIGINAL,)
 
     def _views_for(self, n_points: int) -> tuple[View, ...]:
@@ -132,7 +133,7 @@ class KeypointEstimator(ImageEstimator):
 
     def _default_grid(self, grid: Any, recommended: Sequence[str], layers: Any) -> Any:
         """Keep more of the position than classes need, most in the fine layers."""
-        if grid is None or layers != "auto" or len(recommended) != len(_GRIDS):
+        if grid is None or not isinstance(layers, str) or layers != "auto" or len(recommended) != len(_GRIDS):
             return None if grid is None else _GRID
         return _GRIDS
 

@@ -11,6 +11,11 @@ from numpy.typing import NDArray
 PRECOMPUTED = "precomputed"
 
 
+def is_precomputed(backbone: Any) -> bool:
+    """Say whether this stands for features that were computed elsewhere."""
+    return isinstance(backbone, str) and backbone == PRECOMPUTED
+
+
 @dataclass(frozen=True)
 class PrecomputedFeatures:
     """Feature arrays (n, d) or (n, h, w, c) with the interface of extracted features."""

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from transferkit.checks import is_number
 from transferkit.extractor import FeatureExtractor, Features
 from transferkit.heads import CascadeHead, TrainingData
-from transferkit.heads._base import is_number
 from transferkit.heads.cascade import FittedCascade
 from transferkit.keypoints import mirror_order
 from transferkit.scratch import stack
@@ -164,11 +164,9 @@ def shape_errors(shapes: Floats, points: Floats) -> Floats:
 
 def is_rounds(value: Any) -> bool:
     """Say whether this can be the parameter ``refine``."""
-    return value == "auto" or (
-        isinstance(value, int | np.integer)
-        and not isinstance(value, bool)
-        and is_number(int(value), above=-1)
-    )
+    if isinstance(value, str):
+        return value == "auto"
+    return isinstance(value, int | np.integer) and is_number(value, above=-1)
 
 
 def readable_again(items: Sequence[Any]) -> list[Any]:

@@ -9,15 +9,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import ClassifierMixin
+from sklearn.utils.class_weight import compute_sample_weight
 
 from transferkit.backbones import Backbone
 from transferkit.cache import FeatureCache
-from transferkit.errors import InvalidInputError, quoted
+from transferkit.checks import check
 from transferkit.estimators._base import ImageEstimator, check_lengths
 from transferkit.estimators._class_activation import ClassActivation, explain
 from transferkit.estimators._fitting import all_or_nothing
 from transferkit.estimators._groups import as_groups
-from transferkit.estimators._label_checks import as_labels, check_classes, class_weights
+from transferkit.estimators._label_checks import as_labels, check_classes, class_weight_problems, labels_among
+from transferkit.estimators._parameters import validation_pair
 from transferkit.heads import Head
 from transferkit.scratch import memory_limit
 
@@ -172,21 +174,20 @@ class Classifier(ClassifierMixin, ImageEstimator):
         if extractor is not None:
             check_lengths(len(items), labels, problems)
         group_numbers = as_groups(groups, len(labels), problems)
-        if problems:
-            raise InvalidInputError(*problems)
+        known = [] if problems else np.unique(labels).tolist()
+        problems += class_weight_problems(self.class_weight, known)
+        pair = validation_pair(validation_data, problems)
+        check(problems)
         self._adopt(extractor, views)
         features = self._extract(items, fitting=True)
         ok = features.ok
         check_lengths(len(ok), labels, problems)
-        if problems:
-            raise InvalidInputError(*problems)
+        check(problems)
         rows = np.flatnonzero(ok)
         self.classes_, indices = np.unique(labels[ok], return_inverse=True)
         check_classes(self.classes_, labels, len(rows))
-        validation = None
-        if validation_data is not None:
-            validation = self._validation(*validation_data)
-        weight = class_weights(self.class_weight, labels[ok], self.classes_)
+        validation = None if pair is None else self._validation(*pair)
+        weight = compute_sample_weight(self.class_weight, labels[ok])
         targets = [indices] * len(views)
         self._train(head, features, rows, targets, group_numbers[ok], weight, len(self.classes_), validation)
         return self
@@ -287,14 +288,10 @@ class Classifier(ClassifierMixin, ImageEstimator):
     def _validation(self, X: Any, y: Any) -> tuple[list[NDArray[np.float32]], NDArray[np.int64]]:
         """Return features and class indices of the caller's own validation part."""
         problems: list[str] = []
-        labels = as_labels(y, problems)
-        features = self._extract(X, fitting=True) if not problems else None
-        if features is not None:
-            check_lengths(len(features.ok), labels, problems, "validation y")
-        unknown = set(labels.tolist()) - set(self.classes_.tolist())
-        if unknown:
-            problems.append(f"validation y has labels that y has not: {quoted(sorted(unknown))}.")
-        if problems or features is None:
-            raise InvalidInputError(*problems)
+        name = "y of validation_data"
+        labels = labels_among(y, self.classes_, name)
+        features = self._extract(X, fitting=True)
+        check_lengths(len(features.ok), labels, problems, name)
+        check(problems)
         ok = features.ok
         return features.maps(np.flatnonzero(ok)), np.searchsorted(self.classes_, labels[ok])

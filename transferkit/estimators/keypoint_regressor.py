@@ -13,12 +13,14 @@ from sklearn.base import MultiOutputMixin, RegressorMixin
 from transferkit import images
 from transferkit.backbones import Backbone
 from transferkit.cache import FeatureCache
+from transferkit.checks import check
 from transferkit.errors import InvalidInputError
 from transferkit.estimators._base import check_lengths
 from transferkit.estimators._fitting import all_or_nothing
 from transferkit.estimators._groups import as_groups
 from transferkit.estimators._keypoint_checks import check_enough, check_inside, check_present
 from transferkit.estimators._keypoint_estimator import KeypointEstimator
+from transferkit.estimators._parameters import validation_pair
 from transferkit.estimators._precomputed import PrecomputedFeatures
 from transferkit.estimators._refinement import readable_again
 from transferkit.extractor import Features
@@ -168,8 +170,8 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, KeypointEstimator):
         points = as_points(y, name="y")
         check_lengths(len(items), points, problems, unit="set of keypoints")
         group_numbers = as_groups(groups, len(points), problems)
-        if problems:
-            raise InvalidInputError(*problems)
+        pair = validation_pair(validation_data, problems)
+        check(problems)
         self._adopt(extractor, self._views_for(points.shape[1]))
         features = self._extract(items, fitting=True)
         ok = features.ok
@@ -181,7 +183,7 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, KeypointEstimator):
         sizes = features.sizes(rows)
         check_inside(points[ok], sizes, rows)
         check_present(points[ok])
-        validation = self._validation(*validation_data) if validation_data is not None else None
+        validation = None if pair is None else self._validation(*pair)
         targets = [self._to_square(points[ok], sizes, view) for view in self.views_]
         self._train(head, features, rows, targets, group_numbers[ok], np.ones(len(rows)), None, validation)
         with memory_limit(self.memory_limit):
@@ -261,14 +263,14 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, KeypointEstimator):
 
     def _validation(self, X: Any, y: Any) -> tuple[list[NDArray[np.float32]], NDArray[np.float64]]:
         """Return features and targets of the caller's own validation part."""
-        points = as_points(y, name="validation y")
+        name = "y of validation_data"
+        points = as_points(y, name=name)
         features = self._extract(X, fitting=True)
         problems: list[str] = []
-        check_lengths(len(features.ok), points, problems, "validation y", "set of keypoints")
+        check_lengths(len(features.ok), points, problems, name, "set of keypoints")
         if points.shape[1] != self.n_points_:
-            problems.append(f"validation y has {points.shape[1]} points but y has {self.n_points_}.")
-        if problems:
-            raise InvalidInputError(*problems)
+            problems.append(f"{name} has {points.shape[1]} points but y has {self.n_points_}.")
+        check(problems)
         assert isinstance(features, Features)
         rows = np.flatnonzero(features.ok)
         return features.maps(rows), self._to_square(points[rows], features.sizes(rows), ORIGINAL)

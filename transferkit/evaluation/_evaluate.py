@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from transferkit.errors import InvalidInputError, quoted
+from transferkit import checks
+from transferkit.checks import choice
+from transferkit.errors import InvalidInputError, gather, quoted
 from transferkit.estimators._base import ImageEstimator, check_lengths
 from transferkit.estimators._groups import as_groups
 from transferkit.estimators._label_checks import as_labels
@@ -19,7 +21,7 @@ from transferkit.evaluation.keypoints import KeypointEvaluation, default_normali
 from transferkit.extractor import Failure
 from transferkit.images import as_image_list
 from transferkit.keypoints import as_points
-from transferkit.metrics import area_under_ced, check_confidence, normalized_mean_error
+from transferkit.metrics import check_confidence, check_limit, normalized_mean_error
 from transferkit.metrics._outcomes import positive_class
 
 __all__ = ["evaluate"]
@@ -84,21 +86,18 @@ def evaluate(
     >>> evaluation.worst(3)                                  # doctest: +SKIP
     """
     classifies = _is_classifier(estimator)
-    if on_error not in ("raise", "skip"):
-        raise InvalidInputError(f"on_error must be 'raise' or 'skip'. Got {on_error!r}.")
-    problems: list[str] = []
+    problems = choice("on_error", on_error, ("raise", "skip")) + checks.seed("seed", seed)
     items, names = _as_items(estimator, X)
     if classifies:
         targets = as_labels(y, problems)
         check_lengths(len(items), targets, problems)
-        problems += _unseen(targets, estimator.classes_)
+        problems += [] if problems else _unseen(targets, estimator.classes_)
     else:
         targets = as_points(y, name="y")
         check_lengths(len(items), targets, problems, unit="set of keypoints")
     if groups is not None:
         as_groups(groups, len(items), problems)
-    if problems:
-        raise InvalidInputError(*problems)
+    checks.check(problems)
     check_options(
         classifies, estimator.classes_ if classifies else targets, pos_label, normalizer, limit, confidence
     )
@@ -134,16 +133,19 @@ def check_options(
 
     ``truth`` are the classes, or the true points.
     """
-    check_confidence(confidence)
-    if classifies and normalizer is not None:
-        raise InvalidInputError(f"normalizer is for keypoints. Got {normalizer!r} and a classifier.")
-    if not classifies and pos_label is not None:
-        raise InvalidInputError(f"pos_label is for classifiers. Got {pos_label!r} and a regressor.")
+    problems: list[str] = []
+    gather(problems, lambda: check_confidence(confidence))
+    gather(problems, lambda: check_limit(limit))
     if classifies:
-        positive_class(truth, pos_label)
-        return
-    scale = normalizer or default_normalizer(truth.shape[1])
-    area_under_ced(normalized_mean_error(truth, truth, normalizer=scale, per_image=True), limit=limit)
+        if normalizer is not None:
+            problems.append(f"normalizer is for keypoints. Got {normalizer!r} and a classifier.")
+        gather(problems, lambda: positive_class(truth, pos_label))
+    else:
+        if pos_label is not None:
+            problems.append(f"pos_label is for classifiers. Got {pos_label!r} and a regressor.")
+        scale = default_normalizer(truth.shape[1]) if normalizer is None else normalizer
+        gather(problems, lambda: normalized_mean_error(truth, truth, normalizer=scale))
+    checks.check(problems)
 
 
 def predict_classes(estimator: Any, items: Any) -> tuple[npt.NDArray[Any], npt.NDArray[np.float64] | None]:

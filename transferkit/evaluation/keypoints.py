@@ -97,7 +97,7 @@ class KeypointEvaluation(Report):
         seed: int = 0,
     ) -> None:
         self.true, self.predicted = true, predicted
-        self.normalizer = normalizer or default_normalizer(true.shape[1])
+        self.normalizer = default_normalizer(true.shape[1]) if normalizer is None else normalizer
         self.limit = limit
         self.names = [f"#{i}" for i in range(len(true))] if names is None else list(names)
         self.images = images

@@ -15,6 +15,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from transferkit import images
 from transferkit.backbones import Backbone
 from transferkit.cache import FeatureCache
+from transferkit.checks import check, choice
 from transferkit.extractor._features import Features
 from transferkit.extractor._memory import SpillingSpace
 from transferkit.extractor._report import ExtractionReport
@@ -189,7 +190,7 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):
         BadImageError
             An image cannot be read and ``on_error`` is "raise".
         InvalidInputError
-            Most images cannot be read.
+            Most images cannot be read, or ``on_error`` is neither.
         EngineError
             The engine that was asked for by name cannot run this backbone, or not on this machine.
         IsolationError
@@ -197,6 +198,7 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):
         """
         started = time.perf_counter()
         settings = self._settings()
+        check(choice("on_error", on_error, ("raise", "skip"), or_none=True))
         on_error = on_error or self.on_error
         sources = images.as_image_list(X)
         recipe = settings.recipe(tuple(views))

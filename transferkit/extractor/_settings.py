@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from transferkit import backbones, images
 from transferkit._forks import enter_network
 from transferkit.backbones import Backbone, Weights
 from transferkit.cache import FeatureCache
+from transferkit.checks import choice, flag, is_count, is_path
 from transferkit.engines import (
     Engine,
     EngineChoice,
@@ -57,7 +58,7 @@ class Settings:
         # next time: this model is described, and this one runs.
         self._model = None if self.row.builtin else frozen_model(self.row, self.weights, self.image_size)
         self._backbone = backbones.describe_backbone(self.row, self.weights, self._model)
-        self._cache = _as_cache(extractor.cache)
+        self._cache = as_cache(extractor.cache)
         self.files = None if self._cache is None else self._cache.files
         verdicts = Verdicts(
             None if self._cache is None else self._cache.folder,
@@ -131,26 +132,33 @@ class Settings:
 
 def _check_parameters(extractor: Any, row: Backbone) -> tuple[int, tuple[str, ...]]:
     """Return image size and layers; report every parameter that is wrong, all at once."""
-    problems: list[str] = []
-    gather(problems, lambda: check_engine(extractor.engine, extractor.precision))
+    problems = setting_problems(extractor, extractor.grid)
     image_size = gather(problems, lambda: row.check_image_size(extractor.image_size))
     layers = gather(problems, lambda: _layer_names(extractor.layers, row))
-    if extractor.resize not in ("stretch", "pad"):
-        problems.append(f"resize must be 'stretch' or 'pad'. Got {extractor.resize!r}.")
-    gather(problems, lambda: isolation_seconds(extractor.isolate))
-    if extractor.on_error not in ("raise", "skip"):
-        problems.append(f"on_error must be 'raise' or 'skip'. Got {extractor.on_error!r}.")
-    if not _is_count(extractor.batch_size):
-        problems.append(f"batch_size must be a positive integer. Got {extractor.batch_size!r}.")
-    grids = extractor.grid if isinstance(extractor.grid, list | tuple) else [extractor.grid]
-    if not all(grid is None or _is_count(grid) for grid in grids):
-        problems.append(
-            "grid must be a positive integer, one for each layer, or None for whole maps. "
-            f"Got {extractor.grid!r}."
-        )
     if problems or image_size is None or layers is None:
         raise InvalidInputError(*problems)
     return image_size, layers
+
+
+def setting_problems(owner: Any, grid: Any) -> list[str]:
+    """Return what is wrong with the parameters of an extractor, or of an estimator, whatever its backbone."""
+    problems: list[str] = []
+    gather(problems, lambda: check_engine(owner.engine, owner.precision))
+    problems += choice("resize", owner.resize, ("stretch", "pad"))
+    gather(problems, lambda: isolation_seconds(owner.isolate))
+    problems += choice("on_error", owner.on_error, ("raise", "skip"))
+    if not is_count(owner.batch_size):
+        problems.append(f"batch_size must be a positive integer. Got {owner.batch_size!r}.")
+    grids = grid if isinstance(grid, list | tuple) else [grid]
+    if not all(cells is None or is_count(cells) for cells in grids):
+        problems.append(
+            f"grid must be a positive integer, one for each layer, or None for whole maps. Got {grid!r}."
+        )
+    gather(problems, lambda: as_cache(owner.cache))
+    gather(problems, lambda: check_value_range(owner.value_range))
+    problems += flag("retry_failed", owner.retry_failed)
+    problems += flag("progress", owner.progress)
+    return problems
 
 
 def isolation_seconds(isolate: Any) -> float | None:
@@ -162,11 +170,6 @@ def isolation_seconds(isolate: Any) -> float | None:
     raise InvalidInputError(
         f"isolate must be True, False, or the seconds that one image may take. Got {isolate!r}."
     )
-
-
-def _is_count(value: Any) -> bool:
-    """Whether this is a positive integer."""
-    return isinstance(value, int | np.integer) and not isinstance(value, bool) and bool(value > 0)
 
 
 def _layer_grids(grid: Any, layers: tuple[str, ...]) -> tuple[int | None, ...]:
@@ -184,7 +187,7 @@ def _layer_names(layers: str | Sequence[str], row: Backbone) -> tuple[str, ...]:
     """Return layer names for what a user may write."""
     if isinstance(layers, str):
         return row.layers if layers == "auto" else (layers,)
-    names = tuple(layers) if isinstance(layers, Iterable) else ()
+    names = tuple(layers) if isinstance(layers, list | tuple) else ()  # a set has another order every day
     if not names or not all(isinstance(name, str) for name in names) or len(set(names)) < len(names):
         raise InvalidInputError(
             f"layers must be 'last', 'auto', the name of a layer, or a list of different names. "
@@ -193,10 +196,16 @@ def _layer_names(layers: str | Sequence[str], row: Backbone) -> tuple[str, ...]:
     return names
 
 
-def _as_cache(cache: Any) -> FeatureCache | None:
+def as_cache(cache: Any) -> FeatureCache | None:
     """Return the cache that a parameter stands for; None is memory only."""
     if cache is False or cache is None:
         return None
     if cache is True:
         return FeatureCache()
-    return cache if isinstance(cache, FeatureCache) else FeatureCache(cache)
+    if isinstance(cache, FeatureCache):
+        return cache
+    if not is_path(cache):
+        raise InvalidInputError(
+            f"cache must be True, False, the path of a folder, or a FeatureCache. Got {cache!r}."
+        )
+    return FeatureCache(cache)

@@ -14,6 +14,8 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from transferkit.checks import is_number
+
 Maps = Sequence[NDArray[np.float32]]  # one array per layer, each (n, h, w, c) or (n, c)
 
 
@@ -96,23 +98,9 @@ class Head(Protocol):
         """Return the fitted head that was saved."""
 
 
-def is_count(value: Any) -> bool:
-    """Say whether a field holds a positive integer, no boolean."""
-    return isinstance(value, int | np.integer) and not isinstance(value, bool) and bool(value > 0)
-
-
-def is_number(value: Any, *, above: float) -> bool:
-    """Say whether a field holds a finite number, no boolean, above a bound."""
-    return (
-        isinstance(value, int | float | np.integer | np.floating)
-        and not isinstance(value, bool)
-        and bool(above < value < float("inf"))
-    )
-
-
 def is_rate(value: Any) -> bool:
     """Say whether a field holds a share of units to drop, in [0, 1)."""
-    return (value == 0 or is_number(value, above=0)) and bool(value < 1)
+    return is_number(value, above=-1) and bool(0 <= value < 1)
 
 
 def check_arrays(tensors: Mapping[str, NDArray[Any]], expected: Mapping[str, tuple[str, int | None]]) -> None:

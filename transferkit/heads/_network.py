@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transferkit._forks import enter_network
+from transferkit.checks import is_count, is_number
 from transferkit.errors import InvalidInputError
-from transferkit.heads._base import Maps, TrainingData, check_arrays, is_count, is_number, is_rate
+from transferkit.heads._base import Maps, TrainingData, check_arrays, is_rate
 from transferkit.heads._training import (
     learn_scale,
     learn_target_scale,

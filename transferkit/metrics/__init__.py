@@ -6,7 +6,12 @@ from transferkit.metrics.classification import (
     classification_figures,
     resampled_figures,
 )
-from transferkit.metrics.error_distribution import area_under_ced, cumulative_error_distribution, failure_rate
+from transferkit.metrics.error_distribution import (
+    area_under_ced,
+    check_limit,
+    cumulative_error_distribution,
+    failure_rate,
+)
 from transferkit.metrics.figure import Figure, check_confidence, percentile_figure
 from transferkit.metrics.keypoint_figures import (
     KEYPOINT_FIGURES,
@@ -26,6 +31,7 @@ __all__ = [
     "Resampling",
     "area_under_ced",
     "check_confidence",
+    "check_limit",
     "classification_figures",
     "cumulative_error_distribution",
     "failure_rate",

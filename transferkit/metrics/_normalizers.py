@@ -8,7 +8,8 @@ from types import MappingProxyType
 import numpy as np
 import numpy.typing as npt
 
-from transferkit.errors import InvalidInputError, quoted
+from transferkit.checks import check, choice
+from transferkit.errors import InvalidInputError
 from transferkit.keypoints import N_FACE_POINTS, OUTER_EYE_CORNERS, pupils
 
 __all__ = ["NORMALIZERS", "reference_distances"]
@@ -69,8 +70,7 @@ def reference_distances(points: FloatArray, normalizer: str) -> FloatArray:
     InvalidInputError
         If the name is unknown, if it needs 68 points, or if a distance is zero.
     """
-    if normalizer not in NORMALIZERS:
-        raise InvalidInputError(f"normalizer must be {quoted(NORMALIZERS, 'or')}. Got {normalizer!r}.")
+    check(choice("normalizer", normalizer, NORMALIZERS))
     if normalizer in _NEED_A_FACE and points.shape[1] != N_FACE_POINTS:
         raise InvalidInputError(
             f"normalizer={normalizer!r} needs the standard {N_FACE_POINTS} points of the face. "

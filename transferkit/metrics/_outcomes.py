@@ -92,7 +92,7 @@ def positive_class(classes: npt.NDArray[Any], pos_label: Any) -> int | None:
         return None
     if pos_label is None:
         return 1
-    if pos_label not in names:
+    if np.ndim(pos_label) or pos_label not in names:
         raise InvalidInputError(f"pos_label must be {quoted(names, 'or')}. Got {pos_label!r}.")
     return names.index(pos_label)
 

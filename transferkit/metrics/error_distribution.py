@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from transferkit.checks import is_number
 from transferkit.errors import InvalidInputError
 
 __all__ = ["area_under_ced", "cumulative_error_distribution", "failure_rate", "present_errors"]
@@ -77,7 +78,7 @@ def area_under_ced(errors: npt.ArrayLike, *, limit: float = 0.08) -> float:
     >>> area_under_ced([0.0, 0.04, 0.5])
     0.5
     """
-    return float(np.clip(1.0 - _image_errors(errors) / _checked_limit(limit), 0.0, None).mean())
+    return float(np.clip(1.0 - _image_errors(errors) / check_limit(limit), 0.0, None).mean())
 
 
 def failure_rate(errors: npt.ArrayLike, *, limit: float = 0.08) -> float:
@@ -105,7 +106,7 @@ def failure_rate(errors: npt.ArrayLike, *, limit: float = 0.08) -> float:
     >>> failure_rate([0.02, 0.08, 0.09, 0.5])
     0.5
     """
-    return float((_image_errors(errors) > _checked_limit(limit)).mean())
+    return float((_image_errors(errors) > check_limit(limit)).mean())
 
 
 def present_errors(errors: FloatArray) -> FloatArray:
@@ -132,8 +133,8 @@ def _image_errors(errors: npt.ArrayLike) -> FloatArray:
     return present_errors(values)
 
 
-def _checked_limit(limit: float) -> float:
+def check_limit(limit: float) -> float:
     """Return `limit` if it is a positive number."""
-    if not 0 < limit < np.inf:
+    if not is_number(limit, above=0):
         raise InvalidInputError(f"limit must be a positive fraction such as 0.08. Got {limit!r}.")
     return limit

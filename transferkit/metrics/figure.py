@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from transferkit.checks import is_number
 from transferkit.errors import InvalidInputError
 
 __all__ = ["Figure", "check_confidence", "percentile_figure"]
@@ -77,7 +78,7 @@ def check_confidence(confidence: float) -> float:
     InvalidInputError
         It does not lie between 0 and 1.
     """
-    if not 0 < confidence < 1:
+    if not (is_number(confidence, above=0) and confidence < 1):
         raise InvalidInputError(f"confidence must be between 0 and 1, such as 0.95. Got {confidence!r}.")
     return float(confidence)
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from transferkit import checks
 from transferkit.errors import InvalidInputError
 
 __all__ = ["Resampling", "ratio"]
@@ -40,7 +41,7 @@ class Resampling:
     Raises
     ------
     InvalidInputError
-        ``groups`` has not one entry for each row, or ``n_resamples`` is below 1.
+        ``groups`` has not one entry for each row, or ``n_resamples`` is below 1, or a seed is none.
 
     References
     ----------
@@ -62,8 +63,10 @@ class Resampling:
         n_resamples: int = 1000,
         seed: int = 0,
     ) -> None:
-        if n_resamples < 1:
-            raise InvalidInputError(f"n_resamples must be 1 or more. Got {n_resamples!r}.")
+        problems = checks.seed("seed", seed)
+        if not checks.is_count(n_resamples):
+            problems.append(f"n_resamples must be 1 or more. Got {n_resamples!r}.")
+        checks.check(problems)
         self.n = n
         self.n_resamples = n_resamples
         self.seed = seed

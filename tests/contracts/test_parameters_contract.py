@@ -1,0 +1,150 @@
+"""Whatever is passed for a parameter is used, or refused by an error of our own that names it."""
+
+import inspect
+
+import numpy as np
+import pytest
+
+import transferkit
+from transferkit import Classifier, FeatureCache, FeatureExtractor, KeypointRegressor, compare, evaluate
+from transferkit.errors import TransferKitError
+
+# Of every kind that ends up in a parameter by mistake: of the wrong type, out of range, not to be hashed, and
+# arrays, whose comparisons have no truth value.
+VALUES = (
+    None, "x", "", b"x", True, 0, -1, 1.5, float("nan"), float("inf"), [], ["mirror"], (1, 2, 3), {},
+    {"x": 1}, {1}, object(), np.array([1, 2]), np.array(["a", "b"]), np.float32(-2), len,
+)  # fmt: skip
+IMAGES = [np.full((16, 16, 3), shade, np.uint8) for shade in range(10, 130, 10)]
+LABELS = ["dark"] * 6 + ["bright"] * 6
+POINTS = np.random.default_rng(0).uniform(2, 14, (12, 3, 2))
+# What the machine decides, not the type: a file that is there, a layer that the network has.
+NOT_FOUND = (FileNotFoundError, KeyError)
+
+
+def parameters_of(function):
+    """Return the names of what a user may pass."""
+    return [name for name in inspect.signature(function).parameters if name != "self"]
+
+
+def refusals(name, call, *, elsewhere=()):
+    """Try all values; return how many are refused, and what is not refused as it should be."""
+    refused, wrong = 0, []
+    for value in VALUES:
+        try:
+            call(value)
+        except TransferKitError as error:
+            refused += 1
+            if name not in str(error):
+                wrong.append(f"{value!r}: {error}")
+        except elsewhere:
+            pass
+        except Exception as error:  # noqa: BLE001 - what is looked for
+            wrong.append(f"{value!r}: {error!r}")
+    return refused, wrong
+
+
+@pytest.fixture(autouse=True)
+def somewhere_else(tmp_path, monkeypatch):
+    """Folders and files that are made of a word lie here."""
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def models(tiny):
+    """A fitted classifier and a fitted regressor, with what they learned from."""
+    clf = Classifier(**tiny, augment=None, cache=False).fit(IMAGES, LABELS)
+    kp = KeypointRegressor(**tiny, cache=False).fit(IMAGES, POINTS)
+    return {"Classifier": (clf, LABELS), "KeypointRegressor": (kp, POINTS)}
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        (kind, name)
+        for kind in (Classifier, KeypointRegressor, FeatureExtractor)
+        for name in parameters_of(kind)
+    ],
+    ids=lambda part: part if isinstance(part, str) else part.__name__,
+)
+def test_parameters_of_estimators(tiny, kind, name):
+    def call(value):
+        estimator = kind(**{**tiny, "cache": False, name: value})
+        if kind is FeatureExtractor:
+            estimator.transform(IMAGES)
+        else:
+            estimator.fit(IMAGES, LABELS if kind is Classifier else POINTS)
+
+    refused, wrong = refusals(name, call, elsewhere=NOT_FOUND if name == "layers" else ())
+    assert wrong == []
+    assert refused > len(VALUES) / 2
+
+
+@pytest.mark.parametrize("name", parameters_of(Classifier))
+def test_a_model_that_was_fitted_can_be_saved_and_loaded(name):
+    """Also on features, where no extractor looks at what it does not need."""
+    features = np.arange(24.0).reshape(12, 2)
+    for value in VALUES:
+        try:
+            parameters = {"backbone": "precomputed", "progress": False, "head": "linear", name: value}
+            clf = Classifier(**parameters).fit(features, LABELS)
+        except (TransferKitError, OSError):
+            continue
+        clf.save("model.safetensors")
+        loaded = transferkit.load("model.safetensors")
+        assert loaded.predict(features).tolist() == clf.predict(features).tolist()
+
+
+@pytest.mark.parametrize("kind", [Classifier, KeypointRegressor])
+@pytest.mark.parametrize("name", ["y", "groups", "validation_data"])
+def test_arguments_of_fit(tiny, kind, name):
+    data = {"X": IMAGES, "y": LABELS if kind is Classifier else POINTS}
+    refused, wrong = refusals(name, lambda value: kind(**tiny, cache=False).fit(**(data | {name: value})))
+    assert wrong == []
+    assert refused >= len(VALUES) - 1  # None means none
+
+
+@pytest.mark.parametrize("name", parameters_of(FeatureCache))
+def test_parameters_of_the_cache(name):
+    refused, wrong = refusals(name, lambda value: FeatureCache(**{name: value}).info())
+    assert wrong == []
+    assert refused > len(VALUES) / 2
+
+
+@pytest.mark.parametrize("name", parameters_of(transferkit.load))
+def test_arguments_of_load_and_save(name):
+    clf = Classifier("precomputed", head="linear", progress=False).fit(np.arange(24.0).reshape(12, 2), LABELS)
+    clf.save("model.safetensors")
+    arguments = {"path": "model.safetensors"}
+    calls = [lambda value: transferkit.load(**(arguments | {name: value}))]
+    if name == "path":
+        calls.append(clf.save)
+    for call in calls:
+        refused, wrong = refusals(name, call, elsewhere=FileNotFoundError if name == "path" else ())
+        assert wrong == []
+        assert refused > len(VALUES) / 2
+
+
+@pytest.mark.parametrize("task", ["Classifier", "KeypointRegressor"])
+@pytest.mark.parametrize("name", [name for name in parameters_of(evaluate) if name != "X"])
+def test_arguments_of_evaluate(models, task, name):
+    estimator, y = models[task]
+    arguments = {"estimator": estimator, "X": IMAGES, "y": y}
+    refused, wrong = refusals(name, lambda value: evaluate(**(arguments | {name: value})))
+    assert wrong == []
+    assert refused > len(VALUES) / 2
+
+
+@pytest.mark.filterwarnings("ignore:.*:tqdm.TqdmWarning")
+@pytest.mark.parametrize("kind", [Classifier, KeypointRegressor])
+@pytest.mark.parametrize("name", [name for name in parameters_of(compare) if name != "X"])
+def test_arguments_of_compare(tiny, kind, name):
+    arguments = {
+        "backbones": [tiny["backbone"]], "X": IMAGES, "y": LABELS if kind is Classifier else POINTS,
+        "estimator": kind(engine="fake"), "cv": 2, "n_timed": 0, "progress": False,
+    }  # fmt: skip
+    # The tiny backbone runs on the fake engine only, which an estimator of its own would not ask for.
+    elsewhere = ModuleNotFoundError if name == "estimator" else ()
+    refused, wrong = refusals(name, lambda value: compare(**(arguments | {name: value})), elsewhere=elsewhere)
+    assert wrong == []
+    assert refused > len(VALUES) / 2
