@@ -12,7 +12,7 @@ from transferkit.backbones import Backbone, get_backbone, resolve_weights
 from transferkit.engines import check_engine, keras_engine
 from transferkit.engines._engine import pad
 from transferkit.engines._keras import _padded_size
-from transferkit.errors import InvalidInputError
+from transferkit.errors import InvalidInputError, quoted
 
 SIZE = 32
 LAYERS = ("conv_pw_5_relu", "conv_pw_11_relu", "last")
@@ -161,8 +161,7 @@ def test_names_of_engines():
     assert check_engine("keras") == ("keras", None)
     with pytest.raises(InvalidInputError) as caught:
         check_engine("tensorrt")
-    known = " or ".join(repr(name) for name in engines.ENGINES)
-    assert str(caught.value) == f"engine must be 'auto' or one of {known}. Got 'tensorrt'."
+    assert str(caught.value) == f"engine must be {quoted(['auto', *engines.ENGINES], 'or')}. Got 'tensorrt'."
 
 
 def test_unknown_layers_are_refused_when_the_engine_is_built():

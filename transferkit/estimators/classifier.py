@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import ClassifierMixin
 from sklearn.utils.class_weight import compute_sample_weight
 
 from transferkit.backbones import Backbone
@@ -20,11 +19,12 @@ from transferkit.estimators._fitting import all_or_nothing
 from transferkit.estimators._groups import as_groups
 from transferkit.estimators._label_checks import as_labels, check_classes, class_weight_problems, labels_among
 from transferkit.estimators._parameters import validation_pair
+from transferkit.estimators._scoring import AccuracyScore
 from transferkit.heads import Head
 from transferkit.scratch import memory_limit
 
 
-class Classifier(ClassifierMixin, ImageEstimator):
+class Classifier(AccuracyScore, ImageEstimator):
     """Tell classes of images apart, by a head on the features of a frozen backbone.
 
     Parameters
@@ -61,7 +61,8 @@ class Classifier(ClassifierMixin, ImageEstimator):
     validation_fraction : float, default=0.1
         Share of the training images held out for early stopping, by heads that use it.
     on_error : {"skip", "raise"}, default="skip"
-        What ``fit`` does with an image that cannot be read; skipped ones are listed in ``report_``.
+        What ``fit`` does with an image that cannot be read; skipped ones are listed in ``report_``. ``score``
+        does the same, and logs them; ``predict`` always raises.
     isolate, retry_failed : bool or float, and bool, default=False
         Decode files in helper processes; try what failed before again. See :class:`FeatureExtractor`.
     random_state : int, RandomState or None, default=0

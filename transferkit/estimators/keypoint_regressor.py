@@ -23,6 +23,7 @@ from transferkit.estimators._keypoint_estimator import KeypointEstimator
 from transferkit.estimators._parameters import validation_pair
 from transferkit.estimators._precomputed import PrecomputedFeatures
 from transferkit.estimators._refinement import readable_again
+from transferkit.estimators._scoring import readable_rows
 from transferkit.extractor import Features
 from transferkit.heads import Head
 from transferkit.keypoints import as_points
@@ -222,6 +223,8 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, KeypointEstimator):
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return R^2, the share of the variance of coordinates explained, averaged over them.
 
+        With ``on_error="skip"``, images that cannot be read are left out, and a logged warning names them.
+
         Parameters
         ----------
         X : image or sequence of images
@@ -244,7 +247,7 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, KeypointEstimator):
         --------
         transferkit.metrics.normalized_mean_error : Errors in units of the face.
         """
-        self._check_fitted()
+        X, y, sample_weight = readable_rows(self, X, y, sample_weight)
         if self.extractor_ is None:
             return float(super().score(X, y, sample_weight))
         truth = as_points(y, name="y").reshape(len(y), -1)
