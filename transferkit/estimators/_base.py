@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError as SklearnNotFittedError
 
 from transferkit import images
@@ -17,6 +16,7 @@ from transferkit.checks import check, choice
 from transferkit.errors import InvalidInputError, NotFittedError, gather
 from transferkit.estimators._diagram import diagram
 from transferkit.estimators._groups import copies_together, hold_out
+from transferkit.estimators._head_parameters import HeadParameters
 from transferkit.estimators._parameters import as_seed, extractor_grid, parameter_problems
 from transferkit.estimators._precomputed import PrecomputedFeatures, is_precomputed
 from transferkit.extractor import ExtractionReport, FeatureExtractor, Features
@@ -41,7 +41,7 @@ _NotFittedError.__name__ = _NotFittedError.__qualname__ = "NotFittedError"
 _NotFittedError.__module__ = "transferkit.errors"
 
 
-class ImageEstimator(BaseEstimator):
+class ImageEstimator(HeadParameters):
     """An extractor plus a head."""
 
     def fit(self, X: Any, y: Any, *, groups: Any = None, validation_data: Any = None) -> Any:
