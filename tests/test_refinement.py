@@ -92,6 +92,7 @@ def test_saved_and_loaded(tmp_path, faces, fitted, registered):
     images, _ = faces
     fitted.save(tmp_path / "faces.safetensors")
     loaded = transferkit.load(tmp_path / "faces.safetensors")
+    assert loaded.selection_ == fitted.selection_
     np.testing.assert_array_equal(loaded.predict(images[100:]), fitted.predict(images[100:]))
     assert loaded.refine == "auto"
     loaded.save(tmp_path / "again.safetensors")

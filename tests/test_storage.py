@@ -407,6 +407,7 @@ FREE = {
     ("head", "penalty"),
     ("head_facts", "penalty"),
     ("classes", "values"),
+    ("selection",),  # models of early versions have none
 }
 
 

@@ -30,7 +30,9 @@ def _source(estimator: Any, head: Any, fitted: bool) -> list[str]:
     row = get_backbone(estimator.backbone)
     if fitted:
         size, layers = estimator.extractor_.image_size_, " + ".join(estimator.extractor_.layers_)
-        if chosen := [row for row in estimator.selection_ if row.get("chosen")]:
+        if chosen := [
+            row for row in estimator.selection_ if row.get("chosen") and isinstance(row["layers"], str)
+        ]:
             shares = ", ".join(f"{share:.0%}" for share in chosen[0]["shares"])
             layers = f"{chosen[0]['layers'].replace('+', ' + ')} ({shares})"
     else:

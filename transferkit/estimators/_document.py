@@ -27,6 +27,7 @@ from transferkit.estimators._labels import labels_from_json, labels_to_json
 from transferkit.estimators._precomputed import is_precomputed
 from transferkit.estimators._refinement import rebuild_refinement
 from transferkit.estimators._schema import check_document, facts_of, views_of
+from transferkit.estimators._selection import selection_from_json, selection_to_json
 from transferkit.estimators.classifier import Classifier
 from transferkit.estimators.keypoint_regressor import KeypointRegressor
 from transferkit.extractor import as_cache, isolation_seconds
@@ -56,6 +57,7 @@ def save_estimator(estimator: Any, path: str | os.PathLike[str]) -> None:
             name: _plain(getattr(estimator, name)) for name in facts_of(kind, estimator.extractor_ is None)
         },
         "views": [view.name for view in estimator.views_],
+        "selection": selection_to_json(estimator.selection_),
         "features": None if estimator.extractor_ is None else estimator.extractor_.describe(),
         "versions": {"transferkit": __version__, "numpy": np.__version__},
     }
@@ -160,7 +162,8 @@ def _rebuild(
     if len(arrays) + sum(map(len, rounds)) != len(tensors):
         raise ValueError(f"arrays {sorted(tensors)}")
     estimator.fitted_head_ = head.rebuild(arrays, document["head_facts"])
-    estimator.history_, estimator.selection_ = [], []
+    estimator.history_ = []
+    estimator.selection_ = selection_from_json(document.get("selection", []))
     estimator.report_ = None
     estimator.views_ = views_of(document["views"])
     for name, value in document["facts"].items():

@@ -33,9 +33,10 @@ def check_document(document: Mapping[str, Any]) -> None:
     is_classifier = kind == "Classifier"
     if kind not in ("Classifier", "KeypointRegressor"):
         raise ValueError(f"estimator {kind!r}")
-    check_keys(
-        "document", document, _SCHEMA | ({"classes": (dict,)} if is_classifier else {"refinements": (list,)})
-    )
+    expected = _SCHEMA | ({"classes": (dict,)} if is_classifier else {"refinements": (list,)})
+    if "selection" in document:  # models of early versions have none
+        expected = expected | {"selection": (list,)}
+    check_keys("document", document, expected)
     parameters, facts = document["parameters"], document["facts"]
     more = {"class_weight": (str, _MAYBE)} if is_classifier else {"refine": (int, str)}
     check_keys("parameters", parameters, _PARAMETERS | more)
