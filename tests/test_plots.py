@@ -1,5 +1,6 @@
 """What is drawn where: positions, numbers, labels."""
 
+from itertools import pairwise
 from types import SimpleNamespace
 
 import matplotlib.pyplot as plt
@@ -8,7 +9,7 @@ import pytest
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from transferkit import plots
+from transferkit import Classifier, plots
 from transferkit.errors import BadImageError, InvalidInputError
 from transferkit.keypoints import GROUPS
 
@@ -84,7 +85,7 @@ def test_history_of_penalties_and_without_validation(axes):
     assert "best penalty: 1" in texts(panel)
     (panel,) = plots.plot_history([{"epoch": 1, "loss": 1.0}])
     assert texts(panel) == ["training"]
-    with pytest.raises(InvalidInputError, match="selection_"):
+    with pytest.raises(InvalidInputError, match="row per epoch or per penalty"):
         plots.plot_history([{"layers": "a+b", "penalty": 0.1, "squared_error": 0.4}])
 
 
@@ -353,3 +354,38 @@ def test_comparison_has_intervals_and_marks_noise(axes):
     rows[2].difference = None
     other = plots.plot_comparison(table)[1]
     assert next(line for line in other.lines if line.get_marker() == "D").get_ydata()[0] == 2
+
+
+@pytest.mark.parametrize("letter", ["e", "中"])
+def test_titles_of_mistakes_stay_over_their_panels(letter):
+    labels = [letter * 30 + "1", letter * 30 + "2"]
+    truth = [labels[0]] * 8
+    made = plots.plot_mistakes(truth, [[0, 1]] * 8, classes=labels, images=[IMAGES[0]] * 8, columns=4)
+    made[0].figure.canvas.draw()
+    titles = [panel.title.get_window_extent() for panel in made]
+    for row in (titles[:4], titles[4:]):
+        for left, right in pairwise(row):
+            assert left.x1 < right.x0
+
+
+def test_history_of_mixtures_of_layers(axes):
+    rows = [
+        {"layers": "fine+last+top", "shares": (1 / 3,) * 3, "squared_error": 0.5, "standard_error": 0.0},
+        {"layers": "last", "shares": (1.0,), "squared_error": 0.4, "standard_error": 0.1, "chosen": True},
+        {"layers": "fine+last+top", "shares": (0.1, 0.8, 0.1), "squared_error": 0.6, "standard_error": 0.1},
+    ]
+    (panel,) = plots.plot_history(rows, ax=axes)
+    names = [label.get_text() for label in panel.get_yticklabels()]
+    assert names == ["all 3 in equal shares", "last", "last 80%, others 10%"]
+    assert panel.get_xlabel() == "Squared error on held-out training images"
+    (chosen,) = [bar for bar in panel.containers if bar.get_label() == "chosen"]
+    assert chosen[0].get_xdata().tolist() == [0.4]
+    loaded = SimpleNamespace(history_=[], selection_=rows)
+    assert len(plots.plot_history(loaded)) == 1
+    assert len(plots.plot_history([{**row, "layers": (0, 1, 2)} for row in rows])) == 1
+
+
+def test_history_of_the_default_head(tiny, pictures):
+    clf = Classifier(**tiny).fit(*pictures)
+    (panel,) = plots.plot_history(clf)
+    assert len(panel.get_yticks()) == len(clf.selection_)

@@ -10,6 +10,7 @@ import numpy as np
 from transferkit.errors import InvalidInputError
 from transferkit.plots._axes import COLOURS, new_grid
 from transferkit.plots._text import as_text, use_fonts
+from transferkit.plots._tries import are_tries, draw_tries
 
 _LOSSES = {"loss": "Loss", "squared_error": "Squared error", "absolute_error": "Absolute error"}
 
@@ -21,8 +22,8 @@ def plot_history(history: Any, *, ax: Any = None) -> Any:
     ----------
     history : estimator or list of dict
         A fitted estimator, or its ``history_``: a row per epoch of a network, with ``"epoch"``, ``"loss"``,
-        ``"val_loss"`` and so on; or a row per penalty that a linear head tried, with errors on
-        held-out rows.
+        ``"val_loss"`` and so on; or a row per penalty that a linear head tried, or per mixture of layers that
+        ``head="auto"`` tried, with errors on held-out rows.
     ax : array of matplotlib Axes, optional
         One for each panel; by default those of a new figure.
 
@@ -30,22 +31,28 @@ def plot_history(history: Any, *, ax: Any = None) -> Any:
     -------
     ndarray of matplotlib Axes, shape (panels,)
         The loss first. A dotted line marks the least validation loss (held-out error, of penalties), or for
-        an estimator whose head has ``monitor="accuracy"`` the best validation accuracy.
+        an estimator whose head has ``monitor="accuracy"`` the best validation accuracy. Mixtures of layers
+        are one panel, a line for each; a dotted line marks the first, equal shares of all layers, and bars
+        are a standard error of the paired difference from it.
 
     Raises
     ------
     InvalidInputError
-        No rows, or rows that are no curve: mixtures of layers, as ``head="auto"`` records.
+        No rows, or rows of something else.
     MissingDependencyError
         matplotlib is not installed.
     """
     rows: Sequence[Any] = getattr(history, "history_", history)
+    if not len(rows):  # a model that was loaded has what it chose among, and no history
+        rows = getattr(history, "selection_", rows)
+    if are_tries(rows):
+        return draw_tries(rows, ax)
     key = next((name for name in ("epoch", "penalty") if len(rows) and name in rows[0]), None)
     if key is None or "layers" in rows[0]:
         raise InvalidInputError(
             "history must be a fitted estimator or its history_, with a row per epoch or per penalty. Got "
             + (f"rows of {sorted(rows[0])}." if len(rows) else "no rows.")
-            + " Heads such as 'conv', 'mlp' and 'linear' record them; for 'auto', see selection_."
+            + " A fit records them, and a model that was loaded has none."
         )
     names = [name for name in rows[0] if name not in (key, "seconds") and not name.startswith("val_")]
     names.sort(key=lambda name: name not in _LOSSES)  # the loss first; the others keep their order

@@ -76,12 +76,12 @@ def plot_mistakes(
         axes[0].set_axis_off()
         axes[0].text(0.5, 0.5, f"No mistakes among {len(items)} images", ha="center", va="center")
         return axes
-    axes = new_grid(len(worst), ax, columns=columns, width=2.1, height=2.6)
+    axes = new_grid(len(worst), ax, columns=columns, width=2.4, height=2.9)
     for panel, i in zip(axes, worst, strict=True):
         show_image(panel, items[i])
         lines = [
-            f"Actual: {as_text(truth[i], 20)}",
-            f"Predicted: {as_text(predicted[i], 16)} ({answers.probabilities[i].max():.0%})",
+            f"Actual: {as_text(truth[i], 18)}",
+            f"Predicted: {as_text(predicted[i], 14)} ({answers.probabilities[i].max():.0%})",
         ]
         panel.set_title("\n".join(lines), fontsize="small")
         if names is not None:

@@ -39,6 +39,8 @@ def shorten(text: str, limit: int) -> str:
     >>> shorten("a_very_long_file_name_0042.jpg", 17)
     'a_very_l…0042.jpg'
     """
+    wide = sum(unicodedata.east_asian_width(character) in "WF" for character in text)
+    limit = max(3, limit * len(text) // max(1, len(text) + wide))  # these take the room of two
     if len(text) <= limit:
         return text
     kept = limit - 1
