@@ -28,7 +28,7 @@ def draw(n, k, seed=0, digits=2):
 def sklearn_figures(true, predicted, chances, k, positive):
     """The same figures by scikit-learn's functions."""
     average = "macro" if positive is None else "binary"
-    options = {"average": average, "labels": np.arange(k), "zero_division": np.nan}
+    options = {"average": average, "labels": np.arange(k), "zero_division": 0}
     if positive is not None:
         options = {"average": average, "pos_label": positive}
     specificities = [metrics.recall_score(true != c, predicted != c) for c in range(k)]
@@ -186,8 +186,9 @@ def test_what_is_not_defined_is_nan_and_says_why():
     assert found["balanced_accuracy"].value == pytest.approx(2 / 3)
     assert found["balanced_accuracy"].note == "mean of the 1 of 2 classes that have it"
     never = classification_figures(["a", "b"], ["a", "a"]).whole
-    assert np.isnan(never["precision"].value)
-    assert never["precision"].note == "no image was taken for 'b'"
+    assert never["precision"].value == 0
+    assert np.isnan(never["precision"].low)
+    assert never["precision"].note == "no image was taken for 'b', which counts as 0"
     assert never["mcc"].value == never["f1"].value == never["sensitivity"].value == 0
     assert never["auc"].note == never["log_loss"].note == "needs probabilities"
     everything = classification_figures(["b"] * 3, ["b"] * 3, classes=["a", "b"]).whole
@@ -195,6 +196,23 @@ def test_what_is_not_defined_is_nan_and_says_why():
     three = classification_figures(["a", "b"], ["a", "b"], classes=["a", "b", "c"])
     assert np.isnan(three.by_class["c"]["sensitivity"].value)
     assert three.whole["sensitivity"].value == 1
+
+
+@pytest.mark.filterwarnings("ignore:Precision is ill-defined")
+@pytest.mark.parametrize("groups", [None, [0, 1, 2, 0, 1, 2, 0, 1]])
+def test_a_class_that_was_never_answered_counts_as_in_scikit_learn(groups):
+    true, predicted = np.array(list("aabbccdd")), np.array(list("aabbabab"))
+    found = classification_figures(true, predicted, classes=list("abcde"), groups=groups)
+    for name, function in (("precision", metrics.precision_score), ("f1", metrics.f1_score)):
+        figure = found.whole[name]
+        assert figure.value == pytest.approx(function(true, predicted, average="macro")), name
+        assert figure.low <= figure.value <= figure.high
+    assert found.whole["precision"].note == (
+        "mean of the 4 of 5 classes that have it; 2 of 5 classes never answered, which count as 0"
+    )
+    assert found.by_class["c"]["precision"].value == 0
+    assert np.isnan(found.by_class["e"]["precision"].value)
+    assert found.by_class["e"]["precision"].note == "no image was taken for 'e'"
 
 
 def test_one_group_has_no_interval_and_no_errors_are_noted():

@@ -40,12 +40,17 @@ def note_of(
             value for value, (one, of) in zip(values, names, strict=True) if one == source and of is not None
         ]
         n_defined = sum(not math.isnan(value) for value in parts)
-        if n_defined < len(parts):
-            return f"mean of the {n_defined} of {len(parts)} classes that have it"
+        never = len(outcomes.never_answered()) if name == "precision" else 0
+        notes = [f"mean of the {n_defined} of {len(parts)} classes that have it"] * (n_defined < len(parts))
+        notes += [f"{never} of {len(parts)} classes never answered, which count as 0"] * (never > 0)
+        if notes:
+            return "; ".join(notes)
         return "needs images of two classes" if name == "mcc" and len(np.unique(outcomes.true)) < 2 else ""
+    shown = outcomes.classes.tolist()[label]
+    if name == "precision" and label in outcomes.never_answered():
+        return f"no image was taken for {shown!r}, which counts as 0"
     if not math.isnan(values[names.index((name, place))]):
         return ""
-    shown = outcomes.classes.tolist()[label]
     return {
         "sensitivity": f"no image is {shown!r}",
         "f1": f"no image is {shown!r}",

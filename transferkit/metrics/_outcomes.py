@@ -39,6 +39,11 @@ class Outcomes:
         """Number of classes."""
         return len(self.classes)
 
+    def never_answered(self) -> list[int]:
+        """Return the positions of classes that have images and were never predicted."""
+        there, answered = np.unique(self.true), np.unique(self.predicted)
+        return [int(place) for place in np.setdiff1d(there, answered)]
+
     def in_canonical_order(self) -> tuple[Outcomes, npt.NDArray[np.intp]]:
         """Return the same rows sorted by what they hold, and the order: their own order must not matter."""
         columns = [self.predicted, self.true]

@@ -57,6 +57,10 @@ def _summary(
 def _confusion_figures(confusions: Floats) -> dict[str, Floats]:
     """Return what follows from confusion matrices (b, k, k): by class (b, k), accuracy and MCC (b, 1).
 
+    The precision of a class that has images and was never answered is 0, as in scikit-learn: left out, it
+    would make the mean of a model that ignores a class better than that of one that tries. Where a class has
+    no images, its sensitivity and F1 are not defined, which is the fault of no model.
+
     The correlation is that of Gorodkin (2004), as in scikit-learn: 0 where all predictions are the same,
     but NaN where all truths are.
     """
@@ -72,7 +76,7 @@ def _confusion_figures(confusions: Floats) -> dict[str, Floats]:
         "mcc": np.where((spread_true > 0) & (spread_predicted <= 0), 0.0, correlation),
         "sensitivity": ratio(hits, true),
         "specificity": ratio(total - true - predicted + hits, total - true),
-        "precision": ratio(hits, predicted),
+        "precision": np.where((true > 0) & (predicted <= 0), 0.0, ratio(hits, predicted)),
         "f1": np.where(true > 0, ratio(2 * hits, true + predicted), np.nan),
     }
 

@@ -84,6 +84,11 @@ def classification_figures(
     there are groups, has the percentile interval of a bootstrap stratified by class. The order
     of the images does not matter.
 
+    As in scikit-learn, the precision of a class that has images and was never answered is 0, and its note
+    says so. A class without images has no sensitivity and no F1; means leave it out, as does scikit-learn's
+    ``balanced_accuracy_score`` (``recall_score`` counts 0 where it was answered), and say of how many classes
+    they are.
+
     See Also
     --------
     transferkit.evaluate : The same for a fitted model and its test images.
@@ -104,11 +109,16 @@ def classification_figures(
     resampling = _resampling(outcomes, groups, n_resamples, seed)
     names, values = _in_columns(*weighted_figures(np.ones((1, len(outcomes.true))), outcomes))
     samples = resampling.apply(lambda weights: _in_columns(*weighted_figures(weights, outcomes))[1])
+    never_answered = outcomes.never_answered()
     proportions = {} if groups is not None else _proportions(outcomes)
     found: dict[tuple[str, int | None], Figure] = {}
     for column, (name, place) in enumerate(names):
         value, note = float(values[0, column]), note_of(name, place, outcomes, values[0], names)
-        if (name, place) in proportions and not math.isnan(value):
+        trials = proportions.get((name, place), (0, 0))[1]
+        label = outcomes.positive if place is None else place
+        if name == "precision" and label in never_answered:
+            found[name, place] = Figure(value, note=note)  # of no answers there is nothing to draw from
+        elif trials > 0 and not math.isnan(value):
             low, high = wilson_interval(*proportions[name, place], confidence=confidence)
             found[name, place] = Figure(value, min(low, value), max(high, value), note)
         else:
