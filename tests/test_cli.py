@@ -1,5 +1,6 @@
 """The command line: results on stdout, complaints on stderr, exit codes."""
 
+import argparse
 import csv
 import io
 import json
@@ -11,6 +12,7 @@ import pytest
 from PIL import Image
 
 from tests.conftest import make_pictures
+from transferkit._flags import in_flags
 from transferkit.cli import main
 
 
@@ -100,7 +102,12 @@ def test_backbones(capsys):
     ("arguments", "message"),
     [
         (["train", "no-such-folder"], "There is nothing at no-such-folder"),
-        (["train", ".", "--backbone", "vgg_61"], "Unknown backbone"),
+        (["train", ".", "--backbone", "vgg_61"], "Run `transferkit backbones` for all 42."),
+        (["train", ".", "--backbone", "xception", "--image-size", "64"], "--image-size must be at least 71"),
+        (["train", ".", "--backbone", "xception", "--image-size", "64"], "Pass --image-size 71 or more"),
+        (["train", ".", "--seed", "-1", "--backbone", "scattering"], "--seed must be an integer"),
+        (["compare", ".", "--backbones", "scattering", "--cv", "1"], "--cv must be 2 folds or more"),
+        (["compare", ".", "--backbones", "scattering", "--metric", "x"], "--metric must be 'accuracy'"),
         (["train", ".", "--test-fraction", "2"], "--test-fraction must be between 0 and 1"),
         (["predict", "no-model.safetensors", "x.jpg"], "There is no model at"),
         (["evaluate", "no-model.safetensors", "."], "There is no model at"),
@@ -131,7 +138,9 @@ def test_offline_weights(folder, capsys, monkeypatch):
     assert main(["train", str(folder)]) == 2
     message = capsys.readouterr().err
     assert "mobilenet_1_0_224_tf_no_top.h5" in message
-    assert "backbone='scattering' needs no weights" in message
+    assert "--backbone scattering needs no weights" in message
+    assert "or pass --weights <file>" in message
+    assert "--weights none gives random ones" in message
 
 
 def test_wrong_usage_exits_with_2():
@@ -155,3 +164,20 @@ def test_module_entry():
     command = [sys.executable, "-m", "transferkit", "--version"]
     result = subprocess.run(command, capture_output=True, text=True, check=True)
     assert result.stdout.startswith("transferkit 0.")
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        ("Pass layers='last' or the name of one.", "no flag for layers; in Python, that is a parameter."),
+        ("photos/image_size=3/x.png is truncated", "photos/image_size=3/x.png is truncated"),
+        ("the second (pos_label= chooses)", "the second (--pos-label chooses)"),
+        ("random_state must be an integer", "--seed must be an integer"),
+        ('weights must be "imagenet"', '--weights must be "imagenet"'),
+        ("Got weights='a b.h5'. Leave weights out.", "Got --weights a b.h5. Leave weights out."),
+        ("my_weights=3", "my_weights=3"),
+    ],
+)
+def test_messages_name_flags(message, expected):
+    options = argparse.Namespace(image_size=None, pos_label=None, weights=None, seed=0)
+    assert expected in in_flags(message, options)

@@ -16,7 +16,7 @@ LINES = [
     {"extractor", "plots"},
     {"estimators"},
     {"evaluation"},
-    {"comparison", "demo", "training"},
+    {"comparison", "demo", "training", "_flags"},
     {"cli"},
     {"__init__", "__main__"},
 ]

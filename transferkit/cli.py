@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from transferkit._flags import in_flags
 from transferkit._version import __version__
 from transferkit.errors import InvalidInputError, TransferKitError
 
@@ -28,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code: int = options.run(options)
         return code
     except (TransferKitError, OSError) as error:
-        print(f"transferkit: {error}", file=sys.stderr)
+        _complain(error, options)
         return EXIT_MISTAKE
     except KeyboardInterrupt:
         print(
@@ -81,7 +82,7 @@ def _predict(options: argparse.Namespace) -> int:
     features = model.extract(paths, on_error="skip")
     write(header)
     for failure in features.report.failures:
-        print(f"transferkit: {failure}", file=sys.stderr)
+        _complain(failure, options)
         failed += 1
     good = [path for path, ok in zip(paths, features.ok, strict=True) if ok]
     if good and is_classifier:
@@ -138,9 +139,9 @@ def _read_data(options: argparse.Namespace) -> Any:
 
 def _print_report(report: Any, options: argparse.Namespace) -> int:
     """Print tables or JSON, and name what is left out."""
-    print(json.dumps(report.to_dict(), indent=2) if options.json else report)
+    print(json.dumps(report.to_dict(), indent=2) if options.json else in_flags(str(report), options))
     for failure in report.skipped:
-        print(f"transferkit: {failure}", file=sys.stderr)
+        _complain(failure, options)
     return EXIT_SOME_FAILED if report.skipped or getattr(report, "failed", []) else 0
 
 
@@ -184,6 +185,11 @@ def _image_paths(names: Sequence[str]) -> list[str]:
     if not paths:
         raise InvalidInputError(f"There are no images in {', '.join(names)}.")
     return paths
+
+
+def _complain(problem: object, options: argparse.Namespace) -> None:
+    """Say what is wrong, in the words of the command line."""
+    print(f"transferkit: {in_flags(str(problem), options)}", file=sys.stderr)
 
 
 def _print_tabbed(values: Sequence[Any]) -> None:

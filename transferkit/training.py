@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from transferkit.checks import check, seed
 from transferkit.datasets import read_image_folder, read_keypoints_csv
 from transferkit.errors import InvalidInputError
 from transferkit.estimators import Classifier, KeypointRegressor
@@ -45,8 +46,10 @@ def train_and_report(
     str
         The figure, its baseline and its interval, and where the model is.
     """
+    problems = seed("random_state", random_state)
     if not 0 < test_fraction < 1:
-        raise InvalidInputError(f"--test-fraction must be between 0 and 1. Got {test_fraction}.")
+        problems.append(f"test_fraction must be between 0 and 1. Got {test_fraction}.")
+    check(problems)
     if not data.exists():
         raise InvalidInputError(
             "Expected a folder with a sub-folder per class, or a CSV of keypoints. "
