@@ -4,6 +4,7 @@ import argparse
 import csv
 import io
 import json
+import re
 import subprocess
 import sys
 
@@ -88,7 +89,18 @@ def test_train_keypoints(tmp_path, capsys):
     assert capsys.readouterr().out.splitlines()[0].strip() == "path,x0,y0,x1,y1"
     table = str(tmp_path / "points.csv")
     assert main(["evaluate", str(model), table, "--normalizer", "box_diagonal"]) == 0
-    assert "in percent of box_diagonal" in capsys.readouterr().out
+    assert "in percent of box_diagonal (--normalizer chooses)" in capsys.readouterr().out
+    assert main(["evaluate", str(model), table, "--normalizer", "20"]) == 0
+    assert "in percent of 20 pixels" in capsys.readouterr().out
+
+
+def test_train_one_keypoint(tmp_path, capsys):
+    (tmp_path / "points.csv").write_text("file,x,y\n" + "".join(f"{i}.png,{i + 5},9\n" for i in range(10)))
+    for i in range(10):
+        Image.fromarray(np.full((30, 30, 3), 20 * i, np.uint8)).save(tmp_path / f"{i}.png")
+    arguments = [str(tmp_path / "points.csv"), "--backbone", "scattering", "--image-size", "32"]
+    assert main(["train", *arguments, "--output", str(tmp_path / "model.safetensors")]) == 0
+    assert re.search(r"mean error [\d.]+ pixels on 2 images.*: [\d.]+ pixels", capsys.readouterr().out)
 
 
 def test_backbones(capsys):

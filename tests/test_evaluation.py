@@ -297,3 +297,38 @@ def test_keypoints_on_images(tiny, pictures):
 
 def test_public_name():
     assert transferkit.evaluate is evaluate
+
+
+def test_one_keypoint_needs_a_number_of_pixels(tiny):
+    images = [np.full((20, 20, 3), 10 * i, np.uint8) for i in range(12)]
+    points = np.stack([np.linspace(3, 15, 12), np.full(12, 8.0)], axis=1)[:, None]
+    kp = KeypointRegressor(**tiny).fit(images, points)
+    with pytest.raises(InvalidInputError, match="two points or more.*normalizer=100.0"):
+        evaluate(kp, images, points)
+    found = evaluate(kp, images, points, normalizer=50.0)
+    pixels = np.linalg.norm(kp.predict(images) - points, axis=-1)[:, 0]
+    np.testing.assert_allclose(found.errors, pixels / 50)
+    assert "in percent of 50 pixels (normalizer=" in str(found)
+    assert found.to_dict()["normalizer"] == 50
+    with pytest.raises(InvalidInputError, match="or a positive number of pixels. Got -1"):
+        evaluate(kp, images, points, normalizer=-1)
+
+
+def test_one_image_with_its_own_label_or_points(tiny, pictures):
+    paths, labels = pictures
+    clf = Classifier(**tiny).fit(paths, labels)
+    for label in (labels[3], str(labels[3])):
+        assert evaluate(clf, paths[3], label).figures["accuracy"].value == 1
+    with pytest.raises(InvalidInputError, match=r"requires y to be passed, but the target y is None\.$"):
+        evaluate(clf, paths[3], None)
+    with pytest.raises(InvalidInputError, match=r"requires y to be passed, but the target y is 'left'\.$"):
+        evaluate(clf, paths, "left")
+    points = np.random.default_rng(0).uniform(5, 25, (60, 3, 2))
+    kp = KeypointRegressor(**tiny, refine=0).fit(paths, points)
+    expected = evaluate(kp, paths[:1], points[:1]).errors
+    for of_one in (points[0], points[0].ravel()):
+        np.testing.assert_allclose(evaluate(kp, paths[0], of_one).errors, expected)
+    with pytest.raises(InvalidInputError, match="y has 3 rows but X has 2 images"):
+        evaluate(kp, paths[:2], points[:3])
+    with pytest.raises(InvalidInputError, match="y must be one array of numbers"):
+        evaluate(kp, paths[0], [[1, 2], [3]])

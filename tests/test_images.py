@@ -424,7 +424,7 @@ def test_text_file_endless_file_and_closed_file(tmp_path):
     assert sizes == [1001]
     picture = PIL.Image.open(io.BytesIO(encode(RGB)))
     picture.close()
-    failure(picture, "corrupt")
+    failure(picture, "unreadable", "is closed")
 
 
 def test_sizes():

@@ -258,3 +258,11 @@ def test_channels_first_or_several_grey_images(count):
 def test_neither_one_nor_many(wrong, text):
     with pytest.raises(InvalidInputError, match=text):
         as_image_list(wrong)
+
+
+def test_two_channels_are_no_stack_of_narrow_images():
+    with pytest.raises(InvalidInputError, match=r"1, 3 or 4 channels, not 2.*X\[\.\.\., :1\]"):
+        as_image_list(np.zeros((40, 40, 2), np.uint8))
+    with pytest.raises(BadImageError, match=r"such as array\[\.\.\., :1\]"):
+        load_image(np.zeros((40, 40, 2), np.uint8))
+    assert len(as_image_list(np.zeros((40, 40, 5), np.uint8))) == 40

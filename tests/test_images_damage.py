@@ -14,7 +14,7 @@ import pytest
 from PIL import ImageFile
 
 from transferkit.errors import BadImageError
-from transferkit.images import CATEGORIES, load_image
+from transferkit.images import CATEGORIES, load_image, read_source
 
 
 def encode(picture, format, **options):
@@ -239,3 +239,21 @@ def test_bombs_are_refused_from_the_header(format, data, monkeypatch):
         tracemalloc.stop()
     assert caught.value.category == "too_large"
     assert peak < 2_000_000
+
+
+@pytest.mark.parametrize("close", [lambda picture: picture.close(), lambda picture: picture.fp.close()])
+@pytest.mark.parametrize("loaded", [False, True])
+def test_a_picture_that_was_closed_is_not_called_damaged(tmp_path, close, loaded):
+    PIL.Image.new("RGB", (20, 20)).save(tmp_path / "a.png")
+    picture = PIL.Image.open(tmp_path / "a.png")
+    file = picture.fp
+    if loaded:
+        picture.load()
+        close = PIL.Image.Image.close
+    close(picture)
+    with pytest.raises(BadImageError, match=r"a.png: is closed, so that.*Call load\(\)") as caught:
+        read_source(picture).digest  # noqa: B018 - which needs the pixels
+    assert caught.value.category == "unreadable"
+    with pytest.raises(BadImageError, match="is closed"):
+        load_image(picture)
+    file.close()

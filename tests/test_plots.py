@@ -271,7 +271,7 @@ def test_keypoints_of_an_evaluation_are_worst_first(axes):
 def test_error_curve_is_in_percent_with_area_and_failures(ax):
     both = {
         "one": np.array([0.0, 0.04, 0.5, np.nan]),
-        "two": SimpleNamespace(errors=[0.02], normalizer="pupils"),
+        "two": SimpleNamespace(errors=[0.02], unit="pupils"),
     }
     plots.plot_error_curve(both, ax=ax)
     assert texts(ax) == ["one: AUC@0.08 0.500, 33.3% beyond", "two: AUC@0.08 0.750, 0.0% beyond"]

@@ -105,10 +105,18 @@ def _evaluate(options: argparse.Namespace) -> int:
         X,
         y,
         pos_label=named.get(options.pos_label, options.pos_label),
-        normalizer=options.normalizer,
+        normalizer=_number_or_name(options.normalizer),
         on_error="skip",
     )
     return _print_report(evaluation, options)
+
+
+def _number_or_name(text: str | None) -> float | str | None:
+    """Return a number where there is one: pixels that errors are divided by, in place of a distance."""
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        return text
 
 
 def _compare(options: argparse.Namespace) -> int:
@@ -243,7 +251,7 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("model", help="a file that train or save() wrote")
     _add_data(evaluate)
     evaluate.add_argument("--pos-label", help="the positive class of two (default: the second)")
-    evaluate.add_argument("--normalizer", help="what errors of keypoints are divided by")
+    evaluate.add_argument("--normalizer", help="what errors of keypoints are divided by: a name, or pixels")
     evaluate.add_argument("--weights", help="where the backbone's weights lie on this machine")
     evaluate.set_defaults(run=_evaluate)
 

@@ -107,15 +107,18 @@ def _train_keypoints(
     test = test[features.ok]
     found = model.predict([paths[i] for i in test])
     model.save(output)
-    is_face = as_points(keypoints).shape[1] == N_FACE_POINTS
-    normalizer = "outer_eye_corners" if is_face else "box_size"
+    n_points = as_points(keypoints).shape[1]
+    normalizer: str | float = "outer_eye_corners" if n_points == N_FACE_POINTS else "box_size"
+    normalizer = 1.0 if n_points == 1 else normalizer  # one point has no size to take a fraction of
     error = normalized_mean_error(keypoints[test], found, normalizer=normalizer)
     mean = mean_shape(keypoints[train], model.extract([paths[i] for i in train], on_error="skip"))
     baseline = normalized_mean_error(keypoints[test], mean(features.sizes()), normalizer=normalizer)
+    told = "{:.1f} pixels".format if n_points == 1 else "{:.1%}".format
+    of = "" if n_points == 1 else f" of {normalizer}"
     return (
         f"images  {model.report_}\n"
-        f"test    mean error {error:.1%} of {normalizer} on {len(test)} images that training never saw; "
-        f"the mean shape of the training images: {baseline:.1%}"
+        f"test    mean error {told(error)}{of} on {len(test)} images that training never saw; "
+        f"the mean shape of the training images: {told(baseline)}"
     )
 
 

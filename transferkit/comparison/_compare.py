@@ -39,7 +39,7 @@ def compare(
     cv: Any = 5,
     groups: Any = None,
     pos_label: Any = None,
-    normalizer: str | None = None,
+    normalizer: str | float | None = None,
     limit: float = 0.08,
     on_error: str = "skip",
     n_timed: int = 16,

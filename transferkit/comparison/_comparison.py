@@ -190,7 +190,7 @@ class Comparison(Report):
 
     def _title(self) -> str:
         first = self.rows[0].evaluation
-        of = f" in percent of {first.normalizer}" if isinstance(first, KeypointEvaluation) else ""
+        of = f" in percent of {first.unit}" if isinstance(first, KeypointEvaluation) else ""
         if isinstance(first, ClassificationEvaluation) and first.pos_label is not None:
             of = f" (positive class: {first.pos_label!r})"
         drawn = "images" if self.n_groups is None else f"{self.n_groups:,} groups"

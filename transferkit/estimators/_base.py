@@ -246,5 +246,5 @@ class ImageEstimator(HeadParameters):
 def check_lengths(n_images: int, y: Any, problems: list[str], name: str = "y", unit: str = "label") -> None:
     """Say when images and targets do not pair up."""
     n = len(y)
-    if n != n_images:
+    if n != n_images and not (n == 0 and problems):  # what is no y at all was said to be none
         problems.append(f"{name} has {n} rows but X has {n_images} images. Each image needs one {unit}.")

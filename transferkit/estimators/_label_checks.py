@@ -19,7 +19,7 @@ def as_labels(y: Any, problems: list[str], name: str = "y") -> NDArray[Any]:
     if y is None or isinstance(y, str):
         # scikit-learn's tests look for the words "requires y to be passed".
         problems.append(
-            f"fit requires y to be passed, but the target y is {y!r}. Each image needs one label."
+            f"One label per image requires y to be passed, but the target y is {y!r}."
             if name == "y"
             else f"{name} must have one label per image. Got {y!r}."
         )

@@ -33,7 +33,7 @@ def evaluate(
     y: Any,
     *,
     pos_label: Any = None,
-    normalizer: str | None = None,
+    normalizer: str | float | None = None,
     limit: float = 0.08,
     groups: Any = None,
     on_error: str = "raise",
@@ -46,15 +46,16 @@ def evaluate(
     ----------
     estimator : Classifier, KeypointRegressor or another fitted classifier or regressor
         With the methods of scikit-learn; AUC, log loss and Brier score need ``predict_proba``.
-    X : sequence of images, or features
+    X : image or sequence of images, or features
         Whatever its ``predict`` takes.
     y : array-like, shape (n,), or (n, 2 k) or (n, k, 2)
-        Labels, or keypoints in pixels of each original image.
+        Labels, or keypoints in pixels of each original image; of one image its label or points will do.
     pos_label : label, optional
         The positive class of two; by default the second of ``classes_``. The table says which it is.
-    normalizer : str, optional
+    normalizer : str or float, optional
         What errors of keypoints are divided by, see `transferkit.metrics.normalized_mean_error`; by default
-        ``"outer_eye_corners"`` for 68 points, else ``"box_size"``. The table says which it is.
+        ``"outer_eye_corners"`` for 68 points, else ``"box_size"``. The table says which it is. One point has
+        no size of its own and needs a number of pixels, such as 100.0.
     limit : float, default=0.08
         Above which error keypoints count as not found.
     groups : array-like, shape (n,), optional
@@ -88,6 +89,7 @@ def evaluate(
     classifies = _is_classifier(estimator)
     problems = choice("on_error", on_error, ("raise", "skip")) + checks.seed("seed", seed)
     items, names = _as_items(estimator, X)
+    y = [y] if len(items) == 1 and _is_of_one(y, classifies) else y
     if classifies:
         targets = as_labels(y, problems)
         check_lengths(len(items), targets, problems)
@@ -125,7 +127,7 @@ def check_options(
     classifies: bool,
     truth: npt.NDArray[Any],
     pos_label: Any,
-    normalizer: str | None,
+    normalizer: str | float | None,
     limit: float,
     confidence: float,
 ) -> None:
@@ -155,6 +157,17 @@ def predict_classes(estimator: Any, items: Any) -> tuple[npt.NDArray[Any], npt.N
         return estimator.classes_[chances.argmax(axis=1)], chances
     has_chances = hasattr(estimator, "predict_proba")
     return np.asarray(estimator.predict(items)), estimator.predict_proba(items) if has_chances else None
+
+
+def _is_of_one(y: Any, classifies: bool) -> bool:
+    """Say whether this is the label, or the points (2 k,) or (k, 2), of one image by itself."""
+    if classifies:
+        return isinstance(y, str | np.generic | int | float)
+    try:
+        shape = np.shape(y)
+    except ValueError:  # of lists of several lengths
+        return False
+    return len(shape) == 1 or (len(shape) == 2 and shape[0] > 1 and shape[1] == 2)
 
 
 def _is_classifier(estimator: Any) -> bool:

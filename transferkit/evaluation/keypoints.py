@@ -64,8 +64,10 @@ class KeypointEvaluation(Report):
         Pixels of each original image; NaN in ``true`` is a missing point.
     errors : ndarray, shape (n,)
         Mean distance of the points of each image, as a fraction of the normaliser; NaN where it has none.
-    normalizer : str
+    normalizer : str or float
         See `transferkit.metrics.normalized_mean_error`.
+    unit : str
+        What errors are percent of, in words.
     limit : float
         Of the area and of failures, as a fraction of the normaliser.
     names : list of str
@@ -87,7 +89,7 @@ class KeypointEvaluation(Report):
         true: Floats,
         predicted: Floats,
         *,
-        normalizer: str | None = None,
+        normalizer: str | float | None = None,
         limit: float = 0.08,
         names: Sequence[str] | None = None,
         images: list[Any] | None = None,
@@ -98,6 +100,7 @@ class KeypointEvaluation(Report):
     ) -> None:
         self.true, self.predicted = true, predicted
         self.normalizer = default_normalizer(true.shape[1]) if normalizer is None else normalizer
+        self.unit = self.normalizer if isinstance(self.normalizer, str) else f"{self.normalizer:g} pixels"
         self.limit = limit
         self.names = [f"#{i}" for i in range(len(true))] if names is None else list(names)
         self.images = images
@@ -175,7 +178,7 @@ class KeypointEvaluation(Report):
         return "\n".join(
             [
                 first,
-                f"Errors are in percent of {self.normalizer} (normalizer= chooses)",
+                f"Errors are in percent of {self.unit} (normalizer= chooses)",
                 about_intervals(self.confidence, self.groups),
             ]
         )
@@ -191,5 +194,5 @@ class KeypointEvaluation(Report):
         error, interval = figure_cells("nme", self.figures["nme"])
         return (
             f"<KeypointEvaluation of {len(self.errors)} images: "
-            f"mean error {error} ({interval}) of {self.normalizer}>"
+            f"mean error {error} ({interval}) of {self.unit}>"
         )

@@ -73,7 +73,8 @@ def _channels_last(array: NDArray[Any], name: str) -> tuple[NDArray[Any], tuple[
         return array, notes
     hint = "Pass several images as a list or an array with the images along the first axis."
     if array.ndim == 3:
-        hint = "Choose 1, 3 or 4 channels, such as array[..., :3], or pass single images."
+        some = 3 if array.shape[2] > 3 else 1
+        hint = f"Choose 1, 3 or 4 channels, such as array[..., :{some}], or pass single images."
     raise BadImageError(name, "bad_array", f"has no reading as one image. {_EXPECTED}", hint)
 
 

@@ -118,6 +118,12 @@ def _is_one_array(array: NDArray[Any]) -> bool:
                 f"X has shape {shape}: {shape[0]} grey images, or one image with its channels first? Pass "
                 "list(X) for several images or numpy.moveaxis(X, 0, -1) for one."
             )
+        if 0 < shape[2] < LIMITS.min_side:
+            raise InvalidInputError(
+                f"X has shape {shape}: an image has {', '.join(map(str, CHANNELS[:-1]))} or {CHANNELS[-1]} "
+                f"channels, not {shape[2]}, and several grey images would be {shape[2]} pixels wide. Choose "
+                "channels, such as X[..., :1]."
+            )
         return False
     if array.ndim == 4:
         return False

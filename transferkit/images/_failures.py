@@ -22,6 +22,9 @@ _CUT = (
     "requires a buffer",
 )
 
+# How Pillow and Python say that a picture or its file was closed.
+_CLOSED = ("Operation on closed image", "of closed file", "on closed file")
+
 
 @contextlib.contextmanager
 def translated(name: str, format: str) -> Iterator[None]:
@@ -36,11 +39,23 @@ def translated(name: str, format: str) -> Iterator[None]:
         raise BadImageError(
             name, "too_large", f"{format} does not fit into memory.", "Scale it down first."
         ) from error
+    except ValueError as error:
+        if any(word in str(error) for word in _CLOSED):
+            raise BadImageError(
+                name,
+                "unreadable",
+                "is closed, so that its pixels cannot be read.",
+                "Call load() inside of the with block, or pass the path.",
+            ) from error
+        raise _damaged(name, format, error) from error
     except Exception as error:  # damaged files raise at least nine unrelated types
-        text = str(error) or type(error).__name__
-        cut = isinstance(error, EOFError) or any(word in text.lower() for word in _CUT)
-        category = "truncated" if cut else "corrupt"
-        says = "ends too early" if cut else "is damaged"
-        raise BadImageError(
-            name, category, f"{format} {says}: {text.rstrip('.')}.", "Fetch the file again."
-        ) from error
+        raise _damaged(name, format, error) from error
+
+
+def _damaged(name: str, format: str, error: Exception) -> BadImageError:
+    """Return the error for a file whose data a decoder cannot make sense of."""
+    text = str(error) or type(error).__name__
+    cut = isinstance(error, EOFError) or any(word in text.lower() for word in _CUT)
+    category = "truncated" if cut else "corrupt"
+    says = "ends too early" if cut else "is damaged"
+    return BadImageError(name, category, f"{format} {says}: {text.rstrip('.')}.", "Fetch the file again.")

@@ -8,8 +8,8 @@ from types import MappingProxyType
 import numpy as np
 import numpy.typing as npt
 
-from transferkit.checks import check, choice
-from transferkit.errors import InvalidInputError
+from transferkit.checks import is_number
+from transferkit.errors import InvalidInputError, quoted
 from transferkit.keypoints import N_FACE_POINTS, OUTER_EYE_CORNERS, pupils
 
 __all__ = ["NORMALIZERS", "reference_distances"]
@@ -50,15 +50,15 @@ NORMALIZERS: Mapping[str, Callable[[FloatArray], FloatArray]] = MappingProxyType
 _NEED_A_FACE = ("outer_eye_corners", "pupils")
 
 
-def reference_distances(points: FloatArray, normalizer: str) -> FloatArray:
+def reference_distances(points: FloatArray, normalizer: str | float) -> FloatArray:
     """Return one distance for each image, NaN where its points are missing.
 
     Parameters
     ----------
     points : ndarray of shape (n, k, 2)
         True points; NaN is missing.
-    normalizer : str
-        A key of `NORMALIZERS`.
+    normalizer : str or float
+        A key of `NORMALIZERS`, or a distance that is the same for all images.
 
     Returns
     -------
@@ -68,20 +68,32 @@ def reference_distances(points: FloatArray, normalizer: str) -> FloatArray:
     Raises
     ------
     InvalidInputError
-        If the name is unknown, if it needs 68 points, or if a distance is zero.
+        If it is neither, if it needs 68 points, or if a distance is zero.
     """
-    check(choice("normalizer", normalizer, NORMALIZERS))
+    if is_number(normalizer, above=0):
+        return np.full(len(points), float(normalizer))
+    if not isinstance(normalizer, str) or normalizer not in NORMALIZERS:
+        raise InvalidInputError(
+            f"normalizer must be {quoted(NORMALIZERS, 'or')}, or a positive number of pixels. "
+            f"Got {normalizer!r}."
+        )
     if normalizer in _NEED_A_FACE and points.shape[1] != N_FACE_POINTS:
         raise InvalidInputError(
             f"normalizer={normalizer!r} needs the standard {N_FACE_POINTS} points of the face. "
             f"Got {points.shape[1]} points. Pass normalizer='box_diagonal' or 'box_size'."
+        )
+    if points.shape[1] == 1:
+        raise InvalidInputError(
+            f"normalizer={normalizer!r} needs two points or more: one has no size of its own. "
+            "Pass a number of pixels, such as normalizer=100.0, of which errors are then fractions."
         )
     distances = NORMALIZERS[normalizer](points)
     zero = np.flatnonzero(distances == 0)
     if len(zero):
         raise InvalidInputError(
             f"The true keypoints of image {zero[0]} have zero {normalizer!r} distance "
-            f"({len(zero)} such image(s)), so no error can be divided by it. Correct or drop them."
+            f"({len(zero)} such image(s)), so no error can be divided by it. Correct or drop "
+            "them, or pass a number of pixels for normalizer."
         )
     return distances
 

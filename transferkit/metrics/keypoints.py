@@ -27,22 +27,22 @@ def normalized_mean_error(
     y_true: npt.ArrayLike,
     y_pred: npt.ArrayLike,
     *,
-    normalizer: str = ...,
+    normalizer: str | float = ...,
     per_image: Literal[False] = ...,
 ) -> float: ...
 @overload
 def normalized_mean_error(
-    y_true: npt.ArrayLike, y_pred: npt.ArrayLike, *, normalizer: str = ..., per_image: Literal[True]
+    y_true: npt.ArrayLike, y_pred: npt.ArrayLike, *, normalizer: str | float = ..., per_image: Literal[True]
 ) -> FloatArray: ...
 @overload
 def normalized_mean_error(
-    y_true: npt.ArrayLike, y_pred: npt.ArrayLike, *, normalizer: str = ..., per_image: bool
+    y_true: npt.ArrayLike, y_pred: npt.ArrayLike, *, normalizer: str | float = ..., per_image: bool
 ) -> float | FloatArray: ...
 def normalized_mean_error(
     y_true: npt.ArrayLike,
     y_pred: npt.ArrayLike,
     *,
-    normalizer: str = "outer_eye_corners",
+    normalizer: str | float = "outer_eye_corners",
     per_image: bool = False,
 ) -> float | FloatArray:
     """Return the mean distance to the true points, as a fraction of a distance of the face.
@@ -55,10 +55,12 @@ def normalized_mean_error(
     ----------
     y_true, y_pred : array-like of shape (n, 2 * k) or (n, k, 2)
         Points in one unit, such as pixels. NaN in `y_true` is a missing point and is left out.
-    normalizer : {"outer_eye_corners", "pupils", "box_diagonal", "box_size"}, default="outer_eye_corners"
+    normalizer : str or float, default="outer_eye_corners"
+        ``"outer_eye_corners"``, ``"pupils"``, ``"box_diagonal"`` or ``"box_size"``:
         Distance of the true face: between the outer eye corners (300-W [1]_) or between the
         means of the eyes, both for the standard 68 points only; or the diagonal of the tight
-        box of the true points, or ``sqrt(width * height)`` of it (AFLW2000-3D [2]_), for any points.
+        box of the true points, or ``sqrt(width * height)`` of it (AFLW2000-3D [2]_), for two points or more.
+        Or a number in the unit of the points, the same for all images.
     per_image : bool, default=False
         Return one error for each image instead of their mean.
 
@@ -94,18 +96,18 @@ def group_errors(
     y_true: npt.ArrayLike,
     y_pred: npt.ArrayLike,
     *,
-    normalizer: str = ...,
+    normalizer: str | float = ...,
     per_image: Literal[False] = ...,
 ) -> dict[str, float]: ...
 @overload
 def group_errors(
-    y_true: npt.ArrayLike, y_pred: npt.ArrayLike, *, normalizer: str = ..., per_image: Literal[True]
+    y_true: npt.ArrayLike, y_pred: npt.ArrayLike, *, normalizer: str | float = ..., per_image: Literal[True]
 ) -> dict[str, FloatArray]: ...
 def group_errors(
     y_true: npt.ArrayLike,
     y_pred: npt.ArrayLike,
     *,
-    normalizer: str = "outer_eye_corners",
+    normalizer: str | float = "outer_eye_corners",
     per_image: bool = False,
 ) -> dict[str, float] | dict[str, FloatArray]:
     """Return the normalised mean error of each part of the face.
@@ -113,7 +115,7 @@ def group_errors(
     Parameters
     ----------
     y_true, y_pred : array-like of shape (n, 136) or (n, 68, 2)
-    normalizer : str, default="outer_eye_corners"
+    normalizer : str or float, default="outer_eye_corners"
         As for `normalized_mean_error`.
     per_image : bool, default=False
         Return one error for each image instead of their mean.
@@ -144,7 +146,7 @@ def group_errors(
     return {name: float(_mean_of_present(values[None])[0]) for name, values in by_image.items()}
 
 
-def _point_errors(y_true: npt.ArrayLike, y_pred: npt.ArrayLike, normalizer: str) -> FloatArray:
+def _point_errors(y_true: npt.ArrayLike, y_pred: npt.ArrayLike, normalizer: str | float) -> FloatArray:
     """Return the error of each point, shape (n, k), NaN where the true point is missing."""
     true, predicted = as_points(y_true, name="y_true"), as_points(y_pred, name="y_pred")
     if true.shape != predicted.shape:

@@ -53,8 +53,8 @@ def plot_error_curve(errors: Any, *, limit: float = 0.08, ax: Any = None) -> Any
         area, failures = area_under_ced(values, limit=limit), failure_rate(values, limit=limit)
         figures = f"AUC@{limit:.3g} {area:.3f}, {failures:.1%} beyond"
         curves.append((f"{as_text(name)}: {figures}" if name != "" else figures, values))
-    normalizers = {str(getattr(one, "normalizer", "")) for one in named.values()}
-    unit = normalizers.pop().replace("_", " ") if len(normalizers) == 1 else ""
+    units = {str(getattr(one, "unit", "")) for one in named.values()}
+    unit = units.pop().replace("_", " ") if len(units) == 1 else ""
     ax = new_axes(ax, width=5.4, height=4.0)
     for i, (label, values) in enumerate(curves):
         thresholds, shares = cumulative_error_distribution(values)
