@@ -77,5 +77,12 @@ def test_every_module_has_a_line():
     assert {module.split("/")[0] for module in MODULES} <= set(LEVEL)
 
 
+def test_the_architecture_page_has_these_lines():
+    page = (ROOT.parent / "docs" / "architecture.md").read_text().split("## Layers")[1].split("```")[1]
+    rows = [row.split("   ")[0].split() for row in page.strip().splitlines()]
+    assert [int(number) for number, *_ in rows] == list(range(len(LINES)))[::-1]
+    assert [set(names) for _, *names in rows] == LINES[::-1]
+
+
 def test_files_are_short():
     assert {m: n for m in MODULES if (n := len((ROOT / f"{m}.py").read_text().splitlines())) > 300} == {}
