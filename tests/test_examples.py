@@ -31,7 +31,7 @@ SAYS = {
     "r07_gender_two_blocks": r"stopped after epoch 1, kept the weights of epoch 1",
     "r08_what_the_network_sees": r"(?s)0 input.*\nblock1_conv1|1 block1_conv1",
     "r09_keypoints_vgg16": r"(?s)tutorial\n.*transferkit\n",
-    "r10_tuberculosis_resnet50": r"(?s)train\n.*held\n.*scattering",
+    "r10_tuberculosis_resnet50": r"(?s)EXPECT CHANCE LEVEL.*train\n.*held\n.*scattering",
 }
 
 
