@@ -51,7 +51,7 @@ def write_model(
                 f"The array {name!r} of the model is not finite: its training diverged. Train again with a "
                 "smaller learning rate, or check the features."
             )
-    text = json.dumps({"format": FORMAT, "schema": SCHEMA, **document}, allow_nan=False)
+    text = json.dumps({"format": FORMAT, "schema": SCHEMA, **document}, allow_nan=False, default=_item)
     data = save(arrays, {FORMAT: text, _DIGEST: _digest(text, arrays)})
     target = Path(path)
     if not target.parent.is_dir():
@@ -110,6 +110,13 @@ def read_model(path: str | os.PathLike[str]) -> tuple[dict[str, NDArray[Any]], d
     if not all(array.dtype.kind in "fiub" and np.isfinite(array).all() for array in tensors.values()):
         raise ModelFileError("the file is damaged: an array is not of finite numbers.", path=path)
     return tensors, document
+
+
+def _item(value: Any) -> Any:
+    """Return a number of numpy as one of Python: searches hand them to parameters and to heads."""
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"{type(value).__name__} is no JSON")
 
 
 def _check_path(path: Any) -> None:

@@ -7,7 +7,9 @@ import pytest
 
 import transferkit
 from transferkit import Classifier, FeatureCache, FeatureExtractor, KeypointRegressor, compare, evaluate
+from transferkit.backbones import _registry
 from transferkit.errors import TransferKitError
+from transferkit.heads import ConvHead, LinearHead, MLPHead
 
 # Of every kind that ends up in a parameter by mistake: of the wrong type, out of range, not to be hashed, and
 # arrays, whose comparisons have no truth value.
@@ -95,6 +97,17 @@ def test_a_model_that_was_fitted_can_be_saved_and_loaded(name):
         assert loaded.predict(features).tolist() == clf.predict(features).tolist()
 
 
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [(kind, name) for kind in (LinearHead, MLPHead, ConvHead) for name in parameters_of(kind)],
+    ids=lambda part: part if isinstance(part, str) else part.__name__,
+)
+def test_fields_of_heads(kind, name):
+    refused, wrong = refusals(name, lambda value: kind(**{name: value}))
+    assert wrong == []
+    assert refused > len(VALUES) / 2
+
+
 @pytest.mark.parametrize("kind", [Classifier, KeypointRegressor])
 @pytest.mark.parametrize("name", ["y", "groups", "validation_data"])
 def test_arguments_of_fit(tiny, kind, name):
@@ -148,3 +161,18 @@ def test_arguments_of_compare(tiny, kind, name):
     refused, wrong = refusals(name, lambda value: compare(**(arguments | {name: value})), elsewhere=elsewhere)
     assert wrong == []
     assert refused > len(VALUES) / 2
+
+
+def test_numbers_of_numpy_are_saved(tiny, tmp_path, monkeypatch):
+    """As searches hand them in."""
+    monkeypatch.setitem(_registry._ROWS, "tiny", tiny["backbone"])
+    monkeypatch.setitem(_registry._ALIASES, "tiny", "tiny")
+    clf = Classifier(
+        **tiny, head=LinearHead(penalty=np.float32(0.25)), image_size=np.int64(32), batch_size=np.int32(8),
+        layers=["fine", "last"], grid=[np.int64(2), 1], value_range=np.array([0, 255]),
+        validation_fraction=np.float32(0.25),
+    ).fit(IMAGES, LABELS)  # fmt: skip
+    clf.save(tmp_path / "model.safetensors")
+    loaded = transferkit.load(tmp_path / "model.safetensors")
+    assert loaded.head == LinearHead(penalty=0.25)
+    np.testing.assert_array_equal(loaded.predict_proba(IMAGES), clf.predict_proba(IMAGES))

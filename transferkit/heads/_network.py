@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transferkit._forks import enter_network
-from transferkit.checks import is_count, is_number
+from transferkit.checks import choice, is_count, is_number
 from transferkit.errors import InvalidInputError
 from transferkit.heads._base import Maps, TrainingData, check_arrays, is_rate
 from transferkit.heads._training import (
@@ -67,16 +67,12 @@ class NetworkHead:
             problems.append(f"learning_rate must be positive. Got {self.learning_rate!r}.")
         if not is_number(self.learning_rate_decay, above=0) or self.learning_rate_decay > 1:
             problems.append(f"learning_rate_decay must be in (0, 1]. Got {self.learning_rate_decay!r}.")
-        if self.monitor not in ("loss", "accuracy"):
-            problems.append(f"monitor must be 'loss' or 'accuracy'. Got {self.monitor!r}.")
-        if self.patience is not None and self.patience != 0 and not is_count(self.patience):
-            problems.append(f"patience must be a number of epochs, or None. Got {self.patience!r}.")
-        if self.output_activation not in ("linear", "sigmoid"):
-            problems.append(
-                f"output_activation must be 'linear' or 'sigmoid'. Got {self.output_activation!r}."
-            )
-        if self.scaling not in ("standard", "max", "none"):
-            problems.append(f"scaling must be 'standard', 'max' or 'none'. Got {self.scaling!r}.")
+        problems += choice("monitor", self.monitor, ("loss", "accuracy"))
+        patience = self.patience
+        if not (patience is None or is_count(patience) or (is_number(patience, above=-1) and patience == 0)):
+            problems.append(f"patience must be a number of epochs, or None. Got {patience!r}.")
+        problems += choice("output_activation", self.output_activation, ("linear", "sigmoid"))
+        problems += choice("scaling", self.scaling, ("standard", "max", "none"))
         return problems
 
     def build(

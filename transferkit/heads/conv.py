@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from transferkit.checks import is_count
+from transferkit.checks import choice, is_count
 from transferkit.errors import InvalidInputError
 from transferkit.heads._network import NetworkHead
 
@@ -90,7 +90,7 @@ class ConvHead(NetworkHead):
         n_blocks, problems = len(_as_tuple(self.filters)), super()._problems()
         for name, is_good, what in (
             ("filters", is_count, "one or more positive integers"),
-            ("padding", ("valid", "same").__contains__, "'valid' or 'same', one for all blocks or for each"),
+            ("padding", _is_padding, "'valid' or 'same', one for all blocks or for each"),
             ("pool_size", is_count, "a positive integer, one for all blocks or for each"),
         ):
             values = _as_tuple(getattr(self, name))
@@ -160,6 +160,10 @@ class ConvHead(NetworkHead):
         x = layers.Dropout(self.dropout, seed=seed)(x)
         activation = self.output_activation if regression else "linear"
         return keras.Model(inputs, layers.Dense(n_outputs, activation=activation)(x))
+
+
+def _is_padding(value: Any) -> bool:
+    return not choice("padding", value, ("valid", "same"))
 
 
 def _as_tuple(value: Any) -> tuple[Any, ...]:

@@ -66,7 +66,7 @@ class MLPHead(NetworkHead):
     def _problems(self) -> list[str]:
         """Return what is wrong with the fields."""
         problems = super()._problems()
-        if self.l2 != 0 and not is_number(self.l2, above=0):
+        if not (is_number(self.l2, above=-1) and self.l2 >= 0):
             problems.append(f"l2 must be 0 or positive. Got {self.l2!r}.")
         if self.hidden_dropout is not None and not is_rate(self.hidden_dropout):
             problems.append(f"hidden_dropout must be in [0, 1), or None. Got {self.hidden_dropout!r}.")
