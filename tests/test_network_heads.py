@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from transferkit import Classifier, KeypointRegressor
 from transferkit.errors import InvalidInputError
 from transferkit.heads import (
     HEADS,
@@ -537,3 +538,21 @@ def test_a_convolution_learns_positions_from_large_sparse_maps():
     fitted = ConvHead(filters=16, hidden=64, dropout=0.2, epochs=8).fit(data)
     error = np.abs(fitted.predict([maps]) - places / 14).mean()
     assert error < 0.4 * np.abs(places / 14 - places.mean(axis=0) / 14).mean()
+
+
+def test_validation_rows_of_feature_arrays():
+    """They say nothing of how many features or values there are."""
+    X = np.random.default_rng(0).normal(size=(40, 3))
+    head = MLPHead(hidden=4, epochs=1)
+    clf = Classifier("precomputed", head=head, progress=False)
+    clf.fit(X, X[:, 0] > 0, validation_data=(X[:6], X[:6, 0] > 0))
+    assert "val_loss" in clf.history_[0]
+    kp = KeypointRegressor("precomputed", head=head, progress=False, validation_fraction=0)
+    kp.fit(X, X[:, :2], validation_data=(X[:6], X[:6, :2]))
+    assert "val_loss" in kp.history_[0]
+    with pytest.raises(ValueError, match="X has 2 features, but Classifier is expecting 3"):
+        clf.fit(X, X[:, 0] > 0, validation_data=(X[:6, :2], X[:6, 0] > 0))
+    with pytest.raises(ValueError, match="X has 2 features, but KeypointRegressor is expecting 3"):
+        kp.fit(X, X[:, :2], validation_data=(X[:6, :2], X[:6, :2]))
+    with pytest.raises(InvalidInputError, match="y of validation_data has 3 values in a row but y has 2"):
+        kp.fit(X, X[:, :2], validation_data=(X[:6], X[:6]))

@@ -8,12 +8,31 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from transferkit.errors import InvalidInputError
+
 PRECOMPUTED = "precomputed"
 
 
 def is_precomputed(backbone: Any) -> bool:
     """Say whether this stands for features that were computed elsewhere."""
     return isinstance(backbone, str) and backbone == PRECOMPUTED
+
+
+def validation_values(
+    estimator: Any, X: Any, y: Any, n_values: int
+) -> tuple[list[NDArray[np.float32]], NDArray[np.float64]]:
+    """Return features and values of the caller's own validation part, of a regression."""
+    from sklearn.utils.validation import validate_data
+
+    X, y = validate_data(
+        estimator, X, y, reset=False, dtype=np.float64, allow_nd=True, multi_output=True, y_numeric=True
+    )
+    values = y.reshape(len(y), -1).astype(np.float64)
+    if values.shape[1] != n_values:
+        raise InvalidInputError(
+            f"y of validation_data has {values.shape[1]} values in a row but y has {n_values}."
+        )
+    return [X.astype(np.float32)], values
 
 
 @dataclass(frozen=True)

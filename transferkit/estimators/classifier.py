@@ -291,7 +291,8 @@ class Classifier(AccuracyScore, ImageEstimator):
         problems: list[str] = []
         name = "y of validation_data"
         labels = labels_among(y, self.classes_, name)
-        features = self._extract(X, fitting=True)
+        # Features are those of the training: validation rows do not say how many there are.
+        features = self._extract(X, fitting=self.extractor_ is not None)
         check_lengths(len(features.ok), labels, problems, name)
         check(problems)
         ok = features.ok

@@ -21,7 +21,7 @@ from transferkit.estimators._groups import as_groups
 from transferkit.estimators._keypoint_checks import check_enough, check_inside, check_present
 from transferkit.estimators._keypoint_estimator import KeypointEstimator
 from transferkit.estimators._parameters import validation_pair
-from transferkit.estimators._precomputed import PrecomputedFeatures
+from transferkit.estimators._precomputed import PrecomputedFeatures, validation_values
 from transferkit.estimators._refinement import readable_again
 from transferkit.estimators._scoring import readable_rows
 from transferkit.extractor import Features
@@ -166,7 +166,7 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, KeypointEstimator):
         items, extractor, views, head = self._start(X, problems)
         if extractor is None:
             self._adopt(None, views)
-            return self._fit_precomputed(X, y, groups, head)
+            return self._fit_precomputed(X, y, groups, head, validation_data)
         items = readable_again(items)
         points = as_points(y, name="y")
         check_lengths(len(items), points, problems, unit="set of keypoints")
@@ -278,7 +278,7 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, KeypointEstimator):
         rows = np.flatnonzero(features.ok)
         return features.maps(rows), self._to_square(points[rows], features.sizes(rows), ORIGINAL)
 
-    def _fit_precomputed(self, X: Any, y: Any, groups: Any, head: Head) -> KeypointRegressor:
+    def _fit_precomputed(self, X: Any, y: Any, groups: Any, head: Head, own: Any) -> KeypointRegressor:
         """Learn any values from feature arrays; there are no images to have pixels."""
         from sklearn.utils.validation import validate_data
 
@@ -286,13 +286,14 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, KeypointEstimator):
         check_enough(len(X))
         problems: list[str] = []
         group_numbers = as_groups(groups, len(X), problems)
-        if problems:
-            raise InvalidInputError(*problems)
+        pair = validation_pair(own, problems)
+        check(problems)
         self._single_output_ = y.ndim == 1
         targets = y.reshape(len(y), -1).astype(np.float64)
         self.n_points_ = targets.shape[1] // 2
         features = PrecomputedFeatures(X.astype(np.float32))
         rows = np.arange(len(X))
-        self._train(head, features, rows, [targets], group_numbers, np.ones(len(X)), None, None)
+        validation = None if pair is None else validation_values(self, *pair, targets.shape[1])
+        self._train(head, features, rows, [targets], group_numbers, np.ones(len(X)), None, validation)
         self.refinements_, self.selection_ = [], []
         return self
