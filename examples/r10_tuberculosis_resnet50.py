@@ -23,7 +23,7 @@ def read(folder, n):
     if folder:
         return read_image_folder(folder)
     print("NO FOLDER GIVEN: EXPECT CHANCE LEVEL, about 50 %. From a few drawn faces, the tutorial's learning")
-    print("rate, 4e-6, learns next to nothing. The table at the end is of the defaults, and above chance.")
+    print("rate, 4e-6, learns next to nothing. The defaults do: see scattering in the table at the end.")
     faces = make_faces(n)
     return list(faces.images), faces.labels
 
