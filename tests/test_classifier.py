@@ -178,7 +178,7 @@ def test_bad_files_are_left_out_and_labels_stay_aligned(tiny, pictures, tmp_path
         ("one.jpg", ["a"], "fit expects a list of images. Got one str: 'one.jpg'"),
         (["a.jpg", "b.jpg"], ["x"], "y has 1 rows but X has 2 images. Each image needs one label."),
         ([], [], "X"),
-        (["a.jpg", "b.jpg"], None, "fit requires y to be passed, but the target y is None. Each image"),
+        (["a.jpg", "b.jpg"], None, "requires y to be passed, but the target y is None"),
         (["a.jpg", "b.jpg"], ["x", None], "1 of 2 are missing, the first in row 1"),
         (["a.jpg", "b.jpg"], [1.0, float("nan")], "1 of 2 are missing, the first in row 1"),
         (["a.jpg", "b.jpg"], [[1, 2], [3, 4]], r"one dimension, a label per image. Got shape \(2, 2\)"),

@@ -105,7 +105,7 @@ def build(*arguments):
     made = fake.build(*arguments)
     def run(pixels, keep):
         time.sleep(0.02)
-        print(fake.images, flush=True)
+        print(f"{fake.images}\\n", end="", flush=True)  # in one piece: two threads print
         return made.run(pixels, keep)
     return engines.Engine("fake", run)
 engines.ENGINES["fake"] = build
