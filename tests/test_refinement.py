@@ -173,8 +173,8 @@ def test_what_cannot_be_rounds(tiny, faces, refine):
         KeypointRegressor(**tiny, refine=refine).fit(faces[0][:60], faces[1][:60])
 
 
-def test_networks_have_no_held_out_rows(tiny, faces):
-    with pytest.raises(InvalidInputError, match="needs a head that predicts held-out rows"):
+def test_other_networks_take_no_closer_look(tiny, faces):
+    with pytest.raises(InvalidInputError, match="refine=1 needs the head 'auto', 'keypoint_map' or 'linear'"):
         KeypointRegressor(**tiny, refine=1, head=ConvHead()).fit(faces[0][:60], faces[1][:60])
 
 

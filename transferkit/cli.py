@@ -15,7 +15,7 @@ from transferkit._flags import in_flags
 from transferkit._version import __version__
 from transferkit.errors import InvalidInputError, TransferKitError
 
-HEADS = ("auto", "linear", "mlp", "conv")
+HEADS = ("auto", "linear", "mlp", "conv", "keypoint_map")
 EXIT_MISTAKE = 2
 EXIT_SOME_FAILED = 1
 

@@ -49,9 +49,9 @@ def scratch(shape: Sequence[int], dtype: DTypeLike = np.float64) -> NDArray[Any]
         return np.memmap(file, dtype, "r+", shape=tuple(shape))
 
 
-def stack(arrays: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+def stack(arrays: Sequence[NDArray[Any]]) -> NDArray[Any]:
     """Return arrays below each other, as ``numpy.concatenate`` does."""
     if len(arrays) == 1:
         return arrays[0]
-    stacked = scratch((sum(map(len, arrays)), *arrays[0].shape[1:]), np.float32)
+    stacked = scratch((sum(map(len, arrays)), *arrays[0].shape[1:]), np.result_type(*arrays))
     return np.concatenate(arrays, out=stacked)

@@ -20,7 +20,7 @@ from transferkit.estimators._head_parameters import HeadParameters
 from transferkit.estimators._parameters import as_seed, extractor_grid, parameter_problems
 from transferkit.estimators._precomputed import PrecomputedFeatures, is_precomputed
 from transferkit.extractor import ExtractionReport, FeatureExtractor, Features
-from transferkit.heads import FittedHead, Head, TrainingData, get_head
+from transferkit.heads import FittedHead, Head, KeypointMapHead, TrainingData, get_head
 from transferkit.scratch import memory_limit, stack
 from transferkit.views import AUGMENTATIONS, MEANS, ORIGINAL, View
 
@@ -114,7 +114,7 @@ class ImageEstimator(HeadParameters):
             A parameter cannot be used.
         WeightsError, MissingDependencyError
         """
-        head = self._head()
+        head = self._head(len(y))
         extractor = self._make_extractor(head)
         return None if extractor is None else (extractor, self._views(head))
 
@@ -140,8 +140,14 @@ class ImageEstimator(HeadParameters):
         tags.input_tags.string = not is_precomputed(self.backbone)
         return tags
 
-    def _head(self) -> Head:
-        return get_head(self.head)
+    def _head(self, n_images: int | None = None) -> Head:
+        """Return the head to train on so many images."""
+        head = get_head(self.head)
+        if isinstance(head, KeypointMapHead):
+            raise InvalidInputError(
+                f"head={self.head!r} finds points, no classes. Choose 'auto', 'linear', 'mlp' or 'conv'."
+            )
+        return head
 
     def _views(self, head: Head | None) -> tuple[View, ...]:
         """Return the views that ``augment`` stands for, with this head."""
@@ -156,13 +162,17 @@ class ImageEstimator(HeadParameters):
         if is_precomputed(self.backbone):
             return None
         values = {name: getattr(self, name) for name in _SHARED_WITH_EXTRACTOR}
-        layers = head.layers if self.layers is None else self.layers
-        grid = extractor_grid(self.grid)
-        if self.grid is None and head.pools:
-            row = get_backbone(self.backbone)
-            one_for_each = isinstance(row.grid, tuple) and layers != "auto"
-            grid = self._default_grid(DEFAULT_GRID if one_for_each else row.grid, row.layers, layers)
+        layers, grid = self._layers_and_grid(head)
         return FeatureExtractor(**values, layers=layers, grid=grid).fit()
+
+    def _layers_and_grid(self, head: Head) -> tuple[Any, Any]:
+        """Return what to tap and how finely to average it."""
+        layers = head.layers if self.layers is None else self.layers
+        if self.grid is not None or not head.pools:
+            return layers, extractor_grid(self.grid)
+        row = get_backbone(self.backbone)
+        one_for_each = isinstance(row.grid, tuple) and layers != "auto"
+        return layers, self._default_grid(DEFAULT_GRID if one_for_each else row.grid, row.layers, layers)
 
     def _default_grid(self, grid: Any, recommended: Sequence[str], layers: Any) -> Any:
         """Return the grid to use for a backbone whose row recommends one for classes, and layers."""
@@ -183,7 +193,8 @@ class ImageEstimator(HeadParameters):
     def _start(self, X: Any, problems: list[str]) -> Any:
         """Check the parameters and X of ``fit``; return X as a list, or as it is for arrays of features."""
         problems += parameter_problems(self)
-        head = gather(problems, self._head)
+        n_images = len(X) if isinstance(X, Sequence | np.ndarray) else None
+        head = gather(problems, lambda: self._head(n_images))
         views = gather(problems, lambda: self._views(head)) or (ORIGINAL,)
         extractor = gather(problems, lambda: self._make_extractor(head or get_head("linear")))
         if head is None or (extractor is None and problems):
@@ -213,18 +224,18 @@ class ImageEstimator(HeadParameters):
         weight: NDArray[np.float64],
         n_classes: int | None,
         validation: tuple[list[NDArray[np.float32]], NDArray[Any]] | None,
-    ) -> None:
-        """Split, stack the views, and train the head."""
+    ) -> NDArray[np.int64]:
+        """Split, stack the views, and train the head; return which rows were held out of it."""
         seed = as_seed(self.random_state)
         groups = copies_together(features, rows, groups)
-        train = np.arange(len(rows))
+        train, held = np.arange(len(rows)), np.arange(0)
         if validation is None and head.uses_validation and self.validation_fraction > 0:
             labels = targets_by_view[0] if n_classes is not None else None
             train, held = hold_out(len(rows), labels, groups, self.validation_fraction, seed)
             if len(held):
-                validation = features.maps(rows[held]), targets_by_view[0][held]
+                validation = features.maps(rows[held], half=head.half), targets_by_view[0][held]
         with memory_limit(self.memory_limit):
-            by_view = [features.maps(rows[train], view) for view in self.views_]
+            by_view = [features.maps(rows[train], view, half=head.half) for view in self.views_]
             n_copies = len(self.views_)
             data = TrainingData(
                 [stack(maps) for maps in zip(*by_view, strict=True)],
@@ -241,6 +252,7 @@ class ImageEstimator(HeadParameters):
         self.history_ = [self._named(row) for row in self.fitted_head_.history]
         self.selection_ = [row for row in self.history_ if "chosen" in row]
         self.report_: ExtractionReport | None = features.report
+        return held
 
 
 def check_lengths(n_images: int, y: Any, problems: list[str], name: str = "y", unit: str = "label") -> None:

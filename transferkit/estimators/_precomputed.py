@@ -55,6 +55,6 @@ class PrecomputedFeatures:
         """Every row is there."""
         return np.ones(len(self.array), dtype=bool)
 
-    def maps(self, rows: Any = None, view: Any = None) -> list[NDArray[np.float32]]:
+    def maps(self, rows: Any = None, view: Any = None, *, half: bool = False) -> list[NDArray[np.float32]]:
         """Return the rows asked for."""
         return [self.array if rows is None else self.array[rows]]

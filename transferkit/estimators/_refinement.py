@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from transferkit.checks import is_number
 from transferkit.extractor import FeatureExtractor, Features
-from transferkit.heads import CascadeHead, TrainingData
+from transferkit.heads import CascadeHead, KeypointMapHead, TrainingData, head_from_dict, head_to_dict
 from transferkit.heads.cascade import FittedCascade
+from transferkit.heads.keypoint_map import FittedKeypointMap
 from transferkit.keypoints import mirror_order
 from transferkit.scratch import stack
 from transferkit.shapes import frames_around, mean_shape
@@ -41,22 +42,23 @@ class Refinement:
     extractor : FeatureExtractor
     mean : ndarray, shape (k, 2)
         Mean shape that is aligned to each prediction.
-    head : FittedCascade
+    head : FittedCascade or FittedKeypointMap
     mirror : bool
         Whether both the square and its mirror image are looked at.
     """
 
     extractor: FeatureExtractor
     mean: Floats
-    head: FittedCascade
+    head: FittedCascade | FittedKeypointMap
     mirror: bool
 
     def predict(self, X: Sequence[Any], shapes: Floats) -> Floats:
         """Return better shapes (n, k, 2) in pixels of each image, given rough ones."""
-        views = _views(shapes, self.mean, self.mirror)
+        views = views_around(frames_around(shapes, self.mean, MARGIN), self.mirror)
         features = self.extractor.extract(X, views=views, on_error="raise")
-        outputs = [self.head.predict(features.maps(view=view)) for view in views]
-        return _average(outputs, views)
+        half = isinstance(self.head, FittedKeypointMap)
+        outputs = [self.head.predict(features.maps(view=view, half=half)) for view in views]
+        return average_views(outputs, views)
 
     def tensors(self) -> dict[str, NDArray[Any]]:
         """Return the arrays to save."""
@@ -65,7 +67,8 @@ class Refinement:
     def facts(self) -> dict[str, Any]:
         """Return what else to save, as JSON."""
         layers, grid = self.extractor.layers_, self.extractor.describe()["grid"]
-        return {
+        kind = {"kind": head_to_dict(self.head.head)} if isinstance(self.head, FittedKeypointMap) else {}
+        return kind | {
             "head": self.head.facts(),
             "mirror": self.mirror,
             "layers": list(layers),
@@ -107,7 +110,7 @@ def fit_refinement(
         As for the estimator.
     """
     mean = mean_shape(points)
-    views = _views(shapes, mean, mirror)
+    views = views_around(frames_around(shapes, mean, MARGIN), mirror)
     features = extractor.extract(X, views=views, on_error="raise")
     by_view = [features.maps(view=view) for view in views]
     targets = [view.to_square(points).reshape(len(points), -1) for view in views]
@@ -123,7 +126,7 @@ def fit_refinement(
     )
     head = CascadeHead().fit(data)
     assert head.held_out is not None
-    held_out = _average(np.split(head.held_out, len(views)), views)
+    held_out = average_views(np.split(head.held_out, len(views)), views)
     return Refinement(extractor, mean, head, mirror), held_out, features
 
 
@@ -134,13 +137,16 @@ def rebuild_refinement(
 
     ``extractor`` makes a FeatureExtractor from ``layers`` and ``grid``.
     """
-    if set(facts) != {"head", "mirror", "layers", "grid"} or not isinstance(facts["mirror"], bool):
+    if set(facts) - {"kind"} != {"head", "mirror", "layers", "grid"} or not isinstance(facts["mirror"], bool):
         raise ValueError(f"facts of a round {facts!r}")
     arrays = dict(tensors)
     mean = arrays.pop("mean")
-    head = CascadeHead().rebuild(arrays, facts["head"])
+    kind = head_from_dict(facts["kind"]) if "kind" in facts else CascadeHead()
+    if not isinstance(kind, CascadeHead | KeypointMapHead):
+        raise ValueError(f"a round of {kind}")
+    head = kind.rebuild(arrays, facts["head"])
     fits = mean.dtype == np.float64 and mean.shape == (n_points, 2) and bool(np.isfinite(mean).all())
-    if not fits or any(len(part.intercept) != 2 * n_points for part in head.parts):
+    if not fits or head.n_outputs != 2 * n_points:
         raise ValueError(f"a round of shape {mean.shape} for {n_points} points")
     if facts["mirror"] and mirror_order(n_points) is None:
         raise ValueError(f"mirrored views of {n_points} points")
@@ -187,12 +193,13 @@ def _content(file: Any) -> Any:
     return file
 
 
-def _views(shapes: Floats, mean: Floats, mirror: bool) -> tuple[Crops, ...]:
-    crops = Crops(frames_around(shapes, mean, MARGIN))
+def views_around(frames: Floats, mirror: bool) -> tuple[Crops, ...]:
+    """Return the views of squares (n, 4)."""
+    crops = Crops(frames)
     return (crops, crops.mirrored()) if mirror else (crops,)
 
 
-def _average(outputs: Sequence[Floats], views: Sequence[Crops]) -> Floats:
+def average_views(outputs: Sequence[Floats], views: Sequence[Crops]) -> Floats:
     """Return shapes in pixels, the mean of what the views see."""
     seen = [
         view.from_square(output.reshape(len(output), -1, 2))

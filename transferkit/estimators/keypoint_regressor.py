@@ -43,12 +43,14 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, KeypointEstimator):
     backbone : str or Backbone, default="mobilenet"
         Name in the registry; ``"scattering"`` needs no weights; ``"precomputed"`` means that X
         holds features, and y is learned as it is.
-    head : str or head, default="linear"
-        ``"auto"``, ``"linear"``, ``"mlp"``, ``"conv"``, or an instance from :mod:`transferkit.heads`.
+    head : str or head, default="auto"
+        ``"auto"`` is ``"keypoint_map"``, a network that corrects points by what lies at them, and
+        ``"linear"`` on less than 300 images; also ``"mlp"``, ``"conv"``, or an instance from
+        :mod:`transferkit.heads`.
     refine : int or "auto", default="auto"
         Rounds of a closer look: cut out the square around the points found so far, upright, extract its
-        features, and find the points again. Each round runs the backbone once more per picture.
-        "auto" is one round for linear heads on 50 images or more with 3 points or more, else none. A
+        features, and find the points again. Each round runs the backbone again.
+        "auto" is one round for these two heads on 50 images or more with 3 points or more, else none. A
         round that does not lower the error on held-out training rows ends them.
     layers : str or sequence of str, optional
         Layers to tap; by default the head's choice.
@@ -93,7 +95,7 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, KeypointEstimator):
         self,
         backbone: str | Backbone = "mobilenet",
         *,
-        head: str | Head = "linear",
+        head: str | Head = "auto",
         refine: int | str = "auto",
         weights: str | os.PathLike[str] | None = "imagenet",
         image_size: int | None = None,
@@ -184,11 +186,13 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, KeypointEstimator):
         sizes = features.sizes(rows)
         check_inside(points[ok], sizes, rows)
         check_present(points[ok])
-        validation = None if pair is None else self._validation(*pair)
+        own = None if pair is None else (readable_again(images.as_image_list(pair[0])), pair[1])
+        validation = None if own is None else self._validation(*own)
         targets = [self._to_square(points[ok], sizes, view) for view in self.views_]
-        self._train(head, features, rows, targets, group_numbers[ok], np.ones(len(rows)), None, validation)
+        here = group_numbers[ok]
+        held = self._train(head, features, rows, targets, here, np.ones(len(rows)), None, validation)
         with memory_limit(self.memory_limit):
-            self._refine([items[i] for i in rows], sizes, points[ok], group_numbers[ok])
+            self._look_closer([items[i] for i in rows], features, points[ok], here, held, own)
         return self
 
     def predict(self, X: Any) -> NDArray[np.float64]:
@@ -214,8 +218,7 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, KeypointEstimator):
             values = self.fitted_head_.predict(features.maps())
             return values[:, 0] if self._single_output_ else values
         with memory_limit(self.memory_limit):
-            outputs = [self.fitted_head_.predict(features.maps(view=view)) for view in self.views_]
-            points = self._to_pixels(outputs, features.sizes())
+            points = self._found(features, np.flatnonzero(features.ok))
             for refinement in self.refinements_:
                 points = refinement.predict(items, points)
         return points.reshape(len(points), -1) if self._flat_layout_ else points

@@ -18,6 +18,8 @@ from transferkit.views import AnyView
 
 SIZE_PART = "size"
 _DIGIT = 1024
+_BLOCK = 256  # rows that are turned to half precision at a time
+_LARGEST_HALF = float(np.finfo(np.float16).max)
 
 
 @dataclass(frozen=True)
@@ -58,12 +60,21 @@ class Features:
         return len(self.views) * values * (2 if self.space.half else 4)
 
     def maps(
-        self, rows: Sequence[int] | NDArray[np.int64] | None = None, view: AnyView | None = None
-    ) -> list[NDArray[np.float32]]:
-        """Return one array (len(rows), h, w, c) per layer, of the readable images by default."""
+        self,
+        rows: Sequence[int] | NDArray[np.int64] | None = None,
+        view: AnyView | None = None,
+        *,
+        half: bool = False,
+    ) -> list[NDArray[Any]]:
+        """Return one array (len(rows), h, w, c) per layer, of the readable images by default.
+
+        They are float32; with ``half``, float16 where the values of a layer allow it, which is how they lie
+        in the cache.
+        """
         chosen = np.flatnonzero(self.ok) if rows is None else np.asarray(rows)
+        read = self._read_half if half and self.space.half else self._read
         return [
-            self._read(chosen, part, shape, view or self.views[0])
+            read(chosen, part, shape, view or self.views[0])
             for part, shape in zip(self.parts, self.shapes, strict=True)
         ]
 
@@ -76,6 +87,15 @@ class Features:
         """Return width and height in pixels of each upright original: (len(rows), 2)."""
         chosen = np.flatnonzero(self.ok) if rows is None else np.asarray(rows)
         return decode_sizes(self._read(chosen, SIZE_PART, (4,), self.views[0]))
+
+    def _read_half(self, rows: Any, part: str, shape: tuple[int, ...], view: AnyView) -> NDArray[Any]:
+        out = scratch((len(rows), *shape), np.float16)
+        for start in range(0, len(rows), _BLOCK):
+            block = self._read(rows[start : start + _BLOCK], part, shape, view)
+            if max(float(block.max()), -float(block.min())) > _LARGEST_HALF:  # kept in single precision
+                return self._read(rows, part, shape, view)
+            out[start : start + _BLOCK] = block
+        return out
 
     def _read(self, rows: Any, part: str, shape: tuple[int, ...], view: AnyView) -> NDArray[np.float32]:
         keys = [view.at(int(row)).key(str(self.digests[row])) for row in rows]

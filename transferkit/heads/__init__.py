@@ -14,10 +14,17 @@ from transferkit.heads._base import FittedHead, Head, TrainingData
 from transferkit.heads.auto import AutoHead
 from transferkit.heads.cascade import CascadeHead
 from transferkit.heads.conv import ConvHead
+from transferkit.heads.keypoint_map import KeypointMapHead
 from transferkit.heads.linear import LinearHead
 from transferkit.heads.mlp import MLPHead
 
-HEADS: dict[str, type] = {"auto": AutoHead, "linear": LinearHead, "mlp": MLPHead, "conv": ConvHead}
+HEADS: dict[str, type] = {
+    "auto": AutoHead,
+    "linear": LinearHead,
+    "mlp": MLPHead,
+    "conv": ConvHead,
+    "keypoint_map": KeypointMapHead,
+}
 
 __all__ = [
     "HEADS",
@@ -26,6 +33,7 @@ __all__ = [
     "ConvHead",
     "FittedHead",
     "Head",
+    "KeypointMapHead",
     "LinearHead",
     "MLPHead",
     "TrainingData",

@@ -83,13 +83,15 @@ class Head(Protocol):
     the backbone's grid, or left as they are. ``uses_validation`` says whether it wants rows
     held out; ``averages_views``, whether it learns classes from the mean features of an image and its
     mirror image, one row in the cache. To a linear head that is no loss, since the mean of its logits is
-    the logit of the mean.
+    the logit of the mean. ``half`` says whether maps are wanted in half precision, as they lie in the cache:
+    large ones take half the memory.
     """
 
     layers: ClassVar[str]
     pools: ClassVar[bool]
     uses_validation: ClassVar[bool]
     averages_views: ClassVar[bool]
+    half: ClassVar[bool]
 
     def fit(self, data: TrainingData) -> FittedHead:
         """Learn."""

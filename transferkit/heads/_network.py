@@ -48,6 +48,7 @@ class NetworkHead:
     pools: ClassVar[bool] = False
     uses_validation: ClassVar[bool] = True
     averages_views: ClassVar[bool] = False
+    half: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         """Report all fields that cannot be used."""

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from transferkit.heads._base import Maps, TrainingData
 
+_BLOCK = 64  # rows looked at at a time
+
 
 def loss_of(n_classes: int | None) -> Any:
     """Return the Keras loss of a task."""
@@ -36,14 +38,25 @@ def learn_scale(array: NDArray[np.float32], scaling: str) -> tuple[NDArray[np.fl
     """Return shift and gain per channel, from training rows."""
     channels = array.shape[-1]
     if scaling == "standard":
-        axes = tuple(range(array.ndim - 1))
-        mean = array.mean(axis=axes, dtype=np.float64)
-        deviation = array.std(axis=axes, dtype=np.float64)
+        mean, deviation = _moments(array)
         floor = max(0.03 * float(deviation.mean()), 1e-12)
         return mean.astype(np.float32), (1 / np.maximum(deviation, floor)).astype(np.float32)
     largest = float(np.abs(array).max()) if scaling == "max" else 1.0
     gain = np.full(channels, 1 / largest if largest > 0 else 1.0, dtype=np.float32)
     return np.zeros(channels, dtype=np.float32), gain
+
+
+def _moments(array: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return mean and deviation per channel, block by block: copies of all would be larger than the array."""
+    channels, n_values = array.shape[-1], array.size // array.shape[-1]
+    blocks = range(0, len(array), _BLOCK)
+    mean, squares = np.zeros(channels), np.zeros(channels)
+    for start in blocks:
+        mean += array[start : start + _BLOCK].reshape(-1, channels).sum(axis=0, dtype=np.float64) / n_values
+    for start in blocks:
+        gaps = array[start : start + _BLOCK].reshape(-1, channels) - mean
+        squares += np.square(gaps, out=gaps).sum(axis=0) / n_values
+    return mean, np.sqrt(squares)
 
 
 def learn_target_scale(data: TrainingData, *, bounded: bool) -> tuple[NDArray[np.float64], float]:

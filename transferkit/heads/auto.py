@@ -52,6 +52,7 @@ class AutoHead:
     pools: ClassVar[bool] = True
     uses_validation: ClassVar[bool] = False
     averages_views: ClassVar[bool] = True
+    half: ClassVar[bool] = False
 
     def fit(self, data: TrainingData) -> FittedLinear:
         """Return the fitted head; see :class:`TrainingData`."""

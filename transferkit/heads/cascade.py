@@ -53,11 +53,12 @@ class CascadeHead:
     pools: ClassVar[bool] = True
     uses_validation: ClassVar[bool] = False
     averages_views: ClassVar[bool] = False
+    half: ClassVar[bool] = False
 
     def fit(self, data: TrainingData) -> FittedCascade:
         """Return the fitted head; targets (n, 2 k) are x0, y0, ... as fractions of the square."""
-        finest = _finest(data.maps)
-        parts = [LinearHead().fit(replace(data, maps=_coarse(data.maps)))]
+        finest = finest_map(data.maps)
+        parts = [LinearHead().fit(replace(data, maps=coarse_maps(data.maps)))]
         shapes = parts[0].held_out
         assert shapes is not None
         history = [{"step": 0, "penalty": parts[0].penalty, "absolute_error": _error(shapes, data)}]
@@ -106,9 +107,14 @@ class FittedCascade:
     history: list[dict[str, Any]] = field(default_factory=list)
     held_out: NDArray[np.float64] | None = field(default=None, repr=False)
 
+    @property
+    def n_outputs(self) -> int:
+        """Number of coordinates, the same of all steps."""
+        return len(self.parts[0].intercept)
+
     def predict(self, maps: Maps) -> NDArray[np.float64]:
         """Return points (n, 2 k) as fractions of the square."""
-        shapes = self.parts[0].predict(_coarse(maps))
+        shapes = self.parts[0].predict(coarse_maps(maps))
         for part in self.parts[1:]:
             shapes = shapes + part.predict([_sample(maps[self.finest], shapes)])
         return shapes
@@ -123,14 +129,14 @@ class FittedCascade:
         return {"penalties": [part.penalty for part in self.parts], "finest": self.finest}
 
 
-def _finest(maps: Maps) -> int:
+def finest_map(maps: Maps) -> int:
     """Return the position of the first layer with the largest map."""
     return int(np.argmax([array.shape[1] if array.ndim == 4 else 0 for array in maps]))
 
 
-def _coarse(maps: Maps) -> list[NDArray[np.float32]]:
+def coarse_maps(maps: Maps) -> list[NDArray[np.float32]]:
     """Return what the whole shape is read from: all maps but the finest, where there are others."""
-    finest = _finest(maps)
+    finest = finest_map(maps)
     chosen = [array for i, array in enumerate(maps) if i != finest] or list(maps)
     return [pool_to_grid(array, _GRID) for array in chosen]
 

@@ -68,6 +68,7 @@ class LinearHead:
     pools: ClassVar[bool] = True
     uses_validation: ClassVar[bool] = False
     averages_views: ClassVar[bool] = True
+    half: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         """Refuse what cannot be a penalty."""

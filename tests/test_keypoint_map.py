@@ -1,0 +1,184 @@
+"""The network that reads maps at points: it samples right, learns, and survives saving."""
+
+import json
+
+import numpy as np
+import pytest
+
+from transferkit.errors import InvalidInputError
+from transferkit.estimators import _map_refinement
+from transferkit.estimators._map_refinement import Part
+from transferkit.heads import KeypointMapHead, TrainingData
+from transferkit.maps import sample_maps
+from transferkit.shapes import frames_around, mean_shape
+
+QUICK = KeypointMapHead(hidden=32, channels=8, epochs=30, batch_size=16, learning_rate=5e-3)
+
+
+def bumps(n, seed=0, k=3, side=14):
+    """Return maps with two slopes around each point, and the points as fractions of the square.
+
+    The coarse map is a noisy mean of the fine one.
+    """
+    rng = np.random.default_rng(seed)
+    points = rng.uniform(0.3, 0.7, (n, 1, 2)) + rng.uniform(-0.15, 0.15, (n, k, 2))
+    centres = (np.arange(side) + 0.5) / side
+    across = np.exp(-(((centres - points[..., :1]) / 0.1) ** 2))
+    down = np.exp(-(((centres - points[..., 1:]) / 0.1) ** 2))
+    slope_x, slope_y = centres - points[..., :1], centres - points[..., 1:]
+    slopes = [
+        np.einsum("nkx,nky->nyxk", slope_x * across, down),
+        np.einsum("nkx,nky->nyxk", across, slope_y * down),
+    ]
+    fine = np.concatenate(slopes, axis=-1).astype(np.float16)
+    coarse = fine.reshape(n, 7, side // 7, 7, side // 7, 2 * k).mean((2, 4), dtype=np.float32)
+    coarse += rng.normal(0, 0.3 * coarse.std(), coarse.shape)
+    return [fine, coarse.astype(np.float16)], points.reshape(n, -1)
+
+
+def data_of(maps, targets, **more):
+    n = len(targets)
+    return TrainingData(maps, targets, None, np.ones(n), np.arange(n), progress=False, **more)
+
+
+@pytest.fixture(scope="module")
+def learned():
+    return QUICK.fit(data_of(*bumps(160)))
+
+
+def test_a_map_is_read_at_points_as_outside_the_graph():
+    keras = pytest.importorskip("keras")
+    from transferkit.heads._keypoint_network import read_at
+
+    rng = np.random.default_rng(0)
+    for shape in ((5, 7, 9, 4), (3, 1, 6, 2), (2, 1, 1, 3)):
+        maps = rng.normal(size=shape).astype(np.float32)
+        points = rng.uniform(-0.3, 1.3, (shape[0], 6, 2))
+        read = read_at(keras.ops.convert_to_tensor(maps), points.reshape(len(points), -1).astype("float32"))
+        expected = sample_maps(maps, points)
+        np.testing.assert_allclose(keras.ops.convert_to_numpy(read), expected, atol=1e-5)
+
+
+def test_points_are_found_and_each_correction_helps(learned):
+    maps, points = bumps(60, seed=1)
+    errors = np.abs(learned.predict(maps) - points).mean()
+    assert errors < 0.3 * np.abs(points - learned.mean).mean()
+    model = learned.model()
+    steps = np.asarray(model([np.asarray(array) for array in maps], training=False))
+    gaps = np.abs(steps - points[:, None]).mean(axis=(0, 2))
+    assert gaps[-1] < 0.8 * gaps[0], gaps
+
+
+def test_the_loss_leaves_missing_points_out():
+    keras = pytest.importorskip("keras")
+    from transferkit.heads._keypoint_network import distance_loss
+
+    truth = np.array([[0, 0, np.nan, np.nan], [0, 0, 3, 4]], dtype=np.float32)
+    found = np.array([[[3, 4, 9, 9], [0, 0, 9, 9]], [[0, 0, 0, 0], [0, 0, 3, 4]]], dtype=np.float32)
+    loss = keras.ops.convert_to_numpy(distance_loss(keras.ops.convert_to_tensor(truth), found))
+    np.testing.assert_allclose(loss, [2.5, 1.25], atol=1e-5)
+
+
+def test_missing_points_teach_nothing():
+    maps, points = bumps(40)
+    points[:20, 2:4] = np.nan
+    found = QUICK.fit(data_of(maps, points)).predict(maps)
+    assert np.isfinite(found).all()
+
+
+def test_a_fit_is_the_same_twice_and_a_row_does_not_depend_on_its_batch(learned):
+    again = QUICK.fit(data_of(*bumps(160)))
+    maps, _ = bumps(20, seed=2)
+    np.testing.assert_array_equal(again.predict(maps), learned.predict(maps))
+    alone = np.concatenate([learned.predict([array[i : i + 1] for array in maps]) for i in range(20)])
+    np.testing.assert_allclose(alone, learned.predict(maps), atol=2e-6)
+
+
+def test_single_precision_of_what_half_holds_gives_the_same(learned):
+    maps, _ = bumps(8, seed=3)
+    wide = [array.astype(np.float32) for array in maps]
+    np.testing.assert_array_equal(learned.predict(wide), learned.predict(maps))
+
+
+def test_validation_rows_change_nothing_that_is_learned(learned):
+    others = bumps(30, seed=4)
+    checked = QUICK.fit(data_of(*bumps(160), validation=others))
+    maps, _ = bumps(8, seed=3)
+    np.testing.assert_array_equal(checked.predict(maps), learned.predict(maps))
+    assert "val_loss" in checked.history[-1]
+
+
+def test_it_is_saved_whole_and_what_does_not_fit_is_refused(learned):
+    tensors, facts = learned.tensors(), json.loads(json.dumps(learned.facts()))
+    maps, _ = bumps(8, seed=3)
+    np.testing.assert_array_equal(QUICK.rebuild(tensors, facts).predict(maps), learned.predict(maps))
+    for change in (
+        {"shapes": facts["shapes"][:1]},
+        {"shapes": [[14, 14, 4], facts["shapes"][1]]},
+        {"finest": 2},
+        {"dtype": "int8"},
+        {"more": 1},
+    ):
+        with pytest.raises((ValueError, KeyError)):
+            QUICK.rebuild(tensors, facts | change)
+    for name in tensors:
+        with pytest.raises((ValueError, KeyError)):
+            QUICK.rebuild(tensors | {name: tensors[name][:-1]}, facts)
+
+
+def test_one_map_serves_for_both_and_a_vector_is_a_map_of_one_cell():
+    (fine, coarse), points = bumps(30)
+    quick = KeypointMapHead(epochs=1)
+    assert np.isfinite(quick.fit(data_of([fine], points)).predict([fine])).all()
+    maps = [coarse.mean((1, 2)), fine]
+    fitted = quick.fit(data_of(maps, points))
+    assert fitted.finest == 1
+    assert np.isfinite(fitted.predict(maps)).all()
+
+
+def test_what_has_no_points_or_no_map_is_refused():
+    maps, points = bumps(10)
+    classes = TrainingData(maps, np.arange(10) % 2, 2, np.ones(10), np.arange(10), progress=False)
+    for data in (classes, data_of(maps, points[:, :3]), data_of([maps[0].mean((1, 2))], points)):
+        with pytest.raises(InvalidInputError, match="KeypointMapHead"):
+            QUICK.fit(data)
+
+
+@pytest.mark.parametrize(
+    "fields", [{"steps": 0}, {"channels": 1.5}, {"hidden": None}, {"epochs": 0}, {"learning_rate": -1}]
+)
+def test_fields_are_checked(fields):
+    with pytest.raises(InvalidInputError, match=next(iter(fields))):
+        KeypointMapHead(**fields)
+
+
+# --- squares to learn from ------------------------------------------------------------------------------
+
+
+def shapes_of(n, seed=0):
+    rng = np.random.default_rng(seed)
+    mean = np.array([[0, 0], [40, 0], [20, 30], [20, 15.0]])
+    turned = []
+    for _ in range(n):
+        angle, scale = rng.normal(0, 0.3), rng.uniform(0.5, 2)
+        turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+        turned.append(scale * mean @ turn + rng.uniform(50, 100, 2) + rng.normal(0, 1, mean.shape))
+    return np.array(turned)
+
+
+def test_moved_squares_are_spread_about_true_ones_whatever_their_angle():
+    frames = np.tile([[100.0, 50.0, 80.0, 30.0]], (4000, 1))
+    moved = _map_refinement._moved(frames, np.random.default_rng(0))
+    spread = _map_refinement._SPREAD * [80, 80, 1, 1]
+    np.testing.assert_allclose(moved[:, [0, 1, 3]].mean(0), [100, 50, 30], atol=0.5)
+    np.testing.assert_allclose(moved[:, [0, 1, 3]].std(0), spread[[0, 1, 3]], rtol=0.1)
+    np.testing.assert_allclose(np.log(moved[:, 2] / 80).std(), spread[2], rtol=0.1)
+
+
+def test_a_square_lies_around_the_shape_found_where_too_few_points_are_known():
+    points, found = shapes_of(5), shapes_of(5, seed=1)
+    mean = mean_shape(points)
+    points[2, 1:] = np.nan
+    frames = _map_refinement._true_frames(Part([None] * 5, points, found), mean)
+    np.testing.assert_allclose(frames[2], frames_around(found[2:3], mean, _map_refinement.MARGIN)[0])
+    assert not np.allclose(frames[1], frames_around(found[1:2], mean, _map_refinement.MARGIN)[0])

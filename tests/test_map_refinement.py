@@ -1,0 +1,183 @@
+"""Two looks by a network: the second errs less, is judged by rows that no look has seen, and is saved."""
+
+import pickle
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+
+import transferkit
+from tests.conftest import TINY, FakeEngine
+from tests.test_refinement import faces, registered  # noqa: F401 (fixtures)
+from transferkit import Classifier, KeypointRegressor, engines
+from transferkit.errors import InvalidInputError, ModelFileError
+from transferkit.estimators import _keypoint_estimator
+from transferkit.heads import KeypointMapHead, LinearHead
+from transferkit.heads.linear import FittedLinear
+from transferkit.metrics import normalized_mean_error
+from transferkit.storage import read_model, write_model
+
+HEAD = KeypointMapHead()
+REAL = KeypointMapHead(hidden=64, channels=8, epochs=20, batch_size=16, learning_rate=3e-3)
+
+
+@dataclass
+class Stand:
+    """A linear head in the place of the fitted network, which takes seconds to build."""
+
+    head: KeypointMapHead
+    linear: FittedLinear
+    history: list
+
+    def predict(self, maps):
+        return self.linear.predict([array.astype(np.float32) for array in maps])
+
+
+@pytest.fixture(autouse=True)
+def light(request, monkeypatch):
+    """Learn without a network, unless a test is of one."""
+    if "real" in request.fixturenames:
+        return
+
+    def fit(self, data):
+        maps = [array.astype(np.float32) for array in data.maps]
+        return Stand(self, LinearHead().fit(replace(data, maps=maps)), [])
+
+    monkeypatch.setattr(KeypointMapHead, "fit", fit)
+
+
+@pytest.fixture(scope="module")
+def learned(faces):  # noqa: F811
+    """One fit of real networks for the tests that do not change it, pickled."""
+    images, keypoints = faces
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(engines.ENGINES, "fake", FakeEngine().build)
+        kp = KeypointRegressor(TINY, engine="fake", cache=False, progress=False, head=REAL)
+        return pickle.dumps(kp.fit(images[:100], keypoints[:100]))
+
+
+@pytest.fixture
+def real(tiny, learned):
+    return pickle.loads(learned)
+
+
+@pytest.fixture
+def fitted(tiny, faces):  # noqa: F811
+    return KeypointRegressor(**tiny, head=HEAD, cache=False).fit(faces[0][:100], faces[1][:100])
+
+
+def error(kp, faces):  # noqa: F811
+    return normalized_mean_error(faces[1][100:], kp.predict(faces[0][100:]))
+
+
+def test_two_networks_one_after_the_other(faces, real):  # noqa: F811
+    first = pickle.loads(pickle.dumps(real))
+    first.refinements_ = []
+    assert error(real, faces) < 0.8 * error(first, faces)
+    assert [row["used"] for row in real.selection_] == [True, True]
+    assert real.selection_[1]["held_out_error"] < real.selection_[0]["held_out_error"]
+    together = real.predict(faces[0][100:106])
+    alone = np.concatenate([real.predict(image) for image in faces[0][100:106]])
+    np.testing.assert_allclose(alone, together, atol=0.01)
+
+
+def test_the_same_model_twice_without_the_backbone(tiny, engine, faces):  # noqa: F811
+    images, keypoints = faces
+    found = []
+    for count in (2 * 100 + 4 * 90 + 2 * 10, 0):  # whole pictures; squares to learn from, and to be judged on
+        before = engine.images
+        kp = KeypointRegressor(**tiny, head=HEAD).fit(images[:100], keypoints[:100])
+        assert engine.images - before == count
+        found.append(kp.predict(images[100:105]))
+    np.testing.assert_array_equal(*found)
+
+
+def test_what_is_learned_does_not_depend_on_rows_held_out(tiny, faces, fitted):  # noqa: F811
+    images, keypoints = list(faces[0][:100]), faces[1][:100].copy()
+    held = judged_rows(tiny, images, keypoints)
+    assert 5 <= len(held) <= 15
+    keypoints[held] += 1.0
+    changed = KeypointRegressor(**tiny, head=HEAD, cache=False).fit(images, keypoints)
+    assert changed.selection_ != fitted.selection_
+    np.testing.assert_array_equal(changed.predict(faces[0][100:]), fitted.predict(faces[0][100:]))
+
+
+def judged_rows(tiny, images, keypoints):
+    seen = {}
+
+    class Spy(KeypointRegressor):
+        def _look_closer(self, items, features, points, groups, held, validation):
+            seen["held"] = held
+
+    Spy(**tiny, head=KeypointMapHead(hidden=4, epochs=1), cache=False).fit(images, keypoints)
+    return seen["held"]
+
+
+def test_own_validation_rows_judge_and_all_others_are_learned_from(tiny, faces):  # noqa: F811
+    images, keypoints = faces
+    kp = KeypointRegressor(**tiny, head=HEAD, cache=False)
+    kp.fit(images[:80], keypoints[:80], validation_data=(images[80:100], keypoints[80:100]))
+    assert [row["used"] for row in kp.selection_] == [True, True]
+    unjudged = KeypointRegressor(**tiny, head=HEAD, cache=False, validation_fraction=0.0)
+    unjudged.fit(images[:80], keypoints[:80])
+    assert (len(unjudged.refinements_), unjudged.selection_) == (1, [])
+    np.testing.assert_array_equal(unjudged.predict(images[100:]), kp.predict(images[100:]))
+
+
+def test_missing_points_and_bad_files(tiny, faces):  # noqa: F811
+    images, keypoints = list(faces[0][:100]), faces[1][:100].copy()
+    keypoints[::2, 60:] = np.nan
+    keypoints[5] = np.nan
+    mixed = KeypointRegressor(**tiny, head=HEAD, cache=False)
+    mixed.fit([b"no image", *images], np.concatenate([keypoints[:1], keypoints]))
+    clean = KeypointRegressor(**tiny, head=HEAD, cache=False).fit(images, keypoints)
+    assert np.isfinite(error(clean, faces))
+    assert len(clean.refinements_) == 1
+    np.testing.assert_array_equal(mixed.predict(faces[0][100:]), clean.predict(faces[0][100:]))
+
+
+def test_saved_and_loaded_and_damage_is_refused(tmp_path, faces, real, registered):  # noqa: F811
+    path = tmp_path / "faces.safetensors"
+    real.save(path)
+    loaded = transferkit.load(path)
+    np.testing.assert_array_equal(loaded.predict(faces[0][100:]), real.predict(faces[0][100:]))
+    assert loaded.selection_ == real.selection_
+    tensors, document = read_model(path)
+    for change in (
+        {"kind": {"name": "linear", "penalty": None}},
+        {"kind": {"name": "keypoint_map", "steps": 2}},
+        {"kind": 3},
+        {"mirror": 1},
+        {"more": 1},
+    ):
+        damaged = dict(document, refinements=[document["refinements"][0] | change])
+        write_model(tmp_path / "damaged.safetensors", tensors, without_format(damaged))
+        with pytest.raises(ModelFileError):
+            transferkit.load(tmp_path / "damaged.safetensors")
+
+
+def without_format(document):
+    return {name: value for name, value in document.items() if name not in ("format", "schema")}
+
+
+def test_the_default_head_depends_on_the_number_of_images(tiny, faces, monkeypatch):  # noqa: F811
+    images, keypoints = faces
+    few = KeypointRegressor(**tiny, cache=False)
+    assert isinstance(few.fit(images[:60], keypoints[:60]).head_, LinearHead)
+    assert isinstance(few._head(_keypoint_estimator.MIN_IMAGES_OF_NETWORK), KeypointMapHead)
+    assert isinstance(few._head(None), KeypointMapHead)
+    assert isinstance(KeypointRegressor("precomputed")._head(10_000), LinearHead)
+
+
+def test_points_are_no_classes(tiny, faces):  # noqa: F811
+    with pytest.raises(InvalidInputError, match="head='keypoint_map' finds points, no classes"):
+        Classifier(**tiny, head="keypoint_map").fit(faces[0][:20], ["a", "b"] * 10)
+
+
+def test_two_points_and_layers_of_ones_own(tiny, faces):  # noqa: F811
+    images, keypoints = faces
+    quick = KeypointMapHead(hidden=8, epochs=1)
+    for more in ({}, {"layers": "last"}, {"layers": ("last", "fine"), "grid": 4}, {"grid": "full"}):
+        kp = KeypointRegressor(**tiny, head=quick, cache=False, **more).fit(images[:60], keypoints[:60, :2])
+        assert kp.predict(images[100:102]).shape == (2, 2, 2)
+        assert kp.refinements_ == []
