@@ -111,9 +111,12 @@ def keypoints(options) -> None:
             f"tested on {len(test)} of {len(set(people[test]))} others; mean error in % of the distance of "
             "the outer eye corners"
         )
-        candidates = {"default": {}, "whole picture only": {"refine": 0}}
-        if options.tutorial and seed == 0:
-            candidates["tutorial's head (R9)"] = {"head": R9, "augment": None}
+        candidates: dict[str, dict] = {"default": {}}
+        if seed == 0:
+            candidates["whole picture only"] = {"refine": 0}
+            candidates["linear, no TensorFlow"] = {"head": "linear"}
+            if options.tutorial:
+                candidates["tutorial's head (R9)"] = {"head": R9, "augment": None}
         for name, parameters in candidates.items():
             kp = KeypointRegressor(options.backbone, **parameters, cache=options.cache)
             seconds = timed(lambda kp=kp, h=here, t=train: kp.fit(h, points[t], groups=people[t]))
