@@ -189,11 +189,13 @@ class KeypointEstimator(ImageEstimator):
         return points
 
     def _head(self, n_images: int | None = None) -> Head:
-        """Return the head; by default a network, and a linear one on few images or on features."""
-        if isinstance(self.head, str) and self.head == "auto":
-            few = n_images is not None and n_images < MIN_IMAGES_OF_NETWORK
-            return LinearHead() if few or is_precomputed(self.backbone) else KeypointMapHead()
-        return get_head(self.head)
+        """Return the head; by default a network, where there are images and layers enough for one."""
+        if not (isinstance(self.head, str) and self.head == "auto"):
+            return get_head(self.head)
+        few = n_images is not None and n_images < MIN_IMAGES_OF_NETWORK
+        if few or is_precomputed(self.backbone) or len(get_backbone(self.backbone).layers) < 2:
+            return LinearHead()
+        return KeypointMapHead()
 
     def _layers_and_grid(self, head: Head) -> tuple[Any, Any]:
         """Return what to tap and how finely to average it; a network wants one fine map."""

@@ -45,19 +45,18 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, KeypointEstimator):
         holds features, and y is learned as it is.
     head : str or head, default="auto"
         ``"auto"`` is ``"keypoint_map"``, a network that corrects points by what lies at them, and
-        ``"linear"`` on less than 300 images; also ``"mlp"``, ``"conv"``, or an instance from
-        :mod:`transferkit.heads`.
+        ``"linear"`` on less than 500 images or a backbone of one layer; also ``"mlp"``, ``"conv"``, or
+        an instance from :mod:`transferkit.heads`.
     refine : int or "auto", default="auto"
         Rounds of a closer look: cut out the square around the points found so far, upright, extract its
-        features, and find the points again. Each round runs the backbone again.
-        "auto" is one round for these two heads on 50 images or more with 3 points or more, else none. A
-        round that does not lower the error on held-out training rows ends them.
+        features, and find the points again. "auto" is one round for these two heads on 50 images or more
+        with 3 points or more, else none. A round that does not lower the error on held-out rows ends them.
     layers : str or sequence of str, optional
         Layers to tap; by default the head's choice.
     grid : int or "full", optional
-        Average each map over this many cells a side; ``"full"`` keeps maps as they are; by default
-        7 (7, 7, 4 and 2 for four recommended layers) for heads that take many layers (whole maps for
-        ``"scattering"``), since positions are what is asked for, and full maps for ``"conv"``.
+        Average each map over this many cells a side; ``"full"`` keeps maps as they are. By default 14 and
+        7 for the two layers of ``"keypoint_map"`` (28 and 7 in the closer look), 7, 7, 4 and 2 for four
+        layers of a linear head (whole maps for ``"scattering"``), full maps for ``"conv"``.
     augment : {"auto", "mirror", None}, default="auto"
         Train on mirror images too, and average both views at prediction; "auto" does so for 68
         points, whose mirror pairs are known.
@@ -70,8 +69,7 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, KeypointEstimator):
     ----------
     n_points_ : int
     history_ : list of dict
-        What training recorded: a row per epoch, or per penalty tried. Errors are in fractions
-        of the square that the backbone sees.
+        A row per epoch, or per penalty tried. Errors are fractions of the square that the backbone sees.
     refinements_ : list of Refinement
         The fitted rounds.
     selection_ : list of dict
@@ -150,7 +148,7 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, KeypointEstimator):
         groups : array-like, shape (n,), optional
             Images of one group, such as one person, never part when training splits its images.
         validation_data : (X, y), optional
-            Used instead of a held-out part; nothing but early stopping and the history sees it.
+            Used instead of a held-out part: to stop early, and to judge the closer look of a network.
 
         Returns
         -------
