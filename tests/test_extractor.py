@@ -16,7 +16,7 @@ from tests.conftest import TINY, make_pictures
 from transferkit import FeatureCache, FeatureExtractor
 from transferkit.cache import _files
 from transferkit.errors import BadImageError, InvalidInputError
-from transferkit.extractor import _pipeline, measure_speed
+from transferkit.extractor import _features, _pipeline, measure_speed
 from transferkit.views import MIRROR, ORIGINAL
 
 
@@ -383,3 +383,24 @@ def test_speed_is_measured_on_all_views(tiny, engine):
     assert speed.n_parameters is None
     assert engine.images % 10 == 0
     assert engine.images >= 20  # a call to warm up, and others to time
+
+
+def test_maps_of_several_views_lie_below_each_other_also_in_half_precision(tiny, pictures, monkeypatch):
+    monkeypatch.setattr(_features, "_BLOCK", 7)
+    paths, _ = pictures
+    features = FeatureExtractor(**tiny).extract(paths[:20], views=(ORIGINAL, MIRROR))
+    rows = np.array([3, 19, 0, 7, 8, 11, 12, 13, 1])
+    both = [features.maps(rows, view=view) for view in (ORIGINAL, MIRROR)]
+    for half in (False, True):
+        stacked = features.maps(rows, view=(ORIGINAL, MIRROR), half=half)
+        for found, parts in zip(stacked, zip(*both, strict=True), strict=True):
+            assert found.dtype == (np.float16 if half else np.float32)
+            np.testing.assert_array_equal(found, np.concatenate(parts))  # rows are kept in half precision
+    assert [array.shape[0] for array in features.maps([], view=(ORIGINAL, MIRROR), half=True)] == [0]
+
+
+def test_what_half_precision_cannot_hold_is_read_as_it_is(tiny, pictures, monkeypatch):
+    paths, _ = pictures
+    features = FeatureExtractor(**tiny).extract(paths[:20])
+    monkeypatch.setattr(_features, "_LARGEST_HALF", 0.5)
+    assert all(array.dtype == np.float32 for array in features.maps(half=True))

@@ -115,7 +115,9 @@ def test_it_is_saved_whole_and_what_does_not_fit_is_refused(learned):
     for change in (
         {"shapes": facts["shapes"][:1]},
         {"shapes": [[14, 14, 4], facts["shapes"][1]]},
-        {"finest": 2},
+        {"shapes": [*facts["shapes"], [28, 28, 6]]},
+        {"seed": 0.0},
+        {"seed": 10**30},
         {"dtype": "int8"},
         {"more": 1},
     ):
@@ -132,7 +134,6 @@ def test_one_map_serves_for_both_and_a_vector_is_a_map_of_one_cell():
     assert np.isfinite(quick.fit(data_of([fine], points)).predict([fine])).all()
     maps = [coarse.mean((1, 2)), fine]
     fitted = quick.fit(data_of(maps, points))
-    assert fitted.finest == 1
     assert np.isfinite(fitted.predict(maps)).all()
 
 
@@ -142,6 +143,33 @@ def test_what_has_no_points_or_no_map_is_refused():
     for data in (classes, data_of(maps, points[:, :3]), data_of([maps[0].mean((1, 2))], points)):
         with pytest.raises(InvalidInputError, match="KeypointMapHead"):
             QUICK.fit(data)
+
+
+def test_targets_in_pixels_are_refused():
+    maps, points = bumps(10)
+    with pytest.raises(InvalidInputError, match="must be fractions of the map.* Got values about 1"):
+        QUICK.fit(data_of(maps, points * 200))
+
+
+def test_a_training_that_diverges_raises_nothing_raw():
+    maps, points = bumps(40)
+    fitted = KeypointMapHead(hidden=8, epochs=2, learning_rate=1e30).fit(data_of(maps, points))
+    assert not np.isfinite(fitted.predict(maps)).all()
+
+
+def test_what_half_precision_cannot_hold_does_not_spoil_other_rows(learned):
+    maps = [array.astype(np.float32) for array in bumps(8, seed=3)[0]]
+    before = learned.predict(maps)
+    maps[0][2] = 1e5
+    after = learned.predict(maps)
+    assert np.isfinite(after).all()
+    np.testing.assert_array_equal(np.delete(after, 2, 0), np.delete(before, 2, 0))
+
+
+def test_maps_of_another_shape_are_refused(learned):
+    (fine, coarse), _ = bumps(4)
+    with pytest.raises(InvalidInputError, match="learned from maps of"):
+        learned.predict([fine[:, :7], coarse])
 
 
 @pytest.mark.parametrize(
@@ -177,8 +205,11 @@ def test_moved_squares_are_spread_about_true_ones_whatever_their_angle():
 
 def test_a_square_lies_around_the_shape_found_where_too_few_points_are_known():
     points, found = shapes_of(5), shapes_of(5, seed=1)
-    mean = mean_shape(points)
-    points[2, 1:] = np.nan
+    whole, mean = points.copy(), mean_shape(points)
+    points[1, 3] = np.nan  # three of four are left
+    points[2, 2:] = np.nan
     frames = _map_refinement._true_frames(Part([None] * 5, points, found), mean)
-    np.testing.assert_allclose(frames[2], frames_around(found[2:3], mean, _map_refinement.MARGIN)[0])
-    assert not np.allclose(frames[1], frames_around(found[1:2], mean, _map_refinement.MARGIN)[0])
+    around = [frames_around(shapes, mean, _map_refinement.MARGIN) for shapes in (whole, found)]
+    np.testing.assert_allclose(frames[[0, 3, 4]], around[0][[0, 3, 4]])
+    np.testing.assert_allclose(frames[1], around[0][1], atol=8)
+    np.testing.assert_allclose(frames[2], around[1][2])

@@ -147,6 +147,7 @@ def test_saved_and_loaded_and_damage_is_refused(tmp_path, faces, real, registere
         {"kind": {"name": "linear", "penalty": None}},
         {"kind": {"name": "keypoint_map", "steps": 2}},
         {"kind": 3},
+        {"head": document["refinements"][0]["head"] | {"seed": 0.5}},
         {"mirror": 1},
         {"more": 1},
     ):
@@ -167,6 +168,40 @@ def test_the_default_head_depends_on_the_number_of_images(tiny, faces, monkeypat
     assert isinstance(few._head(_keypoint_estimator.MIN_IMAGES_OF_NETWORK), KeypointMapHead)
     assert isinstance(few._head(None), KeypointMapHead)
     assert isinstance(KeypointRegressor("precomputed")._head(10_000), LinearHead)
+
+
+def test_a_series_counts_as_many_images_as_a_list(tiny, faces):  # noqa: F811
+    pandas = pytest.importorskip("pandas")
+    kp = KeypointRegressor(**tiny, cache=False).fit(pandas.Series(faces[0][:60]), faces[1][:60])
+    assert isinstance(kp.head_, LinearHead)
+
+
+def test_the_default_has_no_fields_before_it_has_chosen_a_head():
+    with pytest.raises(InvalidInputError, match="chooses between 'keypoint_map' and 'linear'"):
+        KeypointRegressor().set_params(head__penalty=0.1)
+    assert KeypointRegressor().set_params(head="linear", head__penalty=0.1).head == LinearHead(0.1)
+
+
+def test_a_point_marked_in_held_out_rows_only_and_rows_without_a_shape(tiny, faces):  # noqa: F811
+    images, keypoints = faces[0][:60], faces[1][:60].copy()
+    held = judged_rows(tiny, images, keypoints)
+    keypoints[:, 7] = np.nan
+    keypoints[held[0], 7] = 50.0
+    everything = KeypointRegressor(**tiny, head=HEAD, cache=False).fit(images, keypoints)
+    assert np.isfinite(everything.predict(images[:2])).all()
+    keypoints = faces[1][:60].copy()
+    keypoints[held] = np.nan
+    keypoints[held, 3] = faces[1][held, 3]  # one point each: nothing to judge a shape by
+    kp = KeypointRegressor(**tiny, head=HEAD, cache=False).fit(images, keypoints)
+    assert (len(kp.refinements_), kp.selection_) == (1, [])
+
+
+def test_more_rounds_are_the_same_look_again_and_hold_no_features(tiny, faces):  # noqa: F811
+    kp = KeypointRegressor(**tiny, head=HEAD, cache=False, refine=2, validation_fraction=0.0)
+    kp.fit(faces[0][:60], faces[1][:60])
+    first, second = kp.refinements_
+    assert first is second
+    assert len(pickle.dumps(first)) < 3e6
 
 
 def test_points_are_no_classes(tiny, faces):  # noqa: F811

@@ -11,7 +11,7 @@ from transferkit import Classifier, KeypointRegressor
 from transferkit.datasets import make_faces
 from transferkit.errors import InvalidInputError
 from transferkit.heads import LinearHead, TrainingData, _reduction
-from transferkit.scratch import memory_limit, scratch, stack
+from transferkit.scratch import memory_limit, scratch
 
 
 def test_large_arrays_lie_in_files_within_the_context_and_leave_nothing(tmp_path, monkeypatch):
@@ -30,15 +30,6 @@ def test_large_arrays_lie_in_files_within_the_context_and_leave_nothing(tmp_path
     assert type(scratch((126,))) is np.ndarray
     np.testing.assert_array_equal(large, np.arange(126))
     assert not list(tmp_path.iterdir())
-
-
-def test_stack_is_concatenate():
-    arrays = [np.random.default_rng(i).random((i, 3, 2), dtype=np.float32) for i in (2, 5, 1)]
-    with memory_limit(64):
-        stacked = stack(arrays)
-    assert isinstance(stacked, np.memmap)
-    np.testing.assert_array_equal(stacked, np.concatenate(arrays))
-    assert stack(arrays[:1]) is arrays[0]
 
 
 @pytest.mark.parametrize("rows", [40, 200])  # the exact way, and that of landmarks

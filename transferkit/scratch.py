@@ -47,11 +47,3 @@ def scratch(shape: Sequence[int], dtype: DTypeLike = np.float64) -> NDArray[Any]
     with tempfile.TemporaryFile() as file:
         file.truncate(n_bytes)
         return np.memmap(file, dtype, "r+", shape=tuple(shape))
-
-
-def stack(arrays: Sequence[NDArray[Any]]) -> NDArray[Any]:
-    """Return arrays below each other, as ``numpy.concatenate`` does."""
-    if len(arrays) == 1:
-        return arrays[0]
-    stacked = scratch((sum(map(len, arrays)), *arrays[0].shape[1:]), np.result_type(*arrays))
-    return np.concatenate(arrays, out=stacked)

@@ -25,8 +25,7 @@ def mean_shape(points: Floats) -> Floats:
     Parameters
     ----------
     points : ndarray, shape (n, k, 2)
-        Pixels; NaN is a missing point. Each point must be present in some row; rows with less than two
-        points say nothing.
+        Pixels; NaN is a missing point. Rows with less than two points say nothing.
 
     Returns
     -------
@@ -38,11 +37,11 @@ def mean_shape(points: Floats) -> Floats:
     present = np.asarray(np.isfinite(points).all(axis=2))
     sizes = np.nanmax(points, axis=(1, 2)) - np.nanmin(points, axis=(1, 2))
     centred = (points - np.nanmean(points, axis=1, keepdims=True)) / np.maximum(sizes, 1e-9)[:, None, None]
-    mean = _level(np.nanmean(centred, axis=0))
+    mean = _level(_mean(centred))
     for _ in range(_ROUNDS):
         scale, turn, shift = _similarities(points, mean, present)
         aligned = scale[:, None, None] * (points @ turn) + shift[:, None]
-        mean = _level(np.nanmean(aligned, axis=0))
+        mean = _level(_mean(aligned))
     return mean
 
 
@@ -52,7 +51,7 @@ def frames_around(shapes: Floats, mean: Floats, margin: float) -> Floats:
     Parameters
     ----------
     shapes : ndarray, shape (n, k, 2)
-        Pixels, none missing; the integer coordinate is the centre of a pixel.
+        Pixels, NaN where missing; the integer coordinate is the centre of a pixel.
     mean : ndarray, shape (k, 2)
         Of :func:`mean_shape`.
     margin : float
@@ -63,7 +62,8 @@ def frames_around(shapes: Floats, mean: Floats, margin: float) -> Floats:
     ndarray, shape (n, 4)
         Centre x and y and side in pixels, 0 at the image's edge, and the angle in degrees.
     """
-    scale, turn, shift = _similarities(shapes + 0.5, mean, np.ones(shapes.shape[:2], dtype=bool))
+    present = np.asarray(np.isfinite(shapes).all(axis=2))
+    scale, turn, shift = _similarities(shapes + 0.5, mean, present)
     centre = (-shift[:, None] / scale[:, None, None] @ turn.transpose(0, 2, 1))[:, 0]
     angle = np.degrees(np.arctan2(turn[:, 1, 0], turn[:, 0, 0]))
     return np.column_stack([centre, (1 + 2 * margin) / scale, angle])
@@ -84,6 +84,15 @@ def _similarities(points: Floats, mean: Floats, present: NDArray[np.bool_]) -> t
     scale = np.maximum(norm / np.maximum((x**2 + y**2).sum(axis=1), 1e-12), 1e-6)
     turn = np.stack([cosine, sine, -sine, cosine], axis=1).reshape(-1, 2, 2) / norm[:, None, None]
     return scale, turn, target - scale[:, None] * (centre[:, None] @ turn)[:, 0]
+
+
+def _mean(shapes: Floats) -> Floats:
+    """Return the mean (k, 2) of shapes; a point that is in none of them lies in the middle of the others."""
+    present = np.isfinite(shapes)
+    mean: Floats = np.where(present, shapes, 0.0).sum(axis=0) / np.maximum(present.sum(axis=0), 1)
+    never = np.asarray(~present.any(axis=(0, 2)))
+    mean[never] = mean[~never].mean(axis=0)
+    return mean
 
 
 def _level(mean: Floats) -> Floats:

@@ -21,7 +21,7 @@ from transferkit.estimators._parameters import as_seed, extractor_grid, paramete
 from transferkit.estimators._precomputed import PrecomputedFeatures, is_precomputed
 from transferkit.extractor import ExtractionReport, FeatureExtractor, Features
 from transferkit.heads import FittedHead, Head, KeypointMapHead, TrainingData, get_head
-from transferkit.scratch import memory_limit, stack
+from transferkit.scratch import memory_limit
 from transferkit.views import AUGMENTATIONS, MEANS, ORIGINAL, View
 
 DEFAULT_GRID = 4  # for layers of the user's choice, where the row has one number for each of its own
@@ -193,7 +193,7 @@ class ImageEstimator(HeadParameters):
     def _start(self, X: Any, problems: list[str]) -> Any:
         """Check the parameters and X of ``fit``; return X as a list, or as it is for arrays of features."""
         problems += parameter_problems(self)
-        n_images = len(X) if isinstance(X, Sequence | np.ndarray) else None
+        n_images = len(X) if hasattr(X, "__len__") else None
         head = gather(problems, lambda: self._head(n_images))
         views = gather(problems, lambda: self._views(head)) or (ORIGINAL,)
         extractor = gather(problems, lambda: self._make_extractor(head or get_head("linear")))
@@ -232,13 +232,14 @@ class ImageEstimator(HeadParameters):
         if validation is None and head.uses_validation and self.validation_fraction > 0:
             labels = targets_by_view[0] if n_classes is not None else None
             train, held = hold_out(len(rows), labels, groups, self.validation_fraction, seed)
+            if not np.isfinite(targets_by_view[0][train]).any(axis=0).all():  # a point marked nowhere else
+                train, held = np.arange(len(rows)), np.arange(0)
+        with memory_limit(self.memory_limit):
             if len(held):
                 validation = features.maps(rows[held], half=head.half), targets_by_view[0][held]
-        with memory_limit(self.memory_limit):
-            by_view = [features.maps(rows[train], view, half=head.half) for view in self.views_]
             n_copies = len(self.views_)
             data = TrainingData(
-                [stack(maps) for maps in zip(*by_view, strict=True)],
+                features.maps(rows[train], self.views_, half=head.half),
                 np.concatenate([targets[train] for targets in targets_by_view]),
                 n_classes,
                 np.tile(weight[train], n_copies),

@@ -37,7 +37,7 @@ def _source(estimator: Any, head: Any, fitted: bool) -> list[str]:
             layers = f"{chosen[0]['layers'].replace('+', ' + ')} ({shares})"
     else:
         size = row.check_image_size(estimator.image_size)
-        asked = head.layers if estimator.layers is None else estimator.layers
+        asked, _ = estimator._layers_and_grid(head)
         names = row.layers if asked == "auto" else [asked] if isinstance(asked, str) else asked
         layers = " + ".join(names)
     return [f"backbone {row.name}, {size} x {size} pixels", f"layers {layers}"]

@@ -12,28 +12,22 @@ from sklearn.base import clone
 from transferkit.backbones import get_backbone
 from transferkit.checks import check, choice
 from transferkit.errors import InvalidInputError
-from transferkit.estimators._base import ImageEstimator
+from transferkit.estimators._base import ImageEstimator, check_lengths
 from transferkit.estimators._map_refinement import (
     MIN_IMAGES_OF_NETWORK,
     WHOLE_GRID,
-    Part,
-    fit_map_refinement,
     map_layers,
 )
-from transferkit.estimators._parameters import as_seed, extractor_grid
+from transferkit.estimators._parameters import extractor_grid
 from transferkit.estimators._precomputed import is_precomputed
 from transferkit.estimators._refinement import (
-    MIN_IMAGES,
     MIN_POINTS,
-    Refinement,
-    close_layers,
-    fit_refinement,
     is_rounds,
-    shape_errors,
 )
 from transferkit.extractor import FeatureExtractor, Features
 from transferkit.heads import Head, KeypointMapHead, LinearHead, get_head
 from transferkit.keypoints import as_points, mirror_order
+from transferkit.scratch import memory_limit
 from transferkit.views import MIRROR, ORIGINAL, View
 
 _GRID = 7
@@ -48,121 +42,29 @@ class KeypointEstimator(ImageEstimator):
         plan = super().plan_extraction(y)
         return plan and (plan[0], self._views_for(as_points(y, name="y").shape[1]))
 
-    def _look_closer(
-        self,
-        items: Sequence[Any],
-        features: Features,
-        points: NDArray[np.float64],
-        groups: NDArray[np.int64],
-        held: NDArray[np.int64],
-        validation: tuple[list[Any], Any] | None,
-    ) -> None:
-        """Fit rounds of a closer look at the readable images, of which training held some out."""
-        rows = np.flatnonzero(features.ok)
-        if not isinstance(self.head_, KeypointMapHead):
-            self._refine(items, features.sizes(rows), points, groups)
-            return
-        train = np.setdiff1d(np.arange(len(rows)), held)
-        shapes = points[train]
-        few = np.isfinite(shapes).all(axis=2).sum(axis=1) < 2  # no place of their own to look at
-        if few.any():
-            shapes[few] = self._found(features, rows[train[few]])
-        judged = None
-        if validation is not None:
-            others = self._extract(validation[0], fitting=True)
-            assert isinstance(others, Features)
-            seen = np.flatnonzero(others.ok)
-            truth = as_points(validation[1], name="y of validation_data")[seen]
-            judged = Part([validation[0][row] for row in seen], truth, self._found(others, seen))
-        elif len(held):
-            judged = Part([items[row] for row in held], points[held], self._found(features, rows[held]))
-        self._refine_by_network(Part([items[row] for row in train], points[train], shapes), judged)
-
     def _found(self, features: Features, rows: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return points (n, k, 2) in pixels, found in the whole pictures."""
         half = self.head_.half
         outputs = [self.fitted_head_.predict(features.maps(rows, view, half=half)) for view in self.views_]
         return self._to_pixels(outputs, features.sizes(rows))
 
-    def _refine(
-        self,
-        items: Sequence[Any],
-        sizes: NDArray[np.int64],
-        points: NDArray[np.float64],
-        groups: NDArray[np.int64],
-    ) -> None:
-        """Fit rounds of a closer look, as long as they lower the error of held-out training rows."""
-        held_out = getattr(self.fitted_head_, "held_out", None)
-        if not self._may_refine(points) or held_out is None:
-            return
-        shapes = self._to_pixels(np.split(held_out, len(self.views_)), sizes)
-        self._note_round(shape_errors(shapes, points))
-        for _ in range(self._n_rounds(len(items))):
-            refinement, shapes, features = fit_refinement(
-                self._make_close_extractor(**close_layers(self._close_layers())),
-                items,
-                shapes,
-                points,
-                groups,
-                mirror=len(self.views_) > 1,
-                random_state=as_seed(self.random_state),
-                progress=self.progress,
-            )
-            self._note_work(features)
-            if not self._note_round(shape_errors(shapes, points)):
-                break
-            self.refinements_.append(refinement)
-
-    def _refine_by_network(self, train: Part, held: Part | None) -> None:
-        """Fit rounds of a closer look by networks, as long as they lower the error of images held out."""
-        if not self._may_refine(train.points):
-            return
-        assert isinstance(self.head_, KeypointMapHead)
-        if held is not None:
-            self._note_round(shape_errors(held.shapes, held.points))
-        for _ in range(self._n_rounds(len(train.items))):
-            refinement, features = fit_map_refinement(
-                self._make_close_extractor(**map_layers(self._close_layers())),
-                self.head_,
-                train,
-                mirror=len(self.views_) > 1,
-                random_state=as_seed(self.random_state),
-                progress=self.progress,
-            )
-            self._note_work(features)
-            if held is not None:
-                held = held._replace(shapes=refinement.predict(held.items, held.shapes))
-                if not self._note_round(shape_errors(held.shapes, held.points)):
-                    break
-            self.refinements_.append(refinement)
-
-    def _may_refine(self, points: NDArray[np.float64]) -> bool:
-        """Forget the rounds of an earlier fit, and say whether points have a shape to look at."""
-        self.refinements_: list[Refinement] = []
-        self.selection_ = []
-        if points.shape[1] >= MIN_POINTS:
-            return True
-        if self.refine not in ("auto", 0):
-            raise InvalidInputError(
-                f"refine={self.refine!r} needs {MIN_POINTS} points or more, which have a shape. "
-                f"Got {points.shape[1]}. Pass refine=0."
-            )
-        return False
-
-    def _n_rounds(self, n_images: int) -> int:
-        return int(n_images >= MIN_IMAGES) if self.refine == "auto" else int(self.refine)
-
-    def _note_round(self, errors: NDArray[np.float64]) -> bool:
-        """Keep the error of a round, and say whether it is less than that of the round before."""
-        error, number = float(errors.mean()), len(self.selection_)
-        better = number == 0 or error < self.selection_[-1]["held_out_error"]
-        self.selection_.append({"round": number, "held_out_error": error, "used": better})
-        return better
-
-    def _note_work(self, features: Features) -> None:
-        assert self.report_ is not None
-        self.report_.n_backbone_calls += features.report.n_backbone_calls
-        self.report_.seconds += features.report.seconds
+    def _validation(
+        self, X: Any, y: Any, half: bool
+    ) -> tuple[list[NDArray[np.float32]], NDArray[np.float64]]:
+        """Return features and targets of the caller's own validation part."""
+        name = "y of validation_data"
+        points = as_points(y, name=name)
+        features = self._extract(X, fitting=True)
+        problems: list[str] = []
+        check_lengths(len(features.ok), points, problems, name, "set of keypoints")
+        if points.shape[1] != self.n_points_:
+            problems.append(f"{name} has {points.shape[1]} points but y has {self.n_points_}.")
+        check(problems)
+        assert isinstance(features, Features)
+        rows = np.flatnonzero(features.ok)
+        with memory_limit(self.memory_limit):
+            maps = features.maps(rows, half=half)
+        return maps, self._to_square(points[rows], features.sizes(rows), ORIGINAL)
 
     def _close_layers(self) -> Sequence[str]:
         """Return the layers of a closer look: the user's, or those that the row recommends."""
@@ -201,8 +103,31 @@ class KeypointEstimator(ImageEstimator):
         """Return what to tap and how finely to average it; a network wants one fine map."""
         if not isinstance(head, KeypointMapHead):
             return super()._layers_and_grid(head)
-        chosen = map_layers(self._close_layers(), fine=WHOLE_GRID)
+        chosen = self._map_layers(WHOLE_GRID)
         return chosen["layers"], chosen["grid"] if self.grid is None else extractor_grid(self.grid)
+
+    def _map_layers(self, fine: int) -> dict[str, Any]:
+        if self.layers is None or (isinstance(self.layers, str) and self.layers == "auto"):
+            return map_layers(get_backbone(self.backbone).layers, fine)
+        return map_layers(self.layers, fine, chosen=True)
+
+    def set_params(self, **params: Any) -> KeypointEstimator:
+        """Set parameters, and fields of the head; "auto" has none before it has chosen one."""
+        head = params.get("head", self.head)
+        if isinstance(head, str) and head == "auto" and any(name.startswith("head__") for name in params):
+            raise InvalidInputError(
+                "head='auto' chooses between 'keypoint_map' and 'linear' by the number of images, so it has "
+                "no fields to set. Set head to one of them first."
+            )
+        return super().set_params(**params)
+
+    def _check_rounds(self, n_points: int) -> None:
+        """Refuse rounds that points of no shape cannot have."""
+        if n_points < MIN_POINTS and self.refine not in ("auto", 0):
+            raise InvalidInputError(
+                f"refine={self.refine!r} needs {MIN_POINTS} points or more, which have a shape. "
+                f"Got {n_points}. Pass refine=0."
+            )
 
     def _views(self, head: Head | None) -> tuple[View, ...]:
         """Return the views before the number of points is known."""
@@ -219,6 +144,7 @@ class KeypointEstimator(ImageEstimator):
 
     def _views_for(self, n_points: int) -> tuple[View, ...]:
         """Return the views for points of which left and right may be known."""
+        self._check_rounds(n_points)
         known = mirror_order(n_points) is not None
         if self.augment == "mirror" and not known:
             raise InvalidInputError(

@@ -6,25 +6,24 @@ image is cut out around its true shape, moved, scaled and turned at random.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from transferkit.estimators._refinement import MARGIN, Floats, Refinement, views_around
+from transferkit.estimators._refinement import MARGIN, MIN_POINTS, Floats, Refinement, views_around
 from transferkit.extractor import FeatureExtractor, Features
 from transferkit.heads import KeypointMapHead, TrainingData
-from transferkit.scratch import stack
 from transferkit.shapes import frames_around, mean_shape
 from transferkit.views import Crops
 
 MIN_IMAGES_OF_NETWORK = 500  # on less, a linear head errs little more and takes seconds
 WHOLE_GRID = 14  # of the fine map of whole pictures, where it only has to show the place
-_FINE_GRID, _COARSE_GRID = 28, 7
+FINE_GRID, _COARSE_GRID = 28, 7  # of the square
 _MANY = 2500  # training images that need no second square each
 # Deviations of the square's place as a fraction of its side, of the logarithm of its side, and of its angle
-# in degrees. On faces they are three to six times the errors of the first look, which is better than these
-# errors themselves (5.3 and 5.9 % on people held out): squares of new pictures that lie badly are not new.
+# in degrees: three to six times the errors of the first look on faces. Errors as small as those did worse
+# (5.9 % against 5.3 % on people held out), since a square that lies badly was then something new.
 _SPREAD = np.array([0.07, 0.07, 0.15, 12.0])
 _LARGEST = 2.5  # deviations
 
@@ -37,10 +36,15 @@ class Part(NamedTuple):
     shapes: Floats
 
 
-def map_layers(layers: Sequence[str], fine: int = _FINE_GRID) -> dict[str, Any]:
-    """Return layers and grid for a network, of the layers that a row recommends: a fine one and the next."""
-    chosen = tuple(layers[:2])
-    return {"layers": chosen, "grid": (fine, _COARSE_GRID)[: len(chosen)]}
+def map_layers(layers: Any, fine: int = FINE_GRID, *, chosen: bool = False) -> dict[str, Any]:
+    """Return layers and grids for a network: of those that a row recommends, a fine one and the next.
+
+    Layers that the user has ``chosen`` stay as they are, fine all of them: the network finds the finest.
+    """
+    if chosen:
+        return {"layers": layers, "grid": fine}
+    taken = tuple(layers[:2])
+    return {"layers": taken, "grid": (fine, _COARSE_GRID)[: len(taken)]}
 
 
 def fit_map_refinement(
@@ -61,10 +65,16 @@ def fit_map_refinement(
     head : KeypointMapHead
         What to train.
     train : Part
-        Shapes are only used where an image has less than two points.
+        Shapes are only used where an image has too few points.
     mirror : bool
     random_state, progress
         As for the estimator.
+
+    Returns
+    -------
+    Refinement
+    Features
+        Of the squares that were learned from.
     """
     mean = mean_shape(train.points)
     frames = _true_frames(train, mean)
@@ -74,9 +84,8 @@ def fit_map_refinement(
         moved = _moved(frames, generator)
         views += views_around(moved, mirror)
     features = extractor.extract(train.items, views=tuple(views), on_error="raise")
-    by_view = [features.maps(view=view, half=head.half) for view in views]
     data = TrainingData(
-        [stack(maps) for maps in zip(*by_view, strict=True)],
+        features.maps(view=views, half=head.half),
         np.concatenate([view.to_square(train.points).reshape(len(frames), -1) for view in views]),
         None,
         np.ones(len(frames) * len(views)),
@@ -88,10 +97,16 @@ def fit_map_refinement(
     return Refinement(extractor, mean, head.fit(data), mirror), features
 
 
+def has_place(points: Floats) -> NDArray[np.bool_]:
+    """Say which shapes (n, k, 2) have enough points to be cut out by: half of them, and three."""
+    n_present = np.isfinite(points).all(axis=2).sum(axis=1)
+    return np.asarray(n_present >= max(MIN_POINTS, points.shape[1] / 2))
+
+
 def _true_frames(part: Part, mean: Floats) -> Floats:
     """Return the squares around true shapes; around the shapes found, where too few points are known."""
-    enough = np.isfinite(part.points).all(axis=2).sum(axis=1) > 1
-    return frames_around(np.where(enough[:, None, None], part.points, part.shapes), mean, MARGIN)
+    known = has_place(part.points)[:, None, None]
+    return frames_around(np.where(known, part.points, part.shapes), mean, MARGIN)
 
 
 def _moved(frames: Floats, generator: np.random.Generator) -> Floats:

@@ -21,7 +21,6 @@ from transferkit.heads import CascadeHead, KeypointMapHead, TrainingData, head_f
 from transferkit.heads.cascade import FittedCascade
 from transferkit.heads.keypoint_map import FittedKeypointMap
 from transferkit.keypoints import mirror_order
-from transferkit.scratch import stack
 from transferkit.shapes import frames_around, mean_shape
 from transferkit.views import Crops
 
@@ -112,10 +111,9 @@ def fit_refinement(
     mean = mean_shape(points)
     views = views_around(frames_around(shapes, mean, MARGIN), mirror)
     features = extractor.extract(X, views=views, on_error="raise")
-    by_view = [features.maps(view=view) for view in views]
     targets = [view.to_square(points).reshape(len(points), -1) for view in views]
     data = TrainingData(
-        [stack(maps) for maps in zip(*by_view, strict=True)],
+        features.maps(view=views),
         np.concatenate(targets),
         None,
         np.ones(len(points) * len(views)),

@@ -19,19 +19,18 @@ from transferkit.estimators._base import check_lengths
 from transferkit.estimators._fitting import all_or_nothing
 from transferkit.estimators._groups import as_groups
 from transferkit.estimators._keypoint_checks import check_enough, check_inside, check_present
-from transferkit.estimators._keypoint_estimator import KeypointEstimator
 from transferkit.estimators._parameters import validation_pair
 from transferkit.estimators._precomputed import PrecomputedFeatures, validation_values
 from transferkit.estimators._refinement import readable_again
+from transferkit.estimators._rounds import RefiningEstimator
 from transferkit.estimators._scoring import readable_rows
 from transferkit.extractor import Features
 from transferkit.heads import Head
 from transferkit.keypoints import as_points
 from transferkit.scratch import memory_limit
-from transferkit.views import ORIGINAL
 
 
-class KeypointRegressor(MultiOutputMixin, RegressorMixin, KeypointEstimator):
+class KeypointRegressor(MultiOutputMixin, RegressorMixin, RefiningEstimator):
     """Find keypoints in images, by a head on the features of a frozen backbone.
 
     Coordinates are pixels of each original image as it is seen upright, whatever its size; the
@@ -185,7 +184,7 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, KeypointEstimator):
         check_inside(points[ok], sizes, rows)
         check_present(points[ok])
         own = None if pair is None else (readable_again(images.as_image_list(pair[0])), pair[1])
-        validation = None if own is None else self._validation(*own)
+        validation = None if own is None else self._validation(*own, half=head.half)
         targets = [self._to_square(points[ok], sizes, view) for view in self.views_]
         here = group_numbers[ok]
         held = self._train(head, features, rows, targets, here, np.ones(len(rows)), None, validation)
@@ -264,20 +263,6 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, KeypointEstimator):
         if not varies.any():
             raise InvalidInputError("score needs two images with different keypoints, present in y.")
         return float(np.mean(1 - gaps[varies] / spread[varies]))
-
-    def _validation(self, X: Any, y: Any) -> tuple[list[NDArray[np.float32]], NDArray[np.float64]]:
-        """Return features and targets of the caller's own validation part."""
-        name = "y of validation_data"
-        points = as_points(y, name=name)
-        features = self._extract(X, fitting=True)
-        problems: list[str] = []
-        check_lengths(len(features.ok), points, problems, name, "set of keypoints")
-        if points.shape[1] != self.n_points_:
-            problems.append(f"{name} has {points.shape[1]} points but y has {self.n_points_}.")
-        check(problems)
-        assert isinstance(features, Features)
-        rows = np.flatnonzero(features.ok)
-        return features.maps(rows), self._to_square(points[rows], features.sizes(rows), ORIGINAL)
 
     def _fit_precomputed(self, X: Any, y: Any, groups: Any, head: Head, own: Any) -> KeypointRegressor:
         """Learn any values from feature arrays; there are no images to have pixels."""

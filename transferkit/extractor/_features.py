@@ -62,19 +62,19 @@ class Features:
     def maps(
         self,
         rows: Sequence[int] | NDArray[np.int64] | None = None,
-        view: AnyView | None = None,
+        view: AnyView | Sequence[AnyView] | None = None,
         *,
         half: bool = False,
     ) -> list[NDArray[Any]]:
         """Return one array (len(rows), h, w, c) per layer, of the readable images by default.
 
         They are float32; with ``half``, float16 where the values of a layer allow it, which is how they lie
-        in the cache.
+        in the cache. Of several views, the rows of one lie below those of the other.
         """
         chosen = np.flatnonzero(self.ok) if rows is None else np.asarray(rows)
-        read = self._read_half if half and self.space.half else self._read
+        views = view if isinstance(view, tuple | list) else (view or self.views[0],)
         return [
-            read(chosen, part, shape, view or self.views[0])
+            self._read(chosen, part, shape, views, half=half and self.space.half)
             for part, shape in zip(self.parts, self.shapes, strict=True)
         ]
 
@@ -86,20 +86,31 @@ class Features:
     def sizes(self, rows: Any = None) -> NDArray[np.int64]:
         """Return width and height in pixels of each upright original: (len(rows), 2)."""
         chosen = np.flatnonzero(self.ok) if rows is None else np.asarray(rows)
-        return decode_sizes(self._read(chosen, SIZE_PART, (4,), self.views[0]))
+        return decode_sizes(self._read(chosen, SIZE_PART, (4,), self.views[:1]))
 
-    def _read_half(self, rows: Any, part: str, shape: tuple[int, ...], view: AnyView) -> NDArray[Any]:
-        out = scratch((len(rows), *shape), np.float16)
-        for start in range(0, len(rows), _BLOCK):
-            block = self._read(rows[start : start + _BLOCK], part, shape, view)
-            if max(float(block.max()), -float(block.min())) > _LARGEST_HALF:  # kept in single precision
-                return self._read(rows, part, shape, view)
-            out[start : start + _BLOCK] = block
+    def _read(
+        self, rows: Any, part: str, shape: tuple[int, ...], views: Sequence[AnyView], *, half: bool = False
+    ) -> NDArray[Any]:
+        """Return all rows of the first view, then those of the next."""
+        n = len(rows)
+        out = scratch((len(views) * n, *shape), np.float16 if half else np.float32)
+        block = np.empty((min(n, _BLOCK), *shape), np.float32) if half else out
+        for start in range(0, len(out), n or 1):
+            view = views[start // n]
+            if not half:
+                self._fill(out[start : start + n], rows, part, view)
+                continue
+            for first in range(0, n, _BLOCK):
+                some = rows[first : first + _BLOCK]
+                read = block[: len(some)]
+                self._fill(read, some, part, view)
+                if max(float(read.max()), -float(read.min())) > _LARGEST_HALF:  # kept in single precision
+                    return self._read(rows, part, shape, views)
+                out[start + first : start + first + len(some)] = read
         return out
 
-    def _read(self, rows: Any, part: str, shape: tuple[int, ...], view: AnyView) -> NDArray[np.float32]:
+    def _fill(self, out: NDArray[np.float32], rows: Any, part: str, view: AnyView) -> None:
         keys = [view.at(int(row)).key(str(self.digests[row])) for row in rows]
-        out = scratch((len(keys), *shape), np.float32)
         found = self.space.read_into(keys, part, out)
         if not found.all():
             # Damaged, evicted or cleared since they were looked up: a miss like any other.
@@ -113,7 +124,6 @@ class Features:
                 "same call again: only what is missing is computed.",
                 path=path,
             )
-        return out
 
 
 def encode_size(width: int, height: int) -> NDArray[np.float32]:

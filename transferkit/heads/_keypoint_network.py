@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -31,7 +32,7 @@ def build_network(
     import keras
     from keras import layers, ops
 
-    seeds = iter(range(seed * 1000, seed * 1000 + 1000))
+    seeds = itertools.count(seed * 1000)
 
     def dense(units: int, **options: Any) -> Any:
         return layers.Dense(
@@ -96,7 +97,8 @@ def read_at(maps: Any, points: Any) -> Any:
     places, parts = [], []
     for axis, side in ((0, width), (1, height)):
         place = ops.clip(points[:, axis::2] * side - 0.5, 0.0, side - 1.0)
-        low = ops.clip(ops.floor(place), 0.0, max(side - 2.0, 0.0))
+        # NaN, of a training that diverges, is no place: it stays in the part, and out of the index.
+        low = ops.clip(ops.floor(ops.where(ops.isnan(place), 0.0, place)), 0.0, max(side - 2.0, 0.0))
         places.append(ops.cast(low, "int32"))
         parts.append(ops.expand_dims(place - low, -1))
     (x, y), (right, down) = places, parts

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transferkit._forks import enter_network
-from transferkit.checks import is_count, is_number
+from transferkit.checks import is_count, is_number, is_seed
 from transferkit.errors import InvalidInputError
 from transferkit.heads._base import Maps, TrainingData, check_arrays
 from transferkit.heads._keypoint_network import build_network, distance_loss, weight_shapes
@@ -100,18 +100,24 @@ class KeypointMapHead:
                 f"{'classes' if data.n_classes is not None else f'{data.n_outputs} values'} and features "
                 f"of shape {data.maps[finest].shape}. Choose 'linear' or 'mlp'."
             )
+        middle = float(np.nanmedian(data.targets))
+        if not -1 < middle < 2:
+            raise InvalidInputError(
+                "targets of KeypointMapHead must be fractions of the map, 0 at its left and upper edge and 1 "
+                f"at the others. Got values about {middle:.4g}. Divide pixels by the picture's width and "
+                "height, or choose 'linear'."
+            )
         enter_network()
         import keras
 
-        maps = _inputs(data.maps, finest)
+        maps = _inputs(data.maps)
         fitted = FittedKeypointMap(
             self,
             [tuple(array.shape[1:]) for array in maps],
-            finest,
             np.nanmean(data.targets, axis=0),
             [learn_scale(array, "standard") for array in maps],
             seed=data.random_state,
-            dtype=str(np.result_type(*maps)),
+            dtype="float16" if all(array.dtype == np.float16 for array in maps) else "float32",
         )
         n_batches = -(-len(data.targets) // self.batch_size)
         epochs = self.epochs or max(5, -(-_BATCHES // n_batches))
@@ -128,7 +134,7 @@ class KeypointMapHead:
         validation = None
         if data.validation is not None:
             held, truth = data.validation
-            held = _inputs(held, finest)
+            held = _inputs(held)
             validation = make_batches(fitted, held, truth, np.ones(len(truth)), _PREDICT_BATCH, None)
         model.fit(
             make_batches(fitted, maps, data.targets, data.sample_weight, self.batch_size, data.random_state),
@@ -145,15 +151,15 @@ class KeypointMapHead:
 
     def rebuild(self, tensors: Mapping[str, NDArray[Any]], facts: Mapping[str, Any]) -> FittedKeypointMap:
         """Return the fitted head that was saved; ValueError where arrays do not belong together."""
-        if set(facts) != {"shapes", "finest", "seed", "dtype"} or not isinstance(facts["shapes"], list):
+        if set(facts) != {"shapes", "seed", "dtype"} or not isinstance(facts["shapes"], list):
             raise ValueError(f"facts of a keypoint head {facts!r}")
-        shapes, finest, seed = [tuple(shape) for shape in facts["shapes"]], facts["finest"], facts["seed"]
+        shapes, seed = [tuple(shape) for shape in facts["shapes"]], facts["seed"]
         if (
             not 1 < len(shapes) < 100
             or not all(len(shape) == 3 and all(map(is_count, shape)) for shape in shapes)
-            or type(finest) is not int
-            or not 0 <= finest < len(shapes)
-            or not (seed == 0 or is_count(seed))
+            or max(height for height, _, _ in shapes) > shapes[0][0]
+            or type(seed) is not int
+            or not is_seed(seed)
             or facts["dtype"] not in ("float16", "float32")
         ):
             raise ValueError(f"facts of a keypoint head {facts!r}")
@@ -163,7 +169,8 @@ class KeypointMapHead:
         check_arrays(tensors, expected | dict.fromkeys(scales, ("f4", 1)) | {"rough": ("f8", 1)})
         mean = tensors["rough"]
         if (
-            [tensors[name].shape for name in names] != weight_shapes(self, shapes, len(mean))
+            len(names) != 2 * len(shapes) + 2 + 6 * self.steps
+            or [tensors[name].shape for name in names] != weight_shapes(self, shapes, len(mean))
             or [len(tensors[name]) for name in scales] != [s[-1] for s in shapes for _ in range(2)]
             or len(mean) % 2
         ):
@@ -171,7 +178,6 @@ class KeypointMapHead:
         return FittedKeypointMap(
             self,
             shapes,
-            finest,
             mean,
             [(tensors[f"shift.{i}"], tensors[f"gain.{i}"]) for i in range(len(shapes))],
             [tensors[name] for name in names],
@@ -184,13 +190,11 @@ class KeypointMapHead:
 class FittedKeypointMap:
     """Weights of the network; the Keras model is made from them on first use.
 
-    ``shapes`` and ``scales`` are those of its inputs: the finest map, which is ``finest`` among the features,
-    and the coarse ones.
+    ``shapes`` and ``scales`` are those of its inputs: the finest map and the coarse ones.
     """
 
     head: KeypointMapHead
     shapes: Sequence[tuple[int, ...]]
-    finest: int
     mean: NDArray[np.float64]
     scales: list[tuple[NDArray[np.float32], NDArray[np.float32]]]
     weights: list[NDArray[np.float32]] = field(default_factory=list)
@@ -225,11 +229,14 @@ class FittedKeypointMap:
         enter_network()
         import keras
 
+        found = [array.shape[1:] for array in _inputs([array[:1] for array in maps])]
+        if found != list(self.shapes):
+            raise InvalidInputError(f"The head learned from maps of {list(self.shapes)}. Got {found}.")
         model = self.model()
         outputs = np.empty((len(maps[0]), self.n_outputs))
         for start in range(0, len(outputs), _PREDICT_BATCH):
             block = [array[start : start + _PREDICT_BATCH] for array in maps]
-            inputs = [np.asarray(array, self.dtype) for array in _inputs(block, self.finest)]
+            inputs = [_as_type(array, self.dtype) for array in _inputs(block)]
             shapes = keras.ops.convert_to_numpy(model(inputs, training=False))
             outputs[start : start + _PREDICT_BATCH] = shapes[:, -1]
         return outputs
@@ -245,7 +252,6 @@ class FittedKeypointMap:
         """Return what else to save."""
         return {
             "shapes": [list(shape) for shape in self.shapes],
-            "finest": self.finest,
             "seed": self.seed,
             "dtype": self.dtype,
         }
@@ -255,7 +261,13 @@ class FittedKeypointMap:
         return self.__dict__ | {"_model": None}
 
 
-def _inputs(maps: Maps, finest: int) -> list[NDArray[Any]]:
+def _inputs(maps: Maps) -> list[NDArray[Any]]:
     """Return the finest map and the coarse ones; a layer without a map is one of a single cell."""
     coarse = [array if array.ndim == 4 else array[:, None, None] for array in coarse_maps(maps)]
-    return [maps[finest], *coarse]
+    return [maps[finest_map(maps)], *coarse]
+
+
+def _as_type(array: NDArray[Any], dtype: str) -> NDArray[Any]:
+    """Return an array of this type; what it cannot hold becomes its largest number, no infinity."""
+    limit = float(np.finfo(dtype).max)
+    return np.asarray(array if array.dtype == dtype else np.clip(array, -limit, limit), dtype)
