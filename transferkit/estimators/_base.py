@@ -101,7 +101,7 @@ class ImageEstimator(HeadParameters):
         """Return the extractor and the views with which ``fit`` will look at whole pictures.
 
         None for ``backbone="precomputed"``. Nothing is learned, and the estimator stays as it is; whoever
-        extracts with them has ``fit`` find everything in the cache.
+        extracts with them has ``fit`` on as many images find everything in the cache.
 
         Parameters
         ----------
