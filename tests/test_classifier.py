@@ -202,7 +202,7 @@ def test_parameters_that_cannot_be_used(tiny, pictures):
     paths, labels = pictures
     for parameters, message in (
         ({"augment": "flip"}, "augment must be 'mirror', 'multi' or 'strong', or None. Got 'flip'."),
-        ({"head": "tree"}, "head must be 'auto', 'linear', 'mlp' or 'conv'"),
+        ({"head": "tree"}, "head must be 'auto', 'linear', 'mlp', 'conv' or 'keypoint_map', or an instance"),
         ({"validation_fraction": 1.0}, r"validation_fraction must be in \[0, 1\)"),
         ({"image_size": 4}, "image_size must be at least 16"),
     ):

@@ -20,6 +20,7 @@ from transferkit.heads import (
     HEADS,
     AutoHead,
     ConvHead,
+    KeypointMapHead,
     LinearHead,
     MLPHead,
     TrainingData,
@@ -489,6 +490,9 @@ CHANGED = {
         output_activation="sigmoid",
         patience=0,
     ),
+    "keypoint_map": KeypointMapHead(
+        steps=2, channels=5, hidden=7, epochs=3, batch_size=4, learning_rate=0.01
+    ),
 }
 
 
@@ -514,7 +518,7 @@ def test_fields_of_another_version_are_refused(name):
 
 @pytest.mark.parametrize("bad", ["forest", None, LinearHead, 3, ["linear"]])
 def test_what_is_no_head_is_refused(bad):
-    with pytest.raises(InvalidInputError, match="head must be 'auto', 'linear', 'mlp' or 'conv'"):
+    with pytest.raises(InvalidInputError, match="head must be 'auto', 'linear', 'mlp', 'conv' or"):
         get_head(bad)
 
 
