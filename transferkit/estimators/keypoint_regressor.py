@@ -44,7 +44,7 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, RefiningEstimator):
         holds features, and y is learned as it is.
     head : str or head, default="auto"
         ``"auto"`` is ``"keypoint_map"``, a network that corrects points by what lies at them, and
-        ``"linear"`` on less than 500 images or a backbone of one layer; also ``"mlp"``, ``"conv"``, or
+        ``"linear"`` on less than 300 images or a backbone of one layer; also ``"mlp"``, ``"conv"``, or
         an instance from :mod:`transferkit.heads`.
     refine : int or "auto", default="auto"
         Rounds of a closer look: cut out the square around the points found so far, upright, extract its

@@ -17,7 +17,8 @@ from transferkit.heads._keypoint_network import build_network, distance_loss, we
 from transferkit.heads._training import learn_scale, make_batches, make_recorder
 from transferkit.heads.cascade import coarse_maps, finest_map
 
-_BATCHES = 1500  # of training where ``epochs`` is None: more lowered errors by 1 %
+# Of training where ``epochs`` is None; 4,000 batches lowered errors by 1 %, 100 epochs of 500 images by less.
+_BATCHES, _FEWEST, _MOST = 1500, 5, 40
 _PREDICT_BATCH = 128
 
 
@@ -37,7 +38,7 @@ class KeypointMapHead:
     hidden : int, default=256
         Units between all that was read and the shape.
     epochs : int, optional
-        Times that training goes through all rows; by default as many as make 1,500 batches, at least 5.
+        Times that training goes through all rows; by default as many as make 1,500 batches, but 5 to 40.
     batch_size : int, default=64
     learning_rate : float, default=1e-3
         At its highest, after a twentieth of the training; from there it falls to 0 as a cosine.
@@ -120,7 +121,7 @@ class KeypointMapHead:
             dtype="float16" if all(array.dtype == np.float16 for array in maps) else "float32",
         )
         n_batches = -(-len(data.targets) // self.batch_size)
-        epochs = self.epochs or max(5, -(-_BATCHES // n_batches))
+        epochs = self.epochs or min(max(-(-_BATCHES // n_batches), _FEWEST), _MOST)
         model = fitted.model()
         rate = keras.optimizers.schedules.CosineDecay(
             0.0,
