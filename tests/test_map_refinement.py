@@ -201,7 +201,7 @@ def test_more_rounds_are_the_same_look_again_and_hold_no_features(tiny, faces): 
     kp.fit(faces[0][:60], faces[1][:60])
     first, second = kp.refinements_
     assert first is second
-    assert len(pickle.dumps(first)) < 3e6
+    assert not first.extractor._made.space._rows
 
 
 def test_points_are_no_classes(tiny, faces):  # noqa: F811
