@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from transferkit.heads._base import Maps, TrainingData
 
-_BLOCK = 64  # rows looked at at a time
+_BLOCK = 64  # rows whose values are summed at a time
 
 
 def loss_of(n_classes: int | None) -> Any:

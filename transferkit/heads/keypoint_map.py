@@ -92,7 +92,7 @@ class KeypointMapHead:
         Raises
         ------
         InvalidInputError
-            Classes, or no map to read from.
+            Classes, no map to read from, or targets that are no fractions of it.
         """
         finest = finest_map(data.maps)
         if data.n_classes is not None or data.n_outputs % 2 or data.maps[finest].ndim != 4:
@@ -226,7 +226,13 @@ class FittedKeypointMap:
         return self._model
 
     def predict(self, maps: Maps) -> NDArray[np.float64]:
-        """Return points (n, 2 k) as fractions of the square."""
+        """Return points (n, 2 k) as fractions of the square.
+
+        Raises
+        ------
+        InvalidInputError
+            Maps of another shape than those of the training.
+        """
         enter_network()
         import keras
 
