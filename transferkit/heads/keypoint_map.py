@@ -140,7 +140,6 @@ class KeypointMapHead:
         model.fit(
             make_batches(fitted, maps, data.targets, data.sample_weight, self.batch_size, data.random_state),
             validation_data=validation,
-            validation_freq=epochs,
             epochs=epochs,
             callbacks=[recorder := make_recorder(epochs, data.progress)],
             shuffle=False,
