@@ -7,7 +7,7 @@ from PIL import Image
 from tests.conftest import TINY
 from transferkit import FeatureExtractor, extract_activations
 from transferkit.errors import BadImageError, InvalidInputError
-from transferkit.extractor import _activations
+from transferkit.extraction import _activations
 
 
 def activations(X, *args, **details):
@@ -29,7 +29,7 @@ def test_nothing_goes_into_the_cache(engine, pictures, monkeypatch):
     def refuse(*args, **kwargs):
         raise AssertionError("the cache was asked for")
 
-    monkeypatch.setattr("transferkit.extractor._settings.FeatureCache", refuse)
+    monkeypatch.setattr("transferkit.extraction._settings.FeatureCache", refuse)
     activations(pictures[0][:2])
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from transferkit import Classifier
 from transferkit.errors import InvalidInputError, NotFittedError
-from transferkit.estimators._class_activation import _places
+from transferkit.explanation._class_activation import _places
 from transferkit.heads import LinearHead
 from transferkit.views import AUGMENTATIONS, Square
 

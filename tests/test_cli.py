@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 
 from tests.conftest import make_pictures
-from transferkit._flags import in_flags
 from transferkit.cli import main
+from transferkit.cli._flags import in_flags
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from transferkit import Classifier, FeatureCache, FeatureExtractor, engines
 from transferkit.backbones import Backbone, _registry
 from transferkit.engines import _verdicts, check_engine
 from transferkit.errors import EngineError, InvalidInputError, MissingDependencyError, ModelFileError
-from transferkit.storage import read_model, write_model
+from transferkit.persistence._file import read_model, write_model
 
 
 class Pair:
@@ -297,7 +297,7 @@ def saved(pair, pictures, tmp_path, monkeypatch):
 @pytest.mark.parametrize("engine", ["auto", "openvino"])
 def test_a_model_loads_where_openvino_is_not_installed(saved, engine, monkeypatch, caplog):
     path = saved(engine=engine)
-    for module in (engines, transferkit.estimators._document):
+    for module in (engines, transferkit.persistence._document):
         monkeypatch.setattr(module, "has_openvino", lambda: False)
     with caplog.at_level(logging.INFO, "transferkit"):
         loaded = transferkit.load(path)

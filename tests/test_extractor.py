@@ -16,7 +16,7 @@ from tests.conftest import TINY, make_pictures
 from transferkit import FeatureCache, FeatureExtractor
 from transferkit.cache import _files
 from transferkit.errors import BadImageError, InvalidInputError
-from transferkit.extractor import _features, _pipeline, measure_speed
+from transferkit.extraction import _features, _pipeline, measure_speed
 from transferkit.views import MIRROR, ORIGINAL
 
 
@@ -153,7 +153,7 @@ def test_sizes_are_remembered(tiny, pictures):
 
 @pytest.mark.parametrize("size", [(60_000, 1_700), (1, 1), (1023, 1024), (2049, 4097)])
 def test_sizes_are_exact_in_half_precision(size):
-    from transferkit.extractor._features import decode_sizes, encode_size
+    from transferkit.extraction._features import decode_sizes, encode_size
 
     assert decode_sizes(encode_size(*size).astype(np.float16).astype(np.float32)[None]).tolist() == [
         list(size)
@@ -295,7 +295,7 @@ def test_a_grid_for_each_layer(tiny, engine, pictures):
 
 @pytest.mark.parametrize(("length", "grid"), [(7, 3), (7, 4), (12, 5), (4, 7), (8, 8)])
 def test_adaptive_cells_cover_the_map(length, grid):
-    from transferkit.maps import pool_to_grid
+    from transferkit.foundation.maps import pool_to_grid
 
     maps = np.random.default_rng(0).normal(size=(2, length, length, 3)).astype(np.float32)
     pooled = pool_to_grid(maps, grid)

@@ -11,7 +11,7 @@ from tests.conftest import make_pictures
 from transferkit import Classifier, FeatureCache, FeatureExtractor
 from transferkit.cache import _files
 from transferkit.errors import BadImageError, InvalidInputError
-from transferkit.extractor import _failed, _pipeline
+from transferkit.extraction import _failed, _pipeline
 from transferkit.images import _sources
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from transferkit import _forks, list_layers
+from transferkit.foundation import forks as _forks, list_layers
 from transferkit.errors import EngineError
 from transferkit.heads import MLPHead
 from transferkit.images import LIMITS, _sources, read_source
@@ -24,7 +24,7 @@ import numpy as np
 from tests.conftest import FakeEngine, TINY, make_pictures
 from pathlib import Path
 from transferkit import Classifier, FeatureExtractor, engines
-from transferkit.extractor import _settings
+from transferkit.extraction import _settings
 from transferkit.heads import MLPHead
 fake = FakeEngine()
 engines.ENGINES["fake"] = fake.build

@@ -13,7 +13,7 @@ from tests.test_storage import changed, load_or_refuse, places
 from transferkit import Classifier
 from transferkit.errors import BadImageError
 from transferkit.images import CATEGORIES, load_image
-from transferkit.storage import read_model, write_model
+from transferkit.persistence._file import read_model, write_model
 
 CALM = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 QUICK = settings(max_examples=150, deadline=None, suppress_health_check=CALM)

@@ -7,7 +7,7 @@ import PIL.Image
 import pytest
 
 from transferkit import FeatureExtractor
-from transferkit.extractor._pipeline import prepare
+from transferkit.extraction._pipeline import prepare
 from transferkit.images import Target, read_source, resize_image
 from transferkit.views import MIRROR, ORIGINAL, Crops
 

@@ -239,7 +239,7 @@ def test_a_loaded_model_can_be_kept_from_strangers(tiny, pictures, tmp_path, hel
 
 def test_settings_are_of_this_machine(tiny, tmp_path, monkeypatch, caplog):
     """Neither parameter goes into a saved model."""
-    from transferkit.storage import read_model
+    from transferkit.persistence._file import read_model
 
     caplog.set_level(logging.WARNING)
     X = np.random.default_rng(0).normal(size=(20, 3))

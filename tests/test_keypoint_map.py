@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from transferkit.errors import InvalidInputError
-from transferkit.estimators import _map_refinement
-from transferkit.estimators._map_refinement import Part
+from transferkit.estimators.refinement import _map_refinement
+from transferkit.estimators.refinement._map_refinement import Part
+from transferkit.foundation.maps import sample_maps
 from transferkit.heads import KeypointMapHead, TrainingData
-from transferkit.maps import sample_maps
-from transferkit.shapes import frames_around, mean_shape
+from transferkit.keypoints import frames_around, mean_shape
 
 QUICK = KeypointMapHead(hidden=32, channels=8, epochs=30, batch_size=16, learning_rate=5e-3)
 

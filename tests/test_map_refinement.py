@@ -15,7 +15,7 @@ from transferkit.estimators import _keypoint_estimator
 from transferkit.heads import KeypointMapHead, LinearHead
 from transferkit.heads.linear import FittedLinear
 from transferkit.metrics import normalized_mean_error
-from transferkit.storage import read_model, write_model
+from transferkit.persistence._file import read_model, write_model
 
 HEAD = KeypointMapHead()
 REAL = KeypointMapHead(hidden=64, channels=8, epochs=20, batch_size=16, learning_rate=3e-3)

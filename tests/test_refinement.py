@@ -13,7 +13,7 @@ from transferkit import KeypointRegressor, engines
 from transferkit.backbones import _registry
 from transferkit.datasets import make_faces
 from transferkit.errors import BadImageError, InvalidInputError, ModelFileError
-from transferkit.estimators import _refinement
+from transferkit.estimators.refinement import _refinement
 from transferkit.heads import CascadeHead, ConvHead, TrainingData
 from transferkit.metrics import normalized_mean_error
 

@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from transferkit.backbones import _scattering_filters as filters
+from transferkit.backbones.scattering import _filters as filters
 from transferkit.backbones.scattering import DEFAULT_SIZE, MIN_SIZE, Scattering, preprocess_input
 from transferkit.errors import InvalidInputError
 

@@ -10,8 +10,8 @@ from tests.conftest import make_pictures
 from transferkit import Classifier, KeypointRegressor
 from transferkit.datasets import make_faces
 from transferkit.errors import InvalidInputError
+from transferkit.foundation.scratch import memory_limit, scratch
 from transferkit.heads import LinearHead, TrainingData, _reduction
-from transferkit.scratch import memory_limit, scratch
 
 
 def test_large_arrays_lie_in_files_within_the_context_and_leave_nothing(tmp_path, monkeypatch):

@@ -9,8 +9,8 @@ from tests.test_diagram import blocks
 from transferkit import Classifier
 from transferkit.backbones import _registry
 from transferkit.errors import ModelFileError
-from transferkit.estimators._selection import selection_from_json, selection_to_json
-from transferkit.storage import read_model, write_model
+from transferkit.persistence._file import read_model, write_model
+from transferkit.persistence._selection import selection_from_json, selection_to_json
 
 
 @pytest.fixture

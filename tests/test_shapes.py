@@ -6,9 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from transferkit.datasets import make_faces
-from transferkit.keypoints import mirror_order
-from transferkit.maps import sample_maps
-from transferkit.shapes import frames_around, mean_shape
+from transferkit.foundation.maps import sample_maps
+from transferkit.keypoints import frames_around, mean_shape, mirror_order
 from transferkit.views import Crops
 
 FACES = make_faces(20, random_state=0).keypoints.reshape(20, 68, 2)

@@ -23,7 +23,7 @@ import pytest
 import transferkit
 from transferkit import Classifier, KeypointRegressor
 from transferkit.errors import InvalidInputError, ModelFileError
-from transferkit.storage import _digest, read_model, write_model
+from transferkit.persistence._file import _digest, read_model, write_model
 
 ARRAYS = {
     "weights": np.linspace(-1, 1, 12, dtype=np.float32).reshape(3, 4),
@@ -185,7 +185,7 @@ def test_the_mode_is_that_of_any_new_file(tmp_path, umask):
 
 _WRITER = """
 import sys, numpy as np
-from transferkit.storage import write_model
+from transferkit.persistence._file import write_model
 path = sys.argv[1]
 print("ready", flush=True)
 i = 0

@@ -1,6 +1,6 @@
 """Small tables: aligned, also for letters of double width, and safe in a notebook."""
 
-from transferkit.tables import Table, render_html, render_text
+from transferkit.foundation.tables import Table, render_html, render_text
 
 TABLE = Table(("name", "value"), [("a", "1.5"), ("longer", "10.25")], "Title\nsecond line", ["a note"])
 

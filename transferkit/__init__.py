@@ -29,18 +29,18 @@ if TYPE_CHECKING:
     from transferkit.comparison import compare
     from transferkit.estimators import Classifier, KeypointRegressor, load
     from transferkit.evaluation import evaluate
-    from transferkit.extractor import FeatureExtractor, extract_activations
+    from transferkit.extraction import FeatureExtractor, extract_activations
 
 _HOMES = {
     "Backbone": "backbones",
     "Classifier": "estimators",
     "FeatureCache": "cache",
-    "FeatureExtractor": "extractor",
+    "FeatureExtractor": "extraction",
     "KeypointRegressor": "estimators",
     "check_backbone": "backbones",
     "compare": "comparison",
     "evaluate": "evaluation",
-    "extract_activations": "extractor",
+    "extract_activations": "extraction",
     "get_backbone": "backbones",
     "list_backbones": "backbones",
     "list_layers": "backbones",

@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from transferkit._forks import enter_network
 from transferkit.backbones._registry import Backbone, get_backbone
 from transferkit.backbones._weights import Weights, resolve_weights
 from transferkit.errors import InvalidInputError, WeightsError, quoted
+from transferkit.foundation.forks import enter_network
 
 
 def build_model(backbone: Backbone, weights: Weights, image_size: int) -> Any:

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from transferkit.backbones._download import download_beside, note_of
 from transferkit.backbones._registry import Backbone
-from transferkit.checks import is_path
 from transferkit.errors import InvalidInputError, WeightsError
+from transferkit.foundation.arguments import is_path
 
 FOLDER_VARIABLE = "TRANSFERKIT_WEIGHTS"
 

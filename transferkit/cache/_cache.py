@@ -16,7 +16,7 @@ from transferkit.cache._recipes import space_identity, space_key
 from transferkit.cache._report import CacheInfo, inspect_folder
 from transferkit.cache._room import make_room
 from transferkit.cache._space import FeatureSpace
-from transferkit.checks import check, choice, is_number, is_path
+from transferkit.foundation.arguments import check, choice, is_number, is_path
 
 
 class FeatureCache:

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from sklearn.base import is_classifier
 
-from transferkit import checks
 from transferkit.cache import FeatureCache
 from transferkit.comparison._candidates import as_candidates
 from transferkit.comparison._comparison import Comparison, FailedCandidate
@@ -24,6 +23,7 @@ from transferkit.evaluation import (
     check_options,
     image_names,
 )
+from transferkit.foundation import arguments as checks
 from transferkit.metrics import CLASSIFICATION_FIGURES, KEYPOINT_FIGURES
 
 __all__ = ["compare"]

@@ -15,9 +15,9 @@ from transferkit.evaluation import (
     figure_cells,
     figure_title,
 )
-from transferkit.extractor import Failure
+from transferkit.extraction import Failure
+from transferkit.foundation.tables import Table
 from transferkit.metrics import Figure
-from transferkit.tables import Table
 
 __all__ = ["BEST", "NOISE", "UNKNOWN", "WORSE", "Comparison", "ComparisonRow", "FailedCandidate"]
 

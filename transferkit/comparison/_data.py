@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from transferkit.errors import InvalidInputError
 from transferkit.estimators._base import ImageEstimator, check_lengths
-from transferkit.estimators._groups import as_groups
-from transferkit.estimators._label_checks import as_labels, check_classes
 from transferkit.estimators._precomputed import is_precomputed
-from transferkit.estimators._refinement import readable_again
+from transferkit.estimators.refinement._refinement import readable_again
 from transferkit.images import as_image_list
 from transferkit.keypoints import as_points
+from transferkit.tasks._groups import as_groups
+from transferkit.tasks._labels import as_labels, check_classes
 
 Rows = NDArray[np.int64]
 

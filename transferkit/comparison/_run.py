@@ -18,7 +18,7 @@ from transferkit.comparison._folds import Folds
 from transferkit.errors import BadImageError, InvalidInputError
 from transferkit.estimators._base import ImageEstimator
 from transferkit.evaluation import predict_classes
-from transferkit.extractor import Failure, Speed, measure_speed
+from transferkit.extraction import Failure, Speed, measure_speed
 from transferkit.keypoints import as_points
 
 logger = logging.getLogger("transferkit")

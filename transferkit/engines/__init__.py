@@ -11,15 +11,15 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from transferkit._forks import enter_network
 from transferkit.backbones import Backbone, Weights
-from transferkit.checks import check, choice
 from transferkit.engines._choice import EngineChoice
 from transferkit.engines._engine import Engine, as_they_are
 from transferkit.engines._keras import frozen_model, keras_engine
 from transferkit.engines._openvino import has_openvino, openvino_bfloat16_engine, openvino_engine
 from transferkit.engines._verdicts import Verdicts
 from transferkit.errors import MissingDependencyError, quoted
+from transferkit.foundation.arguments import check, choice
+from transferkit.foundation.forks import enter_network
 
 ENGINES: dict[str, Callable[..., Engine]] = {"keras": keras_engine, "openvino": openvino_engine}
 BFLOAT16_ENGINES: dict[str, Callable[..., Engine]] = {"openvino": openvino_bfloat16_engine}

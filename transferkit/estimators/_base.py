@@ -12,16 +12,16 @@ from sklearn.exceptions import NotFittedError as SklearnNotFittedError
 
 from transferkit import images
 from transferkit.backbones import get_backbone
-from transferkit.checks import check, choice
 from transferkit.errors import InvalidInputError, NotFittedError, gather
 from transferkit.estimators._diagram import diagram
-from transferkit.estimators._groups import copies_together, hold_out
 from transferkit.estimators._head_parameters import HeadParameters
 from transferkit.estimators._parameters import as_seed, extractor_grid, parameter_problems
 from transferkit.estimators._precomputed import PrecomputedFeatures, is_precomputed
-from transferkit.extractor import ExtractionReport, FeatureExtractor, Features
+from transferkit.extraction import ExtractionReport, FeatureExtractor, Features
+from transferkit.foundation.arguments import check, choice
+from transferkit.foundation.scratch import memory_limit
 from transferkit.heads import FittedHead, Head, KeypointMapHead, TrainingData, get_head
-from transferkit.scratch import memory_limit
+from transferkit.tasks._groups import copies_together, hold_out
 from transferkit.views import AUGMENTATIONS, MEANS, ORIGINAL, View
 
 DEFAULT_GRID = 4  # for layers of the user's choice, where the row has one number for each of its own
@@ -69,7 +69,7 @@ class ImageEstimator(HeadParameters):
         --------
         transferkit.load : Read it back.
         """
-        from transferkit.estimators._document import save_estimator
+        from transferkit.persistence._document import save_estimator
 
         self._check_fitted()
         save_estimator(self, path)

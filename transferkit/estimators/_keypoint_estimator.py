@@ -10,24 +10,24 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 
 from transferkit.backbones import get_backbone
-from transferkit.checks import check, choice
 from transferkit.errors import InvalidInputError
 from transferkit.estimators._base import ImageEstimator, check_lengths
-from transferkit.estimators._map_refinement import (
+from transferkit.estimators._parameters import extractor_grid
+from transferkit.estimators._precomputed import is_precomputed
+from transferkit.estimators.refinement._map_refinement import (
     MIN_IMAGES_OF_NETWORK,
     WHOLE_GRID,
     map_layers,
 )
-from transferkit.estimators._parameters import extractor_grid
-from transferkit.estimators._precomputed import is_precomputed
-from transferkit.estimators._refinement import (
+from transferkit.estimators.refinement._refinement import (
     MIN_POINTS,
     is_rounds,
 )
-from transferkit.extractor import FeatureExtractor, Features
+from transferkit.extraction import FeatureExtractor, Features
+from transferkit.foundation.arguments import check, choice
+from transferkit.foundation.scratch import memory_limit
 from transferkit.heads import Head, KeypointMapHead, LinearHead, get_head
 from transferkit.keypoints import as_points, mirror_order
-from transferkit.scratch import memory_limit
 from transferkit.views import MIRROR, ORIGINAL, View
 
 _GRID = 7

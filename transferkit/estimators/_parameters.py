@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from transferkit.checks import LARGEST_SEED, is_number, is_seed
 from transferkit.estimators._precomputed import is_precomputed
-from transferkit.extractor import setting_problems
+from transferkit.extraction import setting_problems
+from transferkit.foundation.arguments import LARGEST_SEED, is_number, is_seed
 
 
 def parameter_problems(estimator: Any) -> list[str]:

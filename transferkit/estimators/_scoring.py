@@ -10,7 +10,7 @@ from sklearn.base import ClassifierMixin
 
 from transferkit import images
 from transferkit.errors import InvalidInputError
-from transferkit.estimators._refinement import readable_again
+from transferkit.estimators.refinement._refinement import readable_again
 
 logger = logging.getLogger("transferkit")
 _NAMED = 3

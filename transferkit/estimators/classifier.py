@@ -12,16 +12,16 @@ from sklearn.utils.class_weight import compute_sample_weight
 
 from transferkit.backbones import Backbone
 from transferkit.cache import FeatureCache
-from transferkit.checks import check
 from transferkit.estimators._base import ImageEstimator, check_lengths
-from transferkit.estimators._class_activation import ClassActivation, explain
 from transferkit.estimators._fitting import all_or_nothing
-from transferkit.estimators._groups import as_groups
-from transferkit.estimators._label_checks import as_labels, check_classes, class_weight_problems, labels_among
 from transferkit.estimators._parameters import validation_pair
 from transferkit.estimators._scoring import AccuracyScore
+from transferkit.explanation._class_activation import ClassActivation, explain
+from transferkit.foundation.arguments import check
+from transferkit.foundation.scratch import memory_limit
 from transferkit.heads import Head
-from transferkit.scratch import memory_limit
+from transferkit.tasks._groups import as_groups
+from transferkit.tasks._labels import as_labels, check_classes, class_weight_problems, labels_among
 
 
 class Classifier(AccuracyScore, ImageEstimator):

@@ -13,21 +13,21 @@ from sklearn.base import MultiOutputMixin, RegressorMixin
 from transferkit import images
 from transferkit.backbones import Backbone
 from transferkit.cache import FeatureCache
-from transferkit.checks import check
 from transferkit.errors import InvalidInputError
 from transferkit.estimators._base import check_lengths
 from transferkit.estimators._fitting import all_or_nothing
-from transferkit.estimators._groups import as_groups
-from transferkit.estimators._keypoint_checks import check_enough, check_inside, check_present
 from transferkit.estimators._parameters import validation_pair
 from transferkit.estimators._precomputed import PrecomputedFeatures, validation_values
-from transferkit.estimators._refinement import readable_again
-from transferkit.estimators._rounds import RefiningEstimator
 from transferkit.estimators._scoring import readable_rows
-from transferkit.extractor import Features
+from transferkit.estimators.refinement._refinement import readable_again
+from transferkit.estimators.refinement._rounds import RefiningEstimator
+from transferkit.extraction import Features
+from transferkit.foundation.arguments import check
+from transferkit.foundation.scratch import memory_limit
 from transferkit.heads import Head
 from transferkit.keypoints import as_points
-from transferkit.scratch import memory_limit
+from transferkit.tasks._groups import as_groups
+from transferkit.tasks._points import check_enough, check_inside, check_present
 
 
 class KeypointRegressor(MultiOutputMixin, RegressorMixin, RefiningEstimator):

@@ -8,21 +8,21 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from transferkit import checks
-from transferkit.checks import choice
 from transferkit.errors import InvalidInputError, gather, quoted
 from transferkit.estimators._base import ImageEstimator, check_lengths
-from transferkit.estimators._groups import as_groups
-from transferkit.estimators._label_checks import as_labels
-from transferkit.estimators._refinement import readable_again
+from transferkit.estimators.refinement._refinement import readable_again
 from transferkit.evaluation._names import image_names
 from transferkit.evaluation.classification import ClassificationEvaluation
 from transferkit.evaluation.keypoints import KeypointEvaluation, default_normalizer
-from transferkit.extractor import Failure
+from transferkit.extraction import Failure
+from transferkit.foundation import arguments as checks
+from transferkit.foundation.arguments import choice
 from transferkit.images import as_image_list
 from transferkit.keypoints import as_points
 from transferkit.metrics import check_confidence, check_limit, normalized_mean_error
 from transferkit.metrics._outcomes import positive_class
+from transferkit.tasks._groups import as_groups
+from transferkit.tasks._labels import as_labels
 
 __all__ = ["evaluate"]
 

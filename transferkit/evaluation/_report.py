@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from transferkit.errors import InvalidInputError, MissingDependencyError, quoted
-from transferkit.tables import Table, render_html, render_text
+from transferkit.foundation.tables import Table, render_html, render_text
 
 __all__ = ["Report", "one_of"]
 

@@ -12,10 +12,10 @@ import numpy.typing as npt
 
 from transferkit.evaluation._figures import about_intervals, figure_cells, figure_rows, figure_title
 from transferkit.evaluation._report import Report, one_of
-from transferkit.extractor import Failure
+from transferkit.extraction import Failure
+from transferkit.foundation.tables import Table
 from transferkit.metrics import Figure, classification_figures, resampled_figures
 from transferkit.metrics._outcomes import as_outcomes
-from transferkit.tables import Table
 
 __all__ = ["ClassificationEvaluation", "Mistake"]
 

@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from transferkit.evaluation._figures import about_intervals, figure_cells, figure_rows
 from transferkit.evaluation._report import Report, one_of
-from transferkit.extractor import Failure
+from transferkit.extraction import Failure
+from transferkit.foundation.tables import Table
 from transferkit.keypoints import N_FACE_POINTS
 from transferkit.metrics import (
     group_errors,
@@ -20,7 +21,6 @@ from transferkit.metrics import (
     normalized_mean_error,
     resampled_keypoint_figures,
 )
-from transferkit.tables import Table
 
 __all__ = ["KeypointEvaluation", "KeypointMistake"]
 

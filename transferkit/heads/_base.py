@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from transferkit.checks import is_number
+from transferkit.foundation.arguments import is_number
 
 Maps = Sequence[NDArray[np.float32]]  # one array per layer, each (n, h, w, c) or (n, c)
 

@@ -86,7 +86,7 @@ def weight_shapes(head: Any, shapes: Sequence[tuple[int, ...]], n_values: int) -
 def read_at(maps: Any, points: Any) -> Any:
     """Return maps (n, h, w, c) read at points (n, 2 k), as fractions of the square, bilinearly: (n, k, c).
 
-    As :func:`transferkit.maps.sample_maps`, in the graph.
+    As :func:`transferkit.foundation.maps.sample_maps`, in the graph.
     """
     from keras import ops
 

@@ -10,9 +10,9 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from transferkit._forks import enter_network
-from transferkit.checks import choice, is_count, is_number
 from transferkit.errors import InvalidInputError
+from transferkit.foundation.arguments import choice, is_count, is_number
+from transferkit.foundation.forks import enter_network
 from transferkit.heads._base import Maps, TrainingData, check_arrays, is_rate
 from transferkit.heads._training import (
     learn_scale,

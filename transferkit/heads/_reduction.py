@@ -21,8 +21,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from transferkit.foundation.scratch import scratch
 from transferkit.heads._base import Maps
-from transferkit.scratch import scratch
 
 EXACT_ROWS = 6144
 LANDMARKS = 4096

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from transferkit.scratch import scratch
+from transferkit.foundation.scratch import scratch
 
 _ROWS = 4096  # at a time: bounds the copies
 PENALTIES = tuple(float(10.0**power) for power in np.arange(-5, 1.01, 0.5))

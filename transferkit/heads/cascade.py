@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from transferkit.foundation.maps import pool_to_grid, sample_maps
 from transferkit.heads._base import Maps, TrainingData
 from transferkit.heads.linear import FittedLinear, LinearHead
-from transferkit.maps import pool_to_grid, sample_maps
 
 _GRID = 7  # of the maps that the whole shape is read from
 _BLOCK = 64  # images whose maps are sampled at a time: bounds the copies

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from transferkit.checks import choice, is_count
 from transferkit.errors import InvalidInputError
+from transferkit.foundation.arguments import choice, is_count
 from transferkit.heads._network import NetworkHead
 
 

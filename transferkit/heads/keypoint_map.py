@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from transferkit._forks import enter_network
-from transferkit.checks import is_count, is_number, is_seed
 from transferkit.errors import InvalidInputError
+from transferkit.foundation.arguments import is_count, is_number, is_seed
+from transferkit.foundation.forks import enter_network
 from transferkit.heads._base import Maps, TrainingData, check_arrays
 from transferkit.heads._keypoint_network import build_network, distance_loss, weight_shapes
 from transferkit.heads._training import learn_scale, make_batches, make_recorder

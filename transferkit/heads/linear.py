@@ -9,8 +9,8 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from transferkit.checks import is_number
 from transferkit.errors import InvalidInputError
+from transferkit.foundation.arguments import is_number
 from transferkit.heads._base import Maps, TrainingData, check_arrays, flatten
 from transferkit.heads._reduction import Reduction
 from transferkit.heads._ridge import PENALTIES, Ridge, patterns

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from transferkit.checks import is_number
+from transferkit.foundation.arguments import is_number
 from transferkit.heads._base import is_rate
 from transferkit.heads._network import NetworkHead
 

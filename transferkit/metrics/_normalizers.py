@@ -8,8 +8,8 @@ from types import MappingProxyType
 import numpy as np
 import numpy.typing as npt
 
-from transferkit.checks import is_number
 from transferkit.errors import InvalidInputError, quoted
+from transferkit.foundation.arguments import is_number
 from transferkit.keypoints import N_FACE_POINTS, OUTER_EYE_CORNERS, pupils
 
 __all__ = ["NORMALIZERS", "reference_distances"]

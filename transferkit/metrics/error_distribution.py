@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from transferkit.checks import is_number
 from transferkit.errors import InvalidInputError
+from transferkit.foundation.arguments import is_number
 
 __all__ = ["area_under_ced", "cumulative_error_distribution", "failure_rate", "present_errors"]
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from transferkit.checks import is_number
 from transferkit.errors import InvalidInputError
+from transferkit.foundation.arguments import is_number
 
 __all__ = ["Figure", "check_confidence", "percentile_figure"]
 

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from transferkit import checks
 from transferkit.errors import InvalidInputError
+from transferkit.foundation import arguments as checks
 
 __all__ = ["Resampling", "ratio"]
 

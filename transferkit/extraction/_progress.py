@@ -1,0 +1,54 @@
+"""What the user sees of an extraction, and what stays and is said when it ends early."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from transferkit.cache._memory import SpillingSpace
+from transferkit.errors import CacheError
+from transferkit.extraction._report import ExtractionReport
+
+logger = logging.getLogger("transferkit")
+
+
+@contextlib.contextmanager
+def progress_bar(
+    total: int, done: int, show: bool, advance: Callable[[int], Any] | None
+) -> Iterator[Callable[[int], Any]]:
+    """Yield what to call with each number of images done: that of the caller, or that of a bar.
+
+    The bar starts at what is done already and appears after a second.
+    """
+    if advance is not None:
+        yield advance
+        return
+    from tqdm.auto import tqdm
+
+    with tqdm(
+        total=total, initial=done, desc="features", unit="img", delay=1, disable=not show, leave=False
+    ) as bar:
+        yield bar.update
+
+
+@contextlib.contextmanager
+def keeping(remember: Callable[[], None], report: ExtractionReport, space: Any) -> Iterator[None]:
+    """Call ``remember`` also where an error or Ctrl-C ends the work, and then say how to go on."""
+    try:
+        yield
+    except BaseException as error:
+        # The cache is whole at any moment; this only spares the next run some reading.
+        with contextlib.suppress(CacheError):
+            remember()
+        kept = isinstance(space, SpillingSpace) and not space.has_spilled
+        if isinstance(error, KeyboardInterrupt) and kept:
+            logger.warning(
+                "Interrupted after %s of %s images. What was computed is kept in %s, but for the last "
+                "batches: run the same call again to go on from there.",
+                f"{report.n_cached + report.n_decoded:,}",
+                f"{report.n_images:,}",
+                space.path.parent,
+            )
+        raise

@@ -1,0 +1,1 @@
+"""What every other room stands on: argument checks, tables, memory, forks, configuration."""

@@ -1,0 +1,90 @@
+"""The two layouts of keypoint arrays: (n, 2 k) and (n, k, 2)."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from transferkit.errors import InvalidInputError
+
+__all__ = ["as_layout", "as_points"]
+
+
+def as_points(keypoints: npt.ArrayLike, *, name: str = "keypoints") -> npt.NDArray[np.float64]:
+    """Return keypoints of either layout as one array of (x, y) points.
+
+    Parameters
+    ----------
+    keypoints : array-like of shape (n, 2 * k) or (n, k, 2)
+        ``x0, y0, x1, y1, ...`` of each image, or points. NaN is a missing point.
+    name : str, default="keypoints"
+        What to call the argument in an error message.
+
+    Returns
+    -------
+    ndarray of float64, shape (n, k, 2)
+        A copy. Where one coordinate of a point is NaN, both are.
+
+    Raises
+    ------
+    InvalidInputError
+        If the values are no numbers, if one is infinite, or if the shape is neither layout.
+
+    Examples
+    --------
+    >>> as_points([[1, 2, 3, 4]]).tolist()
+    [[[1.0, 2.0], [3.0, 4.0]]]
+    """
+    try:
+        points = np.array(keypoints, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InvalidInputError(
+            f"{name} must be one array of numbers, of shape (n, 2 * k) or (n, k, 2): {error}. "
+            "Give each image the same number of points, with NaN for a missing one."
+        ) from error
+    flat = points.ndim == 2 and points.shape[1] > 0 and points.shape[1] % 2 == 0
+    if not flat and not (points.ndim == 3 and points.shape[1] > 0 and points.shape[2] == 2):
+        raise InvalidInputError(
+            f"{name} must have shape (n, 2 * k) or (n, k, 2). Got {points.shape}. "
+            "Pass x0, y0, x1, y1, ... in one row for each image, also if there is only one image."
+        )
+    points = points.reshape(len(points), -1, 2)
+    infinite = np.argwhere(np.isinf(points))
+    if len(infinite):
+        image, point, axis = (int(i) for i in infinite[0])
+        raise InvalidInputError(
+            f"{name} has an infinite {'xy'[axis]} at image {image}, point {point}. "
+            "Use NaN for a missing point."
+        )
+    points[np.isnan(points).any(axis=-1)] = np.nan
+    return points
+
+
+def as_layout(points: npt.NDArray[np.float64], like: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """Return points in the layout of another keypoint array.
+
+    Parameters
+    ----------
+    points : ndarray of shape (n, k, 2)
+    like : array-like of shape (m, 2 * k) or (m, k, 2)
+        Only its number of axes counts.
+
+    Returns
+    -------
+    ndarray of shape (n, 2 * k) or (n, k, 2)
+
+    Raises
+    ------
+    InvalidInputError
+        If `like` has neither two nor three axes.
+
+    Examples
+    --------
+    >>> flat = [[1.0, 2.0, 3.0, 4.0]]
+    >>> as_layout(as_points(flat), like=flat).tolist()
+    [[1.0, 2.0, 3.0, 4.0]]
+    """
+    axes = np.ndim(like)
+    if axes not in (2, 3):
+        raise InvalidInputError(f"like must have 2 axes (n, 2 * k) or 3 axes (n, k, 2). Got {axes}.")
+    return points.reshape(len(points), 2 * points.shape[1]) if axes == 2 else points

@@ -1,0 +1,1 @@
+"""Models as files: a JSON document and arrays, never code."""

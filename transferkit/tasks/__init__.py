@@ -1,0 +1,67 @@
+"""Tasks: what is learned from images, from the user's ``y`` to a head's targets and back to an answer.
+
+A task is plain data with ``n_outputs``, ``encode``, ``decode``, ``strata`` and ``to_json``. It is the only place
+that knows how many numbers a head gives, and what they mean. To add one, write a file like ``values.py`` and
+enter its class in ``TASKS``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from transferkit.tasks._groups import as_groups
+from transferkit.tasks._label_checks import (
+    as_labels,
+    check_classes,
+    class_weight_problems,
+    is_missing,
+    labels_among,
+)
+from transferkit.tasks._point_checks import check_inside, check_present
+from transferkit.tasks.classes import Classes
+from transferkit.tasks.points import Points
+from transferkit.tasks.values import Values
+
+Task = Classes | Values | Points
+TASKS: dict[str, Any] = {task.kind: task for task in (Classes, Values, Points)}
+
+__all__ = [
+    "TASKS",
+    "Classes",
+    "Points",
+    "Task",
+    "Values",
+    "as_groups",
+    "as_labels",
+    "check_classes",
+    "check_inside",
+    "check_lengths",
+    "check_present",
+    "class_weight_problems",
+    "guess_kind",
+    "is_missing",
+    "labels_among",
+    "task_from_json",
+]
+
+
+def task_from_json(data: Mapping[str, Any]) -> Task:
+    """Return the task that JSON data describes; ValueError or KeyError where it describes none."""
+    task: Task = TASKS[data["kind"]].from_json(data)
+    return task
+
+
+def guess_kind(y: Any) -> str:
+    """Return the kind of task that targets alone suggest: several numbers for each image are points."""
+    shape = np.shape(y)
+    return "points" if len(shape) > 1 and shape[1] > 1 else "classes"
+
+
+def check_lengths(n_images: int, y: Any, problems: list[str], name: str = "y", unit: str = "label") -> None:
+    """Add a problem when images and targets do not pair up."""
+    n = len(y)
+    if n != n_images and not (n == 0 and problems):  # what is no y at all was reported already
+        problems.append(f"{name} has {n} rows but X has {n_images} images. Each image needs one {unit}.")

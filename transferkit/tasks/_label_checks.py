@@ -1,0 +1,98 @@
+"""What labels must be before anything is learned from them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from transferkit.errors import InvalidInputError, quoted
+from transferkit.foundation.arguments import check, is_number
+
+
+def as_labels(y: Any, problems: list[str], name: str = "y") -> NDArray[Any]:
+    """Return labels as a one-dimensional array without missing values; add what is wrong to the problems."""
+    from sklearn.utils.validation import column_or_1d
+
+    if y is None or isinstance(y, str):
+        # scikit-learn's tests look for the words "requires y to be passed".
+        problems.append(
+            f"One label per image requires y to be passed, but the target y is {y!r}."
+            if name == "y"
+            else f"{name} must have one label per image. Got {y!r}."
+        )
+        return np.array([])
+    if isinstance(y, list | tuple) and len({_kind(label) for label in y}) > 1:
+        y = np.array([*y, None], dtype=object)[:-1]  # numpy would turn them all into strings
+    labels = np.asarray(y)
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = column_or_1d(labels, warn=True)
+    if labels.ndim != 1:
+        problems.append(f"{name} must have one dimension, a label per image. Got shape {labels.shape}.")
+        return labels.reshape(-1)
+    missing = [i for i, label in enumerate(labels.tolist()) if is_missing(label)]
+    if missing:
+        problems.append(
+            f"{name} must not have missing labels. {len(missing)} of {len(labels)} are missing, the first in "
+            f"row {missing[0]}. Drop those images."
+        )
+    elif labels.dtype.kind == "O" and len(kinds := sorted({_kind(label) for label in labels.tolist()})) > 1:
+        problems.append(f"{name} must have labels of one type. Got {', '.join(kinds)}.")
+    elif labels.dtype.kind == "f" and (labels != np.round(labels)).any():
+        # The words "Unknown label type" are those of scikit-learn, whose tests look for them.
+        problems.append(f"Unknown label type: continuous. {name} must have classes, not measurements.")
+    elif labels.dtype.kind == "O":
+        labels = np.array(labels.tolist())
+    return labels
+
+
+def is_missing(label: Any) -> bool:
+    """Tell None, NaN and what pandas has for them."""
+    return label is None or type(label).__name__ in ("NAType", "NaTType") or bool(label != label)
+
+
+def _kind(label: Any) -> str:
+    """Return what kind of label this is; numpy's kinds count as Python's."""
+    return type(label.item() if isinstance(label, np.generic) else label).__name__
+
+
+def check_classes(classes: NDArray[Any], labels: NDArray[Any], n_ok: int) -> None:
+    """Say when there is nothing to tell apart."""
+    if len(classes) < 2:
+        lost = f" ({len(labels) - n_ok} images could not be read)" if n_ok < len(labels) else ""
+        raise InvalidInputError(
+            f"y must have at least two classes. Got {len(classes)} class: {quoted(classes.tolist())} "
+            f"in {n_ok} rows{lost}. Add images of another class."
+        )
+
+
+def class_weight_problems(class_weight: Any, known: Sequence[Any]) -> list[str]:
+    """Return what is wrong with the weights of these classes that a user passes."""
+    if class_weight is None or (isinstance(class_weight, str) and class_weight == "balanced"):
+        return []
+    if not isinstance(class_weight, Mapping):
+        return [
+            "class_weight must be a dictionary from labels to positive numbers, 'balanced' or None. "
+            f"Got {class_weight!r}."
+        ]
+    problems = []
+    if bad := {label: value for label, value in class_weight.items() if not is_number(value, above=0)}:
+        problems.append(f"class_weight must have positive, finite numbers. Got {bad!r}.")
+    if missing := [label for label in known if label not in class_weight]:
+        # A label that y has not is no mistake as such: a fold may lack a class.
+        strange = [label for label in class_weight if label not in known]
+        got = f" It has {quoted(strange)}, which y has not." if strange else ""
+        problems.append(f"class_weight must have a weight for each class. Missing: {quoted(missing)}.{got}")
+    return problems
+
+
+def labels_among(y: Any, classes: NDArray[Any], name: str) -> NDArray[Any]:
+    """Return labels that are all among the classes of y."""
+    problems: list[str] = []
+    labels = as_labels(y, problems, name)
+    if not problems and (unknown := set(labels.tolist()) - set(classes.tolist())):
+        problems.append(f"{name} has labels that y has not: {quoted(sorted(unknown, key=str))}.")
+    check(problems)
+    return labels

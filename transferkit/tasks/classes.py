@@ -1,0 +1,105 @@
+"""Classification: one label of several for each image."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from transferkit.errors import InvalidInputError
+from transferkit.foundation.schema import check_keys
+
+_TYPES = {"str": str, "bool": bool} | {
+    f"{kind}{bits}": int for kind in ("int", "uint") for bits in (8, 16, 32, 64)
+} | {f"float{bits}": float for bits in (16, 32, 64)}  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Classes:
+    """Tell classes apart.
+
+    Heads learn class indices and give logits: one column for two classes (the logit of the second), else one
+    for each class. Only this file knows that.
+
+    Parameters
+    ----------
+    labels : ndarray, shape (n_classes,)
+        Sorted and unique, two or more.
+    """
+
+    labels: NDArray[Any]
+
+    kind: ClassVar[str] = "classes"
+    regression: ClassVar[bool] = False
+
+    @property
+    def n_classes(self) -> int:
+        """Number of classes."""
+        return len(self.labels)
+
+    @property
+    def n_outputs(self) -> int:
+        """Number of logits that a head gives for an image."""
+        return 1 if self.n_classes == 2 else self.n_classes
+
+    def encode(self, labels: NDArray[Any]) -> NDArray[np.int64]:
+        """Return class indices of known labels."""
+        return np.searchsorted(self.labels, labels)
+
+    def decode(self, outputs: NDArray[np.float64]) -> NDArray[Any]:
+        """Return the most probable label for each row of logits."""
+        return self.labels[self.decide(outputs)]
+
+    def decide(self, outputs: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Return the index of the most probable class for each row of logits."""
+        return (outputs[:, 0] > 0).astype(np.int64) if self.n_classes == 2 else outputs.argmax(axis=1)
+
+    def codes(self) -> NDArray[np.float64]:
+        """Return the ideal scores of each class, -1 and 1: (n_classes, n_outputs)."""
+        codes = 2 * np.eye(self.n_classes) - 1
+        return codes[:, 1:] if self.n_classes == 2 else codes
+
+    def decision(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return logits in the shape of scikit-learn's ``decision_function``."""
+        return outputs[:, 0] if self.n_classes == 2 else outputs
+
+    def probabilities(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return probabilities (n, n_classes) for logits (n, n_outputs)."""
+        from scipy.special import softmax
+
+        logits = np.column_stack([np.zeros(len(outputs)), outputs]) if self.n_classes == 2 else outputs
+        probabilities: NDArray[np.float64] = softmax(logits, axis=1)
+        return probabilities
+
+    def column_of(self, label: Any) -> tuple[int, int]:
+        """Return the column of the outputs that speaks of a class, and 1 or -1: for it or against it."""
+        index = self.labels.tolist().index(label)
+        return (0, 2 * index - 1) if self.n_classes == 2 else (index, 1)
+
+    def strata(self, targets: NDArray[Any]) -> NDArray[Any]:
+        """Return what a split should keep the shares of."""
+        return targets
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the task as JSON data."""
+        dtype = "str" if self.labels.dtype.kind == "U" else self.labels.dtype.name
+        if dtype not in _TYPES:
+            raise InvalidInputError(
+                f"Labels of type {self.labels.dtype} cannot be saved. Train with strings or integers."
+            )
+        return {"kind": self.kind, "dtype": dtype, "labels": self.labels.tolist()}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Classes:
+        """Return the task that JSON data describes; ValueError where labels do not fit their type."""
+        check_keys("task", data, {"kind": (str,), "dtype": (str,), "labels": (list,)})
+        values, convert = data["labels"], _TYPES[data["dtype"]]
+        if len(values) < 2 or not all(type(value) is convert for value in values):
+            raise ValueError("labels are not all of their type")
+        labels = np.array(values, dtype=data["dtype"])
+        if labels.tolist() != values or not (labels[1:] > labels[:-1]).all():
+            raise ValueError("labels are not sorted, or do not fit their type")
+        return cls(labels)

@@ -1,0 +1,62 @@
+"""Keypoints: the pixel coordinates of points in each image."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from transferkit.foundation.schema import check_keys
+from transferkit.keypoints import as_points
+
+
+@dataclass(frozen=True)
+class Points:
+    """Find points.
+
+    Users pass and get pixels of each original image. Heads learn x0, y0, x1, ... as fractions of the square
+    that the backbone sees, one row per view; :mod:`transferkit.views` maps one to the other.
+
+    Parameters
+    ----------
+    n_points : int
+    flat : bool, default=True
+        Whether ``y`` is (n, 2 k) rather than (n, k, 2), and answers are too.
+    """
+
+    n_points: int
+    flat: bool = True
+
+    kind: ClassVar[str] = "points"
+    regression: ClassVar[bool] = True
+
+    @property
+    def n_outputs(self) -> int:
+        """Number of coordinates."""
+        return 2 * self.n_points
+
+    def encode(self, y: Any, name: str = "y") -> NDArray[np.float64]:
+        """Return points (n, k, 2) in pixels."""
+        return as_points(y, name=name)
+
+    def decode(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return points (n, k, 2) in the layout of ``y``."""
+        return points.reshape(len(points), -1) if self.flat else points
+
+    def strata(self, targets: NDArray[Any]) -> None:
+        """Return what a split should keep the shares of: nothing."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the task as JSON data."""
+        return {"kind": self.kind, "n_points": self.n_points, "flat": self.flat}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Points:
+        """Return the task that JSON data describes."""
+        check_keys("task", data, {"kind": (str,), "n_points": (int,), "flat": (bool,)})
+        if not 0 < data["n_points"] < 2**31:
+            raise ValueError(f"task of {data['n_points']} points")
+        return cls(data["n_points"], data["flat"])

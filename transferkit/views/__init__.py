@@ -1,0 +1,19 @@
+"""Views: which square of an image a backbone sees, and where its points lie there."""
+
+from transferkit.views._crops import Crop, Crops
+from transferkit.views._views import AUGMENTATIONS, MEANS, MIRROR, ORIGINAL, Square, View, mirror_points
+
+AnyView = View | Crops
+
+__all__ = [
+    "AUGMENTATIONS",
+    "MEANS",
+    "MIRROR",
+    "ORIGINAL",
+    "AnyView",
+    "Crop",
+    "Crops",
+    "Square",
+    "View",
+    "mirror_points",
+]

@@ -1,0 +1,96 @@
+"""Crops: an upright square of its own for each image."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from transferkit.cache import RowKey
+from transferkit.images import Image, Target, crop_image
+from transferkit.views._views import mirror_points
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Crops:
+    """An upright square of its own for each image: around a face, say.
+
+    Parameters
+    ----------
+    frames : ndarray, shape (n, 4)
+        Of each image: x and y of the square's centre and its side, in pixels (0 at the image's edge), and
+        its angle in degrees. Rounded to quarters: the key in the cache is made from them.
+    mirror : bool, default=False
+    """
+
+    frames: Floats
+    mirror: bool = False
+
+    def __post_init__(self) -> None:
+        """Round, so that the geometry is exactly what the name says."""
+        object.__setattr__(self, "frames", np.round(np.asarray(self.frames, dtype=np.float64) * 4) / 4 + 0.0)
+
+    def at(self, index: int) -> Crop:
+        """Return the view of one image."""
+        return Crop(tuple(self.frames[index].tolist()), self.mirror)
+
+    def mirrored(self) -> Crops:
+        """Return the mirror images of these squares."""
+        return replace(self, mirror=not self.mirror)
+
+    def to_square(self, points: Floats, *_: object) -> Floats:
+        """Map points (n, k, 2) in pixels of the images to the squares."""
+        centre, side, turn = self._geometry()
+        square: Floats = (points + 0.5 - centre) @ turn / side + 0.5
+        return mirror_points(square) if self.mirror else square
+
+    def from_square(self, square: Floats, *_: object) -> Floats:
+        """Map points (n, k, 2) of the squares back to pixels of each image; undoes ``to_square``."""
+        centre, side, turn = self._geometry()
+        square = mirror_points(square) if self.mirror else square
+        points: Floats = (square - 0.5) * side @ turn.transpose(0, 2, 1) + centre - 0.5
+        return points
+
+    def _geometry(self) -> tuple[Floats, Floats, Floats]:
+        """Return centres (n, 1, 2), sides (n, 1, 1) and matrices (n, 2, 2) that turn rows (x, y) upright."""
+        angle = np.radians(self.frames[:, 3])
+        turn = np.stack([np.cos(angle), -np.sin(angle), np.sin(angle), np.cos(angle)], axis=1)
+        return self.frames[:, None, :2], self.frames[:, 2, None, None], turn.reshape(-1, 2, 2)
+
+
+@dataclass(frozen=True)
+class Crop:
+    """The square of one image."""
+
+    frame: tuple[float, ...]
+    mirror: bool
+
+    @property
+    def name(self) -> str:
+        """All that the square is made from."""
+        return "crop:" + ",".join(f"{value:g}" for value in self.frame) + (":mirror" if self.mirror else "")
+
+    def key(self, digest: str) -> RowKey:
+        """Return the key in the cache of this square of a picture with this digest.
+
+        The square goes into the digest, not into the name of the view: the cache is made for a few names,
+        and squares are as many as pictures.
+        """
+        return RowKey(hashlib.sha256(f"{digest} {self.name}".encode()).hexdigest(), "crop")
+
+    def target(self, image_size: int, resize: str) -> Target:
+        """Return what a picture is decoded for."""
+        return Target(image_size, resize, side=self.frame[2])
+
+    def render(self, image: Image, image_size: int, resize: str) -> NDArray[np.uint8]:
+        """Return the square, uint8 (1, image_size, image_size, 3)."""
+        x, y, side, angle = self.frame
+        left, upper, right, _ = image.box
+        scale = (right - left) / image.size[0]
+        frame = (x * scale + left, y * scale + upper, side * scale, angle)
+        square = crop_image(image.pixels, frame, image_size)
+        return square[None, :, ::-1] if self.mirror else square[None]

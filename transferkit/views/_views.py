@@ -1,0 +1,162 @@
+"""Views: which square of an upright image a backbone sees, and where its points lie there.
+
+A view is one more row of the same image. Its name goes into the cache key, so a name must mean
+one geometry for ever. Points are in pixels of the upright original, where the integer
+coordinate is the *centre* of a pixel; in the square they are fractions, ``0`` at the left or
+upper edge and ``1`` at the other.
+
+A view of the whole image is the same for every image; crops have a square of their own for each.
+``at(index)`` says which it is for one image, and is all that the extractor asks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from transferkit.cache import RowKey
+from transferkit.images import Image, Target, crop_image, letterbox, resize_image
+from transferkit.keypoints import mirror_order
+
+Floats = NDArray[np.float64]
+
+
+class Square(NamedTuple):
+    """A square of the whole image: turned by an angle in degrees, seen closer, then mirrored.
+
+    ``shift`` moves its centre right and down by fractions of its side, ``contrast`` is a factor on the
+    distance of each channel from its mean, and ``flip`` turns it upside down.
+    """
+
+    mirror: bool = False
+    zoom: float = 1.0
+    angle: float = 0.0
+    shift: tuple[float, float] = (0.0, 0.0)
+    contrast: float = 1.0
+    flip: bool = False
+
+    def render(self, whole: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return the square, of the square of the whole image."""
+        size = len(whole)
+        if self.contrast != 1:
+            mean = whole.mean(axis=(0, 1))
+            whole = np.clip(np.rint((whole - mean) * self.contrast + mean), 0, 255).astype(np.uint8)
+        if (self.zoom, self.angle, self.shift) != (1.0, 0.0, (0.0, 0.0)):
+            x, y = (size / 2 + part * size for part in self.shift)
+            whole = crop_image(whole, (x, y, size / self.zoom, self.angle), size)
+        # Mirrored last, so that the two are exact mirror images.
+        whole = whole[::-1] if self.flip else whole
+        return whole[:, ::-1] if self.mirror else whole
+
+    def to_whole(self, points: Floats) -> Floats:
+        """Map points (n, 2) of the square, as fractions of its side, to those of the whole image's square."""
+        x, y = ((points - 0.5) * [-1.0 if self.mirror else 1.0, 1.0] / self.zoom).T
+        cosine, sine = np.cos(np.radians(self.angle)), np.sin(np.radians(self.angle))
+        return np.stack([x * cosine - y * sine, x * sine + y * cosine], axis=1) + 0.5
+
+
+@dataclass(frozen=True)
+class View:
+    """The whole image, as it is or mirrored left to right.
+
+    Parameters
+    ----------
+    name : str
+        Name in the cache.
+    squares : tuple of Square, default=(Square(),)
+        Of several squares the row is the mean of their maps: what a linear model of all of them
+        needs, at the cost in the cache of one.
+    """
+
+    name: str
+    squares: tuple[Square, ...] = (Square(),)
+
+    def at(self, index: int) -> View:
+        """Return the view of one image."""
+        return self
+
+    def key(self, digest: str) -> RowKey:
+        """Return the key in the cache of this view of a picture with this digest."""
+        return RowKey(digest, self.name)
+
+    def target(self, image_size: int, resize: str) -> Target:
+        """Return what a picture is decoded for."""
+        return Target(image_size, resize)
+
+    def render(self, image: Image, image_size: int, resize: str) -> NDArray[np.uint8]:
+        """Return the squares, uint8 (n, image_size, image_size, 3)."""
+        whole = resize_image(image.pixels, image_size, resize=resize, original=image.size, box=image.box)
+        if self.squares == (Square(),):
+            return whole[None]
+        return np.stack([square.render(whole) for square in self.squares])
+
+    def to_square(self, points: Floats, sizes: NDArray[np.int64], image_size: int, resize: str) -> Floats:
+        """Map points (n, k, 2) in pixels of images with (width, height) sizes (n, 2) to the square."""
+        scale, offset = _geometry(sizes, image_size, resize)
+        return self._flip(((points + 0.5) * scale + offset) / image_size)
+
+    def from_square(self, square: Floats, sizes: NDArray[np.int64], image_size: int, resize: str) -> Floats:
+        """Map points (n, k, 2) of the square back to pixels of each image; undoes ``to_square``."""
+        scale, offset = _geometry(sizes, image_size, resize)
+        points: Floats = (self._flip(square) * image_size - offset) / scale - 0.5
+        return points
+
+    def _flip(self, square: Floats) -> Floats:
+        return mirror_points(square) if self.squares == (Square(mirror=True),) else square
+
+
+ORIGINAL = View("original")
+MIRROR = View("mirror", (Square(mirror=True),))
+_CLOSER = [
+    View(f"{name}{':mirror' if mirror else ''}", (Square(mirror, zoom, angle),))
+    for name, zoom, angle in (("zoom", 1.15, 0.0), ("left", 1.15, -8.0), ("right", 1.15, 8.0))
+    for mirror in (False, True)
+]
+# Drawn once, from both flips, turns up to 72 degrees, zooms of 0.8 to 1.5, shifts up to a third, and
+# contrasts of 0.5 to 1.5; written down, since the numbers must stay the same under any version of numpy.
+_STRONG = [
+    View(f"strong:{number}", (square,))
+    for number, square in enumerate(
+        [
+            Square(mirror=False, zoom=1.22, angle=-41.0, shift=(0.08, -0.11), contrast=1.34, flip=False),
+            Square(mirror=True, zoom=0.86, angle=17.0, shift=(-0.31, 0.05), contrast=0.72, flip=False),
+            Square(mirror=False, zoom=1.41, angle=63.0, shift=(0.19, 0.14), contrast=1.08, flip=True),
+            Square(mirror=True, zoom=1.05, angle=-24.0, shift=(-0.12, -0.22), contrast=0.58, flip=True),
+            Square(mirror=True, zoom=0.93, angle=52.0, shift=(0.27, -0.03), contrast=1.47, flip=False),
+            Square(mirror=False, zoom=1.13, angle=-8.0, shift=(-0.06, 0.24), contrast=0.89, flip=True),
+        ]
+    )
+]
+AUGMENTATIONS: dict[str, tuple[View, ...]] = {
+    "mirror": (ORIGINAL, MIRROR),
+    "multi": (ORIGINAL, MIRROR, *_CLOSER),
+    "strong": (ORIGINAL, MIRROR, *_STRONG),
+}
+"""Views by the name of an augmentation; turned ones are seen closer, so that no corner is empty."""
+
+MEANS = {
+    name: View(f"mean:{name}", tuple(square for view in views for square in view.squares))
+    for name, views in AUGMENTATIONS.items()
+}
+"""The mean of an augmentation's views, as one view."""
+
+
+def mirror_points(square: Floats) -> Floats:
+    """Mirror points (n, k, 2) of a square, and swap left and right ones where the scheme is known."""
+    order = mirror_order(square.shape[1])
+    flipped = square if order is None else square[:, order]
+    return flipped * [-1.0, 1.0] + [1.0, 0.0]
+
+
+def _geometry(
+    sizes: NDArray[np.int64], image_size: int, resize: str
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return scale and offset, each (n, 1, 2) in (x, y), of every image's way into the square."""
+    rows = np.array(
+        [letterbox(int(width), int(height), image_size, resize=resize) for width, height in sizes]
+    )
+    rows = rows.reshape(len(sizes), 1, 4)
+    return rows[..., :2], rows[..., 2:]
