@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.model_selection import GroupShuffleSplit, StratifiedKFold, train_test_split
 
-from transferkit import Classifier, KeypointRegressor
+from transferkit import Classifier, FeatureExtractor, KeypointRegressor
 from transferkit.cache import FeatureCache
 from transferkit.datasets import read_image_folder, read_keypoints_csv
 from transferkit.heads import ConvHead
@@ -49,7 +49,7 @@ def gender(options) -> None:
     test, truth = read_image_folder(options.data / "gender" / "val")
     print(f"\n## Gender: {len(train)} training faces, {len(test)} others to test on")
     for name, parameters in variants(options, scattering=True):
-        clf = Classifier(**parameters, cache=options.cache)
+        clf = Classifier(**parameters, extractor=FeatureExtractor(cache=options.cache))
         cold = timed(lambda clf=clf: clf.fit(train, labels))
         warm = cold if clf.head is R1 else timed(lambda clf=clf: clf.fit(train, labels))
         report(name, clf.predict(test) == truth, f"first fit {cold:6.1f} s, head {warm:6.1f} s")
@@ -66,7 +66,7 @@ def curve(options) -> None:
                 chosen = np.arange(len(train))
                 if n < len(train):
                     chosen, _ = train_test_split(chosen, train_size=n, stratify=labels, random_state=seed)
-                clf = Classifier(**parameters, cache=options.cache, random_state=seed)
+                clf = Classifier(**parameters, random_state=seed, extractor=FeatureExtractor(cache=options.cache))
                 seconds += timed(lambda clf=clf, c=chosen: clf.fit([train[i] for i in c], labels[c]))
                 hits.append(clf.predict(test) == truth)
             report(name, np.concatenate(hits), f"fits {seconds:6.1f} s", len(hits))
@@ -79,7 +79,7 @@ def folds(options, title: str, folder: str) -> None:
         hits, seconds = [], 0.0
         for seed in range(options.seeds):
             for train, test in StratifiedKFold(5, shuffle=True, random_state=seed).split(paths, labels):
-                clf = Classifier(**parameters, cache=options.cache, random_state=seed)
+                clf = Classifier(**parameters, random_state=seed, extractor=FeatureExtractor(cache=options.cache))
                 seconds += timed(lambda clf=clf, t=train: clf.fit([paths[i] for i in t], labels[t]))
                 hits.append(clf.predict([paths[i] for i in test]) == labels[test])
         each = [f"{np.concatenate(hits[5 * s : 5 * s + 5]).mean():.1%}" for s in range(options.seeds)]
@@ -118,7 +118,7 @@ def keypoints(options) -> None:
             if options.tutorial:
                 candidates["tutorial's head (R9)"] = {"head": R9, "augment": None}
         for name, parameters in candidates.items():
-            kp = KeypointRegressor(options.backbone, **parameters, cache=options.cache)
+            kp = KeypointRegressor(options.backbone, **parameters, extractor=FeatureExtractor(cache=options.cache))
             seconds = timed(lambda kp=kp, h=here, t=train: kp.fit(h, points[t], groups=people[t]))
             errors = normalized_mean_error(points[test], kp.predict(there), per_image=True)
             low, high = bootstrap(errors, people[test])

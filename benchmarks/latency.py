@@ -27,7 +27,7 @@ os.environ["TRANSFERKIT_CACHE"] = tempfile.mkdtemp(prefix="transferkit-latency-"
 
 from speed import SIZE, draw, openvino_single
 
-from transferkit import Classifier, get_backbone, load
+from transferkit import Classifier, FeatureExtractor, get_backbone, load
 from transferkit.backbones import build_model, resolve_weights
 from transferkit.images import Target, read_source, resize_image
 
@@ -73,7 +73,7 @@ def one_prediction(name: str, folder: Path, paths: list[Path], repeats: int) -> 
         )
     for augment in (None, "mirror"):
         path = folder / f"{augment}.safetensors"
-        Classifier(name, weights=None, augment=augment, progress=False).fit(paths, labels).save(path)
+        Classifier(name, weights=None, augment=augment, extractor=FeatureExtractor(progress=False)).fit(paths, labels).save(path)
         ways[f"transferkit, augment={augment!r}"] = load(path).predict
     ways["tutorial: model.predict"] = lambda picture: model.predict(
         row.preprocess(picture[None].astype(np.float32)), verbose=0
@@ -96,7 +96,7 @@ def one_prediction(name: str, folder: Path, paths: list[Path], repeats: int) -> 
 
 def second_fit(name: str, paths: list[Path]) -> None:
     labels = [i % 2 for i in range(len(paths))]
-    first = Classifier(name, weights=None, progress=False).fit(paths, labels).report_.seconds
+    first = Classifier(name, weights=None, extractor=FeatureExtractor(progress=False)).fit(paths, labels).report_.seconds
     command = [sys.executable, "-c", SECOND_FIT, name, *map(str, paths)]
     again = float(subprocess.run(command, capture_output=True, check=True, text=True).stdout)
     print(f"\nfeatures of {len(paths)} files for a fit: first {first:.1f} s, engine built before;")

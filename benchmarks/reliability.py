@@ -87,7 +87,7 @@ def bad_files() -> str:
             bad.write_bytes(contents[i % 6] + (b"%d" % i if i % 6 else b""))
             paths.insert(place + i, bad)
             y.insert(place + i, "left")
-        expected = Classifier(**SETTINGS, head="linear", augment=None, cache=False).fit(good, labels)
+        expected = Classifier(**SETTINGS, head="linear", augment=None, extractor=FeatureExtractor(cache=False)).fit(good, labels)
         for _ in range(2):
             clf = Classifier(**SETTINGS, head="linear", augment=None).fit(paths, y)
             assert np.array_equal(clf.fitted_head_.weights, expected.fitted_head_.weights)
@@ -162,7 +162,7 @@ def predictions() -> str:
     faces = make_faces(40, random_state=0)
     told = []
     for name in ("keras", "openvino") if engines.has_openvino() else ("keras",):
-        clf = Classifier("scattering", image_size=32, engine=name, progress=False)
+        clf = Classifier("scattering", image_size=32, extractor=FeatureExtractor(engine=name, progress=False))
         clf.fit(faces.images, faces.labels)
         generator = np.random.default_rng(0)
         for n in (500, 10_000):
@@ -182,7 +182,7 @@ def threads() -> str:
     faces = make_faces(72, random_state=0)
     told = []
     for name in ("keras", "openvino") if engines.has_openvino() else ("keras",):
-        clf = Classifier("scattering", image_size=32, engine=name, progress=False, cache=False)
+        clf = Classifier("scattering", image_size=32, extractor=FeatureExtractor(engine=name, progress=False, cache=False))
         clf.fit(faces.images[:40], faces.labels[:40])
         alone = pickle.loads(pickle.dumps(clf))  # noqa: S301 - our own
         answers: list[tuple[np.ndarray, np.ndarray]] = []

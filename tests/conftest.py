@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from transferkit import engines
-from transferkit.backbones import Backbone, _registry
+from transferkit import engines, set_config
+from transferkit.backbones import Backbone, registry
+from transferkit.foundation import config
 
 os.environ.setdefault("MPLBACKEND", "Agg")
 
@@ -22,13 +23,13 @@ sys.modules.setdefault("openvino_telemetry", None)
 
 @pytest.fixture(autouse=True)
 def isolated(tmp_path_factory, monkeypatch):
-    """No test reads or writes what belongs to the user."""
+    """Keep tests away from the files of the user, and restore the registry."""
     monkeypatch.setenv("TRANSFERKIT_CACHE", str(tmp_path_factory.mktemp("cache")))
     monkeypatch.delenv("TRANSFERKIT_WEIGHTS", raising=False)
+    monkeypatch.setattr(config, "_process", {})
     monkeypatch.setenv("KERAS_HOME", str(tmp_path_factory.mktemp("keras")))
-    # What a test registers, docstring examples among them, is gone with it.
-    monkeypatch.setattr(_registry, "_ROWS", dict(_registry._ROWS))
-    monkeypatch.setattr(_registry, "_ALIASES", dict(_registry._ALIASES))
+    with registry.preserved():
+        yield
 
 
 class FakeEngine:
@@ -43,20 +44,20 @@ class FakeEngine:
         self.built = 0
         self.lock = threading.Lock()
 
-    def build(self, backbone, weights, image_size, layers, batch_size):
+    def build(self, request):
         self.built += 1
 
         def run(pixels, keep=engines.as_they_are):
             assert pixels.dtype == np.uint8
-            assert pixels.shape[1:] == (image_size, image_size, 3)
-            assert len(pixels) <= batch_size
+            assert pixels.shape[1:] == (request.image_size, request.image_size, 3)
+            assert len(pixels) <= request.batch_size
             with self.lock:  # batches run in several threads
                 self.calls += 1
                 self.images += len(pixels)
             x = pixels.astype(np.float32) / 255
 
             def blocks(n):
-                side = image_size // n
+                side = request.image_size // n
                 return x[:, : n * side, : n * side].reshape(len(x), n, side, n, side, 3).mean(axis=(2, 4))
 
             fine = blocks(8)
@@ -65,7 +66,7 @@ class FakeEngine:
                 "last": blocks(4),
                 "vector": np.stack([x.mean((1, 2, 3)), x.std((1, 2, 3)), *x.mean((1, 2)).T], axis=1),
             }
-            return keep([maps[layer] for layer in layers])
+            return keep([maps[layer] for layer in request.layers])
 
         return engines.Engine("fake", run)
 
@@ -78,8 +79,8 @@ TINY = Backbone(
     image_size=32,
     layers=("fine", "last"),
     pretrained=False,
-    builtin=True,
 )
+registry.ship(TINY)  # its network cannot be built, so it is identified by name and version
 
 
 @pytest.fixture
@@ -92,8 +93,9 @@ def engine(monkeypatch):
 
 @pytest.fixture
 def tiny(engine):
-    """Parameters of an estimator or extractor on the fake engine."""
-    return {"backbone": TINY, "engine": "fake", "progress": False}
+    """Parameters of an estimator or extractor on the fake engine, which is configured to run."""
+    set_config(engine="fake", progress=False)
+    return {"backbone": TINY}
 
 
 @pytest.fixture

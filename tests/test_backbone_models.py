@@ -16,9 +16,9 @@ import pytest
 
 from transferkit.backbones import (
     Backbone,
-    Taps,
+    KerasNetwork,
     Weights,
-    build_model,
+    build_network,
     describe_backbone,
     get_backbone,
     list_layers,
@@ -42,6 +42,10 @@ def pixels():
 
 def features(row, model, pixels):
     return np.asarray(model(row.preprocess(pixels), training=False))
+
+
+def build_model(row, weights, size):
+    return build_network(row, weights, size).model
 
 
 def closeness(a, b):
@@ -156,53 +160,53 @@ def test_efficientnet_from_kerass_file_equals_kerass_own_imagenet_graph(keras, t
 def test_layer_names_do_not_depend_on_what_was_built_before(keras, name, size, layer):
     row = get_backbone(name)
     keras.backend.clear_session()
-    first = Taps(build_model(row, RANDOM, size))
+    first = build_network(row, RANDOM, size)
     shapes = {name: tensor.shape for name, tensor in first.tensors.items()}
     inputs = keras.Input((8, 8, 3))
     keras.layers.Activation("relu")(keras.layers.Conv2D(2, 3)(inputs) + 1)
-    second = Taps(build_model(row, RANDOM, size))
-    assert second.names() == first.names()
+    second = build_network(row, RANDOM, size)
+    assert second.layer_names() == first.layer_names()
     assert {name: tensor.shape for name, tensor in second.tensors.items()} == shapes
     assert {layer, f"{layer}_1", f"{layer}_5", "last", *row.layers} <= set(shapes)
     # Keras's own names did move on.
-    own = [[operation.name for operation in taps.model.operations] for taps in (first, second)]
+    own = [[operation.name for operation in network.model.operations] for network in (first, second)]
     assert own[0] != own[1]
-    assert second.names()[-1] == "last"
+    assert second.layer_names()[-1] == "last"
 
 
 def test_taps_of_convnext_are_the_last_sums_of_their_stages():
-    taps = Taps(build_model(get_backbone("convnext_tiny"), RANDOM, 64))
-    shapes = {name: taps.tensors[name].shape[1:] for name in ("add_5", "add_10", "add_14", "last")}
+    network = build_network(get_backbone("convnext_tiny"), RANDOM, 64)
+    shapes = {name: network.tensors[name].shape[1:] for name in ("add_5", "add_10", "add_14", "last")}
     assert shapes == {"add_5": (8, 8, 192), "add_10": (4, 4, 384), "add_14": (4, 4, 384), "last": (2, 2, 768)}
 
 
 @pytest.mark.parametrize("name", ["vgg16", "mobilenet_v2", "resnet50_v2"])
 def test_taps_go_from_stride_8_to_32(name):
     row = get_backbone(name)
-    taps = Taps(build_model(row, RANDOM, 64))
-    assert [taps.tensors[layer].shape[1] for layer in row.layers] == [8, 4, 4, 2]
+    network = build_network(row, RANDOM, 64)
+    assert [network.tensors[layer].shape[1] for layer in row.layers] == [8, 4, 4, 2]
 
 
 def test_a_tap_is_the_activation_of_its_layer(trained, pixels):
     row, (model, _) = get_backbone("mobilenet"), trained
     layers = ("last", "conv_pw_5_relu", "conv_pw_13_relu")
-    last, middle, same = Taps(model).model_of(layers)(row.preprocess(pixels), training=False)
+    last, middle, same = KerasNetwork(model).tap(layers)(row.preprocess(pixels))
     np.testing.assert_array_equal(np.asarray(last), features(row, model, pixels))
     np.testing.assert_array_equal(np.asarray(same), np.asarray(last))
     assert middle.shape == (2, 4, 4, 256)
 
 
 def test_unknown_layers_say_what_was_meant(trained):
-    taps = Taps(trained[0])
+    network = KerasNetwork(trained[0])
     with pytest.raises(InvalidInputError) as caught:
-        taps.model_of(("last", "conv_pw_5_rely", "nothing"))
+        network.tap(("last", "conv_pw_5_rely", "nothing"))
     near = "'conv_pw_5_relu', 'conv_pw_9_relu' or 'conv_pw_8_relu'"
     assert str(caught.value) == (
         f"layers must name layers of the backbone. Got 'conv_pw_5_rely' and 'nothing'. Did you mean {near}? "
-        f"Call transferkit.list_layers() for all {len(taps.tensors)}."
+        f"Call transferkit.list_layers() for all {len(network.tensors)}."
     )
     with pytest.raises(InvalidInputError, match=r"Got 'qqq'\. Call transferkit\.list_layers"):
-        taps.model_of(("qqq",))
+        network.tap(("qqq",))
 
 
 def test_list_layers_goes_from_the_input_to_last():
@@ -258,7 +262,7 @@ def custom(keras, tmp_path_factory):
 
 
 def description(row):
-    return describe_backbone(row, RANDOM, build_model(row, RANDOM, SIZE))
+    return describe_backbone(row, RANDOM, build_network(row, RANDOM, SIZE))
 
 
 def test_description_of_our_rows_needs_no_model():
@@ -279,9 +283,9 @@ def test_description_of_a_users_row_is_the_same_when_it_is_built_again(custom):
 def test_description_of_a_users_row_is_the_same_in_another_process(custom):
     code = """
 import json, custom_backbone
-from transferkit.backbones import Weights, build_model, describe_backbone
+from transferkit.backbones import Weights, build_network, describe_backbone
 row, weights = custom_backbone.row(), Weights("random", None, "random:0")
-print(json.dumps(describe_backbone(row, weights, build_model(row, weights, 32))))
+print(json.dumps(describe_backbone(row, weights, build_network(row, weights, 32))))
 """
     folder = str(Path(custom.__file__).parent)
     environment = {**os.environ, "PYTHONHASHSEED": "77", "PYTHONPATH": os.pathsep.join([folder, *sys.path])}
@@ -337,9 +341,9 @@ def test_a_sequential_network_can_be_tapped(keras, pixels):
         return keras.Sequential([keras.Input(input_shape), keras.layers.Conv2D(4, 3), keras.layers.ReLU()])
 
     row = Backbone("sequential", constructor, lambda x: x, 32)
-    taps = Taps(build_model(row, RANDOM, SIZE))
-    assert taps.names() == ["conv2d", "re_lu", "last"]
-    convolved, last = taps.model_of(("conv2d", "last"))(pixels)
+    network = build_network(row, RANDOM, SIZE)
+    assert network.layer_names() == ["conv2d", "re_lu", "last"]
+    convolved, last = network.tap(("conv2d", "last"))(pixels)
     np.testing.assert_array_equal(np.maximum(np.asarray(convolved), 0), np.asarray(last))
 
 

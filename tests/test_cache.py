@@ -2,6 +2,7 @@
 
 import copy
 import hashlib
+import json
 import logging
 import os
 import pickle
@@ -13,7 +14,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from transferkit.cache import FeatureCache, RowKey, _folder
+from transferkit.cache import (
+    FeatureCache,
+    MemorySpace,
+    RecentSpace,
+    RowKey,
+    Space,
+    SpillingSpace,
+    _folder,
+    _recipes,
+)
 from transferkit.errors import CacheError, InvalidInputError
 
 RECIPE = {
@@ -123,17 +133,43 @@ def test_scalars_and_strided_arrays(space):
 
 def test_another_process_finds_the_rows(cache, space):
     space.write([(key_of(1), "a", ROW)])
-    space.set_meta("layers", ["x", 1])
+    assert space.keep_facts({"layers": ["x", 1]})
     space.close()
     again = FeatureCache(cache.folder).space(dict(reversed(RECIPE.items())))
     assert again.find([key_of(1)], ["a"])
     assert again.part_shape("a") == (4, 4, 8)
     assert again.part_shape("b") is None
-    assert again.get_meta("layers") == ["x", 1]
-    assert again.get_meta("other") is None
+    assert again.find_facts("layers") == {"layers": ["x", 1]}
+    assert again.find_facts("other") == {}
     again.close()
     assert again.find([key_of(1)], ["a"]), "a space opens itself again after close"
     again.close()
+
+
+@pytest.mark.parametrize("kind", ["on disk", "in memory", "spilling", "spilled", "recent"])
+def test_all_kinds_of_space_meet_the_protocol(cache, space, monkeypatch, kind):
+    if kind == "spilled":
+        monkeypatch.setattr(type(space.database), "write", lambda *_: False)
+    spaces = {
+        "on disk": space,
+        "in memory": MemorySpace(),
+        "spilling": SpillingSpace(space),
+        "spilled": SpillingSpace(space),
+        "recent": RecentSpace(SpillingSpace(space)),
+    }
+    one: Space = spaces[kind]
+    assert one.half
+    assert one.part_shape("a") is None
+    assert one.write([(key_of(1), "a", ROW), (key_of(2), "a", ROW + 1), (key_of(1), "b", ROW[0])])
+    assert one.find([key_of(1), key_of(2), key_of(3)], ["a"]) == {key_of(1), key_of(2)}
+    assert one.find([key_of(1), key_of(2)], ["a", "b"]) == {key_of(1)}
+    assert one.part_shape("a") == ROW.shape
+    out = np.full((3, *ROW.shape), -1, np.float32)
+    assert one.read_into([key_of(2), key_of(3), key_of(1)], "a", out).tolist() == [True, False, True]
+    assert (out == [(ROW + 1).astype(np.float16), ROW * 0 - 1, ROW.astype(np.float16)]).all()
+    assert one.keep_facts({"p:x": [1], "p:y": None, "q": 2})
+    assert one.find_facts("p:") == {"p:x": [1], "p:y": None}
+    assert getattr(one, "has_spilled", kind == "spilled") == (kind == "spilled")
 
 
 # Precision
@@ -203,7 +239,7 @@ def test_malformed_questions_are_refused(space):
         with pytest.raises(InvalidInputError, match="non-empty list"):
             space.read([key_of(1)], parts)
     with pytest.raises(InvalidInputError, match="must be JSON"):
-        space.set_meta("x", {1, 2})
+        space.keep_facts({"x": {1, 2}})
 
 
 # Spaces and folder
@@ -317,6 +353,44 @@ def test_info(cache, space):
     assert "10 rows" in str(info)
 
 
+def test_spaces_of_an_earlier_recipe_format_are_named(cache, space, monkeypatch):
+    space.write([(key_of(1), "a", ROW)])
+    space.close()
+    (old,) = cache.info().spaces
+    assert not old.outdated
+    assert "earlier version" not in str(cache.info())
+
+    monkeypatch.setattr(_recipes, "RECIPE_FORMAT", 2)
+    text = cache.explain(key_of(1).digest, RECIPE, ["a"])
+    assert "no feature space" in text
+    assert "differs only in the format, that of an earlier version" in text
+    with cache.space(RECIPE) as new:
+        assert new.path != space.path
+        assert not new.find([key_of(1)], ["a"])
+        new.write([(key_of(2), "a", ROW)])
+        assert new.find([key_of(2)], ["a"])
+    info = cache.info()
+    assert {one.key: one.outdated for one in info.spaces} == {space.key: True, new.key: False}
+    assert all(one.recipe == RECIPE for one in info.spaces)
+    outdated = next(one for one in info.spaces if one.outdated)
+    note = f"1 feature space(s) ({outdated.bytes / 1e6:,.1f} MB) were left by an earlier version"
+    assert str(info).count(note) == 1
+    assert str(info).count("(outdated)") == 1
+    assert cache.clear(space.key) > 0
+    assert [one.key for one in cache.info().spaces] == [new.key]
+    assert "earlier version" not in str(cache.info())
+
+    monkeypatch.setattr(_recipes, "RECIPE_FORMAT", 1)
+    assert not cache.info().spaces[0].outdated, "a later version may still use it"
+
+
+def test_the_keys_of_existing_caches_do_not_change(cache, space):
+    identity = json.dumps(
+        {"dtype": "float16", "recipe": RECIPE, "schema": 1}, sort_keys=True, separators=(",", ":")
+    )
+    assert space.key == hashlib.sha256(identity.encode()).hexdigest()
+
+
 def test_explain(cache, space):
     space.write([(key_of(1), "a", ROW), (key_of(1), "b", ROW)])
 
@@ -329,8 +403,8 @@ def test_explain(cache, space):
     assert "no image with digest" in explain(number=2)
     text = explain(recipe={**RECIPE, "image_size": 256})
     assert "no feature space" in text
-    assert "differs only in 'image_size' (224 there, 256 asked)" in text
-    assert "'new' (absent there, 1 asked)" in explain(recipe={**RECIPE, "new": 1})
+    assert "differs only in 'image_size' (stored: 224, requested: 256)" in text
+    assert "'new' (stored: absent, requested: 1)" in explain(recipe={**RECIPE, "new": 1})
     single = FeatureCache(cache.folder, dtype="float32")
     assert "the stored dtype" in single.explain(key_of(1).digest, RECIPE, ["a"])
 

@@ -52,7 +52,7 @@ def space(tmp_path):
 def full(space):
     """A space with rows, closed."""
     space.write(ROWS)
-    space.set_meta("layers", ["a", "b"])
+    space.keep_facts({"layers": ["a", "b"]})
     space.close()
     return space
 
@@ -78,7 +78,7 @@ def check_never_wrong(cache):
                 assert (array == EXPECTED[name]).all(), f"wrong row {name}"
             for part, shape in PARTS.items():
                 assert space.part_shape(part) in (shape, None)
-            assert space.get_meta("layers") in (["a", "b"], None)
+            assert space.find_facts("layers") in ({"layers": ["a", "b"]}, {})
             for _ in range(3):  # damage may be noticed, and the file set aside, after a write
                 space.write(ROWS[::7])
                 again = space.read(KEYS, list(PARTS))
@@ -172,7 +172,9 @@ def test_a_damaged_row_is_reported_deleted_and_written_anew(full, sql, warnings)
     key, part, array = ROWS[0]
     assert (key, part) not in full.read(KEYS, list(PARTS))
     assert len(full.read(KEYS, list(PARTS))) == len(ROWS) - 1
-    assert warnings() == [f"1 damaged row(s) in {full.path}: left out, and deleted to be computed again."]
+    assert warnings() == [
+        f"1 damaged row(s) in {full.path} were ignored and deleted. They will be computed again."
+    ]
     assert key not in full.find([key], [part])
     full.write([(key, part, array)])
     assert (full.read([key], [part])[key, part] == array).all()
@@ -220,7 +222,7 @@ def test_a_damaged_file_is_set_aside(full, content, warnings):
         full.close()
         assert Path(f"{full.path}.damaged-{n}").read_bytes() == content
     assert len(warnings()) == 2
-    assert "damaged-1 and begun anew" in warnings()[0]
+    assert "damaged-1 and a new file was started" in warnings()[0]
     assert len(full.read(KEYS, list(PARTS))) == 2
 
 
@@ -486,7 +488,7 @@ def test_a_write_that_is_interrupted_leaves_nothing(full):
     with pytest.raises(KeyboardInterrupt):
         full.database.write(change)
     full.close()
-    assert full.find_meta("half") == {}
+    assert full.find_facts("half") == {}
     assert full.database.read(lambda db: db.execute("SELECT count(*) FROM facts").fetchone()) == (1,)
     assert len(full.read(KEYS, list(PARTS))) == len(ROWS)
     assert full.write([(key, "a@1", np.ones(24, np.float32))])

@@ -78,14 +78,14 @@ class CacheMachine(RuleBasedStateMachine):
 
     @rule(which=st.integers(0, 1), fact=st.dictionaries(st.text(), st.integers() | st.none()))
     def facts(self, which, fact):
-        self.spaces[which].set_meta("fact", fact)
-        assert self.spaces[which].get_meta("fact") == fact
+        assert self.spaces[which].keep_facts({"fact": fact})
+        assert self.spaces[which].find_facts("fact") == {"fact": fact}
 
     @rule(which=st.integers(0, 1), names=st.sets(st.text(max_size=3)), value=st.integers())
     def facts_by_prefix(self, which, names, value):
         facts = {f"p:{name}": value for name in names}
-        assert self.spaces[which].set_metas({"q:other": 1, "p": 2, **facts})
-        found = self.spaces[which].find_meta("p:")
+        assert self.spaces[which].keep_facts({"q:other": 1, "p": 2, **facts})
+        found = self.spaces[which].find_facts("p:")
         assert found.items() >= facts.items()
         assert all(name.startswith("p:") for name in found)
 

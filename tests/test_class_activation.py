@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from transferkit import Classifier
+from transferkit import Classifier, FeatureExtractor
 from transferkit.errors import InvalidInputError, NotFittedError
 from transferkit.explanation._class_activation import _places
 from transferkit.heads import LinearHead
@@ -127,6 +127,6 @@ def test_mistakes_of_users_are_explained(tiny, pictures):
     with pytest.raises(InvalidInputError, match="linear heads only"):
         clf.class_activation(pictures[0][0])
     rows = np.random.default_rng(0).normal(size=(20, 3))
-    precomputed = Classifier("precomputed", progress=False).fit(rows, rows[:, 0] > 0)
+    precomputed = Classifier("precomputed", extractor=FeatureExtractor(progress=False)).fit(rows, rows[:, 0] > 0)
     with pytest.raises(InvalidInputError, match="has no pictures"):
         precomputed.class_activation(rows[:1])

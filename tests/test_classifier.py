@@ -13,8 +13,8 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 
 import transferkit
 from tests.conftest import TINY, make_pictures
-from transferkit import Classifier, images
-from transferkit.backbones import _registry
+from transferkit import Classifier, FeatureExtractor, images
+from transferkit.backbones import registry
 from transferkit.errors import (
     BadImageError,
     InvalidInputError,
@@ -129,19 +129,20 @@ def test_a_second_head_costs_nothing_and_loads_no_tensorflow(tmp_path):
     code = f"""
 import sys
 import numpy as np
-from transferkit import Classifier, images
+from transferkit import Classifier, config_context, images
 from transferkit.heads import LinearHead
 from tests.conftest import make_pictures
 from pathlib import Path
 paths, labels = make_pictures(Path({str(tmp_path / "p")!r}), 40)
 def fit(**options):
-    cache = {str(tmp_path / "c")!r}
-    return Classifier("scattering", image_size=32, cache=cache, progress=False, **options).fit(paths, labels)
+    with config_context(cache={str(tmp_path / "c")!r}, progress=False):
+        return Classifier("scattering", image_size=32, **options).fit(paths, labels)
 if sys.argv[1] == "cold":
     clf = fit()
 else:
     clf = fit(head=LinearHead(penalty=0.1))
-    clf.predict(paths)
+    with config_context(cache={str(tmp_path / "c")!r}):
+        clf.predict(paths)
 report = clf.report_
 print(report.n_decoded, report.n_backbone_calls, "tensorflow" in sys.modules, "keras" in sys.modules)
 """
@@ -167,7 +168,7 @@ def test_bad_files_are_left_out_and_labels_stay_aligned(tiny, pictures, tmp_path
     assert [failure.index for failure in clf.report_.failures] == [0, 31]
     assert clf.report_.counts() == {"not_an_image": 2}
     with pytest.raises(BadImageError, match="Image 0: .*bad.jpg"):
-        Classifier(**tiny, on_error="raise").fit([bad, *paths], ["left", *labels])
+        Classifier(**tiny, extractor=FeatureExtractor(on_error="raise")).fit([bad, *paths], ["left", *labels])
     with pytest.raises(BadImageError, match="bad.jpg"):
         clf.predict([*paths[:3], bad])
 
@@ -203,7 +204,7 @@ def test_parameters_that_cannot_be_used(tiny, pictures):
     for parameters, message in (
         ({"augment": "flip"}, "augment must be 'mirror', 'multi' or 'strong', or None. Got 'flip'."),
         ({"head": "tree"}, "head must be 'auto', 'linear', 'mlp', 'conv' or 'keypoint_map', or an instance"),
-        ({"validation_fraction": 1.0}, r"validation_fraction must be in \[0, 1\)"),
+        ({"random_state": "x"}, "random_state must be an integer in"),
         ({"image_size": 4}, "image_size must be at least 16"),
     ):
         with pytest.raises(InvalidInputError, match=message):
@@ -212,9 +213,10 @@ def test_parameters_that_cannot_be_used(tiny, pictures):
 
 def test_all_problems_at_once(tiny):
     with pytest.raises(InvalidInputError) as caught:
-        Classifier(**tiny, validation_fraction=2).fit(["a.jpg", "b.jpg"], [None], groups=[1, 2, 3])
+        Classifier(**tiny, random_state=-1).fit(["a.jpg", "b.jpg"], [None], groups=[1, 2, 3])
     assert len(caught.value.problems) == 4
-    wrong = {"batch_size": 0, "resize": "x", "head": "y", "grid": -1, "image_size": 3, "augment": "z"}
+    wrong = {"head": "y", "grid": -1, "image_size": 3, "augment": "z"}
+    wrong["extractor"] = FeatureExtractor(batch_size=0, resize="x")
     with pytest.raises(InvalidInputError) as caught:
         Classifier(**tiny | wrong).fit(["a.jpg", "b.jpg"], ["a"])
     assert len(caught.value.problems) == 6
@@ -237,7 +239,7 @@ def test_predictions_are_those_of_the_fit(fitted, pictures):
     """Parameters set after the fit change the next fit, not this one's predictions."""
     paths, _ = pictures
     expected = fitted.predict_proba(paths)
-    fitted.set_params(grid=1, layers="vector", resize="pad", augment="mirror")
+    fitted.set_params(grid=1, layers="vector", extractor__resize="pad", augment="mirror")
     np.testing.assert_array_equal(fitted.predict_proba(paths), expected)
 
 
@@ -295,8 +297,7 @@ def test_save_and_load(fitted, pictures, tmp_path, engine, monkeypatch):
     fitted.save(path)
     with pytest.raises(ModelFileError, match="trained on backbone 'tiny', which is not registered here"):
         transferkit.load(path)
-    monkeypatch.setitem(_registry._ROWS, "tiny", TINY)
-    monkeypatch.setitem(_registry._ALIASES, "tiny", "tiny")
+    registry.add(TINY)
     loaded = transferkit.load(path)
     np.testing.assert_array_equal(loaded.predict_proba(paths), fitted.predict_proba(paths))
     assert loaded.classes_.dtype == fitted.classes_.dtype
@@ -348,7 +349,7 @@ def test_value_range_reaches_the_images(tiny, pictures):
     arrays = [read(path) / 127.5 - 1 for path in paths]
     with pytest.raises(InvalidInputError, match="value_range"):
         Classifier(**tiny).fit(arrays, labels)
-    clf = Classifier(**tiny, augment=None, value_range=(-1, 1)).fit(arrays, labels)
+    clf = Classifier(**tiny, augment=None, extractor=FeatureExtractor(value_range=(-1, 1))).fit(arrays, labels)
     assert clf.score(arrays, labels) > 0.9
 
 
@@ -370,8 +371,7 @@ def test_many_views_cost_one_row_in_the_cache(tiny, engine, pictures, tmp_path, 
     assert engine.images == 8 * 60
     assert [view.name for view in clf.views_] == ["mean:multi"]
     assert clf.extractor_.extract(paths, views=clf.views_).report.n_cached == 60
-    monkeypatch.setitem(_registry._ROWS, "tiny", TINY)
-    monkeypatch.setitem(_registry._ALIASES, "tiny", "tiny")
+    registry.add(TINY)
     clf.save(tmp_path / "model.safetensors")
     loaded = transferkit.load(tmp_path / "model.safetensors")
     np.testing.assert_array_equal(loaded.predict_proba(paths), clf.predict_proba(paths))

@@ -162,12 +162,12 @@ def test_wrong_usage_exits_with_2():
 
 
 def test_interrupted(monkeypatch, capsys):
-    from transferkit import cli
+    from transferkit.cli import backbones
 
     def stop(options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "_backbones", stop)
+    monkeypatch.setattr(backbones, "run", stop)
     assert main(["backbones"]) == 130
     assert "goes on from there" in capsys.readouterr().err
 

@@ -5,7 +5,7 @@ import sys
 from PIL import Image
 
 import transferkit
-from transferkit.cli.demo import _draw_keypoints, run_demo
+from transferkit.cli._demo import _draw_keypoints, run_demo
 
 
 def test_demo(tmp_path):

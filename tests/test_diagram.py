@@ -1,6 +1,7 @@
 """The picture of an estimator in a notebook: backbone, layers, head."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -29,11 +30,11 @@ def test_before_fit_it_shows_what_was_asked_for():
 
 def test_after_fit_it_shows_what_was_chosen(tiny, pictures):
     clf = Classifier(**tiny).fit(*pictures)
-    chosen = clf.selection_[[row["chosen"] for row in clf.selection_].index(True)]
+    chosen = next(trial for trial in clf.layer_selection_ if trial.chosen)
     backbone, layers, head = blocks(clf)
     assert backbone == "backbone tiny, 32 x 32 pixels"
-    assert layers.startswith(f"layers {chosen['layers'].replace('+', ' + ')} (")
-    assert layers.count("%") == len(chosen["shares"])
+    assert layers.startswith(f"layers {chosen.layers.replace('+', ' + ')} (")
+    assert layers.count("%") == len(chosen.shares)
     assert head == "head AutoHead()"
     assert blocks(clf.set_params(head="linear"))[2] == "head AutoHead()"  # what was fitted
 
@@ -42,9 +43,9 @@ def test_keypoints_show_their_closer_look(tiny, pictures):
     points = np.random.default_rng(0).uniform(5, 25, (60, 4, 2))
     kp = KeypointRegressor(**tiny).fit(pictures[0], points)
     assert blocks(kp)[:2] == ["backbone tiny, 32 x 32 pixels", "layers fine + last"]
-    kp.refinements_ = [object()]
+    kp.predictor_ = replace(kp.predictor_, refinements=(object(),))
     assert blocks(kp)[-1] == "closer look, 1 round"
-    kp.refinements_ = []
+    kp.predictor_ = replace(kp.predictor_, refinements=())
     assert "closer" not in blocks(kp)[-1]
 
 

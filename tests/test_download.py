@@ -145,7 +145,7 @@ def test_what_is_damaged_later_is_noticed_where_keras_states_no_digest(mode, mod
     path.write_bytes(content)
     with pytest.raises(WeightsError) as caught:
         resolve_weights(ROW, "imagenet")
-    assert f"damaged or not the one that {path}.sha256 is about" in str(caught.value)
+    assert f"damaged or not the one described by {path}.sha256" in str(caught.value)
     assert f"expected digest {CHECKED.weights_hash}, got {hashlib.sha256(content).hexdigest()}" in str(
         caught.value
     )

@@ -15,7 +15,7 @@ import pytest
 import transferkit
 from tests.conftest import TINY, FakeEngine
 from transferkit import Classifier, FeatureCache, FeatureExtractor, engines
-from transferkit.backbones import Backbone, _registry
+from transferkit.backbones import Backbone, registry
 from transferkit.engines import _verdicts, check_engine
 from transferkit.errors import EngineError, InvalidInputError, MissingDependencyError, ModelFileError
 from transferkit.persistence._file import read_model, write_model
@@ -30,11 +30,11 @@ class Pair:
         self.built = []
 
     def build(self, name):
-        def make(*arguments, model=None):
+        def make(request):
             self.built.append(name)
             if name == "openvino" and self.error:
                 raise EngineError(self.error, name=name)
-            run = self.fake.build(*arguments).run
+            run = self.fake.build(request).run
             extra = name == "keras"
             return engines.Engine(name, lambda pixels, keep: keep([maps + extra for maps in run(pixels)]))
 
@@ -50,7 +50,6 @@ def pair(monkeypatch):
     monkeypatch.setattr(engines, "has_openvino", lambda: True)
     for name in ("keras", "openvino"):
         monkeypatch.setitem(engines.ENGINES, name, pair.build(name))
-    monkeypatch.setitem(engines.BFLOAT16_ENGINES, "openvino", pair.build("openvino"))
     forget(monkeypatch)
     return pair
 
@@ -282,9 +281,8 @@ def test_engines_and_precisions_that_there_are_not(pair, arguments, message):
 
 
 @pytest.fixture
-def saved(pair, pictures, tmp_path, monkeypatch):
-    monkeypatch.setitem(_registry._ROWS, "tiny", TINY)
-    monkeypatch.setitem(_registry._ALIASES, "tiny", "tiny")
+def saved(pair, pictures, tmp_path):
+    registry.add(TINY)
 
     def save(**parameters):
         path = tmp_path / "model"

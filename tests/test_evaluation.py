@@ -12,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 import transferkit
-from transferkit import Classifier, KeypointRegressor, evaluate
+from transferkit import Classifier, FeatureExtractor, KeypointRegressor, evaluate
 from transferkit.datasets import make_faces
 from transferkit.errors import BadImageError, InvalidInputError, MissingDependencyError, NotFittedError
 from transferkit.evaluation import ClassificationEvaluation, KeypointEvaluation, image_names
@@ -30,7 +30,7 @@ def rows():
 @pytest.fixture(scope="module")
 def fitted(rows):
     X, y = rows
-    return Classifier("precomputed", head="linear", progress=False).fit(X[:100], y[:100])
+    return Classifier("precomputed", head="linear", extractor=FeatureExtractor(progress=False)).fit(X[:100], y[:100])
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +119,7 @@ def test_html_escapes_labels(rows):
 def test_each_of_several_classes_has_figures(rows):
     X, y = rows
     three = np.where(X[:, 1] > 0.8, "other", y)
-    model = Classifier("precomputed", head="linear", progress=False).fit(X[:100], three[:100])
+    model = Classifier("precomputed", head="linear", extractor=FeatureExtractor(progress=False)).fit(X[:100], three[:100])
     found = evaluate(model, X[100:], three[100:])
     assert found.pos_label is None
     assert list(found.class_figures) == ["man", "other", "woman"]
@@ -281,7 +281,7 @@ def test_keypoints_of_any_regressor_and_number():
         evaluate(LinearRegression().fit(X, y), X, y, pos_label=1)
     with pytest.raises(InvalidInputError, match="limit must be a positive fraction"):
         evaluate(LinearRegression().fit(X, y), X, y, limit=-1)
-    ours = KeypointRegressor("precomputed", progress=False).fit(X, y)
+    ours = KeypointRegressor("precomputed", extractor=FeatureExtractor(progress=False)).fit(X, y)
     assert evaluate(ours, X, y).figures["nme"].value == pytest.approx(found.figures["nme"].value, rel=0.2)
 
 

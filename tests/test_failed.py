@@ -221,7 +221,7 @@ def test_labels_stay_aligned_and_the_table_has_every_path(tiny, tmp_path):
     paths, labels = make_pictures(tmp_path / "good", 60)
     paths, labels = list(paths), list(labels)
     good = paths[0].read_bytes()
-    expected = Classifier(**tiny, augment=None, cache=False).fit(paths, labels)
+    expected = Classifier(**tiny, augment=None, extractor=FeatureExtractor(cache=False)).fit(paths, labels)
     for i in range(18):
         bad = tmp_path / f"bad{i}.png"
         bad.write_bytes([b"", b"<html>", good[: 99 + i]][i % 3])

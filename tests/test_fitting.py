@@ -5,7 +5,7 @@ import pytest
 
 from tests.conftest import TINY, make_pictures
 from transferkit import Classifier, KeypointRegressor, load
-from transferkit.backbones import _registry
+from transferkit.backbones import registry
 from transferkit.errors import InvalidInputError, NotFittedError
 
 
@@ -41,7 +41,7 @@ def test_an_interrupted_fit_leaves_the_old_model_or_none(tiny, engine, pictures,
     with monkeypatch.context() as patch:
         patch.setattr("transferkit.estimators._base.ImageEstimator._train", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            clf.set_params(resize="pad").fit(paths, labels[::-1])
+            clf.set_params(extractor__resize="pad").fit(paths, labels[::-1])
         with pytest.raises(KeyboardInterrupt):
             kp.fit(paths, points)
     np.testing.assert_array_equal(clf.predict_proba(paths), before)
@@ -50,17 +50,16 @@ def test_an_interrupted_fit_leaves_the_old_model_or_none(tiny, engine, pictures,
 
 
 def test_a_model_is_saved_with_the_parameters_it_was_fitted_with(tiny, pictures, tmp_path, monkeypatch):
-    monkeypatch.setitem(_registry._ROWS, "tiny", TINY)
-    monkeypatch.setitem(_registry._ALIASES, "tiny", "tiny")
+    registry.add(TINY)
     paths, labels = pictures
     clf = Classifier(**tiny).fit(paths, labels)
     before = clf.predict_proba(paths)
     path = tmp_path / "model.safetensors"
-    clf.set_params(image_size=48, resize="pad", grid=2).save(path)
+    clf.set_params(image_size=48, extractor__resize="pad", grid=2).save(path)
     again = load(path)
     np.testing.assert_array_equal(again.predict_proba(paths), before)
-    assert (again.image_size, again.resize) == (None, "stretch")
-    again.set_params(resize="pad").save(path)
+    assert (again.image_size, again.extractor.resize) == (None, "stretch")
+    again.set_params(extractor__resize="pad").save(path)
     np.testing.assert_array_equal(load(path).predict_proba(paths), before)
 
 

@@ -69,7 +69,7 @@ in_child(lambda: Classifier(**tiny, augment=None, head=MLPHead(epochs=1)).fit(pa
 """,
         tmp_path,
     )
-    refusal = "EngineError This process was forked from one that had run a network already"
+    refusal = "EngineError This process was forked from one that had already run a network"
     assert lines[0] == "True"
     assert lines[1].startswith(refusal)
     assert "get_context('spawn')" in lines[1]

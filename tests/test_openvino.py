@@ -13,8 +13,14 @@ import pytest
 
 from transferkit import FeatureExtractor, list_backbones
 from transferkit.backbones import Backbone, get_backbone, list_layers, resolve_weights
-from transferkit.engines import ENGINES, _openvino, keras_engine, openvino_engine, shared_engine
-from transferkit.engines._openvino import openvino_bfloat16_engine
+from transferkit.engines import (
+    ENGINES,
+    EngineRequest,
+    _openvino,
+    keras_engine,
+    openvino_engine,
+    shared_engine,
+)
 from transferkit.engines._parity import compare, disparity, probes
 from transferkit.errors import EngineError
 
@@ -26,9 +32,9 @@ LAYERS = ("conv_pw_5_relu", "conv_pw_11_relu", "last")
 TOLERANCE = 2e-5  # of the deviation of the features
 
 
-def build(make=openvino_engine, name="mobilenet", layers=LAYERS, batch_size=32, size=SIZE):
+def build(make=openvino_engine, name="mobilenet", layers=LAYERS, batch_size=32, precision="float32"):
     row = get_backbone(name)
-    return make(row, resolve_weights(row, None), size, layers, batch_size)
+    return make(EngineRequest(row, resolve_weights(row, None), SIZE, layers, batch_size, precision))
 
 
 @pytest.fixture(scope="module")
@@ -165,7 +171,7 @@ def can_bfloat16():
 def test_bfloat16_is_near_and_does_not_depend_on_the_batch(pixels, expected):
     if not can_bfloat16():
         pytest.skip("this processor does not compute with bfloat16")
-    engine = build(openvino_bfloat16_engine)
+    engine = build(precision="bfloat16")
     together = engine.run(pixels)
     for found, right in zip(together, expected, strict=True):
         gap = np.abs(found - right).mean() / right.std()
@@ -178,9 +184,9 @@ def test_a_processor_without_bfloat16_is_told(monkeypatch):
     core = SimpleNamespace(get_property=lambda device, name: ["FP32", "INT8"])
     monkeypatch.setattr(_openvino, "_import_openvino", lambda: SimpleNamespace(Core=lambda: core))
     with pytest.raises(
-        EngineError, match=r"needs a processor .* offers FP32, INT8\. Pass precision='float32'"
+        EngineError, match=r"needs a processor .* supports FP32, INT8\. Pass precision='float32'"
     ):
-        build(openvino_bfloat16_engine)
+        build(precision="bfloat16")
 
 
 # The proof
@@ -258,8 +264,8 @@ def test_every_row_converts_or_falls_back_with_a_reason(name, caplog):
 
 def gap_of(name, size):
     row = get_backbone(name)
-    arguments = row, resolve_weights(row, None), size, row.layers, 8
-    return compare(row.layers, size, ENGINES["keras"](*arguments).run, ENGINES["openvino"](*arguments).run)
+    request = EngineRequest(row, resolve_weights(row, None), size, row.layers, 8)
+    return compare(row.layers, size, ENGINES["keras"](request).run, ENGINES["openvino"](request).run)
 
 
 def test_what_a_user_registers_runs_too():

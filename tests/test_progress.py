@@ -58,7 +58,7 @@ def test_ctrl_c_keeps_what_was_computed_and_says_how_to_go_on(
     paths, labels = pictures
     bad = paths[0].parent / "bad.png"
     bad.write_bytes(b"<html>")
-    clf = Classifier(**tiny, augment=None, batch_size=8)
+    clf = Classifier(**tiny, augment=None, extractor=FeatureExtractor(batch_size=8))
     with pytest.raises(KeyboardInterrupt):
         clf.fit([bad, *paths], ["left", *labels])
     (message,) = caplog.messages

@@ -9,13 +9,15 @@ from PIL import Image
 
 import transferkit
 from tests.conftest import TINY, FakeEngine
-from transferkit import KeypointRegressor, engines
-from transferkit.backbones import _registry
+from transferkit import FeatureExtractor, KeypointRegressor, engines
+from transferkit.backbones import registry
 from transferkit.datasets import make_faces
 from transferkit.errors import BadImageError, InvalidInputError, ModelFileError
 from transferkit.estimators.refinement import _refinement
-from transferkit.heads import CascadeHead, ConvHead, TrainingData
+from transferkit.heads import ConvHead, TrainingData
+from transferkit.heads.cascade import CascadeHead
 from transferkit.metrics import normalized_mean_error
+from transferkit.tasks import Points
 
 
 @pytest.fixture(scope="module")
@@ -35,8 +37,7 @@ def faces():
 @pytest.fixture
 def registered(monkeypatch):
     """A loaded model finds its backbone by name."""
-    monkeypatch.setitem(_registry._ROWS, "tiny", TINY)
-    monkeypatch.setitem(_registry._ALIASES, "tiny", "tiny")
+    registry.add(TINY)
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +46,7 @@ def learned(faces):
     images, keypoints = faces
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(engines.ENGINES, "fake", FakeEngine().build)
-        kp = KeypointRegressor(TINY, engine="fake", cache=False, progress=False)
+        kp = KeypointRegressor(TINY, extractor=FeatureExtractor(engine="fake", cache=False, progress=False))
         return pickle.dumps(kp.fit(images[:100], keypoints[:100]))
 
 
@@ -60,14 +61,14 @@ def test_a_closer_look_errs_less_and_says_by_how_much(tiny, faces, fitted):
     before = normalized_mean_error(keypoints[100:], plain.predict(images[100:]))
     after = normalized_mean_error(keypoints[100:], fitted.predict(images[100:]))
     assert after < 0.8 * before
-    rounds = fitted.selection_
-    assert [row["round"] for row in rounds] == [0, 1]
-    assert [row["used"] for row in rounds] == [True, True]
-    assert plain.selection_ == rounds[:1]
+    rounds = fitted.rounds_
+    assert [row.number for row in rounds] == [0, 1]
+    assert [row.used for row in rounds] == [True, True]
+    assert plain.rounds_ == rounds[:1]
     # What it says of held-out training images holds for new ones.
     for row, model in zip(rounds, (plain, fitted), strict=True):
-        errors = _refinement.shape_errors(model.predict(images[100:]), keypoints[100:])
-        assert row["held_out_error"] == pytest.approx(errors.mean(), rel=0.25)
+        errors, _ = _refinement.shape_errors(model.predict(images[100:]), keypoints[100:])
+        assert row.held_out_error == pytest.approx(errors.mean(), rel=0.25)
 
 
 def test_fit_again_runs_no_backbone_and_gives_the_same_model(tiny, engine, faces):
@@ -92,7 +93,7 @@ def test_saved_and_loaded(tmp_path, faces, fitted, registered):
     images, _ = faces
     fitted.save(tmp_path / "faces.safetensors")
     loaded = transferkit.load(tmp_path / "faces.safetensors")
-    assert loaded.selection_ == fitted.selection_
+    assert loaded.rounds_ == fitted.rounds_
     np.testing.assert_array_equal(loaded.predict(images[100:]), fitted.predict(images[100:]))
     assert loaded.refine == "auto"
     loaded.save(tmp_path / "again.safetensors")
@@ -147,7 +148,7 @@ def test_few_images_or_points_get_no_rounds(tiny, faces):
 def test_one_point_has_no_shape(tiny, faces):
     images, keypoints = faces
     kp = KeypointRegressor(**tiny).fit(images[:60], keypoints[:60, :1])
-    assert (kp.refinements_, kp.selection_) == ([], [])
+    assert (kp.refinements_, kp.rounds_) == ([], [])
     with pytest.raises(InvalidInputError, match=r"refine=1 needs 3 points or more.* Got 1\. Pass refine=0"):
         KeypointRegressor(**tiny, refine=1).fit(images[:60], keypoints[:60, :1])
 
@@ -164,7 +165,7 @@ def test_a_round_that_does_not_help_is_dropped(tiny, faces, monkeypatch):
     monkeypatch.setattr(CascadeHead, "fit", blind)
     kp = KeypointRegressor(**tiny, refine=3).fit(images[:60], keypoints[:60])
     assert kp.refinements_ == []
-    assert [row["used"] for row in kp.selection_] == [True, False]
+    assert [row.used for row in kp.rounds_] == [True, False]
 
 
 @pytest.mark.parametrize("refine", [-1, True, 1.5, "twice", None])
@@ -194,7 +195,7 @@ def test_held_out_shapes_know_nothing_of_their_group():
     fine = fine.transpose(0, 2, 3, 1).astype(np.float32)
     coarse = targets[:, None, None] + generator.normal(0, 0.05, (n, 3, 3, 6))
     maps, groups = [fine, coarse.astype(np.float32)], np.arange(n) // 2
-    data = TrainingData(maps, targets, None, np.ones(n), groups)
+    data = TrainingData(maps, targets, Points(3), np.ones(n), groups)
     head = CascadeHead(steps=1).fit(data)
     assert [row["step"] for row in head.history] == [0, 1]
     assert head.history[1]["absolute_error"] < 0.5 * head.history[0]["absolute_error"]
@@ -203,7 +204,7 @@ def test_held_out_shapes_know_nothing_of_their_group():
     assert len(more.parts) == len(more.history) > 1
     changed = targets.copy()
     changed[:2] += 0.2  # the first group's truth is wrong: its own held-out first step must not move
-    moved = CascadeHead(steps=0).fit(TrainingData(maps, changed, None, np.ones(n), groups))
+    moved = CascadeHead(steps=0).fit(TrainingData(maps, changed, Points(3), np.ones(n), groups))
     first = CascadeHead(steps=0).fit(data)
     if moved.parts[0].penalty == first.parts[0].penalty:
         np.testing.assert_allclose(moved.held_out[:2], first.held_out[:2], atol=1e-6)
@@ -234,7 +235,10 @@ def test_a_vector_as_the_only_layer(tiny, faces):
 def test_a_damaged_round_is_refused(fitted, damage):
     refinement = fitted.refinements_[0]
     facts, arrays = refinement.facts(), dict(refinement.tensors())
-    build = fitted._make_close_extractor
+
+    def build(layers, grid):
+        return refinement.extractor
+
     whole = _refinement.rebuild_refinement(arrays, facts, build, 68)
     assert whole.facts() == facts
     damage(facts, arrays)

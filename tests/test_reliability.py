@@ -146,7 +146,7 @@ def test_32_threads_predict_what_one_does(tiny, pictures, rounds):
         thread.join()
     assert problems == []
     assert len(answers) == 32 * rounds
-    alone = Classifier(**tiny, cache=False).fit(paths, labels)
+    alone = Classifier(**tiny, extractor=FeatureExtractor(cache=False)).fit(paths, labels)
     for images, found in answers:
         np.testing.assert_array_equal(alone.predict_proba(images), found)
 
@@ -166,12 +166,12 @@ def held_out_pictures(folder, seed):
 @pytest.mark.parametrize("head", [LinearHead(), AutoHead()], ids=["linear", "auto"])
 def test_held_out_pixels_change_no_fitted_number(tiny, pictures, tmp_path, head):
     paths, labels = pictures
-    alone = Classifier(**tiny, head=head, cache=tmp_path / "alone").fit(paths, labels)
+    alone = Classifier(**tiny, head=head, extractor=FeatureExtractor(cache=tmp_path / "alone")).fit(paths, labels)
     digests = set()
     for seed, when in ((1, "before"), (2, "together")):
         held, held_labels = held_out_pictures(tmp_path / "held", seed)  # the same names, other pixels
         cache = FeatureCache(tmp_path / when)
-        clf = Classifier(**tiny, head=head, cache=cache)
+        clf = Classifier(**tiny, head=head, extractor=FeatureExtractor(cache=cache))
         if when == "before":  # other pictures, and other layers of them, are there already
             FeatureExtractor(**tiny, layers="auto", grid=4, cache=cache).transform(held)
             clf.fit(paths, labels)
@@ -189,11 +189,11 @@ def test_held_out_pixels_change_no_keypoint(tiny, tmp_path):
     digests = set()
     for seed in (1, 2):
         held, _ = held_out_pictures(tmp_path / "held", seed)
-        kp = KeypointRegressor(**tiny, cache=tmp_path / str(seed))
+        kp = KeypointRegressor(**tiny, extractor=FeatureExtractor(cache=tmp_path / str(seed)))
         kp.fit(images, points, validation_data=(held, faces.keypoints[60:]))
         kp.predict(held)
         digests.add(digest(kp))
-    assert digests == {digest(KeypointRegressor(**tiny, cache=False).fit(images, points))}
+    assert digests == {digest(KeypointRegressor(**tiny, extractor=FeatureExtractor(cache=False)).fit(images, points))}
 
 
 @pytest.mark.slow

@@ -7,17 +7,16 @@ import transferkit
 from tests.conftest import TINY
 from tests.test_diagram import blocks
 from transferkit import Classifier
-from transferkit.backbones import _registry
+from transferkit.backbones import registry
 from transferkit.errors import ModelFileError
 from transferkit.persistence._file import read_model, write_model
-from transferkit.persistence._selection import selection_from_json, selection_to_json
+from transferkit.persistence._records import records_from_json, records_to_json
 
 
 @pytest.fixture
 def model(tiny, pictures, tmp_path, monkeypatch):
     """A fitted classifier whose head chose among layers, and its file."""
-    monkeypatch.setitem(_registry._ROWS, "tiny", TINY)
-    monkeypatch.setitem(_registry._ALIASES, "tiny", "tiny")
+    registry.add(TINY)
     clf = Classifier(**tiny).fit(*pictures)
     clf.save(tmp_path / "model.safetensors")
     return clf, tmp_path / "model.safetensors"
@@ -26,31 +25,28 @@ def model(tiny, pictures, tmp_path, monkeypatch):
 def test_it_comes_back(model):
     clf, path = model
     loaded = transferkit.load(path)
-    assert len(clf.selection_) > 2
-    assert loaded.selection_ == clf.selection_
-    assert [type(value) for value in loaded.selection_[0].values()] == [
-        type(value) for value in clf.selection_[0].values()
-    ]
+    assert len(clf.layer_selection_) > 2
+    assert loaded.layer_selection_ == clf.layer_selection_
+    for found, expected in zip(loaded.layer_selection_, clf.layer_selection_, strict=True):
+        assert list(map(type, vars(found).values())) == list(map(type, vars(expected).values()))
     assert blocks(loaded) == blocks(clf)
     loaded.save(path)
-    assert transferkit.load(path).selection_ == clf.selection_
+    assert transferkit.load(path).layer_selection_ == clf.layer_selection_
 
 
 def test_rounds_and_positions_come_back():
-    rows = [
-        {"round": 0, "held_out_error": np.float64(0.25), "used": True},
-        {"layers": (0, 2), "shares": (0.5,)},
-    ]
-    assert selection_from_json(selection_to_json(rows)) == rows
-    assert selection_to_json([{"gain": float("nan")}]) == [{"gain": None}]
+    tables = {
+        "rounds": [{"number": 0, "held_out_error": np.float64(0.25), "used": True}],
+        "layer_selection": [{"layers": (0, 2), "shares": (0.5,)}],
+    }
+    assert records_from_json(records_to_json(tables), tables) == tables
+    assert records_to_json({"a": [{"gain": float("nan")}]}) == {"a": [{"gain": None}]}
 
 
-def test_models_of_before_have_none(model):
-    _, path = model
-    tensors, document = read_model(path)
-    del document["selection"]
-    write_model(path, tensors, document)
-    assert transferkit.load(path).selection_ == []
+def test_the_old_name_says_the_new_ones(model):
+    clf, _ = model
+    with pytest.warns(FutureWarning, match="layer_selection_ and rounds_"):
+        assert clf.selection_ == [trial.record() for trial in clf.layer_selection_]
 
 
 @pytest.mark.parametrize(
@@ -66,6 +62,6 @@ def test_models_of_before_have_none(model):
 def test_damaged_ones_are_refused(model, selection):
     _, path = model
     tensors, document = read_model(path)
-    write_model(path, tensors, document | {"selection": selection})
-    with pytest.raises(ModelFileError, match="selection"):
+    write_model(path, tensors, document | {"records": {"layer_selection": selection}})
+    with pytest.raises(ModelFileError, match="does not describe a model"):
         transferkit.load(path)

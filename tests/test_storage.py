@@ -72,7 +72,7 @@ def test_arrays_and_document_come_back_bit_by_bit(tmp_path):
     document = {"text": "ä\u2028\U0001f600\x00", "list": [1, 2.5, None, True, {"x": []}], "large": 2**70}
     write_model(path, ARRAYS | {"strided": strided}, document)
     tensors, found = read_model(path)
-    assert found == {"format": "transferkit", "schema": 1, **document}
+    assert found == {"format": "transferkit", "schema": 2, **document}
     for name, array in (ARRAYS | {"strided": strided}).items():
         assert np.array_equal(tensors[name], array)
         assert tensors[name].dtype == array.dtype
@@ -247,7 +247,7 @@ def metadata(document, **more):
     }
 
 
-PLAIN = {"format": "transferkit", "schema": 1}
+PLAIN = {"format": "transferkit", "schema": 2}
 TENSOR = {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}
 FILES = {
     "empty": b"",
@@ -281,7 +281,7 @@ FILES = {
     "no_schema": with_header(metadata({"format": "transferkit"})),
     **{
         f"schema_{schema!r}": with_header(metadata({"format": "transferkit", "schema": schema}))
-        for schema in (0, -1, 2, 10**400, 1.0, "1", True, None, [1])
+        for schema in (0, -1, 1, 3, 10**400, 1.0, "1", True, None, [1])
         if schema != 10**400
     },
     "schema_enormous": with_header(metadata('{"format": "transferkit", "schema": ' + "9" * 5000 + "}")),
@@ -342,7 +342,7 @@ def test_what_is_no_file_is_refused(tmp_path):
 
 def test_the_message_says_what_to_do(tmp_path):
     write_model(tmp_path / "m", {}, {"schema": 7})
-    with pytest.raises(ModelFileError, match=r"schema 7, this version reads up to 1\. Upgrade transferkit"):
+    with pytest.raises(ModelFileError, match=r"schema 7, this version reads up to 2\. Upgrade transferkit"):
         transferkit.load(tmp_path / "m")
 
 
@@ -401,13 +401,11 @@ def load_or_refuse(path, X):
 
 # What may be anything of its type: none of it changes an answer of a loaded model.
 FREE = {
-    *(("parameters", name) for name in ("weights", "image_size", "layers", "grid", "resize", "augment")),
-    *(("parameters", name) for name in ("engine", "precision", "batch_size", "on_error")),
-    *(("parameters", name) for name in ("class_weight", "progress", "validation_fraction")),
+    *(("parameters", name) for name in ("weights", "image_size", "layers", "grid", "augment", "class_weight")),
+    *(("extractor", name) for name in ("resize", "precision", "on_error", "engine")),
     ("head", "penalty"),
     ("head_facts", "penalty"),
-    ("classes", "values"),
-    ("selection",),  # models of early versions have none
+    ("task", "labels"),
 }
 
 
@@ -429,7 +427,7 @@ def test_every_value_of_a_document_is_checked(fitted, model, rows):
     assert n_loaded > 10
 
 
-@pytest.mark.parametrize("place", [(), ("parameters",), ("head",), ("head_facts",), ("facts",), ("classes",)])
+@pytest.mark.parametrize("place", [(), ("parameters",), ("head",), ("head_facts",), ("extractor",), ("task",)])
 def test_unknown_keys_are_refused(model, place):
     tensors, document = read_model(model)
     write_model(model, tensors, changed(document, (*place, "surprise"), 1))
@@ -440,24 +438,27 @@ def test_unknown_keys_are_refused(model, place):
 @pytest.mark.parametrize(
     ("place", "value"),
     [
-        (("classes", "values"), ["cat", "cat", "dog"]),
-        (("classes", "values"), ["dog", "cat", "mouse"]),
-        (("classes", "values"), ["cat", "dog"]),
-        (("classes", "values"), ["cat", "dog", "fox", "yak"]),
-        (("classes", "values"), ["cat", "dog", 3]),
-        (("classes", "dtype"), "O"),
-        (("classes", "dtype"), "int8"),
-        (("classes", "dtype"), "<U999999999"),
-        (("classes",), {"dtype": "int8", "values": [1, 2, 300]}),
-        (("classes",), {"dtype": "bool", "values": [0, 1, 2]}),
-        (("classes",), {"dtype": "str", "values": "cat"}),
+        (("task", "labels"), ["cat", "cat", "dog"]),
+        (("task", "labels"), ["dog", "cat", "mouse"]),
+        (("task", "labels"), ["cat", "dog"]),
+        (("task", "labels"), ["cat", "dog", "fox", "yak"]),
+        (("task", "labels"), ["cat", "dog", 3]),
+        (("task", "dtype"), "O"),
+        (("task", "dtype"), "int8"),
+        (("task", "dtype"), "<U999999999"),
+        (("task",), {"kind": "classes", "dtype": "int8", "labels": [1, 2, 300]}),
+        (("task",), {"kind": "classes", "dtype": "bool", "labels": [0, 1, 2]}),
+        (("task",), {"kind": "classes", "dtype": "str", "labels": "cat"}),
+        (("task",), {"kind": "points", "n_points": 2, "flat": True}),
+        (("records",), {}),
+        (("refinements",), [{}]),
         (("estimator",), "KeypointRegressor"),
         (("estimator",), "__class__"),
         (("parameters", "backbone"), "vgg_61"),
         (("parameters", "backbone"), "mobilenet"),
         (("head", "name"), "mlp"),
         (("head", "penalty"), -1),
-        (("facts", "n_features_in_"), 2**60),
+        (("n_features_in",), 2**60),
         (("views",), ["mirror"]),
         (("views",), ["original"] * 1000),
         (("features",), {}),
@@ -513,7 +514,7 @@ def test_a_key_that_stands_twice_is_refused(model):
     """Two readers of one file must not see two models."""
     header, payload = parts(model)
     text = header["__metadata__"]["transferkit"]
-    text = text[:-1] + ', "facts": ' + json.dumps(json.loads(text)["facts"]) + "}"
+    text = text[:-1] + ', "task": ' + json.dumps(json.loads(text)["task"]) + "}"
     header["__metadata__"] = {"transferkit": text, "sha256": _digest(text, read_model(model)[0])}
     model.write_bytes(with_header(header, payload))
     with pytest.raises(ModelFileError, match="no model of transferkit"):
@@ -530,6 +531,45 @@ def test_a_huge_network_is_refused_before_it_is_built(model):
     write_model(model, {"head.target_shift": np.zeros(1), "head.weight.0": np.zeros(3, "f4")}, document)
     with pytest.raises(ModelFileError):
         transferkit.load(model)
+
+
+# Models of version 0
+
+VERSION_0 = Path(__file__).parent / "data" / "version0"
+ANSWERS = json.loads((VERSION_0 / "answers.json").read_text())
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_a_model_of_version_0_answers_as_it_did(name, tmp_path):
+    """Files that version 0 wrote, with what it answered then."""
+    probe = np.load(VERSION_0 / "probe.npz")
+    X = probe["features"] if name.startswith("precomputed") else list(probe["images"])
+    model = transferkit.load(VERSION_0 / f"{name}.safetensors", cache=False)
+    for method, expected in ANSWERS[name].items():
+        found = getattr(model, method)(X)
+        if np.asarray(expected).dtype.kind == "f":
+            np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+        else:
+            assert found.tolist() == expected
+    model.save(tmp_path / "again")
+    again = transferkit.load(tmp_path / "again", cache=False)
+    np.testing.assert_array_equal(again.predict(X), model.predict(X))
+
+
+@pytest.mark.parametrize("name", ["precomputed_classifier", "precomputed_regressor"])
+def test_every_value_of_a_document_of_version_0_is_checked(name, tmp_path, monkeypatch):
+    tensors, document = read_model(VERSION_0 / f"{name}.safetensors")
+    monkeypatch.setattr("transferkit.persistence._file.SCHEMA", 1)
+    for place in places(document):
+        for value in VALUES:
+            altered = changed(document, place, value)
+            write_model(tmp_path / "m", tensors, {"schema": 1, **altered})
+            try:
+                model = transferkit.load(tmp_path / "m")
+            except ModelFileError:
+                continue
+            X = np.arange(4.0 * 5).reshape(5, 4)
+            assert len(model.predict(X)) == 5
 
 
 # Mutations

@@ -30,7 +30,9 @@ if TYPE_CHECKING:
     from transferkit.estimators import Classifier, KeypointRegressor, load
     from transferkit.evaluation import evaluate
     from transferkit.extraction import FeatureExtractor, extract_activations
+    from transferkit.foundation.config import config_context, get_config, set_config
 
+# Where each public name lives; imported on first use.
 _HOMES = {
     "Backbone": "backbones",
     "Classifier": "estimators",
@@ -39,13 +41,16 @@ _HOMES = {
     "KeypointRegressor": "estimators",
     "check_backbone": "backbones",
     "compare": "comparison",
+    "config_context": "foundation.config",
     "evaluate": "evaluation",
     "extract_activations": "extraction",
     "get_backbone": "backbones",
+    "get_config": "foundation.config",
     "list_backbones": "backbones",
     "list_layers": "backbones",
     "load": "estimators",
     "register_backbone": "backbones",
+    "set_config": "foundation.config",
 }
 _MODULES = {"cache", "datasets", "errors", "heads", "keypoints", "metrics", "plots"}
 
@@ -59,11 +64,13 @@ __all__ = [
     "cache",
     "check_backbone",
     "compare",
+    "config_context",
     "datasets",
     "errors",
     "evaluate",
     "extract_activations",
     "get_backbone",
+    "get_config",
     "heads",
     "keypoints",
     "list_backbones",
@@ -72,6 +79,7 @@ __all__ = [
     "metrics",
     "plots",
     "register_backbone",
+    "set_config",
 ]
 
 

@@ -1,7 +1,6 @@
-"""Every error that transferkit raises on purpose.
+"""Exceptions raised by transferkit.
 
-Each one is also a builtin error, so code that knows nothing of transferkit can
-catch it, and each carries its culprit as an attribute::
+Each also derives from a builtin exception, and names the offending object in its attributes::
 
     TransferKitError
     ├── InvalidInputError (ValueError)        an argument or the data; .problems
@@ -16,7 +15,7 @@ catch it, and each carries its culprit as an attribute::
     ├── ModelFileError (ValueError)           .path
     └── MissingDependencyError (ImportError)  .name
 
-A message says what was expected, what was received and what to do.
+Messages say what was expected, what was received and what to do.
 """
 
 from __future__ import annotations
@@ -44,16 +43,16 @@ _Checked = TypeVar("_Checked")
 
 
 class TransferKitError(Exception):
-    """Base of all errors of this library."""
+    """Base class of all transferkit exceptions."""
 
 
 class InvalidInputError(TransferKitError, ValueError):
-    """An argument or the data cannot be used.
+    """An argument or the data are invalid.
 
     Attributes
     ----------
     problems : tuple of str
-        Every problem found, one sentence each; one entry for a single problem.
+        All problems found, one sentence each.
     """
 
     def __init__(self, *problems: str) -> None:
@@ -72,7 +71,7 @@ class UnknownBackboneError(InvalidInputError):
     ----------
     name : str
     suggestions : tuple of str
-        Registered names that look alike, the most similar first.
+        Similar registered names, most similar first.
     """
 
     def __init__(self, name: str, known: Sequence[str]) -> None:
@@ -86,48 +85,57 @@ class UnknownBackboneError(InvalidInputError):
 
 
 class BadImageError(InvalidInputError):
-    """One image cannot be read as a picture.
+    """An image cannot be read.
 
     Attributes
     ----------
     path : str
         The file, or a description such as ``"array of shape (3, 0, 2)"``.
     category : str
-        One word to count by, such as ``"not_found"``, ``"truncated"`` or ``"too_large"``.
+        Kind of problem, such as ``"not_found"``, ``"truncated"`` or ``"too_large"``.
     reason, hint : str
-        What is wrong, and what to do about it.
+        What is wrong, and how to fix it.
     index : int or None
-        Position among the images that were passed, filled in by the extractor.
+        Position in the list of images, set by the extractor.
+    known : bool
+        Whether the error was recorded in an earlier run, and the image not tried again.
     """
 
     def __init__(
-        self, path: object, category: str, reason: str, hint: str = "", index: int | None = None
+        self,
+        path: object,
+        category: str,
+        reason: str,
+        hint: str = "",
+        index: int | None = None,
+        known: bool = False,
     ) -> None:
         self.path = str(path)
         self.category = category
         self.reason = reason
         self.hint = hint
         self.index = index
+        self.known = known
         where = "" if index is None else f"Image {index}: "
         super().__init__(f"{where}{self.path}: {reason}{' ' + hint if hint else ''}")
 
     def __reduce__(self) -> tuple[object, ...]:
-        """Rebuild from the parts: the message alone would not do across processes."""
-        return type(self), (self.path, self.category, self.reason, self.hint, self.index)
+        """Pickle the arguments; the default would pickle only the message."""
+        return type(self), (self.path, self.category, self.reason, self.hint, self.index, self.known)
 
 
 class NotFittedError(TransferKitError, ValueError, AttributeError):
-    """The estimator was asked to predict before ``fit``."""
+    """The estimator has not been fitted yet."""
 
 
 class BackboneCheckError(TransferKitError, RuntimeError):
-    """A backbone does not give right features.
+    """A backbone computes wrong features.
 
     Attributes
     ----------
     name : str
     failures : tuple of str
-        One sentence for each check that failed.
+        One sentence per failed check.
     """
 
     def __init__(self, name: str, failures: Sequence[str]) -> None:
@@ -138,12 +146,12 @@ class BackboneCheckError(TransferKitError, RuntimeError):
 
 
 class EngineError(TransferKitError, RuntimeError):
-    """An engine cannot run this backbone, or not on this machine.
+    """An engine cannot run a backbone on this machine.
 
     Attributes
     ----------
     name : str
-        Engine.
+        Name of the engine.
     """
 
     def __init__(self, message: str, *, name: str) -> None:
@@ -152,18 +160,18 @@ class EngineError(TransferKitError, RuntimeError):
 
 
 class IsolationError(TransferKitError, RuntimeError):
-    """The helper processes of ``isolate=True`` cannot be started on this machine."""
+    """The helper processes for ``isolate=True`` cannot be started."""
 
 
 class WeightsError(TransferKitError, OSError):
-    """Pretrained weights are missing, damaged or not the expected ones.
+    """Pretrained weights are missing, damaged or unexpected.
 
     Attributes
     ----------
     name : str
-        Backbone.
+        Name of the backbone.
     path : str or None
-        The file looked for.
+        Path of the weights file.
     """
 
     def __init__(self, message: str, *, name: str, path: str | None = None) -> None:
@@ -186,7 +194,7 @@ class CacheError(TransferKitError, OSError):
 
 
 class ModelFileError(TransferKitError, ValueError):
-    """A saved model is damaged, foreign, or newer than this library.
+    """A saved model is damaged, in another format, or from a newer version.
 
     Attributes
     ----------
@@ -199,7 +207,7 @@ class ModelFileError(TransferKitError, ValueError):
 
 
 class MissingDependencyError(TransferKitError, ImportError):
-    """An optional package is not installed; ``name`` is the package."""
+    """An optional package is not installed; ``name`` is its name."""
 
     def __init__(self, package: str, extra: str, purpose: str) -> None:
         super().__init__(
@@ -209,9 +217,9 @@ class MissingDependencyError(TransferKitError, ImportError):
 
 
 def gather(problems: list[str], check: Callable[[], _Checked]) -> _Checked | None:
-    """Return what a check returns; add what it complains about to the problems, and return None.
+    """Return the result of a check; if it raises InvalidInputError, add its problems and return None.
 
-    An unknown backbone is raised at once: nothing else can be checked without it.
+    UnknownBackboneError is raised at once, because nothing else can be checked without the backbone.
     """
     try:
         return check()
@@ -223,7 +231,7 @@ def gather(problems: list[str], check: Callable[[], _Checked]) -> _Checked | Non
 
 
 def quoted(words: Iterable[object], conjunction: str = "and") -> str:
-    """Return ``'a', 'b' and 'c'`` for a message."""
+    """Return the words quoted and joined, such as ``'a', 'b' and 'c'``."""
     items = [repr(word) for word in words]
     if len(items) < 2:
         return "".join(items)

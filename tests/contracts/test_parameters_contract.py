@@ -7,7 +7,7 @@ import pytest
 
 import transferkit
 from transferkit import Classifier, FeatureCache, FeatureExtractor, KeypointRegressor, compare, evaluate
-from transferkit.backbones import _registry
+from transferkit.backbones import registry
 from transferkit.errors import TransferKitError
 from transferkit.heads import ConvHead, LinearHead, MLPHead
 
@@ -55,8 +55,8 @@ def somewhere_else(tmp_path, monkeypatch):
 @pytest.fixture
 def models(tiny):
     """A fitted classifier and a fitted regressor, with what they learned from."""
-    clf = Classifier(**tiny, augment=None, cache=False).fit(IMAGES, LABELS)
-    kp = KeypointRegressor(**tiny, cache=False).fit(IMAGES, POINTS)
+    clf = Classifier(**tiny, augment=None, extractor=FeatureExtractor(cache=False)).fit(IMAGES, LABELS)
+    kp = KeypointRegressor(**tiny, extractor=FeatureExtractor(cache=False)).fit(IMAGES, POINTS)
     return {"Classifier": (clf, LABELS), "KeypointRegressor": (kp, POINTS)}
 
 
@@ -126,7 +126,7 @@ def test_parameters_of_the_cache(name):
 
 @pytest.mark.parametrize("name", parameters_of(transferkit.load))
 def test_arguments_of_load_and_save(name):
-    clf = Classifier("precomputed", head="linear", progress=False).fit(np.arange(24.0).reshape(12, 2), LABELS)
+    clf = Classifier("precomputed", head="linear", extractor=FeatureExtractor(progress=False)).fit(np.arange(24.0).reshape(12, 2), LABELS)
     clf.save("model.safetensors")
     arguments = {"path": "model.safetensors"}
     calls = [lambda value: transferkit.load(**(arguments | {name: value}))]
@@ -165,13 +165,8 @@ def test_arguments_of_compare(tiny, kind, name):
 
 def test_numbers_of_numpy_are_saved(tiny, tmp_path, monkeypatch):
     """As searches hand them in."""
-    monkeypatch.setitem(_registry._ROWS, "tiny", tiny["backbone"])
-    monkeypatch.setitem(_registry._ALIASES, "tiny", "tiny")
-    clf = Classifier(
-        **tiny, head=LinearHead(penalty=np.float32(0.25)), image_size=np.int64(32), batch_size=np.int32(8),
-        layers=["fine", "last"], grid=[np.int64(2), 1], value_range=np.array([0, 255]),
-        validation_fraction=np.float32(0.25),
-    ).fit(IMAGES, LABELS)  # fmt: skip
+    registry.add(tiny["backbone"])
+    clf = Classifier(**tiny, head=LinearHead(penalty=np.float32(0.25)), image_size=np.int64(32), layers=["fine", "last"], grid=[np.int64(2), 1], validation_fraction=np.float32(0.25), extractor=FeatureExtractor(batch_size=np.int32(8), value_range=np.array([0, 255]))).fit(IMAGES, LABELS)  # fmt: skip
     clf.save(tmp_path / "model.safetensors")
     loaded = transferkit.load(tmp_path / "model.safetensors")
     assert loaded.head == LinearHead(penalty=0.25)

@@ -3,15 +3,15 @@
 import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from transferkit import Classifier, KeypointRegressor
+from transferkit import Classifier, FeatureExtractor, KeypointRegressor
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*:UserWarning:sklearn")
 
 
 @parametrize_with_checks(
     [
-        Classifier("precomputed", progress=False),
-        KeypointRegressor("precomputed", progress=False),
+        Classifier("precomputed", extractor=FeatureExtractor(progress=False)),
+        KeypointRegressor("precomputed", extractor=FeatureExtractor(progress=False)),
     ]
 )
 def test_scikit_learn_contract(estimator, check):

@@ -1,53 +1,25 @@
-"""Which backbones there are, and how each becomes a model; Keras is imported only to build one."""
+"""The backbones, as data, and the networks built from them. Keras is imported only to build one."""
 
-from transferkit.backbones import keras_applications as keras_applications
-from transferkit.backbones import pixels as pixels
-from transferkit.backbones._checks import check_backbone
-from transferkit.backbones._model import Taps, build_model, describe_backbone, list_layers
-from transferkit.backbones._registry import (
-    Backbone,
-    _add,
-    get_backbone,
-    list_backbones,
-    register_backbone,
-)
-from transferkit.backbones._weights import Weights, resolve_weights
-from transferkit.backbones.scattering import DEFAULT_SIZE, MIN_SIZE, VERSION
-
-_add(
-    Backbone(
-        "scattering",
-        "transferkit.backbones.scattering:Scattering",
-        "transferkit.backbones.scattering:preprocess_input",
-        MIN_SIZE,
-        image_size=DEFAULT_SIZE,
-        grid=None,  # its one map is small enough to keep, and worth it
-        pretrained=False,
-        version=VERSION,
-        builtin=True,
-    )
-)
-_add(
-    Backbone(
-        "pixels",
-        "transferkit.backbones.pixels:Pixels",
-        "transferkit.backbones.pixels:preprocess_input",
-        MIN_SIZE,
-        image_size=pixels.DEFAULT_SIZE,
-        grid=None,  # averages of pixels would be another picture
-        pretrained=False,
-        builtin=True,
-    )
-)
+from transferkit.backbones._describe import describe_backbone
+from transferkit.backbones._registration import register_backbone
+from transferkit.backbones.backbone import Backbone
+from transferkit.backbones.checks import check_backbone
+from transferkit.backbones.keras_network import KerasNetwork
+from transferkit.backbones.models import build_network, list_layers
+from transferkit.backbones.network import Network
+from transferkit.backbones.registry import get_backbone, is_shipped, list_backbones
+from transferkit.backbones.weights import Weights, resolve_weights
 
 __all__ = [
     "Backbone",
-    "Taps",
+    "KerasNetwork",
+    "Network",
     "Weights",
-    "build_model",
+    "build_network",
     "check_backbone",
     "describe_backbone",
     "get_backbone",
+    "is_shipped",
     "list_backbones",
     "list_layers",
     "register_backbone",

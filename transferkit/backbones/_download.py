@@ -1,8 +1,7 @@
-"""Downloading weights: beside their place, checked, and put there in one step.
+"""Download weights into a temporary folder, check them, and move them into place in one step.
 
-Keras writes straight to the final path, so that a process that is killed leaves half a file there, and two
-processes write into the same one. Here another process lets Keras download into a folder of its own; what
-arrives is whole and right, or it is not kept.
+Keras writes to the final path, so a killed process leaves a partial file, and two processes write to the
+same one. Here a subprocess downloads into a folder of its own, and only a complete, verified file is kept.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ _CODE = """
 import os, sys
 from importlib import import_module
 
-os.dup2(2, 1)  # Keras reports to the standard output, amid the user's results
+os.dup2(2, 1)  # Keras prints its progress to the standard output
 module, _, name = sys.argv[1].partition(":")
 size = int(sys.argv[2])
 try:
@@ -34,28 +33,29 @@ except Exception as error:
     sys.exit(1)
 """
 _PREFIX = ".transferkit-download-"
-_ABANDONED_SECONDS = 86_400  # what a killed process left behind
+_ABANDONED_SECONDS = 86_400  # age of a folder that a killed process left
 
 
 def note_of(path: Path) -> Path:
-    """Return where the SHA-256 of a file is noted, as ``sha256sum`` does it."""
+    """Return the path where the SHA-256 of a file is noted, as ``sha256sum`` writes it."""
     return path.with_name(f"{path.name}.sha256")
 
 
 def download_beside(constructor: str, image_size: int, target: Path, check: Callable[[Path], str]) -> None:
-    """Let Keras download the weights of a constructor, and put them at their place.
+    """Let Keras download the weights of a constructor, and move them to their target.
 
-    Their SHA-256 is noted beside them, since Keras states none for some: what is damaged later is noticed.
+    Their SHA-256 is noted beside them, so that later damage is noticed even if Keras states no digest.
 
     Parameters
     ----------
     constructor : str
         As ``"module:name"``.
     image_size : int
+        Side in pixels.
     target : Path
-        Where the file belongs, in a folder ``models``.
+        Final path, in a folder ``models``.
     check : callable
-        Returns the SHA-256 of a file, or raises where it is not the right one.
+        Returns the SHA-256 of a file, or raises if it is not the expected one.
 
     Raises
     ------
@@ -79,12 +79,12 @@ def download_beside(constructor: str, image_size: int, target: Path, check: Call
         )
         arrived = folder / "models" / target.name
         if done.returncode or not arrived.is_file():
-            told = folder / "error"
-            raise OSError(told.read_text("utf-8") if told.exists() else f"exit code {done.returncode}")
+            report = folder / "error"
+            raise OSError(report.read_text("utf-8") if report.exists() else f"exit code {done.returncode}")
         sha = check(arrived)
         note = folder / "note"
         note.write_text(f"{sha}  {target.name}\n", "utf-8")
-        # The note goes last, and the old one first: a kill in between leaves a file without one.
+        # Old note, file, new note: a kill in between leaves a file without a note, not with a wrong one.
         note_of(target).unlink(missing_ok=True)
         arrived.replace(target)
         note.replace(note_of(target))
@@ -93,7 +93,7 @@ def download_beside(constructor: str, image_size: int, target: Path, check: Call
 
 
 def _clean(parent: Path) -> None:
-    """Remove what processes left behind that were killed long ago."""
+    """Remove folders of processes that were killed long ago."""
     for folder in parent.glob(f"{_PREFIX}*"):
         with contextlib.suppress(OSError):
             if folder.stat().st_mtime < time.time() - _ABANDONED_SECONDS:

@@ -1,4 +1,4 @@
-"""The folder of all feature spaces."""
+"""The cache: a folder of feature spaces and a file index."""
 
 from __future__ import annotations
 
@@ -22,31 +22,31 @@ from transferkit.foundation.arguments import check, choice, is_number, is_path
 class FeatureCache:
     """Features that were computed before, on disk.
 
-    A feature space holds everything computed under one recipe; within it a row is found by the
-    content of the image, the view and the part (a layer at a grid), so renaming, moving or
-    reordering images costs nothing, and asking for fewer layers still hits.
+    A feature space holds everything computed under one recipe. Its rows are keyed by the content of the
+    image, the view and the part (a layer at a grid), so images may be renamed, moved or reordered, and
+    requests for fewer layers still hit.
 
-    Several threads and processes may use one cache. If two compute the same row, the last one
-    stays. In a read-only folder reading works and writing does nothing, after one warning.
+    Several threads and processes may use one cache. If two compute the same row, the last one is kept. In a
+    read-only folder, reading works and writing does nothing, with one warning.
 
     Parameters
     ----------
     folder : str or Path, optional
-        By default the environment variable ``TRANSFERKIT_CACHE``, or else the user's cache folder of
-        the platform. It is created by the first write.
+        By default the environment variable ``TRANSFERKIT_CACHE``, or else the platform's cache folder
+        for the user. The first write creates it.
     max_bytes : int, optional
-        Limit on the size of the folder; by default none. Damaged files go first, then the least recently
-        used spaces, then the oldest rows of images that this run has not asked for. A run that is
-        larger than the limit keeps what fits.
+        Limit on the size of the folder; by default none. Damaged files are deleted first, then the least
+        recently used spaces, then the oldest rows of images that this run does not use. Of a run larger
+        than the limit, only the rows that fit are stored.
     dtype : {"float16", "float32"}, default "float16"
-        How activations are stored. In half precision a value is off by at most 2**-11 (0.05 %) of the
-        largest magnitude of its row; rows for which that cannot be kept stay in single precision.
+        How activations are stored. In half precision, the error of a value is at most 2**-11 (0.05 %) of
+        the largest magnitude in its row; rows where this is impossible are stored in single precision.
         Each dtype has its own spaces.
 
     Raises
     ------
     InvalidInputError
-        A parameter is none of these; all problems are listed at once.
+        A parameter is invalid; all problems are listed at once.
 
     Examples
     --------
@@ -62,7 +62,7 @@ class FeatureCache:
     True
     >>> print(cache.explain(key.digest, {"backbone": "vgg16", "image_size": 256}, ["block5_pool@7"]))
     Miss: there is no feature space for this recipe.
-    The nearest one differs only in 'image_size' (224 there, 256 asked).
+    The nearest one differs only in 'image_size' (stored: 224, requested: 256).
     >>> folder.cleanup()
     """
 
@@ -82,19 +82,19 @@ class FeatureCache:
 
     @property
     def folder(self) -> Path:
-        """The folder, whether it exists or not."""
+        """The folder, which may not exist yet."""
         return default_folder() if self._folder is None else Path(self._folder)
 
     @property
     def files(self) -> FileIndex:
-        """Digests of files by path, for as long as the files stand still."""
+        """Cache of file digests, valid while the files are unchanged."""
         path = self.folder / "files.sqlite"
         if self._files is None or self._files.path != path:
             self._files = FileIndex(path)
         return self._files
 
     def space(self, recipe: Mapping[str, Any]) -> FeatureSpace:
-        """Return the feature space of a recipe; its file is created by the first write.
+        """Return the feature space of a recipe; the first write creates its file.
 
         Parameters
         ----------
@@ -119,19 +119,19 @@ class FeatureCache:
         )
 
     def info(self) -> CacheInfo:
-        """Return what is in the cache.
+        """Return the contents of the cache.
 
         Returns
         -------
         CacheInfo
-            Print it for a table.
+            Its string form is a table.
         """
         return inspect_folder(self.folder)
 
     def explain(
         self, image_digest: str, recipe: Mapping[str, Any], parts: Sequence[str], view: str = "original"
     ) -> str:
-        """Return why an image hits or misses.
+        """Explain why the features of an image are in the cache or not.
 
         Parameters
         ----------
@@ -144,7 +144,7 @@ class FeatureCache:
         Returns
         -------
         str
-            One or two sentences, beginning with "Hit" or "Miss".
+            One or two sentences, starting with "Hit" or "Miss".
 
         Raises
         ------
@@ -163,16 +163,16 @@ class FeatureCache:
         recipe: Mapping[str, Any] | None = None,
         older_than: timedelta | None = None,
     ) -> int:
-        """Delete feature spaces; without arguments, everything that the cache made.
+        """Delete feature spaces; without arguments, all files of the cache.
 
         Parameters
         ----------
         space_key : str, optional
-            Only this space, by its key or the beginning of it, as `info` prints it.
+            Only spaces whose key starts with this; `info` prints the first 12 digits.
         recipe : mapping of str to JSON, optional
             Only the space of this recipe.
         older_than : timedelta, optional
-            Only spaces that were not used for so long.
+            Only spaces that were last used longer ago than this.
 
         Returns
         -------
@@ -185,13 +185,13 @@ class FeatureCache:
             A file cannot be deleted.
         """
         everything = space_key is None and recipe is None and older_than is None
-        asked = None if recipe is None else self.space(recipe).key
+        wanted = None if recipe is None else self.space(recipe).key
         limit = None if older_than is None else (datetime.now(timezone.utc) - older_than).timestamp()
         freed = 0
         for path, key, _ in own_files(self.folder):
             chosen = (
                 (space_key is None or key.startswith(space_key))
-                and (asked is None or key == asked)
+                and (wanted is None or key == wanted)
                 and (limit is None or last_used(path) < limit)
             )
             if everything or (chosen and key != "files"):
@@ -201,7 +201,7 @@ class FeatureCache:
         return freed
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave open files out: copies and other processes open their own."""
+        """Drop open files; copies and other processes open their own."""
         return {**self.__dict__, "_files": None}
 
     def __repr__(self) -> str:

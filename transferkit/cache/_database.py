@@ -1,11 +1,11 @@
-"""One SQLite file that may be shared, killed, damaged or read-only.
+"""One SQLite file that may be shared, damaged or read-only, or whose writer may be killed.
 
-- One connection for each process and file, behind a lock. Connections per thread would gain
-  little, as SQLite has one writer anyway, and leak when threads end. For forks see `_forks`.
-- A file that another process replaced or removed is noticed by its inode, and opened again.
-- A damaged file is set aside by renaming, and a new one is begun.
-- Reading never creates anything. Where nothing may be written, reading works and writing does
-  nothing, after one warning.
+- Each process has one connection per file, behind a lock. Connections per thread would gain little, since
+  SQLite has one writer anyway, and would leak when threads end. For forks see `_forks`.
+- If another process replaced or removed the file, the inode shows it and the file is opened again.
+- A damaged file is renamed and a new one is started.
+- Reading never creates a file. If writing is not permitted, reading works and writing does nothing, with
+  one warning.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ from transferkit.cache._sqlite import (
 )
 from transferkit.errors import CacheError
 
-# Messages of SQLite may quote damaged names.
+# UnicodeDecodeError: messages of SQLite may quote damaged names.
 DAMAGE = (sqlite3.Error, UnicodeDecodeError)
 TRIES = 5
-# A file that another process is just taking away fails like a bad disk until it is gone.
+# While another process is removing a file, errors look like those of a failing disk.
 REMOVAL_SECONDS = 0.1
 NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
 Result = TypeVar("Result")
 
 
 class Database:
-    """A SQLite file with one of our schemas.
+    """A SQLite file with one of the cache's schemas.
 
     Parameters
     ----------
@@ -51,8 +51,8 @@ class Database:
     schema : str
         SQL that creates the tables.
     identity : str or None
-        What the file is for, stored in it and compared on opening. None: whatever the file says, and it is
-        never created.
+        Stored in the file and compared on opening. If None, any identity is accepted and the file is never
+        created.
     """
 
     def __init__(self, path: Path, schema: str, identity: str | None) -> None:
@@ -66,7 +66,7 @@ class Database:
         close_before_forks(self)
 
     def read(self, query: Callable[[sqlite3.Connection], Result]) -> Result | None:
-        """Return ``query(connection)``; None if there is no file or it is damaged."""
+        """Return ``query(connection)``, or None if the file is missing or damaged."""
         with self.lock:
             try:
                 connection = self._connect(create=False)
@@ -76,7 +76,7 @@ class Database:
                 return None
 
     def write(self, change: Callable[[sqlite3.Connection], object]) -> bool:
-        """Run ``change(connection)`` as one transaction; return False where nothing may be written."""
+        """Run ``change(connection)`` in a transaction; return False if writing is not permitted."""
         with self.lock:
             for _ in range(TRIES):
                 try:
@@ -87,7 +87,7 @@ class Database:
             raise self._error(last) from last
 
     def close(self) -> None:
-        """Close the connection; the next use opens it again."""
+        """Close the connection; the next use opens a new one."""
         with self.lock:
             if self._connection is not None:
                 self._connection.close()
@@ -102,22 +102,22 @@ class Database:
             warn_once(
                 self.path.parent,
                 "read-only",
-                f"The cache folder {self.path.parent} is read-only: features are read from it, new ones are "
-                "not stored. Set TRANSFERKIT_CACHE to a folder you may write to.",
+                f"The cache folder {self.path.parent} is read-only: cached features are used, but new ones "
+                "are not stored. Set TRANSFERKIT_CACHE to a writable folder.",
             )
             return False
         connection.execute("BEGIN IMMEDIATE")
         try:
             change(connection)
             connection.execute("COMMIT")
-        except BaseException:  # KeyboardInterrupt too must not leave a transaction open
-            if connection.in_transaction:  # after some errors SQLite has rolled back by itself
+        except BaseException:  # also KeyboardInterrupt, which must not leave a transaction open
+            if connection.in_transaction:  # SQLite rolls back by itself after some errors
                 connection.execute("ROLLBACK")
             raise
         return True
 
     def _connect(self, *, create: bool) -> sqlite3.Connection | None:
-        """Return the connection, None if there is no file and none is to be made."""
+        """Return the connection, or None if the file does not exist and cannot or should not be created."""
         if self._connection is not None:
             if not self._was_replaced():
                 return self._connection
@@ -142,7 +142,7 @@ class Database:
         return self._connection
 
     def _make_folder(self) -> bool:
-        """Create the folder; return False if that is not allowed."""
+        """Create the folder; return False if that is not permitted."""
         try:
             make_folder(self.path.parent)
         except CacheError:
@@ -154,7 +154,7 @@ class Database:
         return True
 
     def _prepare(self, connection: sqlite3.Connection, create: bool) -> bool:
-        """Check that the file is ours; return False if it is empty and stays so."""
+        """Check that the file belongs to the cache; return False if it is empty and stays empty."""
         if is_empty(connection):
             if not create or not self._writable or self._identity is None:
                 return False
@@ -165,9 +165,9 @@ class Database:
         return True
 
     def _recover(self, error: Exception) -> None:
-        """Make way for the next try: set a damaged file aside; raise if the trouble lies elsewhere."""
+        """Prepare for the next try: set a damaged file aside, raise if the cause lies elsewhere."""
         if isinstance(error, (sqlite3.ProgrammingError, sqlite3.InterfaceError)):
-            raise error  # our own mistake
+            raise error  # a bug, not a damaged file
         self.close()
         outside = hint_for(error) is not None
         if outside and not self._was_replaced():
@@ -177,20 +177,23 @@ class Database:
         if outside:
             raise self._error(error) from error
         if not os.access(self.path.parent, os.W_OK):
-            warn_once(self.path, "damaged", f"{self.path} is damaged ({error}) and is not used.")
+            warn_once(self.path, "damaged", f"{self.path} is damaged ({error}) and is ignored.")
             return
         aside = set_aside(self.path)
         logger.warning(
-            "%s is damaged (%s). It was renamed to %s and begun anew.", self.path, error, aside.name
+            "%s is damaged (%s). It was renamed to %s and a new file was started.",
+            self.path,
+            error,
+            aside.name,
         )
 
     def _was_replaced(self) -> bool:
-        """Tell whether another process has set aside or cleared the file that we opened."""
+        """Return True if another process has renamed, removed or replaced the opened file."""
         return self._opened != identity_of(self.path)
 
     def _error(self, error: Exception) -> CacheError:
         hint = hint_for(error) or "Set TRANSFERKIT_CACHE to another folder."
         return CacheError(
-            f"The cache file {self.path} cannot be used: {error}. {hint} Rows stored before are kept.",
+            f"The cache file {self.path} cannot be used: {error}. {hint} Rows stored earlier are kept.",
             path=self.path,
         )

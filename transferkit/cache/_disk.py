@@ -10,15 +10,15 @@ from pathlib import Path
 
 from transferkit.errors import CacheError
 
-# The log goes first: were the database gone before it, another process could begin a new database
-# in between, and lose its own new log to us.
+# The log comes first: if the database were removed before it, another process could start a new database
+# in between, and we would remove its new log.
 SUFFIXES = ("-wal", "-shm", "")
 OWN_NAME = re.compile(r"(?P<key>[0-9a-f]{64}|files)\.sqlite(?P<damaged>\.damaged-\d+)?")
-VERDICT_NAME = re.compile(r"engine-[0-9a-f]{32}\.json.*")  # and what a killed process left half written
+VERDICT_NAME = re.compile(r"engine-[0-9a-f]{32}\.json.*")  # including what a killed process left half written
 
 
 def own_files(folder: Path) -> Iterator[tuple[Path, str, bool]]:
-    """Return path, key and "was set aside as damaged" of the databases in a folder, and of nothing else."""
+    """Yield path, key and whether it was set aside as damaged, for each database of the cache in a folder."""
     if folder.is_dir():
         for path in sorted(folder.iterdir()):
             match = OWN_NAME.fullmatch(path.name)
@@ -27,17 +27,17 @@ def own_files(folder: Path) -> Iterator[tuple[Path, str, bool]]:
 
 
 def verdict_path(folder: Path, key: str) -> Path:
-    """Return where engines keep what they know of a network, beside its features."""
+    """Return the path of the file with the engine verdicts on a network."""
     return folder / f"engine-{key[:32]}.json"
 
 
 def verdict_files(folder: Path) -> list[Path]:
-    """Return the verdicts in a folder."""
+    """Return the verdict files in a folder."""
     return [path for path in folder.glob("engine-*") if VERDICT_NAME.fullmatch(path.name)]
 
 
 def identity_of(path: Path) -> tuple[int, int] | None:
-    """Return what tells a file from another one that took its name; None if there is no file."""
+    """Return device and inode of a file, or None if it does not exist."""
     try:
         status = path.stat()
     except OSError:
@@ -46,17 +46,17 @@ def identity_of(path: Path) -> tuple[int, int] | None:
 
 
 def size_of(path: Path) -> int:
-    """Return the bytes of a database."""
+    """Return the size of a database in bytes."""
     return sum(status.st_size for status in _statuses(path))
 
 
 def last_used(path: Path) -> float:
-    """Return when a database was last used, in seconds since the epoch."""
+    """Return the time of last use of a database, in seconds since the epoch."""
     return max((status.st_mtime for status in _statuses(path)), default=0.0)
 
 
 def set_aside(path: Path) -> Path:
-    """Rename a database to the next free ``*.damaged-<n>``."""
+    """Rename a database to the next free ``*.damaged-<n>``; return the new path."""
     number = 1
     while (aside := Path(f"{path}.damaged-{number}")).exists():
         number += 1
@@ -85,7 +85,7 @@ def _take_away(file: Path, action: Callable[..., object]) -> None:
     try:
         action(file)
     except FileNotFoundError:
-        return  # another process was faster, or there is no log
+        return  # another process was faster, or the file has no log
     except OSError as error:
         raise CacheError(
             f"Cannot rename or delete {file}: {error.strerror}. Close the programs that use it.", path=file

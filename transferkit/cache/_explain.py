@@ -1,4 +1,4 @@
-"""Why an image is not in the cache."""
+"""Explain why the features of an image are in the cache or not."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ABSENT = object()
 def explain(
     space: FeatureSpace, recipe: Mapping[str, Any], digest: str, parts: Sequence[str], view: str
 ) -> str:
-    """Return one or two sentences on whether, and why not, an image is in a space."""
+    """Return one or two sentences on why the features of an image are in a space or not."""
     key, names = RowKey(digest, view), part_names(parts)
     raw = digest_bytes(key)
     if not space.path.exists():
@@ -38,7 +38,7 @@ def explain(
     if not views:
         return f"Miss: no image with digest {digest[:12]} is in the feature space {space.key[:12]}."
     if view not in views:
-        return f"Miss: the image is there, but not in view {view!r} (has: {quoted(views)})."
+        return f"Miss: the image is stored, but not in view {view!r} (has: {quoted(views)})."
     has = [part for name, part in there if name == view]
     lacking = [name for name in names if name not in has]
     if lacking:
@@ -51,7 +51,7 @@ def explain(
 
 
 def _nearest(folder: Path, recipe: Mapping[str, Any]) -> str:
-    """Return a sentence on the space that differs least."""
+    """Return a sentence about the space whose recipe differs least."""
     asked = json.loads(json.dumps(dict(recipe)))
     best: list[str] | None = None
     for space in inspect_folder(folder).spaces:
@@ -63,9 +63,12 @@ def _nearest(folder: Path, recipe: Mapping[str, Any]) -> str:
             if asked.get(name, ABSENT) != space.recipe.get(name, ABSENT)
         )
         texts = [
-            f"{name!r} ({_value(space.recipe, name)} there, {_value(asked, name)} asked)"
+            f"{name!r} (stored: {_value(space.recipe, name)}, requested: {_value(asked, name)})"
             for name in differing
-        ] or ["the stored dtype"]
+        ]
+        if space.outdated:
+            texts.append("the format, that of an earlier version")
+        texts = texts or ["the stored dtype"]
         if best is None or len(texts) < len(best):
             best = texts
     if best is None:

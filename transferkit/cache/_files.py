@@ -1,9 +1,9 @@
-"""The file index: the digest of a file that stood still since it was hashed, without opening it.
+"""The file index: digests of files that are unchanged since they were hashed, without opening them.
 
-A digest is trusted while size, modification time, change time, inode and device are what they
-were. Times are coarse, though (2 s on FAT, some milliseconds elsewhere): a file that was changed
-just before it was hashed may be changed again within the same tick and look the same. As git
-does with its index, such an entry is not kept, and the file is hashed once more by a later run.
+A digest is trusted while size, modification time, change time, inode and device are the same. Timestamps are
+coarse, though (2 s on FAT, some milliseconds elsewhere): a file that was changed just before it was hashed
+may change again within the same tick and look unchanged. As in git's index, such an entry is not kept, and
+a later run hashes the file again.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ FRESH_NS = 2_000_000_000
 
 
 class FileIndex:
-    """Digests of files by path. It serves images and weight files alike.
+    """Cache of file digests by path, for images and weight files.
 
-    Call `lookup`, hash what it does not know, and `remember` that; so the index knows a moment
-    before which the hashing cannot have begun.
+    Call `lookup`, hash the files that it does not know, and `remember` them. The time of `lookup` tells the
+    index when hashing can have started at the earliest.
 
     Parameters
     ----------
@@ -39,12 +39,10 @@ class FileIndex:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._database = Database(path, SCHEMA, "files")
-        self._asked: dict[bytes, int] = {}  # path -> when `lookup` did not know it, in ns
+        self._asked: dict[bytes, int] = {}  # path -> time of the first failed lookup, in ns
 
     def lookup(self, paths: Sequence[Path | str]) -> list[str | None]:
-        """Return the digests of files, None where a file is new, changed, gone or too fresh to trust.
-
-        No file is opened.
+        """Return the digests of files without opening them.
 
         Parameters
         ----------
@@ -53,7 +51,7 @@ class FileIndex:
         Returns
         -------
         list of str or None
-            64 hex digits each.
+            64 hex digits each; None if a file is new, changed, missing or too fresh to be trusted.
 
         Raises
         ------
@@ -74,16 +72,16 @@ class FileIndex:
                 digests.append(digest.hex())
             else:
                 digests.append(None)
-                self._asked.setdefault(name, now)  # the earliest: a thread may be hashing since then
+                self._asked.setdefault(name, now)  # keep the first: a thread may be hashing since
         return digests
 
     def remember(self, entries: Sequence[tuple[Path | str, os.stat_result, str]]) -> None:
-        """Keep the digests of files.
+        """Store the digests of files.
 
         Parameters
         ----------
         entries : sequence of (path-like, os.stat_result, str)
-            The status must be taken *before* the file is read, and after `lookup`.
+            Take the status after `lookup` and *before* reading the file.
 
         Raises
         ------
@@ -109,22 +107,22 @@ class FileIndex:
             self._database.write(change)
 
     def close(self) -> None:
-        """Close the file. The next use opens it again."""
+        """Close the file; the next use opens it again."""
         self._database.close()
 
 
 def file_name(path: Path | str) -> bytes:
-    """Return the absolute path as bytes, which any name survives."""
+    """Return the absolute path as bytes, which can hold any file name."""
     return os.fsencode(os.path.abspath(path))  # noqa: PTH100 (Path.absolute keeps "..")
 
 
 def status_text(status: os.stat_result) -> str:
-    """Return everything of a status that changes with the content."""
+    """Return the fields of a status that change with the content."""
     return f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns} {status.st_ino} {status.st_dev}"
 
 
 def current_status(name: bytes) -> str | None:
-    """Return the status of a file as it is now."""
+    """Return the present status of a file, or None if there is none."""
     try:
         return status_text(os.stat(name))  # noqa: PTH116 (Path takes no bytes)
     except OSError:
@@ -132,16 +130,16 @@ def current_status(name: bytes) -> str | None:
 
 
 def is_fresh(status: os.stat_result, hashed_ns: int) -> bool:
-    """Tell whether a change right after hashing could go unseen.
+    """Return True if the file is too fresh for its timestamp to be trusted.
 
-    A change time ahead of the clock counts as fresh. A modification time far ahead does not: users may
-    set it to anything, and the change time still tells.
+    A change time in the future counts as fresh. A modification time far in the future does not: users may
+    set it to anything, and the change time still detects changes.
     """
     return status.st_ctime_ns > hashed_ns - FRESH_NS or abs(status.st_mtime_ns - hashed_ns) < FRESH_NS
 
 
 def entry_checksum(name: bytes, status: object, digest: object) -> int | None:
-    """Return the CRC32 of an entry, None if it is not even of the right types."""
+    """Return the CRC32 of an entry, or None if its types are wrong."""
     if not (isinstance(status, str) and isinstance(digest, bytes) and len(digest) == 32):
         return None
     return checksum(len(name), name, status.encode() + digest)

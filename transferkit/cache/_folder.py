@@ -1,4 +1,4 @@
-"""The cache folder: where it is, how it is made, and whether SQLite can work in it."""
+"""The cache folder: its location, its creation, and warnings about it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from transferkit.errors import CacheError
 
 logger = logging.getLogger("transferkit")
 
-# SQLite needs locks and shared memory that two machines on one network folder do not have.
+# SQLite needs locks and shared memory, which machines that share a network folder do not have in common.
 NETWORK_FILE_SYSTEMS = re.compile(
     r"(nfs\d?|cifs|smb\w*|afs|9p|ceph|lustre|gpfs|beegfs|glusterfs|ncpfs|"
     r"fuse\.(sshfs|glusterfs|ceph\w*|s3fs|rclone|gcsfuse|goofys|juicefs|davfs\w*|smbnetfs))"
@@ -26,15 +26,15 @@ _warned: set[tuple[str, str]] = set()
 
 
 def default_folder() -> Path:
-    """Return ``TRANSFERKIT_CACHE``, or the user's cache folder of this platform."""
+    """Return ``TRANSFERKIT_CACHE``, or the platform's cache folder for the user."""
     return Path(os.environ.get("TRANSFERKIT_CACHE") or platformdirs.user_cache_dir("transferkit"))
 
 
 def make_folder(folder: Path) -> None:
-    """Create the folder, and mark it as a cache for git and for backups.
+    """Create the folder, and mark it as a cache for git and backup programs.
 
-    A folder that already holds something may be someone's project, where a ``.gitignore`` that
-    ignores everything would do harm: it gets no marks.
+    A folder that is not empty gets no marks: it may be a project, where a ``.gitignore`` that ignores
+    everything would do harm.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -52,13 +52,13 @@ def make_folder(folder: Path) -> None:
         warn_once(
             folder,
             "network",
-            f"The cache folder {folder} lies on a network file system ({kind}). That is safe while one "
-            "machine uses it, not for several at once. Set TRANSFERKIT_CACHE to a folder on a local disk.",
+            f"The cache folder {folder} is on a network file system ({kind}). Only one machine at a time "
+            "can use it safely. Set TRANSFERKIT_CACHE to a folder on a local disk.",
         )
 
 
 def network_file_system(folder: Path, mounts: str = "/proc/mounts") -> str | None:
-    """Return the type of the network file system that holds the folder, or None (also if unknown)."""
+    """Return the type of the network file system of a folder, or None if it is local or unknown."""
     try:
         table = Path(mounts).read_text(encoding="utf-8", errors="surrogateescape")
     except OSError:
@@ -68,13 +68,13 @@ def network_file_system(folder: Path, mounts: str = "/proc/mounts") -> str | Non
     for line in table.splitlines():
         _, point, this_kind, *_ = (*line.split(" "), "", "")
         point = re.sub(r"\\(\d{3})", lambda match: chr(int(match[1], 8)), point)  # \040 is a space
-        if len(point) >= longest and target.is_relative_to(point):  # of equal points the last is on top
+        if len(point) >= longest and target.is_relative_to(point):  # the last of equal mount points is on top
             kind, longest = this_kind, len(point)
     return kind if NETWORK_FILE_SYSTEMS.fullmatch(kind) else None
 
 
 def warn_once(path: Path, topic: str, message: str) -> None:
-    """Log a warning, the first time in this process that this topic comes up for this path."""
+    """Log a warning, once per process for each path and topic."""
     if (str(path), topic) not in _warned:
         _warned.add((str(path), topic))
         logger.warning(message)

@@ -1,7 +1,7 @@
-"""No database is open while a process forks.
+"""Close all databases before a fork.
 
-It is not enough that the child leaves its parent's connections alone: SQLite keeps its file
-locks in process-wide tables, which the child inherits and takes for its own
+It is not enough that the child does not use its parent's connections: SQLite keeps its file locks in
+process-wide tables, which the child inherits and treats as its own
 (https://sqlite.org/howtocorrupt.html, section 2.6).
 """
 
@@ -14,7 +14,7 @@ from typing import Protocol
 
 
 class Closable(Protocol):
-    """What is closed before a fork, while its lock is held."""
+    """An object that is closed before a fork, with its lock held."""
 
     lock: threading.RLock
 
@@ -28,13 +28,13 @@ _forking = threading.Lock()
 
 
 def close_before_forks(database: Closable) -> None:
-    """Close this database whenever the process forks; it must open itself again."""
-    with _forking:  # one that is made amid a fork would be missed by it
+    """Close a database whenever the process forks; it must reopen itself."""
+    with _forking:  # a database created during a fork would be missed
         _watched.add(database)
 
 
 def _before() -> None:
-    _forking.acquire()  # two threads that fork at once would take the locks in different orders
+    _forking.acquire()  # two threads that fork at once could take the locks in different orders
     for database in list(_watched):
         database.lock.acquire()
         _held.append(database)

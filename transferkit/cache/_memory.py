@@ -1,4 +1,4 @@
-"""Feature spaces in memory: for ``cache=False``, for what a cache declines, for what is wanted at once."""
+"""Feature spaces in memory: for ``cache=False``, for rows that a cache declines, for rows needed at once."""
 
 from __future__ import annotations
 
@@ -6,30 +6,30 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from transferkit.cache import FeatureSpace, RowKey
-from transferkit.cache._rows import encode
+from transferkit.cache._rows import RowKey, encode
+from transferkit.cache._space import FeatureSpace
 
 
 class MemorySpace:
-    """Keep rows in a dictionary, with the interface of ``FeatureSpace``.
+    """A feature space in memory.
 
-    Rows are rounded to half precision as the cache does, so that a model gives the same
-    numbers with a cache and without.
+    Rows are rounded as in the cache on disk, so a model gives the same numbers with a cache and without.
     """
 
     def __init__(self, *, half: bool = True) -> None:
         self.half = half
-        self._rows: dict[tuple[RowKey, str], np.ndarray] = {}
+        self._rows: dict[tuple[RowKey, str], NDArray[Any]] = {}
         self._shapes: dict[str, tuple[int, ...]] = {}
         self._facts: dict[str, Any] = {}
 
     def find(self, keys: Iterable[RowKey], parts: Sequence[str]) -> set[RowKey]:
-        """Return the keys that have all parts."""
+        """Return the keys that have all the parts."""
         return {key for key in keys if all((key, part) in self._rows for part in parts)}
 
-    def read_into(self, keys: Sequence[RowKey], part: str, out: np.ndarray) -> np.ndarray:
-        """Fill ``out[i]`` for ``keys[i]`` and return which were there."""
+    def read_into(self, keys: Sequence[RowKey], part: str, out: NDArray[Any]) -> NDArray[Any]:
+        """Fill ``out[i]`` with the row of ``keys[i]``; return a mask of the rows that were found."""
         found = np.zeros(len(keys), dtype=bool)
         for i, key in enumerate(keys):
             if (row := self._rows.get((key, part))) is not None:
@@ -37,82 +37,83 @@ class MemorySpace:
                 found[i] = True
         return found
 
-    def write(self, rows: Sequence[tuple[RowKey, str, np.ndarray]]) -> None:
-        """Add rows."""
+    def write(self, rows: Sequence[tuple[RowKey, str, NDArray[Any]]]) -> bool:
+        """Store rows, replacing existing ones; return True."""
         for key, part, array in rows:
             stored = encode(key, part, array, half=self.half)
             self._shapes[part] = stored.shape
             self._rows[key, part] = np.frombuffer(stored.data, stored.dtype).reshape(stored.shape)
+        return True
 
     def part_shape(self, part: str) -> tuple[int, ...] | None:
-        """Return the shape of a part's rows, None while there are none."""
+        """Return the shape of a part's rows, or None if there are none."""
         return self._shapes.get(part)
 
     def find_facts(self, prefix: str) -> dict[str, Any]:
-        """Return the facts whose names begin so."""
-        facts = dict(self._facts)  # other threads may add to it
+        """Return the facts whose names start with a prefix."""
+        facts = dict(self._facts)  # other threads may be adding to it
         return {name: value for name, value in facts.items() if name.startswith(prefix)}
 
-    def keep_facts(self, facts: Mapping[str, Any]) -> None:
-        """Keep small facts beside the rows."""
+    def keep_facts(self, facts: Mapping[str, Any]) -> bool:
+        """Store facts; return True."""
         self._facts.update(facts)
+        return True
 
 
 class SpillingSpace:
-    """A feature space on disk, with the rows that it declined kept in memory for this run.
+    """A feature space on disk that keeps the rows it declines in memory.
 
-    A read-only cache and a full one decline rows; features must be right and complete all the same.
+    A read-only or full cache declines rows; the features of the present run must be complete all the same.
     """
 
-    def __init__(self, space: FeatureSpace, *, half: bool) -> None:
+    def __init__(self, space: FeatureSpace, *, half: bool | None = None) -> None:
         self._space = space
-        self.half = half
-        self._spilled = MemorySpace(half=half)
+        self.half = space.half if half is None else half
+        self._spilled = MemorySpace(half=self.half)
         self.has_spilled = False
         self.path = space.path
 
     def recent(self) -> RecentSpace:
-        """Return this space for a few images, whose rows are read at once."""
+        """Return a view of this space for a few images whose rows are read right after writing."""
         return RecentSpace(self)
 
     def find(self, keys: Iterable[RowKey], parts: Sequence[str]) -> set[RowKey]:
-        """Return the keys that have all parts, in one of the two."""
+        """Return the keys that have all the parts, on disk or in memory."""
         asked = set(keys)
         found = self._space.find(asked, parts)
         return found | self._spilled.find(asked - found, parts)
 
-    def read_into(self, keys: Sequence[RowKey], part: str, out: np.ndarray) -> np.ndarray:
-        """Fill ``out[i]`` for ``keys[i]`` and return which were there."""
+    def read_into(self, keys: Sequence[RowKey], part: str, out: NDArray[Any]) -> NDArray[Any]:
+        """Fill ``out[i]`` with the row of ``keys[i]``; return a mask of the rows that were found."""
         found = self._space.read_into(keys, part, out)
         for i in np.flatnonzero(~found).tolist():
             found[i : i + 1] = self._spilled.read_into([keys[i]], part, out[i : i + 1])
         return found
 
-    def write(self, rows: Sequence[tuple[RowKey, str, np.ndarray]]) -> None:
-        """Add rows."""
+    def write(self, rows: Sequence[tuple[RowKey, str, NDArray[Any]]]) -> bool:
+        """Store rows on disk, or else in memory; return True."""
         if not self._space.write(rows):
             self.has_spilled = True
             self._spilled.write(rows)
+        return True
 
     def part_shape(self, part: str) -> tuple[int, ...] | None:
-        """Return the shape of a part's rows, None while there are none."""
+        """Return the shape of a part's rows, or None if there are none."""
         return self._space.part_shape(part) or self._spilled.part_shape(part)
 
     def find_facts(self, prefix: str) -> dict[str, Any]:
-        """Return the facts whose names begin so."""
-        return self._space.find_meta(prefix) | self._spilled.find_facts(prefix)
+        """Return the facts whose names start with a prefix."""
+        return self._space.find_facts(prefix) | self._spilled.find_facts(prefix)
 
-    def keep_facts(self, facts: Mapping[str, Any]) -> None:
-        """Keep small facts beside the rows."""
-        if not self._space.set_metas(facts):
-            self._spilled.keep_facts(facts)
+    def keep_facts(self, facts: Mapping[str, Any]) -> bool:
+        """Store facts on disk, or else in memory; return True."""
+        return self._space.keep_facts(facts) or self._spilled.keep_facts(facts)
 
 
 class RecentSpace:
-    """A feature space, with what is written through this object kept in memory too.
+    """A feature space that also keeps in memory what is written through this object.
 
-    For a few images whose features are read the moment they are there: a prediction does not wait for
-    the disk. Rows are rounded as the space rounds them.
+    For a few images whose features are needed at once: a prediction does not wait for the disk.
     """
 
     def __init__(self, space: SpillingSpace) -> None:
@@ -122,24 +123,28 @@ class RecentSpace:
         self.path = space.path
 
     def find(self, keys: Iterable[RowKey], parts: Sequence[str]) -> set[RowKey]:
-        """Return the keys that have all parts in the space."""
+        """Return the keys that have all the parts in the underlying space."""
         return self._space.find(keys, parts)
 
-    def read_into(self, keys: Sequence[RowKey], part: str, out: np.ndarray) -> np.ndarray:
-        """Fill ``out[i]`` for ``keys[i]`` and return which were there."""
+    def read_into(self, keys: Sequence[RowKey], part: str, out: NDArray[Any]) -> NDArray[Any]:
+        """Fill ``out[i]`` with the row of ``keys[i]``; return a mask of the rows that were found."""
         found = self._recent.read_into(keys, part, out)
         for i in np.flatnonzero(~found).tolist():
             found[i : i + 1] = self._space.read_into([keys[i]], part, out[i : i + 1])
         return found
 
-    def write(self, rows: Sequence[tuple[RowKey, str, np.ndarray]]) -> None:
-        """Add rows."""
-        self._space.write(rows)
-        self._recent.write(rows)
+    def write(self, rows: Sequence[tuple[RowKey, str, NDArray[Any]]]) -> bool:
+        """Store rows in the underlying space and in memory; return True."""
+        return self._space.write(rows) and self._recent.write(rows)
 
     def part_shape(self, part: str) -> tuple[int, ...] | None:
-        """Return the shape of a part's rows, None while there are none."""
+        """Return the shape of a part's rows, or None if there are none."""
         return self._recent.part_shape(part) or self._space.part_shape(part)
 
+    def find_facts(self, prefix: str) -> dict[str, Any]:
+        """Return the facts of the underlying space whose names start with a prefix."""
+        return self._space.find_facts(prefix)
 
-AnySpace = MemorySpace | SpillingSpace | RecentSpace
+    def keep_facts(self, facts: Mapping[str, Any]) -> bool:
+        """Store facts in the underlying space."""
+        return self._space.keep_facts(facts)

@@ -1,4 +1,4 @@
-"""Reading rows: each is checked against its key, its part and its checksum before it is handed out."""
+"""Read rows and verify each against its key, its part and its checksum."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from transferkit.errors import InvalidInputError
 
 @dataclass(frozen=True)
 class RowReader:
-    """What is asked of one space: images, by the bytes of their digests, in one view, and parts."""
+    """A query of one space: digests of images (as bytes, with their hex form), one view, and parts."""
 
     space: str
     view: str
@@ -25,7 +25,7 @@ class RowReader:
     def read(
         self, db: Connection, chunk: Sequence[bytes], take: Callable[[RowKey, str, NDArray], None]
     ) -> list[tuple[int, object]]:
-        """Call ``take(key, part, array)`` for every sound row of a chunk; return the damaged ones."""
+        """Call ``take(key, part, array)`` for each sound row of a chunk; return the damaged ones."""
         views, known = tables.known_views(db), tables.known_parts(db)
         asked = {known[name].number: name for name in self.parts if name in known}
         damaged: list[tuple[int, object]] = []
@@ -36,7 +36,7 @@ class RowReader:
             db, chunk, views[self.view], list(asked)
         ):
             if digest not in self.digests or part not in asked:
-                continue  # not what was asked for: the index is damaged
+                continue  # not part of the query: the index is damaged
             shape = known[asked[part]].shape
             if (part, dtype) not in seeds:
                 seeds[part, dtype] = checksum_seed(self.space, self.view, asked[part], shape, str(dtype))
@@ -49,16 +49,16 @@ class RowReader:
 
 
 def part_names(parts: Sequence[str]) -> list[str]:
-    """Return the parts without repetition."""
+    """Return the parts without duplicates."""
     if isinstance(parts, str) or not parts:
         raise InvalidInputError(f"parts must be a non-empty list of strings. Got {parts!r}.")
     return list(dict.fromkeys(parts))
 
 
 def check_shape(part: str, expected: tuple[int, ...], shape: tuple[int, ...]) -> None:
-    """Raise if an activation has another shape than its part."""
+    """Raise InvalidInputError if the shape of an activation differs from that of its part."""
     if shape != expected:
         raise InvalidInputError(
             f"Part {part!r} has shape {expected} in this feature space. Got {shape}. "
-            "Whatever changes the shape belongs in the recipe or in the name of the part."
+            "Anything that changes the shape belongs in the recipe or in the name of the part."
         )

@@ -1,4 +1,4 @@
-"""What is in the cache."""
+"""The contents of a cache, as a table."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 from transferkit.cache._database import Database
 from transferkit.cache._disk import last_used, own_files, size_of
-from transferkit.cache._recipes import space_key
+from transferkit.cache._recipes import is_outdated, space_key
 from transferkit.cache._tables import SCHEMA, known_parts
 from transferkit.errors import CacheError
 
@@ -25,16 +25,18 @@ class SpaceInfo:
     key : str
         64 hex digits.
     recipe : dict
-        What the features were computed with; empty if the file cannot be read.
+        Settings that the features were computed with; empty if the file cannot be read.
     rows : int
-        Stored activations.
+        Number of stored activations.
     bytes : int
-        Size on disk.
+        Size on disk in bytes.
     parts : tuple of str
     last_used : datetime
         UTC.
     problem : str
-        Why the file cannot be read, or an empty string.
+        Reason why the file cannot be read, or an empty string.
+    outdated : bool
+        Written by an earlier version, with recipes that this version can no longer hit.
     """
 
     key: str
@@ -44,19 +46,20 @@ class SpaceInfo:
     parts: tuple[str, ...]
     last_used: datetime
     problem: str = ""
+    outdated: bool = False
 
 
 @dataclass(frozen=True)
 class CacheInfo:
-    """All of a cache; printed, it is a table.
+    """The contents of a cache; the string form is a table.
 
     Attributes
     ----------
     folder : Path
     n_spaces, n_rows, n_bytes : int
-        ``n_bytes`` counts the file index and files set aside as damaged, too.
+        ``n_bytes`` includes the file index and files set aside as damaged.
     spaces : list of SpaceInfo
-        The most recently used first.
+        Most recently used first.
     """
 
     folder: Path
@@ -82,28 +85,33 @@ class CacheInfo:
             f"{space.last_used:%Y-%m-%d %H:%M}  {space.problem or describe(space)}"
             for space in self.spaces
         ]
+        if outdated := [space for space in self.spaces if space.outdated]:
+            lines.append(
+                f"{len(outdated)} feature space(s) ({megabytes(sum(space.bytes for space in outdated))}) "
+                "were left by an earlier version and are never used; FeatureCache.clear(key) frees them."
+            )
         return "\n".join([head, *lines])
 
 
 def describe(space: SpaceInfo) -> str:
     """Return a recipe and its parts on one line."""
     recipe = ", ".join(f"{name}={short(value)}" for name, value in space.recipe.items())
-    return f"{recipe}; parts: {', '.join(space.parts)}"
+    return f"{'(outdated) ' if space.outdated else ''}{recipe}; parts: {', '.join(space.parts)}"
 
 
 def short(value: Any) -> str:
-    """Return a value for a table; digests are cut."""
+    """Return a value for a table; long ones, such as digests, are shortened."""
     text = value if isinstance(value, str) else json.dumps(value)
     return text if len(text) <= 24 else f"{text[:12]}…"
 
 
 def megabytes(n_bytes: int) -> str:
-    """Return a size for people."""
+    """Return a size as text in MB."""
     return f"{n_bytes / 1e6:,.1f} MB"
 
 
 def inspect_folder(folder: Path) -> CacheInfo:
-    """Read what is in a cache folder. The time of last use is left alone."""
+    """Return the contents of a cache folder without changing times of last use."""
     files = list(own_files(folder))
     spaces = [inspect_space(path, key) for path, key, damaged in files if not damaged and key != "files"]
     spaces.sort(key=lambda space: space.last_used, reverse=True)
@@ -111,7 +119,7 @@ def inspect_folder(folder: Path) -> CacheInfo:
 
 
 def inspect_space(path: Path, key: str) -> SpaceInfo:
-    """Read what is in one file."""
+    """Return the contents of one feature space."""
     size, used = size_of(path), datetime.fromtimestamp(last_used(path), tz=timezone.utc)
     database = Database(path, SCHEMA, None)
     try:
@@ -122,7 +130,8 @@ def inspect_space(path: Path, key: str) -> SpaceInfo:
         database.close()
     if space_key(identity) != key:
         return SpaceInfo(key, {}, 0, size, (), used, "damaged")
-    return SpaceInfo(key, json.loads(identity)["recipe"], rows, size, parts, used)
+    about = json.loads(identity)
+    return SpaceInfo(key, about["recipe"], rows, size, parts, used, outdated=is_outdated(about))
 
 
 def _contents(db: Connection) -> tuple[str, int, tuple[str, ...]]:

@@ -1,9 +1,9 @@
-"""What goes when the cache would outgrow ``max_bytes``.
+"""Eviction when the cache would exceed ``max_bytes``.
 
-In this order: files set aside as damaged; whole spaces, the least recently used first, sparing
-those used within the last hour, as another process may be at work in them; in the present space,
-the oldest rows of images that the present run has not asked for. If that is not enough, new rows
-are not stored: a run larger than the cache that evicted its own rows would hit nothing next time.
+In this order: files set aside as damaged; whole spaces, least recently used first, except those used within
+the last hour, which another process may be using; in the present space, the oldest rows of images that the
+present run does not use. If that is not enough, new rows are not stored: a run larger than the cache that
+evicted its own rows would hit nothing next time.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ ROWS_PER_STEP = 16
 
 
 def make_room(space: FeatureSpace, n_bytes: int, max_bytes: int) -> bool:
-    """Evict until ``n_bytes`` more fit; return whether they do."""
+    """Evict until ``n_bytes`` more fit; return False if that is impossible."""
     others = [file for file in own_files(space.path.parent) if file[0] != space.path]
     held = sum(size_of(path) for path, *_ in others) + used_bytes(space.database)
     excess = held + n_bytes - max_bytes
@@ -48,18 +48,18 @@ def make_room(space: FeatureSpace, n_bytes: int, max_bytes: int) -> bool:
             space.path.parent,
             "max_bytes",
             f"The cache {space.path.parent} has reached max_bytes={max_bytes:,}: new features are not "
-            "stored. Raise max_bytes, or call FeatureCache.clear().",
+            "stored. Increase max_bytes, or call FeatureCache.clear().",
         )
     return excess <= 0
 
 
 def used_bytes(database: Database) -> int:
-    """Return the bytes in use; pages freed by deleting rows are filled again before the file grows."""
+    """Return the bytes in use, without free pages, which are reused before the file grows."""
     return database.read(_used) or 0
 
 
 def evict_rows(space: FeatureSpace, n_bytes: int) -> int:
-    """Delete the oldest rows of images that the present run has not asked for; return the bytes freed."""
+    """Delete the oldest rows of images that the present run does not use; return the bytes freed."""
     freed = 0
 
     def change(db: Connection) -> None:

@@ -1,13 +1,11 @@
-"""A row: the activation of one part of one view of one image, as bytes that prove themselves.
+"""A row: the activation of one part of one view of one image, as bytes with a checksum.
 
-Half precision is kept where it costs little. A float16 has 11 significant bits down to 2**-14 and
-a fixed step of 2**-24 below, so as long as the largest magnitude of a row lies in
-[2**-14, 65504], **every value of the row is off by at most 2**-11 of that largest magnitude**.
-Rows outside (they would overflow, or fade into subnormal numbers and in the end to all zeros)
-keep single precision.
+Rows are stored in half precision where it costs little. A float16 has 11 significant bits down to 2**-14 and
+a fixed step of 2**-24 below. If the largest magnitude of a row is in [2**-14, 65504], **the error of every
+value is at most 2**-11 of that magnitude**. Other rows would overflow or
+underflow, and keep single precision.
 
-The CRC32 covers the space, the key, the form and the bytes. A value under a wrong key is then as
-damaged as a wrong value.
+The CRC32 covers the space, the key, shape, dtype and data, so a row under a wrong key counts as damaged.
 """
 
 from __future__ import annotations
@@ -21,20 +19,20 @@ from numpy.typing import ArrayLike, NDArray
 
 from transferkit.errors import InvalidInputError
 
-HALF, SINGLE = "<f2", "<f4"  # little-endian, so that a cache may be copied between machines
+HALF, SINGLE = "<f2", "<f4"  # little-endian, so that a cache can be copied between machines
 SMALLEST_NORMAL = 2.0**-14
 LARGEST_HALF = 65504.0
 
 
 class RowKey(NamedTuple):
-    """Which pixels: the content digest of an image (64 hex digits) and the name of a view."""
+    """Key of a row: the content digest of an image (64 hex digits) and the name of a view."""
 
     digest: str
     view: str
 
 
 class EncodedRow(NamedTuple):
-    """What is stored of an array, still without its checksum."""
+    """The stored form of an array, without its checksum."""
 
     shape: tuple[int, ...]
     dtype: str
@@ -42,7 +40,7 @@ class EncodedRow(NamedTuple):
 
 
 def digest_bytes(key: RowKey | tuple[str, str]) -> bytes:
-    """Return the 32 bytes of a key's digest."""
+    """Return the digest of a key as 32 bytes."""
     try:
         raw = bytes.fromhex(key[0])
     except (TypeError, ValueError):
@@ -63,9 +61,9 @@ def encode(key: RowKey | tuple[str, str], part: str, array: ArrayLike, *, half: 
             f"A row must be a non-empty array of floats. Got dtype {values.dtype} and shape "
             f"{values.shape} for part {part!r} of image {key[0][:12]}."
         )
-    with np.errstate(over="ignore"):  # a float64 beyond single precision is refused just below
+    with np.errstate(over="ignore"):  # a float64 beyond single precision is rejected below
         values = np.ascontiguousarray(values, dtype=SINGLE).reshape(values.shape)
-    largest = max(float(values.max()), -float(values.min()))  # NaN if there is one
+    largest = max(float(values.max()), -float(values.min()))  # NaN if any value is NaN
     if not np.isfinite(largest):
         bad = values.size - np.count_nonzero(np.isfinite(values))
         raise InvalidInputError(
@@ -79,20 +77,20 @@ def encode(key: RowKey | tuple[str, str], part: str, array: ArrayLike, *, half: 
 
 
 def checksum_seed(space: str, view: str, part: str, shape: Sequence[int], dtype: str) -> int:
-    """Return the CRC32 of all that a row does not hold itself; lengths keep the fields apart."""
+    """Return the CRC32 of everything but digest and data; lengths separate the fields."""
     fields = (space, view, part, "x".join(map(str, shape)), dtype)
     return zlib.crc32("".join(f"{len(field)}:{field}" for field in fields).encode())
 
 
 def checksum(seed: int, digest: bytes, data: bytes) -> int:
-    """Return the CRC32 that is stored with a row."""
+    """Return the CRC32 of a row."""
     return zlib.crc32(data, zlib.crc32(digest, seed))
 
 
 def decode(
     seed: int, digest: bytes, crc: object, shape: tuple[int, ...], dtype: str, data: object
 ) -> NDArray | None:
-    """Return the array (a read-only view of ``data``), or None if anything about it is damaged."""
+    """Return the array (a read-only view of ``data``), or None if it is damaged."""
     if not isinstance(data, bytes) or checksum(seed, digest, data) != crc:
         return None
     return np.frombuffer(data, dtype=dtype).reshape(shape)

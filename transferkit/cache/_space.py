@@ -1,4 +1,4 @@
-"""A feature space: one file with the activations of images under one way of computing them."""
+"""A feature space: one file with the activations of images under one recipe."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ TOUCH_SECONDS = 60
 
 
 class FeatureSpace:
-    """Activations of images under one recipe. Made by `FeatureCache.space`.
+    """Activations of images under one recipe, on disk; created by `FeatureCache.space`.
 
-    It may be used by several threads, by several processes at once and after a fork, and used again
-    after `close`. The file is created by the first write.
+    Several threads and processes may use it at once. It works after a fork and can be used again after
+    `close`. The first write creates the file.
 
     Parameters
     ----------
@@ -39,13 +39,15 @@ class FeatureSpace:
     half : bool
         Store float16 where that is precise enough.
     make_room : callable or None
-        Called before rows are stored with this space and their number of bytes; False: do not store.
+        Called with this space and the number of bytes before rows are stored. If it returns False, they
+        are not stored.
 
     Attributes
     ----------
     key : str
-        SHA-256 of the recipe, 64 hex digits.
+        SHA-256 of the identity, 64 hex digits.
     path : Path
+    half : bool
     """
 
     def __init__(
@@ -59,23 +61,14 @@ class FeatureSpace:
         self.path = path
         self.key = path.stem
         self.database = Database(path, tables.SCHEMA, identity)
-        self.wanted: set[bytes] = set()  # images of this run, whose rows `make_room` spares
-        self.spared_up_to = 0  # number of the last row that it has looked at
-        self._half = half
+        self.wanted: set[bytes] = set()  # digests of this run, whose rows `make_room` spares
+        self.spared_up_to = 0  # id of the last row that `make_room` has examined
+        self.half = half
         self._make_room = make_room
         self._touched = -np.inf
 
     def find(self, keys: Iterable[RowKey], parts: Sequence[str]) -> set[RowKey]:
-        """Return the keys that have all the parts. No activation is read.
-
-        Parameters
-        ----------
-        keys : iterable of RowKey
-        parts : sequence of str
-
-        Returns
-        -------
-        set of RowKey
+        """Return the keys that have all the parts, without reading activations.
 
         Raises
         ------
@@ -85,33 +78,28 @@ class FeatureSpace:
             The file cannot be read.
         """
         names = part_names(parts)
+        groups = _grouped(keys)
+        self._note_use(groups)
         found: set[RowKey] = set()
-        for view, group in self._by_view(keys).items():
+        for view, group in groups.items():
             for chunk in tables.chunked(list(group)):
                 held = self.database.read(lambda db: tables.digests_with(db, chunk, view, names))  # noqa: B023
                 found.update(RowKey(group[digest], view) for digest in held or () if digest in group)
         return found
 
     def read(self, keys: Iterable[RowKey], parts: Sequence[str]) -> dict[tuple[RowKey, str], NDArray]:
-        """Return the activations that are there.
-
-        Parameters
-        ----------
-        keys : iterable of RowKey
-        parts : sequence of str
+        """Return the activations that are stored.
 
         Returns
         -------
         dict of (RowKey, str) to ndarray
-            float16 or float32 as stored, in their own shape. What is not there is left out, and so is
-            a damaged row, which is reported by one warning of the logger and deleted.
+            float16 or float32, as stored. Missing rows are left out; damaged rows too, which are logged
+            in one warning and deleted.
 
         Raises
         ------
-        InvalidInputError
-            A digest is not 64 hex digits, or ``parts`` is empty or a single string.
-        CacheError
-            The file cannot be read.
+        InvalidInputError, CacheError
+            As for `find`.
         """
         rows: dict[tuple[RowKey, str], NDArray] = {}
 
@@ -130,12 +118,12 @@ class FeatureSpace:
             May repeat.
         part : str
         out : ndarray of shape (len(keys), *shape), float32 or float64
-            Rows that are not there keep what they hold.
+            Missing rows are left unchanged.
 
         Returns
         -------
         ndarray of bool, shape (len(keys),)
-            Which rows were there and sound.
+            True where a sound row was found.
 
         Raises
         ------
@@ -165,28 +153,29 @@ class FeatureSpace:
         return filled
 
     def write(self, rows: Sequence[tuple[RowKey, str, ArrayLike]]) -> bool:
-        """Store activations, all of them or none; those already there are replaced.
+        """Store activations, all of them or none, replacing existing ones.
 
         Parameters
         ----------
         rows : sequence of (RowKey, str, array of float)
-            Key, part and activation. All activations of one part have one shape.
+            Key, part and activation. All activations of a part have the same shape.
 
         Returns
         -------
         bool
-            False if nothing was stored because the folder is read-only or ``max_bytes`` is reached;
-            the first time, a warning of the logger says so.
+            False if nothing was stored because the folder is read-only or ``max_bytes`` is reached, which
+            is logged once.
 
         Raises
         ------
         InvalidInputError
-            A value is NaN or infinite, a shape is not that of the part, or a digest is not 64 hex digits.
+            A value is NaN or infinite, a shape differs from that of its part, or a digest is not 64 hex
+            digits.
         CacheError
             The disk is full or fails, or the file belongs to another program or a newer version.
         """
         encoded = [
-            (digest_bytes(key), key[1], part, encode(key, part, array, half=self._half))
+            (digest_bytes(key), key[1], part, encode(key, part, array, half=self.half))
             for key, part, array in rows
         ]
         if not encoded:
@@ -212,37 +201,34 @@ class FeatureSpace:
         return self.database.write(change)
 
     def part_shape(self, part: str) -> tuple[int, ...] | None:
-        """Return the shape of a part's activations, or None if none was ever stored."""
+        """Return the shape of a part's activations, or None if none was stored."""
         known = self.database.read(tables.known_parts) or {}
         return known[part].shape if part in known else None
 
-    def set_meta(self, name: str, value: Any) -> None:
-        """Keep a small fact, such as resolved layer names, as JSON.
+    def find_facts(self, prefix: str) -> dict[str, Any]:
+        """Return the facts whose names start with a prefix; damaged ones are left out."""
+        return self.database.read(lambda db: tables.find_facts(db, prefix)) or {}
+
+    def keep_facts(self, facts: Mapping[str, Any]) -> bool:
+        """Store facts as JSON by name, all of them or none.
+
+        Returns
+        -------
+        bool
+            False if the folder is read-only.
 
         Raises
         ------
         InvalidInputError
-            The value is not JSON.
+            A value is not JSON.
         CacheError
             The file cannot be written.
         """
-        self.set_metas({name: value})
-
-    def set_metas(self, values: Mapping[str, Any]) -> bool:
-        """Keep several facts in one transaction; return False where nothing may be written."""
-        texts = {name: canonical_json(value, f"The value of {name!r}") for name, value in values.items()}
+        texts = {name: canonical_json(value, f"The value of {name!r}") for name, value in facts.items()}
         return self.database.write(lambda db: tables.set_facts(db, texts))
 
-    def get_meta(self, name: str) -> Any:
-        """Return a fact that was kept by `set_meta`, or None."""
-        return self.database.read(lambda db: tables.get_fact(db, name))
-
-    def find_meta(self, prefix: str) -> dict[str, Any]:
-        """Return the facts whose names begin with a prefix; damaged ones are left out."""
-        return self.database.read(lambda db: tables.find_facts(db, prefix)) or {}
-
     def close(self) -> None:
-        """Close the file. The next use opens it again."""
+        """Close the file; the next use opens it again."""
         self.database.close()
 
     def __enter__(self) -> FeatureSpace:
@@ -261,35 +247,41 @@ class FeatureSpace:
     ) -> None:
         """Call ``take(key, part, array)`` for every sound row; delete and report the damaged ones."""
         names = part_names(parts)
+        groups = _grouped(keys)
+        self._note_use(groups)
         damaged: list[tuple[int, object]] = []
-        for view, group in self._by_view(keys).items():
+        for view, group in groups.items():
             for chunk in tables.chunked(list(group)):
                 reader = RowReader(self.key, view, group, names)
                 self.database.read(lambda db: damaged.extend(reader.read(db, chunk, take)))  # noqa: B023
         if damaged:
             logger.warning(
-                "%d damaged row(s) in %s: left out, and deleted to be computed again.",
+                "%d damaged row(s) in %s were ignored and deleted. They will be computed again.",
                 len(damaged),
                 self.path,
             )
             self.database.write(lambda db: tables.delete_rows(db, damaged))
 
-    def _by_view(self, keys: Iterable[RowKey]) -> dict[str, dict[bytes, str]]:
-        """Return ``view -> {digest bytes: digest}``, and take note of what this run uses."""
-        groups: dict[str, dict[bytes, str]] = {}
-        for key in keys:
-            groups.setdefault(key[1], {})[digest_bytes(key)] = key[0]
+    def _note_use(self, groups: Mapping[str, Mapping[bytes, str]]) -> None:
+        """Mark the images as needed by this run, and the file as used."""
         if self._make_room is not None:
             for group in groups.values():
                 self.wanted.update(group)
         if time.monotonic() > self._touched + TOUCH_SECONDS:
             self._touched = time.monotonic()
             touch(self.path)
-        return groups
+
+
+def _grouped(keys: Iterable[RowKey]) -> dict[str, dict[bytes, str]]:
+    """Return ``{view: {digest as bytes: digest}}``."""
+    groups: dict[str, dict[bytes, str]] = {}
+    for key in keys:
+        groups.setdefault(key[1], {})[digest_bytes(key)] = key[0]
+    return groups
 
 
 def touch(path: Path) -> None:
-    """Let the modification time of a file say that it is in use, if it exists and that is allowed."""
+    """Set the modification time of a file to now; do nothing if that is impossible."""
     try:
         os.utime(path)
     except OSError:

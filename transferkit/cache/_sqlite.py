@@ -1,4 +1,4 @@
-"""What we ask of SQLite itself."""
+"""Connections to SQLite: settings, errors, and the check that a file belongs to the cache."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from urllib.parse import quote
 
 from transferkit.errors import CacheError
 
-APPLICATION_ID = 0x544B6331  # "TKc1": tells our files from other databases
+APPLICATION_ID = 0x544B6331  # "TKc1": distinguishes the cache from other databases
 SCHEMA_VERSION = 1
 BUSY_SECONDS = 30
-PAGE_SIZE = 8192  # fewer pages for large rows, little left unused by small ones
+PAGE_SIZE = 8192  # few pages for large rows, little waste for small ones
 LARGEST_LOG = 64 * 2**20
-# What SQLite says when the trouble is not the content of the file, and what to do about it.
+# Messages of SQLite whose cause is not the content of the file, and what to do about them.
 HINTS = {
-    "locked": f"Another process has kept it for more than {BUSY_SECONDS} s. Wait for it, or stop it.",
+    "locked": f"Another process has locked it for more than {BUSY_SECONDS} s. Wait for it, or stop it.",
     "full": "Free some space, or set TRANSFERKIT_CACHE to a folder on another disk.",
-    "disk i/o": "Check the disk, or set TRANSFERKIT_CACHE to a folder on another one.",
-    "unable to open": "Check the folder, or set TRANSFERKIT_CACHE to another one.",
+    "disk i/o": "Check the disk, or set TRANSFERKIT_CACHE to a folder on another disk.",
+    "unable to open": "Check the folder, or set TRANSFERKIT_CACHE to another folder.",
     "permission": "Check the permissions, or set TRANSFERKIT_CACHE to another folder.",
     "readonly": "Check the permissions, or set TRANSFERKIT_CACHE to another folder.",
-    "protocol": "Is the folder shared by several machines? Set TRANSFERKIT_CACHE to one on a local disk.",
+    "protocol": "Do several machines share the folder? Set TRANSFERKIT_CACHE to a folder on a local disk.",
     "interrupted": "Try again.",
     "too big": "A row must be smaller than 1 GB.",
 }
 
 
 def hint_for(error: Exception) -> str | None:
-    """Return what to do about an error, None if it means that the content of the file is damaged."""
+    """Return what to do about an error, or None if the content of the file is damaged."""
     text = str(error).lower()
     return next((hint for words, hint in HINTS.items() if words in text), None)
 
@@ -42,7 +42,7 @@ def open_writable(path: Path) -> sqlite3.Connection:
 
 
 def open_read_only(path: Path) -> sqlite3.Connection:
-    """Open a file without locking it if the folder does not allow that: WAL needs files beside it."""
+    """Open a file for reading, without locks if the folder is not writable, since WAL needs extra files."""
     address = f"file:{quote(str(path.absolute()))}"
     connection = _connect(f"{address}?mode=ro")
     try:
@@ -54,7 +54,7 @@ def open_read_only(path: Path) -> sqlite3.Connection:
 
 
 def _connect(address: str) -> sqlite3.Connection:
-    """Open a connection without implicit transactions, for all threads (`Database` has the lock)."""
+    """Open a connection without implicit transactions, for all threads (`Database` holds the lock)."""
     connection = sqlite3.connect(
         address,
         timeout=BUSY_SECONDS,
@@ -68,17 +68,17 @@ def _connect(address: str) -> sqlite3.Connection:
 
 
 def pragma(connection: sqlite3.Connection, name: str) -> int:
-    """Return the number that a PRAGMA tells."""
+    """Return the value of an integer PRAGMA."""
     return int(connection.execute(f"PRAGMA {name}").fetchone()[0])
 
 
 def is_empty(connection: sqlite3.Connection) -> bool:
-    """Tell whether nothing was ever created in a file."""
+    """Return True if nothing was ever created in the file."""
     return pragma(connection, "schema_version") == 0
 
 
 def create_tables(connection: sqlite3.Connection, schema: str, identity: str) -> None:
-    """Fill an empty file in one transaction, unless another process was faster."""
+    """Create the tables in one transaction, unless another process was faster."""
     connection.execute("BEGIN IMMEDIATE")
     if is_empty(connection):
         for statement in schema.split(";"):
@@ -91,7 +91,7 @@ def create_tables(connection: sqlite3.Connection, schema: str, identity: str) ->
 
 
 def check_owner(connection: sqlite3.Connection, path: Path, identity: str | None) -> None:
-    """Raise CacheError for a foreign or newer file, sqlite3.DatabaseError for one that is no use."""
+    """Raise CacheError for a foreign or newer file, sqlite3.DatabaseError for an unusable one."""
     found = pragma(connection, "application_id")
     if found != APPLICATION_ID:
         raise CacheError(
@@ -111,11 +111,11 @@ def check_owner(connection: sqlite3.Connection, path: Path, identity: str | None
         raise sqlite3.DatabaseError(f"cache schema {version} is older than {SCHEMA_VERSION}")
     identities = [row[0] for row in connection.execute("SELECT identity FROM about")]
     if len(identities) != 1 or identity not in (None, identities[0]):
-        raise sqlite3.DatabaseError("it does not hold what its name says")
+        raise sqlite3.DatabaseError("its content does not match its name")
 
 
 def use_write_ahead_log(connection: sqlite3.Connection) -> None:
-    """Switch to WAL. Two processes that switch a new file at once are told "locked" without a wait."""
+    """Switch to WAL; retry, since SQLite does not wait if two processes switch a new file at once."""
     deadline = time.monotonic() + BUSY_SECONDS
     while True:
         try:

@@ -1,7 +1,7 @@
-"""The tables of a feature space, and all SQL that is spoken to them.
+"""The tables of a feature space and the SQL for them.
 
-Rows refer to views and parts by number. A number is never given twice, and the checksum of a row
-covers the names, so that a row can never be read under another name than it was written.
+Rows refer to views and parts by number. Numbers are never reused and the checksum of a row covers the
+names, so a row is never read under a name other than the one it was written under.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from typing import Any, NamedTuple, TypeVar
 
 from transferkit.cache._rows import checksum
 
-# Names have no index: a few of them are faster read than searched, and a damaged index could
-# give one number to the reader and another one to the writer.
-# `rows` has row ids and an index beside it: a search in a table WITHOUT ROWID would have to step
-# over the activations, which are larger than pages.
+# Names have no index: there are few enough to scan, and a damaged index could give the reader another
+# number than the writer.
+# `rows` has row ids and a separate index: a search in a table WITHOUT ROWID would have to step over the
+# activations, which are larger than pages.
 SCHEMA = """
 CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL, crc INTEGER NOT NULL);
 CREATE TABLE views (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, crc INTEGER NOT NULL);
@@ -29,7 +29,7 @@ CREATE TABLE rows (
 );
 CREATE UNIQUE INDEX rows_by_key ON rows (digest, view, part)
 """
-KEYS_PER_QUERY = 400  # SQLite before 3.32 takes 999 parameters
+KEYS_PER_QUERY = 400  # SQLite before 3.32 allows 999 parameters
 Item = TypeVar("Item")
 
 
@@ -50,7 +50,7 @@ def known_parts(db: Connection) -> dict[str, Part]:
 
 
 def add_part(db: Connection, name: str, shape: tuple[int, ...]) -> Part:
-    """Add a part that is not known; rows under the number of a damaged record are never read again."""
+    """Add a new part; rows with the number of a damaged record are never read again."""
     text = json.dumps(shape)
     query = "INSERT INTO parts (name, shape, crc) VALUES (?, ?, ?)"
     return Part(_inserted(db, query, name, text, text_checksum(name, text)), shape)
@@ -63,12 +63,12 @@ def known_views(db: Connection) -> dict[str, int]:
 
 
 def add_view(db: Connection, name: str) -> int:
-    """Add a view that is not known."""
+    """Add a new view."""
     return _inserted(db, "INSERT INTO views (name, crc) VALUES (?, ?)", name, text_checksum(name, ""))
 
 
 def digests_with(db: Connection, digests: Sequence[bytes], view: str, parts: list[str]) -> list[bytes]:
-    """Return the digests that have all the parts; the index alone answers this."""
+    """Return the digests that have all the parts; reads only the index."""
     views, known = known_views(db), known_parts(db)
     if view not in views or not known.keys() >= set(parts):
         return []
@@ -81,7 +81,7 @@ def digests_with(db: Connection, digests: Sequence[bytes], view: str, parts: lis
 
 
 def rows_of(db: Connection, digests: Sequence[bytes], view: int, parts: Sequence[int]) -> Iterator[tuple]:
-    """Return number, digest, part, dtype, checksum and data of rows."""
+    """Return id, digest, part, dtype, checksum and data of rows."""
     query = (
         f"SELECT id, digest, part, dtype, crc, data FROM rows WHERE digest IN ({marks(digests)}) "
         f"AND view = ? AND part IN ({marks(parts)})"
@@ -97,26 +97,18 @@ def replace_rows(db: Connection, rows: Iterable[tuple[bytes, int, int, str, int,
 
 
 def delete_rows(db: Connection, rows: Iterable[tuple[int, object]]) -> None:
-    """Delete rows by number and checksum, as the number may be that of a newer row by now."""
+    """Delete rows by id and checksum, since the id may belong to a newer row by now."""
     db.executemany("DELETE FROM rows WHERE id = ? AND crc IS ?", rows)
 
 
 def set_facts(db: Connection, facts: Mapping[str, str]) -> None:
-    """Store facts, as JSON by name."""
+    """Store facts, given as JSON by name."""
     records = [(name, text, text_checksum(name, text)) for name, text in facts.items()]
     db.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?, ?)", records)
 
 
-def get_fact(db: Connection, name: str) -> Any:
-    """Return a fact, None if it is not there or damaged."""
-    for text, crc in db.execute("SELECT value, crc FROM facts WHERE name = ?", (name,)):
-        if text_checksum(name, text) == crc:
-            return json.loads(text)
-    return None
-
-
 def find_facts(db: Connection, prefix: str) -> dict[str, Any]:
-    """Return the facts whose names begin with a prefix of ASCII, without the damaged ones."""
+    """Return the facts whose names start with a non-empty ASCII prefix, without the damaged ones."""
     query = "SELECT name, value, crc FROM facts WHERE name >= ? AND name < ?"
     after = prefix[:-1] + chr(ord(prefix[-1]) + 1)
     return {
@@ -136,10 +128,10 @@ def text_checksum(name: str, text: str) -> int:
 
 
 def chunked(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
-    """Return slices that fit into one query."""
+    """Return slices that fit in one query."""
     return (items[start : start + KEYS_PER_QUERY] for start in range(0, len(items), KEYS_PER_QUERY))
 
 
 def marks(values: Sequence[object]) -> str:
-    """Return a question mark for each value."""
+    """Return one SQL placeholder for each value."""
     return ", ".join("?" * len(values))

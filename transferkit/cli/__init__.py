@@ -1,5 +1,9 @@
-"""The command line: a file for each command."""
+"""The command line: results on stdout, progress and complaints on stderr.
 
-from transferkit.cli._cli import main
+Each command is a file with ``add_arguments(parser)`` and ``run(options)``, which returns the exit code. To
+add one, write such a file and enter it in ``_main.COMMANDS``.
+"""
+
+from transferkit.cli._main import main
 
 __all__ = ["main"]

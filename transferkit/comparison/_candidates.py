@@ -1,4 +1,4 @@
-"""What is compared: names of backbones, rows of the registry, or configured estimators."""
+"""Candidates: names of backbones, Backbone objects, or configured estimators."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import numpy as np
 from sklearn.base import clone, is_classifier, is_regressor
 
 from transferkit.backbones import Backbone, get_backbone
 from transferkit.errors import InvalidInputError, quoted
-from transferkit.estimators import Classifier, KeypointRegressor
+from transferkit.evaluation import kind_of
+from transferkit.persistence import ESTIMATORS
+from transferkit.tasks import guess_kind
 
 
 def as_candidates(backbones: Any, y: Any, template: Any) -> dict[str, Any]:
@@ -20,7 +21,7 @@ def as_candidates(backbones: Any, y: Any, template: Any) -> dict[str, Any]:
         named = [(str(name), value) for name, value in backbones.items()]
     elif isinstance(backbones, str | Backbone) or not isinstance(backbones, Iterable):
         raise InvalidInputError(
-            "backbones must be a list of names or Backbone rows, or a dictionary from names to estimators. "
+            "backbones must be a list of names or Backbones, or a dictionary from names to estimators. "
             f"Got {backbones!r}."
         )
     else:
@@ -31,8 +32,7 @@ def as_candidates(backbones: Any, y: Any, template: Any) -> dict[str, Any]:
         raise InvalidInputError(f"backbones must have different candidates, one or more. Got {what}.")
     template = _template(y) if template is None else template
     candidates = {name: _as_estimator(name, value, template) for name, value in named}
-    kinds = {is_classifier(estimator) for estimator in candidates.values()}
-    if len(kinds) > 1:
+    if len({kind_of(estimator) for estimator in candidates.values()}) > 1:
         raise InvalidInputError(
             "Candidates must be classifiers all, or regressors all. "
             f"Got {quoted(type(estimator).__name__ for estimator in candidates.values())}."
@@ -41,9 +41,8 @@ def as_candidates(backbones: Any, y: Any, template: Any) -> dict[str, Any]:
 
 
 def _template(y: Any) -> Any:
-    """Return the estimator that the targets ask for."""
-    shape = np.shape(y)
-    return KeypointRegressor() if len(shape) > 1 and shape[1] > 1 else Classifier()
+    """Return the estimator that the targets suggest."""
+    return next(kind for kind in ESTIMATORS.values() if kind.kind == guess_kind(y))()  # type: ignore[attr-defined]
 
 
 def _name(value: Any) -> str:
@@ -51,7 +50,7 @@ def _name(value: Any) -> str:
     if isinstance(value, str | Backbone):
         return get_backbone(value).name
     raise InvalidInputError(
-        f"backbones must have names or Backbone rows. Got {type(value).__name__}. "
+        f"backbones must have names or Backbones. Got {type(value).__name__}. "
         "Pass estimators in a dictionary: {'name': estimator}."
     )
 
@@ -73,4 +72,6 @@ def _as_estimator(name: str, value: Any, template: Any) -> Any:
             f"backbones[{name!r}] must be the name of a backbone, a Backbone, or an estimator to fit. "
             f"Got {type(value).__name__}."
         )
-    return estimator.set_params(progress=False) if "progress" in estimator.get_params() else estimator
+    names = estimator.get_params()
+    own_bar = {"extractor__progress": False} if "extractor" in names else {"progress": False}
+    return estimator.set_params(**own_bar) if "extractor" in names or "progress" in names else estimator

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-from sklearn.base import is_classifier
 
 from transferkit.cache import FeatureCache
 from transferkit.comparison._candidates import as_candidates
@@ -17,14 +16,17 @@ from transferkit.comparison._data import Data, check_data
 from transferkit.comparison._folds import make_folds, without
 from transferkit.comparison._ranking import ranked
 from transferkit.comparison._run import Run, extract, plan, predict, raise_if_none_is_left
+from transferkit.estimators import ImageEstimator
 from transferkit.evaluation import (
+    KINDS,
     ClassificationEvaluation,
     KeypointEvaluation,
     check_options,
     image_names,
+    kind_of,
+    own_options,
 )
-from transferkit.foundation import arguments as checks
-from transferkit.metrics import CLASSIFICATION_FIGURES, KEYPOINT_FIGURES
+from transferkit.foundation import arguments
 
 __all__ = ["compare"]
 
@@ -49,7 +51,7 @@ def compare(
 ) -> Comparison:
     """Return which backbone does best on these images, and which differences are more than noise.
 
-    Each backbone sees each picture once; after that, folds and later runs find the features in the cache, so
+    Each backbone sees each image once; after that, folds and later runs find the features in the cache, so
     that an interrupted comparison goes on where it was. (The closer look of keypoints cuts out other
     squares in each fold, which are features of their own.) The folds are the same for all
     candidates, and each is predicted by a model that was trained without it.
@@ -72,14 +74,14 @@ def compare(
     cv : int, splitter or iterable, default=5
         Number of folds (classes keep their shares, groups stay whole), or a splitter of scikit-learn.
     groups : array-like, shape (n,), optional
-        Images of one group, such as one person, are never on both sides of a fold, and are drawn together
+        Images in one group, such as one person, are never on both sides of a fold, and are drawn together
         for intervals.
     pos_label, normalizer, limit
         As for `evaluate`.
     on_error : {"skip", "raise"}, default="skip"
         What to do with an image that cannot be read; skipped ones are left out for all candidates.
     n_timed : int, default=16
-        Pictures on which each backbone is timed; 0 leaves it out, and the number of parameters, for both of
+        Images on which each backbone is timed; 0 leaves it out, and the number of parameters, for both of
         which the network must be built.
     confidence : float, default=0.95
     seed : int, default=0
@@ -110,19 +112,21 @@ def compare(
     >>> print(compare(["mobilenet", "vgg16"], paths, labels, groups=people))  # doctest: +SKIP
     """
     candidates = as_candidates(backbones, y, estimator)
-    classifies = bool(is_classifier(next(iter(candidates.values()))))
-    known = CLASSIFICATION_FIGURES if classifies else KEYPOINT_FIGURES
+    kind = kind_of(next(iter(candidates.values())))
+    known = KINDS[kind].figures
     metric = known[0] if metric is None else metric
-    problems = checks.choice("metric", metric, known)
-    problems += checks.choice("on_error", on_error, ("raise", "skip"))
-    problems += checks.seed("seed", seed) + checks.flag("progress", progress)
-    if not (checks.is_count(n_timed) or (checks.is_number(n_timed, above=-1) and n_timed == 0)):
-        problems.append(f"n_timed must be a number of pictures, 0 or more. Got {n_timed!r}.")
-    data = check_data(candidates, X, y, groups, classifies, problems)
+    problems = arguments.choice("metric", metric, known)
+    problems += arguments.choice("on_error", on_error, ("raise", "skip"))
+    problems += arguments.seed("seed", seed) + arguments.flag("progress", progress)
+    if not (arguments.is_count(n_timed) or (arguments.is_number(n_timed, above=-1) and n_timed == 0)):
+        problems.append(f"n_timed must be a number of images, 0 or more. Got {n_timed!r}.")
+    data = check_data(candidates, X, y, groups, kind, problems)
     # What can be wrong shows now, and not after hours of work.
     folds = make_folds(cv, data, seed)
-    truth = np.unique(data.targets) if classifies else data.targets
-    check_options(classifies, truth, pos_label, normalizer, limit, confidence)
+    options = {"pos_label": pos_label, "normalizer": normalizer}
+    own = own_options(kind, **options, limit=limit)
+    truth = data.targets if data.labels is None else np.unique(data.labels)
+    check_options(kind, truth, confidence, **options | own)
     runs = [Run(name, candidate) for name, candidate in candidates.items()]
     with _bar(2 * len(data) * len(runs), progress) as bar, _some_cache(runs):
         for run in runs:
@@ -140,9 +144,7 @@ def compare(
             run.attempt(predict, data, folds, bar.update)
     raise_if_none_is_left(runs)
     done = [run for run in runs if run.error is None]
-    settings = {"confidence": confidence, "seed": seed}
-    kind = {"pos_label": pos_label} if classifies else {"normalizer": normalizer, "limit": limit}
-    evaluations = [_evaluation(run, data, **settings, **kind) for run in done]
+    evaluations = [_evaluation(run, data, confidence=confidence, seed=seed, **own) for run in done]
     return Comparison(
         ranked(done, evaluations, metric, confidence),
         [FailedCandidate(run.name, str(run.error)) for run in runs if run.error is not None],
@@ -164,22 +166,22 @@ def _evaluation(run: Run, data: Data, **settings: Any) -> ClassificationEvaluati
         "images": data.items if is_list else None,
         "groups": data.groups,
     }
-    if not data.classifies:
-        return KeypointEvaluation(data.targets, run.predicted, **settings)
-    classes = np.unique(data.targets)
-    return ClassificationEvaluation(data.targets, run.predicted, run.probabilities, classes, **settings)
+    classes = None if data.labels is None else np.unique(data.labels)
+    evaluate = KINDS[data.kind].evaluation
+    return evaluate(data.targets, run.predicted, run.probabilities, classes, **settings)
 
 
 @contextmanager
 def _some_cache(runs: Sequence[Run]) -> Iterator[None]:
     """Lend a cache to candidates that have none, since each fold would run the backbone again."""
-    without = [run.estimator for run in runs if run.estimator.get_params().get("cache") is False]
+    ours = [run.estimator for run in runs if isinstance(run.estimator, ImageEstimator)]
+    without = [one for one in ours if one._run_settings()["cache"] is False]
     if not without:
         yield
         return
     with tempfile.TemporaryDirectory(prefix="transferkit-", ignore_cleanup_errors=True) as folder:
         for candidate in without:
-            candidate.set_params(cache=FeatureCache(folder))
+            candidate.set_params(extractor__cache=FeatureCache(folder))
         yield
 
 

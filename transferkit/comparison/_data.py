@@ -1,4 +1,4 @@
-"""What a comparison is made on, checked before hours of work."""
+"""The data of a comparison, checked before hours of work."""
 
 from __future__ import annotations
 
@@ -10,13 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transferkit.errors import InvalidInputError
-from transferkit.estimators._base import ImageEstimator, check_lengths
-from transferkit.estimators._precomputed import is_precomputed
-from transferkit.estimators.refinement._refinement import readable_again
-from transferkit.images import as_image_list
-from transferkit.keypoints import as_points
-from transferkit.tasks._groups import as_groups
-from transferkit.tasks._labels import as_labels, check_classes
+from transferkit.estimators import ImageEstimator
+from transferkit.evaluation import KINDS
+from transferkit.extraction import is_precomputed
+from transferkit.images import as_image_list, readable_again
+from transferkit.tasks import as_groups, check_classes, check_lengths
 
 Rows = NDArray[np.int64]
 
@@ -30,13 +28,14 @@ class Data:
     items : list, or array of features
     targets : ndarray
         Labels (n,), or points (n, p, 2).
-    classifies : bool
+    kind : str
+        See :mod:`transferkit.evaluation`.
     groups : ndarray, shape (n,), or None
     """
 
     items: Any
     targets: NDArray[Any]
-    classifies: bool
+    kind: str
     groups: NDArray[Any] | None
 
     def __len__(self) -> int:
@@ -46,28 +45,28 @@ class Data:
     @property
     def labels(self) -> NDArray[Any] | None:
         """Labels to keep the shares of; None for points."""
-        return self.targets if self.classifies else None
+        return self.targets if self.kind == "classes" else None
 
     def take(self, rows: Rows) -> Data:
         """Return some of the images."""
         items = [self.items[row] for row in rows] if isinstance(self.items, Sequence) else self.items[rows]
         groups = None if self.groups is None else self.groups[rows]
-        return Data(items, self.targets[rows], self.classifies, groups)
+        return Data(items, self.targets[rows], self.kind, groups)
 
 
 def check_data(
-    candidates: Mapping[str, Any], X: Any, y: Any, groups: Any, classifies: bool, problems: list[str]
+    candidates: Mapping[str, Any], X: Any, y: Any, groups: Any, kind: str, problems: list[str]
 ) -> Data:
     """Return checked data; parameters as for `compare`, problems are those found so far."""
     ours = [one for one in candidates.values() if isinstance(one, ImageEstimator)]
     looks = not all(is_precomputed(one.backbone) for one in ours)
     items = readable_again(as_image_list(X)) if looks or isinstance(X, list | tuple) else X
-    targets = as_labels(y, problems) if classifies else as_points(y, name="y")
-    check_lengths(len(items), targets, problems, unit="label" if classifies else "set of keypoints")
+    targets = KINDS[kind].read(y, problems)
+    check_lengths(len(items), targets, problems, unit=KINDS[kind].unit)
     if groups is not None:
         as_groups(groups, len(items), problems)
     if problems:
         raise InvalidInputError(*problems)
-    if classifies:
+    if kind == "classes":
         check_classes(np.unique(targets), targets, len(targets))
-    return Data(items, targets, classifies, None if groups is None else np.asarray(groups))
+    return Data(items, targets, kind, None if groups is None else np.asarray(groups))

@@ -11,15 +11,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import clone, is_classifier
+from sklearn.base import clone
 
 from transferkit.comparison._data import Data
 from transferkit.comparison._folds import Folds
 from transferkit.errors import BadImageError, InvalidInputError
-from transferkit.estimators._base import ImageEstimator
-from transferkit.evaluation import predict_classes
+from transferkit.estimators import ImageEstimator
+from transferkit.evaluation import KINDS
 from transferkit.extraction import Failure, Speed, measure_speed
-from transferkit.keypoints import as_points
 
 logger = logging.getLogger("transferkit")
 _UNMEASURED = Speed(math.nan, None)
@@ -116,19 +115,12 @@ def predict(run: Run, data: Data, folds: Folds, advance: Advance) -> None:
             model.fit(known.items, targets, groups=known.groups)
         else:
             model.fit(known.items, targets)
-        outputs.append(_outputs(model, data.take(test).items))
+        outputs.append(KINDS[data.kind].predict(model, data.take(test).items))
         advance(len(test))
     order = np.argsort(np.concatenate([test for _, test in folds]))
     run.predicted, run.probabilities = (
         None if parts[0] is None else np.concatenate(parts)[order] for parts in zip(*outputs, strict=True)
     )
-
-
-def _outputs(model: Any, items: Any) -> tuple[NDArray[Any], NDArray[np.float64] | None]:
-    """Return labels and probabilities of a classifier, or points."""
-    if is_classifier(model):
-        return predict_classes(model, items)
-    return as_points(model.predict(items), name="the prediction"), None
 
 
 def raise_if_none_is_left(runs: Sequence[Run]) -> None:

@@ -1,30 +1,26 @@
-"""Engines: from a row of data to ``run(batch) -> one array of activations per layer``.
+"""Engines run backbones: a function from :class:`EngineRequest` to :class:`Engine`, entered in ``ENGINES``.
 
-An engine is one function ``(backbone, weights, image_size, layers, batch_size, *, model=None) -> Engine``,
-entered in ``ENGINES``; ``model`` is a Keras model that was built already. Only engines touch TensorFlow. One
-that cannot run a network, or not rightly, raises ``EngineError``.
+An engine that cannot run a network, or gives other features than Keras, raises ``EngineError``.
 """
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any
 
-from transferkit.backbones import Backbone, Weights
 from transferkit.engines._choice import EngineChoice
-from transferkit.engines._engine import Engine, as_they_are
+from transferkit.engines._engine import Engine, EngineRequest, as_they_are
 from transferkit.engines._keras import frozen_model, keras_engine
-from transferkit.engines._openvino import has_openvino, openvino_bfloat16_engine, openvino_engine
+from transferkit.engines._openvino import has_openvino, openvino_engine
 from transferkit.engines._verdicts import Verdicts
 from transferkit.errors import MissingDependencyError, quoted
 from transferkit.foundation.arguments import check, choice
 from transferkit.foundation.forks import enter_network
 
-ENGINES: dict[str, Callable[..., Engine]] = {"keras": keras_engine, "openvino": openvino_engine}
-BFLOAT16_ENGINES: dict[str, Callable[..., Engine]] = {"openvino": openvino_bfloat16_engine}
+ENGINES: dict[str, Callable[[EngineRequest], Engine]] = {"keras": keras_engine, "openvino": openvino_engine}
+BFLOAT16_ENGINES = ("openvino",)
 PRECISIONS = ("float32", "bfloat16")
-# Engines whose features in float32 are the same: each is compared with Keras before it runs.
+# Engines with the same float32 features: each is compared with Keras before it runs.
 EQUIVALENT = ("keras", "openvino")
 
 __all__ = [
@@ -33,11 +29,11 @@ __all__ = [
     "EQUIVALENT",
     "Engine",
     "EngineChoice",
+    "EngineRequest",
     "Verdicts",
     "as_they_are",
     "build_engine",
     "check_engine",
-    "engine_function",
     "frozen_model",
     "has_openvino",
     "keras_engine",
@@ -46,36 +42,26 @@ __all__ = [
 ]
 
 
-def build_engine(
-    make: Callable[..., Engine],
-    backbone: Backbone,
-    weights: Weights,
-    image_size: int,
-    layers: tuple[str, ...],
-    batch_size: int,
-    **details: Any,
-) -> Engine:
-    """Return a new engine."""
+def build_engine(name: str, request: EngineRequest) -> Engine:
+    """Return the engine of a name; equal requests share one, unless they have their own network."""
     enter_network()
-    return make(backbone, weights, image_size, layers, batch_size, **details)
+    make = ENGINES[name]
+    return shared_engine(make, request) if request.network is None else make(request)
 
 
-# The same engine for the same arguments, so that folds and grids need not build it again.
-shared_engine = functools.lru_cache(maxsize=4)(build_engine)
-
-
-def engine_function(name: str, precision: str) -> Callable[..., Engine]:
-    """Return the function that builds an engine."""
-    return (BFLOAT16_ENGINES if precision == "bfloat16" else ENGINES)[name]
+@functools.lru_cache(maxsize=4)
+def shared_engine(make: Callable[[EngineRequest], Engine], request: EngineRequest) -> Engine:
+    """Return the same engine for the same arguments, so that folds and grids build it once."""
+    return make(request)
 
 
 def check_engine(engine: str, precision: str = "float32") -> tuple[str, str | None]:
-    """Return the name of the engine that ``"auto"`` or a name stands for, and what runs where it cannot.
+    """Return the name of the engine to use, and of its fallback or None.
 
     Raises
     ------
     InvalidInputError
-        No such engine or precision, or an engine that does not compute with it.
+        The engine or the precision is unknown, or the engine does not support the precision.
     MissingDependencyError
         The engine needs a package that is not installed.
     """

@@ -1,4 +1,4 @@
-"""Which engine runs: a name, known before the cache is asked, and the engine of that name and no other."""
+"""Choose the engine: its name is settled before the cache is read, and only this engine runs."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from transferkit.errors import EngineError
 
 
 class EngineChoice:
-    """The engine of one network.
+    """The engine for one network, or its fallback.
 
-    Features are stored under the name of what computed them. So the choice is made once, before the first
-    look into the cache, and what is built afterwards has this name or is an error.
+    Features are stored under the name of the engine that computed them. So the choice is made once, before
+    the cache is read; if the chosen engine cannot be built afterwards, that is an error.
 
     Parameters
     ----------
     name : str
-        What runs, if it can.
+        Preferred engine.
     fallback : str or None
-        What runs otherwise; None: nothing else will do.
+        Engine used if the preferred one cannot run the network; None raises the error instead.
     layers : tuple of str
     verdicts : Verdicts
     build : callable
-        From a name to an engine; raises EngineError where it cannot run this network.
+        Maps a name to an engine; raises EngineError if it cannot run this network.
     """
 
     def __init__(
@@ -43,27 +43,27 @@ class EngineChoice:
         self._engine: Engine | None = None
 
     def likely(self) -> str:
-        """Return the name as far as it is known; builds nothing."""
+        """Return the name as far as it is known, without building an engine."""
         if self._settled:
             return self._settled
         assert self._fallback is not None
         return self._fallback if self._verdicts.find(self._layers) else self._name
 
     def settle(self) -> str:
-        """Return the name for good; where nobody knows yet, the engine is built and proven now."""
+        """Return the final name; without a verdict, the preferred engine is built and compared now."""
         if self._settled:
             return self._settled
         reason = self._verdicts.find(self._layers)
         if reason is None:
-            reason = self._prove()
-        self._verdicts.add(self._layers, reason)  # what one process knows, the next one finds in the file
+            reason = self._try()
+        self._verdicts.add(self._layers, reason)  # also into the file, for other processes
         if reason:
             self._verdicts.tell(reason)
         self._settled = self._fallback if reason and self._fallback else self._name
         return self._settled
 
-    def _prove(self) -> str:
-        """Build the engine; return why it cannot run, or nothing."""
+    def _try(self) -> str:
+        """Build the preferred engine; return why it cannot run, or ""."""
         try:
             self._engine = self._build(self._name)
         except EngineError as error:
@@ -71,13 +71,13 @@ class EngineChoice:
         return ""
 
     def engine(self) -> Engine:
-        """Return the engine, built on first use: a warm run never needs it."""
+        """Return the engine, built on first use: a warm cache never needs it."""
         name = self.settle()
         if self._engine is None:
             try:
                 self._engine = self._build(name)
             except EngineError as error:
-                # It passed before, so features are looked for under its name: too late for another one.
+                # It passed before, so features are already looked up under its name.
                 if self._fallback is not None:
                     self._verdicts.add(self._layers, str(error))
                 raise

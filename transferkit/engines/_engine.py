@@ -1,12 +1,39 @@
-"""What every engine is, and how few shapes its batches have."""
+"""The interface of engines: a request goes in, a backbone that runs comes out."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+
+from transferkit.backbones import Backbone, KerasNetwork, Weights
+
+
+@dataclass(frozen=True)
+class EngineRequest:
+    """What an engine is built from. Hashable, so that equal requests can share an engine.
+
+    Parameters
+    ----------
+    backbone : Backbone
+    weights : Weights
+    image_size : int
+        Side ``S`` in pixels.
+    layers : tuple of str
+    batch_size : int
+    precision : {"float32", "bfloat16"}, default="float32"
+    network : KerasNetwork, optional
+        A network that is built already; None builds one.
+    """
+
+    backbone: Backbone
+    weights: Weights
+    image_size: int
+    layers: tuple[str, ...]
+    batch_size: int
+    precision: str = "float32"
+    network: KerasNetwork | None = None
 
 
 @dataclass(frozen=True)
@@ -18,18 +45,19 @@ class Engine:
     name : str
     run : callable
         Maps uint8 pixels (n, S, S, 3) of any n to a list of float32 arrays (n, h, w, c) or (n, c),
-        one for each layer. A row does not depend on the rows beside it. Safe to call from several threads.
-        A second argument, from such a list to another, is applied to a few rows at a time, while they are
-        warm in the processor's caches: averages of large maps cost less than copies of them.
-    model : keras.Model or None
-        The backbone without taps, where there is one.
-    n_parameters : int or None
-        Of the backbone, where that is known.
+        one for each layer. The features of an image do not depend on the rest of its batch. Thread-safe.
+        An optional second argument maps such a list to another. It is applied to a few images at a time
+        while their maps are in the processor's caches, where averaging large maps is cheaper than
+        copying them.
+    n_parameters : int, optional
+        Of the network, if known.
     """
+
+    # Networks of tokens, once there are some, belong here: `run` would turn tokens (n, t, c) into a map of
+    # patches (n, h, w, c) and a summary vector (n, c) in one place, and nothing above would know of tokens.
 
     name: str
     run: Callable[..., list[np.ndarray]]
-    model: Any = None
     n_parameters: int | None = None
 
 
@@ -37,14 +65,14 @@ Keep = Callable[[list[np.ndarray]], list[np.ndarray]]
 
 
 def as_they_are(maps: list[np.ndarray]) -> list[np.ndarray]:
-    """Keep all of the maps."""
+    """Return the maps unchanged."""
     return maps
 
 
 def pad(pixels: np.ndarray, target: int) -> np.ndarray:
-    """Repeat the last image until there are ``target`` of them; more stay as they are.
+    """Repeat the last image up to ``target`` images; more are returned unchanged.
 
-    In the place of none stands a black one: convolutions of TensorFlow fail on empty batches.
+    An empty batch is padded with black images, since TensorFlow's convolutions fail on it.
     """
     n = len(pixels)
     if n >= target:

@@ -1,69 +1,46 @@
-"""The Keras engine, the only one that is always there and that every other one is compared with."""
+"""The Keras engine: always available, and the reference for all others."""
 
 from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
-from transferkit.backbones import Backbone, Taps, Weights, build_model
-from transferkit.engines._engine import Engine, Keep, as_they_are, pad
+from transferkit.backbones import Backbone, KerasNetwork, Weights, build_network
+from transferkit.engines._engine import Engine, EngineRequest, Keep, as_they_are, pad
 
-# A new batch size costs a new trace of the graph, so batches are padded to one of these.
+# Every new batch size means a new trace of the graph, so batches are padded to few sizes.
 _SMALL_BATCHES = (1, 8)
 
 
-def frozen_model(backbone: Backbone, weights: Weights, image_size: int) -> Any:
-    """Return the Keras model of a backbone, without TensorFlow's greetings."""
-    # TensorFlow greets every process with its view of the hardware; what a user set stays.
+def frozen_model(backbone: Backbone, weights: Weights, image_size: int) -> KerasNetwork:
+    """Return the network of a backbone, without TensorFlow's start-up messages."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    return build_model(backbone, weights, image_size)
+    return build_network(backbone, weights, image_size)
 
 
-def keras_engine(
-    backbone: Backbone,
-    weights: Weights,
-    image_size: int,
-    layers: tuple[str, ...],
-    batch_size: int,
-    *,
-    model: Any = None,
-) -> Engine:
-    """Run the backbone by Keras itself, on whichever Keras backend is set up."""
-    model = frozen_model(backbone, weights, image_size) if model is None else model
-    import keras
+def requested_network(request: EngineRequest) -> KerasNetwork:
+    """Return the network of a request, built if there is none yet."""
+    if request.network is not None:
+        return request.network
+    return frozen_model(request.backbone, request.weights, request.image_size)
 
-    tapped = Taps(model).model_of(layers)
-    call: Callable[[Any], Any]
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
 
-        call = tf.function(lambda batch: tapped(batch, training=False), reduce_retracing=False)
-    else:
-
-        def call(batch: Any) -> Any:
-            return tapped(batch, training=False)
-
+def keras_engine(request: EngineRequest) -> Engine:
+    """Run the network with Keras, on the configured Keras backend."""
+    network = requested_network(request)
+    tap = network.tap(request.layers, compiled=True)
+    preprocess, batch_size = request.backbone.preprocess, request.batch_size
     lock = threading.Lock()
 
     def run(pixels: np.ndarray, keep: Keep = as_they_are) -> list[np.ndarray]:
-        ready = backbone.preprocess(pad(pixels, _padded_size(len(pixels), batch_size)))
+        ready = preprocess(pad(pixels, _padded_size(len(pixels), batch_size)))
         with lock:  # tracing is not thread-safe, and one batch uses all cores anyway
-            outputs = call(keras.ops.convert_to_tensor(ready))
-        return keep([maps[: len(pixels)] for maps in as_arrays(outputs)])
+            outputs = tap(ready)
+        return keep([maps[: len(pixels)] for maps in outputs])
 
-    return Engine("keras", run, model, model.count_params())
-
-
-def as_arrays(outputs: Any) -> list[np.ndarray]:
-    """Return what a model gives as arrays; Keras returns the tensor itself for a list of one."""
-    import keras
-
-    outputs = outputs if isinstance(outputs, list | tuple) else [outputs]
-    return [np.asarray(keras.ops.convert_to_numpy(output), dtype=np.float32) for output in outputs]
+    return Engine("keras", run, network.n_parameters)
 
 
 def _padded_size(n: int, batch_size: int) -> int:

@@ -1,4 +1,4 @@
-"""The proof that a converted network is the same: its features of a few pictures, beside those of Keras."""
+"""Compare a converted network with Keras, by the features of a few probe images."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-# A wrong conversion (an order of outputs, a missing scale, a padding) shows in the first digits; rounding in
-# float32 leaves 0.9999999. Random weights of very deep networks amplify rounding, and fail.
+# A wrong conversion (order of outputs, a missing scale, padding) shows in the first digits; rounding in
+# float32 leaves 0.9999999. Very deep networks with random weights amplify rounding and fail.
 LEAST_COSINE = 0.9999
 
 
 def probes(image_size: int) -> NDArray[np.uint8]:
-    """Return four pictures (4, S, S, 3), the same everywhere: a ramp, rings, coloured tiles, faint stripes.
+    """Return four fixed images (4, S, S, 3): a ramp, rings, coloured tiles, faint stripes.
 
-    Not noise: it has no large structures, and different networks average it to much the same.
+    Noise would not do: it has no large structures, and its features are similar in different networks.
     """
     y, x = np.mgrid[:image_size, :image_size] / image_size
     ramp = np.stack([x, y, 1 - x], axis=-1)
@@ -32,16 +32,16 @@ def disparity(
     expected: Sequence[NDArray[np.float32]],
     found: Sequence[NDArray[np.float32]],
 ) -> str:
-    """Return what is wrong with features, in half a sentence; nothing if they are those expected."""
-    for layer, right, mine in zip(layers, expected, found, strict=True):
-        if right.shape != mine.shape:
-            return f"layer {layer!r} has features of shape {mine.shape[1:]} instead of {right.shape[1:]}"
-        # numpy's minimum of anything and NaN is NaN, and NaN is not at least anything.
-        cosine = np.min([_cosine(a, b) for a, b in zip(right, mine, strict=True)])
+    """Return how features differ from the expected ones, as a clause; "" if they agree."""
+    for layer, right, ours in zip(layers, expected, found, strict=True):
+        if right.shape != ours.shape:
+            return f"layer {layer!r} has features of shape {ours.shape[1:]} instead of {right.shape[1:]}"
+        # NaN propagates through min, and no comparison with it is true.
+        cosine = np.min([_cosine(a, b) for a, b in zip(right, ours, strict=True)])
         if not cosine >= LEAST_COSINE:
             return (
                 f"the features of layer {layer!r} differ from those of Keras "
-                f"(cosine {cosine:.6f} on a probe picture, {LEAST_COSINE} is needed)"
+                f"(cosine {cosine:.6f} on a probe image, {LEAST_COSINE} is needed)"
             )
     return ""
 
@@ -52,13 +52,13 @@ def compare(
     reference: Callable[[NDArray[np.uint8]], list[NDArray[np.float32]]],
     run: Callable[[NDArray[np.uint8]], list[NDArray[np.float32]]],
 ) -> str:
-    """Return what is wrong with ``run`` on the probes; nothing if it agrees with the reference."""
-    pictures = probes(image_size)
-    return disparity(layers, reference(pictures), run(pictures))
+    """Return how ``run`` differs from the reference on the probes; "" if they agree."""
+    images = probes(image_size)
+    return disparity(layers, reference(images), run(images))
 
 
 def _cosine(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
-    """Return the cosine of the angle between two arrays; that of two zeros is 1."""
+    """Return the cosine of the angle between two arrays; 1 if both are zero."""
     x, y = a.ravel().astype(np.float64), b.ravel().astype(np.float64)
     size = float(np.linalg.norm(x) * np.linalg.norm(y))
     if size == 0:

@@ -1,8 +1,8 @@
-"""What is known of a network and OpenVINO: which layers passed, and what failed and why.
+"""Verdicts of OpenVINO on a network: which layers passed the comparison with Keras, and which failed and why.
 
-The name of the engine is part of the name of a feature space, so it must be known before the cache is asked,
-in a process that imports neither TensorFlow nor OpenVINO. A verdict is remembered in the process and, beside
-a cache on disk, in one small file for each network. A file that is lost or damaged costs one more proof.
+The engine is part of the name of a feature space, so it must be known before the cache is read, without
+importing TensorFlow or OpenVINO. Verdicts are kept in the process and, with a cache on disk, in a small file
+for each network. If the file is lost or damaged, the comparison is repeated.
 """
 
 from __future__ import annotations
@@ -20,8 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from transferkit._version import __version__
-from transferkit.cache import verdict_path
-from transferkit.cache._folder import make_folder
+from transferkit.cache import make_folder, verdict_path
 
 logger = logging.getLogger("transferkit")
 _PACKAGES = ("openvino", "keras", "tensorflow")
@@ -30,14 +29,14 @@ _said: set[str] = set()
 
 
 class Verdicts:
-    """The verdicts on one network: a reason by its layers, empty where they passed.
+    """The verdicts on one network: for each tuple of layers why it failed, or "" if it passed.
 
     Parameters
     ----------
     folder : Path or None
-        Of the cache; None keeps verdicts in the process.
+        Folder of the cache; None keeps verdicts in the process only.
     network : mapping
-        What can change a verdict, as JSON: the backbone with its weights, and the image size.
+        JSON data that a verdict depends on: the backbone with its weights, and the image size.
     """
 
     def __init__(self, folder: Path | None, network: Mapping[str, Any]) -> None:
@@ -46,31 +45,31 @@ class Verdicts:
         self._path = None if folder is None else verdict_path(folder, self._key)
 
     def find(self, layers: tuple[str, ...]) -> str | None:
-        """Return why these layers failed, "" if they passed, None if nobody knows."""
+        """Return why these layers failed, "" if they passed, or None if they were not compared yet."""
         known = {**self._read(), **_memory.get(self._key, {})}
         if (verdict := known.get(_joined(layers))) is not None:
             return verdict
-        # Each layer was compared by itself, so fewer of them need no new proof.
+        # Layers are compared one by one, so a subset of those that passed has passed too.
         passed = {layer for key, reason in known.items() if not reason for layer in json.loads(key)}
         return "" if passed >= set(layers) else None
 
     def add(self, layers: tuple[str, ...], reason: str) -> None:
-        """Remember why layers failed, or "" that they passed."""
+        """Store why layers failed, or "" if they passed."""
         in_file = self._read()
         known = _memory[self._key] = {**in_file, **_memory.get(self._key, {}), _joined(layers): reason}
         if self._path is not None and known != in_file:
-            with contextlib.suppress(OSError):  # what cannot be kept is proven again
+            with contextlib.suppress(OSError):  # compared again next time
                 self._write(self._path, known)
 
     def tell(self, reason: str) -> None:
-        """Log, once in this process, why another engine is used."""
+        """Log why Keras is used, once per process."""
         text = f"engine='auto' uses Keras: {reason}"
         if text not in _said:
             _said.add(text)
             logger.warning(text)
 
     def _write(self, path: Path, known: Mapping[str, str]) -> None:
-        """Write a new file, then give it the name, so that nobody reads half of it."""
+        """Write a temporary file and rename it, so that no process reads a partial one."""
         make_folder(path.parent)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
         try:
@@ -101,7 +100,7 @@ def _joined(layers: tuple[str, ...]) -> str:
 
 @lru_cache(maxsize=1)
 def _versions() -> dict[str, str]:
-    """Return the versions that a verdict holds for; imports none of the packages."""
+    """Return the versions that a verdict depends on, without importing the packages."""
     versions = {"transferkit": __version__}
     for package in _PACKAGES:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):

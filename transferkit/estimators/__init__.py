@@ -1,7 +1,14 @@
-"""Estimators: an extractor plus a head, with scikit-learn's contract."""
+"""Estimators: an extractor plus a head, with scikit-learn's contract.
 
+``_base`` has what all share, ``predictor`` what a fitted model needs to answer; ``_taps`` plans which layers
+are read, ``_splitting`` what is held out, ``_nested`` serves ``head__*`` and ``extractor__*``, and
+``refinement`` looks again at keypoints. To add an estimator, write a file like ``classifier.py`` and enter it
+here.
+"""
+
+from transferkit.estimators._base import ImageEstimator
 from transferkit.estimators.classifier import Classifier
 from transferkit.estimators.keypoint_regressor import KeypointRegressor
-from transferkit.persistence._document import load
+from transferkit.persistence import load
 
-__all__ = ["Classifier", "KeypointRegressor", "load"]
+__all__ = ["Classifier", "ImageEstimator", "KeypointRegressor", "load"]

@@ -1,36 +1,59 @@
-"""What the estimators share: parameters, extraction, splitting, saving."""
+"""What the estimators share: an extractor plus a head, with scikit-learn's contract.
+
+A subclass says what it learns: how ``y`` is checked (``_read_targets``), which task it makes (``_make_task``),
+and, where targets depend on the view, how they are encoded (``_encode``). ``ImageEstimator`` does the rest.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.base import clone
 from sklearn.exceptions import NotFittedError as SklearnNotFittedError
 
 from transferkit import images
-from transferkit.backbones import get_backbone
-from transferkit.errors import InvalidInputError, NotFittedError, gather
+from transferkit.backbones import Backbone, get_backbone
+from transferkit.errors import InvalidInputError, NotFittedError, gather, quoted
 from transferkit.estimators._diagram import diagram
-from transferkit.estimators._head_parameters import HeadParameters
-from transferkit.estimators._parameters import as_seed, extractor_grid, parameter_problems
-from transferkit.estimators._precomputed import PrecomputedFeatures, is_precomputed
-from transferkit.extraction import ExtractionReport, FeatureExtractor, Features
+from transferkit.estimators._nested import NestedParameters
+from transferkit.estimators._old_names import warn_attribute
+from transferkit.estimators._precomputed import PrecomputedFeatures
+from transferkit.estimators._records import LayerTrial
+from transferkit.estimators._splitting import (
+    as_seed,
+    copies_together,
+    hold_out,
+    seed_problems,
+    validation_pair,
+)
+from transferkit.estimators._taps import Taps, class_taps
+from transferkit.estimators.predictor import Predictor
+from transferkit.extraction import (
+    ExtractionReport,
+    FeatureExtractor,
+    Features,
+    grid_problems,
+    is_precomputed,
+    parameter_problems,
+    resolve,
+)
 from transferkit.foundation.arguments import check, choice
+from transferkit.foundation.config import Configured
 from transferkit.foundation.scratch import memory_limit
-from transferkit.heads import FittedHead, Head, KeypointMapHead, TrainingData, get_head
-from transferkit.tasks._groups import copies_together, hold_out
+from transferkit.heads import FittedHead, Head, TrainingData, Validation, get_head
+from transferkit.persistence import save_estimator
+from transferkit.tasks import Task, as_groups, check_lengths
 from transferkit.views import AUGMENTATIONS, MEANS, ORIGINAL, View
 
-DEFAULT_GRID = 4  # for layers of the user's choice, where the row has one number for each of its own
 AnyFeatures = Features | PrecomputedFeatures
-
-_SHARED_WITH_EXTRACTOR = (
-    "backbone", "weights", "image_size", "resize", "engine", "precision", "batch_size", "cache",
-    "value_range", "on_error", "isolate", "retry_failed", "progress",
-)  # fmt: skip
+Rows = NDArray[np.int64]
+_OWN = ("backbone", "weights", "image_size", "layers", "grid")  # set on the estimator, not in its extractor
 
 
 class _NotFittedError(NotFittedError, SklearnNotFittedError):
@@ -41,12 +64,36 @@ _NotFittedError.__name__ = _NotFittedError.__qualname__ = "NotFittedError"
 _NotFittedError.__module__ = "transferkit.errors"
 
 
-class ImageEstimator(HeadParameters):
+@dataclass(frozen=True)
+class TrainingSet:
+    """What a head is trained on, beside its features.
+
+    Attributes
+    ----------
+    rows : ndarray of int, shape (n,)
+        Images of the extraction that can be read.
+    targets : list of ndarray
+        One for each view, as the head learns them.
+    groups : ndarray of int, shape (n,)
+    weight : ndarray of float64, shape (n,)
+    validation : Validation or None
+        The caller's own.
+    """
+
+    rows: Rows
+    targets: list[NDArray[Any]]
+    groups: Rows
+    weight: NDArray[np.float64]
+    validation: Validation | None
+
+
+class ImageEstimator(Configured, NestedParameters):
     """An extractor plus a head."""
 
-    def fit(self, X: Any, y: Any, *, groups: Any = None, validation_data: Any = None) -> Any:
-        """Extract features and train the head."""
-        raise NotImplementedError
+    kind: ClassVar[str]  # of the task on images
+    _unit: ClassVar[str] = "label"
+
+    predictor_: Predictor
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fitted model to one safetensors file, replacing it in one step.
@@ -69,8 +116,6 @@ class ImageEstimator(HeadParameters):
         --------
         transferkit.load : Read it back.
         """
-        from transferkit.persistence._document import save_estimator
-
         self._check_fitted()
         save_estimator(self, path)
 
@@ -95,13 +140,14 @@ class ImageEstimator(HeadParameters):
         self._check_fitted()
         if self.extractor_ is None:
             raise InvalidInputError("backbone='precomputed' has no images: X holds the features already.")
-        return self.extractor_.extract(X, views=self.views_, on_error=on_error)
+        features: Features = self.extractor_.extract(X, views=self.views_, on_error=on_error)
+        return features
 
     def plan_extraction(self, y: Any) -> tuple[FeatureExtractor, tuple[View, ...]] | None:
-        """Return the extractor and the views with which ``fit`` will look at whole pictures.
+        """Return the extractor and the views with which ``fit`` will look at whole images.
 
-        None for ``backbone="precomputed"``. Nothing is learned, and the estimator stays as it is; whoever
-        extracts with them has ``fit`` on as many images find everything in the cache.
+        None for ``backbone="precomputed"``. Nothing is learned, and the estimator stays as it is; after an
+        extraction with them, ``fit`` on as many images finds everything in the cache.
 
         Parameters
         ----------
@@ -116,18 +162,52 @@ class ImageEstimator(HeadParameters):
         """
         head = self._head(len(y))
         extractor = self._make_extractor(head)
-        return None if extractor is None else (extractor, self._views(head))
+        return None if extractor is None else (extractor, self._views(head, y))
+
+    # What a fit leaves behind lies in predictor_, replaced as a whole.
+
+    @property
+    def extractor_(self) -> Any:
+        """The extractor of whole images; None for ``backbone="precomputed"``."""
+        return self._fitted().extractor
+
+    @property
+    def views_(self) -> tuple[View, ...]:
+        """Views of each whole image."""
+        return self._fitted().views
+
+    @property
+    def fitted_head_(self) -> FittedHead:
+        """What the head learned."""
+        return self._fitted().head
+
+    @property
+    def layer_selection_(self) -> list[LayerTrial]:
+        """Mixtures of layers that ``head="auto"`` tried on held-out training rows."""
+        self._check_fitted()
+        return self._layer_selection
+
+    @property
+    def selection_(self) -> list[dict[str, Any]]:
+        """Of version 0: the rows of ``layer_selection_`` and ``rounds_``."""
+        warn_attribute("selection_", "layer_selection_ and rounds_")
+        self._check_fitted()
+        return [row for table in self._records().values() for row in table]
+
+    def _fitted(self) -> Predictor:
+        self._check_fitted()
+        return self.predictor_
 
     def _check_fitted(self) -> None:
-        if "fitted_head_" not in self.__dict__:
+        if "predictor_" not in self.__dict__:
             raise _NotFittedError(
                 f"This {type(self).__name__} is not fitted yet. Call fit(images, targets) first, "
                 "or transferkit.load(path) for a saved model."
             )
 
     def __sklearn_is_fitted__(self) -> bool:
-        """Tell scikit-learn whether there is a model."""
-        return "fitted_head_" in self.__dict__
+        """Tell scikit-learn if there is a model."""
+        return "predictor_" in self.__dict__
 
     def _sk_visual_block_(self) -> Any:
         """Tell scikit-learn what to draw in a notebook."""
@@ -140,16 +220,31 @@ class ImageEstimator(HeadParameters):
         tags.input_tags.string = not is_precomputed(self.backbone)
         return tags
 
+    # Parameters
+
+    def _run_settings(self) -> dict[str, Any]:
+        """Return the parameters of the extractor, resolved against the configuration."""
+        template = FeatureExtractor() if self.extractor is None else self.extractor
+        if not isinstance(template, FeatureExtractor):
+            raise InvalidInputError(f"extractor must be a FeatureExtractor, or None. Got {self.extractor!r}.")
+        own: dict[str, Any] = template.get_params(deep=False)
+        return resolve(own, self.own_config())
+
+    def _backbone(self) -> Backbone:
+        return get_backbone(self.backbone)
+
     def _head(self, n_images: int | None = None) -> Head:
         """Return the head to train on so many images."""
         head = get_head(self.head)
-        if isinstance(head, KeypointMapHead):
+        if self.kind not in head.kinds:
+            fit = [name for name in ("auto", "linear", "mlp", "conv") if self.kind in get_head(name).kinds]
             raise InvalidInputError(
-                f"head={self.head!r} finds points, no classes. Choose 'auto', 'linear', 'mlp' or 'conv'."
+                f"head={self.head!r} learns {quoted(sorted(head.kinds))}, not {self.kind}. "
+                f"Choose {quoted(fit, 'or')}."
             )
         return head
 
-    def _views(self, head: Head | None) -> tuple[View, ...]:
+    def _views(self, head: Head | None, y: Any = None) -> tuple[View, ...]:
         """Return the views that ``augment`` stands for, with this head."""
         check(choice("augment", self.augment, AUGMENTATIONS, or_none=True))
         if self.augment is None or is_precomputed(self.backbone):
@@ -157,107 +252,250 @@ class ImageEstimator(HeadParameters):
         means = head is not None and head.averages_views
         return (MEANS[self.augment],) if means else AUGMENTATIONS[self.augment]
 
-    def _make_extractor(self, head: Head) -> FeatureExtractor | None:
-        """Return a checked extractor; layers and grid are the head's choice where they are None."""
+    def _taps(self, head: Head) -> Taps:
+        """Return what to tap and how finely to average it."""
+        return class_taps(self._backbone(), head, self.layers, self.grid)
+
+    def _make_extractor(self, head: Head, taps: Taps | None = None) -> FeatureExtractor | None:
+        """Return a checked extractor that keeps its engine, whatever the configuration is later."""
         if is_precomputed(self.backbone):
             return None
-        values = {name: getattr(self, name) for name in _SHARED_WITH_EXTRACTOR}
-        layers, grid = self._layers_and_grid(head)
-        return FeatureExtractor(**values, layers=layers, grid=grid).fit()
+        settings = self._run_settings()
+        extractor = FeatureExtractor() if self.extractor is None else clone(self.extractor)
+        self._check_own(extractor)
+        layers, grid = self._taps(head) if taps is None else taps
+        own = {name: getattr(self, name) for name in ("backbone", "weights", "image_size")}
+        extractor.set_params(**own, layers=layers, grid=grid, engine=settings["engine"])
+        if "_sent_config" in self.__dict__:
+            extractor._sent_config = self._sent_config
+        return extractor.fit()
 
-    def _layers_and_grid(self, head: Head) -> tuple[Any, Any]:
-        """Return what to tap and how finely to average it."""
-        layers = head.layers if self.layers is None else self.layers
-        if self.grid is not None or not head.pools:
-            return layers, extractor_grid(self.grid)
-        row = get_backbone(self.backbone)
-        one_for_each = isinstance(row.grid, tuple) and layers != "auto"
-        return layers, self._default_grid(DEFAULT_GRID if one_for_each else row.grid, row.layers, layers)
+    def _check_own(self, extractor: FeatureExtractor) -> None:
+        """Refuse an extractor that contradicts the estimator; what was chosen for both must agree."""
+        defaults = FeatureExtractor()
+        wrong = []
+        for name in _OWN:
+            value = getattr(extractor, name)
+            if repr(value) not in (repr(getattr(defaults, name)), repr(getattr(self, name))):
+                wrong.append(
+                    f"{name} is set on the estimator, not in its extractor. Got {name}={value!r} in the "
+                    f"extractor: pass {type(self).__name__}({name}={value!r}, extractor=...)."
+                )
+        check(wrong)
 
-    def _default_grid(self, grid: Any, recommended: Sequence[str], layers: Any) -> Any:
-        """Return the grid to use for a backbone whose row recommends one for classes, and layers."""
-        return grid
-
-    def _named(self, row: dict[str, Any]) -> dict[str, Any]:
-        """Return a row of the history with names of layers for their positions."""
-        if "layers" not in row or self.extractor_ is None:
-            return row
-        return row | {"layers": "+".join(self.extractor_.layers_[i] for i in row["layers"])}
-
-    def _extract(self, X: Any, *, fitting: bool) -> AnyFeatures:
-        """Return the features of X; on predicting, every image must be readable."""
-        if self.extractor_ is None:
-            return PrecomputedFeatures.of(self, X, fitting=fitting)
-        return self.extractor_.extract(X, views=self.views_, on_error=self.on_error if fitting else "raise")
-
-    def _start(self, X: Any, problems: list[str]) -> Any:
+    def _plan(self, X: Any, problems: list[str]) -> tuple[Any, Head, FeatureExtractor | None]:
         """Check the parameters and X of ``fit``; return X as a list, or as it is for arrays of features."""
-        problems += parameter_problems(self)
-        n_images = len(X) if hasattr(X, "__len__") else None
-        head = gather(problems, lambda: self._head(n_images))
-        views = gather(problems, lambda: self._views(head)) or (ORIGINAL,)
+        problems += seed_problems(self.random_state)
+        if is_precomputed(self.backbone):  # there is no extractor, but the model is saved with its parameters
+            settings = gather(problems, self._run_settings)
+            problems += parameter_problems(settings | {"grid": self.grid}) if settings else []
+        else:
+            problems += grid_problems(self.grid)
+        head = gather(problems, lambda: self._head(len(X) if hasattr(X, "__len__") else None))
+        gather(problems, lambda: self._views(head))
+        found = len(problems)
         extractor = gather(problems, lambda: self._make_extractor(head or get_head("linear")))
+        problems[found:] = [problem for problem in problems[found:] if problem not in problems[:found]]
         if head is None or (extractor is None and problems):
             raise InvalidInputError(*problems)
         if extractor is None:
-            return X, None, views, head
+            return X, head, None
         if isinstance(X, str | os.PathLike | bytes):
             problems.append(
                 f"fit expects a list of images. Got one {type(X).__name__}: {str(X)[:80]!r}. "
                 "For a folder, use paths, labels = transferkit.datasets.read_image_folder(folder)."
             )
-            return [], extractor, views, head
-        return images.as_image_list(X), extractor, views, head
+            return [], head, extractor
+        return images.readable_again(images.as_image_list(X)), head, extractor
 
-    def _adopt(self, extractor: FeatureExtractor | None, views: tuple[View, ...]) -> None:
-        """Keep what predict must use again, whatever becomes of the parameters."""
-        self.extractor_ = extractor
-        self.views_ = views
+    # Targets: what a subclass says of its task
+
+    def _read_targets(self, y: Any, problems: list[str], name: str = "y") -> NDArray[Any]:
+        """Return checked targets, one for each image; add what is wrong to the problems."""
+        raise NotImplementedError
+
+    def _target_problems(self, targets: NDArray[Any]) -> list[str]:
+        """Return what else is wrong with the targets of all images."""
+        return []
+
+    def _make_task(self, y: Any, targets: NDArray[Any], features: AnyFeatures) -> Task:
+        """Return the task, after checking the targets of the images that can be read."""
+        raise NotImplementedError
+
+    def _validation_targets(self, y: Any, task: Task, name: str) -> NDArray[Any]:
+        """Return the targets of the caller's own validation data, which must fit the task."""
+        raise NotImplementedError
+
+    def _encode(
+        self, task: Task, targets: NDArray[Any], features: AnyFeatures, rows: Rows, view: View, extractor: Any
+    ) -> NDArray[Any]:
+        """Return targets as a head learns them, for one view."""
+        return task.encode(targets)
+
+    def _weights(self, targets: NDArray[Any]) -> NDArray[np.float64]:
+        """Return a weight for each training row."""
+        return np.ones(len(targets))
+
+    def _read_arrays(self, X: Any, y: Any, *, fitting: bool) -> tuple[PrecomputedFeatures, Any]:
+        """Return features and targets of ``backbone="precomputed"``, checked as scikit-learn does."""
+        return PrecomputedFeatures.of(self, X, fitting=fitting), y
+
+    # Fit
+
+    def _fit(self, X: Any, y: Any, groups: Any, validation_data: Any) -> Any:
+        """Extract features and train the head."""
+        problems: list[str] = []
+        items, head, extractor = self._plan(X, problems)
+        features: AnyFeatures | None = None
+        if extractor is None:
+            features, y = self._read_arrays(X, y, fitting=True)
+        targets = self._read_targets(y, problems)
+        n_images = len(items) if features is None else len(features.ok)
+        check_lengths(n_images, targets, problems, unit=self._unit)
+        group_numbers = as_groups(groups, len(targets), problems)
+        problems += [] if problems else self._target_problems(targets)
+        pair = validation_pair(validation_data, problems)
+        check(problems)
+        views = self._views(head, targets)
+        if features is None:
+            assert extractor is not None
+            features = extractor.extract(items, views=views, on_error=extractor.on_error or "skip")
+        rows = np.flatnonzero(features.ok)
+        task = self._make_task(y, targets, features)
+        if pair is not None and extractor is not None:
+            pair = images.readable_again(images.as_image_list(pair[0])), pair[1]
+        kept = targets[rows]
+        data = TrainingSet(
+            rows,
+            [self._encode(task, kept, features, rows, view, extractor) for view in views],
+            group_numbers[rows],
+            self._weights(kept),
+            None if pair is None else self._validation(*pair, task, head, views, extractor),
+        )
+        with memory_limit(self._run_settings()["memory_limit"]):
+            fitted, held = self._train(head, task, features, data, views)
+            self.report_: ExtractionReport | None = features.report
+            self._adopt(head, fitted, self._make_predictor(extractor, views, head, fitted, task))
+            self._look_closer(items, features, kept, data, held, pair)
+        return self
 
     def _train(
-        self,
-        head: Head,
-        features: AnyFeatures,
-        rows: NDArray[np.int64],
-        targets_by_view: Sequence[NDArray[Any]],
-        groups: NDArray[np.int64],
-        weight: NDArray[np.float64],
-        n_classes: int | None,
-        validation: tuple[list[NDArray[np.float32]], NDArray[Any]] | None,
-    ) -> NDArray[np.int64]:
-        """Split, stack the views, and train the head; return which rows were held out of it."""
+        self, head: Head, task: Task, features: AnyFeatures, data: TrainingSet, views: Sequence[View]
+    ) -> tuple[FittedHead, Rows]:
+        """Split, stack the views, and train the head; return also which rows were held out of it."""
         seed = as_seed(self.random_state)
-        groups = copies_together(features, rows, groups)
+        rows, validation = data.rows, data.validation
+        groups = copies_together(features, rows, data.groups)
         train, held = np.arange(len(rows)), np.arange(0)
-        if validation is None and head.uses_validation and self.validation_fraction > 0:
-            labels = targets_by_view[0] if n_classes is not None else None
-            train, held = hold_out(len(rows), labels, groups, self.validation_fraction, seed)
-            if not np.isfinite(targets_by_view[0][train]).any(axis=0).all():  # a point marked nowhere else
+        if validation is None and head.uses_validation:
+            fraction = getattr(head, "validation_fraction", 0.0)
+            train, held = hold_out(len(rows), task.strata(data.targets[0]), groups, fraction, seed)
+            if not np.isfinite(data.targets[0][train]).any(axis=0).all():  # a point marked nowhere else
                 train, held = np.arange(len(rows)), np.arange(0)
-        with memory_limit(self.memory_limit):
-            if len(held):
-                validation = features.maps(rows[held], half=head.half), targets_by_view[0][held]
-            n_copies = len(self.views_)
-            data = TrainingData(
-                features.maps(rows[train], self.views_, half=head.half),
-                np.concatenate([targets[train] for targets in targets_by_view]),
-                n_classes,
-                np.tile(weight[train], n_copies),
-                np.tile(groups[train], n_copies),
+        if len(held):
+            maps = features.maps(rows[held], half=head.half)
+            validation = Validation(maps, data.targets[0][held], data.weight[held])
+        fitted = head.fit(
+            TrainingData(
+                features.maps(rows[train], views, half=head.half),
+                np.concatenate([targets[train] for targets in data.targets]),
+                task,
+                np.tile(data.weight[train], len(views)),
+                np.tile(groups[train], len(views)),
                 validation,
                 seed,
-                self.progress,
+                self._run_settings()["progress"],
             )
-            self.fitted_head_: FittedHead = head.fit(data)
+        )
+        return fitted, held
+
+    def _validation(
+        self, X: Any, y: Any, task: Task, head: Head, views: Sequence[View], extractor: Any
+    ) -> Validation:
+        """Return features and targets of the caller's own validation data."""
+        name = "y of validation_data"
+        problems: list[str] = []
+        if extractor is None:
+            features, y = self._read_arrays(X, y, fitting=False)
+        targets = self._validation_targets(y, task, name)
+        if extractor is not None:
+            on_error = extractor.on_error or "skip"
+            features = extractor.extract(X, views=views, on_error=on_error)
+        check_lengths(len(features.ok), targets, problems, name, self._unit)
+        check(problems)
+        rows = np.flatnonzero(features.ok)
+        with memory_limit(self._run_settings()["memory_limit"]):
+            maps = features.maps(rows, half=head.half)
+        return Validation(maps, self._encode(task, targets[rows], features, rows, views[0], extractor), None)
+
+    def _adopt(self, head: Head, fitted: FittedHead, predictor: Predictor) -> None:
+        """Keep what was learned."""
         self.head_ = head
-        self.history_ = [self._named(row) for row in self.fitted_head_.history]
-        self.selection_ = [row for row in self.history_ if "chosen" in row]
-        self.report_: ExtractionReport | None = features.report
-        return held
+        self.history_ = [_named(row, predictor.extractor) for row in fitted.history]
+        self._layer_selection = [LayerTrial.of(row) for row in self.history_ if "chosen" in row]
+        self.predictor_ = predictor
+
+    def _look_closer(
+        self,
+        items: Any,
+        features: AnyFeatures,
+        targets: NDArray[Any],
+        data: TrainingSet,
+        held: Rows,
+        own: Any,
+    ) -> None:
+        """Fit what looks again at the images; nothing by default."""
+
+    # Predict
+
+    def _features(self, X: Any) -> AnyFeatures:
+        """Return the features of X, every image of which must be readable."""
+        extractor = self._fitted().extractor
+        if extractor is None:
+            return PrecomputedFeatures.of(self, X, fitting=False)
+        features: Features = extractor.extract(X, views=self.views_, on_error="raise")
+        return features
+
+    @contextlib.contextmanager
+    def _limited(self) -> Iterator[None]:
+        """Keep to the memory limit."""
+        with memory_limit(self._run_settings()["memory_limit"]):
+            yield
+
+    def _outputs(self, X: Any) -> NDArray[np.float64]:
+        """Return the outputs of the head for X, averaged over the views."""
+        features = self._features(X)
+        with self._limited():
+            return self.predictor_.outputs(features)
+
+    # Saving: what persistence asks
+
+    _tables: ClassVar[tuple[str, ...]] = ("layer_selection",)
+
+    def _make_predictor(
+        self, extractor: Any, views: tuple[View, ...], head: Head, fitted: FittedHead, task: Task
+    ) -> Predictor:
+        return Predictor(extractor, views, fitted, task, head.half)
+
+    def _records(self) -> dict[str, list[dict[str, Any]]]:
+        """Return tables of what was tried, for people to read."""
+        return {"layer_selection": [trial.record() for trial in self._layer_selection]}
+
+    def _restore(self, head: Head, predictor: Predictor, records: dict[str, list[dict[str, Any]]]) -> None:
+        """Become the model that was saved."""
+        self.report_ = None
+        self._adopt(head, predictor.head, predictor)
+        self._layer_selection = [LayerTrial.of(row) for row in records["layer_selection"]]
+
+    def _rebuild_refinements(self, saved: Sequence[Any], task: Task) -> tuple[Any, ...]:
+        """Return closer looks from pairs of arrays and facts; ValueError where there can be none."""
+        if len(saved):
+            raise ValueError(f"{type(self).__name__} has no refinements")
+        return ()
 
 
-def check_lengths(n_images: int, y: Any, problems: list[str], name: str = "y", unit: str = "label") -> None:
-    """Say when images and targets do not pair up."""
-    n = len(y)
-    if n != n_images and not (n == 0 and problems):  # what is no y at all was said to be none
-        problems.append(f"{name} has {n} rows but X has {n_images} images. Each image needs one {unit}.")
+def _named(row: dict[str, Any], extractor: Any) -> dict[str, Any]:
+    """Return a row of the history with names of layers instead of positions."""
+    if "layers" not in row or extractor is None:
+        return row
+    return row | {"layers": "+".join(extractor.layers_[i] for i in row["layers"])}

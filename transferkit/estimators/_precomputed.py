@@ -8,32 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from transferkit.errors import InvalidInputError
-
-PRECOMPUTED = "precomputed"
-
-
-def is_precomputed(backbone: Any) -> bool:
-    """Say whether this stands for features that were computed elsewhere."""
-    return isinstance(backbone, str) and backbone == PRECOMPUTED
-
-
-def validation_values(
-    estimator: Any, X: Any, y: Any, n_values: int
-) -> tuple[list[NDArray[np.float32]], NDArray[np.float64]]:
-    """Return features and values of the caller's own validation part, of a regression."""
-    from sklearn.utils.validation import validate_data
-
-    X, y = validate_data(
-        estimator, X, y, reset=False, dtype=np.float64, allow_nd=True, multi_output=True, y_numeric=True
-    )
-    values = y.reshape(len(y), -1).astype(np.float64)
-    if values.shape[1] != n_values:
-        raise InvalidInputError(
-            f"y of validation_data has {values.shape[1]} values in a row but y has {n_values}."
-        )
-    return [X.astype(np.float32)], values
-
 
 @dataclass(frozen=True)
 class PrecomputedFeatures:
@@ -41,6 +15,7 @@ class PrecomputedFeatures:
 
     array: NDArray[np.float32]
     report: None = None
+    digests: None = None
 
     @classmethod
     def of(cls, estimator: Any, X: Any, *, fitting: bool) -> PrecomputedFeatures:
@@ -49,6 +24,18 @@ class PrecomputedFeatures:
 
         array = validate_data(estimator, X, reset=fitting, dtype=np.float64, allow_nd=True)
         return cls(array.astype(np.float32))
+
+    @classmethod
+    def with_values(
+        cls, estimator: Any, X: Any, y: Any, *, fitting: bool
+    ) -> tuple[PrecomputedFeatures, NDArray[Any]]:
+        """Check X and the values of a regression together, as scikit-learn does."""
+        from sklearn.utils.validation import validate_data
+
+        X, y = validate_data(
+            estimator, X, y, reset=fitting, dtype=np.float64, allow_nd=True, multi_output=True, y_numeric=True
+        )
+        return cls(X.astype(np.float32)), y
 
     @property
     def ok(self) -> NDArray[np.bool_]:

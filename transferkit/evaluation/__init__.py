@@ -1,13 +1,15 @@
-"""Ask a fitted model about images it has not seen: figures with intervals, and its worst mistakes."""
+"""Evaluate fitted models on images they have not seen: figures with intervals, and the worst mistakes."""
 
-from transferkit.evaluation._evaluate import check_options, evaluate, predict_classes
+from transferkit.evaluation._evaluate import evaluate
 from transferkit.evaluation._figures import LOWER_IS_BETTER, figure_cells, figure_title
+from transferkit.evaluation._kinds import KINDS, check_options, kind_of, own_options
 from transferkit.evaluation._names import image_names
 from transferkit.evaluation._report import Report
 from transferkit.evaluation.classification import ClassificationEvaluation, Mistake
 from transferkit.evaluation.keypoints import KeypointEvaluation, KeypointMistake
 
 __all__ = [
+    "KINDS",
     "LOWER_IS_BETTER",
     "ClassificationEvaluation",
     "KeypointEvaluation",
@@ -19,5 +21,6 @@ __all__ = [
     "figure_cells",
     "figure_title",
     "image_names",
-    "predict_classes",
+    "kind_of",
+    "own_options",
 ]

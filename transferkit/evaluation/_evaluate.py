@@ -1,4 +1,4 @@
-"""From a fitted model, images and what is known of them to an evaluation."""
+"""Evaluate a fitted model on labelled images."""
 
 from __future__ import annotations
 
@@ -8,21 +8,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from transferkit.errors import InvalidInputError, gather, quoted
-from transferkit.estimators._base import ImageEstimator, check_lengths
-from transferkit.estimators.refinement._refinement import readable_again
+from transferkit.errors import InvalidInputError, quoted
+from transferkit.estimators import ImageEstimator
+from transferkit.evaluation._kinds import KINDS, check_kind, check_options, kind_of, own_options
 from transferkit.evaluation._names import image_names
 from transferkit.evaluation.classification import ClassificationEvaluation
-from transferkit.evaluation.keypoints import KeypointEvaluation, default_normalizer
+from transferkit.evaluation.keypoints import KeypointEvaluation
 from transferkit.extraction import Failure
-from transferkit.foundation import arguments as checks
-from transferkit.foundation.arguments import choice
-from transferkit.images import as_image_list
-from transferkit.keypoints import as_points
-from transferkit.metrics import check_confidence, check_limit, normalized_mean_error
-from transferkit.metrics._outcomes import positive_class
-from transferkit.tasks._groups import as_groups
-from transferkit.tasks._labels import as_labels
+from transferkit.foundation import arguments
+from transferkit.images import as_image_list, readable_again
+from transferkit.tasks import as_groups, check_lengths
 
 __all__ = ["evaluate"]
 
@@ -59,7 +54,7 @@ def evaluate(
     limit : float, default=0.08
         Above which error keypoints count as not found.
     groups : array-like, shape (n,), optional
-        Images of one group, such as one person, are not independent: intervals then come from
+        Images in one group, such as one person, are not independent: intervals then come from
         drawing whole groups.
     on_error : {"raise", "skip"}, default="raise"
         What to do with an image that cannot be read; skipped ones are listed in ``.skipped``, counted in
@@ -86,81 +81,40 @@ def evaluate(
     >>> print(evaluation)                                    # doctest: +SKIP
     >>> evaluation.worst(3)                                  # doctest: +SKIP
     """
-    classifies = _is_classifier(estimator)
-    problems = choice("on_error", on_error, ("raise", "skip")) + checks.seed("seed", seed)
+    name = _fitted_kind(estimator)
+    kind, classifies = KINDS[name], name == "classes"
+    problems = arguments.choice("on_error", on_error, ("raise", "skip")) + arguments.seed("seed", seed)
     items, names = _as_items(estimator, X)
     y = [y] if len(items) == 1 and _is_of_one(y, classifies) else y
-    if classifies:
-        targets = as_labels(y, problems)
-        check_lengths(len(items), targets, problems)
-        problems += [] if problems else _unseen(targets, estimator.classes_)
-    else:
-        targets = as_points(y, name="y")
-        check_lengths(len(items), targets, problems, unit="set of keypoints")
+    targets = kind.read(y, problems)
+    check_lengths(len(items), targets, problems, unit=kind.unit)
+    classes = estimator.classes_ if classifies else None
+    problems += _unseen(targets, classes) if classifies and not problems else []
     if groups is not None:
         as_groups(groups, len(items), problems)
-    checks.check(problems)
-    check_options(
-        classifies, estimator.classes_ if classifies else targets, pos_label, normalizer, limit, confidence
-    )
+    arguments.check(problems)
+    options = {"pos_label": pos_label, "normalizer": normalizer}
+    own = own_options(name, **options, limit=limit)
+    check_options(name, classes if classifies else targets, confidence, **options | own)
     rows, skipped = _readable(estimator, items, on_error)
     if len(rows) < len(items):
         items, names = [items[row] for row in rows], [names[row] for row in rows]
-    common: dict[str, Any] = {
-        "names": names,
-        "images": items if isinstance(items, list) else None,
-        "groups": None if groups is None else np.asarray(groups)[rows],
-        "skipped": skipped,
-        "confidence": confidence,
-        "seed": seed,
-    }
-    if not classifies:
-        predicted = as_points(estimator.predict(items), name="the prediction")
-        return KeypointEvaluation(targets[rows], predicted, normalizer=normalizer, limit=limit, **common)
-    predicted, probabilities = predict_classes(estimator, items)
-    return ClassificationEvaluation(
-        targets[rows], predicted, probabilities, estimator.classes_, pos_label=pos_label, **common
+    return kind.evaluation(
+        targets[rows],
+        *kind.predict(estimator, items),
+        classes,
+        **own,
+        names=names,
+        images=items if isinstance(items, list) else None,
+        groups=None if groups is None else np.asarray(groups)[rows],
+        skipped=skipped,
+        confidence=confidence,
+        seed=seed,
     )
 
 
-def check_options(
-    classifies: bool,
-    truth: npt.NDArray[Any],
-    pos_label: Any,
-    normalizer: str | float | None,
-    limit: float,
-    confidence: float,
-) -> None:
-    """Raise what would be raised in the end, before a prediction takes its time.
-
-    ``truth`` are the classes, or the true points.
-    """
-    problems: list[str] = []
-    gather(problems, lambda: check_confidence(confidence))
-    gather(problems, lambda: check_limit(limit))
-    if classifies:
-        if normalizer is not None:
-            problems.append(f"normalizer is for keypoints. Got {normalizer!r} and a classifier.")
-        gather(problems, lambda: positive_class(truth, pos_label))
-    else:
-        if pos_label is not None:
-            problems.append(f"pos_label is for classifiers. Got {pos_label!r} and a regressor.")
-        scale = default_normalizer(truth.shape[1]) if normalizer is None else normalizer
-        gather(problems, lambda: normalized_mean_error(truth, truth, normalizer=scale))
-    checks.check(problems)
-
-
-def predict_classes(estimator: Any, items: Any) -> tuple[npt.NDArray[Any], npt.NDArray[np.float64] | None]:
-    """Return labels, and probabilities where the model gives them; one pass for a model of our own."""
-    if isinstance(estimator, ImageEstimator):
-        chances = estimator.predict_proba(items)
-        return estimator.classes_[chances.argmax(axis=1)], chances
-    has_chances = hasattr(estimator, "predict_proba")
-    return np.asarray(estimator.predict(items)), estimator.predict_proba(items) if has_chances else None
-
-
 def _is_of_one(y: Any, classifies: bool) -> bool:
-    """Say whether this is the label, or the points (2 k,) or (k, 2), of one image by itself."""
+    """Return True for the label, or the points (2 k,) or (k, 2), of a single image."""
     if classifies:
         return isinstance(y, str | np.generic | int | float)
     try:
@@ -170,21 +124,16 @@ def _is_of_one(y: Any, classifies: bool) -> bool:
     return len(shape) == 1 or (len(shape) == 2 and shape[0] > 1 and shape[1] == 2)
 
 
-def _is_classifier(estimator: Any) -> bool:
-    """Say whether a fitted model gives classes or keypoints."""
-    from sklearn.base import is_classifier, is_regressor
+def _fitted_kind(estimator: Any) -> str:
+    """Return the kind of a fitted model."""
     from sklearn.utils.validation import check_is_fitted
 
-    if not hasattr(estimator, "predict") or not (is_classifier(estimator) or is_regressor(estimator)):
-        raise InvalidInputError(
-            "estimator must be a fitted Classifier, KeypointRegressor, or another classifier or regressor of "
-            f"scikit-learn's kind. Got {type(estimator).__name__}."
-        )
+    check_kind(estimator)
     if isinstance(estimator, ImageEstimator):
         estimator._check_fitted()
     else:
         check_is_fitted(estimator)
-    return bool(is_classifier(estimator))
+    return kind_of(estimator)
 
 
 def _as_items(estimator: Any, X: Any) -> tuple[Any, list[str]]:
@@ -197,7 +146,7 @@ def _as_items(estimator: Any, X: Any) -> tuple[Any, list[str]]:
 
 
 def _unseen(labels: npt.NDArray[Any], classes: npt.NDArray[Any]) -> list[str]:
-    """Say when labels were never trained on."""
+    """Return the problem if labels were never trained on."""
     known = set(classes.tolist())
     strange = sorted({label for label in labels.tolist() if label not in known}, key=str)
     if not strange:

@@ -1,4 +1,4 @@
-"""What a classifier said of images whose labels are known."""
+"""Evaluate predicted labels."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ from transferkit.evaluation._figures import about_intervals, figure_cells, figur
 from transferkit.evaluation._report import Report, one_of
 from transferkit.extraction import Failure
 from transferkit.foundation.tables import Table
-from transferkit.metrics import Figure, classification_figures, resampled_figures
-from transferkit.metrics._outcomes import as_outcomes
+from transferkit.metrics import Figure, as_outcomes, classification_figures, resampled_figures
 
 __all__ = ["ClassificationEvaluation", "Mistake"]
 

@@ -1,4 +1,4 @@
-"""Where a model found keypoints whose places are known."""
+"""Evaluate predicted keypoints."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class KeypointMistake:
 
 
 def default_normalizer(n_points: int) -> str:
-    """Return what errors are divided by unless said otherwise: a distance of the face, or of the shape."""
+    """Return the default normalizer of errors: a distance in the face, or the size of the shape."""
     return "outer_eye_corners" if n_points == N_FACE_POINTS else "box_size"
 
 

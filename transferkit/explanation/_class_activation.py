@@ -1,4 +1,4 @@
-"""What each place of a picture adds to the score of a class: exact for linear heads, without gradients.
+"""Class activation: what each place of an image adds to the score of a class, exact for linear heads.
 
 The score of a linear head is ``intercept + sum of weight * feature`` over layers, cells and channels. What
 the fit did to features (centring, levelling, reduction, calibration) is in the weights and the intercept
@@ -67,31 +67,29 @@ class ClassActivation:
         return total
 
 
-def explain(estimator: Any, image: Any, label: Any, reference: Any) -> ClassActivation:
+def explain(predictor: Any, image: Any, label: Any, reference: Any, head: Any) -> ClassActivation:
     """Return the parts of the score that a fitted classifier gives one image; see its method."""
-    items = _check(estimator, image)
-    classes = estimator.classes_.tolist()
+    items = _check(predictor, image, head)
+    task, extractor, fitted = predictor.task, predictor.extractor, predictor.head
     if label is None:
-        label = estimator.predict(items)[0]
-    if label not in classes:
+        label = task.decode(predictor.outputs(extractor.extract(items, views=predictor.views)))[0]
+    if label not in (classes := task.labels.tolist()):
         raise InvalidInputError(f"label must be one of {classes}. Got {label!r}.")
-    head = estimator.fitted_head_
-    column, sign = (0, 2 * classes.index(label) - 1) if len(classes) == 2 else (classes.index(label), 1)
-    weights = sign * head.weights[:, column].astype(np.float64)
-    maps = [array[0] for array in _parts(estimator, items, weights)]
-    intercept = float(sign * head.intercept[column])
+    column, sign = task.column_of(label)
+    weights = sign * fitted.weights[:, column].astype(np.float64)
+    maps = [array[0] for array in _parts(predictor, items, weights)]
+    intercept = float(sign * fitted.intercept[column])
     score = intercept + sum(float(array.sum()) for array in maps)
     if reference is not None:
-        usual = [array.mean(axis=0) for array in _parts(estimator, reference, weights)]
+        usual = [array.mean(axis=0) for array in _parts(predictor, reference, weights)]
         maps = [array - other for array, other in zip(maps, usual, strict=True)]
         intercept += sum(float(other.sum()) for other in usual)
-    extractor = estimator.extractor_
     used = [i for i, array in enumerate(maps) if array.any()] or [len(maps) - 1]
     picture = images.load_image(items[0], value_range=extractor.value_range).pixels
     if extractor.resize == "pad":
         picture = images.resize_image(picture, max(picture.shape[:2]), resize="pad")
     return ClassActivation(
-        estimator.classes_[classes.index(label)],
+        task.labels[classes.index(label)],
         score,
         intercept,
         tuple(extractor.layers_[i] for i in used),
@@ -100,26 +98,25 @@ def explain(estimator: Any, image: Any, label: Any, reference: Any) -> ClassActi
     )
 
 
-def _check(estimator: Any, image: Any) -> Sequence[Any]:
-    """Return the image in a list, or say why there is nothing exact to say about it."""
-    if not isinstance(estimator.fitted_head_, FittedLinear):
+def _check(predictor: Any, image: Any, head: Any) -> Sequence[Any]:
+    """Return the image in a list; raise if there is no exact explanation."""
+    if not isinstance(predictor.head, FittedLinear):
         raise InvalidInputError(
-            "class_activation is exact for linear heads only: head='auto' or 'linear'. "
-            f"Got {estimator.head_!r}."
+            f"class_activation is exact for linear heads only: head='auto' or 'linear'. Got {head!r}."
         )
-    if estimator.extractor_ is None:
-        raise InvalidInputError("backbone='precomputed' has no pictures. Fit on images instead.")
+    if predictor.extractor is None:
+        raise InvalidInputError("backbone='precomputed' has no images. Fit on images instead.")
     items = images.as_image_list(image)
     if len(items) != 1:
         raise InvalidInputError(f"class_activation takes one image. Got {len(items)}.")
     return items
 
 
-def _parts(estimator: Any, items: Any, weights: Floats) -> list[Floats]:
+def _parts(predictor: Any, items: Any, weights: Floats) -> list[Floats]:
     """Return what each cell of each layer adds to the scores of images, one array (n, h, w) per layer."""
-    (view,) = estimator.views_
+    (view,) = predictor.views
     singles = _views_in(view)
-    features = estimator.extractor_.extract(items, views=(view, *singles))
+    features = predictor.extractor.extract(items, views=(view, *singles))
     found, start = [], 0
     for i, array in enumerate(features.maps()):
         width = array[0].size

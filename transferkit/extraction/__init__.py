@@ -1,13 +1,27 @@
-"""From images to features: look up, decode ahead, run the backbone, write, hand out."""
+"""From images to features: look up, decode ahead, run the backbone, write, hand out.
+
+``_extraction`` is the whole way; ``_parameters`` checks what users pass, ``_settings`` makes a backbone,
+weights, a feature space and an engine of it; ``_stream`` looks up and computes, with ``_pipeline`` (threads
+that read and decode ahead) and ``_batches`` (threads that run and write); ``_features`` is the result.
+"""
 
 from transferkit.extraction._activations import extract_activations
+from transferkit.extraction._extraction import Extraction
 from transferkit.extraction._extractor import FeatureExtractor
 from transferkit.extraction._features import Features
+from transferkit.extraction._parameters import (
+    as_cache,
+    grid_problems,
+    is_precomputed,
+    isolation_seconds,
+    parameter_problems,
+    resolve,
+)
 from transferkit.extraction._report import ExtractionReport, Failure
-from transferkit.extraction._settings import as_cache, isolation_seconds, setting_problems
 from transferkit.extraction._speed import Speed, measure_speed
 
 __all__ = [
+    "Extraction",
     "ExtractionReport",
     "Failure",
     "FeatureExtractor",
@@ -15,7 +29,10 @@ __all__ = [
     "Speed",
     "as_cache",
     "extract_activations",
+    "grid_problems",
+    "is_precomputed",
     "isolation_seconds",
     "measure_speed",
-    "setting_problems",
+    "parameter_problems",
+    "resolve",
 ]

@@ -87,13 +87,13 @@ def extract_activations(
         batch_size=batch_size,
         cache=False,
         value_range=value_range,
-    )._settings()
-    recipe = settings.recipe((ORIGINAL,))
+    ).settings()
+    job = settings.job((ORIGINAL,))
     parts = []
     for start in range(0, len(sources), batch_size):
         rows = range(start, min(start + batch_size, len(sources)))
         squares = []
-        for _, decoded in decode_ahead(recipe, sources, rows):
+        for _, decoded in decode_ahead(job, sources, rows):
             if isinstance(decoded, BadImageError):
                 raise decoded
             squares.append(decoded.squares[0][1])

@@ -18,7 +18,8 @@ import numpy as np
 from transferkit.cache import RowKey
 from transferkit.engines import Engine
 from transferkit.extraction._features import SIZE_PART, encode_size
-from transferkit.extraction._pipeline import Decoded, Recipe
+from transferkit.extraction._job import Job
+from transferkit.extraction._pipeline import Decoded
 from transferkit.foundation.maps import pool_to_grid
 
 _WORKERS = 2
@@ -33,8 +34,8 @@ class BatchWriter:
     A context: at its end everything is written, or an error was raised.
     """
 
-    def __init__(self, recipe: Recipe, engine: Callable[[], Engine]) -> None:
-        self._recipe = recipe
+    def __init__(self, job: Job, engine: Callable[[], Engine]) -> None:
+        self._job = job
         self._engine = engine
         self._queue: list[_Entry] = []
         self._n_squares = 0
@@ -48,12 +49,12 @@ class BatchWriter:
         for key, squares in decoded.squares:
             if key in self._seen:
                 continue
-            if self._n_squares + len(squares) > max(self._recipe.batch_size, len(squares)):
+            if self._n_squares + len(squares) > max(self._job.batch_size, len(squares)):
                 self._start()
             self._seen.add(key)
             self._queue.append((key, squares, decoded.size))
             self._n_squares += len(squares)
-            if self._n_squares >= self._recipe.batch_size:
+            if self._n_squares >= self._job.batch_size:
                 self._start()
 
     def __enter__(self) -> BatchWriter:
@@ -87,14 +88,14 @@ class BatchWriter:
             self.n_calls += self._running.popleft().result()
 
     def _pool_maps(self, maps: list[np.ndarray]) -> list[np.ndarray]:
-        return [pool_to_grid(each, grid) for each, grid in zip(maps, self._recipe.grids, strict=True)]
+        return [pool_to_grid(each, grid) for each, grid in zip(maps, self._job.grids, strict=True)]
 
     def _write(self, engine: Engine, batch: list[_Entry]) -> int:
         """Run a batch and write its rows; return how often the backbone was called."""
         keys, squares, sizes = zip(*batch, strict=True)
         pixels = np.concatenate(squares)
         # A view of more squares than a batch takes several calls.
-        size = self._recipe.batch_size
+        size = self._job.batch_size
         blocks = [engine.run(pixels[at : at + size], self._pool_maps) for at in range(0, len(pixels), size)]
         outputs = (
             blocks[0] if len(blocks) == 1 else [np.concatenate(each) for each in zip(*blocks, strict=True)]
@@ -102,12 +103,12 @@ class BatchWriter:
         starts = np.cumsum([0, *(len(several) for several in squares[:-1])])
         counts = np.array([len(several) for several in squares], np.float32)
         rows: list[tuple[RowKey, str, np.ndarray]] = []
-        for part, pooled in zip(self._recipe.parts, outputs, strict=True):
+        for part, pooled in zip(self._job.parts, outputs, strict=True):
             if len(pooled) > len(batch):
                 # A view of several squares is the mean of their maps.
                 sums = np.add.reduceat(pooled, starts, axis=0)
                 pooled = np.asarray(sums / counts.reshape(-1, *(1,) * (sums.ndim - 1)), np.float32)
             rows += [(key, part, row) for key, row in zip(keys, pooled, strict=True)]
         rows += [(key, SIZE_PART, encode_size(*size)) for key, size in zip(keys, sizes, strict=True)]
-        self._recipe.space.write(rows)
+        self._job.space.write(rows)
         return len(blocks)

@@ -1,9 +1,9 @@
-"""Images that could not be decoded, remembered so that they are not tried again and again.
+"""Images that could not be decoded, remembered so that they are not tried again.
 
-What is remembered is the digest of the content, never a path: a file that is mended has another digest and
-is tried at once. An entry holds for the versions of transferkit and Pillow that made it, and for one feature
-space, whose name has the version of the decoder and ``value_range``. What depends on the machine at the
-moment (no such file, no memory, too slow) is not remembered.
+Failures are stored by the digest of the content, not by path: a repaired file has another digest and is
+tried at once. An entry is valid for the versions of transferkit and Pillow that wrote it, and for one feature
+space, whose key includes the version of the decoder and ``value_range``. Failures that depend on the machine
+(missing file, too little memory, too slow) are not remembered.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 import PIL
 
 from transferkit._version import __version__
-from transferkit.cache._memory import MemorySpace, SpillingSpace
+from transferkit.cache import Space
 from transferkit.errors import BadImageError
 from transferkit.extraction._report import KNOWN, ExtractionReport
 
@@ -25,16 +25,16 @@ _BY = f"transferkit {__version__}, Pillow {PIL.__version__}"
 
 
 class KnownFailures:
-    """The failures that a space remembers. Threads may add to it; ``flush`` stores what they added.
+    """The failures that are stored in a feature space. Several threads may use it.
 
     Parameters
     ----------
-    space : MemorySpace or SpillingSpace
+    space : Space
     retry : bool
-        Try all again, and forget the failures of those that can be decoded now.
+        Try all images again, and forget the failures of those that can be decoded now.
     """
 
-    def __init__(self, space: MemorySpace | SpillingSpace, *, retry: bool) -> None:
+    def __init__(self, space: Space, *, retry: bool) -> None:
         self._space = space
         self._retry = retry
         self._known = {
@@ -47,14 +47,14 @@ class KnownFailures:
         self._lock = threading.Lock()
 
     def error(self, digest: str | None, path: object, index: int) -> BadImageError | None:
-        """Return what was wrong with this content, None if nothing is known or all are tried again."""
+        """Return the known failure of this content, or None if it is to be tried."""
         if self._retry or digest not in self._known:
             return None
         _, category, reason, hint = self._known[digest]
-        return BadImageError(path, category, reason, f"{hint} {KNOWN}".lstrip(), index)
+        return BadImageError(path, category, reason, f"{hint} {KNOWN}".lstrip(), index, known=True)
 
     def add(self, digest: str, error: BadImageError, file: tuple[Any, os.stat_result, str] | None) -> None:
-        """Note a failure, and the status of its file."""
+        """Add a failure, and the status of its file."""
         if error.category == "timed_out" or isinstance(error.__cause__, MemoryError):
             return
         with self._lock:
@@ -63,13 +63,13 @@ class KnownFailures:
                 self._files.append(file)
 
     def forget(self, digest: str) -> None:
-        """Note that this content can be decoded."""
+        """Remove the failure of content that can be decoded."""
         if digest in self._known:
             with self._lock:
                 self._new[digest] = None
 
     def flush(self) -> list[tuple[Any, os.stat_result, str]]:
-        """Store what was noted; return the files that need not be read again."""
+        """Store what was added or removed; return the files that need not be read again."""
         with self._lock:
             new, files = self._new, self._files
             self._new, self._files = {}, []
@@ -85,7 +85,7 @@ class KnownFailures:
         report: ExtractionReport,
         on_error: str,
     ) -> list[int]:
-        """Return the images still to try; report the others, or raise the first one."""
+        """Return the images to try; report the known failures, or raise the first one."""
         left = []
         for index in pending:
             error = self.error(digests[index], sources[index], index)
@@ -100,5 +100,5 @@ class KnownFailures:
 
 
 def _is_sound(entry: Any) -> bool:
-    """Tell whether an entry was made by these versions."""
+    """Return True if these versions wrote the entry."""
     return isinstance(entry, list) and len(entry) == 4 and entry[0] == _BY

@@ -1,16 +1,16 @@
-"""The result of an extraction: a handle on rows that lie in the cache."""
+"""The result of an extraction: a handle on rows in the cache."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from transferkit.cache._memory import AnySpace
+from transferkit.cache import Space
 from transferkit.errors import CacheError
 from transferkit.extraction._report import ExtractionReport
 from transferkit.foundation.scratch import scratch
@@ -37,6 +37,9 @@ class Features:
     views : tuple of View or Crops
         Views that were extracted.
     report : ExtractionReport
+    sources : sequence of images
+    extraction : Extraction
+        Where rows come from, also those that were lost meanwhile.
     """
 
     digests: tuple[str | None, ...]
@@ -45,8 +48,18 @@ class Features:
     shapes: tuple[tuple[int, ...], ...]
     views: tuple[AnyView, ...]
     report: ExtractionReport
-    space: AnySpace
-    repair: Callable[[list[int]], None]
+    sources: Sequence[Any] = field(repr=False)
+    extraction: Any = field(repr=False)
+    _space: Space | None = field(repr=False)
+
+    @property
+    def space(self) -> Space:
+        """The feature space that holds the rows; opened again after pickling."""
+        return self.extraction.settings().space if self._space is None else self._space
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Drop open files when pickling."""
+        return {**vars(self), "_space": None}
 
     @property
     def ok(self) -> NDArray[np.bool_]:
@@ -55,7 +68,7 @@ class Features:
 
     @property
     def bytes_per_image(self) -> int:
-        """What the rows of one image take in the cache, all views together, without SQLite's own share."""
+        """Bytes of one image's rows in the cache, all views together, without SQLite's overhead."""
         values = sum(math.prod(shape) for shape in self.shapes)
         return len(self.views) * values * (2 if self.space.half else 4)
 
@@ -68,8 +81,8 @@ class Features:
     ) -> list[NDArray[Any]]:
         """Return one array (len(rows), h, w, c) per layer, of the readable images by default.
 
-        They are float32; with ``half``, float16 where the values of a layer allow it, which is how they lie
-        in the cache. Of several views, the rows of one lie below those of the other.
+        They are float32; with ``half``, float16 where the values of a layer allow it, as in the cache. The
+        rows of several views are stacked, one view after the other.
         """
         chosen = np.flatnonzero(self.ok) if rows is None else np.asarray(rows)
         views = view if isinstance(view, tuple | list) else (view or self.views[0],)
@@ -114,7 +127,7 @@ class Features:
         found = self.space.read_into(keys, part, out)
         if not found.all():
             # Damaged, evicted or cleared since they were looked up: a miss like any other.
-            self.repair([int(row) for row in np.asarray(rows)[~found]])
+            self.extraction.compute(self, [int(row) for row in np.asarray(rows)[~found]])
             found = self.space.read_into(keys, part, out)
         if not found.all():
             path = getattr(self.space, "path", "memory")

@@ -11,17 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from transferkit.cache import RowKey
-from transferkit.cache._memory import AnySpace
 from transferkit.errors import BadImageError
-from transferkit.extraction._failed import KnownFailures
 from transferkit.extraction._features import SIZE_PART
+from transferkit.extraction._job import Job
 from transferkit.images import Image, Source, Target, read_source
-from transferkit.views import AnyView
+from transferkit.views import render
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """One image on its way: the rows it lacks, and what to remember of its file."""
+    """One image on its way: squares of the rows that are missing, and what to remember of its file."""
 
     index: int
     digest: str
@@ -31,80 +30,69 @@ class Decoded:
     file: tuple[Any, os.stat_result, str] | None = None
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """What the pipeline must know to make rows."""
-
-    space: AnySpace
-    parts: tuple[str, ...]
-    grids: tuple[int | None, ...]
-    views: tuple[AnyView, ...]
-    image_size: int
-    resize: str
-    batch_size: int
-    value_range: tuple[float, float] | None
-    failures: KnownFailures
-    isolate: float | None = None
-
-
-def prepare(recipe: Recipe, source: Any, index: int) -> Decoded | BadImageError:
+def prepare(job: Job, source: Any, index: int) -> Decoded | BadImageError:
     """Read one image once, and render the views whose rows are missing."""
+    path = os.fspath(source) if isinstance(source, str | os.PathLike) else None
+    # Taken before the bytes are read: a change in between makes the entry look old, not new.
+    stat = _status(path)
     try:
-        path = os.fspath(source) if isinstance(source, str | os.PathLike) else None
-        try:
-            # Taken before the bytes are read: a change in between makes the entry look old, not new.
-            stat = Path(path).stat() if path is not None else None
-        except OSError:
-            stat = None  # read_source says what is wrong with the path
         opened = read_source(source)
         digest = opened.digest
-        views = [view.at(index) for view in recipe.views]
+        views = [view.at(index) for view in job.views]
         keys = [view.key(digest) for view in views]
-        present = recipe.space.find(keys, (*recipe.parts, SIZE_PART))
+        present = job.space.find(keys, (*job.parts, SIZE_PART))
         missing = [(view, key) for view, key in zip(views, keys, strict=True) if key not in present]
         file = None if stat is None else (path, stat, digest)
         if not missing:
             return Decoded(index, digest, (0, 0), (), (), file)
-        # Each view is decoded for itself alone, so that it does not matter which others are missing.
-        targets = [view.target(recipe.image_size, recipe.resize) for view, _ in missing]
-        decoded = {target: _decode(recipe, opened, target, index, file) for target in set(targets)}
-        squares = tuple(
-            (key, view.render(decoded[target], recipe.image_size, recipe.resize))
-            for (view, key), target in zip(missing, targets, strict=True)
+        rendered = render(
+            opened,
+            [view for view, _ in missing],
+            job.image_size,
+            resize=job.resize,
+            decode=lambda target: _decode(job, opened, target, index, file),
         )
-        image = decoded[targets[0]]
-        return Decoded(index, digest, image.size, squares, image.notes, file)
+        squares = tuple(zip((key for _, key in missing), rendered.squares, strict=True))
+        return Decoded(index, digest, rendered.size, squares, rendered.notes, file)
     except BadImageError as error:
-        return BadImageError(error.path, error.category, error.reason, error.hint, index)
+        return BadImageError(error.path, error.category, error.reason, error.hint, index, error.known)
 
 
-def _decode(recipe: Recipe, opened: Source, target: Target, index: int, file: Any) -> Image:
+def _status(path: str | None) -> os.stat_result | None:
+    """Return the status of a file; reading it will say what is wrong with the path."""
+    try:
+        return None if path is None else Path(path).stat()
+    except (OSError, ValueError):
+        return None
+
+
+def _decode(job: Job, opened: Source, target: Target, index: int, file: Any) -> Image:
     """Decode one image, unless it is known that this cannot be done."""
-    if (known := recipe.failures.error(opened.digest, opened.name, index)) is not None:
+    if (known := job.failures.error(opened.digest, opened.name, index)) is not None:
         raise known
     try:
-        image = opened.decode(recipe.value_range, target, isolate=recipe.isolate)
+        image = opened.decode(job.value_range, target, isolate=job.isolate)
     except BadImageError as error:
-        recipe.failures.add(opened.digest, error, file)
+        job.failures.add(opened.digest, error, file)
         raise
-    recipe.failures.forget(opened.digest)
+    job.failures.forget(opened.digest)
     return image
 
 
 def decode_ahead(
-    recipe: Recipe, sources: Sequence[Any], pending: Sequence[int]
+    job: Job, sources: Sequence[Any], pending: Sequence[int]
 ) -> Iterator[tuple[int, Decoded | BadImageError]]:
     """Yield the prepared images in order, a bounded number of them ready in advance."""
     if len(pending) == 1:  # a single prediction starts no thread
-        yield pending[0], prepare(recipe, sources[pending[0]], pending[0])
+        yield pending[0], prepare(job, sources[pending[0]], pending[0])
         return
     n_threads = _n_threads()
-    window = 2 * recipe.batch_size + n_threads
+    window = 2 * job.batch_size + n_threads
     pool = ThreadPoolExecutor(n_threads, thread_name_prefix="transferkit-decode")
     waiting: deque[tuple[int, Future[Decoded | BadImageError]]] = deque()
     try:
         for index in pending:
-            waiting.append((index, pool.submit(prepare, recipe, sources[index], index)))
+            waiting.append((index, pool.submit(prepare, job, sources[index], index)))
             if len(waiting) >= window:
                 first, future = waiting.popleft()
                 yield first, future.result()

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from transferkit.cache._memory import SpillingSpace
+from transferkit.cache import SpillingSpace
 from transferkit.errors import CacheError
 from transferkit.extraction._report import ExtractionReport
 

@@ -16,13 +16,18 @@ KNOWN = "(Known from an earlier run; retry_failed=True tries again.)"
 
 @dataclass(frozen=True)
 class Failure:
-    """One image that could not be read; ``index`` counts in what the caller passed."""
+    """One image that could not be read.
+
+    ``index`` counts in what the caller passed; ``known`` failures are from an earlier run, and were not tried
+    again.
+    """
 
     index: int
     path: str
     category: str
     reason: str
     hint: str
+    known: bool = False
 
     def __str__(self) -> str:
         """Return one line for people."""
@@ -45,8 +50,6 @@ class ExtractionReport:
     seconds : float
     failures : list of Failure
         In the order of the images.
-    n_known_failures : int
-        How many of them were known from an earlier run, and not tried again.
     notes : dict of str to int
         How many images needed a conversion worth knowing, such as "alpha composited on white".
     """
@@ -57,13 +60,25 @@ class ExtractionReport:
     n_backbone_calls: int = 0
     seconds: float = 0.0
     failures: list[Failure] = field(default_factory=list)
-    n_known_failures: int = 0
     notes: Counter[str] = field(default_factory=Counter)
 
+    @property
+    def n_known_failures(self) -> int:
+        """How many of the failures are known from an earlier run, and were not tried again."""
+        return sum(failure.known for failure in self.failures)
+
     def add_failure(self, error: BadImageError, index: int) -> None:
-        """Remember one bad image."""
-        self.failures.append(Failure(index, error.path, error.category, error.reason, error.hint))
-        self.n_known_failures += error.hint.endswith(KNOWN)
+        """Add one bad image."""
+        self.failures.append(
+            Failure(index, error.path, error.category, error.reason, error.hint, error.known)
+        )
+
+    def merge(self, other: ExtractionReport) -> None:
+        """Add the work of another extraction of the same images, such as a closer look at them."""
+        self.n_backbone_calls += other.n_backbone_calls
+        self.n_decoded += other.n_decoded
+        self.seconds += other.seconds
+        self.notes.update(other.notes)
 
     def counts(self) -> dict[str, int]:
         """Return the number of failures by category, the most frequent first."""

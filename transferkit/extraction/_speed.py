@@ -41,7 +41,7 @@ def measure_speed(extractor: FeatureExtractor, views: Sequence[AnyView], n_image
     n_images : int
         Pictures to run, 1 or more.
     """
-    settings = extractor._settings()
+    settings = extractor.settings()
     engine = settings.engine()
     size = settings.image_size
     pixels = np.random.default_rng(0).integers(0, 256, (size, size, 3), dtype=np.uint8)

@@ -1,4 +1,4 @@
-"""What an extraction does: look up what is known, and stream the rest through the backbone into the space."""
+"""Look up what is known, and stream the rest through the backbone into the feature space."""
 
 from __future__ import annotations
 
@@ -6,58 +6,58 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from transferkit.cache import FileIndex
 from transferkit.errors import BadImageError
 from transferkit.extraction._batches import BatchWriter
 from transferkit.extraction._features import SIZE_PART
-from transferkit.extraction._pipeline import Recipe, decode_ahead
+from transferkit.extraction._job import Job
+from transferkit.extraction._pipeline import decode_ahead
 from transferkit.extraction._progress import keeping, progress_bar
 from transferkit.extraction._report import ExtractionReport
 from transferkit.extraction._settings import Settings
 
 
-def look_up(settings: Settings, recipe: Recipe, sources: Sequence[Any]) -> tuple[list[str | None], list[int]]:
-    """Find what is known without opening a file: digests, and the images still to do."""
+def look_up(index: FileIndex | None, job: Job, sources: Sequence[Any]) -> tuple[list[str | None], list[int]]:
+    """Return what is known without opening a file: digests, and the images still to do."""
     digests: list[str | None] = [None] * len(sources)
     files = [i for i, source in enumerate(sources) if isinstance(source, str | os.PathLike)]
-    if settings.files is not None and files:
-        for i, digest in zip(files, settings.files.lookup([sources[i] for i in files]), strict=True):
+    if index is not None and files:
+        for i, digest in zip(files, index.lookup([sources[i] for i in files]), strict=True):
             digests[i] = digest
     keys = [
-        [view.at(i).key(digest) for view in recipe.views] if digest else []
-        for i, digest in enumerate(digests)
+        [view.at(i).key(digest) for view in job.views] if digest else [] for i, digest in enumerate(digests)
     ]
     asked = [key for row in keys for key in row]
-    present = settings.space.find(asked, (*recipe.parts, SIZE_PART)) if asked else set()
+    present = job.space.find(asked, (*job.parts, SIZE_PART)) if asked else set()
     pending = [i for i, row in enumerate(keys) if not row or not present.issuperset(row)]
     return digests, pending
 
 
 def compute(
     settings: Settings,
-    recipe: Recipe,
+    job: Job,
     sources: Sequence[Any],
     pending: Sequence[int],
     digests: list[str | None],
     report: ExtractionReport,
     on_error: str,
-    progress: bool,
     advance: Callable[[int], Any] | None = None,
 ) -> None:
     """Decode, run and store the pending images; fill in their digests, and the report."""
     to_remember: list[tuple[Any, os.stat_result, str]] = []
 
     def remember() -> None:
-        to_remember.extend(recipe.failures.flush())
+        to_remember.extend(job.failures.flush())
         if settings.files is not None and to_remember:
             settings.files.remember(to_remember)
         to_remember.clear()
 
     with (
         keeping(remember, report, settings.space),
-        progress_bar(len(sources), len(sources) - len(pending), progress, advance) as update,
-        BatchWriter(recipe, settings.engine) as writer,
+        progress_bar(len(sources), len(sources) - len(pending), settings.progress, advance) as update,
+        BatchWriter(job, settings.engine) as writer,
     ):
-        for index, result in decode_ahead(recipe, sources, pending):
+        for index, result in decode_ahead(job, sources, pending):
             update(1)
             if isinstance(result, BadImageError):
                 if on_error == "raise":
@@ -76,7 +76,7 @@ def compute(
                 report.n_cached += 1
             if result.file is not None:
                 to_remember.append(result.file)
-            if len(to_remember) >= 16 * recipe.batch_size:
+            if len(to_remember) >= 16 * job.batch_size:
                 remember()
     remember()
     report.n_backbone_calls = writer.n_calls

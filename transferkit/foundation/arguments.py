@@ -1,8 +1,8 @@
-"""Whether an argument is of the kind that is asked for.
+"""Argument checks.
 
-``is_*`` answers; the others return the problems with an argument, none or one sentence that names it, so that
-a caller can collect those of all arguments before it complains. Whatever comes in is looked at by its type
-first: an array compared with a word would be an array of answers, and a list cannot be looked up.
+``is_*`` return a bool. The others return a list of problems, empty or with one sentence that names the
+argument, so that a caller can report all of its arguments at once. Types are checked before values, because
+comparing an array with a string gives an array, and a list cannot be hashed.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ import numpy as np
 
 from transferkit.errors import InvalidInputError, quoted
 
-LARGEST_SEED = 2**32 - 1  # of numpy's and scikit-learn's generators
+LARGEST_SEED = 2**32 - 1  # the limit of NumPy and scikit-learn
 
 
 def is_count(value: Any) -> bool:
-    """Say whether this is a positive integer, no boolean."""
+    """Return True for a positive integer; bool does not count."""
     return isinstance(value, int | np.integer) and not isinstance(value, bool) and bool(value > 0)
 
 
 def is_number(value: Any, *, above: float) -> bool:
-    """Say whether this is a finite number, no boolean, above a bound."""
+    """Return True for a finite number above a bound; bool does not count."""
     return (
         isinstance(value, int | float | np.integer | np.floating)
         and not isinstance(value, bool)
@@ -33,17 +33,17 @@ def is_number(value: Any, *, above: float) -> bool:
 
 
 def is_seed(value: Any) -> bool:
-    """Say whether this is an integer that generators take, no boolean."""
+    """Return True for an integer that random generators accept as a seed; bool does not count."""
     return isinstance(value, int | np.integer) and is_number(value, above=-1) and bool(value <= LARGEST_SEED)
 
 
 def is_path(value: Any) -> bool:
-    """Say whether this can be the path of a file or a folder; an empty one would be the current folder."""
+    """Return True for a path; the empty string does not count, as it would mean the current folder."""
     return isinstance(value, str | os.PathLike) and bool(os.fspath(value))
 
 
 def choice(name: str, value: Any, choices: Iterable[str], *, or_none: bool = False) -> list[str]:
-    """Return the problem unless the value is one of these words, or None where that is a choice."""
+    """Return a problem unless the value is one of the choices, or None if that is allowed."""
     words = list(choices)
     if (value is None and or_none) or (isinstance(value, str) and value in words):
         return []
@@ -51,12 +51,12 @@ def choice(name: str, value: Any, choices: Iterable[str], *, or_none: bool = Fal
 
 
 def flag(name: str, value: Any) -> list[str]:
-    """Return the problem unless the value is True or False."""
+    """Return a problem unless the value is True or False."""
     return [] if isinstance(value, bool | np.bool_) else [f"{name} must be True or False. Got {value!r}."]
 
 
 def seed(name: str, value: Any) -> list[str]:
-    """Return the problem unless the value is a seed."""
+    """Return a problem unless the value is a seed."""
     return [] if is_seed(value) else [f"{name} must be an integer in 0..2**32 - 1. Got {value!r}."]
 
 

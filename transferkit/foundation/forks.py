@@ -1,7 +1,7 @@
-"""TensorFlow and OpenVINO do not survive a fork: their threads stay behind, and the child waits for ever.
+"""TensorFlow and OpenVINO deadlock after fork(): the child has none of their threads.
 
-So what runs a network passes through :func:`enter_network` first, which raises at once in a child that was
-forked after its parent had run one. Everything else works in such a child: cached features, linear heads.
+Code that runs a network calls :func:`enter_network` first, which raises in a child forked after its parent
+ran one. Everything else, such as cached features and linear heads, works in the child.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ import sys
 from transferkit.errors import EngineError
 
 _started = False  # this process has run a network
-_inherited = False  # a process that this one was forked from had
+_inherited = False  # an ancestor had run one when it forked
 
 
 def enter_network() -> None:
-    """Note that this process runs a network; raise EngineError where it would hang."""
+    """Record that this process runs a network; raise EngineError if that would hang."""
     global _started
     if _inherited:
         raise EngineError(
-            "This process was forked from one that had run a network already, and TensorFlow and OpenVINO "
-            "hang in such a child. Start processes by multiprocessing.get_context('spawn'), or by joblib's "
-            "default backend (n_jobs= in scikit-learn); or extract the features before forking: those in "
-            "the cache, and linear heads, need no network.",
+            "This process was forked from one that had already run a network, and TensorFlow and OpenVINO "
+            "hang after a fork. Start processes with multiprocessing.get_context('spawn') or joblib's "
+            "default backend (n_jobs= in scikit-learn), or extract the features before forking: cached "
+            "features and linear heads need no network.",
             name="fork",
         )
     _started = True
@@ -31,7 +31,7 @@ def enter_network() -> None:
 
 def _in_child() -> None:
     global _started, _inherited
-    # Whether the user's own code has started TensorFlow: its context is made on first use.
+    # User code may have started TensorFlow: its context is initialised on first use.
     context = getattr(sys.modules.get("tensorflow.python.eager.context"), "_context", None)
     _inherited = _inherited or _started or bool(getattr(context, "_initialized", False))
     _started = False

@@ -1,4 +1,4 @@
-"""Maps of features: averaged over a small grid, or read at points; the same for every engine."""
+"""Average feature maps over a grid, or sample them at points; the same code for every engine."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def pool_to_grid(maps: NDArray[np.float32], grid: int | None) -> NDArray[np.floa
 
     Cell ``i`` of ``g`` along a side of ``h`` covers rows ``floor(i h / g)`` to
     ``ceil((i + 1) h / g)``, as adaptive average pooling does; cells overlap where ``g`` does not
-    divide ``h``. A side of ``g`` or less stays as it is, and so does an array without a map.
+    divide ``h``. Sides of ``g`` or less, and arrays with fewer axes, are returned unchanged.
 
     Returns
     -------
@@ -46,7 +46,7 @@ def sample_maps(maps: NDArray[np.float32], points: NDArray[np.float64]) -> NDArr
     maps : ndarray of float32, shape (n, h, w, c)
     points : ndarray of float64, shape (n, k, 2)
         x and y as fractions of the square, 0 at the left and upper edge. Points beyond the centres of
-        the outer cells get the values of those.
+        the outer cells take the values of those cells.
 
     Returns
     -------

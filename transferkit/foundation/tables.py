@@ -1,4 +1,4 @@
-"""Small tables for people: aligned text, and HTML for notebooks."""
+"""Small tables as aligned text, or as HTML for notebooks."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ __all__ = ["Table", "render_html", "render_text"]
 
 @dataclass(frozen=True)
 class Table:
-    """Cells with what stands above and below them.
+    """A table with an optional title and notes.
 
     Parameters
     ----------
     header : sequence of str
-        One for each column.
+        One entry per column.
     rows : sequence of sequence of str
     title : str, default=""
-        Above the table; may have several lines.
+        Above the table; may span several lines.
     notes : sequence of str, default=()
-        Below it.
+        Below the table.
     left : sequence of int, default=(0,)
-        Columns of words, aligned to the left; numbers go to the right.
+        Indices of left-aligned columns; all others are right-aligned.
     """
 
     header: Sequence[str]
@@ -35,12 +35,12 @@ class Table:
 
 
 def render_text(*tables: Table) -> str:
-    """Return tables as text, with an empty line between them."""
+    """Return the tables as text, separated by empty lines."""
     return "\n\n".join(_text(table) for table in tables)
 
 
 def render_html(*tables: Table) -> str:
-    """Return tables as HTML; everything that users named is escaped."""
+    """Return the tables as HTML; all text is escaped."""
     return "\n".join(_html(table) for table in tables)
 
 
@@ -79,7 +79,7 @@ def _html(table: Table) -> str:
 
 
 def _width(text: str) -> int:
-    """Return how many columns of a terminal a text takes: letters of East Asia take two, marks none."""
+    """Return the terminal width of a text: wide East Asian characters take two columns, combining marks none."""
     return sum(
         0 if unicodedata.combining(letter) else 2 if unicodedata.east_asian_width(letter) in "WF" else 1
         for letter in text

@@ -1,16 +1,16 @@
-"""Wide features, made narrow without loss for a linear model with an L2 penalty.
+"""Lossless reduction of wide features for a linear model with an L2 penalty.
 
 The weights of such a model lie in the span of the training rows, so n rows of d > n columns can
 be replaced by n columns: with the Gram matrix ``K = X X' = U diag(s) U'``, the rows of
-``Z = U sqrt(s)`` have the inner products of the rows of ``X``, and ``w = X' U z / sqrt(s)`` leads
+``Z = U sqrt(s)`` have the inner products of the rows of ``X``, and ``w = X' U z / sqrt(s)`` maps
 back. See Hastie and Tibshirani (2004), "Efficient quadratic regularization for expression arrays",
 Biostatistics 5(3). Features with no more columns than rows are only centred and scaled. Time
-O(n^2 d + n^3), memory O(n^2) beside the features.
+O(n^2 d + n^3), memory O(n^2) in addition to the features.
 
-Above ``EXACT_ROWS`` rows the weights are sought in the span of ``LANDMARKS`` rows, drawn at random
-(Nystroem's method: Williams and Seeger 2001, NIPS 13), and time grows linearly with n. It takes two
-decompositions where the exact way takes one, so it is no gain for a few rows more. Rows are then gone through
-in blocks, and may lie in a file (see ``_scratch``).
+Above ``EXACT_ROWS`` rows the weights are restricted to the span of ``LANDMARKS`` random rows (Nystroem's method:
+Williams and Seeger 2001, NIPS 13), and time grows linearly with n. This takes two decompositions instead of
+one, so it does not pay off for slightly more rows. Rows are then processed in blocks, and may be kept in a file
+(see :mod:`transferkit.foundation.scratch`).
 """
 
 from __future__ import annotations
@@ -26,15 +26,16 @@ from transferkit.heads._base import Maps
 
 EXACT_ROWS = 6144
 LANDMARKS = 4096
-_COLUMNS = 4096  # in one product, and rows: bounds the copies that centring makes
+# Columns in one product, and rows at a time: they bound the copies that centring makes.
+_COLUMNS = 4096
 _ROWS = 1024
 _FLOOR = 1e-3  # of the mean variance of a layer's channels
-_SMALLEST_EIGENVALUE = 1e-7  # relative to the largest; below is rounding of float32 features
+_SMALLEST_EIGENVALUE = 1e-7  # relative to the largest; smaller ones are rounding errors of float32
 
 
 @dataclass(frozen=True)
 class Reduction:
-    """Rows in few columns, and the way back to weights of the original columns.
+    """Reduced rows, and the mapping back to weights of the original columns.
 
     Attributes
     ----------
@@ -49,18 +50,24 @@ class Reduction:
     _basis: NDArray[np.float64] | None
 
     @classmethod
-    def fit(cls, maps: Maps, seed: int = 0, shares: Sequence[float] | None = None) -> Reduction:
+    def fit(
+        cls,
+        maps: Maps,
+        seed: int = 0,
+        shares: Sequence[float] | None = None,
+        weight: NDArray[np.float64] | None = None,
+    ) -> Reduction:
         """Centre each column, scale each channel and each layer, and reduce.
 
-        A channel is divided by its deviation over rows and places, so that strong channels do
-        not drown the others, and every layer then has its share of the variance, the same by
-        default, so that a large map does not drown a small one. All of it is learned from these rows.
+        Each channel is divided by its standard deviation over rows and cells, so that strong channels do
+        not dominate. Each layer then gets its share of the variance, by default the same for all, so that
+        large maps do not dominate. Means and deviations are those of these rows, weighted by ``weight``.
         """
         n = len(maps[0])
         shares = [1 / len(maps)] * len(maps) if shares is None else shares
-        means = [_mean(array.reshape(n, -1)) for array in maps]
+        means = [_mean(array.reshape(n, -1), weight) for array in maps]
         gains = [
-            _gain(array, mean) * np.float32(np.sqrt(share))
+            _gain(array, mean, weight) * np.float32(np.sqrt(share))
             for array, mean, share in zip(maps, means, shares, strict=True)
         ]
         width = sum(map(len, means))
@@ -75,7 +82,7 @@ class Reduction:
             products = np.zeros((n, n))
             for scaled in _scaled_blocks(maps, means, gains):
                 products += scaled @ scaled.T  # a product with its own transpose costs half
-            rows, basis = rows_of(products)
+            rows, basis = rows_of(products, weight)
             return cls(rows, maps, means, gains, basis)
         chosen = np.sort(np.random.default_rng(seed).permutation(n)[:n_basis])
         landmarks = [array[chosen] for array in maps]
@@ -94,7 +101,7 @@ class Reduction:
     def expand(
         self, coefficients: NDArray[np.float64], intercept: NDArray[np.float64]
     ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-        """Return weights (d, k) and intercept (k,) for raw columns, from those (r, k) of reduced ones."""
+        """Return weights (d, k) and intercept (k,) of raw columns, given those of reduced columns, (r, k)."""
         if self._basis is None:
             scaled_weights = coefficients
         else:
@@ -105,29 +112,33 @@ class Reduction:
         return weights, intercept - np.concatenate(self._means).astype(np.float64) @ weights
 
 
-def products_of(array: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return the inner products (n, n) of the rows of one layer, centred and scaled as ``fit`` does."""
-    mean = _mean(array.reshape(len(array), -1))
+def products_of(
+    array: NDArray[np.float32], weight: NDArray[np.float64] | None = None
+) -> NDArray[np.float64]:
+    """Return the inner products (n, n) of the rows of one layer, centred and scaled as in ``fit``."""
+    mean = _mean(array.reshape(len(array), -1), weight)
     products = np.zeros((len(array), len(array)))
-    for scaled in _scaled_blocks([array], [mean], [_gain(array, mean)]):
+    for scaled in _scaled_blocks([array], [mean], [_gain(array, mean, weight)]):
         products += scaled @ scaled.T
     return products
 
 
-def rows_of(products: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return rows (n, r) with these inner products (n, n), and the basis (n, r) that makes them.
+def rows_of(
+    products: NDArray[np.float64], weight: NDArray[np.float64] | None = None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return rows (n, r) with these inner products (n, n), and the basis (n, r) that gives them.
 
-    Means were rounded to float32: the products are centred once more, in place, so that the rows are
-    orthogonal to 1.
+    The products are centred again, in place, since means were rounded to float32: the weighted mean of the
+    rows is then 0.
     """
-    centre = products.mean(axis=0)
-    products -= centre + (centre - centre.mean())[:, None]
+    centre = np.average(products, axis=0, weights=weight)
+    products -= centre + (centre - np.average(centre, weights=weight))[:, None]
     values, basis = _eigen_basis(products)
     return basis * values, basis
 
 
 def _eigen_basis(products: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the eigenvalues (r,) that are no rounding, and the eigenvectors (n, r) over their roots."""
+    """Return the eigenvalues (r,) above rounding errors, and the eigenvectors (n, r) over their roots."""
     values, vectors = np.linalg.eigh(products)
     kept = values > _SMALLEST_EIGENVALUE * max(values[-1], np.finfo(float).tiny)
     return values[kept], vectors[:, kept] / np.sqrt(values[kept])
@@ -145,33 +156,39 @@ def _scaled_blocks(
             yield scaled
 
 
-def _mean(flat: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the mean of each column; float32 within some rows, float64 across, which is exact enough."""
-    sums = np.zeros(flat.shape[1])
-    for block in _cut(len(flat), 256):
-        sums += flat[block].sum(axis=0)
-    return (sums / len(flat)).astype(np.float32)
+def _mean(flat: NDArray[np.float32], weight: NDArray[np.float64] | None) -> NDArray[np.float32]:
+    """Return the mean of each column."""
+    return _average(lambda block: flat[block], len(flat), weight).astype(np.float32)
 
 
-def _gain(array: NDArray[np.float32], mean: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return one factor per column, so that channels are level and a row has mean squared norm 1."""
+def _average(
+    rows_in: Callable[[slice], NDArray[np.float32]], n: int, weight: NDArray[np.float64] | None
+) -> NDArray[np.float64]:
+    """Return the mean row; sums are float32 within a block and float64 over blocks, which is exact enough."""
+    sums: Any = np.float64(0)
+    for block in _cut(n, 256):
+        sums = sums + (rows_in(block).sum(axis=0) if weight is None else weight[block] @ rows_in(block))
+    return np.asarray(sums / (n if weight is None else weight.sum()), dtype=np.float64)
+
+
+def _gain(
+    array: NDArray[np.float32], mean: NDArray[np.float32], weight: NDArray[np.float64] | None
+) -> NDArray[np.float32]:
+    """Return one factor per column, so that channels have equal variance and a row mean squared norm 1."""
     flat = array.reshape(len(array), -1)
-    variance = np.zeros(flat.shape[1])
-    for block in _cut(len(flat), 256):
-        variance += np.square(flat[block] - mean).sum(axis=0)
-    variance /= len(flat)
+    variance = _average(lambda block: np.square(flat[block] - mean), len(flat), weight)
     level = variance
     if array.ndim > 2:
         channels = variance.reshape(-1, array.shape[-1]).mean(axis=0)
         level = np.tile(channels, flat.shape[1] // array.shape[-1])
     if not level.any():
         return np.zeros(len(level), dtype=np.float32)
-    # The floor keeps channels that hardly ever fire from being blown up to the size of the others.
+    # Without the floor, channels that are nearly always 0 would be amplified to the size of the others.
     gain = 1 / np.sqrt(np.maximum(level, _FLOOR * level.mean()))
     gain /= np.sqrt(float(variance @ gain**2))
     return gain.astype(np.float32)
 
 
 def _cut(length: int, size: int) -> list[slice]:
-    """Cut rows or columns into slices."""
+    """Return slices of rows or columns."""
     return [slice(start, min(start + size, length)) for start in range(0, length, size)]

@@ -1,7 +1,7 @@
 """Ridge regression with its own cross-validation, exact and in closed form.
 
 With centred rows ``Z``, the prediction for all rows is ``H y`` where ``H = 1/n + Z (Z'Z + n p)^-1 Z'``.
-Leaving a group G of rows out changes its residuals to ``(1 - H_GG)^-1 (y_G - (H y)_G)``, exactly, so one
+Leaving out a group G of rows changes its residuals to ``(1 - H_GG)^-1 (y_G - (H y)_G)``, exactly, so one
 decomposition gives the held-out predictions of every group for every penalty. For single rows this
 is the PRESS statistic of Allen (1974), Technometrics 16(1); the block form is in Cook and Weisberg (1982).
 """
@@ -16,13 +16,14 @@ from numpy.typing import NDArray
 
 from transferkit.foundation.scratch import scratch
 
-_ROWS = 4096  # at a time: bounds the copies
+_ROWS = 4096  # processed at a time, which bounds the copies
+_SMALLEST_WEIGHT = 1e-10
 PENALTIES = tuple(float(10.0**power) for power in np.arange(-5, 1.01, 0.5))
 
 
 @dataclass(frozen=True)
 class Ridge:
-    """Rows decomposed once, for any penalty and any targets without missing values.
+    """A decomposition of rows, for any penalty and any targets without missing values.
 
     Minimises the weighted mean of squared errors plus ``penalty`` times the squared norm of the
     coefficients; the intercept is free.
@@ -37,6 +38,8 @@ class Ridge:
     @classmethod
     def decompose(cls, rows: NDArray[np.float64], weight: NDArray[np.float64]) -> Ridge:
         """Decompose rows (n, r) with weights (n,) that sum to n."""
+        # The floor changes nothing but gives rows without weight a held-out prediction too.
+        weight = np.maximum(weight, _SMALLEST_WEIGHT)
         mean = weight @ rows / weight.sum()
         root_weight = np.sqrt(weight)
         n, r = rows.shape
@@ -49,7 +52,7 @@ class Ridge:
         roots, vectors = np.sqrt(values[kept]), vectors[:, kept]
         if r > n:
             return cls(mean, roots, vectors, centred.T @ vectors / roots, root_weight)
-        left = centred[:, : len(roots)]  # in the same memory, which may be most of what there is
+        left = centred[:, : len(roots)]  # reuses the memory, which may be most of what is available
         for block in _row_blocks(n):
             left[block] = centred[block] @ vectors / roots
         return cls(mean, roots, left, vectors, root_weight)
@@ -77,11 +80,11 @@ class Ridge:
             rows, shares = self.left[members] * np.sqrt(kept), share[members]
             hat = rows @ rows.transpose(0, 2, 1) + shares[:, :, None] * shares[:, None, :]
             values, vectors = np.linalg.eigh(np.eye(members.shape[1]) - hat)
-            # A group that decides a direction alone cannot be predicted without it: no change there.
+            # Directions that only this group determines cannot be predicted without it: leave them as they are.
             inverse = np.divide(1, values, out=np.zeros_like(values), where=values > 1e-10)
             turned = inverse[:, :, None] * (vectors.transpose(0, 2, 1) @ residual[members])
             residual[members] = vectors @ turned
-        held: NDArray[np.float64] = targets - residual / np.maximum(self.root_weight, 1e-12)[:, None]
+        held: NDArray[np.float64] = targets - residual / self.root_weight[:, None]
         return held
 
     def _centre(self, targets: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -91,7 +94,7 @@ class Ridge:
 
 
 def _eigen(products: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return eigenvalues and eigenvectors; a diagonal matrix, of rows reduced before, has them already."""
+    """Return eigenvalues and eigenvectors; of a diagonal matrix, as reduced rows give, without work."""
     values = np.diag(products).copy()
     if np.abs(products - np.diag(values)).max(initial=0) <= 1e-13 * values.max(initial=0):
         order = np.argsort(values)
@@ -101,7 +104,7 @@ def _eigen(products: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[
 
 
 def _members(groups: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-    """Return the rows of the groups, (number of groups, size), of one size and about _ROWS rows at a time."""
+    """Return arrays (number of groups, size) of row indices: groups of one size, about _ROWS rows in each."""
     order = np.argsort(groups, kind="stable")
     members = np.split(order, np.flatnonzero(np.diff(groups[order])) + 1)
     return [
@@ -112,12 +115,12 @@ def _members(groups: NDArray[np.int64]) -> list[NDArray[np.int64]]:
 
 
 def _row_blocks(n: int) -> list[slice]:
-    """Cut rows into slices."""
+    """Return slices of rows."""
     return [slice(start, start + _ROWS) for start in range(0, n, _ROWS)]
 
 
 def patterns(targets: NDArray[np.float64]) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Return (columns, rows present) for the columns of targets that miss the same rows."""
+    """Return (columns, rows present) for each set of columns with the same missing rows."""
     present = np.isfinite(targets)
     masks, which = np.unique(present, axis=1, return_inverse=True)
     return [(np.flatnonzero(which.ravel() == i), np.flatnonzero(masks[:, i])) for i in range(masks.shape[1])]

@@ -1,1 +1,13 @@
-"""What a row of features depends on."""
+"""Identity: what a row of features depends on, and whether two descriptions of features mean the same.
+
+- ``describe_backbone``: the network with its weights and preprocessing;
+- ``describe_features``: the recipe of a feature space, whose hash is the name of its cache file;
+- ``feature_differences``: what a saved model compares before it predicts.
+
+The other half of a row's key is the image itself: ``Source.digest`` in images, and ``View.key`` in views.
+"""
+
+from transferkit.backbones import describe_backbone
+from transferkit.identity._features import EQUIVALENT_ENGINES, describe_features, feature_differences
+
+__all__ = ["EQUIVALENT_ENGINES", "describe_backbone", "describe_features", "feature_differences"]

@@ -1,4 +1,4 @@
-"""The one way from anything to pixels, for ``fit`` and for ``predict``.
+"""Read images of any form into pixels, the same way for ``fit`` and ``predict``.
 
 ::
 
@@ -7,19 +7,20 @@
     array, tensor          as it is   |    .digest      .pixels      a square
                                                         .notes
 
-Whatever comes in, ``Image.pixels`` is uint8 RGB of shape (height, width, 3), upright, with transparency
-composited on white. What has one reading is converted and noted; what has two is refused with the name
-of the parameter that settles it; what is damaged raises :class:`~transferkit.errors.BadImageError` with
-one of the categories in :data:`CATEGORIES`.
+``Image.pixels`` is always uint8 RGB of shape (height, width, 3), upright, with transparency composited on
+white. Unambiguous input is converted, with a note. Ambiguous input raises an error that names the parameter to
+pass. Damaged input raises :class:`~transferkit.errors.BadImageError` with one of the categories in
+:data:`CATEGORIES`.
 
-A large JPEG file is decoded smaller where a small square is all that is wanted, several times faster
-(:class:`Target`): on photographs its square differs from that of an array of the same picture by half of
-one of 255 grey levels in the mean. Of all other files, every form gives the same pixels.
+For a small square, a large JPEG file is decoded at reduced size, which is several times faster
+(:class:`Target`); the square then differs from that of the full image by half a grey level of 255 on average.
+All other input gives the same pixels in every form.
 
-Embedded colour profiles are not applied: numbers are taken as sRGB, because an array carries no profile
-and the same picture must give the same pixels in every form.
+Embedded colour profiles are not applied: arrays carry no profile, and the same image must give the same
+pixels in every form. All values are taken as sRGB.
 """
 
+from transferkit.images._again import readable_again
 from transferkit.images._collections import as_image_list, is_single_image
 from transferkit.images._crop import crop_image
 from transferkit.images._folders import IMAGE_SUFFIXES, is_side_file
@@ -47,10 +48,11 @@ __all__ = [
     "letterbox",
     "load_image",
     "read_source",
+    "readable_again",
     "resize_image",
 ]
 
-# Part of every feature space. Bump it whenever the same input may give other pixels or another square:
-# a change of orientation, of compositing, of how 16 bits or floats are scaled, of the fill or the filter
-# of resize_image or crop_image. Do not bump it for a new format, a new error or a new note.
+# Part of the key of every feature space. Bump it when the same input may give other pixels or another square:
+# orientation, compositing, scaling of 16 bits or floats, fill or filter of resize_image or crop_image.
+# Do not bump it for a new format, error or note.
 DECODER: str = "2"

@@ -1,4 +1,4 @@
-"""Arrays -> RGB: which axis is which, and what four channels mean."""
+"""Convert arrays to RGB images."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _EXPECTED = (
 
 
 def describe(array: NDArray[Any]) -> str:
-    """Name an array in a message."""
+    """Return a description of an array for messages."""
     return f"array of shape {array.shape}"
 
 
@@ -40,10 +40,10 @@ def check_dtype(array: NDArray[Any]) -> None:
 
 
 def array_to_image(array: NDArray[Any], value_range: ValueRange | None, limits: Limits) -> Image:
-    """Return the picture in an array of real numbers."""
+    """Return the image in an array of real numbers."""
     name = describe(array)
     if array.size == 0:
-        raise BadImageError(name, "empty", "has no values.", "Was a crop outside of its image?")
+        raise BadImageError(name, "empty", "has no values.", "Was a crop outside its image?")
     upright, notes = _channels_last(array, name)
     height, width = upright.shape[:2]
     check_size(name, width, height, limits)
@@ -60,7 +60,7 @@ def array_to_image(array: NDArray[Any], value_range: ValueRange | None, limits: 
 
 
 def _channels_last(array: NDArray[Any], name: str) -> tuple[NDArray[Any], tuple[str, ...]]:
-    """The array as (h, w), (h, w, 3) or (h, w, 4), and a note when axes moved."""
+    """Return the array as (h, w), (h, w, 3) or (h, w, 4), and a note if axes were moved."""
     if array.ndim == 4 and array.shape[0] == 1:
         array = array[0]
     notes: tuple[str, ...] = ()
@@ -75,22 +75,22 @@ def _channels_last(array: NDArray[Any], name: str) -> tuple[NDArray[Any], tuple[
     if array.ndim == 3:
         some = 3 if array.shape[2] > 3 else 1
         hint = f"Choose 1, 3 or 4 channels, such as array[..., :{some}], or pass single images."
-    raise BadImageError(name, "bad_array", f"has no reading as one image. {_EXPECTED}", hint)
+    raise BadImageError(name, "bad_array", f"is not an array of one image. {_EXPECTED}", hint)
 
 
 def _check_alpha(array: NDArray[Any], name: str, value_range: ValueRange | None) -> None:
-    """Colours to 255 with opacities to 1 would come out as a white picture."""
+    """Raise BadImageError for colours up to 255 with alpha up to 1: the result would be a white image."""
     if value_range is None and array[:, :, 3].max() <= 1 < array[:, :, :3].max():
         raise BadImageError(
             name,
             "ambiguous_range",
-            "colours go above 1 but the fourth channel stays within 0..1.",
-            "Bring both to 0..255, or drop the fourth channel: array[..., :3].",
+            "has colours above 1 but a fourth channel within 0..1.",
+            "Scale both to 0..255, or drop the fourth channel: array[..., :3].",
         )
 
 
 def _read_only(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """A C-contiguous view nobody can write through: it may be the caller's own array."""
+    """Return a C-contiguous read-only view: the memory may be the caller's."""
     view = np.ascontiguousarray(pixels).view()
     view.flags.writeable = False
     return view

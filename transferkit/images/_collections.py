@@ -1,4 +1,4 @@
-"""One image or many? What users pass to estimators -> a list of images."""
+"""Turn whatever is passed as X into a list of images."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _EXPECTED = (
 
 
 def is_single_image(X: Any) -> bool:
-    """Return whether X is one image rather than several.
+    """Return True if X is one image, False if it is a collection.
 
     Parameters
     ----------
@@ -34,12 +34,12 @@ def is_single_image(X: Any) -> bool:
     -------
     bool
         True for a path, bytes, a file, a Pillow image and a numeric array of shape (h, w) or (h, w, c) with
-        1, 3 or 4 channels; False for lists, tables, columns and stacks, also those with one image.
+        1, 3 or 4 channels; False for lists, tables, columns and stacks, even of one image.
 
     Raises
     ------
     InvalidInputError
-        X is neither.
+        X is neither one image nor a collection.
     """
     if isinstance(X, str | os.PathLike | bytes | bytearray | memoryview | PIL.Image.Image):
         return True
@@ -50,17 +50,17 @@ def is_single_image(X: Any) -> bool:
     if callable(getattr(X, "read", None)):
         return True
     if hasattr(X, "__next__"):
-        raise InvalidInputError("X is an iterator, which can be read only once. Pass list(X).")
+        raise InvalidInputError("X is an iterator, which can be consumed only once. Pass list(X).")
     raise InvalidInputError(f"{_EXPECTED} Got {type(X).__name__}.")
 
 
 def as_image_list(X: Any) -> list[Any]:
-    """Return the images in X, in order, each in a form that :func:`read_source` takes.
+    """Return the images in X as a list, each in a form accepted by :func:`read_source`.
 
     Parameters
     ----------
     X : object
-        One image of any form, or a list, a tuple, a 1-D array, a pandas Series or a one-column DataFrame of
+        One image in any form, or a list, a tuple, a 1-D array, a pandas Series or a one-column DataFrame of
         images, or a numeric array of shape (n, height, width) or (n, height, width, channels).
 
     Returns
@@ -71,16 +71,16 @@ def as_image_list(X: Any) -> list[Any]:
     Raises
     ------
     InvalidInputError
-        X is empty, is something else, or has two readings: an array of shape (3, h, w) or (4, h, w) may be
-        three or four grey images or one image with its channels first.
+        X is empty, of another type, or ambiguous: an array of shape (3, h, w) or (4, h, w) may hold three
+        or four grey images, or one image with channels first.
     BadImageError
         X is a URL.
 
     Notes
     -----
-    A three-axis array is one image when its *last* axis has length 1, 3 or 4: an image that narrow does not
-    pass the size limits, so there is no second reading. *Inside* a list, (3, h, w) is one image with its
-    channels first, because each entry of a list is one image.
+    A 3-D array is one image if its *last* axis has length 1, 3 or 4; as a stack, its images would be
+    narrower than the size limits allow. *Inside* a list, (3, h, w) is one image with channels first, because
+    each entry of a list is one image.
     """
     if isinstance(X, str) and is_url(X):
         refuse_url(X)
@@ -99,7 +99,7 @@ def as_image_list(X: Any) -> list[Any]:
 
 
 def _is_one_array(array: NDArray[Any]) -> bool:
-    """Whether an array is one image; raise InvalidInputError where it could be either, or is neither."""
+    """Return True if an array is one image; raise InvalidInputError if it is ambiguous or unsuitable."""
     shape = array.shape
     if array.dtype.kind in "OUST":
         if array.ndim in (1, 2):
@@ -115,7 +115,7 @@ def _is_one_array(array: NDArray[Any]) -> bool:
             return True
         if shape[0] in CHANNELS and shape[0] > 1 and min(shape[1:]) >= LIMITS.min_side:
             raise InvalidInputError(
-                f"X has shape {shape}: {shape[0]} grey images, or one image with its channels first? Pass "
+                f"X has shape {shape}: {shape[0]} grey images, or one image with channels first? Pass "
                 "list(X) for several images or numpy.moveaxis(X, 0, -1) for one."
             )
         if 0 < shape[2] < LIMITS.min_side:
@@ -131,12 +131,12 @@ def _is_one_array(array: NDArray[Any]) -> bool:
 
 
 def _is_column(X: Any) -> bool:
-    """A Series or Index of pandas or polars, without importing either."""
+    """Return True for a Series or Index of pandas or polars, without importing either."""
     return callable(getattr(X, "to_list", None)) and getattr(X, "ndim", 1) == 1
 
 
 def _is_table(X: Any) -> bool:
-    """A DataFrame."""
+    """Return True for a DataFrame."""
     return hasattr(X, "columns") and len(getattr(X, "shape", ())) == 2
 
 
@@ -148,5 +148,5 @@ def _only_column(X: Any) -> Any:
 
 def _refuse_columns(count: int) -> Any:
     raise InvalidInputError(
-        f"X has {count} columns, but images come in one. Pass that column, such as table['path']."
+        f"X has {count} columns, but images must be in one. Pass that column, such as table['path']."
     )

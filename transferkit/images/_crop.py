@@ -1,4 +1,4 @@
-"""An upright square cut out of a picture."""
+"""Crop a rotated square from an image."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ __all__ = ["crop_image"]
 
 
 def crop_image(pixels: NDArray[np.uint8], frame: Sequence[float], size: int) -> NDArray[np.uint8]:
-    """Return the square that a frame cuts out, turned upright; black where it leaves the picture.
+    """Return the square inside a frame, rotated upright; black outside the image.
 
     Parameters
     ----------
     pixels : ndarray of shape (height, width, 3), dtype uint8
     frame : (x, y, side, angle)
-        Centre and side in pixels, 0 at the picture's left and upper *edge*, and the angle in degrees of
-        the square's upper side, clockwise as seen.
+        Centre and side in pixels, 0 at the image's left and upper *edge*, and the angle of the square's
+        upper side in degrees, clockwise.
     size : int
         Side of the result in pixels.
 
     Returns
     -------
     ndarray of shape (size, size, 3), dtype uint8
-        Bicubic. A picture that is to shrink is first reduced by Pillow's bilinear filter, which widens with
-        the reduction, so that nothing aliases.
+        Bicubic interpolation. To shrink, the image is first reduced with Pillow's antialiasing bilinear
+        filter.
     """
     x, y, side, angle = frame
     height, width = pixels.shape[:2]
@@ -38,7 +38,7 @@ def crop_image(pixels: NDArray[np.uint8], frame: Sequence[float], size: int) -> 
         picture = picture.resize(small, PIL.Image.Resampling.BILINEAR)
     scale_x, scale_y = picture.width / width, picture.height / height
     cosine, sine = per_pixel * np.cos(np.radians(angle)), per_pixel * np.sin(np.radians(angle))
-    # Pillow asks where each point of the result lies in the picture.
+    # Pillow expects the map from the result to the input.
     left = x - (cosine - sine) * size / 2
     top = y - (sine + cosine) * size / 2
     coefficients = (

@@ -1,4 +1,4 @@
-"""Encoded bytes -> Image. Only the decoders in the table below can ever run."""
+"""Decode encoded bytes, only with the decoders listed here."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ from transferkit.images._target import Target
 
 __all__ = ["decode_bytes", "decode_picture"]
 
-# Called directly and not through PIL.Image.open, because that obeys the process-wide MAX_IMAGE_PIXELS, warns
-# about sizes that we allow or refuse ourselves, and tries every other decoder, EPS among them.
+# Called directly rather than through PIL.Image.open, which obeys the process-wide MAX_IMAGE_PIXELS, warns
+# about sizes checked here, and tries every other decoder, including EPS.
 _OPENERS: dict[str, Callable[..., PIL.Image.Image]] = {
     "BMP": BmpImagePlugin.BmpImageFile,
     "GIF": GifImagePlugin.GifImageFile,
@@ -46,11 +46,11 @@ _OPENERS: dict[str, Callable[..., PIL.Image.Image]] = {
     "TIFF": TiffImagePlugin.TiffImageFile,
     "WEBP": WebPImagePlugin.WebPImageFile,
 }
-_DNG_VERSION = 50706  # TIFF tag of camera raw files that begin as a TIFF thumbnail
+_DNG_VERSION = 50706  # TIFF tag of camera raw files, which start with a TIFF thumbnail
 _RAW_SUFFIXES = (".dng", ".nef", ".arw", ".pef", ".srw", ".3fr", ".cr2", ".nrw")
 
 _warnings_lock = threading.Lock()
-if hasattr(os, "register_at_fork"):  # a child must neither inherit the lock nor the filters of another thread
+if hasattr(os, "register_at_fork"):  # a child must not inherit a held lock or another thread's filters
     os.register_at_fork(
         before=_warnings_lock.acquire,
         after_in_parent=_warnings_lock.release,
@@ -60,10 +60,10 @@ if hasattr(os, "register_at_fork"):  # a child must neither inherit the lock nor
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep Pillow's warnings about odd metadata in.
+    """Suppress Pillow's warnings about odd metadata.
 
-    ``catch_warnings`` swaps a global, so two threads inside it could leave the filters changed for good:
-    hence the lock, which is held while headers are parsed and not while pixels are decoded.
+    ``catch_warnings`` swaps a global, so two threads inside it could leave the filters changed permanently.
+    The lock prevents that; it is held while headers are parsed, not while pixels are decoded.
     """
     with _warnings_lock, warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -73,7 +73,7 @@ def _quiet() -> Iterator[None]:
 def decode_bytes(
     data: bytes, name: str, value_range: ValueRange | None, limits: Limits, target: Target | None = None
 ) -> Image:
-    """Return the picture in a file's bytes; a JPEG perhaps smaller, for a target."""
+    """Decode the bytes of a file; a JPEG may be decoded at reduced size for a target."""
     format = identify(data, name)
     check_end(data, format, name)
     extra = check_png(data, name) if format == "PNG" else 0
@@ -104,17 +104,17 @@ def decode_picture(
     limits: Limits,
     reduction: int = 1,
 ) -> Image:
-    """Return the picture that a Pillow image shows; loads it if that has not happened yet."""
+    """Convert a Pillow image, loading it if necessary."""
     check_size(name, *picture.size, limits)
     width, height = picture.size
-    with translated(name, picture.format or "picture"):
+    with translated(name, picture.format or "image"):
         notes = _depth_note(picture, name, value_range)
         with _quiet():
             orientation = orientation_of(picture)
         if reduction > 1 and picture.draft(None, (width // reduction, height // reduction)) is None:
             reduction = 1
         if picture.format == "TIFF":
-            with _quiet():  # TIFF parses more tags after the pixels, and turns itself upright
+            with _quiet():  # load() parses more TIFF tags, and rotates the image upright
                 picture.load()
                 turn = orientation_of(picture)
         else:
@@ -130,7 +130,7 @@ def decode_picture(
 
 
 def _depth_note(picture: PIL.Image.Image, name: str, value_range: ValueRange | None) -> tuple[str, ...]:
-    """Say that Pillow is about to drop the low byte of 16-bit colour, which it keeps of 16-bit grey."""
+    """Return a note if Pillow drops the low byte of 16-bit colour; of 16-bit grey it keeps both."""
     tiles: list[Any] = getattr(picture, "tile", [])
     if not tiles or picture.mode.startswith("I") or ";16" not in repr(tiles[0][3]):
         return ()
@@ -138,28 +138,28 @@ def _depth_note(picture: PIL.Image.Image, name: str, value_range: ValueRange | N
         raise BadImageError(
             name,
             "ambiguous_range",
-            f"16-bit colour is read as 0..65535, but value_range={value_range}.",
+            f"16-bit colour is read as 0..65535, but value_range is {value_range}.",
             "Decode it yourself and pass the array.",
         )
     return ("16 bits scaled to 8",)
 
 
 def _refuse_raw(picture: PIL.Image.Image, name: str) -> None:
-    """A camera raw file opens as TIFF, but as its thumbnail."""
+    """Raise BadImageError for camera raw files, which Pillow opens as a TIFF thumbnail."""
     tags = getattr(picture, "tag_v2", {})
     if _DNG_VERSION in tags or (tags and name.lower().endswith(_RAW_SUFFIXES)):
         raise BadImageError(
             name,
             "format_not_supported",
-            "is camera raw, which is not decoded here.",
-            "Convert it to PNG or JPEG with the camera's program.",
+            "is camera raw, which is not supported.",
+            "Convert it to PNG or JPEG with the camera's software.",
         )
 
 
 def _count_frames(picture: PIL.Image.Image) -> int:
-    """Number of frames or pages; 1 where the rest of the file is damaged."""
+    """Return the number of frames or pages; 1 if the rest of the file is damaged."""
     try:
         with _quiet():
             return int(getattr(picture, "n_frames", 1))
-    except Exception:  # noqa: BLE001 - the first frame is fine, what follows it may raise anything
+    except Exception:  # noqa: BLE001 - damage after the first frame may raise anything
         return 1

@@ -1,4 +1,4 @@
-"""Whatever a decoder raises on a damaged file -> BadImageError."""
+"""Translate the exceptions of decoders to BadImageError."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from transferkit.errors import BadImageError, InvalidInputError
 
 __all__ = ["translated"]
 
-# How Pillow and the libraries under it say that the data ended too early.
+# Words by which Pillow and its libraries report truncated data.
 _CUT = (
     "truncated",
     "unexpected end",
@@ -22,13 +22,13 @@ _CUT = (
     "requires a buffer",
 )
 
-# How Pillow and Python say that a picture or its file was closed.
+# Words by which Pillow and Python report a closed image or file.
 _CLOSED = ("Operation on closed image", "of closed file", "on closed file")
 
 
 @contextlib.contextmanager
 def translated(name: str, format: str) -> Iterator[None]:
-    """Turn every exception of a decoder into a BadImageError."""
+    """Raise BadImageError for every exception of a decoder."""
     try:
         yield
     except InvalidInputError:
@@ -37,15 +37,15 @@ def translated(name: str, format: str) -> Iterator[None]:
         raise BadImageError(name, "too_large", f"{format}: {error}.", "Scale it down first.") from error
     except MemoryError as error:
         raise BadImageError(
-            name, "too_large", f"{format} does not fit into memory.", "Scale it down first."
+            name, "too_large", f"{format} does not fit in memory.", "Scale it down first."
         ) from error
     except ValueError as error:
         if any(word in str(error) for word in _CLOSED):
             raise BadImageError(
                 name,
                 "unreadable",
-                "is closed, so that its pixels cannot be read.",
-                "Call load() inside of the with block, or pass the path.",
+                "is closed, so its pixels cannot be read.",
+                "Call load() inside the with block, or pass the path.",
             ) from error
         raise _damaged(name, format, error) from error
     except Exception as error:  # damaged files raise at least nine unrelated types
@@ -53,9 +53,11 @@ def translated(name: str, format: str) -> Iterator[None]:
 
 
 def _damaged(name: str, format: str, error: Exception) -> BadImageError:
-    """Return the error for a file whose data a decoder cannot make sense of."""
+    """Return the error for truncated or corrupt data."""
     text = str(error) or type(error).__name__
     cut = isinstance(error, EOFError) or any(word in text.lower() for word in _CUT)
     category = "truncated" if cut else "corrupt"
-    says = "ends too early" if cut else "is damaged"
-    return BadImageError(name, category, f"{format} {says}: {text.rstrip('.')}.", "Fetch the file again.")
+    problem = "is truncated" if cut else "is damaged"
+    return BadImageError(
+        name, category, f"{format} {problem}: {text.rstrip('.')}.", "Download or copy the file again."
+    )

@@ -1,4 +1,4 @@
-"""A path or a file object -> its bytes, read once, or the reason why not."""
+"""Read the bytes of a path or a file object once."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _URL = re.compile(r"(?:[a-z][a-z0-9+.-]+://|data:)", re.IGNORECASE)
 
 
 def is_url(text: str) -> bool:
-    """Whether a string is an address rather than a path."""
+    """Return True if a string is a URL rather than a path."""
     return _URL.match(text) is not None
 
 
 def refuse_url(url: str) -> NoReturn:
-    """Raise BadImageError for an address."""
+    """Raise BadImageError for a URL."""
     raise BadImageError(
         url if len(url) <= 200 else f"{url[:200]}...",
         "not_found",
@@ -33,12 +33,12 @@ def refuse_url(url: str) -> NoReturn:
 
 
 def read_path(path: Path, limits: Limits) -> bytes:
-    """Return the bytes of a regular file. Folders, pipes and devices are never opened."""
+    """Return the bytes of a regular file; folders, pipes and devices are not opened."""
     try:
         _check_kind(path, path.stat())
-        # O_NONBLOCK: should a pipe take the file's place after the check, opening it must not hang.
+        # O_NONBLOCK: opening must not hang if a pipe replaces the file after the check.
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0))
-        with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor, not a path
+        with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor
             status = os.fstat(descriptor)
             _check_kind(path, status)
             _check_length(str(path), status.st_size, limits)
@@ -52,14 +52,14 @@ def read_path(path: Path, limits: Limits) -> bytes:
 
 
 def read_file(file: IO[bytes], name: str, limits: Limits) -> bytes:
-    """Return the bytes from the current position on."""
+    """Return the bytes from the current position to the end."""
     try:
         data = file.read(limits.max_bytes + 1)
-    except Exception as error:  # anybody's file object may raise anything
+    except Exception as error:  # file objects of other libraries may raise anything
         raise BadImageError(name, "unreadable", f"cannot be read: {error}.", "Is the file open?") from error
     if not isinstance(data, bytes | bytearray | memoryview):
         raise BadImageError(
-            name, "unreadable", f"gives {type(data).__name__}, not bytes.", 'Open the file with mode "rb".'
+            name, "unreadable", f"returns {type(data).__name__}, not bytes.", 'Open the file with mode "rb".'
         )
     if not data:
         raise BadImageError(
@@ -70,7 +70,7 @@ def read_file(file: IO[bytes], name: str, limits: Limits) -> bytes:
 
 
 def check_bytes(data: bytes, name: str, limits: Limits) -> bytes:
-    """Return encoded bytes that are neither empty nor too many."""
+    """Return encoded bytes after checking their length."""
     _check_length(name, len(data), limits)
     return data
 
@@ -87,7 +87,7 @@ def _check_kind(path: Path, status: os.stat_result) -> None:
 
 def _check_length(name: str, length: int, limits: Limits) -> None:
     if length == 0:
-        raise BadImageError(name, "empty", "has zero bytes.", "Fetch it again or remove it.")
+        raise BadImageError(name, "empty", "has zero bytes.", "Download it again or remove it.")
     if length > limits.max_bytes:
         raise BadImageError(
             name,
@@ -98,7 +98,7 @@ def _check_length(name: str, length: int, limits: Limits) -> None:
 
 
 def _refuse(path: Path, error: OSError | ValueError) -> NoReturn:
-    """Say why a path could not be read."""
+    """Raise the BadImageError for a path that cannot be read."""
     code = getattr(error, "errno", None)
     if isinstance(error, ValueError) or code in (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG):
         try:
@@ -109,7 +109,7 @@ def _refuse(path: Path, error: OSError | ValueError) -> NoReturn:
                 where = "Call Path(path).expanduser() first."
             raise BadImageError(path, "not_found", "does not exist.", where) from error
         raise BadImageError(
-            path, "not_found", f"is a link to '{target}', which does not exist.", "Mend or remove it."
+            path, "not_found", f"is a link to '{target}', which does not exist.", "Repair or remove it."
         ) from error
-    reason = "you have no permission to read it." if code in (errno.EACCES, errno.EPERM) else f"{error}."
-    raise BadImageError(path, "unreadable", reason, "Check its owner and mode.") from error
+    reason = "you do not have permission to read it." if code in (errno.EACCES, errno.EPERM) else f"{error}."
+    raise BadImageError(path, "unreadable", reason, "Check its owner and permissions.") from error

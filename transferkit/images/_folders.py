@@ -1,4 +1,4 @@
-"""What a folder scan takes for an image, by name alone."""
+"""Recognise image files and side files by name."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import PurePath
 
 __all__ = ["IMAGE_SUFFIXES", "SUFFIX_FORMATS", "is_side_file"]
 
-# Usual suffix -> format; a file is decoded by what it is, this only serves notes and folder scans.
+# Suffix -> format, for notes and folder scans only: decoding goes by content.
 SUFFIX_FORMATS = {
     ".bmp": "BMP",
     ".dib": "BMP",
@@ -28,25 +28,25 @@ SUFFIX_FORMATS = {
     ".webp": "WEBP",
 }
 
-#: Suffixes, in lower case, of the files that a folder scan takes for images.
+#: Lower-case suffixes that a folder scan treats as images.
 IMAGE_SUFFIXES: frozenset[str] = frozenset(SUFFIX_FORMATS)
 
 _SIDE_NAMES = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"})
 
 
 def is_side_file(path: str | os.PathLike[str]) -> bool:
-    """Return whether an operating system left this file next to the images.
+    """Return True for files that operating systems leave next to images.
 
     Parameters
     ----------
     path : str or path-like
-        Only the name is looked at; the file need not exist.
+        Only the name counts; the file need not exist.
 
     Returns
     -------
     bool
         True for hidden names such as ``.DS_Store`` and ``._photo.jpg``, for ``Thumbs.db`` and
-        ``desktop.ini``, and for all in ``__MACOSX``.
+        ``desktop.ini``, and for everything in ``__MACOSX``.
     """
     parts = PurePath(os.fspath(path))
     name = parts.name.lower()

@@ -1,4 +1,4 @@
-"""What a file is, by its first bytes: the formats that are decoded, and the names of those that are not."""
+"""Identify the format of a file by its first bytes."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from transferkit.errors import BadImageError
 
 __all__ = ["identify"]
 
-# First bytes -> format that is decoded. Its decoder stands in _decode.py.
+# First bytes -> supported format; see _decode.py for the decoders.
 _DECODED = (
     (re.compile(rb"\xff\xd8\xff"), "JPEG"),
     (re.compile(rb"\x89PNG\r\n\x1a\n"), "PNG"),
     (re.compile(rb"GIF8[79]a"), "GIF"),
     (re.compile(rb"RIFF....WEBP", re.DOTALL), "WEBP"),
     (re.compile(rb"(?:II[*+]\x00|MM\x00[*+])(?!\x10\x00\x00\x00CR)"), "TIFF"),
-    # The size of the second header tells a bitmap from any text that starts with "BM".
+    # The size of the second header distinguishes a bitmap from text that starts with "BM".
     (re.compile(rb"BM.{12}[\x0c\x10\x28\x34\x38\x40\x6c\x7c]\x00\x00\x00", re.DOTALL), "BMP"),
     (re.compile(rb"P(?:[1-6]|f)[\s#]"), "PPM"),
 )
@@ -26,26 +26,26 @@ def _table(*rows: tuple[bytes, str, str]) -> list[tuple[re.Pattern[bytes], str, 
     return [(re.compile(magic, re.DOTALL | re.IGNORECASE), what, hint) for magic, what, hint in rows]
 
 
-# What may stand before the first tag of a text format. A comment cannot match in two ways, or hostile text
-# would keep the expression busy for ever.
+# What may precede the first tag of a text format. A comment can match in one way only, so that hostile text
+# does not cause exponential backtracking.
 _PROLOGUE = rb"\xef?\xbb?\xbf?\s*(?:<\?xml[^>]*>\s*)?(?:<!--(?:(?!-->).)*-->\s*)*"
 
-# Pictures that no decoder here reads: first bytes -> name.
+# Unsupported image formats: first bytes -> name, program to convert with.
 _OTHER_PICTURES = _table(
-    (rb"....ftyp(?:hei|hev|heix|mif1|msf1)", "HEIC", "heif-convert or a photo application"),
-    (rb"....ftypavi[fs]", "AVIF", "Pillow or a photo application"),
+    (rb"....ftyp(?:hei|hev|heix|mif1|msf1)", "HEIC", "heif-convert or a photo editor"),
+    (rb"....ftypavi[fs]", "AVIF", "Pillow or a photo editor"),
     (rb"(?:\x00\x00\x00\x0cjP  \r\n|\xff\x4f\xff\x51)", "JPEG 2000", "Pillow or ImageMagick"),
     (rb"(?:\xff\x0a|\x00\x00\x00\x0cJXL )", "JPEG XL", "djxl"),
     (_PROLOGUE + rb"(?:<!DOCTYPE svg[^>]*>\s*)?<svg", "SVG", "a drawing program"),
     (rb"\s{0,16}%PDF", "PDF", "pdftoppm"),
     (rb"%!PS|\xc5\xd0\xd3\xc6", "EPS or PostScript", "a drawing program"),
     (rb"8BPS", "PSD", "Photoshop or GIMP"),
-    (rb".{128}DICM", "DICOM", "pydicom, with the window that the study asks for"),
+    (rb".{128}DICM", "DICOM", "pydicom, with a suitable window"),
     (rb"\x00\x00[\x01\x02]\x00[^\x00]\x00", "ICO or CUR", "Pillow"),
     (rb"\x76\x2f\x31\x01", "OpenEXR", "an HDR program, with a tone curve"),
     (rb"#\?(?:RADIANCE|RGBE)", "Radiance HDR", "an HDR program, with a tone curve"),
-    (rb"SIMPLE  =", "FITS", "astropy, with a chosen range"),
-    (rb"II(?:\*\x00\x10\x00\x00\x00CR|RO|U\x00)|FUJIFILM|....ftypcrx", "camera raw", "the camera's program"),
+    (rb"SIMPLE  =", "FITS", "astropy, with a suitable range"),
+    (rb"II(?:\*\x00\x10\x00\x00\x00CR|RO|U\x00)|FUJIFILM|....ftypcrx", "camera raw", "the camera's software"),
     (rb"qoif", "QOI", "Pillow"),
     (rb"DDS ", "DDS", "Pillow"),
     (rb"gimp xcf", "GIMP", "GIMP"),
@@ -53,13 +53,13 @@ _OTHER_PICTURES = _table(
     (rb".{344}(?:ni1|n\+1)\x00", "NIfTI", "nibabel, one slice at a time"),
 )  # fmt: skip
 
-# What is no picture at all: first bytes -> what it is, what to do.
+# Other files: first bytes -> name, hint.
 _FOREIGN = _table(
-    (rb"version https://git-lfs", "a Git LFS pointer, not the file it stands for", "Run: git lfs pull"),
+    (rb"version https://git-lfs", "a Git LFS pointer, not the file itself", "Run: git lfs pull"),
     (
         _PROLOGUE + rb"<(?:!doctype html|html|head|body)",
-        "an HTML page: the download gave a web page instead of the image",
-        "Download it again; the site may want a login.",
+        "an HTML page: the download returned a web page instead of the image",
+        "Download it again; the site may require a login.",
     ),
     (rb"\xef?\xbb?\xbf?\s*<(?:\?xml|[a-z])", "XML", ""),
     (rb"\x00\x05\x16[\x00\x07]\x00\x02\x00\x00", "a macOS side file (AppleDouble)", "Delete it."),
@@ -85,7 +85,7 @@ _HEAD = 4096
 
 
 def identify(data: bytes, name: str) -> str:
-    """Return the format ("JPEG", "PNG", ...) of a file's bytes, or raise BadImageError naming what it is."""
+    """Return the format ("JPEG", "PNG", ...) of encoded bytes, or raise BadImageError naming what they are."""
     head = data[:_HEAD]
     for pattern, decoded in _DECODED:
         if pattern.match(head):
@@ -95,29 +95,29 @@ def identify(data: bytes, name: str) -> str:
             raise BadImageError(
                 name,
                 "format_not_supported",
-                f"is {what}, which is not decoded here.",
+                f"is {what}, which is not supported.",
                 f"Convert it to PNG or JPEG with {tool}.",
             )
     what, hint = _foreign(data, head)
-    raise BadImageError(name, "not_an_image", f"is {what}.", hint or "Remove it or replace it.")
+    raise BadImageError(name, "not_an_image", f"is {what}.", hint or "Remove or replace it.")
 
 
 def _foreign(data: bytes, head: bytes) -> tuple[str, str]:
-    """What bytes without a picture are, and what to do about them."""
+    """Explain why these bytes are not an image."""
     for pattern, what, hint in _FOREIGN:
         if pattern.match(head):
             return what, hint
     if not head.strip(b"\x00") and not data.strip(b"\x00"):
-        return f"{len(data):,} zero bytes: a download or a disk lost the content", "Fetch it again."
+        return f"{len(data):,} zero bytes: a download or a disk lost the content", "Download it again."
     if re.fullmatch(rb"[\t\n\f\r\x20-\x7e\x80-\xff]+", head) and _is_text(head):
         start = head[:40].decode("utf-8", "replace").strip()
         return f"text that begins with {start!r}", "If this is a path, pass it as str, not as bytes."
-    return f"no known image format (it begins with {head[:8].hex(' ')})", "Is it complete?"
+    return f"not in a known image format (it begins with {head[:8].hex(' ')})", "Is it complete?"
 
 
 def _is_text(head: bytes) -> bool:
     try:
-        head[:-3].decode("utf-8")  # a character may be cut at the end
+        head[:-3].decode("utf-8")  # the last character may be cut
     except UnicodeDecodeError:
         return False
     return True

@@ -1,4 +1,4 @@
-"""Header checks that Pillow leaves out, or makes only after it has allocated memory."""
+"""Header checks that Pillow omits, or performs only after allocating memory."""
 
 from __future__ import annotations
 
@@ -18,19 +18,21 @@ def first_size(data: bytes, format: str) -> tuple[int, int] | None:
         if format == "GIF":
             return _gif_size(data)
     except (struct.error, IndexError):
-        pass  # cut inside its header: the decoder will say so
+        pass  # truncated inside the header: the decoder reports it
     return None
 
 
 def check_end(data: bytes, format: str, name: str) -> None:
-    """Raise BadImageError for a JPEG without an end marker, and for a WebP or TIFF that is shorter than its
-    first bytes say. Pillow has other names for many of these."""
+    """Raise BadImageError for a JPEG without an end marker, and for a WebP or TIFF shorter than its header says.
+
+    Pillow reports many of these as other errors.
+    """
     if format == "JPEG" and data.rfind(b"\xff\xd9") < 0:
         raise BadImageError(
             name,
             "truncated",
             f"JPEG ends after {len(data):,} bytes without an end marker.",
-            "Fetch the file again.",
+            "Download or copy the file again.",
         )
     needed = 0
     if format == "WEBP":
@@ -41,14 +43,16 @@ def check_end(data: bytes, format: str, name: str) -> None:
         raise BadImageError(
             name,
             "truncated",
-            f"{format} ends after {len(data):,} bytes; its header asks for at least {needed:,}.",
-            "Fetch the file again.",
+            f"{format} ends after {len(data):,} bytes; its header specifies at least {needed:,}.",
+            "Download or copy the file again.",
         )
 
 
 def check_png(data: bytes, name: str) -> int:
-    """Return the number of bytes after the last chunk; raise BadImageError on a wrong checksum or an end
-    that is missing. Pillow checks neither for the chunks that hold the pixels."""
+    """Return the number of bytes after the last chunk; raise BadImageError for a bad checksum or a missing end.
+
+    Pillow checks neither for the chunks that hold the pixels.
+    """
     view, position = memoryview(data), 8
     while position + 12 <= len(data):
         (length,) = struct.unpack_from(">I", data, position)
@@ -61,18 +65,21 @@ def check_png(data: bytes, name: str) -> int:
                 name,
                 "corrupt",
                 f"PNG chunk {kind.decode('latin-1')!r} at byte {position:,} has a wrong checksum.",
-                "Fetch the file again.",
+                "Download or copy the file again.",
             )
         if kind == b"IEND":
             return len(data) - end
         position = end
     raise BadImageError(
-        name, "truncated", f"PNG ends after {len(data):,} bytes, before its IEND chunk.", "Fetch it again."
+        name,
+        "truncated",
+        f"PNG ends after {len(data):,} bytes, before its IEND chunk.",
+        "Download or copy the file again.",
     )
 
 
 def trailing_bytes(data: bytes, format: str) -> int:
-    """Return how many bytes follow the end marker of a JPEG or GIF that was decoded; 0 for others."""
+    """Return the number of bytes after the end marker of a JPEG or GIF; 0 for other formats."""
     marker = {"JPEG": b"\xff\xd9", "GIF": b"\x3b"}.get(format)
     if marker is None or (end := data.rfind(marker)) < 0:
         return 0
@@ -80,7 +87,7 @@ def trailing_bytes(data: bytes, format: str) -> int:
 
 
 def _webp_size(data: bytes) -> tuple[int, int] | None:
-    """The canvas; WebP container specification and RFC 6386, 9.1."""
+    """Return the size of the canvas; WebP container specification and RFC 6386, 9.1."""
     kind = data[12:16]
     if kind == b"VP8X":
         return 1 + int.from_bytes(data[24:27], "little"), 1 + int.from_bytes(data[27:30], "little")
@@ -94,7 +101,7 @@ def _webp_size(data: bytes) -> tuple[int, int] | None:
 
 
 def _gif_size(data: bytes) -> tuple[int, int]:
-    """The screen, or the first frame where that reaches beyond it; GIF89a, 18 to 24."""
+    """Return the size of the screen, extended to the first frame if that is larger; GIF89a, 18 to 24."""
     width, height, flags = struct.unpack_from("<HHB", data, 6)
     position = 13 + (3 << (flags & 7) + 1 if flags & 0x80 else 0)
     while data[position] == 0x21:  # extensions before the first frame

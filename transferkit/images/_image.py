@@ -1,4 +1,4 @@
-"""What comes out of this package, how large it may be, and the names of what can go wrong."""
+"""Decoded images, their size limits, and the categories of errors."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from transferkit.errors import BadImageError
 
 __all__ = ["CATEGORIES", "LIMITS", "Image", "Limits", "check_size"]
 
-# Every category that a BadImageError of this package can have.
+# All categories of BadImageError.
 CATEGORIES: tuple[str, ...] = (
     "not_found",
     "not_a_file",
@@ -34,19 +34,19 @@ CATEGORIES: tuple[str, ...] = (
 
 @dataclass(frozen=True, eq=False)
 class Image:
-    """One picture, ready for a backbone.
+    """A decoded image.
 
     Attributes
     ----------
     pixels : ndarray of shape (height, width, 3), dtype uint8
         Upright RGB, C-contiguous and read-only: it may share memory with the array that was passed.
     notes : tuple of str
-        What was done to the picture, such as ``"alpha composited on white"``; empty for a plain one.
+        Conversions applied, such as ``"alpha composited on white"``.
     size : (int, int)
-        Width and height of the upright picture. ``pixels`` are fewer where it was decoded smaller.
+        Width and height of the upright image; larger than ``pixels`` if it was decoded at reduced size.
     box : (float, float, float, float)
-        Left, upper, right and lower edge of the picture in ``pixels``. What was decoded smaller has whole
-        pixels at its edges, of which the picture may cover a part.
+        Left, upper, right and lower edge of the image in ``pixels``. If it was decoded at reduced size, it
+        may cover only a part of the last row and column.
     """
 
     pixels: NDArray[np.uint8]
@@ -55,7 +55,7 @@ class Image:
     box: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
 
     def __post_init__(self) -> None:
-        """Take size and box from the pixels, where they are not said."""
+        """Set default size and box from the pixels."""
         if self.size == (0, 0):
             height, width = self.pixels.shape[:2]
             object.__setattr__(self, "size", (width, height))
@@ -64,18 +64,18 @@ class Image:
 
 @dataclass(frozen=True)
 class Limits:
-    """How large, small and narrow a picture may be.
+    """Limits on the size and aspect ratio of images.
 
     Attributes
     ----------
     max_pixels : int, default 50,000,000
-        Width times height, checked in the header before pixels are allocated.
+        Width times height, checked before pixels are allocated.
     max_bytes : int, default 100,000,000
-        Size of a file or of encoded bytes.
+        Size of the encoded file.
     min_side : int, default 5
-        Pixels. Below 5 the sides of an array cannot be told from its 1, 3 or 4 channels.
+        In pixels. Below 5, sides of an array could be confused with its 1, 3 or 4 channels.
     max_aspect : float, default 50
-        Long side over short side. Panoramas stay below 20.
+        Ratio of the long to the short side. Panoramas stay below 20.
     """
 
     max_pixels: int = 50_000_000
@@ -88,12 +88,10 @@ LIMITS = Limits()
 
 
 def check_size(name: str, width: int, height: int, limits: Limits) -> None:
-    """Raise BadImageError unless a picture of this size may be decoded."""
+    """Raise BadImageError unless an image of this size is within the limits."""
     shape = f"{width:,} x {height:,} pixels (width x height)"
     if width < 1 or height < 1:
-        raise BadImageError(
-            name, "too_small", f"has {shape}: nothing to see.", "Remove it or find the original."
-        )
+        raise BadImageError(name, "too_small", f"has {shape}.", "Remove it or find the original.")
     if width * height > limits.max_pixels:
         raise BadImageError(
             name,
@@ -106,8 +104,8 @@ def check_size(name: str, width: int, height: int, limits: Limits) -> None:
         raise BadImageError(
             name,
             "extreme_aspect",
-            f"has {shape}; the long side may be at most {limits.max_aspect:g} times the short one.",
-            "Crop it to the part that matters.",
+            f"has {shape}; the long side may be at most {limits.max_aspect:g} times the short side.",
+            "Crop it to the relevant part.",
         )
     if min(width, height) < limits.min_side:
         raise BadImageError(

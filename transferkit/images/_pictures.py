@@ -1,4 +1,4 @@
-"""A decoded Pillow picture -> RGB: modes, transparency, orientation."""
+"""Convert Pillow images to RGB: modes, transparency, orientation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["is_white_zero", "is_wide", "orientation_of", "picture_to_rgb", "upri
 
 _ORIENTATION = 0x0112  # the EXIF tag
 _PHOTOMETRIC = 262  # the TIFF tag; 0 is WhiteIsZero
-# EXIF 2.32, 4.6.4 A: orientation -> what turns the stored picture upright.
+# EXIF 2.32, 4.6.4 A: orientation -> transposition that makes the image upright.
 _TURNS = {
     2: PIL.Image.Transpose.FLIP_LEFT_RIGHT,
     3: PIL.Image.Transpose.ROTATE_180,
@@ -27,23 +27,23 @@ _WHITE = (255, 255, 255)
 
 
 def orientation_of(picture: PIL.Image.Image) -> int:
-    """Return the EXIF orientation, 1 to 8; 1 where the EXIF data is missing or broken."""
+    """Return the EXIF orientation, 1 to 8; 1 if the EXIF data is missing or broken."""
     try:
         value = picture.getexif().get(_ORIENTATION, 1)
-    except Exception:  # noqa: BLE001 - broken EXIF raises anything, and is never fatal
+    except Exception:  # noqa: BLE001 - broken EXIF may raise anything, and is not fatal
         return 1
     return value if isinstance(value, int) and value in _TURNS else 1
 
 
 def upright(picture: PIL.Image.Image, orientation: int) -> PIL.Image.Image:
-    """Return the picture as its camera was held."""
+    """Return the image with its EXIF orientation applied."""
     return picture.transpose(_TURNS[orientation]) if orientation in _TURNS else picture
 
 
 def upright_box(
     box: tuple[float, float, float, float], size: tuple[int, int], orientation: int
 ) -> tuple[float, float, float, float]:
-    """Return where a box of the stored picture, which has this width and height, lies in the upright one."""
+    """Transform a box of a stored image of this width and height to the upright image."""
     left, upper, right, lower = box
     width, height = size
     if orientation in (2, 3, 7, 8):
@@ -54,31 +54,31 @@ def upright_box(
 
 
 def is_wide(picture: PIL.Image.Image) -> bool:
-    """Whether a pixel has more than 8 bits per channel left after decoding."""
+    """Return True if the decoded image has more than 8 bits per channel."""
     return picture.mode == "F" or picture.mode.startswith("I")
 
 
 def is_white_zero(picture: PIL.Image.Image) -> bool:
-    """Whether this is a wide TIFF that stores white as zero: Pillow inverts 8 bits but not 16 or more."""
+    """Return True for a wide TIFF that stores white as 0: Pillow inverts only those of 8 bits."""
     return is_wide(picture) and getattr(picture, "tag_v2", {}).get(_PHOTOMETRIC) == 0
 
 
 def picture_to_rgb(
     picture: PIL.Image.Image, name: str, value_range: ValueRange | None = None
 ) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
-    """Return (height, width, 3) pixels, and what was done to get them."""
+    """Return pixels (height, width, 3) and notes."""
     if is_wide(picture):
         return _wide_to_rgb(picture, name, value_range)
     if picture.mode == "LAB":
-        raise BadImageError(name, "format_not_supported", "has LAB colours.", "Save it as an RGB picture.")
+        raise BadImageError(name, "format_not_supported", "has LAB colours.", "Save it as RGB.")
     key = picture.info.get("transparency")
     if picture.mode == "RGB" and isinstance(key, tuple) and max(key) > 255:
-        # The transparent colour of a 16-bit file, whose pixels have lost their low bytes.
+        # The transparent colour of a 16-bit file; the pixels have lost their low bytes.
         picture = picture.copy()
         picture.info["transparency"] = tuple(value >> 8 for value in key)
     if not picture.has_transparency_data:
         return np.array(picture if picture.mode == "RGB" else picture.convert("RGB")), ()
-    # Only these two modes go straight to RGBA; "La" is grey with premultiplied alpha.
+    # "La", grey with premultiplied alpha, cannot be converted to RGBA directly.
     with_alpha = (picture.convert("LA") if picture.mode == "La" else picture).convert("RGBA")
     alpha = with_alpha.getchannel("A")
     if alpha.getextrema() == (255, 255):
@@ -91,9 +91,9 @@ def picture_to_rgb(
 def _wide_to_rgb(
     picture: PIL.Image.Image, name: str, value_range: ValueRange | None
 ) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
-    """Grey with 16 or 32 bits or floats."""
+    """Convert grey of 16 bits, 32 bits or floats."""
     values = np.asarray(picture)
-    # Pillow holds 16-bit grey of PNG and PPM in 32 bits in some versions; both formats mean 0..65535.
+    # Some versions of Pillow hold 16-bit grey of PNG and PPM in 32 bits; both formats mean 0..65535.
     is_16_bit = picture.mode.startswith("I;16") or picture.format in ("PNG", "PPM")
     grey, notes = to_uint8(values, name, value_range, is_16_bit=is_16_bit and picture.mode != "F")
     if is_white_zero(picture):

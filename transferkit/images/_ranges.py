@@ -1,19 +1,19 @@
-"""Numbers wider than 8 bits -> 0..255: the one place that decides which value is black and which white.
+"""Scale values to 0..255.
 
-Taken as they are: uint8, and bool as black and white. Everything else goes by ``value_range=(black, white)``
-when that is given, and otherwise only where there is one reading:
+uint8 is kept, and bool is black and white. Everything else is scaled by ``value_range=(black, white)`` if
+given, and otherwise only if the range is unambiguous:
 
 ==================  ==============================  =======================================================
-dtype               values                          reading
+dtype               values                          range
 ==================  ==============================  =======================================================
 all                 all zero                        black
 uint16              up to more than 255             0..65535
 other integers      all in 0..255, one above 1      0..255
-float               all in 0..1                     0..1 (as 0..255 the picture would be black)
-float               all in 0..255, one from 16 on   0..255 (a 0..1 picture overshoots by little)
+float               all in 0..1                     0..1 (as 0..255 the image would be black)
+float               all in 0..255, one >= 16        0..255 (0..1 overshoots by little)
 ==================  ==============================  =======================================================
 
-All else (negative values, a maximum between 1 and 16, uint16 within 0..255, ...) has several readings.
+Anything else (negative values, a maximum between 1 and 16, uint16 within 0..255, ...) is ambiguous.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ __all__ = ["ValueRange", "check_value_range", "to_uint8"]
 ValueRange = tuple[float, float]
 
 _FULL_16 = (0.0, 65535.0)
-_BLOCK = 1 << 20  # values converted at once: bounds the float copy to a few MB
+_BLOCK = 1 << 20  # values converted at a time: limits the float copy to a few MB
 
 
 def check_value_range(value_range: Any) -> ValueRange | None:
@@ -52,9 +52,9 @@ def check_value_range(value_range: Any) -> ValueRange | None:
 def to_uint8(
     values: NDArray[Any], name: str, value_range: ValueRange | None, *, is_16_bit: bool = False
 ) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
-    """Return the values as 0..255, and what was done to them.
+    """Return the values scaled to 0..255, and notes.
 
-    ``is_16_bit`` says that a file declares 0..65535, so that its dark pictures are no riddle.
+    ``is_16_bit`` means that the file format declares 0..65535, so dark images are not ambiguous.
     """
     if values.dtype == np.uint8:
         return values, ()
@@ -63,7 +63,7 @@ def to_uint8(
     low, high = _extremes(values, name)
     is_dark_array = values.dtype == np.uint16 and 0 < high <= 255 and not (is_16_bit or value_range)
     if value_range in (None, _FULL_16) and (is_16_bit or values.dtype == np.uint16) and not is_dark_array:
-        # The high byte: what Pillow keeps of 16-bit colour, so that grey and colour agree.
+        # The high byte, which is what Pillow keeps of 16-bit colour: grey and colour must agree.
         return (values >> 8).astype(np.uint8), (_note_16(high),)
     chosen = value_range or _only_reading(values, name, low, high)
     return _scale(values, name, chosen, low, high), (f"values {chosen[0]:g}..{chosen[1]:g} scaled to 0..255",)
@@ -71,7 +71,7 @@ def to_uint8(
 
 def _extremes(values: NDArray[Any], name: str) -> tuple[float, float]:
     low, high = values.min(), values.max()
-    # A NaN or an infinity anywhere shows in the smallest or the largest value.
+    # Any NaN or infinity shows in the minimum or maximum.
     if not (np.isfinite(low) and np.isfinite(high)):
         bad = int(values.size - np.isfinite(values).sum())
         raise BadImageError(
@@ -84,7 +84,7 @@ def _extremes(values: NDArray[Any], name: str) -> tuple[float, float]:
 
 
 def _only_reading(values: NDArray[Any], name: str, low: float, high: float) -> ValueRange:
-    """The range when there is one reading, else BadImageError."""
+    """Return the range if it is unambiguous, else raise BadImageError."""
     is_float = values.dtype.kind == "f"
     if is_float and low >= 0 and 0 < high <= 1:
         return 0.0, 1.0
@@ -103,7 +103,7 @@ def _only_reading(values: NDArray[Any], name: str, low: float, high: float) -> V
 def _scale(
     values: NDArray[Any], name: str, value_range: ValueRange, low: float, high: float
 ) -> NDArray[np.uint8]:
-    """Map black..white to 0..255; values outside by half a grey level are rounding, by more an error."""
+    """Map black..white to 0..255; values may lie outside by half a grey level, from rounding."""
     black, white = value_range
     slack = (white - black) / 510
     if low < black - slack or high > white + slack:
@@ -111,7 +111,7 @@ def _scale(
             name,
             "ambiguous_range",
             f"values from {low:g} to {high:g} lie outside value_range=({black:g}, {white:g}).",
-            "Pass the range that black and white really have, or clip the values yourself.",
+            "Pass the actual range, or clip the values.",
         )
     flat = values.reshape(-1)
     result = np.empty(flat.size, np.uint8)
@@ -124,7 +124,7 @@ def _scale(
 def _note_16(high: float) -> str:
     if 0 < high < 4096:
         return (
-            f"16 bits scaled to 8; the brightest value is {high:g} of 65535: pass value_range=(0, 4095) "
-            "or the like if the picture should be brighter"
+            f"16 bits scaled to 8; the brightest value is {high:g} of 65535: pass a value_range such as "
+            "(0, 4095) if the image should be brighter"
         )
     return "16 bits scaled to 8"

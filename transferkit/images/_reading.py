@@ -1,4 +1,4 @@
-"""Whatever a user passes as one image -> a Source, and on to pixels."""
+"""Read one image of any form."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ __all__ = ["load_image", "read_source"]
 
 
 def read_source(source: Any, *, limits: Limits = LIMITS) -> Source:
-    """Return one image as a :class:`Source`, before it is decoded.
+    """Return an image as a :class:`Source`, without decoding it.
 
     Parameters
     ----------
     source : str, Path, bytes-like, binary file, PIL.Image.Image or ndarray
-        A file is read here, once: the digest and the pixels come from the same bytes. A file object is read
-        from its current position to its end and left there. A Pillow image is taken as it is shown, which
-        loads it. Objects with ``__array__``, such as tensors, are arrays.
+        A file is read once, here: digest and pixels come from the same bytes. A file object is read from
+        its current position to its end. A Pillow image is taken as displayed, which loads it. Objects with
+        ``__array__``, such as tensors, are arrays.
     limits : Limits, optional
         How large a picture may be.
 
@@ -38,7 +38,7 @@ def read_source(source: Any, *, limits: Limits = LIMITS) -> Source:
     Raises
     ------
     BadImageError
-        Category ``not_found``, ``not_a_file``, ``unreadable``, ``empty`` or ``too_large`` for what cannot be
+        Category ``not_found``, ``not_a_file``, ``unreadable``, ``empty`` or ``too_large`` if it cannot be
         read, ``bad_array`` for an array that does not hold numbers, ``not_an_image`` for other objects.
     """
     if isinstance(source, bytes | bytearray | memoryview):
@@ -64,7 +64,7 @@ def read_source(source: Any, *, limits: Limits = LIMITS) -> Source:
         f"{type(source).__name__} {shown if len(shown) <= 60 else shown[:60] + '...'}",
         "not_an_image",
         "is not an image. Expected a path, bytes, a binary file, a Pillow image or an array.",
-        "Turn nested lists into an array with numpy.asarray." if isinstance(source, list | tuple) else "",
+        "Convert nested lists to an array with numpy.asarray." if isinstance(source, list | tuple) else "",
     )
 
 
@@ -75,11 +75,11 @@ def load_image(source: Any, *, value_range: ValueRange | None = None, limits: Li
     ----------
     source : str, Path, bytes-like, binary file, PIL.Image.Image or ndarray
         As for :func:`read_source`. Arrays are (height, width), (height, width, 1), RGB (height, width, 3) or
-        RGBA (height, width, 4); channels may come first where no other reading exists.
+        RGBA (height, width, 4); channels may come first if that is unambiguous.
     value_range : (float, float), optional
-        Which values are black and white, for floats and for integers wider than 8 bits. 8-bit pixels
-        always mean 0..255. By default only what has one reading is accepted: floats within 0..1, floats
-        within 0..255 that reach 16, integers within 0..255 that reach 2, and 16 bits as 0..65535.
+        Values of black and white, for floats and for integers wider than 8 bits; 8-bit pixels always mean
+        0..255. By default only unambiguous ranges are accepted: floats within 0..1, floats within 0..255
+        that reach 16, integers within 0..255 that reach 2, and 16 bits as 0..65535.
     limits : Limits, optional
         How large a picture may be.
 
@@ -106,13 +106,13 @@ def load_image(source: Any, *, value_range: ValueRange | None = None, limits: Li
 
 
 def _as_array(source: Any) -> NDArray[Any]:
-    """The array in an ndarray, a masked array or a tensor."""
+    """Convert an ndarray, a masked array or a tensor to an array."""
     try:
         return np.asanyarray(source)
-    except Exception as error:  # a tensor on another device raises what its library likes
+    except Exception as error:  # tensors on other devices raise errors of their library
         raise BadImageError(
             f"{type(source).__name__} object",
             "bad_array",
-            f"cannot be turned into an array: {error}.",
-            "Convert it with numpy.asarray yourself, for example tensor.detach().cpu().numpy().",
+            f"cannot be converted to an array: {error}.",
+            "Convert it first, for example with tensor.detach().cpu().numpy().",
         ) from error

@@ -1,4 +1,4 @@
-"""The square that a backbone sees, and where each point of the picture lands in it."""
+"""Resize images to a square, and map coordinates to it."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ __all__ = ["letterbox", "resize_image"]
 def letterbox(
     width: int, height: int, size: int, *, resize: str = "stretch"
 ) -> tuple[float, float, float, float]:
-    """Return where :func:`resize_image` puts a picture in the square.
+    """Return the transformation from an image to the square of :func:`resize_image`.
 
     Parameters
     ----------
     width, height : int
-        Size of the picture in pixels.
+        Size of the image in pixels.
     size : int
         Side of the square in pixels.
     resize : {"stretch", "pad"}, default "stretch"
@@ -28,10 +28,10 @@ def letterbox(
     Returns
     -------
     scale_x, scale_y, offset_x, offset_y : float
-        A point ``(x, y)`` of the picture, where an integer is the *centre* of a pixel, lands at
+        A point ``(x, y)`` of the image, where integers are *centres* of pixels, maps to
         ``u = (x + 0.5) * scale_x + offset_x``, ``v = (y + 0.5) * scale_y + offset_y``: distances from the
-        left and the upper *edge* of the square, 0 to ``size``. The offsets are whole pixels. With "pad"
-        the two scales differ slightly, because the content has a whole number of pixels.
+        left and upper *edge* of the square, 0 to ``size``. Offsets are whole pixels. With "pad" the two
+        scales differ slightly, because the content is rounded to whole pixels.
 
     Raises
     ------
@@ -59,7 +59,7 @@ def resize_image(
     original: tuple[int, int] | None = None,
     box: tuple[float, float, float, float] | None = None,
 ) -> NDArray[np.uint8]:
-    """Return the square that a backbone sees.
+    """Resize an image to a square.
 
     Parameters
     ----------
@@ -67,18 +67,17 @@ def resize_image(
     size : int
         Side of the square in pixels.
     resize : {"stretch", "pad"}, default "stretch"
-        "stretch" fills the square and changes the aspect; "pad" keeps the aspect (to within half a
-        pixel), centres the picture and fills the rest with black.
+        "stretch" fills the square and changes the aspect ratio; "pad" keeps it (to within half a pixel),
+        centres the image and fills the rest with black.
     original : (int, int), optional
-        Width and height of the picture, if it was decoded smaller than it is: ``Image.size``.
+        Width and height of the full image, if it was decoded at reduced size: ``Image.size``.
     box : (float, float, float, float), optional
-        The part of ``pixels`` that the picture covers, by default all: ``Image.box``.
+        The part of ``pixels`` that the image covers, by default all: ``Image.box``.
 
     Returns
     -------
     ndarray of shape (size, size, 3), dtype uint8
-        Made by Pillow's bilinear filter, which widens with the reduction, so that nothing aliases.
-        Never the memory of ``pixels``.
+        Computed by Pillow's antialiasing bilinear filter. Never shares memory with ``pixels``.
 
     Raises
     ------
@@ -87,7 +86,7 @@ def resize_image(
 
     See Also
     --------
-    letterbox : where each point lands.
+    letterbox : The transformation of coordinates.
     """
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or 0 in pixels.shape:
         raise InvalidInputError(
@@ -112,11 +111,11 @@ def resize_image(
 
 
 def _content(width: int, height: int, size: int, resize: str) -> tuple[int, int]:
-    """Width and height of the picture inside the square, in whole pixels."""
+    """Return width and height of the image inside the square, in whole pixels."""
     if resize == "stretch":
         return size, size
     if resize == "pad":
         longest = max(width, height)
-        # Halves are rounded up in integers, so that no float decides about a pixel.
+        # Round half up in integers, so that float rounding cannot change the result.
         return tuple(max(1, (2 * side * size + longest) // (2 * longest)) for side in (width, height))  # type: ignore[return-value]
     raise InvalidInputError(f'resize must be "stretch" or "pad". Got {resize!r}.')

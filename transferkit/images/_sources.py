@@ -1,4 +1,4 @@
-"""One image as it came in: a name, a digest, and pixels from the same bytes."""
+"""Undecoded images with a name and a digest."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from transferkit.images._arrays import array_to_image, check_dtype, describe
 from transferkit.images._decode import decode_bytes, decode_picture
 from transferkit.images._failures import translated
 from transferkit.images._image import Image, Limits
-from transferkit.images._isolation import decode_apart
 from transferkit.images._pictures import is_white_zero, orientation_of
 from transferkit.images._ranges import ValueRange, check_value_range
 from transferkit.images._target import Target
+from transferkit.images.isolation import decode_apart
 
 __all__ = ["ArraySource", "EncodedSource", "PictureSource", "Source"]
 
 
 class Source(ABC):
-    """One image as it came in. Made by :func:`read_source`.
+    """An image before decoding, as returned by :func:`read_source`.
 
     Attributes
     ----------
     name : str
-        The path, or a description such as ``"array of shape (480, 640, 3)"``; what errors call it.
+        The path, or a description such as ``"array of shape (480, 640, 3)"``; used in errors.
     path : Path or None
-        Where it was read from.
+        The file it was read from.
     digest : str
-        SHA-256 in hex, computed on first use: of a file's bytes; of an array's dtype, shape and values; of
-        a Pillow image's mode, size, palette, transparency, orientation and values.
+        SHA-256 in hex, computed on first use: of the bytes of a file; of dtype, shape and values of an
+        array; of mode, size, palette, transparency, orientation and values of a Pillow image.
     """
 
     def __init__(self, name: str, limits: Limits, path: Path | None = None) -> None:
@@ -50,9 +50,9 @@ class Source(ABC):
 
     @property
     def digest(self) -> str:
-        """SHA-256 of what the pixels are made from."""
-        # No functools.cached_property: before Python 3.12 its lock is one for all images, so that threads
-        # hash one after the other, and a child that was forked meanwhile waits for it for ever.
+        """SHA-256 of the content."""
+        # Not functools.cached_property: before Python 3.12 all instances share its lock, so threads would
+        # hash one at a time, and a child forked meanwhile would deadlock.
         if self._digest is None:
             self._digest = self._hash()
         return self._digest
@@ -67,10 +67,10 @@ class Source(ABC):
         *,
         isolate: float | None = None,
     ) -> Image:
-        """Return the picture; parameters and errors as for :func:`load_image`.
+        """Decode the image; parameters and errors as for :func:`load_image`.
 
-        It may be smaller where a target says for what it is wanted. With ``isolate``, encoded bytes are
-        decoded by another process, within so many seconds.
+        With ``target``, it may be decoded at reduced size. With ``isolate``, encoded bytes are decoded by a
+        helper process, within this many seconds.
         """
         return self._decode(check_value_range(value_range), target, isolate)
 
@@ -81,7 +81,7 @@ class Source(ABC):
 
 
 class EncodedSource(Source):
-    """The bytes of a file."""
+    """Encoded bytes."""
 
     def __init__(self, data: bytes, name: str, limits: Limits, path: Path | None = None) -> None:
         super().__init__(name, limits, path)
@@ -97,7 +97,7 @@ class EncodedSource(Source):
 
 
 class ArraySource(Source):
-    """Numbers."""
+    """An array."""
 
     def __init__(self, array: NDArray[Any], limits: Limits) -> None:
         super().__init__(describe(array), limits)
@@ -112,7 +112,7 @@ class ArraySource(Source):
 
 
 class PictureSource(Source):
-    """A Pillow image, as it is shown now."""
+    """A Pillow image, as currently displayed."""
 
     def __init__(self, picture: PIL.Image.Image, limits: Limits) -> None:
         name = f"{picture.format or 'Pillow'} image of {picture.width} x {picture.height} pixels"
@@ -120,7 +120,7 @@ class PictureSource(Source):
             name += f" from {os.fsdecode(file)}"
         super().__init__(name, limits)
         if picture.format == "EPS":
-            # Loading it would start Ghostscript, which runs programs.
+            # Loading it would start Ghostscript, which executes PostScript programs.
             raise BadImageError(
                 name, "format_not_supported", "is EPS or PostScript.", "Save it as PNG or JPEG first."
             )
@@ -128,7 +128,7 @@ class PictureSource(Source):
 
     def _hash(self) -> str:
         picture = self._picture
-        with translated(self.name, picture.format or "picture"):
+        with translated(self.name, picture.format or "image"):
             picture.load()
             palette = picture.palette
             return _sha256(
@@ -147,7 +147,7 @@ class PictureSource(Source):
 
 
 def _sha256(*parts: Any) -> str:
-    """SHA-256 of parts that cannot run into each other: each is preceded by its length."""
+    """Return the SHA-256 of parts, each preceded by its length so that the boundaries count."""
     hashed = hashlib.sha256()
     for part in parts:
         if isinstance(part, np.ndarray):

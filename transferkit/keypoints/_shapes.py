@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from transferkit.keypoints import mirror_order
+from transferkit.keypoints._faces import mirror_order
 
 __all__ = ["frames_around", "mean_shape"]
 

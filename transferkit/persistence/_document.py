@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from transferkit._version import __version__
 from transferkit.backbones import Backbone
-from transferkit.engines import EQUIVALENT, has_openvino
+from transferkit.engines import has_openvino
 from transferkit.errors import (
     CacheError,
     MissingDependencyError,
@@ -22,51 +23,47 @@ from transferkit.errors import (
     WeightsError,
     gather,
 )
-from transferkit.estimators._precomputed import is_precomputed
-from transferkit.estimators.classifier import Classifier
-from transferkit.estimators.keypoint_regressor import KeypointRegressor
-from transferkit.estimators.refinement._refinement import rebuild_refinement
-from transferkit.extraction import as_cache, isolation_seconds
+from transferkit.extraction import FeatureExtractor, as_cache, isolation_seconds
 from transferkit.foundation.arguments import check, is_path
 from transferkit.heads import head_from_dict, head_to_dict
+from transferkit.identity import feature_differences
 from transferkit.images import check_value_range
 from transferkit.persistence._file import read_model, write_model
-from transferkit.persistence._labels import labels_from_json, labels_to_json
-from transferkit.persistence._schema import check_document, facts_of, views_of
-from transferkit.persistence._selection import selection_from_json, selection_to_json
+from transferkit.persistence._records import records_from_json, records_to_json
+from transferkit.persistence._registry import ESTIMATORS, name_of
+from transferkit.persistence._schema import EXTRACTOR_PARAMETERS, check_document, views_of
+from transferkit.persistence._version0 import upgraded
+from transferkit.tasks import Values, task_from_json
 
 logger = logging.getLogger("transferkit")
-ESTIMATORS = {"Classifier": Classifier, "KeypointRegressor": KeypointRegressor}
-# What belongs to the machine, not to the model.
-_LOCAL = ("cache", "head", "random_state", "memory_limit", "isolate", "retry_failed")
+_LOCAL = ("head", "random_state", "extractor")  # saved otherwise, or not at all
 
 
 def save_estimator(estimator: Any, path: str | os.PathLike[str]) -> None:
     """Write a fitted estimator."""
-    kind = next(name for name, known in ESTIMATORS.items() if isinstance(estimator, known))
+    predictor = estimator.predictor_
+    images = predictor.extractor is not None
     parameters = {name: _plain(value) for name, value in estimator._parameters_.items() if name not in _LOCAL}
-    if estimator.extractor_ is None:  # without images they mean nothing, and nobody has looked at them
+    if not images:  # without images they mean nothing, and nobody has looked at them
         parameters |= dict.fromkeys(("weights", "image_size", "layers"))
-    tensors = {f"head.{name}": array for name, array in estimator.fitted_head_.tensors().items()}
-    document: dict[str, Any] = {
-        "estimator": kind,
+    extractor = predictor.extractor or estimator._parameters_["extractor"] or FeatureExtractor()
+    tensors = {f"head.{name}": array for name, array in predictor.head.tensors().items()}
+    for i, refinement in enumerate(predictor.refinements):
+        tensors |= {f"round.{i}.{name}": array for name, array in refinement.tensors().items()}
+    document = {
+        "estimator": name_of(estimator),
         "parameters": parameters,
+        "extractor": {name: _plain(getattr(extractor, name)) for name in EXTRACTOR_PARAMETERS},
         "head": head_to_dict(estimator.head_),
-        "head_facts": estimator.fitted_head_.facts(),
-        "facts": {
-            name: _plain(getattr(estimator, name)) for name in facts_of(kind, estimator.extractor_ is None)
-        },
-        "views": [view.name for view in estimator.views_],
-        "selection": selection_to_json(estimator.selection_),
-        "features": None if estimator.extractor_ is None else estimator.extractor_.describe(),
+        "head_facts": predictor.head.facts(),
+        "task": predictor.task.to_json(),
+        "n_features_in": None if images else estimator.n_features_in_,
+        "views": [view.name for view in predictor.views],
+        "records": records_to_json(estimator._records()),
+        "refinements": [refinement.facts() for refinement in predictor.refinements],
+        "features": predictor.extractor.describe() if images else None,
         "versions": {"transferkit": __version__, "numpy": np.__version__},
     }
-    if kind == "Classifier":
-        document["classes"] = labels_to_json(estimator.classes_)
-    else:
-        document["refinements"] = [refinement.facts() for refinement in estimator.refinements_]
-        for i, refinement in enumerate(estimator.refinements_):
-            tensors |= {f"round.{i}.{name}": array for name, array in refinement.tensors().items()}
     write_model(path, tensors, document)
 
 
@@ -74,8 +71,8 @@ def load(
     path: str | os.PathLike[str],
     *,
     weights: Any = "as saved",
-    cache: Any = True,
-    isolate: bool | float = False,
+    cache: Any = None,
+    isolate: bool | float | None = None,
 ) -> Any:
     """Return a saved estimator, ready to predict.
 
@@ -86,14 +83,12 @@ def load(
     weights : path or "imagenet", optional
         Where the weights of the backbone lie on this machine, if not where they lay when the model
         was saved. They must be the same weights.
-    cache : bool, path or FeatureCache, default=True
-        As for :class:`Classifier`.
-    isolate : bool or float, default=False
-        Decode files in helper processes, each within so many seconds: for pictures of strangers.
+    cache, isolate : optional
+        As for :class:`FeatureExtractor`.
 
     Returns
     -------
-    Classifier or KeypointRegressor
+    Classifier, KeypointRegressor or another estimator that was saved
 
     Raises
     ------
@@ -113,14 +108,15 @@ def load(
     its name and the SHA-256 of its weights.
     """
     problems: list[str] = []
-    gather(problems, lambda: isolation_seconds(isolate))
-    gather(problems, lambda: as_cache(cache))
+    gather(problems, lambda: isolation_seconds(isolate or False))
+    gather(problems, lambda: as_cache(True if cache is None else cache))
     if not (weights is None or is_path(weights)):
         problems.append(f"weights must be the path of a weights file, 'imagenet' or None. Got {weights!r}.")
     check(problems)
     tensors, document = read_model(path)
     try:
-        check_document(document)
+        if document["schema"] == 1:
+            document = upgraded(document)
         estimator = _rebuild(document, tensors, weights, {"cache": cache, "isolate": isolate})
         current = None if estimator.extractor_ is None else estimator.extractor_.describe()
     except (WeightsError, CacheError, MissingDependencyError):
@@ -144,86 +140,65 @@ def _rebuild(
     document: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]], weights: Any, local: Mapping[str, Any]
 ) -> Any:
     """Return the estimator that a document describes."""
-    kind = ESTIMATORS[document["estimator"]]
-    parameters = dict(document["parameters"])
-    for name in ("layers", "grid", "value_range"):
-        if isinstance(parameters[name], list):
-            parameters[name] = tuple(parameters[name])
-    check_value_range(parameters["value_range"])
+    kind: Any = ESTIMATORS[document["estimator"]]
+    names = tuple(name for name in kind._get_param_names() if name not in _LOCAL)
+    check_document(document, names)
+    parameters, settings = _tuples(document["parameters"]), _tuples(document["extractor"])
+    check_value_range(settings["value_range"])
     if not (isinstance(weights, str) and weights == "as saved"):
         parameters["weights"] = weights
-    if parameters["engine"] == "openvino" and parameters["precision"] == "float32" and not has_openvino():
-        parameters["engine"] = "auto"  # _check_features says what runs instead
+    if settings["engine"] == "openvino" and settings["precision"] == "float32" and not has_openvino():
+        settings["engine"] = "auto"  # _check_features says what runs instead
     head = head_from_dict(document["head"])
-    estimator = kind(**parameters, head=head, **local)
-    estimator.head_ = head
-    arrays = {name[5:]: array for name, array in tensors.items() if name.startswith("head.")}
-    rounds = _arrays_of_rounds(document.get("refinements", []), tensors)
-    if len(arrays) + sum(map(len, rounds)) != len(tensors):
-        raise ValueError(f"arrays {sorted(tensors)}")
-    estimator.fitted_head_ = head.rebuild(arrays, document["head_facts"])
-    estimator.history_ = []
-    estimator.selection_ = selection_from_json(document.get("selection", []))
-    estimator.report_ = None
-    estimator.views_ = views_of(document["views"])
-    for name, value in document["facts"].items():
-        setattr(estimator, name, value)
-    if document["estimator"] == "Classifier":
-        estimator.classes_ = labels_from_json(document["classes"])
-    _check_outputs(estimator, arrays)
-    estimator.extractor_ = None if is_precomputed(parameters["backbone"]) else estimator._make_extractor(head)
-    if isinstance(estimator, KeypointRegressor):
-        estimator.refinements_ = [
-            rebuild_refinement(part, facts, estimator._make_close_extractor, estimator.n_points_)
-            for part, facts in zip(rounds, document["refinements"], strict=True)
-        ]
+    estimator = kind(**parameters, head=head, extractor=FeatureExtractor(**settings, **local))
+    arrays, rounds = _split(tensors, len(document["refinements"]))
+    fitted = head.rebuild(arrays, document["head_facts"])
+    task = _task(document["task"], fitted)
+    n_features = document["n_features_in"]
+    if n_features is not None:  # the first axis of features (d,) or (h, w, c)
+        if fitted.n_inputs % n_features:
+            raise ValueError(f"{n_features} features do not go into {fitted.n_inputs} inputs")
+        estimator.n_features_in_ = n_features
+    saved = list(zip(rounds, document["refinements"], strict=True))
+    extractor = estimator._make_extractor(head)
+    views = views_of(document["views"])
+    predictor = estimator._make_predictor(extractor, views, head, fitted, task)
+    predictor = replace(predictor, refinements=estimator._rebuild_refinements(saved, task))
+    estimator._restore(head, predictor, records_from_json(document["records"], estimator._tables))
     return estimator
 
 
-def _arrays_of_rounds(facts: list[Any], tensors: Mapping[str, NDArray[Any]]) -> list[dict[str, NDArray[Any]]]:
-    """Return the arrays of each round of a closer look."""
-    starts = [f"round.{i}." for i in range(len(facts))]
-    return [
+def _task(data: Mapping[str, Any], fitted: Any) -> Any:
+    """Return the task; ValueError unless the head gives as many numbers as it needs."""
+    if data.get("kind") == Values.kind and data.get("n_outputs") is None:  # of version 0
+        data = {**data, "n_outputs": fitted.n_outputs}
+    task = task_from_json(data)
+    if fitted.n_outputs != task.n_outputs:
+        raise ValueError(f"the head has {fitted.n_outputs} outputs, the task {task.n_outputs}")
+    return task
+
+
+def _split(tensors: Mapping[str, NDArray[Any]], n_rounds: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Return the arrays of the head and of each round of a closer look."""
+    parts = [
         {name.removeprefix(start): array for name, array in tensors.items() if name.startswith(start)}
-        for start in starts
+        for start in ("head.", *(f"round.{i}." for i in range(n_rounds)))
     ]
+    if sum(map(len, parts)) != len(tensors):
+        raise ValueError(f"arrays {sorted(tensors)}")
+    return parts[0], parts[1:]
 
 
-def _check_outputs(estimator: Any, arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Raise ValueError unless the head gives as many numbers as the estimator makes answers of."""
-    last = arrays["intercept"] if "intercept" in arrays else arrays[f"weight.{_n_weights(arrays) - 1}"]
-    if isinstance(estimator, Classifier):
-        n_classes = len(estimator.classes_)
-        fits = len(last) == (1 if n_classes == 2 else n_classes)
-    else:
-        fits = len(last) // 2 == estimator.n_points_
-    if not fits:
-        raise ValueError(f"the head has {len(last)} outputs")
-    n_features = getattr(estimator, "n_features_in_", None)
-    if n_features is not None:  # the first axis of features (d,) or (h, w, c)
-        inputs = len(arrays["weights"]) if "weights" in arrays else estimator.fitted_head_.shapes[0][0]
-        if n_features < 1 or inputs % n_features:
-            raise ValueError(f"{n_features} features do not go into {inputs} inputs")
-
-
-def _n_weights(arrays: Mapping[str, NDArray[Any]]) -> int:
-    return sum(name.startswith("weight.") for name in arrays)
+def _tuples(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
 
 
 def _check_features(saved: Mapping[str, Any], current: Mapping[str, Any], path: Any) -> None:
     """Refuse to predict from other features than those of the training."""
-    gaps = []
-    both = [{key: facts.get(key) for key in ("engine", "precision")} for facts in (saved, current)]
-    same = all(facts["engine"] in EQUIVALENT and facts["precision"] == "float32" for facts in both)
-    for name in sorted(set(saved) | set(current)):
-        if name == "engine" and same:
-            continue
-        if saved.get(name) != current.get(name):
-            gaps.append(f"{name} was {saved.get(name)!r} and is {current.get(name)!r}")
-    if gaps:
+    if differences := feature_differences(saved, current):
         raise ModelFileError(
-            f"features here would differ from those that the model was trained on: {'; '.join(gaps)}. "
-            "Pass weights=<the file that was used>, or train again.",
+            "features here would differ from those that the model was trained on: "
+            f"{'; '.join(differences)}. Pass weights=<the file that was used>, or train again.",
             path=path,
         )
     if saved["engine"] != current["engine"]:

@@ -25,7 +25,7 @@ from transferkit.errors import InvalidInputError, ModelFileError
 from transferkit.foundation.arguments import is_path
 
 FORMAT = "transferkit"
-SCHEMA = 1
+SCHEMA = 2
 _DIGEST = "sha256"
 _LARGEST_HEADER = 16 << 20
 _FOREIGN = "this is no model of transferkit. Expected a file written by save()."

@@ -1,8 +1,8 @@
 """Tasks: what is learned from images, from the user's ``y`` to a head's targets and back to an answer.
 
-A task is plain data with ``n_outputs``, ``encode``, ``decode``, ``strata`` and ``to_json``. It is the only place
-that knows how many numbers a head gives, and what they mean. To add one, write a file like ``values.py`` and
-enter its class in ``TASKS``.
+A task is plain data with ``n_outputs``, ``encode``, ``decode``, ``strata`` and ``to_json``. It is the only
+place that knows how many numbers a head gives, and what they mean. To add one, write a file like
+``values.py`` and enter its class in ``TASKS``.
 """
 
 from __future__ import annotations

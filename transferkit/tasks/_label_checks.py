@@ -1,4 +1,4 @@
-"""What labels must be before anything is learned from them."""
+"""Check labels before anything is learned from them."""
 
 from __future__ import annotations
 
@@ -49,17 +49,17 @@ def as_labels(y: Any, problems: list[str], name: str = "y") -> NDArray[Any]:
 
 
 def is_missing(label: Any) -> bool:
-    """Tell None, NaN and what pandas has for them."""
+    """Return True for None, NaN and the missing values of pandas."""
     return label is None or type(label).__name__ in ("NAType", "NaTType") or bool(label != label)
 
 
 def _kind(label: Any) -> str:
-    """Return what kind of label this is; numpy's kinds count as Python's."""
+    """Return the type of a label; numpy's types count as Python's."""
     return type(label.item() if isinstance(label, np.generic) else label).__name__
 
 
 def check_classes(classes: NDArray[Any], labels: NDArray[Any], n_ok: int) -> None:
-    """Say when there is nothing to tell apart."""
+    """Raise if there is nothing to tell apart."""
     if len(classes) < 2:
         lost = f" ({len(labels) - n_ok} images could not be read)" if n_ok < len(labels) else ""
         raise InvalidInputError(
@@ -69,7 +69,7 @@ def check_classes(classes: NDArray[Any], labels: NDArray[Any], n_ok: int) -> Non
 
 
 def class_weight_problems(class_weight: Any, known: Sequence[Any]) -> list[str]:
-    """Return what is wrong with the weights of these classes that a user passes."""
+    """Return what is wrong with class weights, given the classes."""
     if class_weight is None or (isinstance(class_weight, str) and class_weight == "balanced"):
         return []
     if not isinstance(class_weight, Mapping):
@@ -89,7 +89,7 @@ def class_weight_problems(class_weight: Any, known: Sequence[Any]) -> list[str]:
 
 
 def labels_among(y: Any, classes: NDArray[Any], name: str) -> NDArray[Any]:
-    """Return labels that are all among the classes of y."""
+    """Return labels; raise if one is not among the classes."""
     problems: list[str] = []
     labels = as_labels(y, problems, name)
     if not problems and (unknown := set(labels.tolist()) - set(classes.tolist())):

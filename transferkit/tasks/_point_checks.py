@@ -1,4 +1,4 @@
-"""What keypoints must be before anything is learned from them."""
+"""Check keypoints before anything is learned from them."""
 
 from __future__ import annotations
 
@@ -8,14 +8,8 @@ from numpy.typing import NDArray
 from transferkit.errors import InvalidInputError
 
 
-def check_enough(n: int) -> None:
-    """Say when there is nothing to learn from."""
-    if n < 2:
-        raise InvalidInputError(f"fit needs two images or more. Got n_samples = {n}.")
-
-
 def check_present(points: NDArray[np.float64]) -> None:
-    """Say when a point was never marked: there is nothing to learn it from."""
+    """Raise if a point was never marked: there is nothing to learn it from."""
     absent = np.flatnonzero(~np.isfinite(points).any(axis=(0, 2)))
     if len(absent):
         names = ", ".join(map(str, absent[:10])) + (", ..." if len(absent) > 10 else "")
@@ -27,7 +21,7 @@ def check_present(points: NDArray[np.float64]) -> None:
 
 
 def check_inside(points: NDArray[np.float64], sizes: NDArray[np.int64], rows: NDArray[np.int64]) -> None:
-    """Say when coordinates cannot be pixels of their images.
+    """Raise if coordinates cannot be pixels of their images.
 
     Raises
     ------

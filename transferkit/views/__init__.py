@@ -1,6 +1,7 @@
 """Views: which square of an image a backbone sees, and where its points lie there."""
 
 from transferkit.views._crops import Crop, Crops
+from transferkit.views._render import Rendered, render
 from transferkit.views._views import AUGMENTATIONS, MEANS, MIRROR, ORIGINAL, Square, View, mirror_points
 
 AnyView = View | Crops
@@ -13,7 +14,9 @@ __all__ = [
     "AnyView",
     "Crop",
     "Crops",
+    "Rendered",
     "Square",
     "View",
     "mirror_points",
+    "render",
 ]

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transferkit.cache import RowKey
+from transferkit.errors import InvalidInputError
 from transferkit.images import Image, Target, crop_image, letterbox, resize_image
 from transferkit.keypoints import mirror_order
 
@@ -44,18 +45,41 @@ class Square(NamedTuple):
         if self.contrast != 1:
             mean = whole.mean(axis=(0, 1))
             whole = np.clip(np.rint((whole - mean) * self.contrast + mean), 0, 255).astype(np.uint8)
-        if (self.zoom, self.angle, self.shift) != (1.0, 0.0, (0.0, 0.0)):
+        if self._is_moved():
             x, y = (size / 2 + part * size for part in self.shift)
             whole = crop_image(whole, (x, y, size / self.zoom, self.angle), size)
         # Mirrored last, so that the two are exact mirror images.
         whole = whole[::-1] if self.flip else whole
         return whole[:, ::-1] if self.mirror else whole
 
+    @property
+    def reflects(self) -> bool:
+        """Whether left and right trade places: by mirroring or by turning upside down, but not by both."""
+        return self.mirror != self.flip
+
     def to_whole(self, points: Floats) -> Floats:
-        """Map points (n, 2) of the square, as fractions of its side, to those of the whole image's square."""
-        x, y = ((points - 0.5) * [-1.0 if self.mirror else 1.0, 1.0] / self.zoom).T
+        """Map points (..., 2) of the square, as fractions of its side, to the square of the whole image."""
+        points = self._reflected(points)
+        if self._is_moved():
+            points = (points - 0.5) / self.zoom @ self._turn().T + 0.5 + self.shift
+        return points
+
+    def from_whole(self, points: Floats) -> Floats:
+        """Map points (..., 2) of the whole image's square to this square; undoes ``to_whole``."""
+        if self._is_moved():
+            points = (points - 0.5 - self.shift) @ self._turn() * self.zoom + 0.5
+        return self._reflected(points)
+
+    def _is_moved(self) -> bool:
+        return (self.zoom, self.angle, self.shift) != (1.0, 0.0, (0.0, 0.0))
+
+    def _reflected(self, points: Floats) -> Floats:
+        turned = np.array([self.mirror, self.flip], dtype=np.float64)
+        return points * (1 - 2 * turned) + turned
+
+    def _turn(self) -> Floats:
         cosine, sine = np.cos(np.radians(self.angle)), np.sin(np.radians(self.angle))
-        return np.stack([x * cosine - y * sine, x * sine + y * cosine], axis=1) + 0.5
+        return np.array([[cosine, -sine], [sine, cosine]])
 
 
 @dataclass(frozen=True)
@@ -94,18 +118,31 @@ class View:
         return np.stack([square.render(whole) for square in self.squares])
 
     def to_square(self, points: Floats, sizes: NDArray[np.int64], image_size: int, resize: str) -> Floats:
-        """Map points (n, k, 2) in pixels of images with (width, height) sizes (n, 2) to the square."""
+        """Map points (n, k, 2) in pixels of images with (width, height) sizes (n, 2) to the square.
+
+        Raises
+        ------
+        InvalidInputError
+            The view is the mean of several squares: a point is at a different place in each.
+        """
+        square = self._only_square()
         scale, offset = _geometry(sizes, image_size, resize)
-        return self._flip(((points + 0.5) * scale + offset) / image_size)
+        return _swapped(square, square.from_whole(((points + 0.5) * scale + offset) / image_size))
 
     def from_square(self, square: Floats, sizes: NDArray[np.int64], image_size: int, resize: str) -> Floats:
         """Map points (n, k, 2) of the square back to pixels of each image; undoes ``to_square``."""
+        only = self._only_square()
         scale, offset = _geometry(sizes, image_size, resize)
-        points: Floats = (self._flip(square) * image_size - offset) / scale - 0.5
+        points: Floats = (only.to_whole(_swapped(only, square)) * image_size - offset) / scale - 0.5
         return points
 
-    def _flip(self, square: Floats) -> Floats:
-        return mirror_points(square) if self.squares == (Square(mirror=True),) else square
+    def _only_square(self) -> Square:
+        if len(self.squares) > 1:
+            raise InvalidInputError(
+                f"View {self.name!r} is the mean of {len(self.squares)} squares, and a point is at another "
+                "place in each. Map points to a view of one square."
+            )
+        return self.squares[0]
 
 
 ORIGINAL = View("original")
@@ -146,9 +183,16 @@ MEANS = {
 
 def mirror_points(square: Floats) -> Floats:
     """Mirror points (n, k, 2) of a square, and swap left and right ones where the scheme is known."""
-    order = mirror_order(square.shape[1])
-    flipped = square if order is None else square[:, order]
-    return flipped * [-1.0, 1.0] + [1.0, 0.0]
+    return _swapped(_MIRRORED, _MIRRORED.from_whole(square))
+
+
+_MIRRORED = Square(mirror=True)
+
+
+def _swapped(square: Square, points: Floats) -> Floats:
+    """Return points with left and right ones swapped, where the scheme is known and the square reflects."""
+    order = mirror_order(points.shape[1]) if square.reflects else None
+    return points if order is None else points[:, order]
 
 
 def _geometry(

@@ -1,7 +1,7 @@
 """Keras layers of the wavelet scattering transform; importing this module imports Keras.
 
-The filters are non-trainable weights, so that exporters see them as the constants they are. Nothing is
-registered with Keras: the layers have no configuration that a saved model would need to be rebuilt from.
+The filters are non-trainable weights, which exporters treat as constants. The layers are not registered with
+Keras and cannot be rebuilt from a configuration.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import keras
 import numpy as np
 from keras import ops
 
-# Under the square root of the modulus: keeps its gradient finite at zero, and is far below one grey level.
+# Added under the square root of the modulus: its gradient stays finite at zero. Far below one grey level.
 _TINY = 1e-12
 
 
@@ -28,14 +28,14 @@ def _constant(layer: keras.layers.Layer, name: str, value: np.ndarray) -> Any:
 
 
 class FixedLayer(keras.layers.Layer):
-    """A layer without trainable weights that computes in float32 whatever the global policy says."""
+    """A layer without trainable weights that computes in float32 whatever the global policy."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name=name, dtype="float32", trainable=False)
 
 
 class PadToMultiple(FixedLayer):
-    """Extend the bottom and the right edge by reflection to a multiple of ``multiple``."""
+    """Pad the bottom and the right by reflection, to a multiple of ``multiple``."""
 
     def __init__(self, multiple: int, name: str) -> None:
         super().__init__(name)
@@ -58,9 +58,9 @@ class MixChannels(FixedLayer):
 
 
 class FilterAxes(FixedLayer):
-    """Apply one fixed matrix along the rows and one along the columns: a separable filter with its stride.
+    """Multiply rows and columns by fixed matrices: a separable filter with a stride.
 
-    A dense matrix has the boundary rule built in, and is fast: a plain product over all channels at once.
+    A dense matrix includes the boundary rule, and is fast: one product for all channels.
     """
 
     def __init__(self, rows: np.ndarray, columns: np.ndarray, name: str) -> None:
@@ -77,7 +77,7 @@ class FilterAxes(FixedLayer):
 
 
 class WaveletModulus(FixedLayer):
-    """Modulus of the convolutions of every channel with every wavelet: (n, h, w, c) to (n, h/s, w/s, c * L).
+    """Modulus of each channel convolved with each wavelet: (n, h, w, c) to (n, h/s, w/s, c * L).
 
     Output channel ``c * L + l`` belongs to input channel ``c`` and orientation ``l``.
     """
@@ -96,8 +96,8 @@ class WaveletModulus(FixedLayer):
         stride = self.stride
         border = (self.taps - stride) // 2
         x = ops.pad(x, ((0, 0), (border, border), (border, border), (0, 0)), mode="symmetric")
-        # One picture per channel, since a depthwise convolution is several times slower, and blocks of
-        # stride x stride pixels as channels, which turns the strided convolution into a plain one.
+        # Channels become images, since a depthwise convolution is several times slower, and blocks of
+        # stride x stride pixels become channels, so that the convolution needs no stride.
         rows, columns = (height + 2 * border) // stride, (width + 2 * border) // stride
         x = ops.reshape(x, (-1, rows, stride, columns, stride, channels))
         x = ops.reshape(ops.transpose(x, (0, 5, 1, 3, 2, 4)), (-1, rows, columns, stride**2))
@@ -109,7 +109,7 @@ class WaveletModulus(FixedLayer):
 
 
 class Renormalise(FixedLayer):
-    """Second-order coefficients divided by the first-order ones that they come from.
+    """Divide second-order coefficients by the first-order ones they are derived from.
 
     Takes ``[s2, s1]`` of shapes (n, h, w, c * L) and (n, h, w, c); channel ``c`` divides its ``L`` channels.
     """
@@ -127,7 +127,7 @@ class Renormalise(FixedLayer):
 
 
 class Logarithm(FixedLayer):
-    """``log(1 + x / floor)``: zero stays zero, and ratios count from ``floor`` upwards."""
+    """``log(1 + x / floor)``: linear up to about ``floor``, logarithmic above."""
 
     def __init__(self, floor: float, name: str) -> None:
         super().__init__(name)

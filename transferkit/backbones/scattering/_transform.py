@@ -1,11 +1,11 @@
-"""Wavelet scattering as a Keras model: a backbone with fixed filters, and no weights to download.
+"""Wavelet scattering as a Keras model, with fixed filters and no weights to download.
 
-A scattering transform alternates wavelet convolutions with moduli and averages what comes out::
+A scattering transform alternates wavelet convolutions with moduli, and averages the results::
 
     S0 = x * phi    S1[j,l] = |x * psi[j,l]| * phi    S2[j,l,k,m] = ||x * psi[j,l]| * psi[k,m]| * phi,  k > j
 
-It is a convolutional network whose filters are known beforehand: stable to shifts and small deformations,
-and it needs no training. Filters and their grid are described in ``_filters``.
+It is a convolutional network with known filters: stable to shifts and small deformations, without training.
+Filters and their grid are described in ``_filters``.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from transferkit.errors import InvalidInputError
 if TYPE_CHECKING:
     import keras
 
-VERSION = "2"  # of the numbers; part of every feature space
+VERSION = "2"  # part of every feature space; changes with the features
 MIN_SIZE = 32
 DEFAULT_SIZE = 96
 
 _STRIDE = 2**filters.SCALES
-# Where the logarithms bend. Images are 0..1, so the first is half a grey level of 8 bits; the second is a
-# ratio. By cross-validation on faces, 0.0003 to 0.003 and 0.01 to 0.03 are within 0.2 points of each other.
+# Floors of the logarithms. Images are in 0..1, so the first is about a grey level of 8 bits; the second is
+# a ratio. By cross-validation on faces, 0.0003 to 0.003 and 0.01 to 0.03 are within 0.2 points of each other.
 _FIRST_FLOOR = 3e-3
 _SECOND_FLOOR = 1e-2
 # Orthonormal opponent colours (intensity, red - blue, green - magenta): a rotation, so it keeps the energy.
@@ -35,12 +35,12 @@ _OPPONENT = np.array([[1, 1, 1], [1, 0, -1], [-1, 2, -1]]) / np.sqrt([[3], [2], 
 
 
 def preprocess_input(x: ArrayLike) -> NDArray[np.float32]:
-    """Images as the model expects them: float32, 0..255 scaled to 0..1.
+    """Scale images from 0..255 to 0..1, as float32.
 
     Parameters
     ----------
     x : array-like of shape (n, h, w, 3)
-        RGB images, 0..255, any real dtype. Never changed.
+        RGB images, 0..255, any real dtype; not modified.
 
     Returns
     -------
@@ -50,14 +50,14 @@ def preprocess_input(x: ArrayLike) -> NDArray[np.float32]:
     return np.asarray(x, dtype=np.float32) / np.float32(255)
 
 
-def Scattering(  # noqa: N802 - named as the constructors of keras.applications are
+def Scattering(  # noqa: N802 - spelled like the constructors of keras.applications
     include_top: bool = False,
     weights: None = None,
     input_shape: tuple[int, int, int] = (DEFAULT_SIZE, DEFAULT_SIZE, 3),
     *,
     log: bool = True,
 ) -> keras.Model:
-    """Second-order wavelet scattering transform of RGB images: J=3 scales, L=8 orientations.
+    """Return the second-order wavelet scattering transform of RGB images: J=3 scales, L=8 orientations.
 
     Parameters
     ----------
@@ -66,38 +66,38 @@ def Scattering(  # noqa: N802 - named as the constructors of keras.applications 
     weights : None, default=None
         Must be None: the filters are fixed.
     input_shape : tuple of int, default=(96, 96, 3)
-        Height, width and 3. Each side at least 32; sides that are no multiple of 8 are extended by reflection
-        at the right and the bottom.
+        Height, width and 3. Each side is at least 32, and padded to a multiple of 8 by reflection at the
+        right and the bottom.
     log : bool, default=True
-        Renormalise the second order and compress both (see Notes). False gives the plain coefficients.
+        Renormalise the second order and take logarithms (see Notes). False gives the plain coefficients.
 
     Returns
     -------
     keras.Model
-        From images of shape (n, height, width, 3), float32, 0..1 to maps of shape
+        Maps float32 images in 0..1 of shape (n, height, width, 3) to features of shape
         (n, ceil(height / 8), ceil(width / 8), 219). No weight is trainable. Layers to tap:
         ``"order1"`` (27 channels) and ``"scattering"``, the output.
 
     Raises
     ------
     InvalidInputError
-        If an argument is not as described.
+        An argument is invalid.
 
     Notes
     -----
-    The channels are: intensity and two opponent colours, averaged; then of the intensity, 24 of first order
-    (``8 j + l``) and 192 of second order, for the pairs of scales (0, 1), (0, 2), (1, 2) in turn
-    ``8 l + m``. These are the ``1 + J L + L^2 J (J - 1) / 2 = 217`` of one channel, plus two. Wavelet
-    coefficients of the colours are left out: up to three times the cost, and on faces no gain.
+    The channels are the averages of intensity and two opponent colours; then, for the intensity, 24 of first
+    order (``8 j + l``) and 192 of second order (``8 l + m`` for each of the pairs of scales (0, 1), (0, 2)
+    and (1, 2)). These are the ``1 + J L + L^2 J (J - 1) / 2 = 217`` of one channel, plus two. Wavelet
+    coefficients of the colours are left out: they cost up to three times as much and gain nothing on faces.
 
     With ``log``, the first order is ``log(1 + S1 / 0.003)`` and the second
-    ``log(1 + S2 / (S1 + 0.003) / 0.01)``. Dividing by the parent takes out of the second order what the
-    first already says [1]_. The averages stay as they are.
+    ``log(1 + S2 / (S1 + 0.003) / 0.01)``. Dividing by the parent removes from the second order what the first
+    already contains [1]_. The averages are not changed.
 
-    The filter bank obeys ``|phi|^2 + 1/2 sum |psi(w)|^2 + |psi(-w)|^2 <= 1``, so that without ``log`` the
-    transform stretches no distance [2]_, up to the small aliasing of its subsampling. It also commutes with
-    mirroring: the mirrored image has the mirrored map, with orientation ``l`` in the place of ``-l`` modulo 8
-    (exactly so where the width is a multiple of 8).
+    The filter bank satisfies ``|phi|^2 + 1/2 sum |psi(w)|^2 + |psi(-w)|^2 <= 1``, so without ``log`` the
+    transform is non-expansive [2]_, up to a little aliasing. It commutes with mirroring: the mirrored image
+    has the mirrored map, with orientation ``l`` in place of ``-l`` modulo 8 (exactly if the width is a
+    multiple of 8).
 
     References
     ----------
@@ -125,7 +125,7 @@ def Scattering(  # noqa: N802 - named as the constructors of keras.applications 
         return filtered(x, filters.averaging_filter(level), _STRIDE >> level, f"{name}_average")
 
     def moduli(x: Any, level: int, first: int, name: str) -> dict[int, Any]:
-        """Moduli by scale, from ``first`` on, of ``x``, whose resolution is ``2**-level``."""
+        """Return the moduli of ``x`` at resolution ``2**-level``, by scale from ``first`` on."""
         found = {}
         for scale in range(first, filters.SCALES):
             while level < scale - 1:
@@ -162,9 +162,9 @@ def Scattering(  # noqa: N802 - named as the constructors of keras.applications 
 
 
 def _check_arguments(include_top: bool, weights: object, input_shape: object) -> None:
-    """Refuse what only a trained network could offer, and sizes that the filters do not fit."""
+    """Raise InvalidInputError for a top, weights, or a size that the filters do not fit."""
     if include_top:
-        raise InvalidInputError("include_top must be False: fixed filters come without a classifier.")
+        raise InvalidInputError("include_top must be False: fixed filters have no classifier.")
     if weights is not None:
         raise InvalidInputError(f"weights must be None: the filters are fixed. Got {weights!r}.")
     shape = tuple(input_shape) if isinstance(input_shape, (tuple, list)) else ()

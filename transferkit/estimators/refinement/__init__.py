@@ -1,1 +1,20 @@
-"""A closer look at keypoints."""
+"""A closer look at keypoints: rounds that cut out the shape found so far, and find it again.
+
+``_refinement`` is a fitted round; ``_cascade`` and ``_network`` fit one; ``_closer_look`` decides which to
+keep.
+"""
+
+from transferkit.estimators.refinement._cascade import MIN_IMAGES
+from transferkit.estimators.refinement._closer_look import CloserLook
+from transferkit.estimators.refinement._network import Sample, has_place
+from transferkit.estimators.refinement._refinement import MIN_POINTS, Refinement, rebuild_refinement
+
+__all__ = [
+    "MIN_IMAGES",
+    "MIN_POINTS",
+    "CloserLook",
+    "Refinement",
+    "Sample",
+    "has_place",
+    "rebuild_refinement",
+]

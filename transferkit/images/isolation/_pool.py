@@ -1,8 +1,8 @@
-"""Decoding in helper processes, so that a decoder's crash or hang costs one file and not the run.
+"""A pool of helper processes that decode images.
 
-A helper is a fresh Python process, not a fork: it shares no memory, no lock and no open file with this one.
-It gets the bytes of a file and gives back pixels or the reason why there are none. One that crashed or took
-too long is replaced. Helpers wait for the next picture until this process ends.
+A helper is a new Python process, not a fork: it shares no memory, lock or open file with this one. It receives
+the bytes of a file and returns pixels or an error. A helper that crashes or takes too long is replaced; the
+others are reused until this process exits.
 """
 
 from __future__ import annotations
@@ -23,17 +23,19 @@ from typing import Any, TypeVar
 import numpy as np
 
 from transferkit.errors import BadImageError, IsolationError
-from transferkit.images._helper import receive, send
 from transferkit.images._image import CATEGORIES, Image, Limits
 from transferkit.images._ranges import ValueRange
 from transferkit.images._target import Target
+from transferkit.images.isolation._helper import receive, send
 
-__all__ = ["FATAL", "decode_apart"]
+__all__ = ["decode_apart"]
 
 _START_SECONDS = 120.0  # a busy machine imports slowly
-_CODE = "import sys; sys.path[0] = sys.argv[1]; from transferkit.images._helper import serve; serve()"
-FATAL = ("crashed", "timed_out")  # categories that only isolation can give
-_HOME = str(Path(__file__).resolve().parents[2])
+_CODE = (
+    "import sys; sys.path[0] = sys.argv[1]; from transferkit.images.isolation._helper import serve; serve()"
+)
+_FATAL = ("crashed", "timed_out")  # categories that only isolation reports
+_HOME = str(Path(__file__).resolve().parents[3])
 
 _Result = TypeVar("_Result")
 _lock = threading.Lock()
@@ -49,15 +51,15 @@ def decode_apart(
     seconds: float,
     target: Target | None = None,
 ) -> Image:
-    """Return the picture in a file's bytes, decoded by another process within some seconds.
+    """Decode the bytes of a file in a helper process, within a time limit in seconds.
 
     Raises
     ------
     BadImageError
-        As ``decode_bytes``; category ``crashed`` where the decoder took its process down, ``timed_out``
-        where it took too long.
+        As for ``decode_bytes``; also with category ``crashed`` if the decoder crashed its process, and
+        ``timed_out`` if it took too long.
     IsolationError
-        No helper process can be started.
+        The helper process cannot be started.
     """
     helper = _waiting_helper() or _Helper()
     answered = False
@@ -66,14 +68,14 @@ def decode_apart(
         answered = True
         return image
     except BadImageError as error:
-        answered = error.category not in FATAL
+        answered = error.category not in _FATAL
         raise
-    finally:  # Ctrl-C amid an answer: the rest of it must not be taken for the next one
+    finally:  # after Ctrl-C during an answer, the rest of it must not be read as the next one
         helper.keep(answered)
 
 
 def _waiting_helper() -> _Helper | None:
-    """Return a helper that waits and is alive."""
+    """Return an idle helper that is still running, or None."""
     with _lock:
         while _idle:
             helper = _idle.pop()
@@ -87,13 +89,13 @@ class _Helper:
     """One helper process."""
 
     def __init__(self) -> None:
-        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the process runs
         self._process = subprocess.Popen(
             [sys.executable, "-c", _CODE, _HOME],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
-            # Each is one of several already.
+            # Helpers already run in parallel.
             env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
         )
         assert self._process.stdin is not None
@@ -104,7 +106,7 @@ class _Helper:
             self._within(_START_SECONDS, lambda: receive(self._from, 0))
         except (EOFError, ValueError) as error:
             raise IsolationError(
-                f"isolate=True decodes in helper processes, and one did not start: {self.stop()} "
+                f"isolate=True decodes in helper processes, but one did not start: {self.stop()} "
                 "Pass isolate=False to decode in this process."
             ) from error
 
@@ -117,7 +119,7 @@ class _Helper:
         seconds: float,
         target: Target | None,
     ) -> Image:
-        """Return the picture, or raise BadImageError."""
+        """Return the image, or raise BadImageError."""
         facts = {"name": name, "value_range": value_range, "limits": asdict(limits), "target": target}
 
         def ask() -> Image:
@@ -135,21 +137,21 @@ class _Helper:
                     name,
                     "timed_out",
                     f"was not decoded within {seconds:g} s.",
-                    "Pass more seconds, such as isolate=120, or save it anew with another program.",
+                    "Pass a longer limit, such as isolate=120, or re-save it with another program.",
                 ) from error
             raise BadImageError(
                 name,
                 "crashed",
                 f"crashed the decoder: {end}",
-                "Do not open it without isolate=True; save it anew with another program.",
+                "Do not open it without isolate=True; re-save it with another program.",
             ) from error
 
     def is_alive(self) -> bool:
-        """Tell whether the process still runs."""
+        """Return True if the process is running."""
         return self._process.poll() is None
 
     def keep(self, answered: bool) -> None:
-        """Wait for the next picture, or end."""
+        """Return the helper to the pool if it is usable, else stop it."""
         if answered and not self._late:
             with _lock:
                 _idle.append(self)
@@ -157,13 +159,13 @@ class _Helper:
             self.stop()
 
     def stop(self) -> str:
-        """End the process, once; return how it ended, and what it said at last."""
+        """Kill the process; return its exit status and the last line of its log."""
         if self._log.closed:
             return ""
         self._process.kill()
         code = self._process.wait()
         for stream in (self._to, self._from):
-            with contextlib.suppress(BrokenPipeError):  # what was not yet sent
+            with contextlib.suppress(BrokenPipeError):  # unsent data
                 stream.close()
         self._log.seek(0)
         lines = self._log.read()[-2000:].decode("utf-8", "replace").strip().splitlines()
@@ -175,7 +177,7 @@ class _Helper:
         return f"{how}{': ' + lines[-1][:200] if lines else ''}."
 
     def _within(self, seconds: float, action: Callable[[], _Result]) -> _Result:
-        """Return what an action returns; the process is killed when it takes longer."""
+        """Return the result of an action; kill the process if it takes longer than the limit."""
         guard, finished = threading.Lock(), False
 
         def end() -> None:
@@ -196,7 +198,7 @@ class _Helper:
 
 
 def _image(facts: dict[str, Any], pixels: bytes, name: str, limits: Limits) -> Image:
-    """Return the picture in an answer; ValueError where it is none."""
+    """Return the image in an answer; raise ValueError if it is malformed."""
     if "error" in facts:
         category, reason, hint = facts["error"]
         if category not in CATEGORIES:
@@ -217,10 +219,10 @@ def _stop_all() -> None:
 
 
 def _forget() -> None:
-    """In a forked child: the helpers belong to the parent."""
+    """Forget the helpers in a forked child: they belong to the parent."""
     global _lock
     _lock = threading.Lock()
-    _of_parent.extend(_idle)  # not dropped, which would try to wait for them
+    _of_parent.extend(_idle)  # kept, because Popen would wait for them on deletion
     _idle.clear()
 
 

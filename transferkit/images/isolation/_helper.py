@@ -1,7 +1,7 @@
-"""The process that decodes for ``isolate=True``: bytes come in, pixels go out, and nothing else.
+"""The helper process of ``isolate=True``: it reads encoded bytes and writes pixels.
 
-A message is JSON and raw bytes, each preceded by its length. Neither side ever runs what the other one sends.
-The process ends when its input does, so it never outlives the one that started it.
+A message is JSON followed by raw bytes, each preceded by its length; neither side executes what it receives.
+The process exits when its input is closed, so it never outlives its parent.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def send(stream: IO[bytes], facts: dict[str, Any], data: bytes | memoryview) -> 
 
 
 def receive(stream: IO[bytes], largest: int) -> tuple[dict[str, Any], bytes]:
-    """Read one message; EOFError where it ends too early, ValueError where it is none."""
+    """Read one message; raise EOFError if it is cut short, ValueError if it is malformed."""
     lengths = _read(stream, _LENGTHS.size)
     n_text, n_data = _LENGTHS.unpack(lengths)
     if n_text > 1 << 20 or n_data > largest:
@@ -43,10 +43,10 @@ def receive(stream: IO[bytes], largest: int) -> tuple[dict[str, Any], bytes]:
 
 
 def serve() -> None:
-    """Answer until the input ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group; the parent decides
+    """Answer requests until the input is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole process group; the parent decides
     stdin, stdout = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what a decoder prints must not get between the pixels
+    os.dup2(2, 1)  # output printed by a decoder must not mix with the pixels
     send(stdout, {"ready": True}, b"")
     while True:
         try:
@@ -57,7 +57,7 @@ def serve() -> None:
 
 
 def _answer(facts: dict[str, Any], data: bytes) -> tuple[dict[str, Any], bytes | memoryview]:
-    """Return the message for one picture."""
+    """Return the answer for one image."""
     value_range = None if facts["value_range"] is None else tuple(facts["value_range"])
     try:
         target = None if facts["target"] is None else Target(*facts["target"])

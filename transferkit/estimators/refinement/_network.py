@@ -1,7 +1,7 @@
-"""A closer look by a network, which learns on squares that lie worse than those that new images will get.
+"""A closer look by a network, which learns on squares that are worse placed than those of new images.
 
-A network's predictions on its own training rows are too good to be errors to learn from. So every training
-image is cut out around its true shape, moved, scaled and turned at random.
+A network's errors on its own training rows are too small to learn from. So every training image is cut out
+around its true shape, moved, scaled and turned at random.
 """
 
 from __future__ import annotations
@@ -11,17 +11,19 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from transferkit.estimators.refinement._refinement import MARGIN, MIN_POINTS, Floats, Refinement, views_around
+from transferkit.estimators.refinement._refinement import (
+    MARGIN,
+    MIN_POINTS,
+    Floats,
+    Refinement,
+    views_around,
+)
 from transferkit.extraction import FeatureExtractor, Features
-from transferkit.heads import KeypointMapHead, TrainingData
+from transferkit.heads import Head, TrainingData
 from transferkit.keypoints import frames_around, mean_shape
+from transferkit.tasks import Points
 from transferkit.views import Crops
 
-# On less, a linear head takes seconds, and errs little more: 10.8 and 10.3 % with 150 faces; but 8.3 and
-# 6.7 % with 500.
-MIN_IMAGES_OF_NETWORK = 300
-WHOLE_GRID = 14  # of the fine map of whole pictures, where it only has to show the place
-FINE_GRID, _COARSE_GRID = 28, 7  # of the square
 _MANY = 2500  # training images that need no second square each
 # Deviations of the square's place as a fraction of its side, of the logarithm of its side, and of its angle
 # in degrees: three to six times the errors of the first look on faces. Errors as small as those did worse
@@ -30,29 +32,19 @@ _SPREAD = np.array([0.07, 0.07, 0.15, 12.0])
 _LARGEST = 2.5  # deviations
 
 
-class Part(NamedTuple):
-    """Images with their true points (n, k, 2) and the shapes (n, k, 2) found so far, in pixels."""
+class Sample(NamedTuple):
+    """Images with true points and shapes found so far, both (n, k, 2) in pixels, and weights (n,)."""
 
     items: list[Any]
     points: Floats
     shapes: Floats
+    weight: NDArray[np.float64]
 
 
-def map_layers(layers: Any, fine: int = FINE_GRID, *, chosen: bool = False) -> dict[str, Any]:
-    """Return layers and grids for a network: of those that a row recommends, a fine one and the next.
-
-    Layers that the user has ``chosen`` stay as they are, fine all of them: the network finds the finest.
-    """
-    if chosen:
-        return {"layers": layers, "grid": fine}
-    taken = tuple(layers[:2])
-    return {"layers": taken, "grid": (fine, _COARSE_GRID)[: len(taken)]}
-
-
-def fit_map_refinement(
+def fit_network_round(
     extractor: FeatureExtractor,
-    head: KeypointMapHead,
-    train: Part,
+    head: Head,
+    train: Sample,
     *,
     mirror: bool,
     random_state: int,
@@ -64,9 +56,9 @@ def fit_map_refinement(
     ----------
     extractor : FeatureExtractor
         With the layers and grids of the closer look.
-    head : KeypointMapHead
+    head : Head
         What to train.
-    train : Part
+    train : Sample
         Shapes are only used where an image has too few points.
     mirror : bool
     random_state, progress
@@ -89,23 +81,23 @@ def fit_map_refinement(
     data = TrainingData(
         features.maps(view=views, half=head.half),
         np.concatenate([view.to_square(train.points).reshape(len(frames), -1) for view in views]),
-        None,
-        np.ones(len(frames) * len(views)),
+        Points(train.points.shape[1]),
+        np.tile(train.weight, len(views)),
         np.tile(np.arange(len(frames)), len(views)),
         None,
         random_state,
         progress,
     )
-    return Refinement(extractor, mean, head.fit(data), mirror), features
+    return Refinement(extractor, mean, head, head.fit(data), mirror), features
 
 
 def has_place(points: Floats) -> NDArray[np.bool_]:
-    """Say which shapes (n, k, 2) have enough points to be cut out by: half of them, and three."""
+    """Return which shapes (n, k, 2) have enough points to be cut out by: half of them, and three."""
     n_present = np.isfinite(points).all(axis=2).sum(axis=1)
     return np.asarray(n_present >= max(MIN_POINTS, points.shape[1] / 2))
 
 
-def _true_frames(part: Part, mean: Floats) -> Floats:
+def _true_frames(part: Sample, mean: Floats) -> Floats:
     """Return the squares around true shapes; around the shapes found, where too few points are known."""
     known = has_place(part.points)[:, None, None]
     return frames_around(np.where(known, part.points, part.shapes), mean, MARGIN)

@@ -1,4 +1,4 @@
-"""Where the weights of a backbone lie, and their digest; imports no Keras unless it must download."""
+"""Find the weights of a backbone and their digest. Keras is imported only for downloads."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from transferkit.backbones._download import download_beside, note_of
-from transferkit.backbones._registry import Backbone
+from transferkit.backbones.backbone import Backbone
 from transferkit.errors import InvalidInputError, WeightsError
 from transferkit.foundation.arguments import is_path
 
@@ -25,11 +25,11 @@ class Weights:
     Parameters
     ----------
     kind : {"imagenet", "file", "constructor", "random", "fixed"}
-        ImageNet weights in a file; a file of the user's; left to a constructor that the user
-        registered; seeded random numbers; none needed.
+        ImageNet weights in a file; another file; ImageNet weights that the constructor itself loads;
+        seeded random weights; fixed filters.
     path : Path or None
     digest : str
-        SHA-256 of the file, or what stands for it; part of every cache key.
+        SHA-256 of the file, or a word for weights without one; part of every cache key.
     """
 
     kind: str
@@ -38,17 +38,17 @@ class Weights:
 
 
 def resolve_weights(backbone: Backbone, weights: str | os.PathLike[str] | None) -> Weights:
-    """Find the weights that were asked for, downloading ImageNet's through Keras at need.
+    """Find weights; Keras downloads those of ImageNet if they are missing.
 
-    The look-up for ``"imagenet"``: ``<registry name>.weights.h5``, then Keras's own file name, in the
-    folder ``TRANSFERKIT_WEIGHTS``; then Keras's own folder; then the download.
+    ``"imagenet"`` is looked up as ``<registry name>.weights.h5`` and under Keras's file name in the folder
+    ``TRANSFERKIT_WEIGHTS``, then in Keras's own folder, and then downloaded.
 
     Raises
     ------
     WeightsError
-        The file is not there, cannot be downloaded, or is not the one that Keras published.
+        The file is missing, cannot be downloaded, or is not the one that Keras published.
     InvalidInputError
-        ``weights`` is neither a name, a path nor None, or the backbone takes none.
+        ``weights`` is not ``"imagenet"``, a path or None, or the backbone has fixed filters.
     """
     if not (weights is None or is_path(weights)):
         raise InvalidInputError(
@@ -73,7 +73,7 @@ def resolve_weights(backbone: Backbone, weights: str | os.PathLike[str] | None) 
 
 
 def _from_file(backbone: Backbone, path: Path) -> Weights:
-    """Take a file by name; Keras's own file keeps its ImageNet meaning wherever it lies."""
+    """Return the weights in a file; Keras's own file counts as ImageNet's in any folder."""
     if not path.is_file():
         near = f" Its folder has {_listing(path.parent)}." if path.parent.is_dir() else ""
         raise WeightsError(
@@ -87,7 +87,7 @@ def _from_file(backbone: Backbone, path: Path) -> Weights:
 
 
 def _places(backbone: Backbone) -> list[Path]:
-    """Every path where ImageNet weights may lie, in the order of the look-up."""
+    """Return the paths where ImageNet weights are looked up, in order."""
     assert backbone.weights_file is not None
     places = []
     if folder := os.environ.get(FOLDER_VARIABLE):
@@ -98,25 +98,25 @@ def _places(backbone: Backbone) -> list[Path]:
 
 
 def _find(backbone: Backbone) -> Path | None:
-    """Return the first place that holds a file."""
+    """Return the first of these paths that is a file."""
     return next((path for path in _places(backbone) if path.is_file()), None)
 
 
 def _download(backbone: Backbone) -> Path:
-    """Let Keras fetch its file, and say what to do where it cannot."""
+    """Let Keras download its file; the error says where to put the file by hand."""
     size = backbone.image_size
     target = _places(backbone)[-1]
     try:
         if isinstance(backbone.constructor, str):
             download_beside(backbone.constructor, size, target, lambda path: _verified(backbone, path))
         else:
-            with contextlib.redirect_stdout(sys.stderr):  # Keras reports there, amid the user's results
+            with contextlib.redirect_stdout(sys.stderr):  # Keras prints its progress
                 backbone.constructor(include_top=False, weights="imagenet", input_shape=(size, size, 3))
     except WeightsError:
         raise
     except Exception as error:  # Keras wraps network failures in plain Exception
         if not isinstance(backbone.constructor, str):
-            # What a broken download left behind would be taken for the weights the next time.
+            # The next call would take a partial file for the weights.
             target.unlink(missing_ok=True)
         raise WeightsError(
             _offline_message(backbone, target), name=backbone.name, path=str(target)
@@ -141,18 +141,21 @@ def _offline_message(backbone: Backbone, target: Path) -> str:
 
 
 def _verified(backbone: Backbone, path: Path) -> str:
-    """Return the SHA-256 of a file; refuse one that Keras did not publish, or with another one noted."""
+    """Return the SHA-256 of a file.
+
+    Raises WeightsError if Keras published another digest for its name, or one is noted beside it.
+    """
     if path.name == backbone.weights_file:
         _check(backbone, path, backbone.weights_hash, "the file that Keras published")
     note = note_of(path)
-    if note.is_file():  # as sha256sum writes it: digest, name
+    if note.is_file():  # digest and name, as sha256sum writes them
         words = note.read_text("utf-8", "replace").split()
-        _check(backbone, path, words[0].lower() if words else None, f"the one that {note} is about")
+        _check(backbone, path, words[0].lower() if words else None, f"the one described by {note}")
     return _digests_of(path)[0]
 
 
 def _check(backbone: Backbone, path: Path, expected: str | None, meaning: str) -> None:
-    """Refuse a file with another digest, where one is known."""
+    """Raise WeightsError unless the file has the expected digest, if there is one."""
     sha, md5 = _digests_of(path)
     if expected and expected not in (sha, md5):
         actual = sha if len(expected) == 64 else md5
@@ -165,14 +168,14 @@ def _check(backbone: Backbone, path: Path, expected: str | None, meaning: str) -
 
 
 def _digests_of(path: Path) -> tuple[str, str]:
-    """Return SHA-256 and MD5 of a file."""
+    """Return the SHA-256 and the MD5 of a file."""
     stat = path.stat()
     return _digests(str(path), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
 
 
 @functools.lru_cache(maxsize=64)
 def _digests(path: str, *_stat: int) -> tuple[str, str]:
-    """Hash a file once while its size, times and inode stand still."""
+    """Hash a file; cached while its size, times and inode are unchanged."""
     sha, md5 = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
     with open(path, "rb") as stream:  # noqa: PTH123 - a string keeps the cache key plain
         while block := stream.read(1 << 20):

@@ -1,0 +1,69 @@
+"""Register a backbone, checked on request; above the registry and the checks, which know nothing of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from transferkit.backbones import registry
+from transferkit.backbones.backbone import Backbone, Reference
+from transferkit.backbones.checks import check_backbone
+from transferkit.errors import InvalidInputError
+from transferkit.foundation.arguments import is_count
+
+
+def register_backbone(
+    name: str,
+    constructor: Reference,
+    preprocess_input: Reference,
+    min_size: int,
+    *,
+    check: bool = False,
+    overwrite: bool = False,
+    **details: Any,
+) -> Backbone:
+    """Add a backbone, so that its name can be used wherever a backbone is expected.
+
+    Parameters
+    ----------
+    name : str
+        New name.
+    constructor, preprocess_input, min_size
+        The triple; see :class:`Backbone`.
+    check : bool, default=False
+        Check it with ``weights=None`` first; see :func:`check_backbone`.
+    overwrite : bool, default=False
+        Replace backbones that have this name or one of its aliases as their name.
+    **details
+        Other fields of :class:`Backbone`; ``image_size`` defaults to 224, or ``min_size`` if that is larger.
+
+    Returns
+    -------
+    Backbone
+
+    Raises
+    ------
+    InvalidInputError
+        The name is taken, or a field is invalid; see :class:`Backbone`.
+    BackboneCheckError
+        ``check=True`` and a check failed; nothing is registered then.
+
+    Examples
+    --------
+    >>> from transferkit import register_backbone, get_backbone
+    >>> backbone = register_backbone("my_net", "keras.applications:VGG16",
+    ...                              "keras.applications.vgg16:preprocess_input", 32, overwrite=True)
+    >>> get_backbone("My-Net").min_size
+    32
+    """
+    if is_count(min_size):
+        details.setdefault("image_size", max(min_size, 224))
+    backbone = Backbone(name, constructor, preprocess_input, min_size, **details)
+    taken = [word for word in (name, *backbone.aliases) if registry.is_taken(word)]
+    if taken and not overwrite:
+        raise InvalidInputError(
+            f"Backbone {taken[0]!r} is registered already. Choose another name or pass overwrite=True."
+        )
+    if check:
+        check_backbone(backbone)
+    registry.add(backbone)
+    return backbone

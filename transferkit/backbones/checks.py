@@ -1,0 +1,155 @@
+"""Check that a backbone gives right features: its preprocessing, and its network on a few images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from transferkit.backbones.backbone import Backbone
+from transferkit.backbones.keras_network import KerasNetwork
+from transferkit.backbones.models import build_network
+from transferkit.backbones.network import Network
+from transferkit.backbones.registry import get_backbone
+from transferkit.backbones.weights import resolve_weights
+from transferkit.errors import BackboneCheckError
+
+# Rounding error allowed between two evaluations of one image, relative to the spread of the features.
+_TOLERANCE = 2e-5
+
+
+def check_backbone(name: str | Backbone, *, weights: Any = None, image_size: int | None = None) -> Backbone:
+    """Check that the features of a backbone are right, and return the backbone.
+
+    Checks that ``preprocess_input`` keeps the shape and returns finite numbers, that pixels are
+    not scaled twice, that the network runs in evaluation mode (the same output for the same
+    image, alone or in a batch of eight), that its output depends on the image, that it works
+    at ``min_size``, and that its recommended layers exist.
+
+    Parameters
+    ----------
+    name : str or Backbone
+    weights : {None, "imagenet"} or path, default=None
+        Random weights are enough for these checks and need no download.
+    image_size : int, optional
+        Side in pixels; ``min_size`` by default, the fastest.
+
+    Returns
+    -------
+    Backbone
+
+    Raises
+    ------
+    BackboneCheckError
+        At least one check failed; the message has a sentence for each.
+
+    Examples
+    --------
+    >>> from transferkit import check_backbone
+    >>> check_backbone("mobilenet").name  # doctest: +SKIP
+    'mobilenet'
+    """
+    backbone = get_backbone(name)
+    size = backbone.min_size if image_size is None else backbone.check_image_size(image_size)
+    found = resolve_weights(backbone, weights)
+    try:
+        network = build_network(backbone, found, size)
+    except (ValueError, TypeError, AttributeError) as error:
+        reason = f"the constructor must accept input_shape=({size}, {size}, 3), include_top=False: {error}"
+        raise BackboneCheckError(backbone.name, [reason]) from error
+    if failures := list(_failures(backbone, network, size)):
+        raise BackboneCheckError(backbone.name, failures)
+    return backbone
+
+
+def _failures(backbone: Backbone, network: Network, size: int) -> Iterator[str]:
+    """Yield a sentence for each check that fails."""
+    generator = np.random.default_rng(0)
+    # Different smooth images over the full range, and one of noise.
+    coarse = generator.uniform(0, 255, (8, 4, 4, 3)).repeat(-(-size // 4), 1).repeat(-(-size // 4), 2)
+    pixels = coarse[:, :size, :size].astype(np.float32)
+    pixels[0] = generator.uniform(0, 255, pixels[0].shape)
+
+    batch = backbone.preprocess(pixels)
+    if batch.ndim != 4 or batch.shape[:3] != pixels.shape[:3]:
+        yield f"preprocess_input must keep (n, height, width) = {pixels.shape[:3]}. Got {batch.shape}."
+        return
+    flat = np.concatenate([np.zeros_like(pixels[:1]), np.full_like(pixels[:1], 255)])
+    if not (np.isfinite(batch).all() and np.isfinite(backbone.preprocess(flat)).all()):
+        yield "preprocess_input returns NaN or infinity for pixels in 0..255, such as all black or all white."
+        return
+    alone = np.concatenate([backbone.preprocess(image[None]) for image in pixels])
+    if np.abs(alone - batch).max() > 1e-4 * np.abs(batch).max():
+        yield (
+            "preprocess_input treats an image alone and in a batch differently: it must use constants, or "
+            "statistics of each image by itself."
+        )
+        return
+    yield from _scaling_failures(network, batch)
+
+    unknown = [layer for layer in backbone.layers if layer not in network.layer_names()]
+    if unknown:
+        yield f"layers has names that the network does not have: {', '.join(unknown)}."
+    tap = network.tap((*[layer for layer in backbone.layers if layer not in (*unknown, "last")], "last"))
+    yield from _evaluation_failures(lambda images: [maps.astype(np.float64) for maps in tap(images)], batch)
+
+
+def _scaling_failures(network: Network, batch: Any) -> Iterator[str]:
+    """Compare the spread of the first convolution's input with that of usual training data."""
+    seen, scaler = batch, "preprocess_input"
+    if isinstance(network, KerasNetwork) and (layer := _last_scaling_layer(network.model)):
+        name = next(name for name, tensor in network.tensors.items() if tensor is layer.output)
+        (seen,) = network.tap((name,))(batch)
+        scaler = f"its own {type(layer).__name__} layer and preprocess_input"
+    spread = float(np.std(seen))
+    # Uniform noise in 0..255 has a standard deviation of 74; in 0..1 of 0.29; scaled twice of 0.001.
+    if spread < 0.02:
+        yield f"pixels are scaled twice: after {scaler} their deviation is {spread:.2g} instead of 0.2 to 80."
+    if spread > 200:
+        yield f"pixels are not scaled: the network sees a deviation of {spread:.3g} instead of 0.2 to 80."
+
+
+def _last_scaling_layer(model: Any) -> Any:
+    """Return the last rescaling or normalisation before the first layer with weights, or None."""
+    found = None
+    for layer in model.layers:
+        if (kind := type(layer).__name__) in {"Rescaling", "Normalization"}:
+            found = layer
+        elif layer.weights or kind == "Add":
+            break
+    return found
+
+
+def _evaluation_failures(run: Callable[[Any], list[Any]], batch: Any) -> Iterator[str]:
+    """Check determinism, independence of the batch, and that the output depends on the image."""
+    together = run(batch)
+    if not all(np.isfinite(maps).all() for maps in together):
+        yield "features are not finite."
+        return
+    # Relative only: with random weights, features of a deep network may be as small as 1e-21.
+    allowed = [_TOLERANCE * max(float(maps.std()), float(np.abs(maps).mean())) for maps in together]
+    if np.any(_gaps(run(batch), together) > allowed):
+        yield "the same images give other features the second time: is dropout active?"
+        return
+    alone = [np.concatenate(maps) for maps in zip(*(run(image[None]) for image in batch), strict=True)]
+    gaps = _gaps(alone, together)
+    if np.any(gaps > allowed):
+        # Random weights may amplify rounding: a relative change of 1e-7 in its input moves the output of
+        # EfficientNetV2-L by five deviations. So allow what rounding of the input does; a fault still shows
+        # in earlier layers.
+        signs = np.where(np.indices(batch.shape).sum(axis=0) % 2, 1, -1)
+        rounded = run((batch * (1 + 1.2e-7 * signs)).astype(np.float32))
+        allowed_here = np.maximum(allowed, 4 * _gaps(rounded, together))
+        if np.any(gaps > allowed_here):
+            yield (
+                f"an image alone and in a batch of {len(batch)} has other features "
+                f"(by {gaps[gaps > allowed_here].max():.2g}): is batch normalisation in training mode?"
+            )
+    if np.abs(together[-1][1:] - together[-1][:1]).max() <= allowed[-1]:
+        yield "all images have the same features: the output does not depend on the image."
+
+
+def _gaps(some: list[Any], others: list[Any]) -> Any:
+    """Return the largest difference in each layer."""
+    return np.array([np.abs(a - b).max() for a, b in zip(some, others, strict=True)])

@@ -1,0 +1,94 @@
+"""Build the network of a backbone."""
+
+from __future__ import annotations
+
+import random
+import warnings
+
+from transferkit.backbones.backbone import Backbone
+from transferkit.backbones.keras_network import KerasNetwork
+from transferkit.backbones.registry import get_backbone
+from transferkit.backbones.weights import Weights, resolve_weights
+from transferkit.errors import InvalidInputError, WeightsError
+from transferkit.foundation.forks import enter_network
+
+
+def build_network(backbone: Backbone, weights: Weights, image_size: int) -> KerasNetwork:
+    """Return the frozen network of a backbone without its top, with a static input shape.
+
+    Parameters
+    ----------
+    backbone : Backbone
+    weights : Weights
+        As :func:`resolve_weights` returns them.
+    image_size : int
+        Side of the square input in pixels.
+
+    Raises
+    ------
+    WeightsError
+        The file does not fit the network.
+    InvalidInputError
+        The constructor does not return a Keras model with known inputs and outputs.
+    EngineError
+        This process was forked from one that had run a network.
+    """
+    enter_network()
+    constructor, _, _ = backbone.triple
+    asked = "imagenet" if weights.kind == "constructor" else None
+    # Keras seeds its initialisers from Python's generator, which must be unchanged afterwards.
+    state = random.getstate()
+    random.seed(0)
+    try:
+        model = constructor(include_top=False, weights=asked, input_shape=(image_size, image_size, 3))
+    finally:
+        random.setstate(state)
+    if not getattr(model, "inputs", None):
+        raise InvalidInputError(
+            f"The constructor of backbone {backbone.name!r} must return a keras.Model with known inputs "
+            f"and outputs, functional or Sequential, so that it can be tapped. Got {type(model).__name__}."
+        )
+    if weights.path is not None:
+        try:
+            with warnings.catch_warnings():
+                # Keras warns of each container that it skips, and raises an error if weights are missing.
+                warnings.filterwarnings("ignore", "Skipping nested container")
+                model.load_weights(weights.path)
+        except (ValueError, OSError, KeyError) as error:
+            raise WeightsError(
+                f"{weights.path} does not hold weights of {backbone.name!r} without its top. "
+                f"Make one with model.save_weights('….weights.h5') of a model built with include_top=False. "
+                f"Keras says: {error}",
+                name=backbone.name,
+                path=str(weights.path),
+            ) from error
+        if weights.kind == "imagenet" and backbone.finish:
+            backbone.finish(model)
+    model.trainable = False
+    return KerasNetwork(model)
+
+
+def list_layers(backbone: str | Backbone, *, image_size: int | None = None) -> list[str]:
+    """Return the names of the layers that can be tapped, from the input to ``"last"``.
+
+    Builds the network without weights, which loads Keras.
+
+    Parameters
+    ----------
+    backbone : str or Backbone
+    image_size : int, optional
+        Side in pixels; the default of the backbone if None.
+
+    Returns
+    -------
+    list of str
+
+    Examples
+    --------
+    >>> from transferkit import list_layers
+    >>> list_layers("vgg16")[-3:]  # doctest: +SKIP
+    ['block5_conv3', 'block5_pool', 'last']
+    """
+    found = get_backbone(backbone)
+    size = found.check_image_size(image_size)
+    return build_network(found, resolve_weights(found, None), size).layer_names()

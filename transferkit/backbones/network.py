@@ -1,0 +1,41 @@
+"""What the rest of the library needs of a network, whichever framework it runs on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Tap = Callable[[NDArray[np.float32]], list[NDArray[np.float32]]]
+
+
+class Network(Protocol):
+    """A frozen network in evaluation mode."""
+
+    @property
+    def n_parameters(self) -> int:
+        """Number of weights."""
+        ...
+
+    def layer_names(self) -> list[str]:
+        """Return the layers that can be tapped, from the input to ``"last"``, the output."""
+        ...
+
+    def tap(self, layers: tuple[str, ...]) -> Tap:
+        """Return a function from a preprocessed batch to one float32 array for each layer.
+
+        Raises
+        ------
+        InvalidInputError
+            The network has no such layer; the message lists similar names.
+        """
+        ...
+
+    def fingerprint(self) -> dict[str, str]:
+        """Return digests of what the network computes, by what they are digests of.
+
+        The same in every process, so they can be part of a cache key.
+        """
+        ...

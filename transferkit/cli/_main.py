@@ -1,0 +1,52 @@
+"""Parse the arguments, run a command, and turn errors into one line and an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from transferkit._version import __version__
+from transferkit.cli import backbones, cache, compare, demo, evaluate, predict, train
+from transferkit.cli._shared import complain
+from transferkit.errors import TransferKitError
+
+COMMANDS: tuple[Any, ...] = (demo, train, predict, evaluate, compare, backbones, cache)
+EXIT_MISTAKE = 2
+EXIT_INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return the exit code: 0 done, 1 some images failed, 2 a mistake of the user."""
+    options = _parser().parse_args(arguments)
+    # A missing GPU is no error here; TensorFlow reports it as one in every process.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    try:
+        code: int = options.run(options)
+        return code
+    except (TransferKitError, OSError) as error:
+        complain(error, options)
+        return EXIT_MISTAKE
+    except KeyboardInterrupt:
+        print(
+            "transferkit: interrupted. Features computed so far are cached; the same command goes on "
+            "from there.",
+            file=sys.stderr,
+        )
+        return EXIT_INTERRUPTED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="transferkit", description="Transfer learning on images: frozen backbones, cached features."
+    )
+    parser.add_argument("--version", action="version", version=f"transferkit {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for command in COMMANDS:
+        name = command.__name__.rpartition(".")[2]
+        parsed = commands.add_parser(name, help=command.__doc__.partition("\n")[0].rstrip("."))
+        command.add_arguments(parsed)
+        parsed.set_defaults(run=command.run)
+    return parser

@@ -1,0 +1,124 @@
+"""Train on part of a data set, measure on the rest, save: what ``transferkit train`` does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from transferkit.cli._shared import is_table, read_data
+from transferkit.errors import InvalidInputError
+from transferkit.estimators import Classifier, KeypointRegressor
+from transferkit.evaluation import KeypointEvaluation, evaluate
+from transferkit.foundation.arguments import check, seed
+from transferkit.keypoints import as_points
+
+
+def train_and_report(
+    options: Any, output: Path, *, test_fraction: float, random_state: int, **parameters: Any
+) -> str:
+    """Train on a folder per class or a keypoint CSV, save the model, and return a report.
+
+    Parameters
+    ----------
+    options : namespace
+        ``data`` and ``image_folder``, see :func:`read_data`.
+    output : Path
+        Where the model goes.
+    test_fraction : float
+        Share of the images, drawn at random, that training never sees and the figures are of.
+    random_state : int
+    **parameters
+        Of the estimator.
+
+    Returns
+    -------
+    str
+        The figure, its baseline and its interval, and where the model is.
+    """
+    _check(options.data, output, test_fraction, random_state)
+    paths, targets = read_data(options)
+    table = is_table(options.data)
+    train, test = _split(len(paths), None if table else targets, test_fraction, random_state)
+    kind: Any = KeypointRegressor if table else Classifier
+    model = kind(random_state=random_state, **parameters)
+    model.fit(learned := [paths[i] for i in train], targets[train])
+    normalizer = {"normalizer": 1.0} if table and model.n_points_ == 1 else {}  # one point has no size
+    tested = [paths[i] for i in test]
+    evaluation = evaluate(model, tested, targets[test], on_error="skip", **normalizer)
+    model.save(output)
+    line = (
+        _keypoints(model, evaluation, learned, targets[train], tested)
+        if table
+        else _classes(evaluation, targets[train])
+    )
+    return f"images  {model.report_}\ntest    {line}\nmodel   {output}"
+
+
+def _check(data: str, output: Path, test_fraction: float, random_state: int) -> None:
+    """Raise before anything takes its time."""
+    problems = seed("random_state", random_state)
+    if not 0 < test_fraction < 1:
+        problems.append(f"test_fraction must be between 0 and 1. Got {test_fraction}.")
+    check(problems)
+    if not Path(data).exists():
+        raise InvalidInputError(
+            "Expected a folder with a sub-folder per class, or a CSV of keypoints. "
+            f"There is nothing at {data}."
+        )
+    if output.is_dir():
+        raise InvalidInputError(f"The output {output} is a folder. Pass the name of a file for the model.")
+    if not output.parent.is_dir():
+        raise InvalidInputError(f"The folder of the output, {output.parent}, does not exist. Make it first.")
+
+
+def _split(
+    n: int, labels: NDArray[Any] | None, test_fraction: float, random_state: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return training and test rows; classes keep their shares, with one row at least in each part."""
+    from sklearn.model_selection import train_test_split
+
+    fewest = 1
+    if labels is not None:
+        names, counts = np.unique(labels, return_counts=True)
+        fewest = len(names)
+        if counts.min() < 2:
+            label = names[counts.argmin()]
+            raise InvalidInputError(
+                f"Class {label!r} has one image; two are needed, one to train on and one to test."
+            )
+    n_test = min(max(fewest, round(test_fraction * n)), n - fewest)
+    train, test = train_test_split(np.arange(n), test_size=n_test, stratify=labels, random_state=random_state)
+    return np.sort(train), np.sort(test)
+
+
+def _classes(evaluation: Any, learned: NDArray[Any]) -> str:
+    """Return the accuracy, beside that of always answering the most frequent class."""
+    accuracy, percent = evaluation.figures["accuracy"], 100 * evaluation.confidence
+    names, counts = np.unique(learned, return_counts=True)
+    largest = names[counts.argmax()]
+    return (
+        f"accuracy {accuracy.value:.1%} on {len(evaluation.y_true)} images that training never saw "
+        f"({percent:.0f} % interval {accuracy.low:.1%} to {accuracy.high:.1%}); "
+        f"always saying {str(largest)!r}: {np.mean(evaluation.y_true == largest):.1%}"
+    )
+
+
+def _keypoints(model: Any, evaluation: Any, images: Any, learned: NDArray[np.float64], tested: Any) -> str:
+    """Return the mean error, beside that of always answering the mean shape of the training images."""
+    known = model.extract(images, on_error="skip")
+    shapes = (as_points(learned)[known.ok] + 0.5) / known.sizes()[:, None]
+    sizes = model.extract(tested, on_error="skip").sizes()
+    mean = np.nanmean(shapes, axis=0) * sizes[:, None] - 0.5
+    baseline = KeypointEvaluation(evaluation.true, mean, normalizer=evaluation.normalizer)
+    pixels = model.n_points_ == 1
+    error, usual = (
+        f"{one.figures['nme'].value:.1f} pixels" if pixels else f"{one.figures['nme'].value:.1%}"
+        for one in (evaluation, baseline)
+    )
+    return (
+        f"mean error {error}{'' if pixels else f' of {evaluation.unit}'} on {len(evaluation.true)} images "
+        f"that training never saw; the mean shape of the training images: {usual}"
+    )

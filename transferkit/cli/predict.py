@@ -1,0 +1,76 @@
+"""predict for images or folders of images"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from transferkit.cli._shared import EXIT_SOME_FAILED, add_model, complain, load_model
+from transferkit.errors import InvalidInputError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    add_model(parser)
+    parser.add_argument("images", nargs="+", help="image files, or folders of them")
+    parser.add_argument("--csv", action="store_true", help="comma-separated instead of tab-separated")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the command and return the exit code."""
+    model = load_model(options)
+    paths = _image_paths(options.images)
+    features = model.extract(paths, on_error="skip")
+    write: Any = csv.writer(sys.stdout).writerow if options.csv else _print_tabbed
+    header, answers = (_classes if model.kind == "classes" else _points)(model)
+    write(header)
+    for failure in features.report.failures:
+        complain(failure, options)
+    good = [path for path, ok in zip(paths, features.ok, strict=True) if ok]
+    for path, answer in zip(good, answers(good) if good else (), strict=True):
+        write([path, *answer])
+    return EXIT_SOME_FAILED if features.report.failures else 0
+
+
+def _classes(model: Any) -> tuple[list[str], Any]:
+    """Return the columns, and a function from images to rows: a label and the probability of each class."""
+
+    def answers(images: list[str]) -> Any:
+        for chances in model.predict_proba(images):
+            yield [model.classes_[chances.argmax()], *(f"{chance:.4f}" for chance in chances)]
+
+    return ["path", "label", *(f"p_{label}" for label in model.classes_)], answers
+
+
+def _points(model: Any) -> tuple[list[str], Any]:
+    """Return the columns, and a function from images to rows: the coordinates of each point."""
+
+    def answers(images: list[str]) -> Any:
+        for points in model.predict(images).reshape(len(images), -1):
+            yield [f"{value:.2f}" for value in points]
+
+    return ["path", *(f"{axis}{i}" for i in range(model.n_points_) for axis in "xy")], answers
+
+
+def _image_paths(names: Sequence[str]) -> list[str]:
+    """Return the files, with folders replaced by the images below them."""
+    from transferkit.images import IMAGE_SUFFIXES, is_side_file
+
+    paths: list[str] = []
+    for name in names:
+        if Path(name).is_dir():
+            found = sorted(path for path in Path(name).rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
+            paths += [str(path) for path in found if not is_side_file(path)]
+        else:
+            paths.append(name)
+    if not paths:
+        raise InvalidInputError(f"There are no images in {', '.join(names)}.")
+    return paths
+
+
+def _print_tabbed(values: Sequence[Any]) -> None:
+    print(*values, sep="\t")

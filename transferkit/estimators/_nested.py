@@ -1,0 +1,90 @@
+"""Parameters of head and extractor as parameters of their estimator, as scikit-learn's searches ask.
+
+``head__penalty`` puts a changed copy of the head in its place, since heads are frozen and two estimators may
+share one. ``extractor__precision`` sets the extractor; where there is none yet, one with the defaults.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields, is_dataclass, replace
+from typing import Any
+
+from sklearn.base import BaseEstimator
+
+from transferkit.errors import InvalidInputError, quoted
+from transferkit.estimators._old_names import check_names, is_old, warn
+from transferkit.extraction import FeatureExtractor
+from transferkit.heads import get_head
+
+_HEAD, _EXTRACTOR = "head__", "extractor__"
+
+
+class NestedParameters(BaseEstimator):
+    """Parameters of an estimator, of its head and of its extractor."""
+
+    head: Any
+    extractor: Any
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the parameters.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            Also the fields of a head and the parameters of an extractor that are instances, as
+            ``head__<field>`` and ``extractor__<name>``.
+
+        Returns
+        -------
+        dict of str to object
+        """
+        found: dict[str, Any] = super().get_params(deep)
+        head = found["head"]
+        if deep and is_dataclass(head) and not isinstance(head, type):
+            found |= {f"{_HEAD}{field.name}": getattr(head, field.name) for field in fields(head)}
+        return found
+
+    def set_params(self, **params: Any) -> NestedParameters:
+        """Set parameters, also ``head__penalty=0.1`` and ``extractor__precision="bfloat16"``.
+
+        Parameters
+        ----------
+        **params
+            By name.
+
+        Returns
+        -------
+        estimator
+            Itself.
+
+        Raises
+        ------
+        ValueError
+            There is no such parameter (InvalidInputError: no such field, or a value that cannot be used).
+        """
+        if old := [name for name in params if is_old(name)]:
+            check_names(type(self).__name__, old)
+            warn(type(self).__name__, old)
+            params = {f"{_EXTRACTOR}{name}" if name in old else name: params[name] for name in params}
+        changes = {
+            name.removeprefix(_HEAD): value for name, value in params.items() if name.startswith(_HEAD)
+        }
+        own = {name: value for name, value in params.items() if not name.startswith(_HEAD)}
+        nested = any(name.startswith(_EXTRACTOR) for name in own)
+        if nested and own.get("extractor", self.extractor) is None:
+            own = {**own, "extractor": FeatureExtractor()}
+        super().set_params(**own)
+        if changes:
+            self.head = self._changed_head(changes)
+        return self
+
+    def _changed_head(self, changes: dict[str, Any]) -> Any:
+        """Return a copy of the head with other fields."""
+        head: Any = get_head(self.head)
+        known = [field.name for field in fields(head)]
+        if strange := [name for name in changes if name not in known]:
+            raise InvalidInputError(
+                f"{type(head).__name__} has no {quoted(strange, 'or')} to set by 'head__'. It has "
+                f"{quoted(known) or 'none'}. Set head to another one, such as LinearHead()."
+            )
+        return replace(head, **changes)

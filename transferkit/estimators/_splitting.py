@@ -1,0 +1,83 @@
+"""Which images are held out of training, and the seed of everything random."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from transferkit.foundation.arguments import LARGEST_SEED, is_seed
+
+Rows = NDArray[np.int64]
+
+
+def copies_together(features: Any, rows: Rows, groups: Rows) -> Rows:
+    """Return the groups of rows; if each row is a group, exact copies of an image share one.
+
+    Otherwise one copy would be held out while another is learned from. The caller's own groups stay.
+    """
+    if features.digests is None or len(np.unique(groups)) < len(groups):
+        return groups
+    first: dict[str | None, int] = {}
+    digests = [features.digests[row] for row in rows]
+    return np.array([first.setdefault(digest, group) for digest, group in zip(digests, groups, strict=True)])
+
+
+def hold_out(
+    n: int, strata: NDArray[Any] | None, groups: Rows, fraction: float, seed: int
+) -> tuple[Rows, Rows]:
+    """Return training and held-out rows; groups stay whole, classes keep their shares.
+
+    Nothing is held out where that would leave a class without training rows.
+    """
+    from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
+
+    everything = np.arange(n), np.array([], dtype=np.int64)
+    n_splits = round(1 / fraction) if fraction > 0 else 0
+    if n_splits < 2 or len(np.unique(groups)) < n_splits:
+        return everything
+    if strata is None:
+        splitter = GroupKFold(n_splits, shuffle=True, random_state=seed)
+        return next(splitter.split(np.zeros(n), groups=groups))
+    if np.bincount(strata).min() < n_splits:
+        return everything
+    splitter = StratifiedGroupKFold(n_splits, shuffle=True, random_state=seed)
+    train, held = next(splitter.split(np.zeros(n), strata, groups))
+    if len(np.unique(strata[train])) < len(np.unique(strata)):
+        return everything
+    return train, held
+
+
+def validation_pair(validation_data: Any, problems: list[str]) -> tuple[Any, Any] | None:
+    """Return the caller's own validation data as X and y, None if there is none."""
+    if validation_data is None:
+        return None
+    if isinstance(validation_data, tuple | list) and len(validation_data) == 2:
+        return validation_data[0], validation_data[1]
+    kind = type(validation_data).__name__
+    size = f" of {len(validation_data)}" if isinstance(validation_data, tuple | list) else ""
+    problems.append(
+        f"validation_data must be a pair (X, y) of images and their targets. Got {kind}{size}. Leave it out "
+        "to have a part of the training images held out."
+    )
+    return None
+
+
+def seed_problems(random_state: Any) -> list[str]:
+    """Return the problem unless scikit-learn accepts this as a random state."""
+    if random_state is None or is_seed(random_state) or isinstance(random_state, np.random.RandomState):
+        return []
+    return [
+        f"random_state must be an integer in 0..{LARGEST_SEED}, a numpy.random.RandomState or None. "
+        f"Got {random_state!r}."
+    ]
+
+
+def as_seed(random_state: Any) -> int:
+    """Return an int seed for what scikit-learn accepts as a random state."""
+    from sklearn.utils import check_random_state
+
+    if isinstance(random_state, int | np.integer):
+        return int(random_state)
+    return int(check_random_state(random_state).randint(2**31 - 1))

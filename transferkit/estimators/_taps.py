@@ -1,0 +1,73 @@
+"""The plan of taps: which layers an estimator reads, and how finely each is averaged.
+
+All grids are cells a side. They were chosen on faces, X-rays, cats and dogs; see ``docs/architecture.md``.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from transferkit.backbones import Backbone
+from transferkit.heads import Head
+
+CLASS_GRID = 4  # for layers of the user's choice, where the backbone recommends one grid for each of its own
+POINT_GRID = 7
+POINT_GRIDS = (7, 7, 4, 2)  # of the four layers that most backbones recommend, fine ones first
+CASCADE_GRIDS = (14, 7, 4)  # of the closer look: fine where features are read at points
+NETWORK_GRID = 14  # of the fine map of a whole image, where it only has to show the place
+CLOSE_NETWORK_GRID = 28
+COARSE_GRID = 7
+
+
+class Taps(NamedTuple):
+    """Layers and grids, as :class:`FeatureExtractor` takes them."""
+
+    layers: Any
+    grid: Any
+
+
+def class_taps(backbone: Backbone, head: Head, layers: Any, grid: Any) -> Taps:
+    """Return the taps for classes: the user's layers and grid, or what head and backbone recommend."""
+    layers = head.layers if layers is None else layers
+    if grid is not None or not head.pools:
+        return Taps(layers, grid)
+    one_for_each = isinstance(backbone.grid, tuple) and layers != "auto"
+    return Taps(layers, CLASS_GRID if one_for_each else backbone.grid)
+
+
+def point_taps(backbone: Backbone, head: Head, layers: Any, grid: Any) -> Taps:
+    """Return the taps for points: finer than for classes, since places matter."""
+    if head.refinement == "network":
+        taps = network_taps(backbone, layers, NETWORK_GRID)
+        return taps if grid is None else Taps(taps.layers, grid)
+    taps = class_taps(backbone, head, layers, grid)
+    if grid is not None or not head.pools or taps.grid is None:
+        return taps
+    recommended = isinstance(taps.layers, str) and taps.layers == "auto"
+    if recommended and len(backbone.layers) == len(POINT_GRIDS):
+        return Taps(taps.layers, POINT_GRIDS)
+    return Taps(taps.layers, POINT_GRID)
+
+
+def close_taps(backbone: Backbone, head: Head, layers: Any) -> Taps:
+    """Return the taps of a closer look."""
+    if head.refinement == "network":
+        return network_taps(backbone, layers, CLOSE_NETWORK_GRID)
+    if not _are_recommended(layers):
+        chosen = (layers,) if isinstance(layers, str) else tuple(layers)
+    else:
+        chosen = backbone.layers
+    chosen = chosen[: len(CASCADE_GRIDS)]
+    return Taps(chosen, CASCADE_GRIDS[: len(chosen)])
+
+
+def network_taps(backbone: Backbone, layers: Any, fine: int) -> Taps:
+    """Return the taps of a keypoint network: a fine layer and the next, or the user's at a fine grid."""
+    if not _are_recommended(layers):
+        return Taps(layers, fine)
+    chosen = backbone.layers[:2]
+    return Taps(chosen, (fine, COARSE_GRID)[: len(chosen)])
+
+
+def _are_recommended(layers: Any) -> bool:
+    return layers is None or (isinstance(layers, str) and layers == "auto")

@@ -1,0 +1,86 @@
+"""A fitted model: from features to an answer. No scikit-learn, no files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from transferkit.heads import FittedHead
+from transferkit.tasks import Points, Task
+from transferkit.views import AnyView, View
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """All that a fitted estimator needs to answer.
+
+    Attributes
+    ----------
+    extractor : FeatureExtractor or None
+        None where X holds features.
+    views : tuple of View
+        Of each whole image.
+    head : FittedHead
+    task : Task
+    half : bool
+        Whether the head takes maps in half precision.
+    refinements : tuple of Refinement
+        Closer looks at keypoints, one after the other.
+    """
+
+    extractor: Any
+    views: tuple[View, ...]
+    head: FittedHead
+    task: Task
+    half: bool = False
+    refinements: tuple[Any, ...] = ()
+
+    def outputs(self, features: Any, rows: NDArray[np.int64] | None = None) -> Floats:
+        """Return the mean output over the views: logits or values (n, k), or points (n, k, 2) in pixels.
+
+        Parameters
+        ----------
+        features : Features or PrecomputedFeatures
+        rows : ndarray of int, optional
+            By default all images that can be read.
+        """
+        outputs = [self.head.predict(features.maps(rows, view, half=self.half)) for view in self.views]
+        if not isinstance(self.task, Points):
+            return average_views(self.views, outputs)
+        place = features.sizes(rows), self.extractor.image_size_, self.extractor.resize
+        return average_views(self.views, outputs, place)
+
+    def refine(self, items: Sequence[Any], points: Floats) -> Floats:
+        """Return points after every closer look."""
+        for refinement in self.refinements:
+            points = refinement.predict(items, points)
+        return points
+
+
+def average_views(
+    views: Sequence[AnyView], outputs: Sequence[Floats], place: tuple[Any, ...] | None = None
+) -> Floats:
+    """Return the mean of what a head says of several views of the same images.
+
+    Parameters
+    ----------
+    views : sequence of View or Crops
+    outputs : sequence of ndarray, shape (n, k)
+        One for each view.
+    place : tuple, optional
+        Outputs are points as fractions of each view's square, to be mapped to pixels of the images first:
+        sizes (n, 2), image size and resize policy for views of whole images, empty for crops.
+    """
+    if place is not None:
+        outputs = [
+            view.from_square(output.reshape(len(output), -1, 2), *place)
+            for view, output in zip(views, outputs, strict=True)
+        ]
+    mean: Floats = np.mean(outputs, axis=0)
+    return mean

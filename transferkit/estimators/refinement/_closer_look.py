@@ -1,0 +1,105 @@
+"""Rounds of a closer look: fitted one after the other while they lower the error of held-out images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from transferkit.estimators._records import Round
+from transferkit.estimators.refinement._cascade import fit_cascade_round
+from transferkit.estimators.refinement._network import Sample, fit_network_round
+from transferkit.estimators.refinement._refinement import Floats, Refinement, shape_errors
+from transferkit.extraction import ExtractionReport, FeatureExtractor, Features
+from transferkit.heads import Head
+
+
+@dataclass
+class CloserLook:
+    """Fit rounds, and keep those that help.
+
+    Parameters
+    ----------
+    make_extractor : callable
+        Returns a new extractor with the taps of the closer look.
+    n_rounds : int
+        At most.
+    mirror, random_state, progress
+        As for the estimator.
+
+    Attributes
+    ----------
+    refinements : list of Refinement
+        The rounds to use.
+    rounds : list of Round
+        What each brought, the whole image first.
+    report : ExtractionReport
+        The work that it took.
+    """
+
+    make_extractor: Callable[[], FeatureExtractor]
+    n_rounds: int
+    mirror: bool
+    random_state: int
+    progress: bool
+    refinements: list[Refinement] = field(default_factory=list)
+    rounds: list[Round] = field(default_factory=list)
+    report: ExtractionReport = field(default_factory=ExtractionReport)
+
+    def fit_cascade(
+        self,
+        items: Sequence[Any],
+        shapes: Floats,
+        points: Floats,
+        groups: NDArray[np.int64],
+        weight: NDArray[np.float64],
+    ) -> None:
+        """Fit rounds to held-out shapes (n, k, 2) of training images."""
+        self._add_round(shapes, points, weight)
+        for _ in range(self.n_rounds):
+            refinement, shapes, features = fit_cascade_round(
+                self.make_extractor(), items, shapes, points, groups, weight, **self._options()
+            )
+            self._count(features)
+            if not self._add_round(shapes, points, weight):
+                break
+            self.refinements.append(self._renewed(refinement))
+
+    def fit_network(self, head: Head, train: Sample, judged: Sample | None) -> None:
+        """Fit one network, and use it as often as that lowers the error of other images."""
+        if judged is not None:
+            self._add_round(judged.shapes, judged.points, judged.weight)
+        if self.n_rounds == 0:
+            return
+        refinement, features = fit_network_round(self.make_extractor(), head, train, **self._options())
+        self._count(features)
+        refinement = self._renewed(refinement)
+        for _ in range(self.n_rounds):
+            if judged is not None:
+                judged = judged._replace(shapes=refinement.predict(judged.items, judged.shapes))
+                if not self._add_round(judged.shapes, judged.points, judged.weight):
+                    break
+            self.refinements.append(refinement)
+
+    def _options(self) -> dict[str, Any]:
+        return {"mirror": self.mirror, "random_state": self.random_state, "progress": self.progress}
+
+    def _renewed(self, refinement: Refinement) -> Refinement:
+        """Return a round without the rows it learned from, which its extractor holds without a cache."""
+        return replace(refinement, extractor=self.make_extractor())
+
+    def _add_round(self, shapes: Floats, points: Floats, weight: NDArray[np.float64]) -> bool:
+        """Record the error of a round; return True if it is less than that of the round before."""
+        errors, rows = shape_errors(shapes, points)
+        error = float(np.average(errors, weights=weight[rows]))
+        better = not self.rounds or error < self.rounds[-1].held_out_error
+        self.rounds.append(Round(len(self.rounds), error, better))
+        return better
+
+    def _count(self, features: Features) -> None:
+        """Count the work of an extraction, but not its images again."""
+        self.report.n_backbone_calls += features.report.n_backbone_calls
+        self.report.seconds += features.report.seconds

@@ -1,0 +1,144 @@
+"""Kinds of tasks, as evaluations see them: how targets are read, and which figures come out.
+
+``evaluate`` and ``compare`` look a kind up by the ``kind`` of an estimator. To add one, write a file like
+``keypoints.py`` and enter a row here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from transferkit.errors import InvalidInputError, gather
+from transferkit.estimators import ImageEstimator
+from transferkit.evaluation.classification import ClassificationEvaluation
+from transferkit.evaluation.keypoints import KeypointEvaluation, default_normalizer
+from transferkit.foundation import arguments
+from transferkit.keypoints import as_points
+from transferkit.metrics import (
+    CLASSIFICATION_FIGURES,
+    KEYPOINT_FIGURES,
+    check_confidence,
+    check_limit,
+    normalized_mean_error,
+    positive_class,
+)
+from transferkit.tasks import as_labels
+
+Targets = npt.NDArray[Any]
+Predicted = tuple[Targets, npt.NDArray[np.float64] | None]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of task.
+
+    Attributes
+    ----------
+    unit : str
+        What each image needs one of.
+    figures : sequence of str
+        Names, the one to sort by first.
+    read : callable
+        From ``y`` and a list of problems to targets.
+    options : mapping of str to callable
+        Options of ``evaluate`` that are for this kind; each checks a value, given the truth.
+    predict : callable
+        From an estimator and items to predictions and probabilities, if there are any.
+    evaluation : callable
+        From targets, predictions, probabilities and classes to an evaluation.
+    """
+
+    unit: str
+    figures: tuple[str, ...]
+    read: Callable[[Any, list[str]], Targets]
+    options: Mapping[str, Callable[[Targets, Any], Any]]
+    predict: Callable[[Any, Any], Predicted]
+    evaluation: Callable[..., ClassificationEvaluation | KeypointEvaluation]
+
+
+def kind_of(estimator: Any) -> str:
+    """Return the kind of an estimator; a regressor of another library is taken to find points."""
+    from sklearn.base import is_classifier
+
+    kind = getattr(estimator, "kind", None)
+    return kind if kind in KINDS else "classes" if is_classifier(estimator) else "points"
+
+
+def check_options(kind: str, truth: Targets, confidence: float, **options: Any) -> None:
+    """Raise what would be raised in the end, before a prediction takes its time.
+
+    ``truth`` are the classes, or the true points.
+    """
+    problems: list[str] = []
+    gather(problems, lambda: check_confidence(confidence))
+    for name, value in options.items():
+        if name in KINDS[kind].options:
+            gather(problems, lambda: KINDS[kind].options[name](truth, value))  # noqa: B023 - called at once
+        elif value is not None:
+            problems.append(f"{name} is for {_OWNERS[name]}. Got {value!r} and a {_NOUNS.get(kind, kind)}.")
+    arguments.check(problems)
+
+
+def predict_classes(estimator: Any, items: Any) -> Predicted:
+    """Return labels, and probabilities where the model gives them; one pass for a model of our own."""
+    if isinstance(estimator, ImageEstimator):
+        chances = estimator.predict_proba(items)  # type: ignore[attr-defined]
+        return estimator.classes_[chances.argmax(axis=1)], chances  # type: ignore[attr-defined]
+    has_chances = hasattr(estimator, "predict_proba")
+    return np.asarray(estimator.predict(items)), estimator.predict_proba(items) if has_chances else None
+
+
+def _predict_points(estimator: Any, items: Any) -> Predicted:
+    return as_points(estimator.predict(items), name="the prediction"), None
+
+
+def _evaluate_points(truth: Targets, predicted: Targets, *_: None, **options: Any) -> KeypointEvaluation:
+    return KeypointEvaluation(truth, predicted, **options)
+
+
+def _check_normalizer(truth: Targets, normalizer: Any) -> None:
+    scale = default_normalizer(truth.shape[1]) if normalizer is None else normalizer
+    normalized_mean_error(truth, truth, normalizer=scale)
+
+
+KINDS = {
+    "classes": Kind(
+        "label",
+        CLASSIFICATION_FIGURES,
+        as_labels,
+        {"pos_label": positive_class},
+        predict_classes,
+        ClassificationEvaluation,
+    ),
+    "points": Kind(
+        "set of keypoints",
+        KEYPOINT_FIGURES,
+        lambda y, problems: as_points(y, name="y"),
+        {"normalizer": _check_normalizer, "limit": lambda _, limit: check_limit(limit)},
+        _predict_points,
+        _evaluate_points,
+    ),
+}
+_OWNERS = {"pos_label": "classifiers", "normalizer": "keypoints", "limit": "keypoints"}
+_NOUNS = {"classes": "classifier", "points": "regressor"}
+
+
+def own_options(kind: str, **options: Any) -> dict[str, Any]:
+    """Return the options that are for this kind."""
+    return {name: value for name, value in options.items() if name in KINDS[kind].options}
+
+
+def check_kind(estimator: Any) -> None:
+    """Raise unless an object is a classifier or a regressor of scikit-learn's kind."""
+    from sklearn.base import is_classifier, is_regressor
+
+    if not hasattr(estimator, "predict") or not (is_classifier(estimator) or is_regressor(estimator)):
+        raise InvalidInputError(
+            "estimator must be a fitted Classifier, KeypointRegressor, or another classifier or regressor of "
+            f"scikit-learn's kind. Got {type(estimator).__name__}."
+        )

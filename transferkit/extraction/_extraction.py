@@ -1,0 +1,164 @@
+"""From images to features, without scikit-learn: parameters in, a handle on rows of the cache out."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from transferkit import images
+from transferkit.backbones import Backbone, get_backbone
+from transferkit.cache import FeatureCache, SpillingSpace
+from transferkit.extraction._features import Features
+from transferkit.extraction._parameters import ON_ERROR, resolve
+from transferkit.extraction._report import ExtractionReport
+from transferkit.extraction._settings import LOCK, Settings
+from transferkit.extraction._stream import compute, look_up
+from transferkit.foundation.arguments import check, choice
+from transferkit.foundation.config import Configured
+from transferkit.views import ORIGINAL, AnyView
+
+
+class Extraction(Configured):
+    """The parameters of an extraction, and the work; :class:`FeatureExtractor` documents both."""
+
+    def __init__(
+        self,
+        backbone: str | Backbone = "mobilenet",
+        *,
+        weights: str | os.PathLike[str] | None = "imagenet",
+        image_size: int | None = None,
+        layers: str | Sequence[str] | None = None,
+        grid: int | str | Sequence[int | None] | None = None,
+        resize: str = "stretch",
+        precision: str = "float32",
+        value_range: tuple[float, float] | None = None,
+        on_error: str | None = None,
+        engine: str | None = None,
+        batch_size: int | None = None,
+        memory_limit: float | None = None,
+        cache: bool | str | os.PathLike[str] | FeatureCache | None = None,
+        isolate: bool | float | None = None,
+        retry_failed: bool | None = None,
+        progress: bool | None = None,
+    ) -> None:
+        self.backbone = backbone
+        self.weights = weights
+        self.image_size = image_size
+        self.layers = layers
+        self.grid = grid
+        self.resize = resize
+        self.precision = precision
+        self.value_range = value_range
+        self.on_error = on_error
+        self.engine = engine
+        self.batch_size = batch_size
+        self.memory_limit = memory_limit
+        self.cache = cache
+        self.isolate = isolate
+        self.retry_failed = retry_failed
+        self.progress = progress
+
+    def extract(
+        self,
+        X: Any,
+        *,
+        views: Sequence[AnyView] = (ORIGINAL,),
+        on_error: str | None = None,
+        advance: Callable[[int], Any] | None = None,
+    ) -> Features:
+        """Make sure that the features of all images are there, and return a handle on them.
+
+        Parameters
+        ----------
+        X : image or sequence of images
+        views : sequence of View or Crops, default=(ORIGINAL,)
+        on_error : {"raise", "skip"}, optional
+            By default as the parameter of the same name.
+        advance : callable, optional
+            Called with the number of images done since the last call, in place of a progress bar: for one bar
+            over several extractions.
+
+        Returns
+        -------
+        Features
+
+        Raises
+        ------
+        BadImageError
+            An image cannot be read and ``on_error`` is "raise".
+        InvalidInputError
+            Most images cannot be read, or ``on_error`` is neither.
+        EngineError
+            The engine that was asked for by name cannot run this backbone, or not on this machine.
+        IsolationError
+            ``isolate`` is set, and no helper process can be started.
+        """
+        started = time.perf_counter()
+        settings = self.settings()
+        check(choice("on_error", on_error, ON_ERROR, or_none=True))
+        on_error = on_error or self.on_error or "raise"
+        sources = images.as_image_list(X)
+        job = settings.job(tuple(views))
+        report = self.report_ = ExtractionReport(n_images=len(sources))
+        digests, pending = look_up(settings.files, job, sources)
+        report.n_cached = len(sources) - len(pending)
+        pending = job.failures.leave_out(sources, pending, digests, report, on_error)
+        if 0 < len(sources) <= settings.batch_size and isinstance(job.space, SpillingSpace):
+            job = replace(job, space=job.space.recent())
+        if advance is not None:
+            advance(len(sources) - len(pending))
+        if pending:
+            compute(settings, job, sources, pending, digests, report, on_error, advance)
+        report.failures.sort(key=lambda failure: failure.index)
+        report.seconds = time.perf_counter() - started
+        report.check_enough(len(sources), finished=True)
+        shapes = tuple(job.space.part_shape(part) or () for part in job.parts)
+        return Features(
+            tuple(digests), settings.layers, job.parts, shapes, tuple(views), report, sources, self, job.space
+        )
+
+    def compute(self, features: Features, rows: list[int]) -> None:
+        """Compute rows of features again that are no longer in the cache."""
+        settings = self.settings()
+        job = replace(settings.job(features.views), space=features.space)
+        again = ExtractionReport(n_images=len(rows))
+        compute(settings, job, features.sources, rows, list(features.digests), again, "raise")
+
+    def describe(self) -> dict[str, Any]:
+        """Return everything that can change a feature, as it goes into the cache key.
+
+        Builds nothing: with ``engine="auto"``, before the first extraction, the engine is what will run
+        unless it turns out to give other features than Keras.
+        """
+        settings = self.settings()
+        return {**settings.description, "layers": list(settings.layers), "grid": list(settings.grids)}
+
+    def settings(self) -> Settings:
+        """Return what the parameters stand for, made again when they or the registry change.
+
+        Raises
+        ------
+        InvalidInputError
+            Parameters that cannot be used; all problems are listed at once.
+        MissingDependencyError
+            The engine is not installed.
+        """
+        # Parameters are the attributes without underscores at the ends; get_params takes half a millisecond.
+        own = {name: value for name, value in vars(self).items() if name.strip("_") == name}
+        parameters = resolve(own, self.own_config())
+        backbone = get_backbone(parameters.pop("backbone"))
+        key = (backbone, repr(parameters))
+        with LOCK:
+            known: tuple[Any, Settings] | None = self.__dict__.get("_made")
+            if known is None or known[0] != key:
+                known = self.__dict__["_made"] = key, Settings(backbone, parameters)
+            return known[1]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Drop models and connections when pickling; they are made again."""
+        state = super().__getstate__()
+        state.pop("_made", None)
+        return state

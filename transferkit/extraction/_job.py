@@ -1,0 +1,25 @@
+"""A job: what the threads of an extraction must know to make rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from transferkit.cache import Space
+from transferkit.extraction._failed import KnownFailures
+from transferkit.views import AnyView
+
+
+@dataclass(frozen=True)
+class Job:
+    """Where rows go, and how they are made: layers at grids, views, and how images are read."""
+
+    space: Space
+    parts: tuple[str, ...]
+    grids: tuple[int | None, ...]
+    views: tuple[AnyView, ...]
+    image_size: int
+    resize: str
+    batch_size: int
+    value_range: tuple[float, float] | None
+    failures: KnownFailures
+    isolate: float | None = None

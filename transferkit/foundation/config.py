@@ -1,0 +1,141 @@
+"""Configuration of how work is run: for the whole process, or within a block of code.
+
+These settings say how features are computed and where they are kept, not what they are. An extractor's own
+parameters come first, then those of :func:`config_context`, then those of :func:`set_config`.
+
+An estimator that is pickled into another process takes the sender's configuration along; threads that other
+libraries start see that of :func:`set_config` only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from contextvars import ContextVar
+from types import MappingProxyType
+from typing import Any
+
+from transferkit.errors import InvalidInputError, quoted
+
+DEFAULTS = MappingProxyType(
+    {
+        "engine": "auto",
+        "batch_size": 32,
+        "memory_limit": None,
+        "cache": True,
+        "isolate": False,
+        "retry_failed": False,
+        "progress": True,
+    }
+)
+_process: dict[str, Any] = {}
+_block: ContextVar[dict[str, Any]] = ContextVar("transferkit_config", default=MappingProxyType({}))  # type: ignore[arg-type]
+
+
+def get_config() -> dict[str, Any]:
+    """Return the current configuration.
+
+    Returns
+    -------
+    dict of str to object
+        ``engine``, ``batch_size``, ``memory_limit``, ``cache``, ``isolate``, ``retry_failed`` and
+        ``progress``; see :class:`FeatureExtractor` for their meaning.
+
+    Examples
+    --------
+    >>> from transferkit import get_config
+    >>> get_config()["batch_size"]
+    32
+    """
+    return {**DEFAULTS, **changed_config()}
+
+
+def set_config(**settings: Any) -> None:
+    """Set the configuration of this process.
+
+    Parameters
+    ----------
+    **settings
+        By name, as :func:`get_config` lists them.
+
+    Raises
+    ------
+    InvalidInputError
+        There is no such setting. Values are checked where they are used.
+
+    See Also
+    --------
+    config_context : For a block of code.
+
+    Examples
+    --------
+    >>> from transferkit import set_config
+    >>> set_config(progress=True)
+    """
+    _check_names(settings)
+    _process.update(settings)
+
+
+@contextlib.contextmanager
+def config_context(**settings: Any) -> Iterator[None]:
+    """Set the configuration within a block of code, in this thread.
+
+    Parameters
+    ----------
+    **settings
+        By name, as :func:`get_config` lists them.
+
+    Raises
+    ------
+    InvalidInputError
+        There is no such setting. Values are checked where they are used.
+
+    Examples
+    --------
+    >>> from transferkit import Classifier, config_context
+    >>> with config_context(cache="features", progress=False):
+    ...     clf = Classifier("vgg16").fit(paths, labels)  # doctest: +SKIP
+    """
+    _check_names(settings)
+    token = _block.set({**_block.get(), **settings})
+    try:
+        yield
+    finally:
+        _block.reset(token)
+
+
+def changed_config() -> dict[str, Any]:
+    """Return the settings that were changed."""
+    return {**_process, **_block.get()}
+
+
+class Configured:
+    """A mixin: objects that take the configuration of their sender along when they are pickled."""
+
+    _sent_config: dict[str, Any]
+
+    def own_config(self) -> dict[str, Any]:
+        """Return the configuration for this object."""
+        return {**DEFAULTS, **self.__dict__.get("_sent_config", {}), **changed_config()}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Add what the sender has changed, and its process."""
+        state: dict[str, Any] = dict(super().__getstate__())  # type: ignore[arg-type]
+        sent = {**state.pop("_sent_config", {}), **changed_config()}
+        return {**state, "_sent": (os.getpid(), sent)} if sent else state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Keep what the sender had changed; a copy in the same process follows the configuration there."""
+        process, sent = state.pop("_sent", (os.getpid(), {}))
+        parent: Any = super()
+        parent.__setstate__(state) if hasattr(parent, "__setstate__") else self.__dict__.update(state)
+        if process != os.getpid():
+            self._sent_config = sent
+
+
+def _check_names(settings: dict[str, Any]) -> None:
+    if unknown := [name for name in settings if name not in DEFAULTS]:
+        raise InvalidInputError(
+            f"The configuration has no {quoted(unknown, 'or')}. It has {quoted(DEFAULTS)}."
+        )

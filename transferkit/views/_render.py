@@ -1,0 +1,73 @@
+"""Pixels of views: no cache, no backbone, nothing to look up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from transferkit.images import Image, Source, Target
+from transferkit.views._crops import Crop
+from transferkit.views._views import View
+
+
+class Rendered(NamedTuple):
+    """Squares of one image.
+
+    Attributes
+    ----------
+    squares : list of ndarray of uint8
+        One array (n, image_size, image_size, 3) for each view.
+    size : (int, int)
+        Width and height of the upright original in pixels.
+    notes : tuple of str
+        Conversions worth knowing.
+    """
+
+    squares: list[NDArray[np.uint8]]
+    size: tuple[int, int]
+    notes: tuple[str, ...]
+
+
+def render(
+    source: Source,
+    views: Sequence[View | Crop],
+    image_size: int,
+    *,
+    resize: str = "stretch",
+    decode: Callable[[Target], Image] | None = None,
+) -> Rendered:
+    """Return the squares that views show of one image.
+
+    Parameters
+    ----------
+    source : Source
+        As :func:`transferkit.images.read_source` returns it.
+    views : sequence of View or Crop
+        One or more.
+    image_size : int
+        Side of the squares in pixels.
+    resize : {"stretch", "pad"}, default="stretch"
+    decode : callable, optional
+        From a target to an image; by default the source's own ``decode``.
+
+    Raises
+    ------
+    BadImageError
+        The image cannot be decoded.
+    """
+    if decode is None:
+
+        def decode(target: Target) -> Image:
+            return source.decode(target=target)
+
+    # Each view is decoded for itself alone, so that it does not matter which others are asked for.
+    targets = [view.target(image_size, resize) for view in views]
+    images = {target: decode(target) for target in dict.fromkeys(targets)}
+    squares = [
+        view.render(images[target], image_size, resize) for view, target in zip(views, targets, strict=True)
+    ]
+    first = images[targets[0]]
+    return Rendered(squares, first.size, first.notes)
