@@ -29,7 +29,7 @@ def test_nothing_goes_into_the_cache(engine, pictures, monkeypatch):
     def refuse(*args, **kwargs):
         raise AssertionError("the cache was asked for")
 
-    monkeypatch.setattr("transferkit.extraction._settings.FeatureCache", refuse)
+    monkeypatch.setattr("transferkit.extraction._parameters.FeatureCache", refuse)
     activations(pictures[0][:2])
 
 

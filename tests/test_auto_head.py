@@ -5,6 +5,7 @@ import pytest
 
 from transferkit.heads import AutoHead, LinearHead, TrainingData
 from transferkit.heads import auto as auto_module
+from transferkit.tasks import Classes, Values
 
 
 def make(n=300, signal=1, n_classes=2, seed=0):
@@ -13,7 +14,7 @@ def make(n=300, signal=1, n_classes=2, seed=0):
     targets = generator.integers(0, n_classes, n)
     maps = [generator.normal(size=(n, 3, 3, 40)).astype(np.float32) for _ in range(4)]
     maps[signal][:, 1, 1, :6] += np.eye(n_classes)[targets][:, np.arange(6) % n_classes]
-    return TrainingData(maps, targets, n_classes, np.ones(n), np.arange(n))
+    return TrainingData(maps, targets, Classes(np.arange(n_classes)), np.ones(n), np.arange(n))
 
 
 @pytest.mark.parametrize("signal", [0, 1, 2, 3])
@@ -27,7 +28,7 @@ def test_the_layer_with_the_signal_is_found(signal):
     assert sum(share for row in fitted.history for share in row["shares"]) == pytest.approx(16)
     weights = fitted.weights.reshape(4, 360, -1)
     assert [bool(np.any(layer)) for layer in weights] == [i == signal for i in range(4)]
-    alone = LinearHead().fit(TrainingData([data.maps[signal]], data.targets, 2, np.ones(300), np.arange(300)))
+    alone = LinearHead().fit(TrainingData([data.maps[signal]], data.targets, data.task, np.ones(300), np.arange(300)))
     np.testing.assert_allclose(fitted.predict(data.maps), alone.predict([data.maps[signal]]), atol=1e-5)
 
 
@@ -60,7 +61,7 @@ def test_selection_takes_a_sample_with_every_class(monkeypatch):
     rows = auto_module._sample(data)
     assert 55 <= len(rows) <= 65
     assert len(np.unique(data.targets[rows])) == 3
-    grouped = TrainingData(data.maps, data.targets, 3, data.sample_weight, np.arange(400) // 2)
+    grouped = TrainingData(data.maps, data.targets, data.task, data.sample_weight, np.arange(400) // 2)
     rows = auto_module._sample(grouped)
     counts = np.bincount(grouped.groups[rows])
     assert set(counts) <= {0, 2}  # groups come whole
@@ -69,9 +70,9 @@ def test_selection_takes_a_sample_with_every_class(monkeypatch):
 
 def test_one_layer_and_values():
     data = make()
-    one = TrainingData(data.maps[:1], data.targets, 2, data.sample_weight, data.groups)
+    one = TrainingData(data.maps[:1], data.targets, data.task, data.sample_weight, data.groups)
     np.testing.assert_array_equal(AutoHead().fit(one).weights, LinearHead().fit(one).weights)
     targets = data.maps[2][:, 1, 1, :2].astype(float)
-    values = TrainingData(data.maps, targets, None, data.sample_weight, data.groups)
+    values = TrainingData(data.maps, targets, Values(2), data.sample_weight, data.groups)
     fitted = AutoHead().fit(values)
     assert next(row["layers"] for row in fitted.history if row["chosen"]) == (2,)

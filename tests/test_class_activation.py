@@ -1,5 +1,7 @@
 """The parts of a score sum to it, and lie where they belong."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -37,7 +39,7 @@ def total(activation):
         {"head": "linear"},
         {"head": LinearHead(penalty=0.1), "layers": "last", "augment": None},
         {"layers": ["fine", "last", "vector"], "grid": 3, "augment": "multi"},
-        {"head": "linear", "grid": "full", "resize": "pad"},
+        {"head": "linear", "grid": "full", "extractor": FeatureExtractor(resize="pad")},
     ],
     ids=["auto", "linear", "one layer", "vector and views", "whole maps, pad"],
 )
@@ -100,7 +102,11 @@ def test_the_place_is_that_of_the_picture_though_views_are_mirrored(tiny, pictur
 def test_the_picture_is_the_original_or_the_padded_square(tiny, pictures):
     wide = np.full((20, 40, 3), 200, np.uint8)
     assert fitted(tiny, pictures, head="linear").class_activation(wide).picture.shape == (20, 40, 3)
-    padded = fitted(tiny, pictures, head="linear", resize="pad").class_activation(wide).picture
+    padded = (
+        fitted(tiny, pictures, head="linear", extractor=FeatureExtractor(resize="pad"))
+        .class_activation(wide)
+        .picture
+    )
     assert padded.shape == (40, 40, 3)
     assert padded[0, 0, 0] == 0
 
@@ -123,10 +129,12 @@ def test_mistakes_of_users_are_explained(tiny, pictures):
         clf.class_activation(pictures[0][0], label="up")
     with pytest.raises(InvalidInputError, match="takes one image. Got 2"):
         clf.class_activation(pictures[0][:2])
-    clf.fitted_head_ = object()
+    clf.predictor_ = replace(clf.predictor_, head=object())
     with pytest.raises(InvalidInputError, match="linear heads only"):
         clf.class_activation(pictures[0][0])
     rows = np.random.default_rng(0).normal(size=(20, 3))
-    precomputed = Classifier("precomputed", extractor=FeatureExtractor(progress=False)).fit(rows, rows[:, 0] > 0)
-    with pytest.raises(InvalidInputError, match="has no pictures"):
+    precomputed = Classifier("precomputed", extractor=FeatureExtractor(progress=False)).fit(
+        rows, rows[:, 0] > 0
+    )
+    with pytest.raises(InvalidInputError, match="has no images"):
         precomputed.class_activation(rows[:1])

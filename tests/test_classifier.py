@@ -349,7 +349,9 @@ def test_value_range_reaches_the_images(tiny, pictures):
     arrays = [read(path) / 127.5 - 1 for path in paths]
     with pytest.raises(InvalidInputError, match="value_range"):
         Classifier(**tiny).fit(arrays, labels)
-    clf = Classifier(**tiny, augment=None, extractor=FeatureExtractor(value_range=(-1, 1))).fit(arrays, labels)
+    clf = Classifier(**tiny, augment=None, extractor=FeatureExtractor(value_range=(-1, 1))).fit(
+        arrays, labels
+    )
     assert clf.score(arrays, labels) > 0.9
 
 

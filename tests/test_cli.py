@@ -15,6 +15,7 @@ from PIL import Image
 from tests.conftest import make_pictures
 from transferkit.cli import main
 from transferkit.cli._flags import in_flags
+from transferkit.errors import WeightsError
 
 
 @pytest.fixture
@@ -141,12 +142,12 @@ def test_a_mistake_is_one_clear_line_and_exit_code_2(
 
 
 def test_offline_weights(folder, capsys, monkeypatch):
-    from transferkit.backbones import _weights
+    from transferkit.backbones import weights
 
     def offline(row):
-        raise _weights.WeightsError(_weights._offline_message(row, _weights._places(row)[-1]), name=row.name)
+        raise WeightsError(weights._offline_message(row, weights._places(row)[-1]), name=row.name)
 
-    monkeypatch.setattr(_weights, "_download", offline)
+    monkeypatch.setattr(weights, "_download", offline)
     assert main(["train", str(folder)]) == 2
     message = capsys.readouterr().err
     assert "mobilenet_1_0_224_tf_no_top.h5" in message

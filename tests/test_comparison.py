@@ -12,11 +12,13 @@ from sklearn.model_selection import KFold, ShuffleSplit
 import transferkit
 from tests.conftest import TINY, make_pictures
 from transferkit import Classifier, KeypointRegressor, compare
+from transferkit.backbones import registry
 from transferkit.errors import BadImageError, InvalidInputError, UnknownBackboneError, WeightsError
 from transferkit.evaluation import ClassificationEvaluation
 
 QUIET = {"progress": False}
 OTHER = replace(TINY, name="other", layers=("vector",))
+registry.ship(OTHER)  # its network cannot be built, as that of TINY
 
 
 @pytest.fixture(scope="module")
@@ -58,9 +60,11 @@ def test_copies_are_told_from_what_was_cached(template, pictures):
 
 
 def test_without_a_cache_too(template, engine, pictures):
-    compare([TINY], *pictures, estimator=template.set_params(cache=False), cv=4, n_timed=0, **QUIET)
+    compare(
+        [TINY], *pictures, estimator=template.set_params(extractor__cache=False), cv=4, n_timed=0, **QUIET
+    )
     assert engine.images == 24
-    assert template.cache is False
+    assert template.extractor.cache is False
 
 
 def test_predictions_are_those_of_models_without_the_fold(template, pictures):
@@ -226,7 +230,7 @@ def test_regressors_of_scikit_learn():
     generator = np.random.default_rng(0)
     X = generator.normal(size=(40, 5))
     y = X @ generator.normal(size=(5, 6))
-    models = {"weak": Ridge(1000), "strong": Ridge(0.1), "ours": KeypointRegressor("precomputed", **QUIET)}
+    models = {"weak": Ridge(1000), "strong": Ridge(0.1), "ours": KeypointRegressor("precomputed")}
     comparison = compare(models, X, y.reshape(40, 3, 2), cv=4, **QUIET)
     assert comparison.rows[-1].name == "weak"
     assert comparison.rows[-1].verdict == "worse"

@@ -286,7 +286,7 @@ def saved(pair, pictures, tmp_path):
 
     def save(**parameters):
         path = tmp_path / "model"
-        Classifier("tiny", progress=False, **parameters).fit(*pictures).save(path)
+        Classifier("tiny", extractor=FeatureExtractor(**parameters, progress=False)).fit(*pictures).save(path)
         return path
 
     return save
@@ -311,10 +311,10 @@ def test_the_same_engine_needs_no_word(saved, caplog):
 
 def test_bfloat16_is_no_mere_difference_of_engines(saved, monkeypatch):
     path = saved(precision="bfloat16")
-    assert transferkit.load(path).get_params()["precision"] == "bfloat16"
+    assert transferkit.load(path).extractor.precision == "bfloat16"
     tensors, document = read_model(path)
-    document["parameters"]["precision"] = "float32"
-    document["parameters"]["engine"] = "keras"
+    document["extractor"]["precision"] = "float32"
+    document["extractor"]["engine"] = "keras"
     write_model(path, tensors, document)
     with pytest.raises(ModelFileError, match="engine was .* precision was 'bfloat16' and is 'float32'"):
         transferkit.load(path)

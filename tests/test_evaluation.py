@@ -30,7 +30,9 @@ def rows():
 @pytest.fixture(scope="module")
 def fitted(rows):
     X, y = rows
-    return Classifier("precomputed", head="linear", extractor=FeatureExtractor(progress=False)).fit(X[:100], y[:100])
+    return Classifier("precomputed", head="linear", extractor=FeatureExtractor(progress=False)).fit(
+        X[:100], y[:100]
+    )
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +121,9 @@ def test_html_escapes_labels(rows):
 def test_each_of_several_classes_has_figures(rows):
     X, y = rows
     three = np.where(X[:, 1] > 0.8, "other", y)
-    model = Classifier("precomputed", head="linear", extractor=FeatureExtractor(progress=False)).fit(X[:100], three[:100])
+    model = Classifier("precomputed", head="linear", extractor=FeatureExtractor(progress=False)).fit(
+        X[:100], three[:100]
+    )
     found = evaluate(model, X[100:], three[100:])
     assert found.pos_label is None
     assert list(found.class_figures) == ["man", "other", "woman"]
@@ -303,7 +307,7 @@ def test_one_keypoint_needs_a_number_of_pixels(tiny):
     images = [np.full((20, 20, 3), 10 * i, np.uint8) for i in range(12)]
     points = np.stack([np.linspace(3, 15, 12), np.full(12, 8.0)], axis=1)[:, None]
     kp = KeypointRegressor(**tiny).fit(images, points)
-    with pytest.raises(InvalidInputError, match="two points or more.*normalizer=100.0"):
+    with pytest.raises(InvalidInputError, match="at least two points.*normalizer=100.0"):
         evaluate(kp, images, points)
     found = evaluate(kp, images, points, normalizer=50.0)
     pixels = np.linalg.norm(kp.predict(images) - points, axis=-1)[:, 0]

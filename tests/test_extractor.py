@@ -312,7 +312,10 @@ def test_adaptive_cells_cover_the_map(length, grid):
         ({"image_size": "big"}, "image_size must be an integer"),
         ({"layers": []}, "layers must be 'last', 'auto'"),
         ({"layers": ["last", "last"]}, "list of different names"),
-        ({"grid": 0}, "grid must be a positive integer, one for each layer, or None for whole maps. Got 0."),
+        (
+            {"grid": 0},
+            "grid must be a positive integer, one for each layer, or 'full' for whole maps. Got 0.",
+        ),
         ({"grid": (1, 2)}, "grid must have one number for each of the 1 layers"),
         ({"batch_size": 1.5}, "batch_size must be a positive integer"),
         ({"resize": "crop"}, "resize must be 'stretch' or 'pad'. Got 'crop'."),

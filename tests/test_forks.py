@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from transferkit.foundation import forks as _forks, list_layers
+from transferkit.backbones import list_layers
 from transferkit.errors import EngineError
+from transferkit.foundation import forks
 from transferkit.heads import MLPHead
 from transferkit.images import LIMITS, _sources, read_source
 
@@ -23,12 +24,13 @@ warnings.filterwarnings("ignore", "This process.*fork", DeprecationWarning)
 import numpy as np
 from tests.conftest import FakeEngine, TINY, make_pictures
 from pathlib import Path
-from transferkit import Classifier, FeatureExtractor, engines
+from transferkit import Classifier, FeatureExtractor, engines, set_config
 from transferkit.extraction import _settings
 from transferkit.heads import MLPHead
 fake = FakeEngine()
 engines.ENGINES["fake"] = fake.build
-tiny = {"backbone": TINY, "engine": "fake", "progress": False}
+set_config(engine="fake", progress=False)
+tiny = {"backbone": TINY}
 paths, labels = make_pictures(Path(sys.argv[1]), 30)
 
 def in_child(work):
@@ -164,24 +166,24 @@ def test_tensorflow_started_by_the_user_counts(monkeypatch):
     class Module:
         _context = None
 
-    monkeypatch.setattr(_forks, "_started", False)
-    monkeypatch.setattr(_forks, "_inherited", False)
+    monkeypatch.setattr(forks, "_started", False)
+    monkeypatch.setattr(forks, "_inherited", False)
     monkeypatch.setitem(sys.modules, "tensorflow.python.eager.context", Module)
-    _forks._in_child()
-    _forks.enter_network()
-    monkeypatch.setattr(_forks, "_started", False)
+    forks._in_child()
+    forks.enter_network()
+    monkeypatch.setattr(forks, "_started", False)
     Module._context = Context
-    _forks._in_child()
+    forks._in_child()
     with pytest.raises(EngineError, match="forked"):
-        _forks.enter_network()
+        forks.enter_network()
 
 
 def test_grandchildren_are_told_too(monkeypatch):
-    monkeypatch.setattr(_forks, "_started", True)
-    monkeypatch.setattr(_forks, "_inherited", False)
-    _forks._in_child()
-    _forks._in_child()
-    for use in (_forks.enter_network, lambda: list_layers("vgg16"), lambda: MLPHead().fit(None)):
+    monkeypatch.setattr(forks, "_started", True)
+    monkeypatch.setattr(forks, "_inherited", False)
+    forks._in_child()
+    forks._in_child()
+    for use in (forks.enter_network, lambda: list_layers("vgg16"), lambda: MLPHead().fit(None)):
         with pytest.raises(EngineError, match="forked"):
             use()
 
@@ -190,7 +192,8 @@ JOBS = """
 from sklearn.model_selection import cross_val_score
 
 engines.ENGINES["keras"] = fake.build  # here only: the workers would need TensorFlow, and must not
-clf = Classifier(**{**tiny, "engine": "keras"}, augment=None)
+set_config(engine="keras")  # the workers learn of it from the estimator that they are sent
+clf = Classifier("pixels", augment=None)
 one = cross_val_score(clf, paths, labels, cv=3)
 two = cross_val_score(clf, paths, labels, cv=3, n_jobs=2)
 print(one.tolist() == two.tolist(), (two > 0.5).all())
@@ -205,13 +208,13 @@ def test_joblibs_workers_share_the_cache(tmp_path):
 COLD = """
 import sys
 from sklearn.model_selection import cross_val_score
-from transferkit import Classifier, FeatureExtractor
+from transferkit import Classifier, FeatureExtractor, set_config
 from transferkit.datasets import make_faces
 
 faces = make_faces(40, random_state=0)
-settings = {"image_size": 32, "engine": "keras", "progress": False}
-FeatureExtractor("scattering", cache=False, **settings).transform(faces.images[:2])
-clf = Classifier("scattering", cache=sys.argv[1], **settings)
+set_config(engine="keras", progress=False, cache=sys.argv[1])
+FeatureExtractor("scattering", image_size=32, cache=False).transform(faces.images[:2])
+clf = Classifier("scattering", image_size=32)
 two = cross_val_score(clf, faces.images, faces.labels, cv=2, n_jobs=2)
 one = cross_val_score(clf, faces.images, faces.labels, cv=2)
 print(one.tolist() == two.tolist())

@@ -336,7 +336,7 @@ def test_no_permission(tmp_path, monkeypatch):
         raise PermissionError(13, "Permission denied")  # root may read everything, so chmod would not do
 
     monkeypatch.setattr(os, "open", refuse)
-    failure(path, "unreadable", "no permission")
+    failure(path, "unreadable", "not have permission")
 
 
 def test_empty_and_too_many_bytes(tmp_path):

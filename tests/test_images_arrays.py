@@ -59,7 +59,7 @@ def test_rgba_floats_and_bools():
         assert np.abs(image.pixels - expected).max() <= 1
         assert "alpha composited on white" in image.notes
     mixed = RGB.astype(float)
-    refused(np.dstack([mixed, np.ones((12, 20))]), "ambiguous_range", "fourth channel stays within 0..1")
+    refused(np.dstack([mixed, np.ones((12, 20))]), "ambiguous_range", "fourth channel within 0..1")
     np.testing.assert_array_equal(load_image(GREY > 99).pixels[..., 2], np.where(GREY > 99, 255, 0))
 
 
@@ -122,8 +122,8 @@ def test_non_finite(bad):
         (np.zeros((12, 20, 2), np.uint8), "bad_array", "Choose 1, 3 or 4 channels"),
         (np.zeros((12, 20, 5), np.uint8), "bad_array", "Choose 1, 3 or 4 channels"),
         (np.zeros((2, 12, 20, 3), np.uint8), "bad_array", "several images as a list"),
-        (np.zeros(12, np.uint8), "bad_array", "no reading as one image"),
-        (np.zeros(()), "bad_array", "no reading as one image"),
+        (np.zeros(12, np.uint8), "bad_array", "is not an array of one image"),
+        (np.zeros(()), "bad_array", "is not an array of one image"),
         (np.zeros((12, 20), object), "bad_array", "has dtype object"),
         (np.zeros((12, 20), complex), "bad_array", "has dtype complex128"),
         (np.zeros((12, 20), "M8[s]"), "bad_array", "has dtype datetime64"),
@@ -225,7 +225,7 @@ def test_objects_in_an_object_array_stay_as_they_are():
 @pytest.mark.parametrize("count", [3, 4])
 def test_channels_first_or_several_grey_images(count):
     with pytest.raises(
-        InvalidInputError, match=rf"{count} grey images, or one image with its channels first"
+        InvalidInputError, match=rf"{count} grey images, or one image with channels first"
     ):
         as_image_list(np.zeros((count, 12, 20)))
 

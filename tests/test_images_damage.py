@@ -251,7 +251,7 @@ def test_a_picture_that_was_closed_is_not_called_damaged(tmp_path, close, loaded
         picture.load()
         close = PIL.Image.Image.close
     close(picture)
-    with pytest.raises(BadImageError, match=r"a.png: is closed, so that.*Call load\(\)") as caught:
+    with pytest.raises(BadImageError, match=r"a.png: is closed, so its.*Call load\(\)") as caught:
         read_source(picture).digest  # noqa: B018 - which needs the pixels
     assert caught.value.category == "unreadable"
     with pytest.raises(BadImageError, match="is closed"):

@@ -15,16 +15,17 @@ from PIL import Image
 
 from tests.conftest import TINY, make_pictures
 from transferkit import Classifier, FeatureExtractor, load
-from transferkit.backbones import _registry
+from transferkit.backbones import registry
 from transferkit.errors import BadImageError, InvalidInputError, IsolationError
-from transferkit.images import _helper, _isolation, read_source
+from transferkit.images import read_source
 from transferkit.images._image import LIMITS
+from transferkit.images.isolation import _helper, _pool
 
 # What a helper runs in these tests: some names make its decoder misbehave.
 MISBEHAVING = """
 import os, sys, time
 sys.path[0] = sys.argv[1]
-from transferkit.images import _helper
+from transferkit.images.isolation import _helper
 decode = _helper.decode_bytes
 def misbehave(data, name, *rest):
     if "crash" in name:
@@ -49,10 +50,10 @@ raise SystemExit("no module named numpy")
 @pytest.fixture
 def helpers(monkeypatch):
     """Helpers that misbehave on request, and none of them left over."""
-    _isolation._stop_all()
-    monkeypatch.setattr(_isolation, "_CODE", MISBEHAVING)
+    _pool._stop_all()
+    monkeypatch.setattr(_pool, "_CODE", MISBEHAVING)
     yield
-    _isolation._stop_all()
+    _pool._stop_all()
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +65,7 @@ def encoded():
 
 
 def decode(data, name="picture", seconds=30.0):
-    return _isolation.decode_apart(data, name, None, LIMITS, seconds)
+    return _pool.decode_apart(data, name, None, LIMITS, seconds)
 
 
 def test_pixels_notes_and_errors_are_those_of_this_process(encoded, helpers):
@@ -79,7 +80,7 @@ def test_pixels_notes_and_errors_are_those_of_this_process(encoded, helpers):
             read_source(data).decode(isolate=30)
         assert str(found.value) == str(expected.value)
         assert found.value.category == expected.value.category
-    assert len(_isolation._idle) == 1, "one helper did it all"
+    assert len(_pool._idle) == 1, "one helper did it all"
 
 
 def test_a_value_range_goes_along(helpers):
@@ -99,9 +100,9 @@ def test_a_crash_and_a_hang_cost_one_picture(encoded, helpers):
     with pytest.raises(BadImageError, match=r"was not decoded within 0.5 s.*isolate=120") as caught:
         decode(encoded, "hang", 0.5)
     assert caught.value.category == "timed_out"
-    assert _isolation._idle == []
+    assert _pool._idle == []
     decode(encoded)
-    assert len(_isolation._idle) == 1
+    assert len(_pool._idle) == 1
 
 
 def test_what_a_library_prints_does_not_get_between_the_pixels(encoded, helpers):
@@ -110,11 +111,11 @@ def test_what_a_library_prints_does_not_get_between_the_pixels(encoded, helpers)
 
 def test_a_helper_that_died_while_waiting_is_replaced(encoded, helpers):
     decode(encoded)
-    helper = _isolation._idle[0]
+    helper = _pool._idle[0]
     os.kill(helper._process.pid, signal.SIGKILL)
     helper._process.wait()
     decode(encoded, "innocent")
-    assert _isolation._idle[0] is not helper
+    assert _pool._idle[0] is not helper
 
 
 @pytest.mark.parametrize(
@@ -131,7 +132,7 @@ def test_a_helper_that_died_while_waiting_is_replaced(encoded, helpers):
 )
 def test_an_answer_that_is_none_is_a_crash(encoded, helpers, monkeypatch, facts, pixels):
     decode(encoded)
-    helper = _isolation._idle[0]
+    helper = _pool._idle[0]
     stream = io.BytesIO()
     _helper.send(stream, facts, pixels)
     stream.seek(0)
@@ -194,7 +195,7 @@ def test_threads_get_their_own_pictures(helpers):
     assert wrong == []
 
 
-@pytest.mark.parametrize("isolate", [0, -1, float("inf"), float("nan"), "yes", None])
+@pytest.mark.parametrize("isolate", [0, -1, float("inf"), float("nan"), "yes", []])
 def test_what_cannot_be_a_limit(tiny, isolate):
     with pytest.raises(InvalidInputError, match="isolate must be True, False, or the seconds"):
         FeatureExtractor(**tiny, isolate=isolate).fit()
@@ -205,9 +206,10 @@ def test_no_helper_outlives_its_process(encoded, tmp_path):
     (tmp_path / "picture").write_bytes(encoded)
     code = """
 import os, sys
-from transferkit.images import _isolation, read_source
+from transferkit.images import read_source
+from transferkit.images.isolation import _pool
 read_source(sys.argv[1]).decode(isolate=30)
-print(_isolation._idle[0]._process.pid, flush=True)
+print(_pool._idle[0]._process.pid, flush=True)
 os.kill(os.getpid(), 9)
 """
     done = subprocess.run(
@@ -223,8 +225,7 @@ os.kill(os.getpid(), 9)
 
 def test_a_loaded_model_can_be_kept_from_strangers(tiny, pictures, tmp_path, helpers, monkeypatch):
     """The service that gets pictures from anybody loads its model, and does not fit it."""
-    monkeypatch.setitem(_registry._ROWS, "tiny", TINY)
-    monkeypatch.setitem(_registry._ALIASES, "tiny", "tiny")
+    registry.add(TINY)
     paths, labels = pictures
     clf = Classifier(**tiny).fit(paths, labels)
     clf.save(tmp_path / "model")
@@ -243,5 +244,7 @@ def test_settings_are_of_this_machine(tiny, tmp_path, monkeypatch, caplog):
 
     caplog.set_level(logging.WARNING)
     X = np.random.default_rng(0).normal(size=(20, 3))
-    Classifier("precomputed", isolate=5.0, retry_failed=True).fit(X, X[:, 0] > 0).save(tmp_path / "m")
+    Classifier("precomputed", extractor=FeatureExtractor(isolate=5.0, retry_failed=True)).fit(
+        X, X[:, 0] > 0
+    ).save(tmp_path / "m")
     assert not {"isolate", "retry_failed"} & set(read_model(tmp_path / "m")[1]["parameters"])

@@ -1,6 +1,7 @@
 """The network that reads maps at points: it samples right, learns, and survives saving."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,8 +10,9 @@ from transferkit.errors import InvalidInputError
 from transferkit.estimators.refinement import _map_refinement
 from transferkit.estimators.refinement._map_refinement import Part
 from transferkit.foundation.maps import sample_maps
-from transferkit.heads import KeypointMapHead, TrainingData
+from transferkit.heads import KeypointMapHead, TrainingData, Validation
 from transferkit.keypoints import frames_around, mean_shape
+from transferkit.tasks import Classes, Points, Values
 
 QUICK = KeypointMapHead(hidden=32, channels=8, epochs=30, batch_size=16, learning_rate=5e-3)
 
@@ -38,7 +40,8 @@ def bumps(n, seed=0, k=3, side=14):
 
 def data_of(maps, targets, **more):
     n = len(targets)
-    return TrainingData(maps, targets, None, np.ones(n), np.arange(n), progress=False, **more)
+    task = Points(targets.shape[1] // 2)
+    return TrainingData(maps, targets, task, np.ones(n), np.arange(n), progress=False, **more)
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +104,7 @@ def test_single_precision_of_what_half_holds_gives_the_same(learned):
 
 
 def test_validation_rows_change_nothing_that_is_learned(learned):
-    others = bumps(30, seed=4)
+    others = Validation(*bumps(30, seed=4))
     checked = QUICK.fit(data_of(*bumps(160), validation=others))
     maps, _ = bumps(8, seed=3)
     np.testing.assert_array_equal(checked.predict(maps), learned.predict(maps))
@@ -139,8 +142,10 @@ def test_one_map_serves_for_both_and_a_vector_is_a_map_of_one_cell():
 
 def test_what_has_no_points_or_no_map_is_refused():
     maps, points = bumps(10)
-    classes = TrainingData(maps, np.arange(10) % 2, 2, np.ones(10), np.arange(10), progress=False)
-    for data in (classes, data_of(maps, points[:, :3]), data_of([maps[0].mean((1, 2))], points)):
+    flat = data_of([maps[0].mean((1, 2))], points)
+    values = replace(data_of(maps, points), task=Values(6))
+    classes = replace(values, targets=np.arange(10) % 2, task=Classes(np.arange(2)))
+    for data in (classes, values, flat):
         with pytest.raises(InvalidInputError, match="KeypointMapHead"):
             QUICK.fit(data)
 
@@ -168,12 +173,20 @@ def test_what_half_precision_cannot_hold_does_not_spoil_other_rows(learned):
 
 def test_maps_of_another_shape_are_refused(learned):
     (fine, coarse), _ = bumps(4)
-    with pytest.raises(InvalidInputError, match="learned from maps of"):
+    with pytest.raises(InvalidInputError, match="was trained on maps of"):
         learned.predict([fine[:, :7], coarse])
 
 
 @pytest.mark.parametrize(
-    "fields", [{"steps": 0}, {"channels": 1.5}, {"hidden": None}, {"epochs": 0}, {"learning_rate": -1}]
+    "fields", [
+        {"steps": 0},
+        {"channels": 1.5},
+        {"hidden": None},
+        {"epochs": 0},
+        {"learning_rate": -1},
+        {"validation_fraction": 1.0},
+    ],
+
 )
 def test_fields_are_checked(fields):
     with pytest.raises(InvalidInputError, match=next(iter(fields))):

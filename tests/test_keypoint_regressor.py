@@ -59,8 +59,16 @@ def test_predictions_scale_with_the_picture(tiny, dots, tmp_path):
 @pytest.mark.parametrize("resize", ["stretch", "pad"])
 def test_layout_is_kept(tiny, dots, resize):
     paths, keypoints = dots
-    flat = KeypointRegressor(**tiny, extractor=FeatureExtractor(resize=resize)).fit(paths, keypoints).predict(paths)
-    paired = KeypointRegressor(**tiny, extractor=FeatureExtractor(resize=resize)).fit(paths, keypoints.reshape(-1, 2, 2)).predict(paths)
+    flat = (
+        KeypointRegressor(**tiny, extractor=FeatureExtractor(resize=resize))
+        .fit(paths, keypoints)
+        .predict(paths)
+    )
+    paired = (
+        KeypointRegressor(**tiny, extractor=FeatureExtractor(resize=resize))
+        .fit(paths, keypoints.reshape(-1, 2, 2))
+        .predict(paths)
+    )
     assert paired.shape == (80, 2, 2)
     np.testing.assert_array_equal(paired.reshape(80, 4), flat)
     assert errors(flat, keypoints).mean() < 6

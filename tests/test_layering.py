@@ -85,7 +85,9 @@ def own(module):
         if parts[0] != "transferkit" or len(parts) == 1:
             continue
         # A public name taken from the top level comes from its home.
-        parts = [*transferkit._HOMES[parts[1]].split("."), ""] if parts[1] in transferkit._HOMES else parts[1:]
+        parts = (
+            [*transferkit._HOMES[parts[1]].split("."), ""] if parts[1] in transferkit._HOMES else parts[1:]
+        )
         if len(parts) > 1 and parts[-1] in FRONTS.get(".".join(parts[:-1]), ()):
             parts.pop()  # an object that has the name of its file
         while parts and ".".join(parts) not in NAMES:

@@ -16,6 +16,11 @@ from transferkit.errors import InvalidInputError
 from transferkit.heads import LinearHead, TrainingData, _reduction
 from transferkit.heads._reduction import Reduction
 from transferkit.heads._ridge import PENALTIES, Ridge, patterns
+from transferkit.tasks import Classes, Values
+
+
+def task_of(targets, n_classes):
+    return Values(np.shape(targets)[1]) if n_classes is None else Classes(np.arange(n_classes))
 
 
 def training(maps, targets, n_classes=None, *, weight=None, groups=None, seed=0):
@@ -23,7 +28,7 @@ def training(maps, targets, n_classes=None, *, weight=None, groups=None, seed=0)
     return TrainingData(
         [np.asarray(array, dtype=np.float32) for array in maps],
         np.asarray(targets),
-        n_classes,
+        task_of(targets, n_classes),
         np.ones(n) if weight is None else np.asarray(weight, dtype=float),
         np.arange(n) if groups is None else np.asarray(groups),
         random_state=seed,
@@ -41,20 +46,21 @@ def toy_maps(n, shapes=((2, 2, 3), (1, 1, 5)), seed=0):
     return maps
 
 
-def scaled_columns(maps):
-    """What the head documents, written again: centred columns, level channels, level layers, mean norm 1."""
+def scaled_columns(maps, weight=None):
+    """The documented scaling: centred columns, equal variance of channels and layers, mean squared norm 1."""
     columns = []
     for array in maps:
         array = np.asarray(array, dtype=np.float64)
-        centred = array - array.mean(axis=0)
-        places = tuple(range(array.ndim - 1)) if array.ndim > 2 else (0,)
-        variance = np.square(centred).mean(axis=places)
+        centred = array - np.average(array, axis=0, weights=weight)
+        places = tuple(range(array.ndim - 2)) if array.ndim > 2 else ()
+        variance = np.average(np.square(centred), axis=0, weights=weight).mean(axis=places)
         if not variance.any():
             columns.append(np.zeros((len(array), array[0].size)))
             continue
         centred /= np.sqrt(np.maximum(variance, 1e-3 * variance.mean()))
         flat = centred.reshape(len(array), -1)
-        columns.append(flat / np.sqrt(np.square(flat).sum(axis=1).mean() * len(maps)))
+        norm = np.average(np.square(flat).sum(axis=1), weights=weight)
+        columns.append(flat / np.sqrt(norm * len(maps)))
     return np.concatenate(columns, axis=1)
 
 
@@ -419,7 +425,7 @@ def test_weights_count_in_a_regression_too():
     targets, weight = rng.normal(size=(40, 2)), rng.uniform(0.1, 5, 40)
     targets[3, 0] = np.nan
     found = LinearHead(penalty=0.1).fit(training(maps, targets, weight=weight)).predict(maps)
-    columns = scaled_columns(maps)
+    columns = scaled_columns(maps, weight)
     for k in range(2):
         present = np.isfinite(targets[:, k])
         alone = direct(columns[present], targets[present, k], 0.1, weight[present]).predict(columns)
@@ -564,7 +570,9 @@ def test_no_warning_and_no_tensorflow():
         "import sys, numpy as np\n"
         "from transferkit.heads import LinearHead, TrainingData\n"
         "x = np.random.default_rng(0).normal(size=(20, 30)).astype('f')\n"
-        "data = TrainingData([x], np.arange(20) % 2, 2, np.ones(20), np.arange(20))\n"
+        "from transferkit.tasks import Classes\n"
+        "task = Classes(np.arange(2))\n"
+        "data = TrainingData([x], np.arange(20) % 2, task, np.ones(20), np.arange(20))\n"
         "LinearHead().fit(data).predict([x])\n"
         "print([m for m in ('tensorflow', 'keras', 'torch', 'jax') if m in sys.modules])"
     )

@@ -53,7 +53,9 @@ def learned(faces):  # noqa: F811
     images, keypoints = faces
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(engines.ENGINES, "fake", FakeEngine().build)
-        kp = KeypointRegressor(TINY, head=REAL, extractor=FeatureExtractor(engine="fake", cache=False, progress=False))
+        kp = KeypointRegressor(
+            TINY, head=REAL, extractor=FeatureExtractor(engine="fake", cache=False, progress=False)
+        )
         return pickle.dumps(kp.fit(images[:100], keypoints[:100]))
 
 
@@ -64,7 +66,9 @@ def real(tiny, learned):
 
 @pytest.fixture
 def fitted(tiny, faces):  # noqa: F811
-    return KeypointRegressor(**tiny, head=HEAD, extractor=FeatureExtractor(cache=False)).fit(faces[0][:100], faces[1][:100])
+    return KeypointRegressor(**tiny, head=HEAD, extractor=FeatureExtractor(cache=False)).fit(
+        faces[0][:100], faces[1][:100]
+    )
 
 
 def error(kp, faces):  # noqa: F811
@@ -98,7 +102,9 @@ def test_what_is_learned_does_not_depend_on_rows_held_out(tiny, faces, fitted): 
     held = judged_rows(tiny, images, keypoints)
     assert 5 <= len(held) <= 15
     keypoints[held] += 1.0
-    changed = KeypointRegressor(**tiny, head=HEAD, extractor=FeatureExtractor(cache=False)).fit(images, keypoints)
+    changed = KeypointRegressor(**tiny, head=HEAD, extractor=FeatureExtractor(cache=False)).fit(
+        images, keypoints
+    )
     assert changed.rounds_ != fitted.rounds_
     np.testing.assert_array_equal(changed.predict(faces[0][100:]), fitted.predict(faces[0][100:]))
 
@@ -119,7 +125,9 @@ def test_own_validation_rows_judge_and_all_others_are_learned_from(tiny, faces):
     kp = KeypointRegressor(**tiny, head=HEAD, extractor=FeatureExtractor(cache=False))
     kp.fit(images[:80], keypoints[:80], validation_data=(images[80:100], keypoints[80:100]))
     assert [row.used for row in kp.rounds_] == [True, True]
-    unjudged = KeypointRegressor(**tiny, head=replace(HEAD, validation_fraction=0.0), extractor=FeatureExtractor(cache=False))
+    unjudged = KeypointRegressor(
+        **tiny, head=replace(HEAD, validation_fraction=0.0), extractor=FeatureExtractor(cache=False)
+    )
     unjudged.fit(images[:80], keypoints[:80])
     assert (len(unjudged.refinements_), unjudged.rounds_) == (1, [])
     np.testing.assert_array_equal(unjudged.predict(images[100:]), kp.predict(images[100:]))
@@ -131,7 +139,9 @@ def test_missing_points_and_bad_files(tiny, faces):  # noqa: F811
     keypoints[5] = np.nan
     mixed = KeypointRegressor(**tiny, head=HEAD, extractor=FeatureExtractor(cache=False))
     mixed.fit([b"no image", *images], np.concatenate([keypoints[:1], keypoints]))
-    clean = KeypointRegressor(**tiny, head=HEAD, extractor=FeatureExtractor(cache=False)).fit(images, keypoints)
+    clean = KeypointRegressor(**tiny, head=HEAD, extractor=FeatureExtractor(cache=False)).fit(
+        images, keypoints
+    )
     assert np.isfinite(error(clean, faces))
     assert len(clean.refinements_) == 1
     np.testing.assert_array_equal(mixed.predict(faces[0][100:]), clean.predict(faces[0][100:]))
@@ -173,7 +183,9 @@ def test_the_default_head_depends_on_the_number_of_images(tiny, faces, monkeypat
 
 def test_a_series_counts_as_many_images_as_a_list(tiny, faces):  # noqa: F811
     pandas = pytest.importorskip("pandas")
-    kp = KeypointRegressor(**tiny, extractor=FeatureExtractor(cache=False)).fit(pandas.Series(faces[0][:60]), faces[1][:60])
+    kp = KeypointRegressor(**tiny, extractor=FeatureExtractor(cache=False)).fit(
+        pandas.Series(faces[0][:60]), faces[1][:60]
+    )
     assert isinstance(kp.head_, LinearHead)
 
 
@@ -188,7 +200,9 @@ def test_a_point_marked_in_held_out_rows_only_and_rows_without_a_shape(tiny, fac
     held = judged_rows(tiny, images, keypoints)
     keypoints[:, 7] = np.nan
     keypoints[held[0], 7] = 50.0
-    everything = KeypointRegressor(**tiny, head=HEAD, extractor=FeatureExtractor(cache=False)).fit(images, keypoints)
+    everything = KeypointRegressor(**tiny, head=HEAD, extractor=FeatureExtractor(cache=False)).fit(
+        images, keypoints
+    )
     assert np.isfinite(everything.predict(images[:2])).all()
     keypoints = faces[1][:60].copy()
     keypoints[held] = np.nan
@@ -198,7 +212,9 @@ def test_a_point_marked_in_held_out_rows_only_and_rows_without_a_shape(tiny, fac
 
 
 def test_more_rounds_are_the_same_look_again_and_hold_no_features(tiny, faces):  # noqa: F811
-    kp = KeypointRegressor(**tiny, head=replace(HEAD, validation_fraction=0.0), refine=2, extractor=FeatureExtractor(cache=False))
+    kp = KeypointRegressor(
+        **tiny, head=replace(HEAD, validation_fraction=0.0), refine=2, extractor=FeatureExtractor(cache=False)
+    )
     kp.fit(faces[0][:60], faces[1][:60])
     first, second = kp.refinements_
     assert first is second
@@ -214,6 +230,8 @@ def test_two_points_and_layers_of_ones_own(tiny, faces):  # noqa: F811
     images, keypoints = faces
     quick = KeypointMapHead(hidden=8, epochs=1)
     for more in ({}, {"layers": "last"}, {"layers": ("last", "fine"), "grid": 4}, {"grid": "full"}):
-        kp = KeypointRegressor(**tiny, head=quick, **more, extractor=FeatureExtractor(cache=False)).fit(images[:60], keypoints[:60, :2])
+        kp = KeypointRegressor(**tiny, head=quick, **more, extractor=FeatureExtractor(cache=False)).fit(
+            images[:60], keypoints[:60, :2]
+        )
         assert kp.predict(images[100:102]).shape == (2, 2, 2)
         assert kp.refinements_ == []

@@ -184,11 +184,11 @@ def test_what_is_not_defined_is_nan_and_says_why():
         "auc": "needs images that are 'b' and images that are not",
     }
     assert found["balanced_accuracy"].value == pytest.approx(2 / 3)
-    assert found["balanced_accuracy"].note == "mean of the 1 of 2 classes that have it"
+    assert found["balanced_accuracy"].note == "mean of the 1 of 2 classes where it is defined"
     never = classification_figures(["a", "b"], ["a", "a"]).whole
     assert never["precision"].value == 0
     assert np.isnan(never["precision"].low)
-    assert never["precision"].note == "no image was taken for 'b', which counts as 0"
+    assert never["precision"].note == "no image was predicted as 'b', counted as 0"
     assert never["mcc"].value == never["f1"].value == never["sensitivity"].value == 0
     assert never["auc"].note == never["log_loss"].note == "needs probabilities"
     everything = classification_figures(["b"] * 3, ["b"] * 3, classes=["a", "b"]).whole
@@ -200,7 +200,7 @@ def test_what_is_not_defined_is_nan_and_says_why():
 
 @pytest.mark.filterwarnings("ignore:Precision is ill-defined")
 @pytest.mark.parametrize("groups", [None, [0, 1, 2, 0, 1, 2, 0, 1]])
-def test_a_class_that_was_never_answered_counts_as_in_scikit_learn(groups):
+def test_a_class_that_was_never_predicted_counts_as_in_scikit_learn(groups):
     true, predicted = np.array(list("aabbccdd")), np.array(list("aabbabab"))
     found = classification_figures(true, predicted, classes=list("abcde"), groups=groups)
     for name, function in (("precision", metrics.precision_score), ("f1", metrics.f1_score)):
@@ -208,11 +208,11 @@ def test_a_class_that_was_never_answered_counts_as_in_scikit_learn(groups):
         assert figure.value == pytest.approx(function(true, predicted, average="macro")), name
         assert figure.low <= figure.value <= figure.high
     assert found.whole["precision"].note == (
-        "mean of the 4 of 5 classes that have it; 2 of 5 classes never answered, which count as 0"
+        "mean of the 4 of 5 classes where it is defined; 2 of 5 classes never predicted, counted as 0"
     )
     assert found.by_class["c"]["precision"].value == 0
     assert np.isnan(found.by_class["e"]["precision"].value)
-    assert found.by_class["e"]["precision"].note == "no image was taken for 'e'"
+    assert found.by_class["e"]["precision"].note == "no image was predicted as 'e'"
 
 
 def test_one_group_has_no_interval_and_no_errors_are_noted():
@@ -243,7 +243,7 @@ def test_equal_weights_do_not_matter():
     [
         (([0, 1], [0]), {}, r"shape \(n,\).*Got \(2,\) and \(1,\)"),
         (([], []), {}, "n >= 1"),
-        ((["a"], ["a"]), {}, "two classes or more.*Got 'a'"),
+        ((["a"], ["a"]), {}, "at least two classes.*Got 'a'"),
         ((["a", "c"], ["a", "a"]), {"classes": ["a", "b"]}, "y_true has labels.*'c'.*are 'a' and 'b'"),
         (([0, 1], [0, 1]), {"pos_label": 2}, "pos_label must be 0 or 1. Got 2"),
         (([0, 1, 2], [0, 1, 2]), {"pos_label": 2}, "pos_label is for two classes"),
@@ -251,7 +251,7 @@ def test_equal_weights_do_not_matter():
         (([0, 1], [0, 1], [[1, 0]]), {}, r"must have shape \(2, 2\)"),
         (([0, 1], [0, 1]), {"groups": [1]}, r"groups has shape \(1,\) but there are 2 images"),
         (([0, 1], [0, 1]), {"confidence": 95}, "confidence must be between 0 and 1"),
-        (([0, 1], [0, 1]), {"n_resamples": 0}, "n_resamples must be 1 or more"),
+        (([0, 1], [0, 1]), {"n_resamples": 0}, "n_resamples must be a positive integer"),
     ],
 )
 def test_what_cannot_be_measured(arguments, options, message):

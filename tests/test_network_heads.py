@@ -24,12 +24,15 @@ from transferkit.heads import (
     LinearHead,
     MLPHead,
     TrainingData,
+    Validation,
     _network,
     _training,
     get_head,
     head_from_dict,
     head_to_dict,
+    register_head,
 )
+from transferkit.tasks import Classes, Values
 
 CONV = ConvHead(filters=4, hidden=8, dropout=0.2, epochs=3, batch_size=16, patience=None)
 MLP = MLPHead(hidden=8, dropout=0.2, epochs=3, batch_size=16, patience=None)
@@ -64,7 +67,8 @@ def toy(n=48, n_classes=2, *, shape=(4, 4, 6), seed=0, missing=False, **more):
         targets = rng.permutation(np.arange(n) % n_classes)
         maps[..., :n_classes] += 2 * np.eye(n_classes, dtype=np.float32)[targets][:, None, None]
     values = {"sample_weight": np.ones(n), "groups": np.arange(n), "progress": False} | more
-    return TrainingData([maps * 3 + 1], targets, n_classes, **values)
+    task = Values(2) if n_classes is None else Classes(np.arange(n_classes))
+    return TrainingData([maps * 3 + 1], targets, task, **values)
 
 
 def weights_equal(one, two):
@@ -114,7 +118,7 @@ def test_it_learns(name, n_classes):
 def test_the_history_is_a_list_of_rows(n_classes):
     data = toy(48, n_classes)
     held = toy(20, n_classes, seed=1)
-    fitted = MLP.fit(replace(data, validation=(held.maps, held.targets)))
+    fitted = MLP.fit(replace(data, validation=Validation(held.maps, held.targets)))
     names = {"epoch", "loss", "val_loss", "seconds"}
     names |= {"accuracy", "val_accuracy"} if n_classes else set()
     assert [row["epoch"] for row in fitted.history] == [1, 2, 3]
@@ -130,7 +134,7 @@ def test_the_accuracy_in_the_history_is_that_of_the_predictions(n_classes):
     for maps in (data.maps, held.maps):
         maps[0] *= 0.1  # so that logits are small and many lie between 0 and 0.5
     head = replace(MLP, scaling="none", epochs=1)
-    fitted = head.fit(replace(data, validation=(held.maps, held.targets)))
+    fitted = head.fit(replace(data, validation=Validation(held.maps, held.targets)))
     found = fitted.predict(held.maps)
     guess = (found[:, 0] > 0).astype(int) if n_classes == 2 else found.argmax(axis=1)
     assert fitted.history[-1]["val_accuracy"] == pytest.approx(np.mean(guess == held.targets), abs=1e-6)
@@ -257,7 +261,7 @@ def test_validation_rows_change_no_number_without_patience(name, n_classes):
     head, data = SMALL[name], toy(48, n_classes, random_state=3)
     held = toy(20, n_classes, seed=1)
     alone = fitted_alone(name, n_classes)
-    seen = head.fit(replace(data, validation=([held.maps[0] * 50 + 9], held.targets)))
+    seen = head.fit(replace(data, validation=Validation([held.maps[0] * 50 + 9], held.targets)))
     assert weights_equal(alone, seen)
     assert [row["loss"] for row in seen.history] == [row["loss"] for row in alone.history]
     assert "val_loss" in seen.history[0]
@@ -266,7 +270,7 @@ def test_validation_rows_change_no_number_without_patience(name, n_classes):
 def test_validation_rows_change_no_scaling_even_with_patience():
     data, held = toy(48, None, random_state=3), toy(20, None, seed=1)
     one = fitted_alone("conv", None)
-    two = replace(CONV, patience=1).fit(replace(data, validation=([held.maps[0] * 50], held.targets * 7)))
+    two = replace(CONV, patience=1).fit(replace(data, validation=Validation([held.maps[0] * 50], held.targets * 7)))
     for a, b in zip(scale_constants(one), scale_constants(two), strict=True):
         assert np.array_equal(a, b)
 
@@ -278,7 +282,7 @@ def test_early_stopping_keeps_the_weights_of_the_best_epoch(patience):
     data = toy(24, 2)
     held = toy(40, 2, seed=1)
     noise = np.random.default_rng(0).permutation(held.targets)
-    validation = held.maps, np.where(np.arange(40) < 30, noise, held.targets)
+    validation = Validation(held.maps, np.where(np.arange(40) < 30, noise, held.targets))
     head = replace(MLP, epochs=14, patience=patience, learning_rate=0.03)
     fitted = head.fit(replace(data, validation=validation))
     losses = [row["val_loss"] for row in fitted.history]
@@ -296,16 +300,16 @@ def test_the_best_epoch_is_that_of_the_monitored_figure(monitor):
     data = toy(24, 2)
     held = toy(60, 2, seed=1)
     noise = np.random.default_rng(0).permutation(held.targets)
-    validation = held.maps, np.where(np.arange(60) < 20, noise, held.targets)
+    validation = Validation(held.maps, np.where(np.arange(60) < 20, noise, held.targets))
     head = replace(MLP, epochs=8, patience=50, learning_rate=0.03, monitor=monitor)
     fitted = head.fit(replace(data, validation=validation))
     losses = [row["val_loss"] for row in fitted.history]
     accuracies = [row["val_accuracy"] for row in fitted.history]
     best = {"loss": int(np.argmin(losses)), "accuracy": int(np.argmax(accuracies))}
     assert best["loss"] != best["accuracy"]
-    found = (fitted.predict(held.maps)[:, 0] > 0) == validation[1]
+    found = (fitted.predict(held.maps)[:, 0] > 0) == validation.targets
     logits = fitted.predict(held.maps)[:, 0]
-    loss = np.mean(np.logaddexp(0, np.where(validation[1] == 1, -logits, logits)))
+    loss = np.mean(np.logaddexp(0, np.where(validation.targets == 1, -logits, logits)))
     assert found.mean() == pytest.approx(accuracies[best[monitor]], abs=1e-6)
     assert loss == pytest.approx(losses[best[monitor]], rel=1e-4)
 
@@ -367,7 +371,7 @@ def test_a_sigmoid_learns_targets_as_they_are_and_stays_in_its_range():
 def test_several_layers_stand_side_by_side():
     rng = np.random.default_rng(0)
     maps = [rng.normal(size=(20, *shape)).astype(np.float32) for shape in [(4, 4, 3), (2, 2, 5), (7,)]]
-    data = TrainingData(maps, np.arange(20) % 3, 3, np.ones(20), np.arange(20), progress=False)
+    data = TrainingData(maps, np.arange(20) % 3, Classes(np.arange(3)), np.ones(20), np.arange(20), progress=False)
     fitted = MLP.fit(data)
     assert fitted.weights[0].shape == (15, 8)
     again = MLP.rebuild(fitted.tensors(), fitted.facts())
@@ -409,9 +413,9 @@ def test_the_network_of_the_tutorials_has_their_parameters():
             {"filters": (3, 0), "hidden": 0, "epochs": 1.5, "batch_size": True, "dropout": 1, "patience": -1,
              "learning_rate": float("nan"), "scaling": "min", "output_activation": "relu",
              "padding": ("same", "full"), "pool_size": (2, 2, 2), "monitor": "auc",
-             "learning_rate_decay": 1.1},
+             "learning_rate_decay": 1.1, "validation_fraction": 1},
             "filters hidden epochs batch_size dropout patience learning_rate scaling output_activation "
-            "padding pool_size monitor learning_rate_decay",
+            "padding pool_size monitor learning_rate_decay validation_fraction",
         ),
         (
             MLPHead,
@@ -462,6 +466,7 @@ def test_heads_saved_before_there_were_more_fields_are_the_same_network(name):
         "conv": [(3, 3, 6, 4), (4,), (36, 8), (8,), (8, 1), (1,)],
         "mlp": [*[(6,)] * 4, (6, 8), (8,), *[(8,)] * 4, (8, 1), (1,)],
     }[name]
+    assert head.validation_fraction == 0.1
     assert head.weight_shapes([(8, 8, 6)], 1) == expected
     assert [weight.shape for weight in head.build([(8, 8, 6)], 1).get_weights()] == expected
 
@@ -489,6 +494,7 @@ CHANGED = {
         scaling="max",
         output_activation="sigmoid",
         patience=0,
+        validation_fraction=0.25,
     ),
     "keypoint_map": KeypointMapHead(
         steps=2, channels=5, hidden=7, epochs=3, batch_size=4, learning_rate=0.01
@@ -533,10 +539,10 @@ def test_a_convolution_learns_positions_from_large_sparse_maps():
     data = TrainingData(
         [maps],
         places / 14,
-        None,
+        Values(2),
         np.ones(160),
         np.arange(160),
-        validation=([maps], places / 14),
+        validation=Validation([maps], places / 14),
         progress=False,
     )
     fitted = ConvHead(filters=16, hidden=64, dropout=0.2, epochs=8).fit(data)

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from tests.conftest import TINY, make_pictures
-from transferkit import Classifier, FeatureCache, FeatureExtractor, KeypointRegressor
+from transferkit import Classifier, FeatureCache, FeatureExtractor, KeypointRegressor, set_config
 from transferkit.datasets import make_faces
 from transferkit.heads import AutoHead, LinearHead, MLPHead, _reduction, auto
 
@@ -35,7 +35,8 @@ def digest(estimator):
 def fit_all(folder):
     """Fit every closed-form head; return digests, and how often the backbone ran."""
     folder = Path(folder)
-    tiny = {"backbone": TINY, "engine": "fake", "progress": False}
+    set_config(engine="fake", progress=False)
+    tiny = {"backbone": TINY}
     paths, labels = make_pictures(folder, 60)
     faces = make_faces(60, random_state=3)
     found = {
@@ -166,7 +167,9 @@ def held_out_pictures(folder, seed):
 @pytest.mark.parametrize("head", [LinearHead(), AutoHead()], ids=["linear", "auto"])
 def test_held_out_pixels_change_no_fitted_number(tiny, pictures, tmp_path, head):
     paths, labels = pictures
-    alone = Classifier(**tiny, head=head, extractor=FeatureExtractor(cache=tmp_path / "alone")).fit(paths, labels)
+    alone = Classifier(**tiny, head=head, extractor=FeatureExtractor(cache=tmp_path / "alone")).fit(
+        paths, labels
+    )
     digests = set()
     for seed, when in ((1, "before"), (2, "together")):
         held, held_labels = held_out_pictures(tmp_path / "held", seed)  # the same names, other pixels
@@ -193,7 +196,9 @@ def test_held_out_pixels_change_no_keypoint(tiny, tmp_path):
         kp.fit(images, points, validation_data=(held, faces.keypoints[60:]))
         kp.predict(held)
         digests.add(digest(kp))
-    assert digests == {digest(KeypointRegressor(**tiny, extractor=FeatureExtractor(cache=False)).fit(images, points))}
+    assert digests == {
+        digest(KeypointRegressor(**tiny, extractor=FeatureExtractor(cache=False)).fit(images, points))
+    }
 
 
 @pytest.mark.slow

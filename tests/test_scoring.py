@@ -43,7 +43,7 @@ def test_score_is_that_of_the_others_and_says_so(tiny, one_bad, caplog):
 
 def test_score_raises_when_told_to(tiny, one_bad):
     paths, labels = one_bad
-    clf = Classifier(**tiny).fit(paths, labels).set_params(on_error="raise")
+    clf = Classifier(**tiny).fit(paths, labels).set_params(extractor__on_error="raise")
     with pytest.raises(BadImageError, match="0007.png"):
         clf.score(paths, labels)
 

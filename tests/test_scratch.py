@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from tests.conftest import make_pictures
-from transferkit import Classifier, KeypointRegressor
+from transferkit import Classifier, FeatureExtractor, KeypointRegressor
 from transferkit.datasets import make_faces
 from transferkit.errors import InvalidInputError
 from transferkit.foundation.scratch import memory_limit, scratch
 from transferkit.heads import LinearHead, TrainingData, _reduction
+from transferkit.tasks import Classes
 
 
 def test_large_arrays_lie_in_files_within_the_context_and_leave_nothing(tmp_path, monkeypatch):
@@ -40,7 +41,7 @@ def test_the_linear_head_learns_the_same_in_files(monkeypatch, rows, width):
     monkeypatch.setattr(_reduction, "_ROWS", 32)
     generator = np.random.default_rng(0)
     maps = [generator.random((rows, 2, 2, width), dtype=np.float32)]
-    data = TrainingData(maps, generator.integers(0, 2, rows), 2, np.ones(rows), np.arange(rows) // 2)
+    data = TrainingData(maps, generator.integers(0, 2, rows), Classes(np.arange(2)), np.ones(rows), np.arange(rows) // 2)
     free = LinearHead().fit(data)
     with memory_limit(1000):
         limited = LinearHead().fit(data)
@@ -52,7 +53,7 @@ def test_a_fit_in_files_holds_less_memory():
     generator = np.random.default_rng(0)
     rows, width = 30_000, 200
     maps = [generator.random((rows, width), dtype=np.float32)]
-    data = TrainingData(maps, generator.integers(0, 2, rows), 2, np.ones(rows), np.arange(rows))
+    data = TrainingData(maps, generator.integers(0, 2, rows), Classes(np.arange(2)), np.ones(rows), np.arange(rows))
     peaks = []
     for limit in (None, 1e6):
         tracemalloc.start()
@@ -68,12 +69,15 @@ def test_a_fit_in_files_holds_less_memory():
 def test_estimators_predict_the_same_with_a_limit(tiny, tmp_path):
     paths, labels = make_pictures(tmp_path / "pictures", 40)
     free, limited = (
-        Classifier(**tiny, memory_limit=limit).fit(paths[:30], labels[:30]) for limit in (None, 1000)
+        Classifier(**tiny, extractor=FeatureExtractor(memory_limit=limit)).fit(paths[:30], labels[:30])
+        for limit in (None, 1000)
     )
     np.testing.assert_array_equal(limited.decision_function(paths), free.decision_function(paths))
     faces = make_faces(60)
     free, limited = (
-        KeypointRegressor(**tiny, memory_limit=limit).fit(faces.images, faces.keypoints)
+        KeypointRegressor(**tiny, extractor=FeatureExtractor(memory_limit=limit)).fit(
+            faces.images, faces.keypoints
+        )
         for limit in (None, 1000)
     )
     np.testing.assert_array_equal(limited.predict(faces.images[:9]), free.predict(faces.images[:9]))
@@ -83,4 +87,4 @@ def test_a_wrong_limit_is_named(tiny, tmp_path):
     paths, labels = make_pictures(tmp_path / "pictures", 4)
     for wrong in (0, -1, "2 GB", True):
         with pytest.raises(InvalidInputError, match="memory_limit must be a number of bytes"):
-            Classifier(**tiny, memory_limit=wrong).fit(paths, labels)
+            Classifier(**tiny, extractor=FeatureExtractor(memory_limit=wrong)).fit(paths, labels)

@@ -401,7 +401,10 @@ def load_or_refuse(path, X):
 
 # What may be anything of its type: none of it changes an answer of a loaded model.
 FREE = {
-    *(("parameters", name) for name in ("weights", "image_size", "layers", "grid", "augment", "class_weight")),
+    *(
+        ("parameters", name)
+        for name in ("weights", "image_size", "layers", "grid", "augment", "class_weight")
+    ),
     *(("extractor", name) for name in ("resize", "precision", "on_error", "engine")),
     ("head", "penalty"),
     ("head_facts", "penalty"),
@@ -427,7 +430,9 @@ def test_every_value_of_a_document_is_checked(fitted, model, rows):
     assert n_loaded > 10
 
 
-@pytest.mark.parametrize("place", [(), ("parameters",), ("head",), ("head_facts",), ("extractor",), ("task",)])
+@pytest.mark.parametrize(
+    "place", [(), ("parameters",), ("head",), ("head_facts",), ("extractor",), ("task",)]
+)
 def test_unknown_keys_are_refused(model, place):
     tensors, document = read_model(model)
     write_model(model, tensors, changed(document, (*place, "surprise"), 1))

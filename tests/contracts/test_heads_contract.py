@@ -9,7 +9,8 @@ from dataclasses import FrozenInstanceError, fields, replace
 import numpy as np
 import pytest
 
-from transferkit.heads import HEADS, TrainingData, head_from_dict, head_to_dict
+from transferkit.heads import HEADS, TrainingData, Validation, head_from_dict, head_to_dict
+from transferkit.tasks import Classes, Points
 
 N = 40
 # What makes a head quick, where it has such a field.
@@ -30,7 +31,8 @@ def toy(n_classes, n=N):
     targets = rng.normal(size=(n, 4)) if n_classes is None else np.arange(n) % n_classes
     if n_classes is None:
         targets[3, 1] = targets[5] = np.nan
-    return TrainingData([maps], targets, n_classes, np.ones(n), np.arange(n), progress=False)
+    task = Points(2) if n_classes is None else Classes(np.arange(n_classes))
+    return TrainingData([maps], targets, task, np.ones(n), np.arange(n), progress=False)
 
 
 @pytest.fixture(scope="module", params=CASES, ids=str)
@@ -47,7 +49,7 @@ def case(request):
 def test_predictions_are_finite_float64_columns(case):
     _, data, fitted = case
     found = fitted.predict(data.maps)
-    assert found.shape == (N, data.n_outputs)
+    assert found.shape == (N, data.task.n_outputs)
     assert found.dtype == np.float64
     assert np.isfinite(found).all()
     assert np.ptp(found) > 0
@@ -63,7 +65,7 @@ def test_a_prediction_does_not_depend_on_its_batch(case):
         np.testing.assert_allclose(
             np.concatenate(parts), whole[:stop], rtol=1e-6, atol=2e-6 * np.abs(whole).max()
         )
-    assert fitted.predict([maps[0][:0]]).shape == (0, data.n_outputs)
+    assert fitted.predict([maps[0][:0]]).shape == (0, data.task.n_outputs)
 
 
 def test_arrays_and_facts_are_all_that_is_needed_to_predict_the_same(case):

@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 
 import transferkit
-from transferkit import Classifier, FeatureCache, FeatureExtractor, KeypointRegressor, compare, evaluate
+from transferkit import (
+    Classifier,
+    FeatureCache,
+    FeatureExtractor,
+    KeypointRegressor,
+    compare,
+    config_context,
+    evaluate,
+    get_config,
+)
 from transferkit.backbones import registry
 from transferkit.errors import TransferKitError
 from transferkit.heads import ConvHead, LinearHead, MLPHead
@@ -26,7 +35,7 @@ NOT_FOUND = (FileNotFoundError, KeyError)
 
 def parameters_of(function):
     """Return the names of what a user may pass."""
-    return [name for name in inspect.signature(function).parameters if name != "self"]
+    return [name for name in inspect.signature(function).parameters if name not in ("self", "old")]
 
 
 def refusals(name, call, *, elsewhere=()):
@@ -71,13 +80,25 @@ def models(tiny):
 )
 def test_parameters_of_estimators(tiny, kind, name):
     def call(value):
-        estimator = kind(**{**tiny, "cache": False, name: value})
-        if kind is FeatureExtractor:
-            estimator.transform(IMAGES)
-        else:
-            estimator.fit(IMAGES, LABELS if kind is Classifier else POINTS)
+        own = tiny | {name: value}
+        with config_context(cache=False):
+            if kind is FeatureExtractor:
+                kind(**own).transform(IMAGES)
+            else:
+                kind(**own).fit(IMAGES, LABELS if kind is Classifier else POINTS)
 
     refused, wrong = refusals(name, call, elsewhere=NOT_FOUND if name == "layers" else ())
+    assert wrong == []
+    assert refused > len(VALUES) / 2
+
+
+@pytest.mark.parametrize("name", get_config())
+def test_settings_of_the_configuration(tiny, name):
+    def call(value):
+        with config_context(**{"cache": False, name: value}):
+            Classifier(**tiny).fit(IMAGES, LABELS)
+
+    refused, wrong = refusals(name, call)
     assert wrong == []
     assert refused > len(VALUES) / 2
 
@@ -88,7 +109,7 @@ def test_a_model_that_was_fitted_can_be_saved_and_loaded(name):
     features = np.arange(24.0).reshape(12, 2)
     for value in VALUES:
         try:
-            parameters = {"backbone": "precomputed", "progress": False, "head": "linear", name: value}
+            parameters = {"backbone": "precomputed", "head": "linear", name: value}
             clf = Classifier(**parameters).fit(features, LABELS)
         except (TransferKitError, OSError):
             continue
@@ -112,7 +133,7 @@ def test_fields_of_heads(kind, name):
 @pytest.mark.parametrize("name", ["y", "groups", "validation_data"])
 def test_arguments_of_fit(tiny, kind, name):
     data = {"X": IMAGES, "y": LABELS if kind is Classifier else POINTS}
-    refused, wrong = refusals(name, lambda value: kind(**tiny, cache=False).fit(**(data | {name: value})))
+    refused, wrong = refusals(name, lambda value: kind(**tiny).fit(**(data | {name: value})))
     assert wrong == []
     assert refused >= len(VALUES) - 1  # None means none
 
@@ -126,7 +147,7 @@ def test_parameters_of_the_cache(name):
 
 @pytest.mark.parametrize("name", parameters_of(transferkit.load))
 def test_arguments_of_load_and_save(name):
-    clf = Classifier("precomputed", head="linear", extractor=FeatureExtractor(progress=False)).fit(np.arange(24.0).reshape(12, 2), LABELS)
+    clf = Classifier("precomputed", head="linear").fit(np.arange(24.0).reshape(12, 2), LABELS)
     clf.save("model.safetensors")
     arguments = {"path": "model.safetensors"}
     calls = [lambda value: transferkit.load(**(arguments | {name: value}))]
@@ -154,7 +175,7 @@ def test_arguments_of_evaluate(models, task, name):
 def test_arguments_of_compare(tiny, kind, name):
     arguments = {
         "backbones": [tiny["backbone"]], "X": IMAGES, "y": LABELS if kind is Classifier else POINTS,
-        "estimator": kind(engine="fake"), "cv": 2, "n_timed": 0, "progress": False,
+        "estimator": kind(), "cv": 2, "n_timed": 0, "progress": False,
     }  # fmt: skip
     # The tiny backbone runs on the fake engine only, which an estimator of its own would not ask for.
     elsewhere = ModuleNotFoundError if name == "estimator" else ()
@@ -166,7 +187,7 @@ def test_arguments_of_compare(tiny, kind, name):
 def test_numbers_of_numpy_are_saved(tiny, tmp_path, monkeypatch):
     """As searches hand them in."""
     registry.add(tiny["backbone"])
-    clf = Classifier(**tiny, head=LinearHead(penalty=np.float32(0.25)), image_size=np.int64(32), layers=["fine", "last"], grid=[np.int64(2), 1], validation_fraction=np.float32(0.25), extractor=FeatureExtractor(batch_size=np.int32(8), value_range=np.array([0, 255]))).fit(IMAGES, LABELS)  # fmt: skip
+    clf = Classifier(**tiny, head=LinearHead(penalty=np.float32(0.25)), image_size=np.int64(32), layers=["fine", "last"], grid=[np.int64(2), 1], extractor=FeatureExtractor(batch_size=np.int32(8), value_range=np.array([0, 255]))).fit(IMAGES, LABELS)  # fmt: skip
     clf.save(tmp_path / "model.safetensors")
     loaded = transferkit.load(tmp_path / "model.safetensors")
     assert loaded.head == LinearHead(penalty=0.25)

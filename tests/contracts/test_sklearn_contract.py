@@ -3,16 +3,11 @@
 import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from transferkit import Classifier, FeatureExtractor, KeypointRegressor
+from transferkit import Classifier, KeypointRegressor
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*:UserWarning:sklearn")
 
 
-@parametrize_with_checks(
-    [
-        Classifier("precomputed", extractor=FeatureExtractor(progress=False)),
-        KeypointRegressor("precomputed", extractor=FeatureExtractor(progress=False)),
-    ]
-)
+@parametrize_with_checks([Classifier("precomputed"), KeypointRegressor("precomputed")])
 def test_scikit_learn_contract(estimator, check):
     check(estimator)

@@ -124,9 +124,9 @@ def compare(
     # What can be wrong shows now, and not after hours of work.
     folds = make_folds(cv, data, seed)
     options = {"pos_label": pos_label, "normalizer": normalizer}
-    own = own_options(kind, **options, limit=limit)
+    own = own_options(kind, limit, **options)
     truth = data.targets if data.labels is None else np.unique(data.labels)
-    check_options(kind, truth, confidence, **options | own)
+    check_options(kind, truth, confidence, limit, **options)
     runs = [Run(name, candidate) for name, candidate in candidates.items()]
     with _bar(2 * len(data) * len(runs), progress) as bar, _some_cache(runs):
         for run in runs:

@@ -1,8 +1,8 @@
-"""Images with labels or keypoints: from a folder, from a table, or drawn."""
+"""Images with labels or keypoints: from a folder, from a CSV file, or synthetic."""
 
 from transferkit.datasets._folder import ImageFolder, read_image_folder
-from transferkit.datasets._table import KeypointTable, read_keypoints_csv
 from transferkit.datasets.faces import Faces, make_faces, write_faces
+from transferkit.keypoints import KeypointTable, read_keypoints_csv
 
 __all__ = [
     "Faces",

@@ -1,4 +1,4 @@
-"""Painting the parts of a face that have keypoints; each shape goes through its points."""
+"""Paint the parts of a face that have keypoints; each outline passes through its points."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _BLACK, _WHITE, _BLOOD = (0, 0, 0), (255, 255, 255), (120, 40, 40)
 
 
 def paint_features(brush: Brush, head: Head, camera: Camera, looks: Looks) -> None:
-    """Paint nose, mouth, eyes and brows on the bare face."""
+    """Paint nose, mouth, eyes and eyebrows on the bare face."""
     points = camera.project(head.points)
     if looks.beard:
         _beard(brush, points, looks)
@@ -32,7 +32,7 @@ def paint_features(brush: Brush, head: Head, camera: Camera, looks: Looks) -> No
 
 
 def _nose(brush: Brush, points: FloatArray, looks: Looks, scale: float) -> None:
-    """Wings, nostrils and the line below; light and shadow of the bridge come with the relief."""
+    """Paint wings, nostrils and the line below; the bridge is shaded with the relief."""
     dark = mix(looks.skin, _BLACK, 0.34)
     base = points[31:36]
     up = (points[30] - points[33]) * 0.5
@@ -47,7 +47,7 @@ def _nose(brush: Brush, points: FloatArray, looks: Looks, scale: float) -> None:
 
 
 def _mouth(brush: Brush, points: FloatArray, looks: Looks, scale: float) -> None:
-    """Lips around a dark mouth with teeth where it is open."""
+    """Paint the lips, and teeth in an open mouth."""
     outer, inner = points[48:60], points[60:68]
     upper = np.concatenate([smooth(outer[:7], closed=False), smooth(inner[:5], closed=False)[::-1]])
     lower = np.concatenate(
@@ -57,7 +57,7 @@ def _mouth(brush: Brush, points: FloatArray, looks: Looks, scale: float) -> None
     brush.fill(upper, mix(looks.lips, _BLACK, 0.16))
     brush.fill(lower, mix(looks.lips, _WHITE, 0.06))
     brush.fill(smooth(inner), mix(looks.lips, (40, 8, 12), 0.85))
-    teeth = 0.62 * inner[[7, 6, 5]] + 0.38 * inner[[1, 2, 3]]  # they hang from the upper lip
+    teeth = 0.62 * inner[[7, 6, 5]] + 0.38 * inner[[1, 2, 3]]  # below the upper lip
     if np.linalg.norm(inner[6] - inner[2]) > 0.05 * scale:
         brush.fill(smooth(np.concatenate([inner[:5], teeth[::-1]])), (236, 230, 220))
     else:
@@ -69,7 +69,7 @@ def _mouth(brush: Brush, points: FloatArray, looks: Looks, scale: float) -> None
 def _eye(
     brush: Brush, contour: FloatArray, tear: int, gaze: FloatArray, up: FloatArray, looks: Looks
 ) -> None:
-    """White, iris and pupil, seen through the opening between the lids; `tear` is the inner corner."""
+    """Paint white, iris and pupil between the lids; `tear` is the index of the inner corner."""
     scale = float(np.hypot(*up))
     opening, upper, lower = smooth(contour), smooth(contour[:4], closed=False), contour[[3, 4, 5, 0]]
     low = np.floor(opening.min(axis=0) * brush.side).astype(int) - 1
@@ -95,7 +95,7 @@ def _eye(
 
 
 def _brow(brush: Brush, line: FloatArray, up: FloatArray, looks: Looks) -> None:
-    """A band along its points, from the temple to the nose."""
+    """Paint a band along the points, from temple to nose."""
     curve = smooth(line, closed=False)
     thickness = np.interp(np.linspace(0, 1, len(curve)), [0, 0.3, 0.85, 1], [0.2, 0.8, 1, 0.7])
     half = (looks.brow_width / 2 * thickness)[:, None] * up

@@ -1,4 +1,4 @@
-"""Painting the thing that tells the two classes apart."""
+"""Paint glasses, which distinguish the two classes."""
 
 from __future__ import annotations
 

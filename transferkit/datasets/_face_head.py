@@ -1,4 +1,4 @@
-"""Painting what surrounds the features: shoulders, neck, ears, hair and hat."""
+"""Paint shoulders, neck, ears, hair and hat."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _N_STRANDS = 18
 
 
 class Outline(NamedTuple):
-    """Edges of a head in the unit square, each of shape (k, 2).
+    """Outlines of a head in the unit square, each of shape (k, 2).
 
-    `face` goes round jaw and forehead; `hair` is open, from ear to ear over the crown.
+    `face` is closed, around jaw and forehead; `hair` is open, from ear to ear over the crown.
     """
 
     face: FloatArray
@@ -32,7 +32,7 @@ class Outline(NamedTuple):
 
 
 def draw_outline(head: Head, camera: Camera, looks: Looks, rng: np.random.Generator) -> Outline:
-    """Return the edges; the hair stands off the skull by a random amount where it curls."""
+    """Return the outlines; curls vary the distance of the hair from the skull."""
     arch = np.stack(
         [-0.83 * head.width * np.cos(_ARCH), -0.02 - 1.06 * _RISE**0.85, -0.42 + 0.2 * _RISE], axis=1
     )
@@ -43,7 +43,7 @@ def draw_outline(head: Head, camera: Camera, looks: Looks, rng: np.random.Genera
 
 
 def paint_back(brush: Brush, head: Head, camera: Camera, looks: Looks, outline: Outline) -> list[FloatArray]:
-    """Paint what lies behind the face; return the shapes on which light falls."""
+    """Paint everything behind the face; return the shapes that are lit."""
     scale, width, hair = camera.scale, head.width, outline.hair
     bald = looks.hair_length == 0
     back = mix(looks.skin, _BLACK, 0.12) if bald else mix(looks.hair, _BLACK, 0.22)
@@ -87,7 +87,7 @@ def paint_hair(
         brush.stroke(smooth(rim, closed=False), 0.16 * scale, mix(looks.hat, _BLACK, 0.2))
     elif looks.hair_length:
         _fill_between(brush, edge, line, looks.hair)
-        at = rng.integers(1, len(edge) - 1, _N_STRANDS)  # strands run from the hairline to the edge
+        at = rng.integers(1, len(edge) - 1, _N_STRANDS)  # strands from the hairline to the edge
         middle = 0.45 * (line[at] + edge[at]) + 0.1 * edge[at - 1]
         tones, widths = rng.uniform(-0.3, 0.2, _N_STRANDS), rng.uniform(0.008, 0.035, _N_STRANDS)
         strands = np.stack([line[at], middle, 0.97 * edge[at - 1] + 0.03 * line[at]], axis=1)
@@ -97,6 +97,6 @@ def paint_hair(
 
 
 def _fill_between(brush: Brush, outer: FloatArray, inner: FloatArray, colour: Colour) -> None:
-    """Fill what lies between two open lines."""
+    """Fill the area between two open lines."""
     there, back = smooth(outer, closed=False), smooth(inner, closed=False)[::-1]
     brush.fill(np.concatenate([there, back]), colour)

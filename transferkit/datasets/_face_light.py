@@ -1,4 +1,4 @@
-"""Light and shadow on a painted face."""
+"""Shade a painted face."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from transferkit.datasets._face_shape import Camera, Head
 __all__ = ["shading"]
 
 FloatArray = npt.NDArray[np.float64]
-_NEUTRAL = 128  # grey of the relief that changes nothing
+_NEUTRAL = 128  # grey level of the relief without effect
 
 
 def shading(head: Head, camera: Camera, size: int, rng: np.random.Generator) -> npt.NDArray[np.float32]:
-    """Return the brightness of each pixel, shape (size, size), about 1 where light falls straight."""
+    """Return the brightness of each pixel, shape (size, size), about 1 under direct light."""
     side = float(rng.uniform(-1, 1))
     light = np.array([side, rng.normal(-0.35, 0.3), 1.0])
     light /= np.linalg.norm(light)
     ambient = float(rng.uniform(0.35, 0.8))
-    small = max(24, size // 2)  # shadows are soft: half the pixels will do
+    small = max(24, size // 2)  # shadows are soft: half the resolution suffices
     facing = _egg(camera, small) @ light
     lit = ambient + (1 - ambient) * 1.1 * np.maximum(0, facing)
     lit *= _relief(head, camera, small, side, 1 - ambient)
@@ -30,19 +30,19 @@ def shading(head: Head, camera: Camera, size: int, rng: np.random.Generator) -> 
 
 
 def _egg(camera: Camera, size: int) -> FloatArray:
-    """Return the normals, shape (size, size, 3), of the egg that a head is as far as light is concerned."""
+    """Return the surface normals, shape (size, size, 3), of an egg in place of the head."""
     grid = (np.arange(size) + 0.5) / size
     centre, up = camera.project([[0, 0.3, -0.1]])[0], camera.up / camera.scale
     right, down = (grid - centre[0]) / camera.scale, (grid - centre[1])[:, None] / camera.scale
     x, y = (up[0] * down - up[1] * right) / 1.15, (-up[0] * right - up[1] * down) / 1.45
-    beyond = np.maximum(1.0, np.hypot(x, y) / 0.9)  # shoulders get the light of the egg's rim
+    beyond = np.maximum(1.0, np.hypot(x, y) / 0.9)  # shoulders are lit like the rim of the egg
     x, y = x / beyond, y / beyond
     z = np.sqrt(1 - x * x - y * y)
     return np.stack([up[0] * -y - up[1] * x, up[0] * x - up[1] * y, z], axis=-1)
 
 
 def _relief(head: Head, camera: Camera, size: int, side: float, contrast: float) -> FloatArray:
-    """Return the soft shadows and lights that hollows and ridges make, about 1."""
+    """Return the soft shadows and highlights of hollows and ridges, about 1."""
     image = Image.new("L", (size, size), _NEUTRAL)
     brush, points, scale = Brush(image), camera.project(head.points), camera.scale
     strength = 0.6 + contrast
@@ -59,7 +59,7 @@ def _relief(head: Head, camera: Camera, size: int, side: float, contrast: float)
         brush.disc(bone, 0.2 * scale, 0.15 * scale, tone(20))
         fold = 0.5 * (points[wing] + points[lips]) + 0.3 * (bone - points[wing])
         brush.stroke(np.stack([points[wing], fold]), 0.05 * scale, tone(-34))
-        # The side of the nose turned from the light lies in shadow.
+        # The side of the nose away from the light is in shadow.
         brush.fill(smooth(points[[27, 30, 33, wing]]), tone(-16 - 36 * max(0.0, away)))
     brush.stroke(points[27:31], 0.07 * scale, tone(34))
     brush.disc(points[30], 0.07 * scale, 0.07 * scale, tone(46))

@@ -1,4 +1,4 @@
-"""What a procedural face is made of: colours, hair, clothes."""
+"""Random colours, hair and clothes of a face."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ _BLACK: Colour = (0, 0, 0)
 class Looks:
     """The look of one face, apart from its shape.
 
-    `hair_length` is 0 for a shaved head, 1 for short and 2 for long hair; `volume` is how far hair stands
-    off the head, `fall` how far long hair hangs, `hairline` how high it begins, `parting` where it falls
-    apart, in eye distances.
+    `hair_length` is 0 for a shaved head, 1 for short and 2 for long hair. `volume` is the thickness of the
+    hair, `fall` the length of long hair, `hairline` its upper edge and `parting` the position of the parting,
+    in eye distances.
     """
 
     skin: Colour
@@ -63,7 +63,7 @@ def draw_looks(rng: np.random.Generator) -> Looks:
     tone = rng.uniform(0, len(_SKIN) - 1.001)
     skin = mix(_SKIN[int(tone)], _SKIN[int(tone) + 1], tone % 1)
     dark = tone / len(_SKIN)
-    # Dark skin mostly goes with dark hair, which comes first in the table.
+    # Dark skin usually goes with dark hair, which comes first in the table.
     hair = _HAIR[min(int(rng.random() ** (1 + 2 * dark) * len(_HAIR)), len(_HAIR) - 1)]
     hair = mix(hair, any_colour(rng), rng.uniform(0, 0.12))
     if rng.random() < 0.04:  # dyed
@@ -91,7 +91,7 @@ def draw_looks(rng: np.random.Generator) -> Looks:
 
 
 def any_colour(rng: np.random.Generator) -> Colour:
-    """Return a colour as clothes and walls have it: seldom pure."""
+    """Return a random, mostly dull colour for clothes and walls."""
     *channels, dull = rng.random(4).tolist()
     grey = sum(channels) / 3
     red, green, blue = (int(20 + 216 * (c + (0.1 + 0.7 * dull) * (grey - c))) for c in channels)

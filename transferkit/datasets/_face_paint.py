@@ -1,4 +1,4 @@
-"""Drawing tools: smooth shapes on a picture in units of its side."""
+"""Draw smooth shapes on an image in units of its side."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Brush:
     side : int, optional
         Pixels of the unit; by default the image is the whole unit square.
     origin : sequence of 2 int, default=(0, 0)
-        Column and row of the unit square at which the image begins, if it is a part of it.
+        Column and row of the unit square where the image starts, if it is a part of it.
     """
 
     def __init__(self, image: Image.Image, side: int | None = None, origin: Sequence[int] = (0, 0)) -> None:
@@ -39,28 +39,28 @@ class Brush:
         self._draw.polygon(self._pixels(points), fill=colour)
 
     def stroke(self, points: FloatArray, width: float, colour: Colour | int) -> None:
-        """Draw a line through the points; the width is in units of the side."""
+        """Draw a line through the points, with the width in units of the side."""
         self._draw.line(self._pixels(points), fill=colour, width=max(1, round(width * self.side)))
 
     def disc(self, centre: FloatArray, across: float, down: float, colour: Colour | int) -> None:
-        """Fill an upright ellipse with these half axes."""
+        """Fill an axis-aligned ellipse with these semi-axes."""
         x, y = self._pixels(centre)
         across, down = across * self.side, down * self.side
         self._draw.ellipse((x - across, y - down, x + across, y + down), fill=colour)
 
     def _pixels(self, points: FloatArray) -> list[float]:
-        """Return unit points as Pillow wants them."""
+        """Return points in the unit square as Pillow coordinates."""
         flat: list[float] = (points * self.side - self._shift).ravel().tolist()
         return flat
 
 
 def smooth(points: FloatArray, *, closed: bool = True, steps: int = 5) -> FloatArray:
-    """Return a Catmull-Rom curve through the points, which stay on it."""
+    """Return a Catmull-Rom curve through the points."""
     return np.asarray(_spline(len(points), closed, steps) @ points)
 
 
 def mix(colour: Colour, other: Colour, share: float) -> Colour:
-    """Return `colour` with a share of `other` in it; shares outside 0..1 exaggerate."""
+    """Return `colour` mixed with a share of `other`; shares outside 0..1 extrapolate."""
     red, green, blue = (
         int(min(255, max(0, a + share * (b - a)))) for a, b in zip(colour, other, strict=True)
     )
@@ -69,7 +69,7 @@ def mix(colour: Colour, other: Colour, share: float) -> Colour:
 
 @functools.lru_cache(maxsize=64)
 def _spline(n_points: int, closed: bool, steps: int) -> FloatArray:
-    """Return the matrix that takes control points to points of the curve."""
+    """Return the matrix from control points to points of the curve."""
     t = np.arange(steps) / steps
     weights = 0.5 * np.stack(  # Catmull and Rom 1974
         [-(t**3) + 2 * t**2 - t, 3 * t**3 - 5 * t**2 + 2, -3 * t**3 + 4 * t**2 + t, t**3 - t**2]

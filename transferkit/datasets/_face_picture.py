@@ -1,4 +1,4 @@
-"""From a head, a look and a view to pixels."""
+"""Render a face to pixels."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from transferkit.datasets._face_shape import Camera, Head
 
 __all__ = ["draw_picture"]
 
-_SUPERSAMPLING = 3  # edges are drawn without antialiasing on a larger canvas, then averaged
+_SUPERSAMPLING = 3  # drawn without antialiasing on a larger canvas, then averaged
 
 
 def draw_picture(
@@ -29,13 +29,13 @@ def draw_picture(
     glasses: bool,
     clutter: float,
 ) -> npt.NDArray[np.uint8]:
-    """Return the picture, shape (size, size, 3)."""
+    """Return the image, shape (size, size, 3)."""
     looks = draw_looks(look)
     canvas = _background(nuisance, clutter, size)
     brush, figure = Brush(canvas), Brush(Image.new("L", canvas.size))
     outline = draw_outline(head, camera, looks, look)
     for shape in [*paint_back(brush, head, camera, looks, outline), outline.face]:
-        figure.fill(shape, 255)  # here light falls
+        figure.fill(shape, 255)  # the lit area
     brush.fill(outline.face, looks.skin)
     paint_features(brush, head, camera, looks)
     paint_hair(brush, head, camera, looks, outline, look)
@@ -50,11 +50,11 @@ def draw_picture(
 
 
 def _background(rng: np.random.Generator, clutter: float, size: int) -> Image.Image:
-    """Return a wall with a slow gradient and things on it out of focus, on the large canvas."""
+    """Return a wall with a gradient and objects out of focus, on the large canvas."""
     wall = np.array([any_colour(rng), any_colour(rng)], dtype=np.float64)
     corner = rng.random((2, 2, 1)) * (0.2 + 0.5 * clutter)
     shades = (wall[0] + (wall[1] - wall[0]) * corner).astype(np.uint8)
-    small = max(8, size // 2)  # it is out of focus anyway
+    small = max(8, size // 2)  # out of focus anyway
     image = Image.fromarray(shades).resize((small, small), Image.Resampling.BILINEAR)
     brush = Brush(image)
     for _ in range(int(rng.integers(0, 12) * clutter)):
@@ -66,12 +66,12 @@ def _background(rng: np.random.Generator, clutter: float, size: int) -> Image.Im
             brush.fill(centre + corners * reach, colour)
     soft = image.filter(ImageFilter.GaussianBlur(float(rng.uniform(0.006, 0.04) * small)))
     soft = soft.resize((size, size), Image.Resampling.BILINEAR)
-    # Nearest is fast, and undone exactly when the canvas is reduced.
+    # Nearest is fast, and reducing the canvas undoes it exactly.
     return soft.resize((size * _SUPERSAMPLING, size * _SUPERSAMPLING), Image.Resampling.NEAREST)
 
 
 def _hold_something(brush: Brush, camera: Camera, rng: np.random.Generator) -> None:
-    """Hold a ball on a stick, a microphone or a lollipop, between the face and the camera."""
+    """Paint a ball on a stick in front of the face, as an occlusion."""
     colour, scale = any_colour(rng), camera.scale
     place = rng.uniform([-0.9, -0.4], [0.9, 1.3])
     centre = camera.project([[*place, 0.4]])[0]
@@ -86,7 +86,7 @@ def _hold_something(brush: Brush, camera: Camera, rng: np.random.Generator) -> N
 def _photograph(
     scene: npt.NDArray[np.float32], rng: np.random.Generator, clutter: float
 ) -> npt.NDArray[np.uint8]:
-    """Return the scene, which is used up, as a camera gives it: exposure, colour cast, blur and grain."""
+    """Return the scene with exposure, colour cast, blur and noise; modifies the scene."""
     size = scene.shape[0]
     gain = np.exp(rng.normal(0, 0.04, 3) + rng.normal(-0.05, 0.14)).astype(np.float32)
     scene *= gain
@@ -96,7 +96,7 @@ def _photograph(
         image = Image.fromarray(scene.astype(np.uint8)).filter(ImageFilter.GaussianBlur(blur))
         scene = np.array(image, dtype=np.float32)
     noise = np.float32(clutter * abs(rng.normal(0, 5)))
-    # Drawn last: only its amount depends on the size. Half a level more, as the cast below cuts off.
+    # Drawn last, as only the number of values depends on the size. The 0.5 rounds, as the cast truncates.
     scene += noise * rng.standard_normal((size, size, 1), dtype=np.float32) + np.float32(0.5)
     np.clip(scene, 0, 255, out=scene)
     return scene.astype(np.uint8)

@@ -1,8 +1,8 @@
-"""Where the points of a procedural face lie: a head in three dimensions, and a camera.
+"""A random three-dimensional head with keypoints, and a camera.
 
-The unit of the head is its distance between the outer eye corners. The origin
-lies between the eyes; x grows to the right of the image, y downwards, and z
-towards the viewer. The camera maps it to the unit square of the picture.
+The unit of the head is the distance between the outer eye corners. The origin is between the eyes; x points
+to the right of the image, y down, and z towards the viewer. The camera projects to the unit square of the
+image.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ __all__ = ["Camera", "Head", "draw_camera", "draw_head"]
 
 FloatArray = npt.NDArray[np.float64]
 
-# The subject's right half and the midline of a plain adult face; the left half is its mirror image.
+# The subject's right half and the midline of an average adult face; the left half is its mirror image.
 _RIGHT_HALF = {
     0: [(-0.85, 0.00, -0.50), (-0.84, 0.24, -0.47), (-0.81, 0.48, -0.42), (-0.76, 0.70, -0.34)],
     4: [(-0.67, 0.90, -0.24), (-0.53, 1.07, -0.12), (-0.37, 1.20, -0.02), (-0.19, 1.29, 0.05)],
@@ -35,14 +35,14 @@ _RIGHT_HALF = {
     66: [(0.0, 0.84, 0.22), (-0.09, 0.838, 0.21)],
 }
 _LOWER_LIP = [55, 56, 57, 58, 59, 65, 66, 67]
-_CHIN_DROP = np.sin(np.linspace(0, np.pi, 17)) ** 2  # how far each point of the jaw follows the chin
-_PIVOT = np.array([0.0, 0.3, -0.5])  # heads turn about the neck, not about the eyes
-_VIEW_DISTANCE = 9.0  # of the camera; a portrait is taken from about this many eye distances
+_CHIN_DROP = np.sin(np.linspace(0, np.pi, 17)) ** 2  # how much each point of the jaw follows the chin
+_PIVOT = np.array([0.0, 0.3, -0.5])  # heads rotate about the neck, not about the eyes
+_VIEW_DISTANCE = 9.0  # of the camera, in eye distances, typical for a portrait
 
 
 @dataclass(frozen=True)
 class Head:
-    """The shape of one face before it is turned; points of shape (68, 3) and what painting must know."""
+    """The shape of one face before rotation, with points of shape (68, 3)."""
 
     points: FloatArray
     width: float
@@ -52,7 +52,7 @@ class Head:
 
 @dataclass(frozen=True)
 class Camera:
-    """A turn of the head, its size and its place in the picture."""
+    """Rotation, size and position of a head in the image."""
 
     rotation: FloatArray
     scale: float
@@ -60,19 +60,19 @@ class Camera:
 
     @property
     def up(self) -> FloatArray:
-        """One eye distance towards the crown, in units of the picture, as far as the lens shows it."""
+        """Vector of one eye distance towards the crown, in units of the image."""
         upwards = -self.rotation[:2, 1]
         return np.asarray(upwards / np.hypot(*upwards) * self.scale)
 
     def project(self, points: npt.ArrayLike) -> FloatArray:
-        """Return points (k, 3) of the head in the unit square of the picture, shape (k, 2)."""
+        """Project points (k, 3) of the head to the unit square of the image, shape (k, 2)."""
         turned = (np.asarray(points, dtype=np.float64) - _PIVOT) @ self.rotation.T
         nearness = _VIEW_DISTANCE / (_VIEW_DISTANCE - turned[:, 2:])
         return np.asarray(turned[:, :2] * nearness * self.scale + self.offset)
 
 
 def draw_head(rng: np.random.Generator) -> Head:
-    """Return a random face: first who it is, then how it looks at you."""
+    """Return a random face: first the identity, then the expression."""
     points = _TEMPLATE + _symmetric(rng.normal(0, 0.008, (N_FACE_POINTS, 3)))
     jaw, nose = points[GROUPS["jaw"]], points[27:36]
     brows, mouth = points[17:27], points[48:68]
@@ -102,18 +102,18 @@ def draw_head(rng: np.random.Generator) -> Head:
     gap = 0.13 * max(0.0, opened - 0.3 + 0.25 * smile)
     points[_LOWER_LIP, 1] += gap * (1 - corner[np.array(_LOWER_LIP) - 48])
     jaw[:, 1] += 0.8 * gap * _CHIN_DROP
-    points += rng.normal(0, 0.004, points.shape)  # nobody is quite symmetric
+    points += rng.normal(0, 0.004, points.shape)  # faces are not perfectly symmetric
     return Head(points, float(width), smile, np.clip(rng.normal(0, [0.02, 0.006]), -0.035, 0.035))
 
 
 def draw_camera(rng: np.random.Generator, points: FloatArray, pose: float) -> Camera:
-    """Return a random view in which all points of the face lie inside the picture."""
+    """Return a random camera for which all points of the face lie inside the image."""
     yaw, pitch, roll = pose * np.clip(rng.normal(0, [0.28, 0.13, 0.11]), -0.6, 0.6)
     rotation = _turn(0, 1, roll) @ _turn(1, 2, pitch) @ _turn(0, 2, yaw)
     scale = 0.31 * np.exp(pose * rng.uniform(-0.18, 0.14))
     flat = Camera(rotation, scale, np.zeros(2)).project(points)
     low, high = flat.min(axis=0), flat.max(axis=0)
-    room = 1 - (high - low)  # what is left of the picture around the face
+    room = 1 - (high - low)  # space left around the face
     centred = np.array([0.5, 0.58]) - (low + high) / 2
     wanted = centred + pose * rng.normal(0, [0.045, 0.035])
     margin = np.minimum(0.02, room / 2)
@@ -121,7 +121,7 @@ def draw_camera(rng: np.random.Generator, points: FloatArray, pose: float) -> Ca
 
 
 def _turn(first: int, second: int, angle: float) -> FloatArray:
-    """Return the rotation of one axis towards another, in radians."""
+    """Return the rotation matrix from one axis towards another, by an angle in radians."""
     matrix = np.eye(3)
     matrix[first, first] = matrix[second, second] = np.cos(angle)
     matrix[first, second], matrix[second, first] = -np.sin(angle), np.sin(angle)
@@ -129,12 +129,12 @@ def _turn(first: int, second: int, angle: float) -> FloatArray:
 
 
 def _scale_y(points: FloatArray, factor: float) -> None:
-    """Stretch points, in place, about their mean height."""
+    """Stretch points in place about their mean height."""
     points[:, 1] = points[:, 1].mean() + factor * (points[:, 1] - points[:, 1].mean())
 
 
 def _symmetric(points: FloatArray) -> FloatArray:
-    """Return the symmetric part of a face or of a change of it."""
+    """Return the symmetric part of a face or of a displacement."""
     mirrored = points[mirror_order(N_FACE_POINTS)] * [-1, 1, 1]
     return np.asarray((points + mirrored) / 2)
 

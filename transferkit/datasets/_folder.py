@@ -1,4 +1,4 @@
-"""A folder of images with a sub-folder for each class."""
+"""Read a folder of images with a sub-folder per class."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ logger = logging.getLogger("transferkit")
 
 
 class ImageFolder(NamedTuple):
-    """Image files and the class of each.
+    """Image files and their labels.
 
     Attributes
     ----------
@@ -34,33 +34,32 @@ class ImageFolder(NamedTuple):
 
 
 def read_image_folder(folder: str | os.PathLike[str], *, classes: Sequence[str] | None = None) -> ImageFolder:
-    """Return the image files below a folder, labelled by the sub-folder they lie in.
+    """Return the image files in a folder, labelled by their sub-folder.
 
-    No image is opened: damaged ones show up, with their path, when they are used.
+    No image is opened: damaged images raise an error, with their path, when they are used.
 
     Parameters
     ----------
     folder : path
-        Has a sub-folder for each class; images may lie at any depth below it.
+        Contains a sub-folder per class, with images at any depth.
     classes : sequence of str, optional
-        Names of the sub-folders to read, in this order. By default all, sorted by name.
+        Sub-folders to read, in this order. By default all, sorted by name.
 
     Returns
     -------
     ImageFolder
-        ``(paths, labels)``, classes in order and sorted by path within. One class alone is
-        returned as well: a folder to predict on may have just one.
+        ``(paths, labels)``, by class and then sorted by path. A single class is accepted, as a folder to
+        predict on may have only one.
 
     Raises
     ------
     InvalidInputError
-        If the folder is not there, has no sub-folders, lacks one of `classes`, or if a class
-        has no image.
+        If the folder does not exist, has no sub-folders or lacks one of `classes`, or a class has no image.
 
     Notes
     -----
-    Side files such as ``._1.jpg``, ``.DS_Store`` and ``Thumbs.db`` are skipped in silence; other
-    files that do not end like an image are counted in a log message. Links to folders are not followed.
+    Side files such as ``._1.jpg``, ``.DS_Store`` and ``Thumbs.db`` are skipped silently; other files
+    without an image suffix are counted in a log message. Links to folders are not followed.
 
     Examples
     --------
@@ -87,21 +86,21 @@ def read_image_folder(folder: str | os.PathLike[str], *, classes: Sequence[str] 
         labels += [name] * len(found)
     if ignored:
         kinds = ", ".join(f"{count} with {suffix}" for suffix, count in sorted(ignored.items()))
-        logger.warning("Ignored files in %s that do not end like an image: %s.", root, kinds)
+        logger.warning("Ignored files without an image suffix in %s: %s.", root, kinds)
     if empty:
         raise InvalidInputError(
-            f"Each class needs at least one image. No image lies in the sub-folder(s) {quoted(empty)} of "
-            f"{root}. Images end in {_suffixes()}. Remove the folders, or pass classes= without them."
+            f"Each class needs at least one image. There are none in the sub-folder(s) {quoted(empty)} of "
+            f"{root}. Image suffixes are {_suffixes()}. Remove the folders, or pass classes= without them."
         )
     return ImageFolder(paths, np.array(labels, dtype=np.str_))
 
 
 def _class_names(root: Path, classes: Sequence[str] | None) -> list[str]:
-    """Return the names of the sub-folders to read, after checking that they are there."""
+    """Return the names of the sub-folders to read, after checking that they exist."""
     if not root.is_dir():
-        state = "It is a file." if root.exists() else "There is nothing there."
+        state = "It is a file." if root.exists() else "It does not exist."
         raise InvalidInputError(
-            f"Expected a folder with a sub-folder for each class. Got {root}. {state} "
+            f"Expected a folder with a sub-folder per class. Got {root}. {state} "
             f"The current folder is {Path.cwd()}."
         )
     entries = sorted(entry for entry in root.iterdir() if not is_side_file(entry))
@@ -109,8 +108,8 @@ def _class_names(root: Path, classes: Sequence[str] | None) -> list[str]:
     if not there:
         flat = sum(entry.suffix.lower() in IMAGE_SUFFIXES for entry in entries)
         raise InvalidInputError(
-            f"Expected a sub-folder for each class in {root}. It has none, and {flat} image(s) lie directly "
-            "in it. Move the images to one sub-folder for each class."
+            f"Expected a sub-folder per class in {root}. It has none, but {flat} image(s). "
+            "Move the images to one sub-folder per class."
         )
     if classes is None:
         return there
@@ -125,12 +124,12 @@ def _class_names(root: Path, classes: Sequence[str] | None) -> list[str]:
 
 
 def _files_below(folder: Path) -> Iterator[Path]:
-    """Yield the files at any depth, sorted, without side files."""
+    """Yield the files at any depth, sorted, except side files."""
     for here, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not is_side_file(name))
         yield from (Path(here, name) for name in sorted(files) if not is_side_file(name))
 
 
 def _suffixes() -> str:
-    """Return the suffixes for a message."""
+    """Return the image suffixes for messages."""
     return ", ".join(sorted(IMAGE_SUFFIXES))

@@ -1,8 +1,7 @@
-"""Procedural faces: pictures that nobody owns, with keypoints that are exactly right."""
+"""Synthetic images of faces with exact keypoints, free of rights."""
 
 from __future__ import annotations
 
-import csv
 import os
 from pathlib import Path
 from typing import NamedTuple
@@ -14,13 +13,13 @@ from PIL import Image
 from transferkit.datasets._face_picture import draw_picture
 from transferkit.datasets._face_shape import draw_camera, draw_head
 from transferkit.errors import InvalidInputError
-from transferkit.keypoints import N_FACE_POINTS
+from transferkit.keypoints import N_FACE_POINTS, write_keypoints_csv
 
 __all__ = ["Faces", "make_faces", "write_faces"]
 
 
 class Faces(NamedTuple):
-    """Pictures of faces and what is true of them.
+    """Synthetic faces with labels and keypoints.
 
     Attributes
     ----------
@@ -41,26 +40,24 @@ class Faces(NamedTuple):
 def make_faces(
     n: int = 200, size: int = 128, *, random_state: int = 0, pose: float = 1.0, clutter: float = 1.0
 ) -> Faces:
-    """Return drawn faces with exact keypoints, for demonstrations and tests.
+    """Return synthetic faces with exact keypoints, for demonstrations and tests.
 
-    Each face is a random head in three dimensions, turned, lit and painted; half of them wear
-    glasses. All 68 points lie inside the picture and are present, also where hair, a hand or
-    the turn of the head hides them.
+    Each face is a random three-dimensional head, rotated, lit and painted; half of them wear glasses. All 68
+    points lie inside the image and are present, even if hair, an object or the rotation hides them.
 
     Parameters
     ----------
     n : int, default=200
         Number of faces.
     size : int, default=128
-        Width and height of each picture in pixels, at least 16. Another size shows the same faces.
+        Width and height of each image in pixels, at least 16. The faces do not depend on it.
     random_state : int, default=0
-        Seed, not negative. Face ``i`` depends on the seed and ``i`` alone, so a longer set begins with a
-        shorter one. Bytes are the same for the same versions of numpy and Pillow.
+        Seed, not negative. Face ``i`` depends only on the seed and ``i``, so a larger set begins with a
+        smaller one. Pixels are identical for the same versions of NumPy and Pillow.
     pose : float, default=1.0
-        Spread of turn, size and place in 0..1; with 0 all faces look straight at you.
+        Spread of rotation, size and position in 0..1; with 0 all faces look into the camera.
     clutter : float, default=1.0
-        Strength in 0..1 of what hides a face: things in the background and in front, blur and noise.
-        The faces stay the same.
+        Strength of background objects, occlusion, blur and noise in 0..1. The faces do not depend on it.
 
     Returns
     -------
@@ -84,7 +81,7 @@ def make_faces(
     keypoints = np.empty((n, N_FACE_POINTS, 2))
     for i in range(n):
         seed = np.random.SeedSequence(random_state, spawn_key=(i,))
-        # Streams of their own, so that an option changes its part of the picture only.
+        # Separate streams, so that an option changes only its part of the image.
         shape, view, look, nuisance = (np.random.default_rng(child) for child in seed.spawn(4))
         head = draw_head(shape)
         camera = draw_camera(view, head.points, pose)
@@ -102,42 +99,36 @@ def write_faces(faces: Faces, folder: str | os.PathLike[str]) -> Path:
     ----------
     faces : Faces
     folder : path
-        Made if it is not there.
+        Created if it does not exist.
 
     Returns
     -------
     Path
-        The table, which ``read_keypoints_csv`` reads; ``read_image_folder(folder)`` reads the classes.
+        The CSV file, for ``read_keypoints_csv``; ``read_image_folder(folder)`` reads the classes.
 
     Raises
     ------
     InvalidInputError
-        If the folder has something in it: old faces must not mix with new ones.
+        If the folder is not empty: old faces must not mix with new ones.
     """
     root = Path(folder)
     if root.exists() and (not root.is_dir() or any(root.iterdir())):
-        raise InvalidInputError(
-            f"Expected a new or empty folder to write faces to. Got {root}. Pass another."
-        )
+        raise InvalidInputError(f"Expected a new or empty folder. Got {root}. Pass another.")
     for label in np.unique(faces.labels):
         (root / label).mkdir(parents=True, exist_ok=True)
     names = [f"{label}/{i:05d}.png" for i, label in enumerate(faces.labels)]
     for name, image in zip(names, faces.images, strict=True):
         Image.fromarray(image).save(root / name)
     table = root / "keypoints.csv"
-    with table.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["", *range(faces.keypoints.shape[1])])
-        writer.writerows([name, *row.tolist()] for name, row in zip(names, faces.keypoints, strict=True))
+    write_keypoints_csv(table, names, faces.keypoints)
     return table
 
 
 def _check(n: int, size: int, random_state: int, pose: float, clutter: float) -> None:
-    """Raise with every argument that is out of range."""
+    """Raise InvalidInputError with all arguments that are out of range."""
     problems = [
-        f"{name} must be a whole number, at least {least}. Got {value!r}."
+        f"{name} must be an integer of at least {least}. Got {value!r}."
         for name, value, least in (("n", n, 1), ("size", size, 16), ("random_state", random_state, 0))
-        # True and False are whole numbers to Python, but a mistake here.
         if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < least
     ]
     problems += [

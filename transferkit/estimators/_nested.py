@@ -12,7 +12,7 @@ from typing import Any
 from sklearn.base import BaseEstimator
 
 from transferkit.errors import InvalidInputError, quoted
-from transferkit.estimators._old_names import check_names, is_old, warn
+from transferkit.estimators._old_names import is_old, warn_of
 from transferkit.extraction import FeatureExtractor
 from transferkit.heads import get_head
 
@@ -63,8 +63,7 @@ class NestedParameters(BaseEstimator):
             There is no such parameter (InvalidInputError: no such field, or a value that cannot be used).
         """
         if old := [name for name in params if is_old(name)]:
-            check_names(type(self).__name__, old)
-            warn(type(self).__name__, old)
+            warn_of(type(self).__name__, old)
             params = {f"{_EXTRACTOR}{name}" if name in old else name: params[name] for name in params}
         changes = {
             name.removeprefix(_HEAD): value for name, value in params.items() if name.startswith(_HEAD)

@@ -1,8 +1,10 @@
-"""Keywords of version 0: they go where they belong now, or say so."""
+"""Names of version 0: keywords go where they belong now, or say so."""
 
 from __future__ import annotations
 
+import functools
 import warnings
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from sklearn.base import clone
@@ -15,39 +17,39 @@ _MOVED = frozenset(
 )  # fmt: skip
 
 
-def moved(owner: str, old: dict[str, Any], extractor: Any) -> Any:
-    """Return the extractor of an estimator that was given old keywords.
+def takes_old_names(init: Callable[..., None]) -> Callable[..., None]:
+    """Let a constructor take the keywords of version 0 too; its signature stays as it is."""
+
+    @functools.wraps(init)
+    def wrapper(self: Any, *arguments: Any, **named: Any) -> None:
+        old = {name: named.pop(name) for name in list(named) if is_old(name)}
+        init(self, *arguments, **named)
+        if old:
+            warn_of(type(self).__name__, old)
+            extractor = FeatureExtractor() if self.extractor is None else clone(self.extractor)
+            self.extractor = extractor.set_params(**old)
+
+    return wrapper
+
+
+def is_old(name: str) -> bool:
+    """Return True for a keyword of version 0 that an estimator has not any more."""
+    return name in _MOVED or name == "validation_fraction"
+
+
+def warn_of(owner: str, names: Iterable[str]) -> None:
+    """Warn of old keywords, with what to write instead.
 
     Raises
     ------
     TypeError
-        A keyword that there never was, or one whose value belongs to the head now.
+        The value belongs to the head now, which only the caller can choose.
     """
-    if not old:
-        return extractor
-    check_names(owner, old)
-    warn(owner, old)
-    return (FeatureExtractor() if extractor is None else clone(extractor)).set_params(**old)
-
-
-def check_names(owner: str, names: Any) -> None:
-    """Raise TypeError for keywords that the extractor does not have."""
     if "validation_fraction" in names:
         raise TypeError(
             f"{owner} has no validation_fraction any more: it is a field of the heads that use it, such as "
             "head=MLPHead(validation_fraction=0.2)."
         )
-    if unknown := sorted(set(names) - _MOVED):
-        raise TypeError(f"{owner} got an unexpected keyword argument {unknown[0]!r}.")
-
-
-def is_old(name: str) -> bool:
-    """Return True for the old name of a setting."""
-    return name in _MOVED or name == "validation_fraction"
-
-
-def warn(owner: str, names: Any) -> None:
-    """Warn of old keywords, with what to write instead."""
     written = ", ".join(f"{name}=..." for name in names)
     warnings.warn(
         f"{owner}({written}) is the spelling of version 0. Pass extractor=FeatureExtractor({written}); how "

@@ -45,9 +45,9 @@ class LayerTrial:
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> LayerTrial:
         """Return the record of a row of the head's history, or of a saved record."""
-        error = next(row[name] for name in ("error", "squared_error", "absolute_error") if name in row)
+        errors = [row[name] for name in ("error", "squared_error", "absolute_error") if name in row]
         return cls(
-            row["layers"], tuple(row["shares"]), row["penalty"], error, row.get("accuracy"), row["gain"],
+            row["layers"], tuple(row["shares"]), row["penalty"], errors[0], row.get("accuracy"), row["gain"],
             row["standard_error"], row["chosen"], row.get("why", ""),
         )  # fmt: skip
 

@@ -17,7 +17,7 @@ _NAMED = 3
 def readable_rows(estimator: Any, X: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
     """Return X, y and weights: with ``on_error="skip"`` only those of readable images."""
     estimator._check_fitted()
-    if estimator.extractor_ is None or (estimator.extractor_.on_error or "skip") != "skip":
+    if estimator.extractor_ is None or (estimator._run_settings()["on_error"] or "skip") != "skip":
         return X, y, sample_weight
     items = images.readable_again(images.as_image_list(X))
     n = np.shape(y)[0] if np.ndim(y) else 1

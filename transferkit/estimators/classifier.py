@@ -14,7 +14,7 @@ from sklearn.utils.class_weight import compute_sample_weight
 from transferkit.backbones import Backbone
 from transferkit.estimators._base import AnyFeatures, ImageEstimator
 from transferkit.estimators._fitting import all_or_nothing
-from transferkit.estimators._old_names import moved
+from transferkit.estimators._old_names import takes_old_names
 from transferkit.estimators._scoring import readable_rows
 from transferkit.explanation import ClassActivation, explain
 from transferkit.extraction import FeatureExtractor
@@ -83,6 +83,7 @@ class Classifier(ClassifierMixin, ImageEstimator):
 
     kind: ClassVar[str] = "classes"
 
+    @takes_old_names
     def __init__(
         self,
         backbone: str | Backbone = "mobilenet",
@@ -96,7 +97,6 @@ class Classifier(ClassifierMixin, ImageEstimator):
         class_weight: Mapping[Any, float] | str | None = None,
         random_state: Any = 0,
         extractor: FeatureExtractor | None = None,
-        **old: Any,
     ) -> None:
         self.backbone = backbone
         self.head = head
@@ -107,7 +107,7 @@ class Classifier(ClassifierMixin, ImageEstimator):
         self.augment = augment
         self.class_weight = class_weight
         self.random_state = random_state
-        self.extractor = moved("Classifier", old, extractor)
+        self.extractor = extractor
 
     @all_or_nothing
     def fit(self, X: Any, y: Any, *, groups: Any = None, validation_data: Any = None) -> Classifier:

@@ -17,7 +17,7 @@ from transferkit.backbones import Backbone
 from transferkit.errors import InvalidInputError
 from transferkit.estimators._base import AnyFeatures, ImageEstimator, Rows, TrainingSet
 from transferkit.estimators._fitting import all_or_nothing
-from transferkit.estimators._old_names import moved
+from transferkit.estimators._old_names import takes_old_names
 from transferkit.estimators._precomputed import PrecomputedFeatures
 from transferkit.estimators._records import Round
 from transferkit.estimators._scoring import readable_rows
@@ -106,6 +106,7 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
     kind: ClassVar[str] = "points"
     _unit: ClassVar[str] = "set of keypoints"
 
+    @takes_old_names
     def __init__(
         self,
         backbone: str | Backbone = "mobilenet",
@@ -119,7 +120,6 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         augment: str | None = "auto",
         random_state: Any = 0,
         extractor: FeatureExtractor | None = None,
-        **old: Any,
     ) -> None:
         self.backbone = backbone
         self.head = head
@@ -130,7 +130,7 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         self.grid = grid
         self.augment = augment
         self.random_state = random_state
-        self.extractor = moved("KeypointRegressor", old, extractor)
+        self.extractor = extractor
 
     @all_or_nothing
     def fit(self, X: Any, y: Any, *, groups: Any = None, validation_data: Any = None) -> KeypointRegressor:

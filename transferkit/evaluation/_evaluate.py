@@ -94,8 +94,8 @@ def evaluate(
         as_groups(groups, len(items), problems)
     arguments.check(problems)
     options = {"pos_label": pos_label, "normalizer": normalizer}
-    own = own_options(name, **options, limit=limit)
-    check_options(name, classes if classifies else targets, confidence, **options | own)
+    own = own_options(name, limit, **options)
+    check_options(name, classes if classifies else targets, confidence, limit, **options)
     rows, skipped = _readable(estimator, items, on_error)
     if len(rows) < len(items):
         items, names = [items[row] for row in rows], [names[row] for row in rows]

@@ -69,13 +69,14 @@ def kind_of(estimator: Any) -> str:
     return kind if kind in KINDS else "classes" if is_classifier(estimator) else "points"
 
 
-def check_options(kind: str, truth: Targets, confidence: float, **options: Any) -> None:
+def check_options(kind: str, truth: Targets, confidence: float, limit: float, **options: Any) -> None:
     """Raise what would be raised in the end, before a prediction takes its time.
 
     ``truth`` are the classes, or the true points.
     """
     problems: list[str] = []
     gather(problems, lambda: check_confidence(confidence))
+    gather(problems, lambda: check_limit(limit))
     for name, value in options.items():
         if name in KINDS[kind].options:
             gather(problems, lambda: KINDS[kind].options[name](truth, value))  # noqa: B023 - called at once
@@ -119,18 +120,19 @@ KINDS = {
         "set of keypoints",
         KEYPOINT_FIGURES,
         lambda y, problems: as_points(y, name="y"),
-        {"normalizer": _check_normalizer, "limit": lambda _, limit: check_limit(limit)},
+        {"normalizer": _check_normalizer},
         _predict_points,
         _evaluate_points,
     ),
 }
-_OWNERS = {"pos_label": "classifiers", "normalizer": "keypoints", "limit": "keypoints"}
+_OWNERS = {"pos_label": "classifiers", "normalizer": "keypoints"}
 _NOUNS = {"classes": "classifier", "points": "regressor"}
 
 
-def own_options(kind: str, **options: Any) -> dict[str, Any]:
+def own_options(kind: str, limit: float, **options: Any) -> dict[str, Any]:
     """Return the options that are for this kind."""
-    return {name: value for name, value in options.items() if name in KINDS[kind].options}
+    own = {name: value for name, value in options.items() if name in KINDS[kind].options}
+    return own | ({"limit": limit} if kind == "points" else {})
 
 
 def check_kind(estimator: Any) -> None:

@@ -79,7 +79,7 @@ def _html(table: Table) -> str:
 
 
 def _width(text: str) -> int:
-    """Return the terminal width of a text: wide East Asian characters take two columns, combining marks none."""
+    """Return the terminal width of a text: wide East Asian characters take 2 columns, combining marks 0."""
     return sum(
         0 if unicodedata.combining(letter) else 2 if unicodedata.east_asian_width(letter) in "WF" else 1
         for letter in text

@@ -1,7 +1,7 @@
 """The interface of heads: what a head is given, and what it returns.
 
-A head is a frozen dataclass that says how to train. ``head.fit(data)`` returns a fitted head: arrays and a few
-facts, so that models are saved without pickle and sent to other processes.
+A head is a frozen dataclass that says how to train. ``head.fit(data)`` returns a fitted head: arrays and a
+few facts, so that models are saved without pickle and sent to other processes.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The network of keypoints on maps: made of layers that read a map at points."""
+"""The Keras network of ``KeypointMapHead``: layers that read a map at points."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-_WIDTH = 64  # channels of the coarse maps that the rough shape is read from
+_WIDTH = 64  # channels that the coarse maps are projected to
 _DROPOUT = 0.3
-# In training, points are moved about by these fractions of the square, all together and each alone, before a
-# correction reads the map: corrections then learn to mend more than the errors on training rows.
+# In training, points are moved at random before a correction reads the map, by these fractions of the square,
+# together and individually: corrections then learn from larger errors than those on training rows.
 _SHIFT, _SCATTER = 0.01, 0.004
-_ZOOM = 4.0  # brings distances from the mean shape to about the size of features
+_ZOOM = 4.0  # scales distances from the mean shape to about the size of features
 
 
 def build_network(
@@ -25,9 +25,9 @@ def build_network(
     seed: int,
     dtype: str = "float32",
 ) -> Any:
-    """Return the untrained ``keras.Model``: maps to the shapes of all steps, (n, steps + 1, 2 k).
+    """Return the untrained ``keras.Model``, from maps to the shapes of all steps, (n, steps + 1, 2 k).
 
-    ``shapes`` are those of the finest map and of the coarse ones.
+    ``shapes`` are those of the finest map and the coarse ones.
     """
     import keras
     from keras import layers, ops
@@ -86,7 +86,7 @@ def weight_shapes(head: Any, shapes: Sequence[tuple[int, ...]], n_values: int) -
 def read_at(maps: Any, points: Any) -> Any:
     """Return maps (n, h, w, c) read at points (n, 2 k), as fractions of the square, bilinearly: (n, k, c).
 
-    As :func:`transferkit.foundation.maps.sample_maps`, in the graph.
+    The same as :func:`transferkit.foundation.maps.sample_maps`, in Keras operations.
     """
     from keras import ops
 
@@ -97,7 +97,7 @@ def read_at(maps: Any, points: Any) -> Any:
     places, parts = [], []
     for axis, side in ((0, width), (1, height)):
         place = ops.clip(points[:, axis::2] * side - 0.5, 0.0, side - 1.0)
-        # NaN, of a training that diverges, is no place: it stays in the part, and out of the index.
+        # If training diverges, points are NaN: keep it in the fraction, but out of the index.
         low = ops.clip(ops.floor(ops.where(ops.isnan(place), 0.0, place)), 0.0, max(side - 2.0, 0.0))
         places.append(ops.cast(low, "int32"))
         parts.append(ops.expand_dims(place - low, -1))
@@ -114,21 +114,21 @@ def read_at(maps: Any, points: Any) -> Any:
 
 
 def distance_loss(y_true: Any, y_pred: Any) -> Any:
-    """Return the mean distance of points (n, 2 k) that are not NaN, over all steps (n, s, 2 k), by row."""
+    """Return the mean distance per row of points (n, 2 k) that are not NaN, over all steps (n, s, 2 k)."""
     from keras import ops
 
     present = ops.logical_not(ops.isnan(y_true))
     y_true = ops.expand_dims(ops.where(present, y_true, 0.0), 1)
     present = ops.expand_dims(ops.cast(present, "float32"), 1)
     squares = ops.square((y_true - y_pred) * present)
-    # A point with one coordinate missing errs by the other; the small number keeps the slope finite at 0.
+    # With one coordinate missing, the distance is that of the other; 1e-12 keeps the gradient finite at 0.
     distances = ops.sqrt(squares[..., 0::2] + squares[..., 1::2] + 1e-12)
     seen = ops.maximum(present[..., 0::2], present[..., 1::2])
     return ops.mean(ops.sum(distances * seen, axis=-1) / ops.maximum(ops.sum(seen, axis=-1), 1.0), axis=-1)
 
 
 def _make_start(seed: int) -> Any:
-    """Return the layer from which a correction starts: no gradient passes, and in training points move."""
+    """Return the layer before a correction: it stops gradients, and in training moves the points."""
     import keras
     from keras import ops
 

@@ -1,4 +1,4 @@
-"""Heads that are small Keras networks: one training loop for all of them."""
+"""Heads that are small Keras networks."""
 
 from __future__ import annotations
 
@@ -13,24 +13,18 @@ from numpy.typing import NDArray
 from transferkit.errors import InvalidInputError
 from transferkit.foundation.arguments import choice, is_count, is_number
 from transferkit.foundation.forks import enter_network
-from transferkit.heads._base import Maps, TrainingData, check_arrays, is_rate
-from transferkit.heads._training import (
-    learn_scale,
-    learn_target_scale,
-    loss_of,
-    make_batches,
-    make_recorder,
-    metrics_of,
-)
+from transferkit.heads._base import ALL_KINDS, Maps, TrainingData, is_fraction
+from transferkit.heads._keras import KerasWeights, Scale, count_values, read_tensors
+from transferkit.heads._training import learn_scale, learn_target_scale, loss_of, metrics_of, train
 
 _PREDICT_BATCH = 256
 
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkHead:
-    """What all network heads share: how they are trained, saved and rebuilt.
+    """Base of network heads: training, saving and rebuilding.
 
-    A subclass adds its own fields and ``build``.
+    A subclass adds its own fields, ``build`` and ``weight_shapes``.
     """
 
     hidden: int = 512
@@ -42,28 +36,34 @@ class NetworkHead:
     learning_rate_decay: float = 1.0
     patience: int | None = 5
     monitor: str = "loss"
+    validation_fraction: float = 0.1
     scaling: str = "standard"
 
+    kinds: ClassVar[frozenset[str]] = ALL_KINDS
     layers: ClassVar[str] = "last"
     pools: ClassVar[bool] = False
     uses_validation: ClassVar[bool] = True
     averages_views: ClassVar[bool] = False
     half: ClassVar[bool] = False
+    refinement: ClassVar[str | None] = None
 
     def __post_init__(self) -> None:
-        """Report all fields that cannot be used."""
+        """Check the fields; all problems are reported together."""
         if problems := self._problems():
             raise InvalidInputError(*problems)
 
     def _problems(self) -> list[str]:
-        """Return what is wrong with the fields; a subclass adds its own."""
+        """Return the problems with the fields; a subclass adds those of its own."""
         problems = [
             f"{name} must be a positive integer. Got {getattr(self, name)!r}."
             for name in ("hidden", "epochs", "batch_size")
             if not is_count(getattr(self, name))
         ]
-        if not is_rate(self.dropout):
-            problems.append(f"dropout must be in [0, 1). Got {self.dropout!r}.")
+        problems += [
+            f"{name} must be in [0, 1). Got {getattr(self, name)!r}."
+            for name in ("dropout", "validation_fraction")
+            if not is_fraction(getattr(self, name))
+        ]
         if not is_number(self.learning_rate, above=0):
             problems.append(f"learning_rate must be positive. Got {self.learning_rate!r}.")
         if not is_number(self.learning_rate_decay, above=0) or self.learning_rate_decay > 1:
@@ -83,63 +83,53 @@ class NetworkHead:
         raise NotImplementedError
 
     def fit(self, data: TrainingData) -> FittedNetwork:
-        """Return the fitted head; see :class:`TrainingData`.
+        """Return the fitted head.
 
-        Classes learn by cross-entropy on logits, values by the mean absolute error of those present.
+        The loss is the cross-entropy for classification, and for regression the mean absolute error of the
+        values present.
 
         Raises
         ------
         InvalidInputError
-            ``monitor="accuracy"`` of a regression, which has none.
+            ``monitor="accuracy"`` for regression.
         """
         enter_network()
         import keras
 
-        if data.n_classes is None and self.monitor == "accuracy":
-            raise InvalidInputError("monitor='accuracy' needs classes; keypoints have none. Pass 'loss'.")
+        if data.task.regression and self.monitor == "accuracy":
+            raise InvalidInputError("monitor='accuracy' needs classes; regression has none. Pass 'loss'.")
         fitted = FittedNetwork(
             self,
             [tuple(array.shape[1:]) for array in data.maps],
-            data.n_outputs,
-            data.n_classes is None,
+            data.task.n_outputs,
+            data.task.regression,
             [learn_scale(array, self.scaling) for array in data.maps],
             learn_target_scale(data, bounded=self.output_activation == "sigmoid"),
             seed=data.random_state,
         )
-        model = fitted.model()
-        model.compile(
+        fitted.model().compile(
             optimizer=keras.optimizers.Adam(self.learning_rate),
-            loss=loss_of(data.n_classes),
-            weighted_metrics=metrics_of(data.n_classes),
+            loss=loss_of(data.task),
+            weighted_metrics=metrics_of(data.task),
             jit_compile=False,
         )
-        batches = make_batches(
-            fitted, data.maps, data.targets, data.sample_weight, self.batch_size, data.random_state
-        )
-        validation = None
         callbacks: list[Any] = []
         if self.learning_rate_decay != 1:
             callbacks.append(keras.callbacks.LearningRateScheduler(self._rate_at))
-        callbacks.append(recorder := make_recorder(self.epochs, data.progress))
-        if data.validation is not None:
-            maps, held = data.validation
-            validation = make_batches(fitted, maps, held, np.ones(len(held)), _PREDICT_BATCH, None)
-            if self.patience is not None:
-                callbacks.append(
-                    keras.callbacks.EarlyStopping(
-                        f"val_{self.monitor}", patience=self.patience, restore_best_weights=True
-                    )
+        if data.validation is not None and self.patience is not None:
+            callbacks.append(
+                keras.callbacks.EarlyStopping(
+                    f"val_{self.monitor}", patience=self.patience, restore_best_weights=True
                 )
-        model.fit(
-            batches,
-            validation_data=validation,
+            )
+        train(
+            fitted,
+            data,
             epochs=self.epochs,
+            batch_size=self.batch_size,
+            predict_batch=_PREDICT_BATCH,
             callbacks=callbacks,
-            shuffle=False,
-            verbose=0,
         )
-        fitted.weights = [np.asarray(weight) for weight in model.get_weights()]
-        fitted.history = recorder.rows
         return fitted
 
     def _rate_at(self, epoch: int) -> float:
@@ -147,31 +137,25 @@ class NetworkHead:
         return float(self.learning_rate * self.learning_rate_decay**epoch)
 
     def rebuild(self, tensors: Mapping[str, NDArray[Any]], facts: Mapping[str, Any]) -> FittedNetwork:
-        """Return the fitted head that was saved; ValueError where arrays do not belong together."""
+        """Return the fitted head that was saved; ValueError if the arrays do not belong together."""
         _check_facts(facts)
         shapes, n_outputs = [tuple(shape) for shape in facts["shapes"]], facts["n_outputs"]
-        names = [f"weight.{i}" for i in range(sum(name.startswith("weight.") for name in tensors))]
-        scales = [f"{kind}.{i}" for i in range(len(shapes)) for kind in ("shift", "gain")]
-        expected: dict[str, tuple[str, int | None]] = dict.fromkeys(names, ("f4", None))
-        expected |= dict.fromkeys(scales, ("f4", 1))
-        check_arrays(tensors, expected | {"target_shift": ("f8", 1)})
-        # The network is built from these numbers on first use: the file must hold weights to match.
-        found = [tensors[name].shape for name in names]
-        channels = [len(tensors[name]) for name in scales]
-        if (
-            found != self.weight_shapes(shapes, n_outputs)
-            or channels != [shape[-1] for shape in shapes for _ in range(2)]
-            or len(tensors["target_shift"]) not in (1, n_outputs)
-        ):
-            raise ValueError(f"weights {found} are not those of {self} for {shapes} and {n_outputs} outputs")
+        weights, scales = read_tensors(tensors, shapes, "target_shift")
+        # The network is built from these numbers on first use: the weights must fit.
+        found = [array.shape for array in weights]
+        n_targets = len(tensors["target_shift"])
+        if found != self.weight_shapes(shapes, n_outputs) or n_targets not in (1, n_outputs):
+            raise ValueError(
+                f"weights {found} do not fit {self} with inputs {shapes} and {n_outputs} outputs"
+            )
         return FittedNetwork(
             self,
             shapes,
             n_outputs,
             facts["regression"],
-            [(tensors[f"shift.{i}"], tensors[f"gain.{i}"]) for i in range(len(shapes))],
+            scales,
             (tensors["target_shift"], float(facts["target_gain"])),
-            [tensors[name] for name in names],
+            weights,
             seed=facts["seed"],
         )
 
@@ -181,45 +165,44 @@ class NetworkHead:
 
 
 @dataclass
-class FittedNetwork:
-    """Weights of a network head; the Keras model is made from them on first use."""
+class FittedNetwork(KerasWeights):
+    """Weights of a network head; the Keras model is built from them on first use."""
 
     head: NetworkHead
     shapes: Sequence[tuple[int, ...]]
     n_outputs: int
     regression: bool
-    scales: list[tuple[NDArray[np.float32], NDArray[np.float32]]]
+    scales: list[Scale]
     target_scale: tuple[NDArray[np.float64], float]
     weights: list[NDArray[np.float32]] = field(default_factory=list)
     history: list[dict[str, Any]] = field(default_factory=list)
     seed: int = 0
     _model: Any = field(default=None, repr=False)
 
-    def model(self) -> Any:
-        """Return the Keras model."""
-        if self._model is None:
-            # Keras seeds its initialisers from Python's generator: fix it, and give it back as it was.
-            state = random.getstate()
-            random.seed(self.seed)
-            try:
-                self._model = self.head.build(
-                    self.shapes, self.n_outputs, seed=self.seed, regression=self.regression
-                )
-            finally:
-                random.setstate(state)
-            if self.weights:
-                self._model.set_weights(self.weights)
-        return self._model
+    @property
+    def n_inputs(self) -> int:
+        """Number of features in a row, over all layers."""
+        return count_values(self.shapes)
+
+    def _build(self) -> Any:
+        """Return the untrained model."""
+        # Keras seeds its initialisers from Python's generator: fix that one, and restore it.
+        state = random.getstate()
+        random.seed(self.seed)
+        try:
+            return self.head.build(self.shapes, self.n_outputs, seed=self.seed, regression=self.regression)
+        finally:
+            random.setstate(state)
 
     def scale(self, maps: Maps) -> list[NDArray[np.float32]]:
-        """Return features as the network sees them."""
+        """Return features scaled for the network."""
         return [
             (np.asarray(array, dtype=np.float32) - shift) * gain
             for array, (shift, gain) in zip(maps, self.scales, strict=True)
         ]
 
     def predict(self, maps: Maps) -> NDArray[np.float64]:
-        """Return logits or values, (n, k)."""
+        """Return logits or values, (n, n_outputs)."""
         enter_network()
         import keras
 
@@ -234,13 +217,10 @@ class FittedNetwork:
 
     def tensors(self) -> dict[str, NDArray[Any]]:
         """Return the arrays to save."""
-        tensors: dict[str, NDArray[Any]] = {f"weight.{i}": array for i, array in enumerate(self.weights)}
-        for i, (shift, gain) in enumerate(self.scales):
-            tensors |= {f"shift.{i}": shift, f"gain.{i}": gain}
-        return tensors | {"target_shift": np.asarray(self.target_scale[0], dtype=np.float64)}
+        return super().tensors() | {"target_shift": np.asarray(self.target_scale[0], dtype=np.float64)}
 
     def facts(self) -> dict[str, Any]:
-        """Return what else to save."""
+        """Return everything else to save."""
         return {
             "shapes": [list(shape) for shape in self.shapes],
             "n_outputs": self.n_outputs,
@@ -248,10 +228,6 @@ class FittedNetwork:
             "target_gain": float(self.target_scale[1]),
             "seed": self.seed,
         }
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Leave the Keras model behind when pickled; it is made again from the weights."""
-        return self.__dict__ | {"_model": None}
 
 
 def _check_facts(facts: Mapping[str, Any]) -> None:

@@ -7,10 +7,10 @@ back. See Hastie and Tibshirani (2004), "Efficient quadratic regularization for 
 Biostatistics 5(3). Features with no more columns than rows are only centred and scaled. Time
 O(n^2 d + n^3), memory O(n^2) in addition to the features.
 
-Above ``EXACT_ROWS`` rows the weights are restricted to the span of ``LANDMARKS`` random rows (Nystroem's method:
-Williams and Seeger 2001, NIPS 13), and time grows linearly with n. This takes two decompositions instead of
-one, so it does not pay off for slightly more rows. Rows are then processed in blocks, and may be kept in a file
-(see :mod:`transferkit.foundation.scratch`).
+Above ``EXACT_ROWS`` rows the weights are restricted to the span of ``LANDMARKS`` random rows (Nystroem's
+method: Williams and Seeger 2001, NIPS 13), and time grows linearly with n. This takes two decompositions
+instead of one, so it does not pay off for slightly more rows. Rows are then processed in blocks, and may be
+kept in a file (see :mod:`transferkit.foundation.scratch`).
 """
 
 from __future__ import annotations
@@ -112,9 +112,7 @@ class Reduction:
         return weights, intercept - np.concatenate(self._means).astype(np.float64) @ weights
 
 
-def products_of(
-    array: NDArray[np.float32], weight: NDArray[np.float64] | None = None
-) -> NDArray[np.float64]:
+def products_of(array: NDArray[np.float32], weight: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
     """Return the inner products (n, n) of the rows of one layer, centred and scaled as in ``fit``."""
     mean = _mean(array.reshape(len(array), -1), weight)
     products = np.zeros((len(array), len(array)))
@@ -158,17 +156,16 @@ def _scaled_blocks(
 
 def _mean(flat: NDArray[np.float32], weight: NDArray[np.float64] | None) -> NDArray[np.float32]:
     """Return the mean of each column."""
-    return _average(lambda block: flat[block], len(flat), weight).astype(np.float32)
+    sums = np.zeros(flat.shape[1])
+    for block in _cut(len(flat), 256):
+        sums += _sum(flat[block], block, weight)
+    return (sums / (len(flat) if weight is None else weight.sum())).astype(np.float32)
 
 
-def _average(
-    rows_in: Callable[[slice], NDArray[np.float32]], n: int, weight: NDArray[np.float64] | None
-) -> NDArray[np.float64]:
-    """Return the mean row; sums are float32 within a block and float64 over blocks, which is exact enough."""
-    sums: Any = np.float64(0)
-    for block in _cut(n, 256):
-        sums = sums + (rows_in(block).sum(axis=0) if weight is None else weight[block] @ rows_in(block))
-    return np.asarray(sums / (n if weight is None else weight.sum()), dtype=np.float64)
+def _sum(rows: NDArray[np.float32], block: slice, weight: NDArray[np.float64] | None) -> NDArray[np.floating]:
+    """Return the weighted sum of a block of rows; in float32 without weights, which is exact enough."""
+    total: NDArray[np.floating] = rows.sum(axis=0) if weight is None else weight[block] @ rows
+    return total
 
 
 def _gain(
@@ -176,7 +173,10 @@ def _gain(
 ) -> NDArray[np.float32]:
     """Return one factor per column, so that channels have equal variance and a row mean squared norm 1."""
     flat = array.reshape(len(array), -1)
-    variance = _average(lambda block: np.square(flat[block] - mean), len(flat), weight)
+    variance = np.zeros(flat.shape[1])
+    for block in _cut(len(flat), 256):
+        variance += _sum(np.square(flat[block] - mean), block, weight)
+    variance /= len(flat) if weight is None else weight.sum()
     level = variance
     if array.ndim > 2:
         channels = variance.reshape(-1, array.shape[-1]).mean(axis=0)

@@ -52,7 +52,8 @@ def register_head(name: str, kind: type, *, overwrite: bool = False) -> None:
         raise InvalidInputError(f"{kind.__name__} is not a head: it has no {quoted(missing, 'or')}.")
     if name in HEADS and not overwrite:
         raise InvalidInputError(
-            f"A head {name!r} is registered already: {HEADS[name].__name__}. Pass overwrite=True to replace it."
+            f"A head {name!r} is already registered: {HEADS[name].__name__}. Pass overwrite=True to replace "
+            "it."
         )
     HEADS[name] = kind
 

@@ -80,7 +80,7 @@ class Ridge:
             rows, shares = self.left[members] * np.sqrt(kept), share[members]
             hat = rows @ rows.transpose(0, 2, 1) + shares[:, :, None] * shares[:, None, :]
             values, vectors = np.linalg.eigh(np.eye(members.shape[1]) - hat)
-            # Directions that only this group determines cannot be predicted without it: leave them as they are.
+            # Directions that only this group determines cannot be predicted without it: keep their residuals.
             inverse = np.divide(1, values, out=np.zeros_like(values), where=values > 1e-10)
             turned = inverse[:, :, None] * (vectors.transpose(0, 2, 1) @ residual[members])
             residual[members] = vectors @ turned

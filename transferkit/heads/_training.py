@@ -1,41 +1,71 @@
-"""What training a network needs beside the network: losses, scales, batches, and the history."""
+"""Training of networks: losses, scales, batches and the history."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from transferkit.heads._base import Maps, TrainingData
+from transferkit.tasks import Task
 
 _BLOCK = 64  # rows whose values are summed at a time
 
 
-def loss_of(n_classes: int | None) -> Any:
+def loss_of(task: Task) -> Any:
     """Return the Keras loss of a task."""
     import keras
 
-    if n_classes is None:
+    if task.regression:
         return _masked_absolute_error
-    if n_classes == 2:
+    if task.n_outputs == 1:
         return keras.losses.BinaryCrossentropy(from_logits=True)
     return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
 
-def metrics_of(n_classes: int | None) -> list[Any]:
+def metrics_of(task: Task) -> list[Any]:
     """Return the metrics of a task."""
     import keras
 
-    if n_classes is None:
+    if task.regression:
         return []
-    # Of logits: Keras's own "accuracy" of two classes would compare them with 0.5.
-    return [keras.metrics.BinaryAccuracy("accuracy", threshold=0.0) if n_classes == 2 else "accuracy"]
+    # With one logit, Keras's own "accuracy" would compare it with 0.5.
+    return [keras.metrics.BinaryAccuracy("accuracy", threshold=0.0) if task.n_outputs == 1 else "accuracy"]
+
+
+def train(
+    fitted: Any,
+    data: TrainingData,
+    *,
+    epochs: int,
+    batch_size: int,
+    predict_batch: int,
+    callbacks: Sequence[Any] = (),
+) -> None:
+    """Train the compiled model of a fitted head, and set its weights and history."""
+    model, recorder, validation = fitted.model(), _make_recorder(epochs, data.progress), None
+    batches = make_batches(
+        fitted, data.task, data.maps, data.targets, data.sample_weight, batch_size, data.random_state
+    )
+    if data.validation is not None:
+        validation = make_batches(fitted, data.task, *data.validation, predict_batch)
+    model.fit(
+        batches,
+        validation_data=validation,
+        epochs=epochs,
+        callbacks=[*callbacks, recorder],
+        shuffle=False,
+        verbose=0,
+    )
+    fitted.weights = [np.asarray(weight) for weight in model.get_weights()]
+    fitted.history = recorder.rows
 
 
 def learn_scale(array: NDArray[np.float32], scaling: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return shift and gain per channel, from training rows."""
+    """Return shift and gain of each channel."""
     channels = array.shape[-1]
     if scaling == "standard":
         mean, deviation = _moments(array)
@@ -47,7 +77,7 @@ def learn_scale(array: NDArray[np.float32], scaling: str) -> tuple[NDArray[np.fl
 
 
 def _moments(array: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return mean and deviation per channel, block by block: copies of all would be larger than the array."""
+    """Return mean and deviation of each channel, in blocks: a copy would be larger than the array."""
     channels, n_values = array.shape[-1], array.size // array.shape[-1]
     blocks = range(0, len(array), _BLOCK)
     mean, squares = np.zeros(channels), np.zeros(channels)
@@ -60,8 +90,8 @@ def _moments(array: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float
 
 
 def learn_target_scale(data: TrainingData, *, bounded: bool) -> tuple[NDArray[np.float64], float]:
-    """Return mean and deviation of the targets; a bounded output gets targets as they are."""
-    if data.n_classes is not None or bounded:
+    """Return mean and deviation of the targets; 0 and 1 for classes and bounded outputs."""
+    if not data.task.regression or bounded:
         return np.zeros(1), 1.0
     present = np.isfinite(data.targets)
     counts = np.maximum(present.sum(axis=0), 1)
@@ -71,7 +101,7 @@ def learn_target_scale(data: TrainingData, *, bounded: bool) -> tuple[NDArray[np
 
 
 def _masked_absolute_error(y_true: Any, y_pred: Any) -> Any:
-    """Return the mean absolute error of each row over the values that are not NaN."""
+    """Return the mean absolute error of each row, without values that are NaN."""
     from keras import ops
 
     present = ops.logical_not(ops.isnan(y_true))
@@ -81,20 +111,23 @@ def _masked_absolute_error(y_true: Any, y_pred: Any) -> Any:
 
 def make_batches(
     fitted: Any,
+    task: Task,
     maps: Maps,
     targets: NDArray[Any],
-    weight: NDArray[np.float64],
+    weight: NDArray[np.float64] | None,
     batch_size: int,
-    seed: int | None,
+    seed: int | None = None,
 ) -> Any:
-    """Return a Keras data set that shuffles by its own generator; no seed, no shuffling."""
+    """Return a Keras data set; with a seed, it shuffles with a generator of its own."""
     import keras
 
-    if fitted.regression:
+    weights = (np.ones(len(targets)) if weight is None else weight).astype(np.float32)
+    if task.regression:
         targets = ((targets - fitted.target_scale[0]) / fitted.target_scale[1]).astype(np.float32)
+    elif task.n_outputs == 1:
+        targets = targets.astype(np.float32)[:, None]
     else:
-        targets = targets.astype(np.float32 if fitted.n_outputs == 1 else np.int32)
-        targets = targets[:, None] if fitted.n_outputs == 1 else targets
+        targets = targets.astype(np.int32)
 
     class Batches(keras.utils.PyDataset):
         def __init__(self) -> None:
@@ -110,7 +143,7 @@ def make_batches(
             rows = np.sort(self.order[index * batch_size : (index + 1) * batch_size])
             inputs = fitted.scale([array[rows] for array in maps])
             features = tuple(inputs) if len(inputs) > 1 else inputs[0]
-            return features, targets[rows], weight[rows].astype(np.float32)
+            return features, targets[rows], weights[rows]
 
         def on_epoch_begin(self) -> None:
             if self.generator is not None:
@@ -119,8 +152,8 @@ def make_batches(
     return Batches()
 
 
-def make_recorder(epochs: int, progress: bool) -> Any:
-    """Return a callback that keeps the history as a list of rows, and shows a bar."""
+def _make_recorder(epochs: int, progress: bool) -> Any:
+    """Return a callback that keeps the history as a list of rows and shows a progress bar."""
     import keras
     from tqdm.auto import tqdm
 

@@ -1,4 +1,4 @@
-"""The head that looks for the layers worth using, on held-out rows of the training data."""
+"""The head that chooses layers by cross-validation on the training rows."""
 
 from __future__ import annotations
 
@@ -9,37 +9,36 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from transferkit.heads._base import TrainingData
+from transferkit.heads._base import ALL_KINDS, TrainingData, uneven
 from transferkit.heads._reduction import products_of, rows_of
 from transferkit.heads.linear import FittedLinear, LinearHead
 
 Shares = dict[int, float]  # position of a layer -> its share in the variance of a row
 
-# Enough to tell layers apart, few enough that all tries take seconds.
+# Enough to compare layers, few enough to try all candidates in seconds.
 _SELECTION_ROWS = 1000
-# A layer before the others has so many times their variance.
+# How many times the variance of the others an emphasised layer gets.
 _EMPHASES = (4.0, 16.0)
 
 
 @dataclass(frozen=True)
 class AutoHead:
-    """A linear head on the layers that do best on held-out training rows.
+    """A linear head on the layers with the least error on held-out training rows.
 
-    Which layers are best depends on the pictures: fine and early ones for faces, the last one for cats
-    and dogs. Tried are all layers in equal shares, each alone, each with the last one, and each before
-    the others, by their errors on rows that the fit did not see (exact, by group, see
+    Which layers are best depends on the images: early and fine ones for faces, the last one for cats and
+    dogs. The candidates are all layers in equal shares, each layer alone, each with the last one, and each
+    emphasised over the others. They are compared by their held-out errors, which are exact and by group (see
     :class:`LinearHead`). Equal shares win unless others are better by more than one standard error of the
-    *paired* difference; among those, the best. The winner is then fitted on all rows. Nothing but training
-    rows is looked at.
+    *paired* difference; then the best of those wins, and is fitted on all rows. Only training rows are used.
 
     Notes
     -----
-    Candidates are compared on at most 1,000 rows, drawn at random with the shares of the classes kept, so
-    that time does not grow with the data: the inner products of each layer's rows are computed once,
-    and a candidate is their weighted sum, since the variance of a layer scales its products.
-    ``history`` has a row for each try: ``"layers"`` are their positions, ``"shares"`` their shares in the
-    variance of a row, ``"gain"`` is the error of equal shares less that of these, with its
-    ``"standard_error"``, ``"chosen"`` marks the winner, and ``"why"`` says why it won.
+    Candidates are compared on about 1,000 rows at most, a random sample stratified by class, so that time
+    does not grow with the data. The inner products of each layer's rows are computed once; a candidate is
+    their weighted sum. ``history`` has a row for each candidate: ``"layers"`` are positions, ``"shares"``
+    their shares in the variance of a row, ``"gain"`` is the error of equal shares minus that of the
+    candidate, with its ``"standard_error"``, ``"chosen"`` marks the winner, and ``"why"`` explains the
+    choice. Errors are weighted by ``sample_weight``.
 
     Examples
     --------
@@ -48,14 +47,16 @@ class AutoHead:
     AutoHead()
     """
 
+    kinds: ClassVar[frozenset[str]] = ALL_KINDS
     layers: ClassVar[str] = "auto"
     pools: ClassVar[bool] = True
     uses_validation: ClassVar[bool] = False
     averages_views: ClassVar[bool] = True
     half: ClassVar[bool] = False
+    refinement: ClassVar[str | None] = "cascade"
 
     def fit(self, data: TrainingData) -> FittedLinear:
-        """Return the fitted head; see :class:`TrainingData`."""
+        """Return the fitted head."""
         n_layers = len(data.maps)
         if n_layers == 1:
             return LinearHead().fit(data)
@@ -68,12 +69,12 @@ class AutoHead:
         return FittedLinear(weights, fitted.intercept, fitted.penalty, history, fitted.held_out)
 
     def rebuild(self, tensors: Mapping[str, NDArray[Any]], facts: Mapping[str, Any]) -> FittedLinear:
-        """Return the fitted head that was saved; ValueError where arrays do not belong together."""
+        """Return the fitted head that was saved; ValueError if the arrays do not belong together."""
         return LinearHead().rebuild(tensors, facts)
 
 
 def _try_all(data: TrainingData, candidates: Sequence[Shares]) -> list[dict[str, Any]]:
-    """Return the table of all tries; the first candidate is the one to beat."""
+    """Compare the candidates with the first one; return the history."""
     rows = _sample(data)
     sample = replace(
         data,
@@ -82,22 +83,23 @@ def _try_all(data: TrainingData, candidates: Sequence[Shares]) -> list[dict[str,
         sample_weight=data.sample_weight[rows],
         groups=data.groups[rows],
     )
-    products = [products_of(array) for array in sample.maps]
-    key = "absolute_error" if data.n_classes is None else "squared_error"
+    weight = uneven(sample.sample_weight)
+    products = [products_of(array, weight) for array in sample.maps]
+    key = "absolute_error" if data.task.regression else "squared_error"
     history: list[dict[str, Any]] = []
     reference: NDArray[np.float64] | None = None
     for shares in candidates:
-        mixed, _ = rows_of(sum((share * products[i] for i, share in shares.items()), np.zeros(())))
+        mixed, _ = rows_of(sum((share * products[i] for i, share in shares.items()), np.zeros(())), weight)
         _, tried = LinearHead().fit_rows(mixed, sample)
         reference = tried.row_errors if reference is None else reference
-        gains = reference - tried.row_errors
+        gain, error = _mean_and_error(reference - tried.row_errors, weight)
         history.append(
             {
                 "layers": tuple(shares),
                 "shares": tuple(shares.values()),
                 **min(tried.history, key=lambda row: row[key]),
-                "gain": float(gains.mean()),
-                "standard_error": float(gains.std() / np.sqrt(len(gains))),
+                "gain": gain,
+                "standard_error": error,
             }
         )
     better = [row for row in history if row["gain"] > row["standard_error"]]
@@ -110,6 +112,14 @@ def _try_all(data: TrainingData, candidates: Sequence[Shares]) -> list[dict[str,
         else "none beats equal shares of all layers by more than a standard error"
     )
     return history
+
+
+def _mean_and_error(values: NDArray[np.float64], weight: NDArray[np.float64] | None) -> tuple[float, float]:
+    """Return the weighted mean and its standard error."""
+    mean = np.average(values, weights=weight)
+    if weight is None:
+        return float(mean), float(values.std() / np.sqrt(len(values)))
+    return float(mean), float(np.linalg.norm(weight * (values - mean)) / weight.sum())
 
 
 def _candidates(n_layers: int) -> list[Shares]:
@@ -128,24 +138,26 @@ def _candidates(n_layers: int) -> list[Shares]:
 
 
 def _sample(data: TrainingData) -> NDArray[np.int64]:
-    """Return at most about 1,000 rows, of whole groups, with a share of every class."""
+    """Return about 1,000 rows at most, in whole groups, stratified by class."""
     n = len(data.targets)
     if n <= _SELECTION_ROWS:
         return np.arange(n)
     generator = np.random.default_rng(data.random_state)
-    strata = data.targets if data.n_classes is not None else np.zeros(n, dtype=np.int64)
+    strata = np.zeros(n, dtype=np.int64) if data.task.regression else data.targets
+    counted = data.sample_weight > 0
+    n = int(np.count_nonzero(counted))
     groups: list[NDArray[np.int64]] = []
     for label in np.unique(strata):
-        rows = generator.permutation(np.flatnonzero(strata == label))
+        rows = generator.permutation(np.flatnonzero((strata == label) & counted))
         groups.append(data.groups[rows[: max(2, round(_SELECTION_ROWS * len(rows) / n))]])
     kept: NDArray[np.int64] = np.flatnonzero(np.isin(data.groups, np.concatenate(groups)))
-    if len(kept) > 2 * _SELECTION_ROWS:  # large groups bring many rows: keep some of each
+    if len(kept) > 2 * _SELECTION_ROWS:  # the groups are large: keep a part of each
         kept = np.sort(generator.permutation(kept)[: 2 * _SELECTION_ROWS])
     return kept
 
 
 def _widen(weights: NDArray[np.float32], data: TrainingData, layers: tuple[int, ...]) -> NDArray[np.float32]:
-    """Return weights for all layers, zero for those that were not chosen."""
+    """Return weights for all layers, 0 for those not chosen."""
     widths = [int(np.prod(array.shape[1:])) for array in data.maps]
     wide = np.zeros((sum(widths), weights.shape[1]), dtype=np.float32)
     source = 0

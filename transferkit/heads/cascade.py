@@ -1,4 +1,4 @@
-"""The head of a close look at keypoints: from whole maps to the shape, then from what lies at its points."""
+"""The head of a refinement round: it finds the shape on coarse maps, then corrects it on the finest one."""
 
 from __future__ import annotations
 
@@ -10,50 +10,48 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transferkit.foundation.maps import pool_to_grid, sample_maps
-from transferkit.heads._base import Maps, TrainingData
+from transferkit.heads._base import Maps, TrainingData, uneven
 from transferkit.heads.linear import FittedLinear, LinearHead
 
-_GRID = 7  # of the maps that the whole shape is read from
-_BLOCK = 64  # images whose maps are sampled at a time: bounds the copies
+_GRID = 7  # of the coarse maps
+_BLOCK = 64  # rows sampled at a time, which bounds the copies
 
 
 @dataclass(frozen=True)
 class CascadeHead:
-    """Ridge regressions, one after the other, on the squares around roughly known shapes.
+    """A series of ridge regressions on the squares around roughly known shapes.
 
-    The first reads the shape from the coarse maps. Each further one reads the finest map *at the points
-    found so far* and corrects them. Each learns from the held-out predictions of the one before, exact and
-    by group, so that it learns to mend the errors that new images will have. A step that does not lower
-    the held-out error ends the cascade. No TensorFlow.
+    The first finds the shape on the coarse maps. Each further one reads the finest map *at the points found
+    so far* and corrects them. It learns from the held-out predictions of the step before, which are exact and
+    by group, so that it corrects errors as large as those on new images. The cascade ends when a step does
+    not lower the held-out error. Does not need TensorFlow.
 
     Parameters
     ----------
     steps : int, default=2
-        Corrections at most.
+        Largest number of corrections.
 
     Notes
     -----
-    This is the supervised descent method [1]_ on the features of a frozen network.
-
-    References
-    ----------
-    .. [1] X. Xiong and F. De la Torre, "Supervised Descent Method and its Applications to Face
-       Alignment", CVPR 2013.
+    The supervised descent method on the features of a frozen network; :class:`KeypointMapHead` has the
+    reference.
 
     Examples
     --------
-    >>> from transferkit.heads import CascadeHead
+    >>> from transferkit.heads.cascade import CascadeHead
     >>> CascadeHead()
     CascadeHead(steps=2)
     """
 
     steps: int = 2
 
+    kinds: ClassVar[frozenset[str]] = frozenset({"points"})
     layers: ClassVar[str] = "auto"
     pools: ClassVar[bool] = True
     uses_validation: ClassVar[bool] = False
     averages_views: ClassVar[bool] = False
     half: ClassVar[bool] = False
+    refinement: ClassVar[str | None] = None
 
     def fit(self, data: TrainingData) -> FittedCascade:
         """Return the fitted head; targets (n, 2 k) are x0, y0, ... as fractions of the square."""
@@ -76,7 +74,7 @@ class CascadeHead:
         return FittedCascade(parts, finest, history, shapes)
 
     def rebuild(self, tensors: Mapping[str, NDArray[Any]], facts: Mapping[str, Any]) -> FittedCascade:
-        """Return the fitted head that was saved; ValueError where arrays do not belong together."""
+        """Return the fitted head that was saved; ValueError if the arrays do not belong together."""
         penalties, finest = facts["penalties"], facts["finest"]
         if set(facts) != {"penalties", "finest"} or not isinstance(penalties, list) or not penalties:
             raise ValueError(f"facts of a cascade {facts!r}")
@@ -91,8 +89,8 @@ class CascadeHead:
             )
             for i, penalty in enumerate(penalties)
         ]
-        outputs = {len(part.intercept) for part in parts}
-        widths = {len(part.weights) for part in parts[1:]}
+        outputs = {part.n_outputs for part in parts}
+        widths = {part.n_inputs for part in parts[1:]}
         if len(outputs) > 1 or len(widths) > 1 or any(2 * width % outputs.copy().pop() for width in widths):
             raise ValueError(f"steps of {outputs} values from {widths} features")
         return FittedCascade(parts, finest)
@@ -100,17 +98,19 @@ class CascadeHead:
 
 @dataclass
 class FittedCascade:
-    """Linear heads to be applied one after the other; ``finest`` is the map that the later ones sample."""
+    """Linear heads, applied in order; all but the first sample the map at position ``finest``."""
 
     parts: list[FittedLinear]
     finest: int
     history: list[dict[str, Any]] = field(default_factory=list)
     held_out: NDArray[np.float64] | None = field(default=None, repr=False)
 
+    n_inputs: ClassVar[None] = None  # coarse maps are averaged first
+
     @property
     def n_outputs(self) -> int:
-        """Number of coordinates, the same of all steps."""
-        return len(self.parts[0].intercept)
+        """Number of coordinates, the same for all steps."""
+        return self.parts[0].n_outputs
 
     def predict(self, maps: Maps) -> NDArray[np.float64]:
         """Return points (n, 2 k) as fractions of the square."""
@@ -125,8 +125,12 @@ class FittedCascade:
         return {f"{i}.{name}": array for i, tensors in named for name, array in tensors.items()}
 
     def facts(self) -> dict[str, Any]:
-        """Return what else to save."""
+        """Return everything else to save."""
         return {"penalties": [part.penalty for part in self.parts], "finest": self.finest}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Drop the held-out predictions when pickling."""
+        return self.__dict__ | {"held_out": None}
 
 
 def finest_map(maps: Maps) -> int:
@@ -135,14 +139,14 @@ def finest_map(maps: Maps) -> int:
 
 
 def coarse_maps(maps: Maps) -> list[NDArray[np.float32]]:
-    """Return what the whole shape is read from: all maps but the finest, where there are others."""
+    """Return all maps but the finest, or that one if there are no others, averaged over a coarse grid."""
     finest = finest_map(maps)
     chosen = [array for i, array in enumerate(maps) if i != finest] or list(maps)
     return [pool_to_grid(array, _GRID) for array in chosen]
 
 
 def _sample(maps: NDArray[np.float32], shapes: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Return the features at each point, (n, 1, k, c): levelled by channel, all points alike."""
+    """Return the features at each point, (n, 1, k, c), so that channels are scaled over all points."""
     points = shapes.reshape(len(shapes), -1, 2)
     if maps.ndim != 4:
         maps = maps.reshape(len(maps), 1, 1, -1)
@@ -154,5 +158,9 @@ def _sample(maps: NDArray[np.float32], shapes: NDArray[np.float64]) -> NDArray[n
 
 
 def _error(shapes: NDArray[np.float64], data: TrainingData) -> float:
-    """Return the mean distance of coordinates in fractions of the square, missing ones left out."""
-    return float(np.nanmean(np.abs(shapes - data.targets)))
+    """Return the weighted mean absolute error of the coordinates present, in fractions of the square."""
+    gaps = np.abs(shapes - data.targets)
+    weight = uneven(data.sample_weight)
+    if weight is None:
+        return float(np.nanmean(gaps))
+    return float(np.nansum(weight[:, None] * gaps) / (weight @ np.isfinite(gaps).sum(axis=1)))

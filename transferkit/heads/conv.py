@@ -1,4 +1,4 @@
-"""The head of the tutorials: a convolution over the map, then a dense layer."""
+"""The convolutional head of the tutorials."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from transferkit.heads._network import NetworkHead
 
 
 class _Block(NamedTuple):
-    """A convolution and its pooling, and the sides of the map that they leave."""
+    """A convolution with its pooling, and the size of the map after them."""
 
     filters: int
     padding: str
@@ -28,41 +28,42 @@ class ConvHead(NetworkHead):
     Parameters
     ----------
     filters : int or tuple of int, default=512
-        Filters of the convolution; several numbers make several blocks of convolution and pooling.
+        Filters of the convolution; several numbers give several blocks of convolution and pooling.
     padding : {"valid", "same"} or tuple of these, default="valid"
-        Of the convolutions, the same for all blocks or one for each. "valid" takes a border of one cell
-        away, unless the map is smaller than 4 x 4.
+        Padding of the convolutions, the same for all blocks or one for each. "valid" removes a border of one
+        cell, unless a side of the map is shorter than 4.
     pool_size : int or tuple of int, default=2
-        Side of the squares whose largest value is kept, in cells, the same for all blocks or one for each;
-        1 is no pooling. A map that is smaller is not pooled.
+        Size of max pooling, the same for all blocks or one for each; 1 means no pooling. Maps smaller than
+        this are not pooled.
     hidden : int, default=512
         Units of the dense layer.
     dropout : float, default=0.5
     output_activation : {"linear", "sigmoid"}, default="linear"
-        Of a regression; a sigmoid keeps points inside the image. Classes always get logits.
+        For regression; a sigmoid keeps points inside the image. Classification always has logits.
     epochs : int, default=20
     batch_size : int, default=32
     learning_rate : float, default=1e-3
-        Of Adam.
+        Learning rate of Adam.
     learning_rate_decay : float, default=1.0
-        Factor on the learning rate after each epoch: it is ``learning_rate * learning_rate_decay**epoch``,
-        with epochs counted from 0.
+        Factor by which the learning rate is multiplied after each epoch.
     patience : int or None, default=5
-        Epochs without a better validation figure before training stops; the weights of the best
-        epoch are kept. None trains all epochs and keeps the last.
+        Epochs without improvement of the monitored value before training stops; the weights of the best epoch
+        are kept. None trains for all epochs and keeps the last.
     monitor : {"loss", "accuracy"}, default="loss"
-        The validation figure that says which epoch is best. Accuracy is of few pictures and jumps where the
-        loss moves smoothly. Validation rows are part of the training rows, never of a test.
+        The value on the validation rows by which the best epoch is chosen. The loss is smoother than the
+        accuracy, which is noisy on few images.
+    validation_fraction : float, default=0.1
+        Part of the training images to hold out for early stopping and the history, in [0, 1).
     scaling : {"standard", "max", "none"}, default="max"
-        Of features: each channel to mean 0 and deviation 1, or all divided by their maximum, as the
-        tutorials do; learned from training rows. With large inputs the units of this network die in
-        its first steps (68 keypoints stayed at the mean shape), so the maximum is the default.
+        Scaling of features, learned from the training rows: each channel to mean 0 and standard deviation 1,
+        or all divided by their maximum, as in the tutorials. The maximum is the default since with large
+        inputs, units of this network die in the first steps (68 keypoints stayed at the mean shape).
 
     Notes
     -----
     For VGG16 at 256 pixels, whose map is 8 x 8 x 512, ``ConvHead(filters=512, hidden=128)`` on two
-    classes has 2,949,889 parameters. On ``backbone="pixels"``, several blocks are a network that is trained
-    from nothing::
+    classes has 2,949,889 parameters. On ``backbone="pixels"``, several blocks are a network trained from
+    scratch::
 
         ConvHead(filters=(64, 128, 256, 512), pool_size=(2, 2, 2, 1), padding="same", hidden=100)
 
@@ -79,14 +80,14 @@ class ConvHead(NetworkHead):
     scaling: str = "max"
 
     def __post_init__(self) -> None:
-        """Refuse fields that cannot be used; one value and a tuple of it are the same."""
+        """Check the fields; a tuple of one value is the same as the value."""
         super().__post_init__()
         for name in ("filters", "padding", "pool_size"):
             values = _as_tuple(getattr(self, name))
             object.__setattr__(self, name, values if len(values) > 1 else values[0])
 
     def _problems(self) -> list[str]:
-        """Return what is wrong with the fields."""
+        """Return the problems with the fields."""
         n_blocks, problems = len(_as_tuple(self.filters)), super()._problems()
         for name, is_good, what in (
             ("filters", is_count, "one or more positive integers"),
@@ -99,14 +100,14 @@ class ConvHead(NetworkHead):
         return problems
 
     def _blocks(self, height: int, width: int) -> Iterator[_Block]:
-        """Yield the blocks that there are on a map of these sides."""
+        """Yield the blocks for a map of this size."""
         filters = _as_tuple(self.filters)
         paddings, pools = (
             values * (len(filters) // len(values))
             for values in map(_as_tuple, (self.padding, self.pool_size))
         )
         for count, padding, pool in zip(filters, paddings, pools, strict=True):
-            # A map of less than 4 would leave nothing to pool.
+            # A side shorter than 4 would leave nothing to pool.
             padding = padding if min(height, width) > 3 else "same"
             if padding == "valid":
                 height, width = height - 2, width - 2
@@ -135,7 +136,7 @@ class ConvHead(NetworkHead):
             One shape (h, w, c).
         n_outputs : int
         seed : int, default=0
-            Of dropout.
+            Seed of dropout.
         regression : bool, default=False
 
         Raises
@@ -167,5 +168,5 @@ def _is_padding(value: Any) -> bool:
 
 
 def _as_tuple(value: Any) -> tuple[Any, ...]:
-    """Return the values of a field that holds one for all blocks, or one for each."""
+    """Return the values of a field with one for all blocks or one for each."""
     return tuple(value) if isinstance(value, tuple | list) else (value,)

@@ -1,9 +1,9 @@
-"""The head of keypoints on fine maps: a rough shape first, then corrections from what lies at its points."""
+"""The network head for keypoints on fine maps: a rough shape, then corrections read at its points."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,40 +12,44 @@ from numpy.typing import NDArray
 from transferkit.errors import InvalidInputError
 from transferkit.foundation.arguments import is_count, is_number, is_seed
 from transferkit.foundation.forks import enter_network
-from transferkit.heads._base import Maps, TrainingData, check_arrays
+from transferkit.heads._base import Maps, TrainingData, is_fraction
+from transferkit.heads._keras import KerasWeights, Scale, read_tensors
 from transferkit.heads._keypoint_network import build_network, distance_loss, weight_shapes
-from transferkit.heads._training import learn_scale, make_batches, make_recorder
+from transferkit.heads._training import learn_scale, train
 from transferkit.heads.cascade import coarse_maps, finest_map
 
-# Of training where ``epochs`` is None; 4,000 batches lowered errors by 1 %, 100 epochs of 500 images by less.
+# Batches, and limits of epochs, where ``epochs`` is None. 4,000 batches lowered errors by 1 %, 100 epochs of
+# 500 images by less.
 _BATCHES, _FEWEST, _MOST = 1500, 5, 40
 _PREDICT_BATCH = 128
 
 
 @dataclass(frozen=True, kw_only=True)
 class KeypointMapHead:
-    """A small network that reads a shape from coarse maps and corrects it on the finest, a few times.
+    """A small network that finds a shape on coarse maps and corrects it several times on the finest one.
 
-    Each correction reads the finest map *at the points found so far*, whatever they are, and moves all points
-    together. All are trained at once, on the mean distance of points. Needs TensorFlow.
+    Each correction reads the finest map *at the points found so far* and moves all points together. All steps
+    are trained at once, on the mean distance of points. Needs TensorFlow.
 
     Parameters
     ----------
     steps : int, default=3
-        Corrections.
+        Number of corrections.
     channels : int, default=32
-        Values that each correction makes of the map's channels at a point.
+        Values that each correction computes from the channels of the map at a point.
     hidden : int, default=256
-        Units between all that was read and the shape.
+        Units of the hidden layer of each step.
     epochs : int, optional
-        Times that training goes through all rows; by default as many as make 1,500 batches, but 5 to 40.
+        By default as many as make 1,500 batches, but at least 5 and at most 40.
     batch_size : int, default=64
     learning_rate : float, default=1e-3
-        At its highest, after a twentieth of the training; from there it falls to 0 as a cosine.
+        The highest one, reached after a twentieth of the training; it then decays to 0 as a cosine.
+    validation_fraction : float, default=0.1
+        Part of the images to hold out for the validation error in the history, in [0, 1).
 
     Notes
     -----
-    A learned form of the supervised descent method [1]_: what a step reads depends on the shape before it.
+    A network form of the supervised descent method [1]_.
 
     References
     ----------
@@ -65,15 +69,18 @@ class KeypointMapHead:
     epochs: int | None = None
     batch_size: int = 64
     learning_rate: float = 1e-3
+    validation_fraction: float = 0.1
 
+    kinds: ClassVar[frozenset[str]] = frozenset({"points"})
     layers: ClassVar[str] = "auto"
     pools: ClassVar[bool] = True
     uses_validation: ClassVar[bool] = True
     averages_views: ClassVar[bool] = False
     half: ClassVar[bool] = True
+    refinement: ClassVar[str | None] = "network"
 
     def __post_init__(self) -> None:
-        """Report all fields that cannot be used."""
+        """Check the fields; all problems are reported together."""
         problems = [
             f"{name} must be a positive integer. Got {getattr(self, name)!r}."
             for name in ("steps", "channels", "hidden", "batch_size")
@@ -83,6 +90,8 @@ class KeypointMapHead:
             problems.append(f"epochs must be a positive integer, or None. Got {self.epochs!r}.")
         if not is_number(self.learning_rate, above=0):
             problems.append(f"learning_rate must be positive. Got {self.learning_rate!r}.")
+        if not is_fraction(self.validation_fraction):
+            problems.append(f"validation_fraction must be in [0, 1). Got {self.validation_fraction!r}.")
         if problems:
             raise InvalidInputError(*problems)
 
@@ -92,21 +101,21 @@ class KeypointMapHead:
         Raises
         ------
         InvalidInputError
-            Classes, no map to read from, or targets that are no fractions of it.
+            Another task than keypoints, features without a map, or targets that are not fractions of it.
         """
         finest = finest_map(data.maps)
-        if data.n_classes is not None or data.n_outputs % 2 or data.maps[finest].ndim != 4:
+        if data.task.kind not in self.kinds or data.maps[finest].ndim != 4:
             raise InvalidInputError(
-                "KeypointMapHead finds points on maps (n, height, width, channels). Got "
-                f"{'classes' if data.n_classes is not None else f'{data.n_outputs} values'} and features "
-                f"of shape {data.maps[finest].shape}. Choose 'linear' or 'mlp'."
+                "KeypointMapHead finds points on maps (n, height, width, channels). Got a task of kind "
+                f"{data.task.kind!r} and features of shape {data.maps[finest].shape}. "
+                "Choose 'linear' or 'mlp'."
             )
         middle = float(np.nanmedian(data.targets))
         if not -1 < middle < 2:
             raise InvalidInputError(
                 "targets of KeypointMapHead must be fractions of the map, 0 at its left and upper edge and 1 "
-                f"at the others. Got values about {middle:.4g}. Divide pixels by the picture's width and "
-                "height, or choose 'linear'."
+                f"at the others. Got values about {middle:.4g}. Divide pixels by the width and height of the "
+                "image, or choose 'linear'."
             )
         enter_network()
         import keras
@@ -122,35 +131,27 @@ class KeypointMapHead:
         )
         n_batches = -(-len(data.targets) // self.batch_size)
         epochs = self.epochs or min(max(-(-_BATCHES // n_batches), _FEWEST), _MOST)
-        model = fitted.model()
         rate = keras.optimizers.schedules.CosineDecay(
             0.0,
             epochs * n_batches - epochs * n_batches // 20,
             warmup_target=self.learning_rate,
             warmup_steps=epochs * n_batches // 20,
         )
-        model.compile(
+        fitted.model().compile(
             optimizer=keras.optimizers.AdamW(rate, weight_decay=0.01), loss=distance_loss, jit_compile=False
         )
-        validation = None
-        if data.validation is not None:
-            held, truth = data.validation
-            held = _inputs(held)
-            validation = make_batches(fitted, held, truth, np.ones(len(truth)), _PREDICT_BATCH, None)
-        model.fit(
-            make_batches(fitted, maps, data.targets, data.sample_weight, self.batch_size, data.random_state),
-            validation_data=validation,
+        held = data.validation and data.validation._replace(maps=_inputs(data.validation.maps))
+        train(
+            fitted,
+            replace(data, maps=maps, validation=held),
             epochs=epochs,
-            callbacks=[recorder := make_recorder(epochs, data.progress)],
-            shuffle=False,
-            verbose=0,
+            batch_size=self.batch_size,
+            predict_batch=_PREDICT_BATCH,
         )
-        fitted.weights = [np.asarray(weight) for weight in model.get_weights()]
-        fitted.history = recorder.rows
         return fitted
 
     def rebuild(self, tensors: Mapping[str, NDArray[Any]], facts: Mapping[str, Any]) -> FittedKeypointMap:
-        """Return the fitted head that was saved; ValueError where arrays do not belong together."""
+        """Return the fitted head that was saved; ValueError if the arrays do not belong together."""
         if set(facts) != {"shapes", "seed", "dtype"} or not isinstance(facts["shapes"], list):
             raise ValueError(f"facts of a keypoint head {facts!r}")
         shapes, seed = [tuple(shape) for shape in facts["shapes"]], facts["seed"]
@@ -163,48 +164,36 @@ class KeypointMapHead:
             or facts["dtype"] not in ("float16", "float32")
         ):
             raise ValueError(f"facts of a keypoint head {facts!r}")
-        names = [f"weight.{i}" for i in range(sum(name.startswith("weight.") for name in tensors))]
-        scales = [f"{kind}.{i}" for i in range(len(shapes)) for kind in ("shift", "gain")]
-        expected: dict[str, tuple[str, int | None]] = dict.fromkeys(names, ("f4", None))
-        check_arrays(tensors, expected | dict.fromkeys(scales, ("f4", 1)) | {"rough": ("f8", 1)})
+        weights, scales = read_tensors(tensors, shapes, "rough")
         mean = tensors["rough"]
         if (
-            len(names) != 2 * len(shapes) + 2 + 6 * self.steps
-            or [tensors[name].shape for name in names] != weight_shapes(self, shapes, len(mean))
-            or [len(tensors[name]) for name in scales] != [s[-1] for s in shapes for _ in range(2)]
+            len(weights) != 2 * len(shapes) + 2 + 6 * self.steps
+            or [array.shape for array in weights] != weight_shapes(self, shapes, len(mean))
             or len(mean) % 2
         ):
-            raise ValueError(f"weights that are not those of {self} for {shapes} and {len(mean)} values")
-        return FittedKeypointMap(
-            self,
-            shapes,
-            mean,
-            [(tensors[f"shift.{i}"], tensors[f"gain.{i}"]) for i in range(len(shapes))],
-            [tensors[name] for name in names],
-            seed=seed,
-            dtype=facts["dtype"],
-        )
+            raise ValueError(f"weights do not fit {self} with inputs {shapes} and {len(mean)} outputs")
+        return FittedKeypointMap(self, shapes, mean, scales, weights, seed=seed, dtype=facts["dtype"])
 
 
 @dataclass
-class FittedKeypointMap:
-    """Weights of the network; the Keras model is made from them on first use.
+class FittedKeypointMap(KerasWeights):
+    """Weights of the network; the Keras model is built from them on first use.
 
-    ``shapes`` and ``scales`` are those of its inputs: the finest map and the coarse ones.
+    ``mean`` is the mean shape. ``shapes`` and ``scales`` are those of the inputs: the finest map and the
+    coarse ones.
     """
 
     head: KeypointMapHead
     shapes: Sequence[tuple[int, ...]]
     mean: NDArray[np.float64]
-    scales: list[tuple[NDArray[np.float32], NDArray[np.float32]]]
+    scales: list[Scale]
     weights: list[NDArray[np.float32]] = field(default_factory=list)
     history: list[dict[str, Any]] = field(default_factory=list)
     seed: int = 0
     dtype: str = "float32"
     _model: Any = field(default=None, repr=False)
 
-    # What batches of a regression are made from: points stay fractions of the square.
-    regression: ClassVar[bool] = True
+    n_inputs: ClassVar[None] = None  # coarse maps are averaged first
     target_scale: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
     @property
@@ -213,16 +202,12 @@ class FittedKeypointMap:
         return len(self.mean)
 
     def scale(self, maps: Maps) -> list[NDArray[Any]]:
-        """Return maps as they are: the network scales what it reads of them, which is less."""
+        """Return maps unchanged: the network scales the values that it reads, which are fewer."""
         return list(maps)
 
-    def model(self) -> Any:
-        """Return the Keras model."""
-        if self._model is None:
-            self._model = build_network(self.head, self.shapes, self.mean, self.scales, self.seed, self.dtype)
-            if self.weights:
-                self._model.set_weights(self.weights)
-        return self._model
+    def _build(self) -> Any:
+        """Return the untrained model."""
+        return build_network(self.head, self.shapes, self.mean, self.scales, self.seed, self.dtype)
 
     def predict(self, maps: Maps) -> NDArray[np.float64]:
         """Return points (n, 2 k) as fractions of the square.
@@ -230,14 +215,14 @@ class FittedKeypointMap:
         Raises
         ------
         InvalidInputError
-            Maps of another shape than those of the training.
+            Maps of other shapes than in training.
         """
         enter_network()
         import keras
 
         found = [array.shape[1:] for array in _inputs([array[:1] for array in maps])]
         if found != list(self.shapes):
-            raise InvalidInputError(f"The head learned from maps of {list(self.shapes)}. Got {found}.")
+            raise InvalidInputError(f"The head was trained on maps of {list(self.shapes)}. Got {found}.")
         model = self.model()
         outputs = np.empty((len(maps[0]), self.n_outputs))
         for start in range(0, len(outputs), _PREDICT_BATCH):
@@ -249,31 +234,24 @@ class FittedKeypointMap:
 
     def tensors(self) -> dict[str, NDArray[Any]]:
         """Return the arrays to save."""
-        tensors: dict[str, NDArray[Any]] = {f"weight.{i}": array for i, array in enumerate(self.weights)}
-        for i, (shift, gain) in enumerate(self.scales):
-            tensors |= {f"shift.{i}": shift, f"gain.{i}": gain}
-        return tensors | {"rough": self.mean}
+        return super().tensors() | {"rough": self.mean}
 
     def facts(self) -> dict[str, Any]:
-        """Return what else to save."""
+        """Return everything else to save."""
         return {
             "shapes": [list(shape) for shape in self.shapes],
             "seed": self.seed,
             "dtype": self.dtype,
         }
 
-    def __getstate__(self) -> dict[str, Any]:
-        """Leave the Keras model behind when pickled; it is made again from the weights."""
-        return self.__dict__ | {"_model": None}
-
 
 def _inputs(maps: Maps) -> list[NDArray[Any]]:
-    """Return the finest map and the coarse ones; a layer without a map is one of a single cell."""
+    """Return the finest map and the coarse ones; a layer without a map counts as a map of one cell."""
     coarse = [array if array.ndim == 4 else array[:, None, None] for array in coarse_maps(maps)]
     return [maps[finest_map(maps)], *coarse]
 
 
 def _as_type(array: NDArray[Any], dtype: str) -> NDArray[Any]:
-    """Return an array of this type; what it cannot hold becomes its largest number, no infinity."""
+    """Return an array of this dtype; values are clipped to its range, so that none becomes infinite."""
     limit = float(np.finfo(dtype).max)
     return np.asarray(array if array.dtype == dtype else np.clip(array, -limit, limit), dtype)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from transferkit.foundation.arguments import is_number
-from transferkit.heads._base import is_rate
+from transferkit.heads._base import is_fraction
 from transferkit.heads._network import NetworkHead
 
 
@@ -16,7 +16,7 @@ from transferkit.heads._network import NetworkHead
 class MLPHead(NetworkHead):
     """Global average pooling, [BatchNorm], Dropout, Dense, [BatchNorm], relu, Dropout, Dense, [BatchNorm].
 
-    Takes any number of layers: their averages stand side by side.
+    Takes any number of layers, whose averages are concatenated.
 
     Parameters
     ----------
@@ -25,21 +25,23 @@ class MLPHead(NetworkHead):
     l2 : float, default=0.0
         Penalty on the squared weights of both dense layers.
     batch_norm : bool, default=False
-        Normalise the features, and what the hidden layer gives, before its activation.
+        Normalise the features, and the output of the hidden layer before its activation.
     output_batch_norm : bool, default=False
-        Normalise what the last layer gives, before its activation, as the tuberculosis tutorial does.
+        Normalise the output of the last layer before its activation, as in the tuberculosis tutorial.
     hidden_dropout : float, optional
-        Dropout after the hidden layer; by default ``dropout``, which is the one before it.
+        Dropout after the hidden layer; by default the same as ``dropout``, the one before it.
     pool : bool, default=True
-        Average each map; False flattens it, which keeps positions and costs parameters.
+        Average each map; False flattens it, which keeps positions but needs more parameters.
     dropout, output_activation, epochs, batch_size, learning_rate, learning_rate_decay, patience, monitor
+        As for :class:`ConvHead`.
+    validation_fraction : float, default=0.1
         As for :class:`ConvHead`.
     scaling : {"standard", "max", "none"}, default="standard"
         As for :class:`ConvHead`.
 
     Notes
     -----
-    Two classes have one logit, where some tutorials train two units: a probability and its complement.
+    Two classes have one logit; some tutorials train two units instead.
 
     Examples
     --------
@@ -64,11 +66,11 @@ class MLPHead(NetworkHead):
     pools: ClassVar[bool] = True
 
     def _problems(self) -> list[str]:
-        """Return what is wrong with the fields."""
+        """Return the problems with the fields."""
         problems = super()._problems()
         if not (is_number(self.l2, above=-1) and self.l2 >= 0):
             problems.append(f"l2 must be 0 or positive. Got {self.l2!r}.")
-        if self.hidden_dropout is not None and not is_rate(self.hidden_dropout):
+        if self.hidden_dropout is not None and not is_fraction(self.hidden_dropout):
             problems.append(f"hidden_dropout must be in [0, 1), or None. Got {self.hidden_dropout!r}.")
         for name in ("batch_norm", "output_batch_norm", "pool"):
             if not isinstance(getattr(self, name), bool):

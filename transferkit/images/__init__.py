@@ -8,8 +8,8 @@
                                                         .notes
 
 ``Image.pixels`` is always uint8 RGB of shape (height, width, 3), upright, with transparency composited on
-white. Unambiguous input is converted, with a note. Ambiguous input raises an error that names the parameter to
-pass. Damaged input raises :class:`~transferkit.errors.BadImageError` with one of the categories in
+white. Unambiguous input is converted, with a note. Ambiguous input raises an error that names the parameter
+to pass. Damaged input raises :class:`~transferkit.errors.BadImageError` with one of the categories in
 :data:`CATEGORIES`.
 
 For a small square, a large JPEG file is decoded at reduced size, which is several times faster

@@ -85,7 +85,7 @@ _HEAD = 4096
 
 
 def identify(data: bytes, name: str) -> str:
-    """Return the format ("JPEG", "PNG", ...) of encoded bytes, or raise BadImageError naming what they are."""
+    """Return the format ("JPEG", "PNG", ...) of these bytes, or raise BadImageError saying what they are."""
     head = data[:_HEAD]
     for pattern, decoded in _DECODED:
         if pattern.match(head):

@@ -23,7 +23,7 @@ def first_size(data: bytes, format: str) -> tuple[int, int] | None:
 
 
 def check_end(data: bytes, format: str, name: str) -> None:
-    """Raise BadImageError for a JPEG without an end marker, and for a WebP or TIFF shorter than its header says.
+    """Raise BadImageError for a JPEG without an end marker, or a WebP or TIFF shorter than its header says.
 
     Pillow reports many of these as other errors.
     """
@@ -49,7 +49,7 @@ def check_end(data: bytes, format: str, name: str) -> None:
 
 
 def check_png(data: bytes, name: str) -> int:
-    """Return the number of bytes after the last chunk; raise BadImageError for a bad checksum or a missing end.
+    """Return the number of bytes after the last chunk; raise BadImageError for a bad checksum or no end.
 
     Pillow checks neither for the chunks that hold the pixels.
     """

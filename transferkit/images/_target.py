@@ -7,8 +7,8 @@ from typing import NamedTuple
 __all__ = ["Target"]
 
 # At least twice the side of the square is decoded, so that the filter of resize_image still determines every
-# pixel. The square differs from that of the full image by less than the JPEG rounding: on photographs by 0.4 to
-# 0.5 of 255 on average, by 1 in the worst of a hundred. With a factor of 1 it is 1.3 and 3.8.
+# pixel. The square differs from that of the full image by less than the JPEG rounding: on photographs by 0.4
+# to 0.5 of 255 on average, by 1 in the worst of a hundred. With a factor of 1 it is 1.3 and 3.8.
 _SPARE = 2
 _FACTORS = (8, 4, 2)  # of the inverse cosine transform, in libjpeg
 

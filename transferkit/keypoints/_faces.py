@@ -1,11 +1,7 @@
 """The standard 68-point scheme of the face.
 
-The order is that of Multi-PIE and 300-W [1]_: the jaw from the image's left to
-its right, brows, nose, eyes, then the lips. "Right" is the *subject's* right,
-which a camera sees on the left of the image.
-
-Any number of points is welcome elsewhere in transferkit; 68 points bring names,
-mirror pairs and eye corners. A missing point is NaN in both coordinates.
+The order is that of Multi-PIE and 300-W [1]_: jaw (from left to right in the image), eyebrows, nose, eyes,
+lips. "Right" is the *subject's* right, which is on the left of the image.
 
 References
 ----------
@@ -45,38 +41,38 @@ GROUPS = MappingProxyType(
         "inner_mouth": range(60, 68),
     }
 )
-"""Name of each part of the face, and the indices of its points."""
+"""Indices of the points of each part of the face."""
 
 OUTER_EYE_CORNERS = (36, 45)
 """The subject's right and left outer eye corner."""
 
 EYE_POINTS = (tuple(range(36, 42)), tuple(range(42, 48)))
-"""The six points of the subject's right and left eye; their mean stands for the pupil."""
+"""The six points of the subject's right and left eye; their mean approximates the pupil."""
 
 MIRROR_PAIRS: tuple[tuple[int, int], ...] = (
     *((i, 16 - i) for i in range(8)),  # jaw; 8 is the chin
-    *((17 + i, 26 - i) for i in range(5)),  # brows
+    *((17 + i, 26 - i) for i in range(5)),  # eyebrows
     *((31, 35), (32, 34)),  # nose; the bridge 27-30 and 33 lie on the midline
     *((36, 45), (37, 44), (38, 43), (39, 42), (40, 47), (41, 46)),  # eyes
     *((48, 54), (49, 53), (50, 52), (55, 59), (56, 58)),  # outer lips; 51 and 57 on the midline
     *((60, 64), (61, 63), (65, 67)),  # inner lips; 62 and 66 on the midline
 )
-"""Points that trade places when the image is mirrored; the 10 left out stay."""
+"""Pairs of points that swap when the image is mirrored; the other 10 points stay."""
 
 
 def mirror_order(n_points: int) -> npt.NDArray[np.intp] | None:
-    """Return the order of the points after a horizontal mirroring of the image.
+    """Return the order of the points after mirroring the image horizontally.
 
     Parameters
     ----------
     n_points : int
-        Number of points of the scheme.
+        Number of points.
 
     Returns
     -------
     ndarray of int, shape (n_points,), or None
-        ``mirrored = points[:, order]`` once each ``x`` is ``width - 1 - x``.
-        None where the scheme is not known: only 68 points are.
+        ``mirrored = points[:, order]``, with each ``x`` replaced by ``width - 1 - x``. None unless there
+        are 68 points: the pairs of other schemes are unknown.
 
     Examples
     --------
@@ -94,7 +90,7 @@ def mirror_order(n_points: int) -> npt.NDArray[np.intp] | None:
 
 
 def pupils(points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Return the subject's right and left pupil, each as the mean of the six points of its eye.
+    """Return the subject's right and left pupil, as the mean of the six points of each eye.
 
     Parameters
     ----------
@@ -103,6 +99,6 @@ def pupils(points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     Returns
     -------
     ndarray of shape (n, 2, 2)
-        (x, y) in the unit of `points`; NaN where a point of that eye is missing.
+        (x, y) in the unit of `points`; NaN if a point of that eye is missing.
     """
     return np.stack([points[:, list(eye)].mean(axis=1) for eye in EYE_POINTS], axis=1)

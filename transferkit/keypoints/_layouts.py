@@ -1,4 +1,4 @@
-"""The two layouts of keypoint arrays: (n, 2 k) and (n, k, 2)."""
+"""The two layouts of keypoint arrays: (n, 2 * k) and (n, k, 2)."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ __all__ = ["as_layout", "as_points"]
 
 
 def as_points(keypoints: npt.ArrayLike, *, name: str = "keypoints") -> npt.NDArray[np.float64]:
-    """Return keypoints of either layout as one array of (x, y) points.
+    """Convert keypoints of either layout to an array of (x, y) points.
 
     Parameters
     ----------
     keypoints : array-like of shape (n, 2 * k) or (n, k, 2)
-        ``x0, y0, x1, y1, ...`` of each image, or points. NaN is a missing point.
+        ``x0, y0, x1, y1, ...`` of each image, or (x, y) points. NaN is a missing point.
     name : str, default="keypoints"
-        What to call the argument in an error message.
+        Name of the argument in error messages.
 
     Returns
     -------
     ndarray of float64, shape (n, k, 2)
-        A copy. Where one coordinate of a point is NaN, both are.
+        A copy. If one coordinate of a point is NaN, both are set to NaN.
 
     Raises
     ------
     InvalidInputError
-        If the values are no numbers, if one is infinite, or if the shape is neither layout.
+        If the values are not numbers, one is infinite, or the shape fits neither layout.
 
     Examples
     --------
@@ -40,13 +40,13 @@ def as_points(keypoints: npt.ArrayLike, *, name: str = "keypoints") -> npt.NDArr
     except (TypeError, ValueError) as error:
         raise InvalidInputError(
             f"{name} must be one array of numbers, of shape (n, 2 * k) or (n, k, 2): {error}. "
-            "Give each image the same number of points, with NaN for a missing one."
+            "Use the same number of points for each image, with NaN for missing points."
         ) from error
     flat = points.ndim == 2 and points.shape[1] > 0 and points.shape[1] % 2 == 0
     if not flat and not (points.ndim == 3 and points.shape[1] > 0 and points.shape[2] == 2):
         raise InvalidInputError(
             f"{name} must have shape (n, 2 * k) or (n, k, 2). Got {points.shape}. "
-            "Pass x0, y0, x1, y1, ... in one row for each image, also if there is only one image."
+            "Pass one row x0, y0, x1, y1, ... per image, even for a single image."
         )
     points = points.reshape(len(points), -1, 2)
     infinite = np.argwhere(np.isinf(points))
@@ -61,13 +61,13 @@ def as_points(keypoints: npt.ArrayLike, *, name: str = "keypoints") -> npt.NDArr
 
 
 def as_layout(points: npt.NDArray[np.float64], like: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    """Return points in the layout of another keypoint array.
+    """Convert points to the layout of another keypoint array.
 
     Parameters
     ----------
     points : ndarray of shape (n, k, 2)
     like : array-like of shape (m, 2 * k) or (m, k, 2)
-        Only its number of axes counts.
+        Only its number of axes is used.
 
     Returns
     -------

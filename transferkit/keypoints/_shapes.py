@@ -1,8 +1,7 @@
-"""Shapes of keypoints: their mean, and the upright square around each.
+"""Mean shapes of keypoints, and the aligned square around each shape.
 
-Two shapes are alike when a similarity (shift, scale, rotation) brings one onto the other; the best
-one in the sense of least squares is Procrustes' (Gower 1975, "Generalized Procrustes analysis",
-Psychometrika 40). Missing points (NaN) are left out.
+Shapes are aligned by the least-squares similarity (scale, rotation, shift), as in Gower 1975, "Generalized
+Procrustes analysis", Psychometrika 40. Missing points (NaN) are ignored.
 """
 
 from __future__ import annotations
@@ -16,22 +15,22 @@ __all__ = ["frames_around", "mean_shape"]
 
 Floats = NDArray[np.float64]
 
-_ROUNDS = 5  # of aligning to the mean and averaging again; it settles in two or three
+_ROUNDS = 5  # of aligning and averaging; converges in two or three
 
 
 def mean_shape(points: Floats) -> Floats:
-    """Return the mean of shapes, each aligned to it.
+    """Return the mean of aligned shapes.
 
     Parameters
     ----------
     points : ndarray, shape (n, k, 2)
-        Pixels; NaN is a missing point. Rows with less than two points say nothing.
+        In pixels; NaN is a missing point. Rows with fewer than two visible points are ignored.
 
     Returns
     -------
     ndarray, shape (k, 2)
-        Centred on 0; the larger side of its box is 1. As upright as the images are on average, and
-        symmetric where left and right are known.
+        Centred on 0; the longer side of its box is 1. Rotated as the shapes are on average, and symmetric
+        if mirror pairs are known.
     """
     points = points[np.isfinite(points).all(axis=2).sum(axis=1) > 1]
     present = np.asarray(np.isfinite(points).all(axis=2))
@@ -46,21 +45,21 @@ def mean_shape(points: Floats) -> Floats:
 
 
 def frames_around(shapes: Floats, mean: Floats, margin: float) -> Floats:
-    """Return the square around each shape in which it lies as the mean shape does.
+    """Return the square around each shape, aligned to the mean shape.
 
     Parameters
     ----------
     shapes : ndarray, shape (n, k, 2)
-        Pixels, NaN where missing; the integer coordinate is the centre of a pixel.
+        In pixels, NaN if missing; integer coordinates are pixel centres.
     mean : ndarray, shape (k, 2)
-        Of :func:`mean_shape`.
+        From :func:`mean_shape`.
     margin : float
-        Room on each side, as a fraction of the shape's larger side.
+        Space on each side, as a fraction of the longer side of the shape.
 
     Returns
     -------
     ndarray, shape (n, 4)
-        Centre x and y and side in pixels, 0 at the image's edge, and the angle in degrees.
+        Centre x, centre y and side in pixels, 0 at the edge of the image, and the angle in degrees.
     """
     present = np.asarray(np.isfinite(shapes).all(axis=2))
     scale, turn, shift = _similarities(shapes + 0.5, mean, present)
@@ -70,9 +69,9 @@ def frames_around(shapes: Floats, mean: Floats, margin: float) -> Floats:
 
 
 def _similarities(points: Floats, mean: Floats, present: NDArray[np.bool_]) -> tuple[Floats, Floats, Floats]:
-    """Return scale (n,), rotation (n, 2, 2) and shift (n, 2) that bring points near the mean.
+    """Return scale (n,), rotation (n, 2, 2) and shift (n, 2) that align shapes to the mean.
 
-    ``scale * points @ rotation + shift`` is the point of the mean shape.
+    The aligned shape is ``scale * points @ rotation + shift``.
     """
     weight = present[..., None] / np.maximum(present.sum(axis=1), 1)[:, None, None]
     points = np.where(present[..., None], points, 0.0)
@@ -87,7 +86,7 @@ def _similarities(points: Floats, mean: Floats, present: NDArray[np.bool_]) -> t
 
 
 def _mean(shapes: Floats) -> Floats:
-    """Return the mean (k, 2) of shapes; a point that is in none of them lies in the middle of the others."""
+    """Return the mean (k, 2) of shapes; a point missing in all of them is put in the middle of the others."""
     present = np.isfinite(shapes)
     mean: Floats = np.where(present, shapes, 0.0).sum(axis=0) / np.maximum(present.sum(axis=0), 1)
     never = np.asarray(~present.any(axis=(0, 2)))
@@ -96,7 +95,7 @@ def _mean(shapes: Floats) -> Floats:
 
 
 def _level(mean: Floats) -> Floats:
-    """Return a shape that is symmetric where that is known, centred on 0 and of size 1."""
+    """Return a shape centred on 0 with size 1, made symmetric if mirror pairs are known."""
     order = mirror_order(len(mean))
     if order is not None:
         middle = mean[:, 0].mean()

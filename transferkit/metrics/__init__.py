@@ -1,5 +1,9 @@
-"""Figures of merit: plain functions of arrays."""
+"""Figures of merit, as functions of arrays.
 
+``as_outcomes`` and ``positive_class`` are for the evaluation.
+"""
+
+from transferkit.metrics._outcomes import as_outcomes, positive_class
 from transferkit.metrics.classification import (
     CLASSIFICATION_FIGURES,
     ClassificationFigures,
@@ -30,6 +34,7 @@ __all__ = [
     "Figure",
     "Resampling",
     "area_under_ced",
+    "as_outcomes",
     "check_confidence",
     "check_limit",
     "classification_figures",
@@ -40,6 +45,7 @@ __all__ = [
     "mean_error_figures",
     "normalized_mean_error",
     "percentile_figure",
+    "positive_class",
     "resampled_figures",
     "resampled_keypoint_figures",
     "wilson_interval",

@@ -1,4 +1,4 @@
-"""The distances of a face by which an error in pixels becomes a fraction."""
+"""Reference distances that normalise errors in pixels."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ FloatArray = npt.NDArray[np.float64]
 
 
 def outer_eye_corners(points: FloatArray) -> FloatArray:
-    """Distance between the outer eye corners, the choice of 300-W (Sagonas et al. 2016)."""
+    """Distance between the outer eye corners, as in 300-W (Sagonas et al. 2016)."""
     right, left = OUTER_EYE_CORNERS
     return _length(points[:, left] - points[:, right])
 
 
 def pupil_distance(points: FloatArray) -> FloatArray:
-    """Distance between the means of the eyes, the choice of Cootes' and Cao's papers."""
+    """Distance between the centres of the eyes, as in the papers of Cootes and Cao."""
     eyes = pupils(points)
     return _length(eyes[:, 1] - eyes[:, 0])
 
 
 def box_diagonal(points: FloatArray) -> FloatArray:
-    """Diagonal of the tight box of the true points, the choice of COFW and WFLW's 'diag' figures."""
+    """Diagonal of the tight box of the true points, as in COFW and the 'diag' figures of WFLW."""
     return _length(_box(points))
 
 
 def box_size(points: FloatArray) -> FloatArray:
-    """``sqrt(width * height)`` of the tight box, the choice of AFLW2000-3D (Zhu et al. 2016)."""
+    """``sqrt(width * height)`` of the tight box, as in AFLW2000-3D (Zhu et al. 2016)."""
     return np.asarray(np.sqrt(_box(points).prod(axis=-1)))
 
 
@@ -51,14 +51,14 @@ _NEED_A_FACE = ("outer_eye_corners", "pupils")
 
 
 def reference_distances(points: FloatArray, normalizer: str | float) -> FloatArray:
-    """Return one distance for each image, NaN where its points are missing.
+    """Return the reference distance of each image, NaN if its points are missing.
 
     Parameters
     ----------
     points : ndarray of shape (n, k, 2)
         True points; NaN is missing.
     normalizer : str or float
-        A key of `NORMALIZERS`, or a distance that is the same for all images.
+        A key of `NORMALIZERS`, or one distance for all images.
 
     Returns
     -------
@@ -68,7 +68,7 @@ def reference_distances(points: FloatArray, normalizer: str | float) -> FloatArr
     Raises
     ------
     InvalidInputError
-        If it is neither, if it needs 68 points, or if a distance is zero.
+        If the normalizer is unknown or needs 68 points, or if a distance is zero.
     """
     if is_number(normalizer, above=0):
         return np.full(len(points), float(normalizer))
@@ -84,16 +84,16 @@ def reference_distances(points: FloatArray, normalizer: str | float) -> FloatArr
         )
     if points.shape[1] == 1:
         raise InvalidInputError(
-            f"normalizer={normalizer!r} needs two points or more: one has no size of its own. "
-            "Pass a number of pixels, such as normalizer=100.0, of which errors are then fractions."
+            f"normalizer={normalizer!r} needs at least two points. "
+            "Pass a number of pixels, such as normalizer=100.0; errors are then fractions of it."
         )
     distances = NORMALIZERS[normalizer](points)
     zero = np.flatnonzero(distances == 0)
     if len(zero):
         raise InvalidInputError(
             f"The true keypoints of image {zero[0]} have zero {normalizer!r} distance "
-            f"({len(zero)} such image(s)), so no error can be divided by it. Correct or drop "
-            "them, or pass a number of pixels for normalizer."
+            f"({len(zero)} such image(s)), so errors cannot be divided by it. Correct or drop "
+            "them, or pass a number of pixels as normalizer."
         )
     return distances
 

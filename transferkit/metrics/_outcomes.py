@@ -1,4 +1,4 @@
-"""What was true and what was said, checked and counted in numbers of classes."""
+"""True and predicted labels, validated and encoded as class positions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SUM_TOLERANCE = 1e-3
 
 @dataclass(frozen=True)
 class Outcomes:
-    """Predictions of n images in k classes.
+    """True and predicted classes of n images.
 
     Attributes
     ----------
@@ -25,7 +25,7 @@ class Outcomes:
     probabilities : ndarray, shape (n, k), or None
     classes : ndarray, shape (k,)
     positive : int or None
-        Position of the positive class; None for more than two.
+        Position of the positive class; None for more than two classes.
     """
 
     true: npt.NDArray[np.int64]
@@ -39,13 +39,12 @@ class Outcomes:
         """Number of classes."""
         return len(self.classes)
 
-    def never_answered(self) -> list[int]:
-        """Return the positions of classes that have images and were never predicted."""
-        there, answered = np.unique(self.true), np.unique(self.predicted)
-        return [int(place) for place in np.setdiff1d(there, answered)]
+    def never_predicted(self) -> list[int]:
+        """Return the positions of classes that have images but were never predicted."""
+        return [int(place) for place in np.setdiff1d(self.true, self.predicted)]
 
     def in_canonical_order(self) -> tuple[Outcomes, npt.NDArray[np.intp]]:
-        """Return the same rows sorted by what they hold, and the order: their own order must not matter."""
+        """Return the rows sorted by content, and the order, so that the input order does not matter."""
         columns = [self.predicted, self.true]
         if self.probabilities is not None:
             columns = [*self.probabilities.T, *columns]
@@ -57,7 +56,7 @@ class Outcomes:
 def as_outcomes(
     y_true: Any, y_pred: Any, probabilities: Any = None, *, classes: Any = None, pos_label: Any = None
 ) -> Outcomes:
-    """Return checked outcomes; parameters and errors as for `classification_figures`."""
+    """Validate labels and probabilities; parameters and errors as for `classification_figures`."""
     true, predicted = np.asarray(y_true), np.asarray(y_pred)
     if true.ndim != 1 or true.shape != predicted.shape or not len(true):
         raise InvalidInputError(
@@ -67,8 +66,8 @@ def as_outcomes(
     known = np.asarray(np.union1d(true, predicted) if classes is None else classes)
     if len(known) < 2 or len(np.unique(known)) < len(known):
         raise InvalidInputError(
-            f"There must be two classes or more, each once. Got {quoted(known.tolist())}. "
-            "Pass classes= with all that the model knows."
+            f"There must be at least two classes, without duplicates. Got {quoted(known.tolist())}. "
+            "Pass classes= with all classes of the model."
         )
     return Outcomes(
         _positions(true, known, "y_true"),
@@ -80,19 +79,19 @@ def as_outcomes(
 
 
 def positive_class(classes: npt.NDArray[Any], pos_label: Any) -> int | None:
-    """Return the position of the positive class: the second unless said otherwise, None for several.
+    """Return the position of the positive class, by default the second; None for more than two classes.
 
     Raises
     ------
     InvalidInputError
-        There is no such class, or more than two.
+        `pos_label` is not one of the classes, or there are more than two.
     """
     names = classes.tolist()
     if len(names) > 2:
         if pos_label is not None:
             raise InvalidInputError(
-                f"pos_label is for two classes. Got {pos_label!r} and {len(names)} classes, each with "
-                "figures of its own. Leave pos_label out."
+                f"pos_label is for two classes. Got {pos_label!r} and {len(names)} classes. "
+                "Leave it out: each class has its own figures."
             )
         return None
     if pos_label is None:
@@ -109,14 +108,14 @@ def _positions(labels: npt.NDArray[Any], classes: npt.NDArray[Any], name: str) -
     strange = {label for label in values if label not in places}
     if strange:
         raise InvalidInputError(
-            f"{name} has labels that are not among the classes: {quoted(sorted(strange, key=str))}. "
+            f"{name} has labels that are not in classes: {quoted(sorted(strange, key=str))}. "
             f"The classes are {quoted(classes.tolist())}."
         )
     return np.array([places[label] for label in values], dtype=np.int64)
 
 
 def _as_probabilities(probabilities: Any, n: int, n_classes: int) -> Floats:
-    """Return checked probabilities in double precision."""
+    """Return validated probabilities as float64."""
     values = np.asarray(probabilities, dtype=np.float64)
     if values.shape != (n, n_classes):
         raise InvalidInputError(
@@ -129,4 +128,4 @@ def _as_probabilities(probabilities: Any, n: int, n_classes: int) -> Floats:
             f"Got values from {values.min():.4g} to {values.max():.4g} and sums from {sums.min():.4g} to "
             f"{sums.max():.4g}. Pass what predict_proba returns."
         )
-    return values  # as they are: dividing by sums that are 1 but for rounding would break ties
+    return values  # not renormalised: rounding would break ties

@@ -1,7 +1,7 @@
-"""Figures of a classification under many weights of its rows at once.
+"""Classification figures for many sample weights at once.
 
-The formulas are those of scikit-learn's functions with ``sample_weight``, for a block of weight vectors
-(b, n) in one pass; with equal weights they give the same numbers, which the tests check. Undefined is NaN.
+The formulas are those of scikit-learn with ``sample_weight``, vectorised over a block of weights (b, n).
+Undefined figures are NaN.
 """
 
 from __future__ import annotations
@@ -16,22 +16,23 @@ __all__ = ["CLASSIFICATION_FIGURES", "CLASS_FIGURES", "weighted_figures"]
 
 Floats = npt.NDArray[np.float64]
 CLASS_FIGURES = ("sensitivity", "specificity", "precision", "f1", "auc")
-"""Figures that each class has, against all others."""
+"""Figures of each class against all others."""
 CLASSIFICATION_FIGURES = (
     "accuracy", "balanced_accuracy", "error_rate", "sensitivity", "specificity", "precision", "f1", "mcc",
     "auc", "log_loss", "brier",
 )  # fmt: skip
-"""Figures of a classification, in the order of its table."""
+"""Figures of a classification, in the order of the report."""
 
 
 def weighted_figures(weights: Floats, outcomes: Outcomes) -> tuple[dict[str, Floats], dict[str, Floats]]:
-    """Return the figures (b,) by name, and those of the classes (b, k)."""
+    """Return the overall figures (b,) and the figures of the classes (b, k), by name."""
     k = outcomes.n_classes
     by_class = _confusion_figures(_confusions(weights, outcomes.true * k + outcomes.predicted, k))
     accuracy, mcc = by_class.pop("accuracy")[:, 0], by_class.pop("mcc")[:, 0]
     losses = {}
     if outcomes.probabilities is not None:
-        asked = range(k) if outcomes.positive is None else [outcomes.positive]  # two classes have one area
+        # Two classes have the same AUC.
+        asked = range(k) if outcomes.positive is None else [outcomes.positive]
         areas = [_areas(weights, outcomes.probabilities[:, c], outcomes.true == c) for c in asked]
         by_class["auc"] = np.stack(areas * (k // len(areas)), axis=1)
         total = weights.sum(axis=1)
@@ -46,7 +47,7 @@ def _summary(
     losses: dict[str, Floats],
     positive: int | None,
 ) -> dict[str, Floats]:
-    """Return the figures of the whole: those of the positive class, or means over all classes."""
+    """Return the overall figures: those of the positive class, or means over all classes."""
     whole = {"accuracy": accuracy, "error_rate": 1 - accuracy, "mcc": mcc, **losses}
     whole["balanced_accuracy"] = _mean_of_defined(by_class["sensitivity"])
     for name, values in by_class.items():
@@ -55,14 +56,14 @@ def _summary(
 
 
 def _confusion_figures(confusions: Floats) -> dict[str, Floats]:
-    """Return what follows from confusion matrices (b, k, k): by class (b, k), accuracy and MCC (b, 1).
+    """Return the figures of confusion matrices (b, k, k): by class (b, k), accuracy and MCC (b, 1).
 
-    The precision of a class that has images and was never answered is 0, as in scikit-learn: left out, it
-    would make the mean of a model that ignores a class better than that of one that tries. Where a class has
-    no images, its sensitivity and F1 are not defined, which is the fault of no model.
+    The precision of a class that has images but was never predicted is 0, as in scikit-learn: leaving it out
+    of the mean would favour models that ignore a class. Sensitivity and F1 of a class without images are
+    undefined, whatever the model predicts.
 
-    The correlation is that of Gorodkin (2004), as in scikit-learn: 0 where all predictions are the same,
-    but NaN where all truths are.
+    MCC is that of Gorodkin (2004), as in scikit-learn: 0 if all predictions are the same, but NaN if all true
+    labels are.
     """
     hits = np.diagonal(confusions, axis1=1, axis2=2)
     true, predicted = confusions.sum(axis=2), confusions.sum(axis=1)
@@ -84,7 +85,7 @@ def _confusion_figures(confusions: Floats) -> dict[str, Floats]:
 def _row_losses(outcomes: Outcomes) -> dict[str, Floats]:
     """Return log loss and Brier score of each image (n,).
 
-    The Brier score is the squared error of the probability of the positive class; of several classes,
+    The Brier score is the squared error of the probability of the positive class; for more than two classes,
     the sum over all of them (Brier 1950).
     """
     chances = outcomes.probabilities
@@ -99,13 +100,13 @@ def _row_losses(outcomes: Outcomes) -> dict[str, Floats]:
 
 
 def _mean_of_defined(values: Floats) -> Floats:
-    """Return the mean of each row without its NaN, NaN where nothing is left."""
+    """Return the mean of each row, ignoring NaN; NaN if nothing is left."""
     defined = ~np.isnan(values)
     return ratio(np.where(defined, values, 0.0).sum(axis=1), defined.sum(axis=1).astype(float))
 
 
 def _confusions(weights: Floats, cells: npt.NDArray[np.int64], k: int) -> Floats:
-    """Return the weight in each cell of the confusion matrix, (b, k, k)."""
+    """Return the weighted confusion matrices (b, k, k)."""
     order = np.argsort(cells, kind="stable")
     there, starts = np.unique(cells[order], return_index=True)
     sums = np.zeros((len(weights), k * k))
@@ -114,10 +115,10 @@ def _confusions(weights: Floats, cells: npt.NDArray[np.int64], k: int) -> Floats
 
 
 def _areas(weights: Floats, scores: Floats, positive: npt.NDArray[np.bool_]) -> Floats:
-    """Return the area under the ROC curve: the chance that a positive scores above a negative; ties are half.
+    """Return the area under the ROC curve: the probability that a positive scores above a negative.
 
-    By the rank sum of Mann and Whitney (1947): the mean rank of a positive counts the negatives below it,
-    and the positives, which are half the square of their weight altogether.
+    By the rank sum of Mann and Whitney (1947), where ties count half: the ranks of the positives count the
+    negatives below them, and the positives, which sum to half the square of their weight.
     """
     order = np.argsort(scores, kind="stable")
     ranked = scores[order]

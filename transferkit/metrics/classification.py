@@ -1,4 +1,4 @@
-"""Figures of a classification, each with an interval; undefined ones are NaN and say why."""
+"""Classification figures with intervals; undefined ones are NaN, with a note."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _NEEDS_PROBABILITIES = ("auc", "log_loss", "brier")
 
 
 class ClassificationFigures(NamedTuple):
-    """Figures of the whole, and of each class.
+    """Overall figures, and figures of each class.
 
     Attributes
     ----------
     whole : dict of str to Figure
     by_class : dict of label to dict of str to Figure
-        Each class against all others; empty for two classes, whose figures are those of the whole.
+        Each class against all others; empty for two classes.
     """
 
     whole: dict[str, Figure]
@@ -46,52 +46,51 @@ def classification_figures(
     n_resamples: int = 1000,
     seed: int = 0,
 ) -> ClassificationFigures:
-    """Return accuracy, sensitivity, AUC and their kin, each with its interval.
+    """Return accuracy, sensitivity, AUC and other figures, each with its interval.
 
     Parameters
     ----------
     y_true, y_pred : array-like, shape (n,)
         Labels.
     probabilities : array-like, shape (n, k), optional
-        Of each class, in the order of `classes`. Without them there is no AUC, log loss or Brier score.
+        One column per class, in the order of `classes`. Needed for AUC, log loss and Brier score.
     classes : array-like, shape (k,), optional
-        All labels there are; by default those that occur, sorted.
+        All labels; by default those that occur, sorted.
     pos_label : label, optional
-        The class that sensitivity, specificity, precision, F1 and AUC are of, for two classes; by default
-        the second. For more classes they are means over the classes, each against all others.
+        For two classes, the class of sensitivity, specificity, precision, F1 and AUC; by default the
+        second. For more than two, these are means over the classes, each against all others.
     groups : array-like, shape (n,), optional
-        Images of one group, such as one person, are drawn together, since they are not independent.
+        Images in one group, such as one person, are resampled together, as they are not independent.
     confidence : float, default=0.95
-        Of the intervals.
+        Confidence level of the intervals.
     n_resamples : int, default=1000
     seed : int, default=0
 
     Returns
     -------
     ClassificationFigures
-        ``accuracy``, ``balanced_accuracy`` (mean of the classes' sensitivities), ``error_rate``,
+        ``accuracy``, ``balanced_accuracy`` (mean sensitivity of the classes), ``error_rate``,
         ``sensitivity``, ``specificity``, ``precision``, ``f1``, ``mcc``, ``auc`` in fractions,
-        ``log_loss`` in nats, and ``brier`` (of the positive class; of several classes the sum over them).
+        ``log_loss`` in nats, and ``brier`` (of the positive class; the sum over more than two classes).
 
     Raises
     ------
     InvalidInputError
-        Lengths differ, a label is none of the classes, probabilities are none, or a parameter is wrong.
+        Lengths differ, a label is not in `classes`, probabilities are invalid, or a parameter is.
 
     Notes
     -----
-    Proportions of independent images have Wilson's interval. Everything else, and everything where
-    there are groups, has the percentile interval of a bootstrap stratified by class. The order
-    of the images does not matter.
+    Proportions of independent images have Wilson's interval. All other figures, and all figures with
+    groups, have the percentile interval of a bootstrap stratified by class. The order of the images does not
+    matter.
 
-    As in scikit-learn, the precision of a class that has images and was never answered is 0, and its note
-    says so. A class without images has no sensitivity and no F1; means leave it out, as does scikit-learn's
-    ``balanced_accuracy_score`` (``recall_score`` counts 0 where it was answered), and say of how many classes
-    they are.
+    As in scikit-learn, the precision of a class that has images but was never predicted is 0, with a note.
+    Sensitivity and F1 of a class without images are undefined. Means ignore undefined figures, with a note,
+    like scikit-learn's ``balanced_accuracy_score`` (``recall_score`` counts them as 0).
 
     See Also
     --------
-    transferkit.evaluate : The same for a fitted model and its test images.
+    transferkit.evaluate : Evaluate a fitted model on labelled images.
 
     Examples
     --------
@@ -109,15 +108,15 @@ def classification_figures(
     resampling = _resampling(outcomes, groups, n_resamples, seed)
     names, values = _in_columns(*weighted_figures(np.ones((1, len(outcomes.true))), outcomes))
     samples = resampling.apply(lambda weights: _in_columns(*weighted_figures(weights, outcomes))[1])
-    never_answered = outcomes.never_answered()
+    never_predicted = outcomes.never_predicted()
     proportions = {} if groups is not None else _proportions(outcomes)
     found: dict[tuple[str, int | None], Figure] = {}
     for column, (name, place) in enumerate(names):
         value, note = float(values[0, column]), note_of(name, place, outcomes, values[0], names)
         trials = proportions.get((name, place), (0, 0))[1]
         label = outcomes.positive if place is None else place
-        if name == "precision" and label in never_answered:
-            found[name, place] = Figure(value, note=note)  # of no answers there is nothing to draw from
+        if name == "precision" and label in never_predicted:
+            found[name, place] = Figure(value, note=note)  # no predictions to resample
         elif trials > 0 and not math.isnan(value):
             low, high = wilson_interval(*proportions[name, place], confidence=confidence)
             found[name, place] = Figure(value, min(low, value), max(high, value), note)
@@ -135,9 +134,9 @@ def classification_figures(
 def resampled_figures(
     outcomes: Outcomes, groups: npt.ArrayLike | None, *, n_resamples: int = 1000, seed: int = 0
 ) -> dict[str, npt.NDArray[np.float64]]:
-    """Return the figures of the whole under each resample, (n_resamples,).
+    """Return the overall figures of each resample, shape (n_resamples,).
 
-    Images stay in their order, so that two models asked about the same images see the same resamples.
+    Images keep their order, so that two models evaluated on the same images get the same resamples.
     """
     resampling = _resampling(outcomes, groups, n_resamples, seed)
     names: list[str] = []
@@ -159,7 +158,7 @@ def _resampling(outcomes: Outcomes, groups: npt.ArrayLike | None, n_resamples: i
 def _in_columns(
     whole: dict[str, npt.NDArray[np.float64]], by_class: dict[str, npt.NDArray[np.float64]]
 ) -> tuple[list[tuple[str, int | None]], npt.NDArray[np.float64]]:
-    """Return all figures side by side, (b, m), and what each column is: name, and place of the class."""
+    """Return all figures as columns (b, m), and the name and class position of each."""
     names: list[tuple[str, int | None]] = [(name, None) for name in whole]
     columns = [values[:, None] for values in whole.values()]
     for name, values in by_class.items():
@@ -169,7 +168,7 @@ def _in_columns(
 
 
 def _proportions(outcomes: Outcomes) -> dict[tuple[str, int | None], tuple[int, int]]:
-    """Return hits and trials of what is a proportion of images."""
+    """Return hits and trials of the figures that are proportions of images."""
     true, predicted = outcomes.true, outcomes.predicted
     right = int((true == predicted).sum())
     counts: dict[tuple[str, int | None], tuple[int, int]] = {
@@ -189,7 +188,7 @@ def _proportions(outcomes: Outcomes) -> dict[tuple[str, int | None], tuple[int, 
 
 
 def _arranged(found: dict[tuple[str, int | None], Figure], outcomes: Outcomes) -> ClassificationFigures:
-    """Return the figures under their names, and those of each class under its label."""
+    """Return the overall figures by name, and those of each class by label."""
     whole = {name: found[name, None] for name in CLASSIFICATION_FIGURES}
     if outcomes.positive is not None:
         return ClassificationFigures(whole, {})

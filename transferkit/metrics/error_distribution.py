@@ -1,4 +1,4 @@
-"""How errors are distributed over the images, which one mean hides."""
+"""The distribution of errors over the images."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ FloatArray = npt.NDArray[np.float64]
 
 
 def cumulative_error_distribution(errors: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
-    """Return the share of images whose error is at most each of the errors that occur.
+    """Return the cumulative distribution of errors.
 
     Parameters
     ----------
     errors : array-like of shape (n,)
-        One for each image, as of ``normalized_mean_error(..., per_image=True)``. ``inf`` is an
-        image where nothing was found; NaN is left out.
+        One per image, as from ``normalized_mean_error(..., per_image=True)``. ``inf`` is an image
+        without a detection; NaN is ignored.
 
     Returns
     -------
     thresholds : ndarray of shape (m,)
         Increasing fractions, starting at 0.
     shares : ndarray of shape (m,)
-        Share of the images in 0..1. Draw it as steps after each threshold.
+        Share of images with at most this error, 0..1. Plot as steps after each threshold.
 
     Raises
     ------
     InvalidInputError
-        If there is no error, or a negative one.
+        If all errors are NaN, or one is negative.
 
     Examples
     --------
@@ -48,16 +48,16 @@ def cumulative_error_distribution(errors: npt.ArrayLike) -> tuple[FloatArray, Fl
 def area_under_ced(errors: npt.ArrayLike, *, limit: float = 0.08) -> float:
     """Return the area under the cumulative error distribution up to `limit`, divided by `limit`.
 
-    With :math:`F` the distribution, :math:`\\frac{1}{L} \\int_0^L F(e)\\, de`, which for the
-    steps of :math:`n` images is exactly :math:`\\frac{1}{n} \\sum_i \\max(0, 1 - e_i / L)`.
+    For the distribution :math:`F`, :math:`\\frac{1}{L} \\int_0^L F(e)\\, de`, which for :math:`n`
+    images equals :math:`\\frac{1}{n} \\sum_i \\max(0, 1 - e_i / L)`.
 
     Parameters
     ----------
     errors : array-like of shape (n,)
         One for each image; ``inf`` is an image where nothing was found; NaN is left out.
     limit : float, default=0.08
-        Errors from here on earn nothing; 0.08 of the distance of the outer eye corners is the
-        customary choice for 300-W [1]_.
+        Upper end of the integral; 0.08 of the distance between the outer eye corners is customary
+        for 300-W [1]_.
 
     Returns
     -------
@@ -89,7 +89,7 @@ def failure_rate(errors: npt.ArrayLike, *, limit: float = 0.08) -> float:
     errors : array-like of shape (n,)
         One for each image; ``inf`` is an image where nothing was found; NaN is left out.
     limit : float, default=0.08
-        The largest error that still counts as found, as for `area_under_ced`.
+        The largest error that is not a failure.
 
     Returns
     -------
@@ -110,22 +110,22 @@ def failure_rate(errors: npt.ArrayLike, *, limit: float = 0.08) -> float:
 
 
 def present_errors(errors: FloatArray) -> FloatArray:
-    """Return the errors that are not NaN; raise `InvalidInputError` if there is none."""
+    """Return the errors that are not NaN; raise `InvalidInputError` if none is left."""
     errors = errors[~np.isnan(errors)]
     if not len(errors):
         raise InvalidInputError(
-            "No image has an error: there is none, or the points that the normaliser needs are missing "
+            "No image has an error: there are no images, or the points that the normalizer needs are missing "
             "in all of them. Pass images with keypoints, or another normalizer."
         )
     return errors
 
 
 def _image_errors(errors: npt.ArrayLike) -> FloatArray:
-    """Return the checked errors of the images without NaN."""
+    """Return the validated errors without NaN."""
     values = np.asarray(errors, dtype=np.float64)
     if values.ndim != 1:
         raise InvalidInputError(
-            f"errors must have shape (n,), one for each image. Got {values.shape}. "
+            f"errors must have shape (n,), one per image. Got {values.shape}. "
             "Pass normalized_mean_error(..., per_image=True)."
         )
     if (values < 0).any():
@@ -134,7 +134,7 @@ def _image_errors(errors: npt.ArrayLike) -> FloatArray:
 
 
 def check_limit(limit: float) -> float:
-    """Return `limit` if it is a positive number."""
+    """Return `limit`; raise `InvalidInputError` unless it is a positive number."""
     if not is_number(limit, above=0):
         raise InvalidInputError(f"limit must be a positive fraction such as 0.08. Got {limit!r}.")
     return limit

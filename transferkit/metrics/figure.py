@@ -1,4 +1,4 @@
-"""A figure with its interval: what was measured, and how far chance alone may have moved it."""
+"""Figures with confidence intervals."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from transferkit.foundation.arguments import is_number
 
 __all__ = ["Figure", "check_confidence", "percentile_figure"]
 
-_MOST = 0.95  # of the resamples must have the figure, or its interval says nothing
+_MOST = 0.95  # share of resamples in which a figure must be defined to get an interval
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A value with the ends of its interval.
+    """A value with its confidence interval.
 
     Attributes
     ----------
     value : float
-        NaN where it is not defined.
+        NaN if undefined.
     low, high : float
-        Ends of the interval, which holds the value; NaN where they cannot be told.
+        Ends of the interval, which includes the value; NaN if there is none.
     note : str
-        Why something is NaN, or what else to know; empty as a rule.
+        Why something is NaN, or another remark; usually empty.
 
     Examples
     --------
@@ -46,7 +46,7 @@ class Figure:
         return f"{self.value:.3f} ({self.low:.3f} to {self.high:.3f})"
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain data for JSON, which has no NaN: None stands for it."""
+        """Return a dict for JSON, with None for NaN."""
         return {
             name: None if isinstance(value, float) and math.isnan(value) else value
             for name, value in asdict(self).items()
@@ -56,7 +56,7 @@ class Figure:
 def percentile_figure(
     value: float, samples: npt.NDArray[np.float64], *, confidence: float, note: str = ""
 ) -> Figure:
-    """Return a value with the percentile interval of its resamples, widened to hold the value."""
+    """Return a value with the percentile interval of its resamples, widened to include the value."""
     value = float(value)
     if math.isnan(value):
         return Figure(value, note=note)
@@ -71,12 +71,12 @@ def percentile_figure(
 
 
 def check_confidence(confidence: float) -> float:
-    """Return a confidence that is one.
+    """Return the confidence level as a float.
 
     Raises
     ------
     InvalidInputError
-        It does not lie between 0 and 1.
+        It is not between 0 and 1.
     """
     if not (is_number(confidence, above=0) and confidence < 1):
         raise InvalidInputError(f"confidence must be between 0 and 1, such as 0.95. Got {confidence!r}.")

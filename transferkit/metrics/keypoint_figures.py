@@ -1,4 +1,4 @@
-"""Figures of keypoints, each with an interval."""
+"""Keypoint figures with intervals."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ def keypoint_figures(
     n_resamples: int = 1000,
     seed: int = 0,
 ) -> dict[str, Figure]:
-    """Return mean, median, area and failures of the errors of images, each with its interval.
+    """Return mean, median, area under the CED and failure rate, each with its interval.
 
     Parameters
     ----------
     errors : array-like, shape (n,)
-        Fractions, as of ``normalized_mean_error(..., per_image=True)``; NaN is left out.
+        Fractions, as from ``normalized_mean_error(..., per_image=True)``; NaN is ignored.
     limit : float, default=0.08
         As for `area_under_ced` and `failure_rate`.
     groups : array-like, shape (n,), optional
-        Images of one group, such as the frames of one person, are drawn together.
+        Images in one group, such as the frames of one person, are resampled together.
     confidence : float, default=0.95
     n_resamples : int, default=1000
     seed : int, default=0
@@ -46,13 +46,13 @@ def keypoint_figures(
     -------
     dict of str to Figure
         ``nme`` (the mean), ``median``, ``auc`` (area under the cumulative error distribution) and
-        ``failure_rate``, in fractions. Intervals are percentiles of a bootstrap; for failures of
+        ``failure_rate``, in fractions. Intervals are bootstrap percentiles; for the failure rate of
         independent images, Wilson's.
 
     Raises
     ------
     InvalidInputError
-        There is no error, a negative or infinite one, or a parameter is wrong.
+        All errors are NaN, one is negative or infinite, or a parameter is invalid.
 
     Examples
     --------
@@ -64,9 +64,9 @@ def keypoint_figures(
     values = np.asarray(errors, dtype=np.float64)
     if np.isinf(values).any():
         raise InvalidInputError(
-            "errors must be finite, or NaN for an image without one. "
+            "errors must be finite, or NaN for an image without an error. "
             f"Image {int(np.argmax(np.isinf(values)))} has an infinite one. "
-            "Only area_under_ced() and failure_rate() take images without a prediction."
+            "Only area_under_ced() and failure_rate() accept images without a prediction."
         )
     measured = {
         "nme": float(present_errors(values).mean()),
@@ -98,10 +98,10 @@ def resampled_keypoint_figures(
     seed: int = 0,
     in_order: bool = True,
 ) -> dict[str, Floats]:
-    """Return the figures under each resample, (n_resamples,).
+    """Return the figures of each resample, shape (n_resamples,).
 
-    Images stay in their order, so that two models asked about the same images see the same resamples;
-    without ``in_order`` they are sorted first, so that their order does not matter.
+    Images keep their order, so that two models evaluated on the same images get the same resamples; with
+    ``in_order=False`` they are sorted first, so that their order does not matter.
     """
     order = np.arange(len(errors)) if in_order else np.argsort(errors, kind="stable")
     errors = errors[order]
@@ -132,7 +132,7 @@ def mean_error_figures(
     n_resamples: int = 1000,
     seed: int = 0,
 ) -> dict[str, Figure]:
-    """Return the mean of each of several lists of errors (n,) of the same images, NaN left out."""
+    """Return the means of several arrays of errors (n,) of the same images, ignoring NaN."""
     if not errors:
         return {}
     columns = np.stack(list(errors.values()), axis=1)
@@ -156,7 +156,7 @@ def mean_error_figures(
 
 
 def _medians(weights: Floats, values: Floats) -> Floats:
-    """Return the median of sorted values that occur as often as their weights say, NaN for none."""
+    """Return the median of sorted values repeated by integer weights; NaN if all weights are 0."""
     reached = np.cumsum(weights, axis=1)
     total = reached[:, -1]
     middle = [

@@ -1,8 +1,7 @@
-"""How far predicted keypoints lie from the true ones.
+"""Errors of predicted keypoints.
 
-An error in pixels means little: faces have all sizes. The normalised mean error
-(NME) divides by a distance of the same face. Errors are *fractions*: 0.05, which
-papers print as "5 %" or "5.00".
+Faces differ in size, so the normalised mean error (NME) divides the error in pixels by a distance of the same
+face. Errors are *fractions*: 0.05 is printed in papers as "5 %" or "5.00".
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ def normalized_mean_error(
     normalizer: str | float = "outer_eye_corners",
     per_image: bool = False,
 ) -> float | FloatArray:
-    """Return the mean distance to the true points, as a fraction of a distance of the face.
+    """Return the mean distance to the true points as a fraction of a reference distance.
 
     For one image with present points :math:`P` and reference distance :math:`d`,
 
@@ -54,26 +53,26 @@ def normalized_mean_error(
     Parameters
     ----------
     y_true, y_pred : array-like of shape (n, 2 * k) or (n, k, 2)
-        Points in one unit, such as pixels. NaN in `y_true` is a missing point and is left out.
+        Points in the same unit, such as pixels. NaN in `y_true` is a missing point and is ignored.
     normalizer : str or float, default="outer_eye_corners"
-        ``"outer_eye_corners"``, ``"pupils"``, ``"box_diagonal"`` or ``"box_size"``:
-        Distance of the true face: between the outer eye corners (300-W [1]_) or between the
-        means of the eyes, both for the standard 68 points only; or the diagonal of the tight
-        box of the true points, or ``sqrt(width * height)`` of it (AFLW2000-3D [2]_), for two points or more.
-        Or a number in the unit of the points, the same for all images.
+        Reference distance of the true points. ``"outer_eye_corners"``: between the outer eye corners
+        (300-W [1]_); ``"pupils"``: between the centres of the eyes; both need the standard 68 points.
+        ``"box_diagonal"``: the diagonal of the tight box of the points; ``"box_size"``:
+        ``sqrt(width * height)`` of that box (AFLW2000-3D [2]_); both need at least two points.
+        A number, in the unit of the points, is used for all images.
     per_image : bool, default=False
-        Return one error for each image instead of their mean.
+        Return one error per image instead of their mean.
 
     Returns
     -------
     float or ndarray of shape (n,)
-        A fraction, 0 is perfect. An image whose reference points are missing has no error: NaN
-        in the array, and left out of the mean.
+        A fraction, 0 is perfect. The error of an image whose reference points are missing is NaN, and
+        ignored in the mean.
 
     Raises
     ------
     InvalidInputError
-        If shapes differ, a prediction is NaN, the normaliser does not fit, or no image has an error.
+        If shapes differ, a prediction is NaN, the normalizer is unsuitable, or no image has an error.
 
     References
     ----------
@@ -118,27 +117,27 @@ def group_errors(
     normalizer : str or float, default="outer_eye_corners"
         As for `normalized_mean_error`.
     per_image : bool, default=False
-        Return one error for each image instead of their mean.
+        Return one error per image instead of their mean.
 
     Returns
     -------
     dict of str to float, or to ndarray of shape (n,)
-        Fraction by name of the group (`transferkit.keypoints.GROUPS`); NaN where no image shows it.
+        Fraction by name of the group (`transferkit.keypoints.GROUPS`); NaN if no image shows it.
 
     Raises
     ------
     InvalidInputError
-        As for `normalized_mean_error`, and if there are not 68 points.
+        As for `normalized_mean_error`, or if there are not 68 points.
 
     See Also
     --------
-    normalized_mean_error : One figure for the whole face.
+    normalized_mean_error : The error of the whole face.
     """
     errors = _point_errors(y_true, y_pred, normalizer)
     if errors.shape[1] != N_FACE_POINTS:
         raise InvalidInputError(
             f"group_errors needs the standard {N_FACE_POINTS} points of the face. Got {errors.shape[1]} "
-            "points. Call normalized_mean_error(..., normalizer='box_diagonal') for other schemes."
+            "points. Call normalized_mean_error(..., normalizer='box_diagonal') for other points."
         )
     by_image = {name: _mean_of_present(errors[:, list(points)]) for name, points in GROUPS.items()}
     if per_image:
@@ -147,7 +146,7 @@ def group_errors(
 
 
 def _point_errors(y_true: npt.ArrayLike, y_pred: npt.ArrayLike, normalizer: str | float) -> FloatArray:
-    """Return the error of each point, shape (n, k), NaN where the true point is missing."""
+    """Return the error of each point, shape (n, k); NaN if the true point is missing."""
     true, predicted = as_points(y_true, name="y_true"), as_points(y_pred, name="y_pred")
     if true.shape != predicted.shape:
         raise InvalidInputError(
@@ -155,17 +154,17 @@ def _point_errors(y_true: npt.ArrayLike, y_pred: npt.ArrayLike, normalizer: str 
             f"of {predicted.shape[1]}. Pass the predictions for the same images and points."
         )
     lost = np.argwhere(np.isnan(predicted[..., 0]) & ~np.isnan(true[..., 0]))
-    if len(lost):  # leaving these out would flatter the model
+    if len(lost):  # ignoring these would favour the model
         raise InvalidInputError(
             f"y_pred is NaN at image {lost[0][0]}, point {lost[0][1]} ({len(lost)} such point(s)), where "
-            "y_true has a point. Predict each point, or drop it from y_true."
+            "y_true has a point. Predict all points, or drop the point from y_true."
         )
     distances = reference_distances(true, normalizer)
     return np.linalg.norm(predicted - true, axis=-1) / distances[:, None]
 
 
 def _mean_of_present(errors: FloatArray) -> FloatArray:
-    """Return the mean of each row without its NaN, or NaN if nothing is left."""
+    """Return the mean of each row, ignoring NaN; NaN if nothing is left."""
     present = ~np.isnan(errors)
     total, count = np.where(present, errors, 0.0).sum(axis=1), present.sum(axis=1)
     return np.divide(total, count, out=np.full(len(errors), np.nan), where=count > 0)

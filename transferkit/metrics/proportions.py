@@ -1,4 +1,4 @@
-"""Intervals of proportions: what a few hundred test images can say."""
+"""Confidence intervals of proportions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def wilson_interval(hits: int, n: int, *, confidence: float = 0.95) -> tuple[flo
     hits : int
         Number of successes, 0 to n.
     n : int
-        Number of trials, 1 or more.
+        Number of trials, at least 1.
     confidence : float, default=0.95
 
     Returns
@@ -28,7 +28,7 @@ def wilson_interval(hits: int, n: int, *, confidence: float = 0.95) -> tuple[flo
     Raises
     ------
     InvalidInputError
-        If not 0 <= hits <= n, or n < 1, or if `confidence` does not lie between 0 and 1.
+        Unless 0 <= hits <= n, n >= 1 and 0 < confidence < 1.
 
     Notes
     -----

@@ -1,8 +1,7 @@
-"""The bootstrap: the same images drawn again, with replacement, as weights of rows.
+"""Bootstrap resamples as sample weights.
 
-A resample is a vector that says how often each row was drawn. A figure of merit under weights is
-a few sums, so that a thousand of them are computed at once, and two models can be asked about the *same*
-resamples: the difference of their figures is then paired.
+A resample is a vector of how often each row was drawn. Weighted figures are a few sums, so that thousands are
+computed at once, and two models can be evaluated on the *same* resamples for a paired difference.
 """
 
 from __future__ import annotations
@@ -14,12 +13,12 @@ import numpy as np
 import numpy.typing as npt
 
 from transferkit.errors import InvalidInputError
-from transferkit.foundation import arguments as checks
+from transferkit.foundation import arguments
 
 __all__ = ["Resampling", "ratio"]
 
 Floats = npt.NDArray[np.float64]
-_BLOCK = 1_000_000  # weights at a time: 8 MB
+_BLOCK = 1_000_000  # weights computed at a time: 8 MB
 
 
 class Resampling:
@@ -30,10 +29,10 @@ class Resampling:
     n : int
         Number of rows.
     groups : array-like, shape (n,), optional
-        Rows of one group, such as the pictures of one person, are drawn together, since they are not
+        Rows in one group, such as the images of one person, are drawn together, as they are not
         independent. By default each row is its own group.
     strata : ndarray of int, shape (n,), optional
-        As many groups of each stratum are drawn as there are, so that no class vanishes. Left aside where a
+        Each resample keeps the number of groups of each stratum, so that no class disappears. Ignored if a
         group has rows of several strata.
     n_resamples : int, default=1000
     seed : int, default=0
@@ -41,7 +40,7 @@ class Resampling:
     Raises
     ------
     InvalidInputError
-        ``groups`` has not one entry for each row, or ``n_resamples`` is below 1, or a seed is none.
+        ``groups`` does not have one entry per row, or ``n_resamples`` or ``seed`` is invalid.
 
     References
     ----------
@@ -63,10 +62,10 @@ class Resampling:
         n_resamples: int = 1000,
         seed: int = 0,
     ) -> None:
-        problems = checks.seed("seed", seed)
-        if not checks.is_count(n_resamples):
-            problems.append(f"n_resamples must be 1 or more. Got {n_resamples!r}.")
-        checks.check(problems)
+        problems = arguments.seed("seed", seed)
+        if not arguments.is_count(n_resamples):
+            problems.append(f"n_resamples must be a positive integer. Got {n_resamples!r}.")
+        arguments.check(problems)
         self.n = n
         self.n_resamples = n_resamples
         self.seed = seed
@@ -75,7 +74,7 @@ class Resampling:
         self._members = _split_by_stratum(self._group, self.n_groups, strata)
 
     def __iter__(self) -> Iterator[Floats]:
-        """Yield the weights of some resamples at a time, shape (some, n)."""
+        """Yield the weights of the resamples in blocks of shape (block, n)."""
         generator = np.random.default_rng(self.seed)
         size = max(1, _BLOCK // max(1, self.n))
         for start in range(0, self.n_resamples, size):
@@ -90,17 +89,17 @@ class Resampling:
             yield counts[:, self._group]
 
     def apply(self, statistic: Callable[[Floats], Any]) -> Floats:
-        """Return the statistics of all resamples.
+        """Return the statistic of all resamples.
 
         Parameters
         ----------
         statistic : callable
-            From weights (b, n) to values (b,) or (b, m).
+            Maps weights (b, n) to values (b,) or (b, m).
 
         Returns
         -------
         ndarray, shape (n_resamples,) or (n_resamples, m)
-            NaN throughout where there is one group only, which says nothing of others.
+            All NaN if there is only one group, as its variation is unknown.
         """
         if self.n_groups < 2:
             return np.asarray(statistic(np.ones((self.n_resamples, self.n)))) * np.nan
@@ -108,13 +107,13 @@ class Resampling:
 
 
 def _numbered(groups: npt.ArrayLike | None, n: int) -> npt.NDArray[np.int64]:
-    """Return the number of the group of each row, in the sorted order of their labels."""
+    """Return the group of each row as an index into the sorted labels."""
     if groups is None:
         return np.arange(n)
     labels = np.asarray(groups)
     if labels.shape != (n,):
         raise InvalidInputError(
-            f"groups has shape {labels.shape} but there are {n} images. Each image needs one group."
+            f"groups has shape {labels.shape} but there are {n} images. Pass one group per image."
         )
     return np.unique(labels, return_inverse=True)[1]
 
@@ -122,7 +121,7 @@ def _numbered(groups: npt.ArrayLike | None, n: int) -> npt.NDArray[np.int64]:
 def _split_by_stratum(
     group: npt.NDArray[np.int64], n_groups: int, strata: npt.NDArray[np.int64] | None
 ) -> list[npt.NDArray[np.int64]]:
-    """Return the groups of each stratum, or all in one where they do not lie within strata."""
+    """Return the groups of each stratum, or one list of all if a group spans several strata."""
     everything = [np.arange(n_groups)]
     if strata is None or n_groups == 0:
         return everything
@@ -133,5 +132,5 @@ def _split_by_stratum(
 
 
 def ratio(part: Floats, whole: Floats) -> Floats:
-    """Divide, with NaN for nothing of nothing."""
+    """Divide; 0 / 0 gives NaN."""
     return np.divide(part, whole, out=np.full(np.shape(part), np.nan), where=whole > 0)

@@ -108,7 +108,7 @@ def load(
     its name and the SHA-256 of its weights.
     """
     problems: list[str] = []
-    gather(problems, lambda: isolation_seconds(isolate or False))
+    gather(problems, lambda: isolation_seconds(False if isolate is None else isolate))
     gather(problems, lambda: as_cache(True if cache is None else cache))
     if not (weights is None or is_path(weights)):
         problems.append(f"weights must be the path of a weights file, 'imagenet' or None. Got {weights!r}.")

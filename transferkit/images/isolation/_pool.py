@@ -1,8 +1,8 @@
 """A pool of helper processes that decode images.
 
-A helper is a new Python process, not a fork: it shares no memory, lock or open file with this one. It receives
-the bytes of a file and returns pixels or an error. A helper that crashes or takes too long is replaced; the
-others are reused until this process exits.
+A helper is a new Python process, not a fork: it shares no memory, lock or open file with this one. It
+receives the bytes of a file and returns pixels or an error. A helper that crashes or takes too long is
+replaced; the others are reused until this process exits.
 """
 
 from __future__ import annotations

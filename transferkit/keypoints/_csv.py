@@ -1,10 +1,11 @@
-"""Keypoints in a CSV file: one row for each image."""
+"""Read and write CSV files of keypoints, with one row per image."""
 
 from __future__ import annotations
 
 import csv
 import os
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,15 +15,15 @@ import numpy.typing as npt
 from transferkit.errors import InvalidInputError, quoted
 from transferkit.images import IMAGE_SUFFIXES
 
-__all__ = ["KeypointTable", "read_keypoints_csv"]
+__all__ = ["KeypointTable", "read_keypoints_csv", "write_keypoints_csv"]
 
 _ENDINGS = ("_frames_keypoints", "_keypoints")
-_PROBED = 20  # files looked for to find out where the images lie
+_PROBED = 20  # files checked to find the image folder
 _REPORTED = 10  # problems listed in one error
 
 
 class KeypointTable(NamedTuple):
-    """Image files and the keypoints of each.
+    """Image files and their keypoints.
 
     Attributes
     ----------
@@ -38,16 +39,17 @@ class KeypointTable(NamedTuple):
 def read_keypoints_csv(
     csv_path: str | os.PathLike[str], *, image_folder: str | os.PathLike[str] | None = None
 ) -> KeypointTable:
-    """Return the images and keypoints of a CSV file.
+    """Read image paths and keypoints from a CSV file.
 
     Parameters
     ----------
     csv_path : path
-        Its first row is a header, such as ``,0,1,...,135``; each other row is a file name,
-        then ``x0, y0, x1, y1, ...`` in pixels. An empty cell or ``nan`` is a missing point.
+        The first row is a header, such as ``,0,1,...,135``; each further row is a file name followed by
+        ``x0, y0, x1, y1, ...`` in pixels. An empty cell or ``nan`` is a missing point.
     image_folder : path, optional
-        Where the file names start. By default the folder of the CSV file or, beside it, the one of its
-        name without ``_frames_keypoints`` or ``_keypoints``: whichever has the first files.
+        The folder that file names are relative to. By default the folder of the CSV file, or the folder
+        beside it with its name without ``_frames_keypoints`` or ``_keypoints``: whichever has the first
+        files.
 
     Returns
     -------
@@ -57,8 +59,8 @@ def read_keypoints_csv(
     Raises
     ------
     InvalidInputError
-        If the file or the images are not found, a row has another number of cells, a value is not
-        a number, or a file name occurs twice; row (the header is row 1), column and value are named.
+        If the file or the images are not found, rows differ in length, a value is not a number, or a file
+        name occurs twice. The message gives row (the header is row 1), column and value.
 
     Examples
     --------
@@ -72,13 +74,21 @@ def read_keypoints_csv(
     return KeypointTable([folder / name for name in names], keypoints)
 
 
+def write_keypoints_csv(path: Path, names: Iterable[str], keypoints: npt.NDArray[np.float64]) -> None:
+    """Write a CSV file that `read_keypoints_csv` reads; `keypoints` has shape (n, 2 * k)."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["", *range(keypoints.shape[1])])
+        writer.writerows([name, *row.tolist()] for name, row in zip(names, keypoints, strict=True))
+
+
 def _read_rows(path: Path) -> tuple[list[str], npt.NDArray[np.float64]]:
-    """Return the file names and the values, or raise with every problem."""
+    """Return file names and values; raise InvalidInputError with all problems."""
     rows = _numbered_rows(path)
     first, width = rows[0][0], len(rows[0][1])
     if width < 3 or width % 2 == 0:
         raise InvalidInputError(
-            f"{path}: each row must be a file name and an even number of values, x0, y0, x1, y1, ..., "
+            f"{path}: each row must have a file name and an even number of values, x0, y0, x1, y1, ..., "
             f"separated by commas. Row {first} has {width} cell(s)."
         )
     names = [row[0].strip() for _, row in rows]
@@ -87,7 +97,7 @@ def _read_rows(path: Path) -> tuple[list[str], npt.NDArray[np.float64]]:
     for values, name, (number, row) in zip(keypoints, names, rows, strict=True):
         where = f"row {number} ({name or 'no file name'})"
         if not name:
-            problems.append(f"{where} must begin with a file name")
+            problems.append(f"{where} must start with a file name")
         if len(row) == width:
             values[:] = [_number(cell) for cell in row[1:]]
             problems += [
@@ -95,9 +105,9 @@ def _read_rows(path: Path) -> tuple[list[str], npt.NDArray[np.float64]]:
                 for column in np.flatnonzero(np.isinf(values))
             ]
         else:
-            problems.append(f"{where} has {len(row)} cells instead of {width}, as row {first} has")
+            problems.append(f"{where} has {len(row)} cells, but row {first} has {width}")
     counts = Counter(names)
-    problems += [f"{name!r} stands in {counts[name]} rows; keep one" for name in counts if counts[name] > 1]
+    problems += [f"{name!r} occurs in {counts[name]} rows; keep one" for name in counts if counts[name] > 1]
     if problems:
         rest = [f"and {len(problems) - _REPORTED} more problems"] if len(problems) > _REPORTED else []
         raise InvalidInputError(*(f"{path}: {text}." for text in problems[:_REPORTED] + rest))
@@ -105,25 +115,27 @@ def _read_rows(path: Path) -> tuple[list[str], npt.NDArray[np.float64]]:
 
 
 def _numbered_rows(path: Path) -> list[tuple[int, list[str]]]:
-    """Return the rows below the header that are not blank, numbered as a spreadsheet does."""
+    """Return the non-blank rows below the header, numbered as in a spreadsheet."""
     if not path.is_file():
         state = "It is a folder." if path.is_dir() else f"The current folder is {Path.cwd()}."
-        raise InvalidInputError(f"Expected a CSV file of keypoints. Nothing to read at {path}. {state}")
+        raise InvalidInputError(f"Expected a CSV file of keypoints, but there is no file {path}. {state}")
     try:
-        # utf-8-sig: spreadsheets put a byte order mark before the header
+        # utf-8-sig: spreadsheets write a byte order mark
         with path.open(newline="", encoding="utf-8-sig") as file:
             rows = [(number, row) for number, row in enumerate(csv.reader(file), start=1) if any(row)]
     except (UnicodeDecodeError, csv.Error) as error:
-        raise InvalidInputError(f"{path} is not a CSV file in UTF-8: {error}. Export it as such.") from error
+        raise InvalidInputError(
+            f"{path} is not a CSV file in UTF-8: {error}. Export it as CSV in UTF-8."
+        ) from error
     if rows and Path(rows[0][1][0].strip()).suffix.lower() not in IMAGE_SUFFIXES:
-        del rows[0]  # the header; a table without one begins with an image
+        del rows[0]  # the header, unless the first row is an image
     if not rows:
         raise InvalidInputError(f"{path} has no row of keypoints below its header.")
     return rows
 
 
 def _number(cell: str) -> float:
-    """Return the value of a cell, NaN for an empty one, and infinity for what is no number."""
+    """Return the value of a cell; NaN if empty, infinity if not a number."""
     try:
         return float(cell) if cell.strip() else np.nan
     except ValueError:
@@ -131,30 +143,30 @@ def _number(cell: str) -> float:
 
 
 def _find_folder(path: Path, names: list[str]) -> Path:
-    """Return the folder near the CSV file that holds the first images."""
+    """Return the folder near the CSV file that contains the first images."""
     stems = [path.stem.removesuffix(ending) for ending in _ENDINGS if path.stem.endswith(ending)]
     folders = [path.parent, *(path.parent / stem for stem in stems if stem)]
     found = [_count_there(folder, names) for folder in folders]
     if not any(found):
         raise InvalidInputError(
-            f"None of the images of {path} was found: the first is {names[0]!r}, looked for in "
-            f"{quoted(map(str, folders))}. Pass image_folder=."
+            f"None of the images of {path} were found: the first, {names[0]!r}, is not in "
+            f"{quoted(map(str, folders), 'or')}. Pass image_folder=."
         )
     return folders[int(np.argmax(found))]
 
 
 def _checked_folder(image_folder: str | os.PathLike[str], names: list[str]) -> Path:
-    """Return the given folder if it holds any of the first images."""
+    """Return the given folder if it contains any of the first images."""
     folder = Path(image_folder)
     if not _count_there(folder, names):
         state = "has none of the first images" if folder.is_dir() else "is not a folder"
         raise InvalidInputError(
             f"image_folder={str(folder)!r} {state}; {names[0]!r} was expected in it. "
-            "Pass the folder where the file names of the CSV start."
+            "Pass the folder that the file names in the CSV file are relative to."
         )
     return folder
 
 
 def _count_there(folder: Path, names: list[str]) -> int:
-    """Return how many of the first files exist in this folder."""
+    """Return the number of the first files that exist in this folder."""
     return sum((folder / name).is_file() for name in names[:_PROBED])
