@@ -1,5 +1,7 @@
 """AutoHead: the layers that carry the signal, found on training rows alone."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -28,7 +30,9 @@ def test_the_layer_with_the_signal_is_found(signal):
     assert sum(share for row in fitted.history for share in row["shares"]) == pytest.approx(16)
     weights = fitted.weights.reshape(4, 360, -1)
     assert [bool(np.any(layer)) for layer in weights] == [i == signal for i in range(4)]
-    alone = LinearHead().fit(TrainingData([data.maps[signal]], data.targets, data.task, np.ones(300), np.arange(300)))
+    alone = LinearHead().fit(
+        TrainingData([data.maps[signal]], data.targets, data.task, np.ones(300), np.arange(300))
+    )
     np.testing.assert_allclose(fitted.predict(data.maps), alone.predict([data.maps[signal]]), atol=1e-5)
 
 
@@ -66,6 +70,34 @@ def test_selection_takes_a_sample_with_every_class(monkeypatch):
     counts = np.bincount(grouped.groups[rows])
     assert set(counts) <= {0, 2}  # groups come whole
     assert AutoHead().fit(data).weights.shape == (4 * 360, 3)
+
+
+@pytest.mark.parametrize("kind", ["classes", "values"])
+def test_rows_of_weight_zero_have_no_part_in_the_choice(kind):
+    """The other half of the rows has its signal in another layer."""
+    one, two = make(n=150, signal=1), make(n=150, signal=3, seed=1)
+    maps = [np.concatenate(pair) for pair in zip(one.maps, two.maps, strict=True)]
+    targets = np.concatenate([one.targets, two.targets])
+    data = TrainingData(maps, targets, one.task, np.ones(300), np.arange(300))
+    if kind == "values":
+        data, one = (
+            replace(part, targets=part.targets[:, None].astype(float), task=Values(1)) for part in (data, one)
+        )
+    weight = np.repeat([1.0, 0.0], 150)
+    weighted, alone = AutoHead().fit(replace(data, sample_weight=weight)), AutoHead().fit(one)
+    for row, expected in zip(weighted.history, alone.history, strict=True):
+        assert row["chosen"] == expected["chosen"]
+        assert row["gain"] == pytest.approx(expected["gain"], abs=1e-6)
+        assert row["standard_error"] == pytest.approx(expected["standard_error"], abs=1e-6)
+    np.testing.assert_allclose(weighted.predict(maps), alone.predict(maps), atol=1e-4)
+
+
+def test_the_sample_has_no_rows_of_weight_zero(monkeypatch):
+    data = make(n=400)
+    monkeypatch.setattr(auto_module, "_SELECTION_ROWS", 60)
+    rows = auto_module._sample(replace(data, sample_weight=np.where(np.arange(400) < 200, 0.0, 1.0)))
+    assert 55 <= len(rows) <= 65
+    assert rows.min() >= 200
 
 
 def test_one_layer_and_values():

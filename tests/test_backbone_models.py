@@ -19,12 +19,12 @@ from transferkit.backbones import (
     KerasNetwork,
     Weights,
     build_network,
-    describe_backbone,
     get_backbone,
     list_layers,
     resolve_weights,
 )
 from transferkit.errors import InvalidInputError, WeightsError
+from transferkit.identity import describe_backbone
 
 SIZE = 32
 RANDOM = Weights("random", None, "random:0")
@@ -283,7 +283,8 @@ def test_description_of_a_users_row_is_the_same_when_it_is_built_again(custom):
 def test_description_of_a_users_row_is_the_same_in_another_process(custom):
     code = """
 import json, custom_backbone
-from transferkit.backbones import Weights, build_network, describe_backbone
+from transferkit.backbones import Weights, build_network
+from transferkit.identity import describe_backbone
 row, weights = custom_backbone.row(), Weights("random", None, "random:0")
 print(json.dumps(describe_backbone(row, weights, build_network(row, weights, 32))))
 """

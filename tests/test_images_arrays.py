@@ -224,9 +224,7 @@ def test_objects_in_an_object_array_stay_as_they_are():
 
 @pytest.mark.parametrize("count", [3, 4])
 def test_channels_first_or_several_grey_images(count):
-    with pytest.raises(
-        InvalidInputError, match=rf"{count} grey images, or one image with channels first"
-    ):
+    with pytest.raises(InvalidInputError, match=rf"{count} grey images, or one image with channels first"):
         as_image_list(np.zeros((count, 12, 20)))
 
 

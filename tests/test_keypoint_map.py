@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from transferkit.estimators.refinement._map_refinement import Part
 
 from transferkit.errors import InvalidInputError
 from transferkit.estimators.refinement import _map_refinement
-from transferkit.estimators.refinement._map_refinement import Part
 from transferkit.foundation.maps import sample_maps
 from transferkit.heads import KeypointMapHead, TrainingData, Validation
 from transferkit.keypoints import frames_around, mean_shape
@@ -111,6 +111,19 @@ def test_validation_rows_change_nothing_that_is_learned(learned):
     assert all("val_loss" in row for row in checked.history)
 
 
+def test_validation_rows_of_weight_zero_do_not_count():
+    maps, points = bumps(30, seed=4)
+    weight = np.where(np.arange(30) < 10, 0.0, 1.0)
+    head, data = replace(QUICK, epochs=1), data_of(*bumps(40))
+    few = Validation([array[10:] for array in maps], points[10:])
+    losses = [
+        head.fit(replace(data, validation=held)).history[0]["val_loss"]
+        for held in (Validation(maps, points, weight), few)
+    ]
+    # Keras divides the weighted sum by the number of rows: compare sums.
+    assert losses[0] * 30 == pytest.approx(losses[1] * 20, rel=1e-5)
+
+
 def test_it_is_saved_whole_and_what_does_not_fit_is_refused(learned):
     tensors, facts = learned.tensors(), json.loads(json.dumps(learned.facts()))
     maps, _ = bumps(8, seed=3)
@@ -178,7 +191,8 @@ def test_maps_of_another_shape_are_refused(learned):
 
 
 @pytest.mark.parametrize(
-    "fields", [
+    "fields",
+    [
         {"steps": 0},
         {"channels": 1.5},
         {"hidden": None},
@@ -186,7 +200,6 @@ def test_maps_of_another_shape_are_refused(learned):
         {"learning_rate": -1},
         {"validation_fraction": 1.0},
     ],
-
 )
 def test_fields_are_checked(fields):
     with pytest.raises(InvalidInputError, match=next(iter(fields))):

@@ -432,6 +432,105 @@ def test_weights_count_in_a_regression_too():
         np.testing.assert_allclose(found[:, k], alone, atol=2e-5)
 
 
+# Sample weights
+
+
+def weighted_cases():
+    """Maps in each branch of the reduction, with targets, and weights 0, 1 and 2."""
+    rng = np.random.default_rng(4)
+    for n, shapes in ((30, ((2, 2, 6), (40,))), (60, ((2, 2, 3), (5,)))):
+        maps = toy_maps(n, shapes)
+        values = rng.normal(size=(n, 3))
+        values[2, 1] = values[5] = np.nan
+        labels = rng.permutation(np.arange(n) % 3)
+        maps[0][..., :3] += 2 * np.eye(3, dtype=np.float32)[labels][:, None, None]
+        for targets, n_classes in ((values, None), (labels, 3), (labels % 2, 2)):
+            yield maps, targets, n_classes
+
+
+@pytest.mark.parametrize("case", list(weighted_cases()))
+@pytest.mark.parametrize("penalty", [0.05, None])
+def test_a_row_of_weight_zero_is_as_if_left_out(case, penalty):
+    maps, targets, n_classes = case
+    n = len(targets)
+    out = np.arange(n) % 7 == 3
+    spoiled = [np.where(out.reshape(n, *[1] * (m.ndim - 1)), 1 - 2 * m, m).astype(np.float32) for m in maps]
+    groups = np.arange(n) // 2
+    weighted = LinearHead(penalty).fit(
+        training(spoiled, targets, n_classes, weight=np.where(out, 0.0, 1.0), groups=groups)
+    )
+    without = LinearHead(penalty).fit(
+        training([m[~out] for m in maps], targets[~out], n_classes, groups=groups[~out])
+    )
+    assert weighted.penalty == without.penalty
+    answers = (lambda outputs: outputs) if n_classes is None else as_probabilities
+    found, expected = (answers(fitted.predict(maps)) for fitted in (weighted, without))
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    np.testing.assert_allclose(weighted.held_out[~out], without.held_out, atol=1e-6)
+
+
+@pytest.mark.parametrize("case", list(weighted_cases()))
+@pytest.mark.parametrize("penalty", [0.05, None])
+def test_a_row_of_weight_two_is_as_if_doubled(case, penalty):
+    maps, targets, n_classes = case
+    n = len(targets)
+    weight = np.where(np.arange(n) % 7 == 3, 2.0, 1.0)
+    again = np.repeat(np.arange(n), weight.astype(int))
+    weighted = LinearHead(penalty).fit(training(maps, targets, n_classes, weight=weight))
+    doubled = LinearHead(penalty).fit(
+        training([m[again] for m in maps], targets[again], n_classes, groups=again)
+    )
+    assert weighted.penalty == doubled.penalty
+    np.testing.assert_allclose(weighted.held_out[again], doubled.held_out, atol=1e-6)
+    found, expected = weighted.predict(maps), doubled.predict(maps)
+    if n_classes is None:
+        np.testing.assert_allclose(found, expected, atol=1e-6)
+    else:
+        # Not exact: the prior of the calibration counts as one row, and the others as one each on average,
+        # since only the ratios of weights count.
+        np.testing.assert_allclose(as_probabilities(found), as_probabilities(expected), atol=0.005)
+
+
+def test_a_row_of_weight_zero_has_a_held_out_prediction():
+    maps, targets = toy_maps(30), np.random.default_rng(0).normal(size=(30, 2))
+    weight = np.where(np.arange(30) < 4, 0.0, 1.0)
+    fitted = LinearHead(penalty=0.1).fit(training(maps, targets, weight=weight))
+    np.testing.assert_allclose(fitted.held_out[:4], fitted.predict(maps)[:4], atol=1e-5)
+    assert np.abs(fitted.held_out - targets).min() > 1e-6
+
+
+def test_the_penalty_of_a_regression_is_the_best_for_the_weighted_error():
+    maps, targets = toy_maps(50), np.random.default_rng(0).normal(size=(50, 2))
+    targets[:3, 1] = np.nan
+    weight = np.random.default_rng(1).uniform(0, 3, 50)
+    fitted = LinearHead().fit(training(maps, targets, weight=weight))
+    gaps = np.abs(fitted.held_out - targets)
+    present = np.isfinite(gaps)
+    expected = np.average(gaps[present], weights=np.repeat(weight[:, None], 2, axis=1)[present])
+    best = min(fitted.history, key=lambda row: row["absolute_error"])
+    assert best["penalty"] == fitted.penalty
+    assert best["absolute_error"] == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("n_classes", [None, 2, 3])
+def test_equal_weights_of_any_size_change_nothing(n_classes):
+    maps, labels = blobs(60, 20, n_classes or 2, separation=0.3)
+    targets = labels if n_classes else labels[:, None] + np.random.default_rng(0).normal(size=(60, 2))
+    plain = LinearHead().fit(training(maps, targets, n_classes))
+    equal = LinearHead().fit(training(maps, targets, n_classes, weight=np.full(60, 0.3)))
+    for one, two in zip(plain.history, equal.history, strict=True):
+        assert two == pytest.approx(one, rel=1e-12)
+    np.testing.assert_allclose(equal.predict(maps), plain.predict(maps), atol=1e-12)
+
+
+def test_a_column_whose_rows_weigh_nothing_is_as_if_missing():
+    maps, targets = toy_maps(12), np.random.default_rng(0).normal(size=(12, 2))
+    targets[3:, 1] = np.nan
+    weight = np.where(np.arange(12) < 3, 0.0, 1.0)
+    found = LinearHead().fit(training(maps, targets, weight=weight)).predict(maps)
+    np.testing.assert_array_equal(found[:, 1], 0)
+
+
 # What holds always
 
 

@@ -30,7 +30,6 @@ from transferkit.heads import (
     get_head,
     head_from_dict,
     head_to_dict,
-    register_head,
 )
 from transferkit.tasks import Classes, Values
 
@@ -148,6 +147,19 @@ def test_sample_weight_counts():
     head = replace(MLP, epochs=15, learning_rate=0.02, dropout=0.0)
     fitted = head.fit(replace(data, targets=flipped, sample_weight=weight))
     assert np.mean((fitted.predict(data.maps)[:, 0] > 0) == data.targets) > 0.9
+
+
+def test_validation_rows_of_weight_zero_do_not_count():
+    data, held = toy(48, 2), toy(20, 2, seed=1)
+    weight = np.where(np.arange(20) < 8, 0.0, 1.0)
+    few = Validation([held.maps[0][8:]], held.targets[8:])
+    weighted, without = (
+        MLP.fit(replace(data, validation=part)).history
+        for part in (Validation(held.maps, held.targets, weight), few)
+    )
+    for row, expected in zip(weighted, without, strict=True):
+        assert row["val_loss"] == pytest.approx(expected["val_loss"], rel=1e-5)
+        assert row["val_accuracy"] == pytest.approx(expected["val_accuracy"], rel=1e-5)
 
 
 # Missing values
@@ -270,7 +282,9 @@ def test_validation_rows_change_no_number_without_patience(name, n_classes):
 def test_validation_rows_change_no_scaling_even_with_patience():
     data, held = toy(48, None, random_state=3), toy(20, None, seed=1)
     one = fitted_alone("conv", None)
-    two = replace(CONV, patience=1).fit(replace(data, validation=Validation([held.maps[0] * 50], held.targets * 7)))
+    two = replace(CONV, patience=1).fit(
+        replace(data, validation=Validation([held.maps[0] * 50], held.targets * 7))
+    )
     for a, b in zip(scale_constants(one), scale_constants(two), strict=True):
         assert np.array_equal(a, b)
 
@@ -371,7 +385,9 @@ def test_a_sigmoid_learns_targets_as_they_are_and_stays_in_its_range():
 def test_several_layers_stand_side_by_side():
     rng = np.random.default_rng(0)
     maps = [rng.normal(size=(20, *shape)).astype(np.float32) for shape in [(4, 4, 3), (2, 2, 5), (7,)]]
-    data = TrainingData(maps, np.arange(20) % 3, Classes(np.arange(3)), np.ones(20), np.arange(20), progress=False)
+    data = TrainingData(
+        maps, np.arange(20) % 3, Classes(np.arange(3)), np.ones(20), np.arange(20), progress=False
+    )
     fitted = MLP.fit(data)
     assert fitted.weights[0].shape == (15, 8)
     again = MLP.rebuild(fitted.tensors(), fitted.facts())

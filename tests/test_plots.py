@@ -244,10 +244,10 @@ def test_any_number_of_points_with_missing_ones_on_several_images(axes):
     assert len(made) == 3
     assert made[0].lines[0].get_linestyle() == "None"
     assert np.isnan(made[0].lines[0].get_xydata()[2]).all()
-    for wrong, message in (((points[:3],), "3 rows but there are 4"), ((points, points[:, :4]), "as many")):
+    for wrong, message in (((points[:3],), "3 rows but there are 4"), ((points, points[:, :4]), "the same shape")):
         with pytest.raises(InvalidInputError, match=message):
             plots.plot_keypoints(IMAGES, *wrong)
-    with pytest.raises(InvalidInputError, match="points are needed"):
+    with pytest.raises(InvalidInputError, match="points are required"):
         plots.plot_keypoints(IMAGES)
 
 
@@ -300,12 +300,12 @@ def test_one_filter_over_images_has_one_scale(axes):
     np.testing.assert_array_equal(made[3].images[0].get_array(), maps[3, ..., 1])
     assert {panel.images[0].get_clim() for panel in made} == {(maps[..., 1].min(), maps[..., 1].max())}
     for filters in (None, [0, 1]):
-        with pytest.raises(InvalidInputError, match="the number of one filter"):
+        with pytest.raises(InvalidInputError, match="the index of one filter"):
             plots.plot_activations(maps, filters=filters)
     for wrong in (3, -1):
         with pytest.raises(InvalidInputError, match=r"0\.\.2"):
             plots.plot_activations(maps, filters=wrong)
-    with pytest.raises(InvalidInputError, match="vector have no map"):
+    with pytest.raises(InvalidInputError, match="vector have no maps"):
         plots.plot_activations(np.ones((4, 5)))
 
 

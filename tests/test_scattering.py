@@ -8,8 +8,8 @@ import sys
 import numpy as np
 import pytest
 
-from transferkit.backbones.scattering import _filters as filters
 from transferkit.backbones.scattering import DEFAULT_SIZE, MIN_SIZE, Scattering, preprocess_input
+from transferkit.backbones.scattering import _filters as filters
 from transferkit.errors import InvalidInputError
 
 SIZE = 64

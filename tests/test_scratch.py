@@ -41,7 +41,9 @@ def test_the_linear_head_learns_the_same_in_files(monkeypatch, rows, width):
     monkeypatch.setattr(_reduction, "_ROWS", 32)
     generator = np.random.default_rng(0)
     maps = [generator.random((rows, 2, 2, width), dtype=np.float32)]
-    data = TrainingData(maps, generator.integers(0, 2, rows), Classes(np.arange(2)), np.ones(rows), np.arange(rows) // 2)
+    data = TrainingData(
+        maps, generator.integers(0, 2, rows), Classes(np.arange(2)), np.ones(rows), np.arange(rows) // 2
+    )
     free = LinearHead().fit(data)
     with memory_limit(1000):
         limited = LinearHead().fit(data)
@@ -53,7 +55,9 @@ def test_a_fit_in_files_holds_less_memory():
     generator = np.random.default_rng(0)
     rows, width = 30_000, 200
     maps = [generator.random((rows, width), dtype=np.float32)]
-    data = TrainingData(maps, generator.integers(0, 2, rows), Classes(np.arange(2)), np.ones(rows), np.arange(rows))
+    data = TrainingData(
+        maps, generator.integers(0, 2, rows), Classes(np.arange(2)), np.ones(rows), np.arange(rows)
+    )
     peaks = []
     for limit in (None, 1e6):
         tracemalloc.start()

@@ -4,13 +4,26 @@ from __future__ import annotations
 
 import json
 import pickle
-from dataclasses import FrozenInstanceError, fields, replace
+from dataclasses import FrozenInstanceError, dataclass, fields, replace
+from typing import ClassVar
 
 import numpy as np
 import pytest
 
-from transferkit.heads import HEADS, TrainingData, Validation, head_from_dict, head_to_dict
-from transferkit.tasks import Classes, Points
+from transferkit import heads
+from transferkit.errors import InvalidInputError
+from transferkit.heads import (
+    HEADS,
+    LinearHead,
+    MLPHead,
+    TrainingData,
+    get_head,
+    head_from_dict,
+    head_to_dict,
+    register_head,
+)
+from transferkit.heads.cascade import CascadeHead
+from transferkit.tasks import TASKS, Classes, Points
 
 N = 40
 # What makes a head quick, where it has such a field.
@@ -86,6 +99,23 @@ def test_a_pickled_head_predicts_the_same(case):
     assert again.history == fitted.history
 
 
+def test_it_states_its_inputs_and_outputs(case):
+    head, data, fitted = case
+    for one in (fitted, head.rebuild(fitted.tensors(), fitted.facts())):
+        assert one.n_outputs == data.task.n_outputs
+        assert one.n_inputs in (48, None)
+    assert (fitted.n_inputs is None) == (type(head) is HEADS["keypoint_map"])
+
+
+def test_held_out_predictions_are_dropped_when_pickled(case):
+    head, data, fitted = case
+    assert (fitted.held_out is None) == head.uses_validation
+    if fitted.held_out is not None:
+        assert fitted.held_out.shape == (N, data.task.n_outputs)
+    assert pickle.loads(pickle.dumps(fitted)).held_out is None
+    assert head.rebuild(fitted.tensors(), fitted.facts()).held_out is None
+
+
 def test_the_history_is_plain_data(case):
     fitted = case[2]
     assert fitted.history
@@ -122,5 +152,114 @@ def test_a_head_is_plain_frozen_data(name):
     assert type(head.uses_validation) is bool
     assert type(head.averages_views) is bool
     assert head.layers in ("auto", "last")
+    assert head.kinds <= set(TASKS)
+    assert head.refinement in ("cascade", "network", None)
+    assert hasattr(head, "validation_fraction") == head.uses_validation
     with pytest.raises(FrozenInstanceError):
         head.anything = None
+
+
+# Heads of users
+
+
+@dataclass(frozen=True)
+class MeanHead:
+    """A head that predicts means; what it returns is a linear head without weights."""
+
+    scale: float = 1.0
+    sides: tuple[int, ...] = ()
+
+    kinds: ClassVar = frozenset({"values"})
+    layers: ClassVar = "last"
+    pools: ClassVar = True
+    uses_validation: ClassVar = False
+    averages_views: ClassVar = True
+    half: ClassVar = False
+    refinement: ClassVar = None
+
+    def fit(self, data):
+        return LinearHead(penalty=1e6).fit(data)
+
+    def rebuild(self, tensors, facts):
+        return LinearHead().rebuild(tensors, facts)
+
+
+@pytest.fixture
+def registry(monkeypatch):
+    for name, kind in {**HEADS, "mean": MeanHead}.items():
+        monkeypatch.setitem(HEADS, name, kind)  # restored after the test
+    del HEADS["mean"]
+    return HEADS
+
+
+def test_an_instance_that_meets_the_protocol_is_a_head(registry):
+    head = MeanHead(2.0)
+    assert get_head(head) is head
+    with pytest.raises(InvalidInputError, match=r"call register_head\(\) so that it can be saved"):
+        head_to_dict(head)
+
+
+def test_a_registered_head_has_a_name_and_is_saved(registry):
+    register_head("mean", MeanHead)
+    assert get_head("mean") == MeanHead()
+    for head in (MeanHead(), MeanHead(0.5, (1, 2))):
+        assert head_from_dict(json.loads(json.dumps(head_to_dict(head)))) == head
+    with pytest.raises(
+        InvalidInputError, match="'mean' is already registered: MeanHead. Pass overwrite=True"
+    ):
+        register_head("mean", MLPHead)
+    register_head("mean", MLPHead, overwrite=True)
+    assert get_head("mean") == MLPHead()
+
+
+def test_what_is_missing_from_a_head_is_named(registry):
+    class Half:
+        kinds = layers = pools = uses_validation = averages_views = half = None
+
+        def fit(self, data):
+            return None
+
+    with pytest.raises(
+        InvalidInputError, match=r"head must be 'auto', .* It has no 'refinement' or 'rebuild'"
+    ):
+        get_head(Half())
+    with pytest.raises(InvalidInputError, match="Half is not a head: it has no 'refinement' or 'rebuild'"):
+        register_head("half", dataclass(frozen=True)(Half))
+    for kind in (Half, MeanHead(), dataclass(Half), "mean", None):
+        with pytest.raises(InvalidInputError, match="kind must be a frozen dataclass"):
+            register_head("half", kind)
+    for name in ("", None, 3):
+        with pytest.raises(InvalidInputError, match="name must be a non-empty string"):
+            register_head(name, MeanHead)
+    assert "half" not in HEADS
+
+
+def test_the_cascade_is_internal():
+    assert "CascadeHead" not in heads.__all__
+    with pytest.warns(FutureWarning, match=r"CascadeHead is internal .* transferkit\.heads\.cascade"):
+        assert heads.CascadeHead is CascadeHead
+    with pytest.raises(AttributeError, match="no attribute 'CascadesHead'"):
+        _ = heads.CascadesHead
+
+
+@pytest.mark.parametrize("steps", [0, 2])
+def test_the_cascade_meets_the_contract(steps):
+    rng = np.random.default_rng(0)
+    data = replace(
+        toy(None), maps=[rng.normal(size=(N, side, side, 3)).astype(np.float32) for side in (8, 4)]
+    )
+    fitted = get_head(CascadeHead(steps)).fit(data)
+    assert (fitted.n_outputs, fitted.n_inputs) == (4, None)
+    assert fitted.held_out.shape == (N, 4)
+    assert pickle.loads(pickle.dumps(fitted)).held_out is None
+    weight = np.where(np.arange(N) < 8, 0.0, 1.0)
+    weighted = CascadeHead(steps).fit(replace(data, sample_weight=weight))
+    rest = replace(
+        data,
+        maps=[array[8:] for array in data.maps],
+        targets=data.targets[8:],
+        sample_weight=weight[8:],
+        groups=data.groups[8:],
+    )
+    for row, expected in zip(weighted.history, CascadeHead(steps).fit(rest).history, strict=True):
+        assert row == pytest.approx(expected, rel=1e-6)

@@ -187,7 +187,11 @@ def test_arguments_of_compare(tiny, kind, name):
 def test_numbers_of_numpy_are_saved(tiny, tmp_path, monkeypatch):
     """As searches hand them in."""
     registry.add(tiny["backbone"])
-    clf = Classifier(**tiny, head=LinearHead(penalty=np.float32(0.25)), image_size=np.int64(32), layers=["fine", "last"], grid=[np.int64(2), 1], extractor=FeatureExtractor(batch_size=np.int32(8), value_range=np.array([0, 255]))).fit(IMAGES, LABELS)  # fmt: skip
+    extractor = FeatureExtractor(batch_size=np.int32(8), value_range=np.array([0, 255]))
+    clf = Classifier(
+        **tiny, head=LinearHead(penalty=np.float32(0.25)), image_size=np.int64(32), layers=["fine", "last"],
+        grid=[np.int64(2), 1], extractor=extractor,
+    ).fit(IMAGES, LABELS)  # fmt: skip
     clf.save(tmp_path / "model.safetensors")
     loaded = transferkit.load(tmp_path / "model.safetensors")
     assert loaded.head == LinearHead(penalty=0.25)

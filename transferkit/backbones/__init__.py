@@ -1,6 +1,5 @@
 """The backbones, as data, and the networks built from them. Keras is imported only to build one."""
 
-from transferkit.backbones._describe import describe_backbone
 from transferkit.backbones._registration import register_backbone
 from transferkit.backbones.backbone import Backbone
 from transferkit.backbones.checks import check_backbone
@@ -17,7 +16,6 @@ __all__ = [
     "Weights",
     "build_network",
     "check_backbone",
-    "describe_backbone",
     "get_backbone",
     "is_shipped",
     "list_backbones",

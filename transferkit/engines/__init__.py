@@ -20,13 +20,10 @@ from transferkit.foundation.forks import enter_network
 ENGINES: dict[str, Callable[[EngineRequest], Engine]] = {"keras": keras_engine, "openvino": openvino_engine}
 BFLOAT16_ENGINES = ("openvino",)
 PRECISIONS = ("float32", "bfloat16")
-# Engines with the same float32 features: each is compared with Keras before it runs.
-EQUIVALENT = ("keras", "openvino")
 
 __all__ = [
     "BFLOAT16_ENGINES",
     "ENGINES",
-    "EQUIVALENT",
     "Engine",
     "EngineChoice",
     "EngineRequest",

@@ -66,10 +66,10 @@ class Settings:
         self.weights: Weights = backbones.resolve_weights(backbone, parameters["weights"])
         # What a user registered is known by what it does, and its constructor may build something else the
         # next time: this network is described, and this one runs.
-        self._model = (
+        self._network = (
             None if backbones.is_shipped(backbone) else frozen_model(backbone, self.weights, self.image_size)
         )
-        self._backbone_facts = describe_backbone(backbone, self.weights, self._model)
+        self._backbone_facts = describe_backbone(backbone, self.weights, self._network)
         self._cache = as_cache(parameters["cache"])
         self.files = None if self._cache is None else self._cache.files
         verdicts = Verdicts(
@@ -121,7 +121,7 @@ class Settings:
             self.layers,
             self.batch_size,
             self.precision,
-            self._model,
+            self._network,
         )
         return build_engine(name, request)
 

@@ -87,12 +87,12 @@ def head_to_dict(head: Any) -> dict[str, Any]:
     InvalidInputError
         The class of the head is not registered.
     """
-    for name, kind in HEADS.items():
-        if kind is type(head):
-            return {"name": name, **asdict(head)}
-    raise InvalidInputError(
-        f"{type(head).__name__} is not a registered head: call register_head() so that it can be saved."
-    )
+    names = {kind: name for name, kind in HEADS.items()}
+    if type(head) not in names:
+        raise InvalidInputError(
+            f"{type(head).__name__} is not a registered head: call register_head() so that it can be saved."
+        )
+    return {"name": names[type(head)], **asdict(head)}
 
 
 def head_from_dict(data: Mapping[str, Any]) -> Head:

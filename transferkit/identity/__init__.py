@@ -7,7 +7,7 @@
 The other half of a row's key is the image itself: ``Source.digest`` in images, and ``View.key`` in views.
 """
 
-from transferkit.backbones import describe_backbone
+from transferkit.identity._backbone import describe_backbone
 from transferkit.identity._features import EQUIVALENT_ENGINES, describe_features, feature_differences
 
 __all__ = ["EQUIVALENT_ENGINES", "describe_backbone", "describe_features", "feature_differences"]

@@ -1,11 +1,10 @@
-"""Pictures: arrays or an evaluation in, matplotlib ``Axes`` out.
+"""Plots of arrays, evaluations and comparisons with matplotlib.
 
-Every function draws on the ``ax`` it is given or makes a figure of its own, and returns the ``Axes``, or
-an array of them where there is a grid. None calls ``show()`` or changes matplotlib's settings. What it is
-given may be arrays, or an object that :func:`transferkit.evaluate` or :func:`transferkit.compare` returns;
-only its attributes are looked at, so that anything with the same ones will do.
+Each function draws on the given ``ax`` or on a new figure, and returns the ``Axes``, or an array of them for
+a grid. None calls ``show()`` or changes matplotlib's settings. Input is arrays, or the result of
+:func:`transferkit.evaluate` or :func:`transferkit.compare`; any object with the same attributes works too.
 
-matplotlib comes with the extra ``plots`` and is imported when something is drawn.
+matplotlib comes with the extra ``plots`` and is imported on first use.
 """
 
 from transferkit.plots._activations import plot_activations

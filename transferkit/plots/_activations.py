@@ -1,4 +1,4 @@
-"""What the filters of a layer answer to."""
+"""Activations of the filters of a layer."""
 
 from __future__ import annotations
 
@@ -9,37 +9,37 @@ import numpy as np
 
 from transferkit.errors import InvalidInputError
 from transferkit.plots._axes import check_count, new_grid
-from transferkit.plots._pictures import strip
+from transferkit.plots._panels import hide_ticks
 
 
 def plot_activations(
     maps: Any, *, filters: int | Sequence[int] | None = None, n: int = 36, columns: int = 6, ax: Any = None
 ) -> Any:
-    """Draw activations in a grid: filters of a layer for one image, or one filter for many images.
+    """Plot activations in a grid: the filters of a layer for one image, or one filter for several images.
 
     Parameters
     ----------
     maps : array-like of shape (h, w, c) or (n_images, h, w, c)
-        Of one layer, as :func:`transferkit.extract_activations` returns them. Three axes are filters of one
-        image; each panel has its own scale, so that weak filters show too. Four axes are one filter over
-        images, all on one scale.
+        Activations of one layer, as returned by :func:`transferkit.extract_activations`. With three axes,
+        the filters of one image, each on its own scale so that weak filters are visible. With four axes,
+        one filter for several images, on a common scale.
     filters : int or sequence of int, optional
-        With three axes, which filters, by default the first n; with four axes, the filter.
+        With three axes, the filters to plot, by default the first n; with four axes, the one filter.
     n : int, default=36
-        How many panels to draw at most.
+        Maximum number of panels.
     columns : int, default=6
     ax : array of matplotlib Axes, optional
-        One for each panel; by default those of a new figure.
+        One per panel; by default a new figure.
 
     Returns
     -------
     ndarray of matplotlib Axes, shape (panels,)
-        Dark is weak, bright is strong.
+        Bright means strong.
 
     Raises
     ------
     InvalidInputError
-        Shapes or filters that do not fit, or activations that are not finite.
+        Shapes or filters do not fit, or activations are not finite.
     MissingDependencyError
         matplotlib is not installed.
 
@@ -57,13 +57,13 @@ def plot_activations(
     if array.ndim not in (3, 4) or not array.size:
         raise InvalidInputError(
             "maps must have shape (h, w, c), of one image, or (n, h, w, c), of one layer. "
-            f"Got {array.shape}. Layers whose output is a vector have no map."
+            f"Got {array.shape}. Layers whose output is a vector have no maps."
         )
     one_filter = array.ndim == 4
     if one_filter and not isinstance(filters, int | np.integer):
         raise InvalidInputError(
-            f"maps of {len(array)} images need filters=, the number of one filter. Got {filters!r}. "
-            "Pass maps[0] for the filters of the first image."
+            f"maps of {len(array)} images need filters=, the index of one filter. Got {filters!r}. "
+            "Pass maps[0] to plot the filters of the first image."
         )
     chosen = np.arange(array.shape[-1])[:n] if filters is None else np.atleast_1d(filters)[:n]
     if not len(chosen) or chosen.min() < 0 or chosen.max() >= array.shape[-1]:
@@ -75,7 +75,7 @@ def plot_activations(
     axes = new_grid(len(panels), ax, columns=columns, width=1.2, height=1.2 if one_filter else 1.4)
     for i, (place, panel) in enumerate(zip(axes, panels, strict=True)):
         place.imshow(panel, cmap="viridis", interpolation="nearest", **scale)
-        strip(place)
+        hide_ticks(place)
         if not one_filter:
             place.set_title(str(chosen[i]), fontsize="small", pad=2)
     return axes

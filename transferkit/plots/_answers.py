@@ -1,8 +1,8 @@
-"""What a classifier answered: from an evaluation, or from arrays."""
+"""Predicted probabilities, from an evaluation or from arrays, and the curves to plot of them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,15 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transferkit.errors import InvalidInputError
-from transferkit.plots._axes import COLOURS, LINE_STYLES
+from transferkit.plots._axes import by_name, curve_style
 from transferkit.plots._text import as_text
 
 
 @dataclass(frozen=True)
 class Answers:
-    """True labels (n,), probabilities (n, k) in the order of classes, and the class that is looked for.
+    """True labels (n,), probabilities (n, k) in the order of classes, and the positive class.
 
-    ``pos_label`` is None for more than two classes unless one was asked for.
+    ``pos_label`` is None for more than two classes unless it was given.
     """
 
     y_true: NDArray[Any]
@@ -29,7 +29,7 @@ class Answers:
 
 @dataclass(frozen=True)
 class Curve:
-    """One class against the rest, and how to draw it."""
+    """One class against the rest, and the style of its line."""
 
     name: str
     is_positive: NDArray[np.bool_]
@@ -38,7 +38,7 @@ class Curve:
 
 
 def as_answers(evaluation: Any, probabilities: Any, classes: Any, pos_label: Any) -> Answers:
-    """Return checked arrays of an evaluation, or of true labels and their probabilities."""
+    """Return validated arrays from an evaluation, or from true labels and probabilities."""
     if hasattr(evaluation, "probabilities"):
         classes = evaluation.classes
         probabilities = evaluation.probabilities
@@ -48,11 +48,11 @@ def as_answers(evaluation: Any, probabilities: Any, classes: Any, pos_label: Any
         raise InvalidInputError(
             "Expected an evaluation, or true labels together with probabilities. "
             f"Got {type(evaluation).__name__} alone. "
-            "Pass what transferkit.evaluate() returns, or y_true and probabilities."
+            "Pass the result of transferkit.evaluate(), or y_true and probabilities."
         )
     y_true, values = np.asarray(evaluation), np.asarray(probabilities, dtype=np.float64)
     if y_true.ndim != 1 or not len(y_true):
-        raise InvalidInputError(f"y_true must have shape (n,), one label or more. Got {y_true.shape}.")
+        raise InvalidInputError(f"y_true must have shape (n,), with at least one label. Got {y_true.shape}.")
     known = np.unique(y_true) if classes is None else np.asarray(classes)
     if pos_label is None and len(known) == 2:
         pos_label = known[1]
@@ -62,9 +62,9 @@ def as_answers(evaluation: Any, probabilities: Any, classes: Any, pos_label: Any
         values = np.stack([1 - values, values], axis=1)[:, :: 1 if pos_label == known[1] else -1]
     if values.shape != (len(y_true), len(known)):
         raise InvalidInputError(
-            f"probabilities must have shape ({len(y_true)}, {len(known)}), a row for each label and a column "
-            f"for each of the classes {known.tolist()}. Got {np.shape(probabilities)}. "
-            "Pass classes=clf.classes_ where not all of them are among the labels."
+            f"probabilities must have shape ({len(y_true)}, {len(known)}), with a row per label and a "
+            f"column per class {known.tolist()}. Got {np.shape(probabilities)}. "
+            "Pass classes=clf.classes_ if the labels do not contain all classes."
         )
     if not np.isfinite(values).all():
         raise InvalidInputError("probabilities must be finite. Got NaN or infinity.")
@@ -72,37 +72,31 @@ def as_answers(evaluation: Any, probabilities: Any, classes: Any, pos_label: Any
 
 
 def curves_of(evaluation: Any, probabilities: Any, classes: Any, pos_label: Any) -> list[Curve]:
-    """Return the curves to draw: of each evaluation, and of each class where there are more than two.
+    """Return the curves of each evaluation; with more than two classes, one of each class.
 
-    Colours tell classes apart, and line styles evaluations; of two classes, colours tell evaluations apart.
+    With more than two classes, colours distinguish classes and line styles evaluations; otherwise colours
+    distinguish evaluations.
     """
-    named: Mapping[Any, Any] = evaluation if isinstance(evaluation, Mapping) else {"": evaluation}
-    if not named:
-        raise InvalidInputError("Expected one evaluation or more by name. Got an empty dictionary.")
     curves: list[Curve] = []
-    for i, (name, one) in enumerate(named.items()):
+    for i, (name, one) in enumerate(by_name(evaluation, "evaluation").items()):
         truth, values = one if isinstance(one, tuple) else (one, probabilities)
         answers = as_answers(truth, values, classes, pos_label)
         for column, label in _columns(answers):
             several = len(answers.classes) > 2 and answers.pos_label is None
             words = [as_text(word) for word in ([name, label] if several else [name]) if word != ""]
-            style = (column, i) if several else (i, i)
             curves.append(
                 Curve(
                     ", ".join(words) or as_text(label),
                     answers.y_true == label,
                     answers.probabilities[:, column],
-                    {
-                        "color": COLOURS[style[0] % len(COLOURS)],
-                        "linestyle": LINE_STYLES[style[1] % len(LINE_STYLES)],
-                    },
+                    curve_style(column if several else i, i),
                 )
             )
     return curves
 
 
 def _columns(answers: Answers) -> Iterator[tuple[int, Any]]:
-    """Yield the classes to draw a curve of, with their columns."""
+    """Yield column and label of the classes to plot."""
     for column, label in enumerate(answers.classes):
         if answers.pos_label is None or label == answers.pos_label:
             yield column, label

@@ -1,21 +1,23 @@
-"""Where to draw: the Axes that were given, or those of a new figure."""
+"""Axes, colours and argument checks shared by the plots."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from transferkit.errors import InvalidInputError, MissingDependencyError
+from transferkit.plots._text import use_fonts
 
-# Okabe and Ito, "Color Universal Design" (2008), told apart by colour-blind readers too; the yellow, which
-# does not show on white, is left out.
+# Okabe and Ito, "Color Universal Design" (2008), for colour-blind readers; without the yellow, which is barely
+# visible on white.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 LINE_STYLES = ("-", "--", ":", "-.")
 
 
 def new_axes(ax: Any, *, width: float = 5.0, height: float = 4.0) -> Any:
-    """Return the Axes to draw on, of a new figure of this size in inches when none is given."""
+    """Return the given Axes, or one of a new figure of this size in inches."""
     if ax is not None:
         return ax
     _, made = _pyplot().subplots(figsize=(width, height), layout="constrained")
@@ -25,7 +27,7 @@ def new_axes(ax: Any, *, width: float = 5.0, height: float = 4.0) -> Any:
 def new_grid(n: int, ax: Any, *, columns: int, width: float, height: float) -> Any:
     """Return an array of n Axes: the first of those given, or panels of this size in inches.
 
-    Axes that are left over are turned off.
+    Remaining Axes are turned off.
     """
     if ax is None:
         columns = min(n, columns)
@@ -36,8 +38,8 @@ def new_grid(n: int, ax: Any, *, columns: int, width: float, height: float) -> A
     axes = np.asarray(ax, dtype=object).ravel()
     if len(axes) < n:
         raise InvalidInputError(
-            f"ax must be an array of at least {n} Axes, one for each panel. Got {len(axes)}. "
-            "Leave it out, or pass the array that matplotlib's subplots() returns."
+            f"ax must be an array of at least {n} Axes, one per panel. Got {len(axes)}. "
+            "Leave it out, or pass the array returned by matplotlib's subplots()."
         )
     for spare in axes[n:]:
         spare.set_axis_off()
@@ -45,14 +47,38 @@ def new_grid(n: int, ax: Any, *, columns: int, width: float, height: float) -> A
 
 
 def check_count(value: Any, name: str) -> int:
-    """Return a number of panels, curves or bins, or say why it is none."""
+    """Return a number of panels or bins; raise InvalidInputError unless it is a positive integer."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
         raise InvalidInputError(f"{name} must be a positive integer. Got {value!r}.")
     return int(value)
 
 
+def by_name(value: Any, what: str) -> Mapping[Any, Any]:
+    """Return a dictionary of values by name; a single value has the name ``""``."""
+    named: Mapping[Any, Any] = value if isinstance(value, Mapping) else {"": value}
+    if not named:
+        raise InvalidInputError(f"Expected at least one {what} by name. Got an empty dictionary.")
+    return named
+
+
+def curve_style(colour: int, line: int) -> dict[str, Any]:
+    """Return the colour and the line style with these indices; both repeat."""
+    return {"color": COLOURS[colour % len(COLOURS)], "linestyle": LINE_STYLES[line % len(LINE_STYLES)]}
+
+
+def finish_unit_square(
+    ax: Any, xlabel: str, ylabel: str, *, margin: float, legend: str, diagonal: str | None = None
+) -> None:
+    """Add diagonal, labels, limits and legend to curves with both coordinates in 0..1."""
+    ax.plot([0, 1], [0, 1], color="0.6", linewidth=1, zorder=0, label=diagonal)
+    limits = (-margin, 1 + margin)
+    ax.set(xlabel=xlabel, ylabel=ylabel, xlim=limits, ylim=limits, aspect="equal")
+    ax.legend(loc=legend, fontsize="small")
+    use_fonts([ax])
+
+
 def _pyplot() -> Any:
-    """Return pyplot, or say how to install it."""
+    """Return pyplot; raise MissingDependencyError if matplotlib is not installed."""
     try:
         import matplotlib.pyplot as plt
     except ImportError as error:

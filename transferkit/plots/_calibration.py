@@ -1,12 +1,11 @@
-"""Whether probabilities mean what they say."""
+"""Calibration curves."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from transferkit.plots._answers import curves_of
-from transferkit.plots._axes import check_count, new_axes
-from transferkit.plots._text import use_fonts
+from transferkit.plots._axes import check_count, finish_unit_square, new_axes
 
 
 def plot_calibration(
@@ -18,16 +17,16 @@ def plot_calibration(
     n_bins: int = 10,
     ax: Any = None,
 ) -> Any:
-    """Draw how often a class was right among images that were given about the same probability.
+    """Plot the share of images of a class against their predicted probability.
 
     Parameters
     ----------
     evaluation, probabilities, classes, pos_label
         As for :func:`plot_roc`.
     n_bins : int, default=10
-        Each holds the same number of images, so that no point stands for two or three of them.
+        Number of bins, with the same number of images in each, so that no point depends on few images.
     ax : matplotlib Axes, optional
-        By default one of a new figure.
+        By default a new figure.
 
     Returns
     -------
@@ -36,13 +35,13 @@ def plot_calibration(
     Raises
     ------
     InvalidInputError
-        Nothing to draw: no labels, or shapes that do not fit.
+        There are no labels, or shapes do not fit.
     MissingDependencyError
         matplotlib is not installed.
 
     See Also
     --------
-    sklearn.calibration.CalibrationDisplay : Draws it.
+    sklearn.calibration.CalibrationDisplay : Used for the curves.
     """
     curves = curves_of(evaluation, probabilities, classes, pos_label)
     n_bins = check_count(n_bins, "n_bins")
@@ -50,7 +49,7 @@ def plot_calibration(
     from sklearn.calibration import CalibrationDisplay
 
     for curve in curves:
-        # Ends of bins where many images are alike coincide: no more bins than leave five images in each.
+        # At least five images per bin: the edges of bins with equal probabilities would coincide.
         CalibrationDisplay.from_predictions(
             curve.is_positive,
             curve.probability,
@@ -63,14 +62,12 @@ def plot_calibration(
             markersize=4,
             **curve.style,
         )
-    ax.plot([0, 1], [0, 1], color="0.6", linewidth=1, zorder=0, label="perfect")
-    ax.set(
-        xlabel="Mean predicted probability",
-        ylabel="Share of images of the class",
-        xlim=(-0.02, 1.02),
-        ylim=(-0.02, 1.02),
-        aspect="equal",
+    finish_unit_square(
+        ax,
+        "Mean predicted probability",
+        "Share of images of the class",
+        margin=0.02,
+        legend="upper left",
+        diagonal="perfect",
     )
-    ax.legend(loc="upper left", fontsize="small")
-    use_fonts([ax])
     return ax

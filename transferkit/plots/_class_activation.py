@@ -1,4 +1,4 @@
-"""Which places of a picture speak for a class, and which against."""
+"""Class activation maps."""
 
 from __future__ import annotations
 
@@ -8,35 +8,35 @@ import numpy as np
 
 from transferkit.errors import InvalidInputError, quoted
 from transferkit.plots._axes import COLOURS, new_axes
-from transferkit.plots._pictures import show_pixels
+from transferkit.plots._panels import show_pixels
 from transferkit.plots._text import as_text, use_fonts
 
-_STRONGEST = 0.7  # opacity of the strongest cell: the picture stays visible
+_STRONGEST = 0.7  # opacity of the strongest cell: the image stays visible
 _LUMINANCE = (0.299, 0.587, 0.114)  # of red, green and blue, ITU-R BT.601
 
 
 def plot_class_activation(activation: Any, *, layer: str | None = None, ax: Any = None) -> Any:
-    """Draw how much each place of a picture adds to the score of a class, over the picture.
+    """Plot the contribution of each part of an image to the score of a class, over the image.
 
     Parameters
     ----------
     activation : ClassActivation
-        What ``clf.class_activation(image)`` returns.
+        Result of ``clf.class_activation(image)``.
     layer : str, optional
-        Only what this layer adds; by default the sum of all layers.
+        The layer to plot; by default the sum of all layers.
     ax : matplotlib Axes, optional
-        By default one of a new figure.
+        By default a new figure.
 
     Returns
     -------
     matplotlib Axes
-        With a colour bar: orange speaks for the class, blue against it; the stronger, the less of the
-        picture shows through. The picture is grey, since skin is orange too.
+        With a colour bar: orange is evidence for the class, blue against it; the stronger, the more opaque.
+        The image is grey, so that its colours are not confused with these.
 
     Raises
     ------
     InvalidInputError
-        The head does not use the layer.
+        The model does not use the layer.
     MissingDependencyError
         matplotlib is not installed.
     """

@@ -1,4 +1,4 @@
-"""Backbones side by side, with what chance could have done."""
+"""Comparisons of backbones."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from transferkit.plots._text import as_text, use_fonts
 
 
 def plot_comparison(comparison: Any, *, ax: Any = None) -> Any:
-    """Draw the score of each backbone, and its difference from the best on the same images.
+    """Plot the score of each backbone, and its difference from the best on the same images.
 
     Parameters
     ----------
     comparison : Comparison
-        What :func:`transferkit.compare` returns: ``.rows`` with ``.name``, ``.score`` and ``.difference``,
-        each figure with ``.value``, ``.low`` and ``.high``; ``.metric``; and ``.greater_is_better``.
+        Result of :func:`transferkit.compare`: ``.rows`` with ``.name``, ``.score`` and ``.difference``, each
+        figure with ``.value``, ``.low`` and ``.high``; ``.metric``; and ``.greater_is_better``.
     ax : array of two matplotlib Axes, optional
-        By default those of a new figure.
+        By default a new figure.
 
     Returns
     -------
     ndarray of matplotlib Axes, shape (2,)
-        Scores with their intervals, and paired differences with theirs. A hollow dot marks a difference
-        whose interval holds 0: noise could have made it.
+        Scores and paired differences, with intervals. A hollow dot marks a difference whose interval
+        contains 0, which may be noise.
 
     Raises
     ------
@@ -37,7 +37,7 @@ def plot_comparison(comparison: Any, *, ax: Any = None) -> Any:
     """
     rows = list(comparison.rows)
     if not rows:
-        raise InvalidInputError("The comparison has no rows. Compare one backbone or more.")
+        raise InvalidInputError("The comparison has no rows. Compare at least one backbone.")
     axes = new_grid(2, ax, columns=2, width=4.0, height=1.1 + 0.36 * len(rows))
     scores, differences = axes
     metric = as_text(str(comparison.metric).replace("_", " "))
@@ -63,7 +63,7 @@ def plot_comparison(comparison: Any, *, ax: Any = None) -> Any:
 
 
 def _dot(ax: Any, figure: Any, place: int, *, filled: bool) -> None:
-    """Draw one figure with its interval."""
+    """Draw a figure with its interval."""
     ax.plot([figure.low, figure.high], [place, place], color=COLOURS[0], linewidth=1.5)
     ax.plot(
         figure.value,

@@ -1,4 +1,4 @@
-"""Which classes are taken for which."""
+"""Confusion matrices."""
 
 from __future__ import annotations
 
@@ -10,38 +10,38 @@ from transferkit.errors import InvalidInputError
 from transferkit.plots._axes import new_axes
 from transferkit.plots._text import as_text, use_fonts
 
-_LONG_LABEL = 10  # characters: from here on labels below the columns are turned
+_LONG_LABEL = 10  # characters; longer labels below the columns are rotated
 
 
 def plot_confusion_matrix(evaluation: Any, y_pred: Any = None, *, classes: Any = None, ax: Any = None) -> Any:
-    """Draw how many images of each class were taken for which: counts, and shares of the row.
+    """Plot the confusion matrix, with counts and shares of the row.
 
     Parameters
     ----------
     evaluation : evaluation or array-like of shape (n,)
-        What :func:`transferkit.evaluate` returns, or true labels.
+        Result of :func:`transferkit.evaluate`, or true labels.
     y_pred : array-like of shape (n,), optional
-        Predicted labels; needed with true labels.
+        Predicted labels; required with true labels.
     classes : array-like of shape (k,), optional
         Order of the classes, by default sorted; only with true labels.
     ax : matplotlib Axes, optional
-        By default one of a new figure.
+        By default a new figure.
 
     Returns
     -------
     matplotlib Axes
-        Rows are true classes, columns predicted ones; the colour is the share of the row.
+        Rows are true classes, columns predicted classes; the colour is the share of the row.
 
     Raises
     ------
     InvalidInputError
-        No labels, or not as many predicted as true ones.
+        There are no labels, or the numbers of true and predicted labels differ.
     MissingDependencyError
         matplotlib is not installed.
 
     See Also
     --------
-    sklearn.metrics.ConfusionMatrixDisplay : Draws it.
+    sklearn.metrics.ConfusionMatrixDisplay : Used for the matrix.
     """
     counts, labels = _counts(evaluation, y_pred, classes)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
@@ -71,18 +71,18 @@ def plot_confusion_matrix(evaluation: Any, y_pred: Any = None, *, classes: Any =
 
 
 def _counts(evaluation: Any, y_pred: Any, classes: Any) -> tuple[Any, Any]:
-    """Return counts (k, k) of true classes in rows and predicted ones in columns, and the classes."""
+    """Return counts (k, k), with true classes in rows and predicted classes in columns, and the classes."""
     if hasattr(evaluation, "confusion_matrix"):
         return np.asarray(evaluation.confusion_matrix), np.asarray(evaluation.classes)
     y_true, found = np.asarray(evaluation), np.asarray(y_pred)
     if y_true.ndim != 1 or not len(y_true) or y_true.shape != found.shape:
         raise InvalidInputError(
-            "Expected an evaluation, or true and predicted labels of one shape (n,), one or more. "
+            "Expected an evaluation, or at least one true label and as many predicted labels. "
             f"Got shapes {y_true.shape} and {found.shape}."
         )
     from sklearn.metrics import confusion_matrix
 
     labels = np.unique(np.concatenate([y_true, found])) if classes is None else np.asarray(classes)
     if unknown := sorted({*y_true.tolist(), *found.tolist()} - set(labels.tolist()), key=str):
-        raise InvalidInputError(f"classes must hold all labels. Missing: {unknown}.")
+        raise InvalidInputError(f"classes must contain all labels. Missing: {unknown}.")
     return confusion_matrix(y_true, found, labels=labels), labels

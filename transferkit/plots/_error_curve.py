@@ -1,52 +1,48 @@
-"""How the errors of keypoints are distributed over the images."""
+"""Cumulative error distributions of keypoints."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from transferkit.errors import InvalidInputError
 from transferkit.metrics import area_under_ced, cumulative_error_distribution, failure_rate
-from transferkit.plots._axes import COLOURS, LINE_STYLES, new_axes
+from transferkit.plots._axes import by_name, curve_style, new_axes
 from transferkit.plots._text import as_text, use_fonts
 
 
 def plot_error_curve(errors: Any, *, limit: float = 0.08, ax: Any = None) -> Any:
-    """Draw the share of images whose error is at most what the horizontal axis says.
+    """Plot the cumulative distribution of errors over the images.
 
     Parameters
     ----------
     errors : evaluation, dict or array-like of shape (n,)
-        What :func:`transferkit.evaluate` returns for keypoints; or errors as fractions, one for each image,
-        as of ``normalized_mean_error(..., per_image=True)``; or a dictionary of several of these by name.
-        NaN is left out, ``inf`` is an image where nothing was found.
+        Result of :func:`transferkit.evaluate` for keypoints; or errors as fractions, one per image, as from
+        ``normalized_mean_error(..., per_image=True)``; or several of these by name. NaN is ignored, ``inf``
+        is an image without a detection.
     limit : float, default=0.08
-        Where the curve ends. The legend has the area under the curve up to here, and the share of images
-        beyond.
+        End of the horizontal axis. The legend gives the area under the curve up to here, and the share of
+        images beyond.
     ax : matplotlib Axes, optional
-        By default one of a new figure.
+        By default a new figure.
 
     Returns
     -------
     matplotlib Axes
-        In percent, both ways.
+        Both axes are in percent.
 
     Raises
     ------
     InvalidInputError
-        No error, a negative one, or a limit that is not positive.
+        There are no errors, one is negative, or the limit is not positive.
     MissingDependencyError
         matplotlib is not installed.
 
     See Also
     --------
-    transferkit.metrics.area_under_ced, transferkit.metrics.failure_rate : The two figures.
+    transferkit.metrics.area_under_ced, transferkit.metrics.failure_rate : The figures in the legend.
     """
-    named: Mapping[Any, Any] = errors if isinstance(errors, Mapping) else {"": errors}
-    if not named:
-        raise InvalidInputError("Expected errors of one model or more by name. Got an empty dictionary.")
+    named = by_name(errors, "array of errors")
     curves = []
     for name, one in named.items():
         values = getattr(one, "errors", one)
@@ -63,8 +59,7 @@ def plot_error_curve(errors: Any, *, limit: float = 0.08, ax: Any = None) -> Any
             100 * np.append(shares, shares[-1]),
             where="post",
             label=label,
-            color=COLOURS[i % len(COLOURS)],
-            linestyle=LINE_STYLES[i % len(LINE_STYLES)],
+            **curve_style(i, i),
         )
     ax.set(
         xlim=(0, 100 * limit),
@@ -73,7 +68,7 @@ def plot_error_curve(errors: Any, *, limit: float = 0.08, ax: Any = None) -> Any
         ylabel="Share of images (%)",
     )
     ax.grid(alpha=0.3)
-    # Above: a legend of whole sentences would hide a curve wherever it lies.
+    # Above the plot: the long entries would hide the curves.
     ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), fontsize="small")
     use_fonts([ax])
     return ax

@@ -1,4 +1,4 @@
-"""What training recorded."""
+"""Training histories."""
 
 from __future__ import annotations
 
@@ -16,46 +16,46 @@ _LOSSES = {"loss": "Loss", "squared_error": "Squared error", "absolute_error": "
 
 
 def plot_history(history: Any, *, ax: Any = None) -> Any:
-    """Draw the loss and each metric side by side, of training and of validation.
+    """Plot the loss and each metric of training and validation side by side.
 
     Parameters
     ----------
     history : estimator or list of dict
-        A fitted estimator, or its ``history_``: a row per epoch of a network, with ``"epoch"``, ``"loss"``,
-        ``"val_loss"`` and so on; or a row per penalty that a linear head tried, or per mixture of layers that
-        ``head="auto"`` tried, with errors on held-out rows.
+        A fitted estimator, or its ``history_``: one row per epoch of a network, with ``"epoch"``, ``"loss"``,
+        ``"val_loss"`` and so on; or one row per penalty of a linear head, or per combination of layers of
+        ``head="auto"``, with errors on held-out rows.
     ax : array of matplotlib Axes, optional
-        One for each panel; by default those of a new figure.
+        One per panel; by default a new figure.
 
     Returns
     -------
     ndarray of matplotlib Axes, shape (panels,)
-        The loss first. A dotted line marks the least validation loss (held-out error, of penalties), or for
-        an estimator whose head has ``monitor="accuracy"`` the best validation accuracy. Mixtures of layers
-        are one panel, a line for each; a dotted line marks the first, equal shares of all layers, and bars
-        are a standard error of the paired difference from it.
+        The loss first. A dotted line marks the lowest validation loss (for penalties, held-out error), or
+        for a head with ``monitor="accuracy"`` the best validation accuracy. Combinations of layers have a
+        single panel with one line each; the dotted line marks the first, equal shares of all layers, and
+        bars are one standard error of the paired difference from it.
 
     Raises
     ------
     InvalidInputError
-        No rows, or rows of something else.
+        There are no rows, or rows of another kind.
     MissingDependencyError
         matplotlib is not installed.
     """
     rows: Sequence[Any] = getattr(history, "history_", history)
-    if not len(rows):  # a model that was loaded has what it chose among, and no history
+    if not len(rows):  # a loaded model has selection_, but no history
         rows = getattr(history, "selection_", rows)
     if are_tries(rows):
         return draw_tries(rows, ax)
     key = next((name for name in ("epoch", "penalty") if len(rows) and name in rows[0]), None)
     if key is None or "layers" in rows[0]:
         raise InvalidInputError(
-            "history must be a fitted estimator or its history_, with a row per epoch or per penalty. Got "
+            "history must be a fitted estimator or its history_, with one row per epoch or per penalty. Got "
             + (f"rows of {sorted(rows[0])}." if len(rows) else "no rows.")
-            + " A fit records them, and a model that was loaded has none."
+            + " They are recorded by fit; a loaded model has none."
         )
     names = [name for name in rows[0] if name not in (key, "seconds") and not name.startswith("val_")]
-    names.sort(key=lambda name: name not in _LOSSES)  # the loss first; the others keep their order
+    names.sort(key=lambda name: name not in _LOSSES)  # the loss first, the others in order
     axes = new_grid(len(names), ax, columns=len(names), width=4.2, height=3.4)
     x = _column(rows, key)
     own = "training" if key == "epoch" else "held-out training images"
@@ -82,7 +82,7 @@ def plot_history(history: Any, *, ax: Any = None) -> Any:
 
 
 def _mark_best(axes: Any, x: Any, rows: Sequence[Any], name: str, key: str) -> None:
-    """Draw a line where the held-out loss is least or accuracy highest, if there is one."""
+    """Draw a line at the lowest held-out loss or highest accuracy, if there is one."""
     held_out = _column(rows, name) * (-1 if name == "val_accuracy" else 1)
     if np.isfinite(held_out).any():
         best = x[int(np.nanargmin(held_out))]
@@ -91,5 +91,5 @@ def _mark_best(axes: Any, x: Any, rows: Sequence[Any], name: str, key: str) -> N
 
 
 def _column(rows: Sequence[Any], name: str) -> Any:
-    """Return one value of each row, NaN where it is missing."""
+    """Return one column of the rows, with NaN for missing values."""
     return np.array([row.get(name, np.nan) for row in rows], dtype=np.float64)

@@ -1,4 +1,4 @@
-"""Some of the images, with their labels."""
+"""Grids of images with labels."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import numpy as np
 
 from transferkit.images import as_image_list
 from transferkit.plots._axes import check_count, new_grid
-from transferkit.plots._pictures import pair_up, show_image
-from transferkit.plots._text import as_text, use_fonts
+from transferkit.plots._panels import pair_up, show_images
+from transferkit.plots._text import as_text
 
 
 def plot_images(
@@ -21,22 +21,22 @@ def plot_images(
     random_state: int | None = 0,
     ax: Any = None,
 ) -> Any:
-    """Draw images in a grid, with their labels above.
+    """Plot images in a grid, with their labels above.
 
     Parameters
     ----------
     images : image or sequence of images
-        Paths, bytes, file objects, PIL images or arrays.
+        Paths, bytes, file objects, Pillow images or arrays.
     labels : array-like of shape (n_images,), optional
-        Anything that can be written.
+        Titles of the images.
     n : int, default=15
-        How many to draw at most.
+        Maximum number of images.
     columns : int, default=5
     random_state : int or None, default=0
-        Which n are drawn from more of them, in their order; None takes the first ones, which of a folder
-        for each class are all of one class.
+        Seed for choosing n images if there are more, kept in order. None takes the first n, which may be
+        all of one class.
     ax : array of matplotlib Axes, optional
-        One for each panel; by default those of a new figure.
+        One per image; by default a new figure.
 
     Returns
     -------
@@ -45,7 +45,7 @@ def plot_images(
     Raises
     ------
     InvalidInputError
-        No images, or not as many labels.
+        There are no images, or not as many labels.
     BadImageError
         An image cannot be read.
     MissingDependencyError
@@ -57,9 +57,6 @@ def plot_images(
     if random_state is not None:
         chosen = sorted(np.random.default_rng(random_state).permutation(len(items))[:n].tolist())
     axes = new_grid(n, ax, columns=columns, width=1.7, height=1.7 if texts is None else 1.95)
-    for panel, i in zip(axes, chosen, strict=True):
-        show_image(panel, items[i])
-        if texts is not None:
-            panel.set_title(as_text(texts[i]), fontsize="small")
-    use_fonts(axes)
+    titles = None if texts is None else [as_text(texts[i]) for i in chosen]
+    show_images(axes, [items[i] for i in chosen], titles)
     return axes

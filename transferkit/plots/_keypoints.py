@@ -1,4 +1,4 @@
-"""Keypoints on the images that they belong to."""
+"""Keypoints on images."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from transferkit.errors import InvalidInputError
 from transferkit.images import as_image_list, is_single_image
 from transferkit.keypoints import GROUPS, MIRROR_PAIRS, N_FACE_POINTS, as_points
 from transferkit.plots._axes import check_count, new_axes, new_grid
-from transferkit.plots._pictures import pair_up, show_image
-from transferkit.plots._text import as_name, use_fonts
+from transferkit.plots._panels import pair_up, show_images
+from transferkit.plots._text import as_name
 
-# The two sides of the face have the same colour; light ones, which show on skin within a dark outline.
+# Both sides of the face have the same colour; with a dark outline, light colours are visible on skin.
 _REGION_COLOURS = {
     "jaw": "#56B4E9",
     "eyebrow": "#F0E442",
@@ -43,34 +43,35 @@ def plot_keypoints(
     columns: int = 4,
     ax: Any = None,
 ) -> Any:
-    """Draw keypoints on images, in the colours of their regions; true ones, where given, in white.
+    """Plot keypoints on images, coloured by region; true points are white.
 
     Parameters
     ----------
     images : image, sequence of images or evaluation
-        What :func:`transferkit.evaluate` returns for keypoints is drawn the worst first, with the error.
+        For the result of :func:`transferkit.evaluate`, images with the largest errors come first.
     points : array-like of shape (n_images, 2 k) or (n_images, k, 2), optional
-        In pixels of each image, as ``predict`` returns them; for one image also (2 k,) or (k, 2). NaN is a
-        missing point. Needed unless an evaluation is given. The regions of 68 points are joined by lines.
+        In pixels of each image, as returned by ``predict``; for a single image also (2 k,) or (k, 2). NaN
+        is a missing point. Required unless an evaluation is given. The regions of 68 points are drawn as
+        lines.
     truth : array-like of the same shape, optional
         True points.
     mirror_pairs : bool, default=False
-        Join points that trade places when the image is mirrored; of 68 points.
+        Connect mirror pairs; for 68 points only.
     n : int, default=12
-        How many images to draw at most, the first of more.
+        Maximum number of images.
     columns : int, default=4
     ax : matplotlib Axes or array of them, optional
-        One for each image; by default those of a new figure.
+        One per image; by default a new figure.
 
     Returns
     -------
     matplotlib Axes, or ndarray of them
-        One Axes for one image that was not in a sequence.
+        A single Axes if a single image was passed.
 
     Raises
     ------
     InvalidInputError
-        No images, points that do not pair up with them, or mirror pairs that are not known.
+        There are no images, the points do not fit, or mirror pairs are unknown.
     BadImageError
         An image cannot be read.
     MissingDependencyError
@@ -90,18 +91,18 @@ def plot_keypoints(
         axes = [new_axes(ax, width=4.0, height=4.0)]
     else:
         axes = new_grid(len(panels), ax, columns=columns, width=2.2, height=2.4)
+    show_images(axes, [panel.image for panel in panels], [panel.title for panel in panels])
     for place, panel in zip(axes, panels, strict=True):
-        _draw(place, panel, mirror_pairs)
+        _draw_points(place, panel, mirror_pairs)
     if panels[0].truth is not None:
         axes[0].set_xlabel("white: true points", fontsize="small")
-    use_fonts(axes)
     return axes[0] if alone else axes
 
 
 def _of(images: Any, points: Any, truth: Any, alone: bool, n: int) -> list[_Panel]:
-    """Return what to draw of images and their points."""
+    """Return the panels of images and their points."""
     if points is None:
-        raise InvalidInputError("points are needed with images. Pass those that predict() returns.")
+        raise InvalidInputError("points are required with images. Pass the result of predict().")
     items = as_image_list(images)
     if alone:
         points = np.reshape(points, (1, -1, 2))
@@ -110,14 +111,12 @@ def _of(images: Any, points: Any, truth: Any, alone: bool, n: int) -> list[_Pane
     pair_up(items, found, "points")
     true = None if truth is None else as_points(truth, name="truth")
     if true is not None and true.shape != found.shape:
-        raise InvalidInputError(
-            f"truth must have as many images and points as points, {found.shape}. Got {true.shape}."
-        )
+        raise InvalidInputError(f"truth must have the same shape as points, {found.shape}. Got {true.shape}.")
     return [_Panel(items[i], found[i], None if true is None else true[i]) for i in range(min(n, len(items)))]
 
 
 def _of_evaluation(evaluation: Any, n: int) -> list[_Panel]:
-    """Return what to draw of an evaluation, the worst first."""
+    """Return the panels of an evaluation, the largest errors first."""
     if evaluation.images is None:
         raise InvalidInputError("The evaluation has no images. Pass images and points instead.")
     items, errors = pair_up(evaluation.images, evaluation.errors, "errors")
@@ -133,10 +132,9 @@ def _of_evaluation(evaluation: Any, n: int) -> list[_Panel]:
     ]
 
 
-def _draw(ax: Any, panel: _Panel, mirror_pairs: bool) -> None:
-    """Draw one image with its points."""
-    show_image(ax, panel.image)
-    ax.autoscale(False)  # a point that is far off must not make the picture small
+def _draw_points(ax: Any, panel: _Panel, mirror_pairs: bool) -> None:
+    """Draw the points of a panel on its image."""
+    ax.autoscale(False)  # distant points must not shrink the image
     joined = len(panel.points) == N_FACE_POINTS
     if mirror_pairs:
         for pair in MIRROR_PAIRS:
@@ -146,23 +144,21 @@ def _draw(ax: Any, panel: _Panel, mirror_pairs: bool) -> None:
             _draw_region(ax, panel.truth[indices], "white", joined)
     for indices, colour in _regions(len(panel.points)):
         _draw_region(ax, panel.points[indices], colour, joined)
-    if panel.title:
-        ax.set_title(panel.title, fontsize="small")
 
 
 def _draw_region(ax: Any, points: NDArray[np.float64], colour: str, joined: bool) -> None:
-    """Draw points (k, 2) with an outline that shows on any ground."""
+    """Draw points (k, 2) with an outline that is visible on any background."""
     from matplotlib.patheffects import Normal, Stroke
 
     if joined:
-        outline = [Stroke(linewidth=2.2, foreground=_OUTLINE), Normal()]  # dots of 68 would hide the face
+        outline = [Stroke(linewidth=2.2, foreground=_OUTLINE), Normal()]  # 68 dots would hide the face
         ax.plot(*points.T, color=colour, linewidth=1.2, path_effects=outline)
     else:
         ax.plot(*points.T, "o", color=colour, markersize=4, markeredgecolor=_OUTLINE, markeredgewidth=0.5)
 
 
 def _regions(n_points: int) -> list[tuple[list[int], str]]:
-    """Return the points of each region in the order they are joined, and its colour."""
+    """Return the points of each region in drawing order, and its colour."""
     if n_points != N_FACE_POINTS:
         return [(list(range(n_points)), _REGION_COLOURS["eye"])]
     return [

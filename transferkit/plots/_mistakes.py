@@ -1,4 +1,4 @@
-"""The images that were answered wrongly, the worst first."""
+"""Misclassified images."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import numpy as np
 from transferkit.errors import InvalidInputError
 from transferkit.plots._answers import as_answers
 from transferkit.plots._axes import check_count, new_grid
-from transferkit.plots._pictures import pair_up, show_image
-from transferkit.plots._text import as_name, as_text, use_fonts
+from transferkit.plots._panels import pair_up, show_images
+from transferkit.plots._text import as_name, as_text
 
 
 def plot_mistakes(
@@ -24,35 +24,35 @@ def plot_mistakes(
     columns: int = 4,
     ax: Any = None,
 ) -> Any:
-    """Draw the images that were answered wrongly, the least probability of the truth first.
+    """Plot misclassified images, those with the lowest probability of the true class first.
 
     Parameters
     ----------
     evaluation : evaluation or array-like of shape (n_images,)
-        What :func:`transferkit.evaluate` returns, or true labels.
+        Result of :func:`transferkit.evaluate`, or true labels.
     probabilities : array-like of shape (n_images, k), optional
-        Needed with true labels: a column for each class in their order.
+        Required with true labels: one column per class in the order of ``classes``.
     images : sequence of images, optional
         By default those of the evaluation.
     names : sequence of str, optional
-        File names or the like; by default those of the evaluation.
+        Captions such as file names; by default those of the evaluation.
     classes : array-like of shape (k,), optional
         Labels of the columns, by default the sorted true labels.
     n : int, default=12
-        How many to draw at most.
+        Maximum number of images.
     columns : int, default=4
     ax : array of matplotlib Axes, optional
-        One for each panel; by default those of a new figure.
+        One per image; by default a new figure.
 
     Returns
     -------
     ndarray of matplotlib Axes, shape (panels,)
-        Where there are no mistakes, one panel says so.
+        A single panel with a message if there are no mistakes.
 
     Raises
     ------
     InvalidInputError
-        No labels, shapes that do not fit, or no images, as of ``backbone="precomputed"``.
+        There are no labels or images (as with ``backbone="precomputed"``), or shapes do not fit.
     BadImageError
         An image cannot be read.
     MissingDependencyError
@@ -62,7 +62,7 @@ def plot_mistakes(
     names = getattr(evaluation, "names", None) if names is None else names
     answers = as_answers(evaluation, probabilities, classes, None)
     if images is None:
-        raise InvalidInputError("There are no images to draw. Pass images=, one for each label.")
+        raise InvalidInputError("There are no images to plot. Pass images=, one per label.")
     items, truth = pair_up(images, answers.y_true, "y_true")
     if names is not None:
         pair_up(images, names, "names")
@@ -77,14 +77,11 @@ def plot_mistakes(
         axes[0].text(0.5, 0.5, f"No mistakes among {len(items)} images", ha="center", va="center")
         return axes
     axes = new_grid(len(worst), ax, columns=columns, width=2.4, height=2.9)
-    for panel, i in zip(axes, worst, strict=True):
-        show_image(panel, items[i])
-        lines = [
-            f"Actual: {as_text(truth[i], 18)}",
-            f"Predicted: {as_text(predicted[i], 14)} ({answers.probabilities[i].max():.0%})",
-        ]
-        panel.set_title("\n".join(lines), fontsize="small")
-        if names is not None:
-            panel.set_xlabel(as_name(names[i]), fontsize="x-small")
-    use_fonts(axes)
+    titles = [
+        f"Actual: {as_text(truth[i], 18)}\n"
+        f"Predicted: {as_text(predicted[i], 14)} ({answers.probabilities[i].max():.0%})"
+        for i in worst
+    ]
+    captions = None if names is None else [as_name(names[i]) for i in worst]
+    show_images(axes, [items[i] for i in worst], titles, captions)
     return axes

@@ -1,8 +1,7 @@
-"""Labels as they come: of any length, in any script, with signs that matplotlib takes for mathematics.
+"""Draw labels of any length and script.
 
-A text is drawn in the fonts that the settings name. For characters that those lack, an installed font that
-has them is added behind; where none has them, they are written as Python's escapes (``\\u4e2d``), since
-matplotlib would draw a box and warn.
+Text uses the configured fonts, with other installed fonts as fallback for missing characters. Characters that
+no font has are written as Python escapes (``\\u4e2d``), because matplotlib would draw a box and warn.
 """
 
 from __future__ import annotations
@@ -15,24 +14,24 @@ from typing import Any
 
 LABEL_LENGTH = 24
 _ELLIPSIS = "…"
-# Not for running text: boxes for every character there is, and fonts of mathematical signs.
+# Not for text: placeholder boxes for all characters, and fonts of mathematical symbols.
 _NOT_FOR_TEXT = ("Last Resort", "STIX", "cm")
 
 
 def as_text(value: Any, limit: int = LABEL_LENGTH) -> str:
-    """Return a label on one line that can be drawn: shortened in the middle, no mathematics."""
+    """Return a label on one line, shortened in the middle, without mathtext or missing characters."""
     text = " ".join(str(value).split())
     text = "".join(c if _family(c) is not None else ascii(c)[1:-1] for c in text)
     return shorten(text, limit).replace("$", r"\$")
 
 
 def as_name(name: Any, limit: int = LABEL_LENGTH) -> str:
-    """Return the last part of a path as a label."""
+    """Return the file name of a path as a label."""
     return as_text(Path(str(name)).name or name, limit)
 
 
 def shorten(text: str, limit: int) -> str:
-    """Leave out the middle of a long text: beginnings and endings tell file names apart.
+    """Shorten a long text in the middle, because file names often differ at the start or end.
 
     Examples
     --------
@@ -40,7 +39,7 @@ def shorten(text: str, limit: int) -> str:
     'a_very_l…0042.jpg'
     """
     wide = sum(unicodedata.east_asian_width(character) in "WF" for character in text)
-    limit = max(3, limit * len(text) // max(1, len(text) + wide))  # these take the room of two
+    limit = max(3, limit * len(text) // max(1, len(text) + wide))  # these have double width
     if len(text) <= limit:
         return text
     kept = limit - 1
@@ -48,11 +47,11 @@ def shorten(text: str, limit: int) -> str:
 
 
 def use_fonts(axes: Iterable[Any]) -> None:
-    """Let every text on these Axes fall back on fonts that have its characters."""
+    """Add fallback fonts for the characters of all texts on these Axes."""
     from matplotlib.text import Text
 
     for ax in axes:
-        ticks = [*ax.get_xticklabels(), *ax.get_yticklabels()]  # brought up to date by asking
+        ticks = [*ax.get_xticklabels(), *ax.get_yticklabels()]  # asking updates them
         found = {_family(c) for text in [*ax.findobj(Text), *ticks] for c in text.get_text()}
         if families := sorted(family for family in found if family):
             for text in ax.findobj(Text):
@@ -61,10 +60,10 @@ def use_fonts(axes: Iterable[Any]) -> None:
 
 @lru_cache(maxsize=8192)
 def _family(character: str) -> str | None:
-    """Return the installed family that has a character: ``""`` is the one in use, None is none."""
+    """Return the font family of a character: ``""`` for the font in use, None if no font has it."""
     if " " <= character <= "~":
         return ""
-    if unicodedata.category(character) in ("Cc", "Cs"):  # control characters, and bytes that are no text
+    if unicodedata.category(character) in ("Cc", "Cs"):  # control characters and undecodable bytes
         return None
     from matplotlib import font_manager
 
@@ -84,7 +83,7 @@ def _family(character: str) -> str | None:
 
 @lru_cache(maxsize=1024)
 def _characters(path: str) -> frozenset[int]:
-    """Return the characters of a font file; none of one that cannot be drawn with."""
+    """Return the characters of a font file; none if it cannot be used."""
     from matplotlib.ft2font import FT2Font
 
     try:

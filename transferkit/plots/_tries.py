@@ -1,4 +1,4 @@
-"""Mixtures of layers that were tried, by their errors on held-out training rows."""
+"""Held-out errors of the combinations of layers tried by ``head="auto"``."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ _ERRORS = ("squared_error", "absolute_error")
 
 
 def are_tries(rows: Sequence[Any]) -> bool:
-    """Say whether these rows are what ``head="auto"`` records."""
+    """Return True if the rows were recorded by ``head="auto"``."""
     return len(rows) > 0 and {"layers", "shares"} <= set(rows[0]) and error_name(rows) is not None
 
 
 def error_name(rows: Sequence[Any]) -> str | None:
-    """Return what the errors of the rows are called."""
+    """Return the name of the per-row error."""
     return next((name for name in _ERRORS if name in rows[0]), None)
 
 
 def draw_tries(rows: Sequence[Any], ax: Any) -> Any:
-    """Draw a line for each mixture, in the order in which they were tried, the chosen one in another colour.
+    """Draw one line per combination, in the order they were tried, with the chosen one in another colour.
 
-    A bar is one standard error of the paired difference from the first, which the chosen one beats by more.
+    A bar is one standard error of the paired difference from the first; the chosen one is better by more.
     """
     name = error_name(rows)
     axes = new_grid(1, ax, columns=1, width=6.4, height=1.1 + 0.27 * len(rows))
@@ -60,13 +60,13 @@ def draw_tries(rows: Sequence[Any], ax: Any) -> Any:
 
 
 def _layers(row: Any) -> list[str]:
-    """Return the names of the layers of a mixture."""
+    """Return the names of the layers of a combination."""
     layers = row["layers"]
     return layers.split("+") if isinstance(layers, str) else [f"layer {i}" for i in layers]
 
 
 def _label(row: Any, n_layers: int) -> str:
-    """Return a mixture in a few words."""
+    """Return a short description of a combination."""
     names, shares = [as_text(name) for name in _layers(row)], list(row["shares"])
     if max(shares) > min(shares):
         first = int(np.argmax(shares))

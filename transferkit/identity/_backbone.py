@@ -1,4 +1,4 @@
-"""What a backbone contributes to a cache key."""
+"""The part of a recipe that is about the backbone."""
 
 from __future__ import annotations
 
@@ -6,10 +6,7 @@ import hashlib
 
 import numpy as np
 
-from transferkit.backbones.backbone import Backbone
-from transferkit.backbones.network import Network
-from transferkit.backbones.registry import is_shipped
-from transferkit.backbones.weights import Weights
+from transferkit.backbones import Backbone, Network, Weights, is_shipped
 
 
 def describe_backbone(backbone: Backbone, weights: Weights, network: Network | None = None) -> dict[str, str]:
