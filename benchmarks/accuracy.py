@@ -26,10 +26,10 @@ from transferkit.datasets import read_image_folder, read_keypoints_csv
 from transferkit.heads import ConvHead
 from transferkit.metrics import normalized_mean_error, wilson_interval
 
-R1 = ConvHead(filters=512, hidden=512, epochs=20, patience=None)
+R1 = ConvHead(filters=512, hidden=512, epochs=20, patience=None, validation_fraction=0.0)
 R9 = ConvHead(filters=512, hidden=512, epochs=10, patience=None, output_activation="sigmoid")
 LAST = {"head": "linear", "layers": "last", "grid": 1, "augment": None}
-TUTORIAL = {"head": R1, "augment": None, "validation_fraction": 0.0}
+TUTORIAL = {"head": R1, "augment": None}
 
 
 def variants(options, *, scattering=False):
@@ -66,7 +66,9 @@ def curve(options) -> None:
                 chosen = np.arange(len(train))
                 if n < len(train):
                     chosen, _ = train_test_split(chosen, train_size=n, stratify=labels, random_state=seed)
-                clf = Classifier(**parameters, random_state=seed, extractor=FeatureExtractor(cache=options.cache))
+                clf = Classifier(
+                    **parameters, random_state=seed, extractor=FeatureExtractor(cache=options.cache)
+                )
                 seconds += timed(lambda clf=clf, c=chosen: clf.fit([train[i] for i in c], labels[c]))
                 hits.append(clf.predict(test) == truth)
             report(name, np.concatenate(hits), f"fits {seconds:6.1f} s", len(hits))
@@ -79,7 +81,9 @@ def folds(options, title: str, folder: str) -> None:
         hits, seconds = [], 0.0
         for seed in range(options.seeds):
             for train, test in StratifiedKFold(5, shuffle=True, random_state=seed).split(paths, labels):
-                clf = Classifier(**parameters, random_state=seed, extractor=FeatureExtractor(cache=options.cache))
+                clf = Classifier(
+                    **parameters, random_state=seed, extractor=FeatureExtractor(cache=options.cache)
+                )
                 seconds += timed(lambda clf=clf, t=train: clf.fit([paths[i] for i in t], labels[t]))
                 hits.append(clf.predict([paths[i] for i in test]) == labels[test])
         each = [f"{np.concatenate(hits[5 * s : 5 * s + 5]).mean():.1%}" for s in range(options.seeds)]
@@ -118,7 +122,9 @@ def keypoints(options) -> None:
             if options.tutorial:
                 candidates["tutorial's head (R9)"] = {"head": R9, "augment": None}
         for name, parameters in candidates.items():
-            kp = KeypointRegressor(options.backbone, **parameters, extractor=FeatureExtractor(cache=options.cache))
+            kp = KeypointRegressor(
+                options.backbone, **parameters, extractor=FeatureExtractor(cache=options.cache)
+            )
             seconds = timed(lambda kp=kp, h=here, t=train: kp.fit(h, points[t], groups=people[t]))
             errors = normalized_mean_error(points[test], kp.predict(there), per_image=True)
             low, high = bootstrap(errors, people[test])

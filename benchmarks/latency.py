@@ -27,15 +27,15 @@ os.environ["TRANSFERKIT_CACHE"] = tempfile.mkdtemp(prefix="transferkit-latency-"
 
 from speed import SIZE, draw, openvino_single
 
-from transferkit import Classifier, FeatureExtractor, get_backbone, load
-from transferkit.backbones import build_model, resolve_weights
+from transferkit import Classifier, get_backbone, load, set_config
+from transferkit.backbones import build_network, resolve_weights
 from transferkit.images import Target, read_source, resize_image
 
 SECOND_FIT = """
 import sys, time
 from transferkit import Classifier
 paths, labels = sys.argv[2:], [i % 2 for i in range(len(sys.argv) - 2)]
-classifier = Classifier(sys.argv[1], weights=None, head="linear", progress=False).fit(paths, labels)
+classifier = Classifier(sys.argv[1], weights=None, head="linear").fit(paths, labels)
 report = classifier.report_
 assert (report.n_decoded, report.n_backbone_calls) == (0, 0), report
 assert not {"tensorflow", "keras", "openvino"} & set(sys.modules)
@@ -61,7 +61,7 @@ def import_time(repeats: int) -> None:
 
 def one_prediction(name: str, folder: Path, paths: list[Path], repeats: int) -> None:
     row = get_backbone(name)
-    model = build_model(row, resolve_weights(row, None), SIZE)
+    model = build_network(row, resolve_weights(row, None), SIZE).model
     labels = [i % 2 for i in range(len(paths))]
     generator = np.random.default_rng(1)
     pictures = iter(generator.integers(0, 256, (5 * (repeats + 5), SIZE, SIZE, 3), dtype=np.uint8))
@@ -73,7 +73,7 @@ def one_prediction(name: str, folder: Path, paths: list[Path], repeats: int) -> 
         )
     for augment in (None, "mirror"):
         path = folder / f"{augment}.safetensors"
-        Classifier(name, weights=None, augment=augment, extractor=FeatureExtractor(progress=False)).fit(paths, labels).save(path)
+        Classifier(name, weights=None, augment=augment).fit(paths, labels).save(path)
         ways[f"transferkit, augment={augment!r}"] = load(path).predict
     ways["tutorial: model.predict"] = lambda picture: model.predict(
         row.preprocess(picture[None].astype(np.float32)), verbose=0
@@ -96,7 +96,7 @@ def one_prediction(name: str, folder: Path, paths: list[Path], repeats: int) -> 
 
 def second_fit(name: str, paths: list[Path]) -> None:
     labels = [i % 2 for i in range(len(paths))]
-    first = Classifier(name, weights=None, extractor=FeatureExtractor(progress=False)).fit(paths, labels).report_.seconds
+    first = Classifier(name, weights=None).fit(paths, labels).report_.seconds
     command = [sys.executable, "-c", SECOND_FIT, name, *map(str, paths)]
     again = float(subprocess.run(command, capture_output=True, check=True, text=True).stdout)
     print(f"\nfeatures of {len(paths)} files for a fit: first {first:.1f} s, engine built before;")
@@ -138,6 +138,7 @@ def main() -> None:
     parser.add_argument("--backbone", default="mobilenet_v2")
     parser.add_argument("--repeats", type=int, default=100)
     options = parser.parse_args()
+    set_config(progress=False)
     print(f"{os.cpu_count()} cores")
     import_time(10)
     with tempfile.TemporaryDirectory() as temporary:

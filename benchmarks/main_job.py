@@ -24,7 +24,9 @@ from transferkit.heads import ConvHead
 from transferkit.metrics import normalized_mean_error, wilson_interval
 
 # The tutorials' heads, number by number: fixed epochs, features divided by the training maximum.
-R1 = ConvHead(filters=512, hidden=512, dropout=0.5, epochs=20, batch_size=32, patience=None)
+R1 = ConvHead(
+    filters=512, hidden=512, dropout=0.5, epochs=20, batch_size=32, patience=None, validation_fraction=0.0
+)
 R9 = ConvHead(
     filters=512, hidden=512, dropout=0.5, epochs=10, patience=None, scaling="max", output_activation="sigmoid"
 )
@@ -44,7 +46,7 @@ def gender(data: Path, quick: bool) -> None:
             {"head": "linear", "layers": "conv_pw_8_relu", "grid": 7},
         ),
         ("scattering, default", {"backbone": "scattering"}),
-        ("mobilenet, ConvHead as in R1", {"head": R1, "augment": None, "validation_fraction": 0.0}),
+        ("mobilenet, ConvHead as in R1", {"head": R1, "augment": None}),
     ):
         if quick and "head" in parameters and not isinstance(parameters["head"], str):
             continue

@@ -32,13 +32,14 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ["TRANSFERKIT_CACHE"] = tempfile.mkdtemp(prefix="transferkit-reliability-")
 
 from tests.conftest import TINY, FakeEngine, make_pictures
-from transferkit import Classifier, FeatureExtractor, engines, load
+from transferkit import Classifier, FeatureExtractor, engines, load, set_config
 from transferkit.errors import BadImageError, EngineError, ModelFileError
 
 ROOT = Path(__file__).resolve().parents[1]
 FAKE = FakeEngine()
 engines.ENGINES["fake"] = FAKE.build
-SETTINGS = {"backbone": TINY, "engine": "fake", "progress": False}
+SETTINGS = {"backbone": TINY}
+set_config(engine="fake", progress=False)
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,9 @@ def bad_files() -> str:
             bad.write_bytes(contents[i % 6] + (b"%d" % i if i % 6 else b""))
             paths.insert(place + i, bad)
             y.insert(place + i, "left")
-        expected = Classifier(**SETTINGS, head="linear", augment=None, extractor=FeatureExtractor(cache=False)).fit(good, labels)
+        expected = Classifier(
+            **SETTINGS, head="linear", augment=None, extractor=FeatureExtractor(cache=False)
+        ).fit(good, labels)
         for _ in range(2):
             clf = Classifier(**SETTINGS, head="linear", augment=None).fit(paths, y)
             assert np.array_equal(clf.fitted_head_.weights, expected.fitted_head_.weights)
@@ -162,7 +165,7 @@ def predictions() -> str:
     faces = make_faces(40, random_state=0)
     told = []
     for name in ("keras", "openvino") if engines.has_openvino() else ("keras",):
-        clf = Classifier("scattering", image_size=32, extractor=FeatureExtractor(engine=name, progress=False))
+        clf = Classifier("scattering", image_size=32, extractor=FeatureExtractor(engine=name))
         clf.fit(faces.images, faces.labels)
         generator = np.random.default_rng(0)
         for n in (500, 10_000):
@@ -182,7 +185,7 @@ def threads() -> str:
     faces = make_faces(72, random_state=0)
     told = []
     for name in ("keras", "openvino") if engines.has_openvino() else ("keras",):
-        clf = Classifier("scattering", image_size=32, extractor=FeatureExtractor(engine=name, progress=False, cache=False))
+        clf = Classifier("scattering", image_size=32, extractor=FeatureExtractor(engine=name, cache=False))
         clf.fit(faces.images[:40], faces.labels[:40])
         alone = pickle.loads(pickle.dumps(clf))  # noqa: S301 - our own
         answers: list[tuple[np.ndarray, np.ndarray]] = []
@@ -232,20 +235,20 @@ def forks() -> str:
 
 def killed_decoders() -> str:
     """Helper processes are killed at random while 2,000 files are decoded."""
-    from transferkit.images import _isolation
+    from transferkit.images.isolation import _pool
 
     with tempfile.TemporaryDirectory() as folder:
         paths, _ = make_pictures(Path(folder), 2_000)
         expected = FeatureExtractor(**SETTINGS, cache=False).transform(paths)
         stop, kills = threading.Event(), []
         started: list[int] = []
-        begin = _isolation._Helper.__init__
+        begin = _pool._Helper.__init__
 
         def note(self) -> None:
             begin(self)
             started.append(self._process.pid)
 
-        _isolation._Helper.__init__ = note
+        _pool._Helper.__init__ = note
 
         def kill() -> None:
             rng = random.Random(0)
@@ -260,7 +263,7 @@ def killed_decoders() -> str:
         features = FeatureExtractor(**SETTINGS, isolate=30, on_error="skip").extract(paths)
         stop.set()
         killer.join()
-        _isolation._Helper.__init__ = begin
+        _pool._Helper.__init__ = begin
         lost = len(features.report.failures)
         assert set(features.report.counts()) <= {"crashed"}
         assert lost <= len(set(kills))

@@ -26,7 +26,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ["TRANSFERKIT_CACHE"] = tempfile.mkdtemp(prefix="transferkit-speed-")
 
 from transferkit import FeatureExtractor, get_backbone
-from transferkit.backbones import build_model, resolve_weights
+from transferkit.backbones import build_network, resolve_weights
 from transferkit.engines import has_openvino
 from transferkit.engines._openvino import _import_openvino
 from transferkit.errors import TransferKitError
@@ -138,7 +138,7 @@ def seconds(run: Callable[[], object]) -> float:
 
 def measure(name: str, paths: list[Path], n_tutorial: int, repeats: int) -> None:
     row = get_backbone(name)
-    model = build_model(row, resolve_weights(row, None), SIZE)
+    model = build_network(row, resolve_weights(row, None), SIZE).model
     with_pixels = (Image.open(path).convert("RGB").resize((SIZE, SIZE)) for path in paths)
     arrays = row.preprocess(np.stack([np.asarray(image) for image in with_pixels]))
     makers: dict[str, Callable[[], Callable[[], None]]] = {

@@ -18,7 +18,7 @@ import PIL.Image
 import pytest
 
 from transferkit.errors import BadImageError, InvalidInputError
-from transferkit.images import CATEGORIES, Limits, is_side_file, load_image, read_source
+from transferkit.images import CATEGORIES, Limits, is_side_file, load_image, read_source, readable_again
 from transferkit.images._decode import _quiet
 
 RGB = np.random.default_rng(7).integers(0, 256, (12, 20, 3), dtype=np.uint8)
@@ -519,3 +519,14 @@ def test_pixels_cannot_be_written_through_to_the_callers_array():
     with pytest.raises(ValueError, match="read-only"):
         load_image(RGB).pixels[0] = 0
     assert RGB.flags.writeable
+
+
+def test_file_objects_become_bytes_and_everything_else_is_kept():
+    data = encode(RGB)
+    text, empty, closed = io.StringIO("text"), io.BytesIO(), io.BytesIO(data)
+    closed.close()
+    items = [io.BytesIO(data), "a.png", RGB, text, empty, closed]
+    again = readable_again(items)
+    assert again[0] == data
+    assert all(found is item for found, item in zip(again[1:], items[1:], strict=True))
+    assert text.tell() == 0

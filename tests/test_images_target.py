@@ -100,8 +100,8 @@ def test_the_size_of_the_original_is_kept_and_views_do_not_depend_on_each_other(
     extractor = FeatureExtractor(**tiny, cache=False)
     both = extractor.extract([data], views=(ORIGINAL, MIRROR, crops))
     assert both.sizes().tolist() == [[WIDTH, HEIGHT]]
-    recipe = extractor._settings().recipe
-    rows = {view: prepare(recipe((view,)), data + b"\xff\xd9", 0).squares[0][1] for view in (ORIGINAL, crops)}
-    mixed = prepare(recipe((crops, ORIGINAL)), data + b"\xff\xd9", 0).squares
+    job = extractor.settings().job
+    rows = {view: prepare(job((view,)), data + b"\xff\xd9", 0).squares[0][1] for view in (ORIGINAL, crops)}
+    mixed = prepare(job((crops, ORIGINAL)), data + b"\xff\xd9", 0).squares
     np.testing.assert_array_equal(mixed[0][1], rows[crops])
     np.testing.assert_array_equal(mixed[1][1], rows[ORIGINAL])

@@ -465,8 +465,10 @@ def test_a_row_of_weight_zero_is_as_if_left_out(case, penalty):
     assert weighted.penalty == without.penalty
     answers = (lambda outputs: outputs) if n_classes is None else as_probabilities
     found, expected = (answers(fitted.predict(maps)) for fitted in (weighted, without))
-    np.testing.assert_allclose(found, expected, atol=1e-6)
-    np.testing.assert_allclose(weighted.held_out[~out], without.held_out, atol=1e-6)
+    # Tiny penalties, which may be chosen for few rows, magnify the rounding of float32.
+    atol = 1e-6 if penalty else 1e-4
+    np.testing.assert_allclose(found, expected, atol=atol)
+    np.testing.assert_allclose(weighted.held_out[~out], without.held_out, atol=atol)
 
 
 @pytest.mark.parametrize("case", list(weighted_cases()))

@@ -570,10 +570,10 @@ def test_validation_rows_of_feature_arrays():
     """They say nothing of how many features or values there are."""
     X = np.random.default_rng(0).normal(size=(40, 3))
     head = MLPHead(hidden=4, epochs=1)
-    clf = Classifier("precomputed", head=head, progress=False)
+    clf = Classifier("precomputed", head=head)
     clf.fit(X, X[:, 0] > 0, validation_data=(X[:6], X[:6, 0] > 0))
     assert "val_loss" in clf.history_[0]
-    kp = KeypointRegressor("precomputed", head=head, progress=False, validation_fraction=0)
+    kp = KeypointRegressor("precomputed", head=replace(head, validation_fraction=0.0))
     kp.fit(X, X[:, :2], validation_data=(X[:6], X[:6, :2]))
     assert "val_loss" in kp.history_[0]
     with pytest.raises(ValueError, match="X has 2 features, but Classifier is expecting 3"):

@@ -244,7 +244,10 @@ def test_any_number_of_points_with_missing_ones_on_several_images(axes):
     assert len(made) == 3
     assert made[0].lines[0].get_linestyle() == "None"
     assert np.isnan(made[0].lines[0].get_xydata()[2]).all()
-    for wrong, message in (((points[:3],), "3 rows but there are 4"), ((points, points[:, :4]), "the same shape")):
+    for wrong, message in (
+        ((points[:3],), "3 rows but there are 4"),
+        ((points, points[:, :4]), "same shape"),
+    ):
         with pytest.raises(InvalidInputError, match=message):
             plots.plot_keypoints(IMAGES, *wrong)
     with pytest.raises(InvalidInputError, match="points are required"):
@@ -380,7 +383,9 @@ def test_history_of_mixtures_of_layers(axes):
     assert panel.get_xlabel() == "Squared error on held-out training images"
     (chosen,) = [bar for bar in panel.containers if bar.get_label() == "chosen"]
     assert chosen[0].get_xdata().tolist() == [0.4]
-    loaded = SimpleNamespace(history_=[], selection_=rows)
+    records = [{name.replace("squared_error", "error"): value for name, value in row.items()} for row in rows]
+    trials = [SimpleNamespace(record=record.copy) for record in records]
+    loaded = SimpleNamespace(history_=[], layer_selection_=trials)
     assert len(plots.plot_history(loaded)) == 1
     assert len(plots.plot_history([{**row, "layers": (0, 1, 2)} for row in rows])) == 1
 
@@ -388,4 +393,4 @@ def test_history_of_mixtures_of_layers(axes):
 def test_history_of_the_default_head(tiny, pictures):
     clf = Classifier(**tiny).fit(*pictures)
     (panel,) = plots.plot_history(clf)
-    assert len(panel.get_yticks()) == len(clf.selection_)
+    assert len(panel.get_yticks()) == len(clf.layer_selection_)

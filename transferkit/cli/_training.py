@@ -45,7 +45,8 @@ def train_and_report(
     kind: Any = KeypointRegressor if table else Classifier
     model = kind(random_state=random_state, **parameters)
     model.fit(learned := [paths[i] for i in train], targets[train])
-    normalizer = {"normalizer": 1.0} if table and model.n_points_ == 1 else {}  # one point has no size
+    # One point has no size to divide its error by.
+    normalizer: dict[str, Any] = {"normalizer": 1.0} if table and model.n_points_ == 1 else {}
     tested = [paths[i] for i in test]
     evaluation = evaluate(model, tested, targets[test], on_error="skip", **normalizer)
     model.save(output)

@@ -1,7 +1,7 @@
 """What the estimators share: an extractor plus a head, with scikit-learn's contract.
 
-A subclass says what it learns: how ``y`` is checked (``_read_targets``), which task it makes (``_make_task``),
-and, where targets depend on the view, how they are encoded (``_encode``). ``ImageEstimator`` does the rest.
+A subclass says what it learns: how ``y`` is checked (``_read_targets``), which task it makes
+(``_make_task``), and, where targets depend on the view, how they are encoded (``_encode``).
 """
 
 from __future__ import annotations
@@ -256,16 +256,17 @@ class ImageEstimator(Configured, NestedParameters):
         """Return what to tap and how finely to average it."""
         return class_taps(self._backbone(), head, self.layers, self.grid)
 
-    def _make_extractor(self, head: Head, taps: Taps | None = None) -> FeatureExtractor | None:
+    def _make_extractor(self, head: Head) -> FeatureExtractor | None:
+        """Return a checked extractor of whole images; None where X holds features."""
+        return None if is_precomputed(self.backbone) else self._make_image_extractor(self._taps(head))
+
+    def _make_image_extractor(self, taps: Taps) -> FeatureExtractor:
         """Return a checked extractor that keeps its engine, whatever the configuration is later."""
-        if is_precomputed(self.backbone):
-            return None
         settings = self._run_settings()
         extractor = FeatureExtractor() if self.extractor is None else clone(self.extractor)
         self._check_own(extractor)
-        layers, grid = self._taps(head) if taps is None else taps
         own = {name: getattr(self, name) for name in ("backbone", "weights", "image_size")}
-        extractor.set_params(**own, layers=layers, grid=grid, engine=settings["engine"])
+        extractor.set_params(**own, **taps._asdict(), engine=settings["engine"])
         if "_sent_config" in self.__dict__:
             extractor._sent_config = self._sent_config
         return extractor.fit()

@@ -80,7 +80,7 @@ class NestedParameters(BaseEstimator):
     def _changed_head(self, changes: dict[str, Any]) -> Any:
         """Return a copy of the head with other fields."""
         head: Any = get_head(self.head)
-        known = [field.name for field in fields(head)]
+        known = [field.name for field in fields(head)] if is_dataclass(head) else []
         if strange := [name for name in changes if name not in known]:
             raise InvalidInputError(
                 f"{type(head).__name__} has no {quoted(strange, 'or')} to set by 'head__'. It has "

@@ -141,8 +141,12 @@ class Classifier(ClassifierMixin, ImageEstimator):
     @property
     def classes_(self) -> NDArray[Any]:
         """Labels, sorted."""
-        labels: NDArray[Any] = self._fitted().task.labels
-        return labels
+        return self._task().labels
+
+    def _task(self) -> Classes:
+        task = self._fitted().task
+        assert isinstance(task, Classes)
+        return task
 
     def decision_function(self, X: Any) -> NDArray[np.float64]:
         """Return the confidence in each class.
@@ -160,7 +164,7 @@ class Classifier(ClassifierMixin, ImageEstimator):
         ------
         NotFittedError, BadImageError
         """
-        return self._fitted().task.decision(self._outputs(X))
+        return self._task().decision(self._outputs(X))
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Return the probability of each class.
@@ -178,7 +182,7 @@ class Classifier(ClassifierMixin, ImageEstimator):
         ------
         NotFittedError, BadImageError
         """
-        return self._fitted().task.probabilities(self._outputs(X))
+        return self._task().probabilities(self._outputs(X))
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Return the most probable label of each image; an array of one for a single image.
@@ -195,7 +199,7 @@ class Classifier(ClassifierMixin, ImageEstimator):
         ------
         NotFittedError, BadImageError
         """
-        return self._fitted().task.decode(self._outputs(X))
+        return self._task().decode(self._outputs(X))
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return the share of images that are given their label.

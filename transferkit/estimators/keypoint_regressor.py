@@ -307,13 +307,15 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         if len(rows) < 2:
             raise InvalidInputError(f"fit needs two images or more. Got n_samples = {len(rows)}.")
         if not isinstance(features, Features):
-            return Values(int(np.prod(targets.shape[1:])), targets.ndim == 1)
+            n_values = int(np.prod(targets.shape[1:]))
+            only_points = Values.kind not in self._head(len(rows)).kinds
+            return Points(n_values // 2) if only_points else Values(n_values, targets.ndim == 1)
         check_inside(targets[rows], features.sizes(rows), rows)
         check_present(targets[rows])
         return Points(targets.shape[1], np.ndim(y) == 2)
 
     def _validation_targets(self, y: Any, task: Any, name: str) -> NDArray[Any]:
-        if isinstance(task, Points):
+        if isinstance(task, Points) and not is_precomputed(self.backbone):
             targets, n, expected = (points := as_points(y, name=name)), points.shape[1], task.n_points
             what = f"{name} has {n} points but y has {expected}."
         else:
@@ -325,9 +327,8 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
     def _encode(
         self, task: Any, targets: NDArray[Any], features: AnyFeatures, rows: Rows, view: View, extractor: Any
     ) -> NDArray[np.float64]:
-        if not isinstance(features, Features):
-            encoded: NDArray[np.float64] = task.encode(targets)
-            return encoded
+        if not isinstance(features, Features):  # values, or points as fractions of the maps, as they are
+            return np.asarray(targets, dtype=np.float64).reshape(len(targets), -1)
         square = view.to_square(targets, features.sizes(rows), extractor.image_size_, extractor.resize)
         return square.reshape(len(square), -1)
 
@@ -350,7 +351,7 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         rows, points = data.rows, targets
         items = [items[row] for row in rows]
         look = CloserLook(
-            partial(self._make_extractor, head, close_taps(self._backbone(), head, self.layers)),
+            partial(self._make_image_extractor, close_taps(self._backbone(), head, self.layers)),
             int(len(rows) >= MIN_IMAGES) if self.refine == "auto" else int(self.refine),
             len(predictor.views) > 1,
             as_seed(self.random_state),
@@ -405,8 +406,8 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         self._rounds = [Round(**row) for row in records["rounds"]]
 
     def _rebuild_refinements(self, saved: Sequence[Any], task: Any) -> tuple[Refinement, ...]:
-        def make(layers: Any, grid: Any) -> Any:
-            return self._make_extractor(LinearHead(), Taps(layers, grid))
+        def make(layers: Any, grid: Any) -> FeatureExtractor:
+            return self._make_image_extractor(Taps(layers, grid))
 
         if len(saved) and not isinstance(task, Points):
             raise ValueError("refinements of values that are no points")

@@ -51,7 +51,7 @@ class Predictor:
             By default all images that can be read.
         """
         outputs = [self.head.predict(features.maps(rows, view, half=self.half)) for view in self.views]
-        if not isinstance(self.task, Points):
+        if self.extractor is None or not isinstance(self.task, Points):
             return average_views(self.views, outputs)
         place = features.sizes(rows), self.extractor.image_size_, self.extractor.resize
         return average_views(self.views, outputs, place)

@@ -88,7 +88,7 @@ def evaluate(
     y = [y] if len(items) == 1 and _is_of_one(y, classifies) else y
     targets = kind.read(y, problems)
     check_lengths(len(items), targets, problems, unit=kind.unit)
-    classes = estimator.classes_ if classifies else None
+    classes: Any = estimator.classes_ if classifies else None
     problems += _unseen(targets, classes) if classifies and not problems else []
     if groups is not None:
         as_groups(groups, len(items), problems)

@@ -88,8 +88,8 @@ def check_options(kind: str, truth: Targets, confidence: float, limit: float, **
 def predict_classes(estimator: Any, items: Any) -> Predicted:
     """Return labels, and probabilities where the model gives them; one pass for a model of our own."""
     if isinstance(estimator, ImageEstimator):
-        chances = estimator.predict_proba(items)  # type: ignore[attr-defined]
-        return estimator.classes_[chances.argmax(axis=1)], chances  # type: ignore[attr-defined]
+        chances = estimator.predict_proba(items)
+        return estimator.classes_[chances.argmax(axis=1)], chances
     has_chances = hasattr(estimator, "predict_proba")
     return np.asarray(estimator.predict(items)), estimator.predict_proba(items) if has_chances else None
 

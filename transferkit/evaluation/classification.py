@@ -23,7 +23,7 @@ _MOST_CLASSES = 20  # a wider confusion matrix is no longer readable
 
 @dataclass(frozen=True)
 class Mistake:
-    """One image that was taken for another class.
+    """One image with a wrong prediction.
 
     Attributes
     ----------
@@ -188,7 +188,7 @@ class ClassificationEvaluation(Report):
             cells = [
                 [label, *map(str, row)] for label, row in zip(labels, self.confusion_matrix, strict=True)
             ]
-            tables.append(Table(("actual", *labels), cells, "How often each class was taken for which"))
+            tables.append(Table(("actual", *labels), cells, "Actual classes by predicted ones"))
         return tables
 
     def _title(self) -> str:

@@ -38,7 +38,7 @@ class KeypointMistake:
     name : str
         File name or ``"#position"``.
     error : float
-        Mean distance of its points, as a fraction of the normaliser.
+        Mean distance of its points, as a fraction of the normalizer.
     """
 
     index: int
@@ -63,13 +63,13 @@ class KeypointEvaluation(Report):
     true, predicted : ndarray of float64, shape (n, p, 2)
         Pixels of each original image; NaN in ``true`` is a missing point.
     errors : ndarray, shape (n,)
-        Mean distance of the points of each image, as a fraction of the normaliser; NaN where it has none.
+        Mean distance of the points of each image, as a fraction of the normalizer; NaN where it has none.
     normalizer : str or float
         See `transferkit.metrics.normalized_mean_error`.
     unit : str
         What errors are percent of, in words.
     limit : float
-        Of the area and of failures, as a fraction of the normaliser.
+        Of the area and of failures, as a fraction of the normalizer.
     names : list of str
         File name of each image, or ``"#position"``.
     images : list or None
@@ -172,7 +172,7 @@ class KeypointEvaluation(Report):
         n, lost = len(self.errors), int(np.isnan(self.errors).sum())
         first = f"{n:,} images of {self.true.shape[1]} points"
         if lost:
-            first += f"; {lost:,} of them lack the points that the normaliser needs and have no error"
+            first += f"; {lost:,} of them lack the points that the normalizer needs and have no error"
         if self.skipped:
             first += f"; {len(self.skipped):,} images could not be read and are left out"
         return "\n".join(

@@ -121,7 +121,8 @@ class Configured:
 
     def __getstate__(self) -> dict[str, Any]:
         """Add what the sender has changed, and its process."""
-        state: dict[str, Any] = dict(super().__getstate__())  # type: ignore[arg-type]
+        parent: Any = super()
+        state: dict[str, Any] = dict(parent.__getstate__())
         sent = {**state.pop("_sent_config", {}), **changed_config()}
         return {**state, "_sent": (os.getpid(), sent)} if sent else state
 

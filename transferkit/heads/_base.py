@@ -147,6 +147,11 @@ def uneven(weight: NDArray[np.float64]) -> NDArray[np.float64] | None:
     return None if weight.min() == weight.max() else weight
 
 
+def level(weight: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return weights with mean 1."""
+    return weight * (len(weight) / weight.sum())
+
+
 def check_arrays(tensors: Mapping[str, NDArray[Any]], expected: Mapping[str, tuple[str, int | None]]) -> None:
     """Raise ValueError unless the names, dtypes and numbers of dimensions are exactly the expected ones."""
     if set(tensors) != set(expected):

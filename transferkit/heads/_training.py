@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from transferkit.heads._base import Maps, TrainingData
+from transferkit.heads._base import Maps, TrainingData, level
 from transferkit.tasks import Task
 
 _BLOCK = 64  # rows whose values are summed at a time
@@ -51,7 +51,10 @@ def train(
         fitted, data.task, data.maps, data.targets, data.sample_weight, batch_size, data.random_state
     )
     if data.validation is not None:
-        validation = make_batches(fitted, data.task, *data.validation, predict_batch)
+        maps, targets, weight = data.validation
+        # Keras divides by the number of rows: with mean weight 1, the loss is a weighted mean.
+        weight = None if weight is None or not weight.any() else level(weight)
+        validation = make_batches(fitted, data.task, maps, targets, weight, predict_batch)
     model.fit(
         batches,
         validation_data=validation,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from transferkit.errors import InvalidInputError
 from transferkit.foundation.arguments import is_number
-from transferkit.heads._base import ALL_KINDS, Maps, TrainingData, check_arrays, flatten, uneven
+from transferkit.heads._base import ALL_KINDS, Maps, TrainingData, check_arrays, flatten, level, uneven
 from transferkit.heads._reduction import Reduction
 from transferkit.heads._ridge import PENALTIES, Ridge, patterns
 from transferkit.tasks import Classes
@@ -110,7 +110,7 @@ class LinearHead:
         self, rows: NDArray[np.float64], data: TrainingData, task: Classes
     ) -> tuple[Solution, Tried]:
         """Fit class codes, and calibrate held-out scores into logits."""
-        weight = _level(data.sample_weight)
+        weight = level(data.sample_weight)
         ideal = task.codes()
         codes = ideal[data.targets]
         ridge = Ridge.decompose(rows, weight)
@@ -141,7 +141,7 @@ class LinearHead:
     def _fit_values(self, rows: NDArray[np.float64], data: TrainingData) -> tuple[Solution, Tried]:
         """Fit values; columns with the same missing rows share a decomposition, and all share the penalty."""
         parts = [
-            (columns, present, Ridge.decompose(rows[present], _level(data.sample_weight[present])))
+            (columns, present, Ridge.decompose(rows[present], level(data.sample_weight[present])))
             for columns, present in patterns(data.targets)
             if data.sample_weight[present].any()
         ]
@@ -222,11 +222,6 @@ class FittedLinear:
     def __getstate__(self) -> dict[str, Any]:
         """Drop the held-out predictions when pickling."""
         return self.__dict__ | {"held_out": None}
-
-
-def _level(weight: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return weights with mean 1."""
-    return weight * (len(weight) / weight.sum())
 
 
 def _centres_without(

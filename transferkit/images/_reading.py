@@ -29,7 +29,7 @@ def read_source(source: Any, *, limits: Limits = LIMITS) -> Source:
         its current position to its end. A Pillow image is taken as displayed, which loads it. Objects with
         ``__array__``, such as tensors, are arrays.
     limits : Limits, optional
-        How large a picture may be.
+        Limits on the size of the image.
 
     Returns
     -------
@@ -81,7 +81,7 @@ def load_image(source: Any, *, value_range: ValueRange | None = None, limits: Li
         0..255. By default only unambiguous ranges are accepted: floats within 0..1, floats within 0..255
         that reach 16, integers within 0..255 that reach 2, and 16 bits as 0..65535.
     limits : Limits, optional
-        How large a picture may be.
+        Limits on the size of the image.
 
     Returns
     -------

@@ -156,7 +156,7 @@ def _rebuild(
     task = _task(document["task"], fitted)
     n_features = document["n_features_in"]
     if n_features is not None:  # the first axis of features (d,) or (h, w, c)
-        if fitted.n_inputs % n_features:
+        if fitted.n_inputs is not None and fitted.n_inputs % n_features:
             raise ValueError(f"{n_features} features do not go into {fitted.n_inputs} inputs")
         estimator.n_features_in_ = n_features
     saved = list(zip(rounds, document["refinements"], strict=True))

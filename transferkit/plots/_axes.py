@@ -10,8 +10,8 @@ import numpy as np
 from transferkit.errors import InvalidInputError, MissingDependencyError
 from transferkit.plots._text import use_fonts
 
-# Okabe and Ito, "Color Universal Design" (2008), for colour-blind readers; without the yellow, which is barely
-# visible on white.
+# Okabe and Ito, "Color Universal Design" (2008), for colour-blind readers. Their yellow, barely visible on
+# white, is left out.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 LINE_STYLES = ("-", "--", ":", "-.")
 

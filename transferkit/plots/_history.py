@@ -43,8 +43,8 @@ def plot_history(history: Any, *, ax: Any = None) -> Any:
         matplotlib is not installed.
     """
     rows: Sequence[Any] = getattr(history, "history_", history)
-    if not len(rows):  # a loaded model has selection_, but no history
-        rows = getattr(history, "selection_", rows)
+    if not len(rows):  # a loaded model has layer_selection_, but no history
+        rows = [trial.record() for trial in getattr(history, "layer_selection_", [])]
     if are_tries(rows):
         return draw_tries(rows, ax)
     key = next((name for name in ("epoch", "penalty") if len(rows) and name in rows[0]), None)

@@ -10,7 +10,7 @@ import numpy as np
 from transferkit.plots._axes import COLOURS, new_grid
 from transferkit.plots._text import as_text, use_fonts
 
-_ERRORS = ("squared_error", "absolute_error")
+_ERRORS = ("squared_error", "absolute_error", "error")
 
 
 def are_tries(rows: Sequence[Any]) -> bool:
