@@ -1,4 +1,4 @@
-"""What the pages say about the registry, written from the registry."""
+"""Generate the table of backbones from the registry."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def backbone_table() -> str:
 
 
 def write_backbone_table(path: Path) -> None:
-    """Write the table where the page includes it, unless it is there already."""
+    """Write the table to the file that the page includes, unless it is unchanged."""
     path.parent.mkdir(exist_ok=True)
     table = backbone_table()
     if not path.exists() or path.read_text() != table:

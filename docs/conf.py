@@ -1,4 +1,4 @@
-"""Sphinx settings: works offline; the table of backbones, the pictures and the API pages are generated."""
+"""Sphinx settings: works offline; the table of backbones, the plots and the API pages are generated."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).parent
-# TensorFlow greets with its view of the hardware; what the gallery computes stays out of the user's cache.
+# Silence TensorFlow's start-up messages, and keep the gallery out of the user's cache.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TRANSFERKIT_CACHE", tempfile.mkdtemp(prefix="transferkit-docs-"))
 sys.path.insert(0, str(HERE))
@@ -28,11 +28,18 @@ myst_heading_anchors = 3
 
 autodoc_typehints = "none"  # the docstrings say more than the annotations
 numpydoc_show_class_members = False
-# Every parameter and result is documented. (Their order and types are not checked: what matters stands first,
-# and "as for Classifier" stands for several.)
+# Every parameter and result is documented. (Order and types are not checked: the important ones come first,
+# and "as for Classifier" may document several.)
 numpydoc_validation_checks = {"GL03", "GL08", "GL09", "PR01", "PR02", "RT01", "YD01"}
-# Exceptions say what they are in a sentence, and results describe their attributes: nobody else makes them.
-numpydoc_validation_exclude = {r"\.__", r"\.errors\.", r"\.(evaluation|comparison)\.[A-Z]"}
+# Exceptions have one sentence; results and records document attributes, protocols refer to TrainingData.
+numpydoc_validation_exclude = {
+    r"\.__",
+    r"\.config_context$",
+    r"\.errors\.",
+    r"\.(evaluation|comparison|_records)\.[A-Z]",
+    r"\.heads\.(Head|FittedHead|TrainingData|Validation)\b",
+    r"\.metrics\.(Figure|percentile_figure)\b",
+}
 nitpicky = True
 nitpick_ignore_regex = [("py:.*", r"sklearn\..*")]  # its pages are not fetched
 
@@ -41,7 +48,7 @@ sphinx_gallery_conf = {
     "gallery_dirs": "auto_gallery",
     "filename_pattern": r"\.py$",
     "within_subsection_order": "FileNameSortKey",
-    "capture_repr": (),  # pictures speak for themselves
+    "capture_repr": (),  # plots only
     "abort_on_example_error": True,
     "reset_modules": ("matplotlib",),
     "download_all_examples": False,

@@ -2,8 +2,8 @@
 Comparison of backbones
 =======================
 
-Cross-validated scores with intervals, and paired differences from the best: where the interval holds 0,
-chance could have made it.
+Cross-validated scores with intervals, and paired differences from the best: where the interval contains 0,
+the difference may be due to chance.
 """
 
 from transferkit import compare, plots
