@@ -36,7 +36,8 @@ numpydoc_validation_exclude = {
     r"\.__",
     r"\.config_context$",
     r"\.errors\.",
-    r"\.(evaluation|comparison|_records)\.[A-Z]",
+    r"\.(evaluation|comparison)\.[A-Z]",
+    r"\.(LayerTrial|Round)$",
     r"\.heads\.(Head|FittedHead|TrainingData|Validation)\b",
     r"\.metrics\.(Figure|percentile_figure)\b",
 }

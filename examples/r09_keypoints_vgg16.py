@@ -29,14 +29,17 @@ def main(table=None, n=300, epochs=10):
         backbone = {"backbone": "scattering", "grid": 6}
     # No person is in training and in test.
     train, test = next(GroupShuffleSplit(1, test_size=0.2, random_state=0).split(images, groups=people))
-    pictures, groups = [[of[i] for i in train] for of in (images, people)]
+    seen, groups = [[of[i] for i in train] for of in (images, people)]
     held = [images[i] for i in test]
 
-    head = ConvHead(filters=512, hidden=512, output_activation="sigmoid", epochs=epochs, patience=None)
-    recipe = KeypointRegressor(**backbone, head=head, augment=None, validation_fraction=0.1)
-    recipe.fit(pictures, keypoints[train], groups=groups)
+    head = ConvHead(
+        filters=512, hidden=512, output_activation="sigmoid", epochs=epochs, patience=None,
+        validation_fraction=0.1,
+    )  # fmt: skip
+    recipe = KeypointRegressor(**backbone, head=head, augment=None)
+    recipe.fit(seen, keypoints[train], groups=groups)
     default = KeypointRegressor("mobilenet" if table else "scattering")
-    default.fit(pictures, keypoints[train], groups=groups)
+    default.fit(seen, keypoints[train], groups=groups)
     evaluations = {
         "tutorial": evaluate(recipe, held, keypoints[test]),
         "transferkit": evaluate(default, held, keypoints[test]),

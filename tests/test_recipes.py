@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from transferkit.backbones import build_model, get_backbone, resolve_weights
+from transferkit.backbones import build_network, get_backbone, resolve_weights
 from transferkit.heads import ConvHead, MLPHead
 
 
@@ -19,7 +19,7 @@ def backbone():
     def get(name, size):
         if (name, size) not in built:
             row = get_backbone(name)
-            built[name, size] = build_model(row, resolve_weights(row, None), size)
+            built[name, size] = build_network(row, resolve_weights(row, None), size).model
         return built[name, size]
 
     return get
@@ -115,7 +115,7 @@ def test_network_from_scratch(size, pool, last):
 
 def test_pixels_are_divided_by_255_and_no_network_is_there():
     row = get_backbone("pixels")
-    model = build_model(row, resolve_weights(row, None), 50)
+    model = build_network(row, resolve_weights(row, None), 50).model
     assert model.count_params() == 0
     pixels = np.random.default_rng(0).integers(0, 256, (2, 50, 50, 3), dtype=np.uint8)
     np.testing.assert_allclose(np.asarray(model(row.preprocess(pixels))), pixels / 255, atol=1e-6)

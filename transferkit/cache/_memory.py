@@ -66,9 +66,9 @@ class SpillingSpace:
     A read-only or full cache declines rows; the features of the present run must be complete all the same.
     """
 
-    def __init__(self, space: FeatureSpace, *, half: bool | None = None) -> None:
+    def __init__(self, space: FeatureSpace) -> None:
         self._space = space
-        self.half = space.half if half is None else half
+        self.half = space.half
         self._spilled = MemorySpace(half=self.half)
         self.has_spilled = False
         self.path = space.path

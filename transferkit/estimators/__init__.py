@@ -7,8 +7,9 @@ here.
 """
 
 from transferkit.estimators._base import ImageEstimator
+from transferkit.estimators._records import LayerTrial, Round
 from transferkit.estimators.classifier import Classifier
 from transferkit.estimators.keypoint_regressor import KeypointRegressor
 from transferkit.persistence import load
 
-__all__ = ["Classifier", "ImageEstimator", "KeypointRegressor", "load"]
+__all__ = ["Classifier", "ImageEstimator", "KeypointRegressor", "LayerTrial", "Round", "load"]

@@ -21,6 +21,7 @@ from transferkit import images
 from transferkit.backbones import Backbone, get_backbone
 from transferkit.errors import InvalidInputError, NotFittedError, gather, quoted
 from transferkit.estimators._diagram import diagram
+from transferkit.estimators._fitting import all_or_nothing
 from transferkit.estimators._nested import NestedParameters
 from transferkit.estimators._old_names import warn_attribute
 from transferkit.estimators._precomputed import PrecomputedFeatures
@@ -343,6 +344,7 @@ class ImageEstimator(Configured, NestedParameters):
 
     # Fit
 
+    @all_or_nothing
     def _fit(self, X: Any, y: Any, groups: Any, validation_data: Any) -> Any:
         """Extract features and train the head."""
         problems: list[str] = []

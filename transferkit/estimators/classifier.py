@@ -13,7 +13,6 @@ from sklearn.utils.class_weight import compute_sample_weight
 
 from transferkit.backbones import Backbone
 from transferkit.estimators._base import AnyFeatures, ImageEstimator
-from transferkit.estimators._fitting import all_or_nothing
 from transferkit.estimators._old_names import takes_old_names
 from transferkit.estimators._scoring import readable_rows
 from transferkit.explanation import ClassActivation, explain
@@ -109,7 +108,6 @@ class Classifier(ClassifierMixin, ImageEstimator):
         self.random_state = random_state
         self.extractor = extractor
 
-    @all_or_nothing
     def fit(self, X: Any, y: Any, *, groups: Any = None, validation_data: Any = None) -> Classifier:
         """Extract features, once per image, and train the head.
 

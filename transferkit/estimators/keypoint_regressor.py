@@ -16,7 +16,6 @@ from transferkit import images
 from transferkit.backbones import Backbone
 from transferkit.errors import InvalidInputError
 from transferkit.estimators._base import AnyFeatures, ImageEstimator, Rows, TrainingSet
-from transferkit.estimators._fitting import all_or_nothing
 from transferkit.estimators._old_names import takes_old_names
 from transferkit.estimators._precomputed import PrecomputedFeatures
 from transferkit.estimators._records import Round
@@ -132,7 +131,6 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         self.random_state = random_state
         self.extractor = extractor
 
-    @all_or_nothing
     def fit(self, X: Any, y: Any, *, groups: Any = None, validation_data: Any = None) -> KeypointRegressor:
         """Extract features, once per image, and train the head.
 

@@ -101,9 +101,7 @@ class Settings:
                 self._space = (
                     MemorySpace()
                     if self._cache is None
-                    else SpillingSpace(
-                        self._cache.space(self.description), half=self._cache.dtype == "float16"
-                    )
+                    else SpillingSpace(self._cache.space(self.description))
                 )
             return self._space
 
