@@ -438,15 +438,7 @@ class ImageEstimator(Configured, NestedParameters):
         self._layer_selection = [LayerTrial.of(row) for row in self.history_ if "chosen" in row]
         self.predictor_ = predictor
 
-    def _look_closer(
-        self,
-        items: Any,
-        features: AnyFeatures,
-        targets: NDArray[Any],
-        data: TrainingSet,
-        held: Rows,
-        own: Any,
-    ) -> None:
+    def _look_closer(self, *of_the_fit: Any) -> None:
         """Fit what looks again at the images; nothing by default."""
 
     # Predict

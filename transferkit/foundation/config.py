@@ -84,12 +84,7 @@ def config_context(**settings: Any) -> Iterator[None]:
     Parameters
     ----------
     **settings
-        By name, as :func:`get_config` lists them.
-
-    Raises
-    ------
-    InvalidInputError
-        There is no such setting. Values are checked where they are used.
+        As for :func:`set_config`, which also says what is raised.
 
     Examples
     --------

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from transferkit.heads._base import ALL_KINDS, TrainingData, uneven
+from transferkit.heads._base import TrainingData, uneven
 from transferkit.heads._reduction import products_of, rows_of
-from transferkit.heads.linear import FittedLinear, LinearHead
+from transferkit.heads.linear import FittedLinear, LinearHead, LinearTraits
 
 Shares = dict[int, float]  # position of a layer -> its share in the variance of a row
 
@@ -22,7 +22,7 @@ _EMPHASES = (4.0, 16.0)
 
 
 @dataclass(frozen=True)
-class AutoHead:
+class AutoHead(LinearTraits):
     """A linear head on the layers with the least error on held-out training rows.
 
     Which layers are best depends on the images: early and fine ones for faces, the last one for cats and
@@ -46,14 +46,6 @@ class AutoHead:
     >>> AutoHead()
     AutoHead()
     """
-
-    kinds: ClassVar[frozenset[str]] = ALL_KINDS
-    layers: ClassVar[str] = "auto"
-    pools: ClassVar[bool] = True
-    uses_validation: ClassVar[bool] = False
-    averages_views: ClassVar[bool] = True
-    half: ClassVar[bool] = False
-    refinement: ClassVar[str | None] = "cascade"
 
     def fit(self, data: TrainingData) -> FittedLinear:
         """Return the fitted head."""

@@ -34,8 +34,20 @@ class Tried(NamedTuple):
     held_out: NDArray[np.float64]
 
 
+class LinearTraits:
+    """What the estimators ask of a head that is linear; see :class:`transferkit.heads.Head`."""
+
+    kinds: ClassVar[frozenset[str]] = ALL_KINDS
+    layers: ClassVar[str] = "auto"
+    pools: ClassVar[bool] = True
+    uses_validation: ClassVar[bool] = False
+    averages_views: ClassVar[bool] = True
+    half: ClassVar[bool] = False
+    refinement: ClassVar[str | None] = "cascade"
+
+
 @dataclass(frozen=True)
-class LinearHead:
+class LinearHead(LinearTraits):
     """Ridge regression on all layers at once; for classification, with calibrated logits.
 
     Training takes seconds for maps of any width, without TensorFlow.
@@ -66,14 +78,6 @@ class LinearHead:
     """
 
     penalty: float | None = None
-
-    kinds: ClassVar[frozenset[str]] = ALL_KINDS
-    layers: ClassVar[str] = "auto"
-    pools: ClassVar[bool] = True
-    uses_validation: ClassVar[bool] = False
-    averages_views: ClassVar[bool] = True
-    half: ClassVar[bool] = False
-    refinement: ClassVar[str | None] = "cascade"
 
     def __post_init__(self) -> None:
         """Check the penalty."""

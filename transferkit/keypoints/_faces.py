@@ -16,16 +16,6 @@ from types import MappingProxyType
 import numpy as np
 import numpy.typing as npt
 
-__all__ = [
-    "EYE_POINTS",
-    "GROUPS",
-    "MIRROR_PAIRS",
-    "N_FACE_POINTS",
-    "OUTER_EYE_CORNERS",
-    "mirror_order",
-    "pupils",
-]
-
 N_FACE_POINTS = 68
 
 GROUPS = MappingProxyType(
