@@ -43,7 +43,7 @@ def run_demo(folder: Path, *, n: int = 600, random_state: int = 0) -> str:
     train, test = _part(faces, 0, n_train), _part(faces, n_train, n)
     common: dict[str, Any] = {"backbone": "scattering"}
 
-    _say("Training a classifier: the backbone runs once per picture ...")
+    _say("Training a classifier: the backbone runs once per image ...")
     first, classifier = _timed(lambda: Classifier(**common).fit(train.images, train.labels))
     hits = int((classifier.predict(test.images) == test.labels).sum())
     _say("Training a second head on the same features, and a keypoint regressor, which looks twice ...")
@@ -66,7 +66,7 @@ def _draw_keypoints(faces: Faces, points: np.ndarray, path: Path) -> str:
     try:
         from matplotlib.figure import Figure
     except ImportError:
-        return 'No picture of the keypoints without matplotlib. Run: pip install "transferkit[plots]"'
+        return 'No plot of the keypoints without matplotlib. Run: pip install "transferkit[plots]"'
     axes = Figure(figsize=(12, 4.2), layout="constrained").subplots(_ROWS, _COLUMNS)
     n = _ROWS * _COLUMNS
     plot_keypoints(faces.images[:n], points[:n], faces.keypoints[:n], n=n, ax=axes)

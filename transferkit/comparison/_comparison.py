@@ -39,7 +39,7 @@ class ComparisonRow:
         ``"best"``; ``"worse"`` where the interval of the difference leaves 0 out; else
         ``"no surer than noise"``.
     ms_per_image : float
-        Milliseconds of the backbone for all views of a picture; NaN where there is none, or not measured.
+        Milliseconds of the backbone for all views of an image; NaN where there is none, or not measured.
     seconds : float
         For features, folds and timing, without what was in the cache already; the first candidate pays
         for loading TensorFlow.

@@ -1,4 +1,4 @@
-"""What images are called in tables and under pictures."""
+"""What images are called in tables and under plots."""
 
 from __future__ import annotations
 

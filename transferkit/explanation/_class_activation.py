@@ -7,7 +7,7 @@ global average and a dense layer this is class activation mapping (Zhou et al. 2
 for discriminative localization", CVPR).
 
 A row that is the mean of several views is taken apart again: what a cell of a mirrored or turned square adds
-belongs to the place of the picture that it shows.
+belongs to the place of the image that it shows.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from transferkit.heads.linear import FittedLinear
 from transferkit.views import AUGMENTATIONS, MEANS, ORIGINAL, Square, View
 
 Floats = NDArray[np.float64]
-_FINE = 16  # points along a side of a cell that say where it lies in the picture
+_FINE = 16  # points along a side of a cell that say where it lies in the image
 
 
 @dataclass(frozen=True)
 class ClassActivation:
-    """The parts of a class's score for one picture; they sum to it.
+    """The parts of a class's score for one image; they sum to it.
 
     Attributes
     ----------
@@ -41,13 +41,13 @@ class ClassActivation:
         Its logit, ``intercept`` plus the sum of all maps. Of two classes, the first one has minus the logit
         of the second.
     intercept : float
-        What is there without the picture; with reference pictures, their mean score.
+        What is there without the image; with reference images, their mean score.
     layers : tuple of str
         Layers that the head uses.
     maps : tuple of ndarray of float64, each (h, w)
-        What each cell of each layer's grid adds, as it lies in the picture. Grids differ between layers.
+        What each cell of each layer's grid adds, as it lies in the image. Grids differ between layers.
     picture : ndarray of uint8, shape (height, width, 3)
-        The upright picture; with ``resize="pad"``, the square that the backbone saw.
+        The upright image; with ``resize="pad"``, the square that the backbone saw.
     """
 
     label: Any

@@ -32,7 +32,7 @@ def extract_activations(
 ) -> NDArray[np.float32]:
     """Return the activations of one layer for images, as the layer gives them.
 
-    Nothing is kept in the cache: the first layer of VGG16 takes 12.8 MB for each picture.
+    Nothing is kept in the cache: the first layer of VGG16 takes 12.8 MB for each image.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def extract_activations(
     weights, image_size, resize, value_range
         As for :class:`FeatureExtractor`.
     engine : str, default="keras"
-        For a look at a few pictures, no other one is worth building.
+        For a look at a few images, no other one is worth building.
     batch_size : int, default=8
         Images in one call of the backbone.
 

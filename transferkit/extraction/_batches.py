@@ -45,7 +45,7 @@ class BatchWriter:
         self.n_calls = 0
 
     def add(self, decoded: Decoded) -> None:
-        """Queue the squares of one image; the same picture under two names is queued once."""
+        """Queue the squares of one image; the same image under two names is queued once."""
         for key, squares in decoded.squares:
             if key in self._seen:
                 continue

@@ -1,4 +1,4 @@
-"""How long the backbone takes for a picture on this machine."""
+"""How long the backbone takes for an image on this machine."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Speed(NamedTuple):
     Attributes
     ----------
     ms_per_image : float
-        Milliseconds for all views of a picture, without reading and decoding it.
+        Milliseconds for all views of an image, without reading and decoding it.
     n_parameters : int or None
         Of the backbone, where the engine knows it.
     """
@@ -37,9 +37,9 @@ def measure_speed(extractor: FeatureExtractor, views: Sequence[AnyView], n_image
     ----------
     extractor : FeatureExtractor
     views : sequence of View
-        Of each picture.
+        Of each image.
     n_images : int
-        Pictures to run, 1 or more.
+        Images to run, 1 or more.
     """
     settings = extractor.settings()
     engine = settings.engine()

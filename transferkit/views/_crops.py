@@ -75,15 +75,15 @@ class Crop:
         return "crop:" + ",".join(f"{value:g}" for value in self.frame) + (":mirror" if self.mirror else "")
 
     def key(self, digest: str) -> RowKey:
-        """Return the key in the cache of this square of a picture with this digest.
+        """Return the key in the cache of this square of an image with this digest.
 
         The square goes into the digest, not into the name of the view: the cache is made for a few names,
-        and squares are as many as pictures.
+        and squares are as many as images.
         """
         return RowKey(hashlib.sha256(f"{digest} {self.name}".encode()).hexdigest(), "crop")
 
     def target(self, image_size: int, resize: str) -> Target:
-        """Return what a picture is decoded for."""
+        """Return what an image is decoded for."""
         return Target(image_size, resize, side=self.frame[2])
 
     def render(self, image: Image, image_size: int, resize: str) -> NDArray[np.uint8]:

@@ -103,11 +103,11 @@ class View:
         return self
 
     def key(self, digest: str) -> RowKey:
-        """Return the key in the cache of this view of a picture with this digest."""
+        """Return the key in the cache of this view of an image with this digest."""
         return RowKey(digest, self.name)
 
     def target(self, image_size: int, resize: str) -> Target:
-        """Return what a picture is decoded for."""
+        """Return what an image is decoded for."""
         return Target(image_size, resize)
 
     def render(self, image: Image, image_size: int, resize: str) -> NDArray[np.uint8]:
