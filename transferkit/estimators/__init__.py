@@ -1,7 +1,7 @@
 """Estimators: an extractor plus a head, with scikit-learn's contract.
 
-``_base`` has what all share, ``predictor`` what a fitted model needs to answer; ``_taps`` plans which layers
-are read, ``_splitting`` what is held out, ``_nested`` serves ``head__*`` and ``extractor__*``, and
+``_base`` trains, ``_fitted`` answers, and ``predictor`` is what a fitted model needs for that; ``_taps`` plans
+which layers are read, ``_splitting`` what is held out, ``_nested`` serves ``head__*`` and ``extractor__*``, and
 ``refinement`` looks again at keypoints. To add an estimator, write a file like ``classifier.py`` and enter it
 here.
 """

@@ -12,7 +12,8 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.class_weight import compute_sample_weight
 
 from transferkit.backbones import Backbone
-from transferkit.estimators._base import AnyFeatures, ImageEstimator
+from transferkit.estimators._base import ImageEstimator
+from transferkit.estimators._fitted import AnyFeatures
 from transferkit.estimators._old_names import takes_old_names
 from transferkit.estimators._scoring import readable_rows
 from transferkit.explanation import ClassActivation, explain

@@ -15,7 +15,8 @@ from sklearn.base import MultiOutputMixin, RegressorMixin
 from transferkit import images
 from transferkit.backbones import Backbone
 from transferkit.errors import InvalidInputError
-from transferkit.estimators._base import AnyFeatures, ImageEstimator, Rows, TrainingSet
+from transferkit.estimators._base import ImageEstimator, Rows, TrainingSet
+from transferkit.estimators._fitted import AnyFeatures
 from transferkit.estimators._old_names import takes_old_names
 from transferkit.estimators._precomputed import PrecomputedFeatures
 from transferkit.estimators._records import Round

@@ -1,0 +1,157 @@
+"""What an estimator can do once it is fitted; all it learned lies in ``predictor_``, replaced as a whole."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.exceptions import NotFittedError as SklearnNotFittedError
+
+from transferkit.errors import InvalidInputError, NotFittedError
+from transferkit.estimators._old_names import warn_attribute
+from transferkit.estimators._precomputed import PrecomputedFeatures
+from transferkit.estimators._records import LayerTrial
+from transferkit.estimators.predictor import Predictor
+from transferkit.extraction import Features
+from transferkit.foundation.scratch import memory_limit
+from transferkit.heads import FittedHead
+from transferkit.persistence import save_estimator
+from transferkit.views import View
+
+AnyFeatures = Features | PrecomputedFeatures
+
+
+class _NotFittedError(NotFittedError, SklearnNotFittedError):
+    """The same error to users of transferkit and of scikit-learn."""
+
+
+_NotFittedError.__name__ = _NotFittedError.__qualname__ = "NotFittedError"
+_NotFittedError.__module__ = "transferkit.errors"
+
+
+class FittedEstimator:
+    """The half of an estimator that answers: save, extract, and the outputs of the head."""
+
+    predictor_: Predictor
+    _layer_selection: list[LayerTrial]
+
+    def _run_settings(self) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def _records(self) -> dict[str, list[dict[str, Any]]]:
+        raise NotImplementedError
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the fitted model to one safetensors file, replacing it in one step.
+
+        Parameters
+        ----------
+        path : path
+            By custom with the suffix ``.safetensors``.
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit``.
+        FileNotFoundError
+            The folder of the path does not exist.
+        InvalidInputError
+            The model is not finite: its training diverged.
+
+        See Also
+        --------
+        transferkit.load : Read it back.
+        """
+        self._check_fitted()
+        save_estimator(self, path)
+
+    def extract(self, X: Any, *, on_error: str = "raise") -> Features:
+        """Return the features that this model predicts from; what is cached is not computed again.
+
+        Parameters
+        ----------
+        X : image or sequence of images
+        on_error : {"raise", "skip"}, default="raise"
+            With "skip", ``.ok`` and ``.report`` of the result say which images could not be read.
+
+        Returns
+        -------
+        Features
+            Maps are read from the cache when asked for.
+
+        Raises
+        ------
+        NotFittedError, BadImageError
+        """
+        self._check_fitted()
+        if self.extractor_ is None:
+            raise InvalidInputError("backbone='precomputed' has no images: X holds the features already.")
+        features: Features = self.extractor_.extract(X, views=self.views_, on_error=on_error)
+        return features
+
+    @property
+    def extractor_(self) -> Any:
+        """The extractor of whole images; None for ``backbone="precomputed"``."""
+        return self._fitted().extractor
+
+    @property
+    def views_(self) -> tuple[View, ...]:
+        """Views of each whole image."""
+        return self._fitted().views
+
+    @property
+    def fitted_head_(self) -> FittedHead:
+        """What the head learned."""
+        return self._fitted().head
+
+    @property
+    def layer_selection_(self) -> list[LayerTrial]:
+        """Mixtures of layers that ``head="auto"`` tried on held-out training rows."""
+        self._check_fitted()
+        return self._layer_selection
+
+    @property
+    def selection_(self) -> list[dict[str, Any]]:
+        """Of version 0: the rows of ``layer_selection_`` and ``rounds_``."""
+        warn_attribute("selection_", "layer_selection_ and rounds_")
+        self._check_fitted()
+        return [row for table in self._records().values() for row in table]
+
+    def _fitted(self) -> Predictor:
+        self._check_fitted()
+        return self.predictor_
+
+    def _check_fitted(self) -> None:
+        if "predictor_" not in self.__dict__:
+            raise _NotFittedError(
+                f"This {type(self).__name__} is not fitted yet. Call fit(images, targets) first, "
+                "or transferkit.load(path) for a saved model."
+            )
+
+    def __sklearn_is_fitted__(self) -> bool:
+        """Tell scikit-learn if there is a model."""
+        return "predictor_" in self.__dict__
+
+    def _features(self, X: Any) -> AnyFeatures:
+        """Return the features of X, every image of which must be readable."""
+        extractor = self._fitted().extractor
+        if extractor is None:
+            return PrecomputedFeatures.of(self, X, fitting=False)
+        features: Features = extractor.extract(X, views=self.views_, on_error="raise")
+        return features
+
+    @contextlib.contextmanager
+    def _limited(self) -> Iterator[None]:
+        """Keep to the memory limit."""
+        with memory_limit(self._run_settings()["memory_limit"]):
+            yield
+
+    def _outputs(self, X: Any) -> NDArray[np.float64]:
+        """Return the outputs of the head for X, averaged over the views."""
+        features = self._features(X)
+        with self._limited():
+            return self.predictor_.outputs(features)
