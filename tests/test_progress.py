@@ -104,7 +104,7 @@ fake = FakeEngine()
 def build(*arguments):
     made = fake.build(*arguments)
     def run(pixels, keep):
-        time.sleep(0.02)
+        time.sleep(0.05)
         print(f"{fake.images}\\n", end="", flush=True)  # in one piece: two threads print
         return made.run(pixels, keep)
     return engines.Engine("fake", run)
