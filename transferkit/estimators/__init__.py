@@ -1,9 +1,9 @@
 """Estimators: an extractor plus a head, with scikit-learn's contract.
 
-``_base`` trains, ``_fitted`` answers, and ``predictor`` is what a fitted model needs for that; ``_taps`` plans
-which layers are read, ``_splitting`` what is held out, ``_nested`` serves ``head__*`` and ``extractor__*``, and
-``refinement`` looks again at keypoints. To add an estimator, write a file like ``classifier.py`` and enter it
-here.
+``_base`` trains, ``_fitted`` answers, and ``predictor`` is what a fitted model needs for that; ``_taps``
+plans which layers are read, ``_splitting`` what is held out, ``_nested`` serves ``head__*`` and
+``extractor__*``, and ``refinement`` looks again at keypoints. To add an estimator, write a file like
+``classifier.py`` and enter it here.
 """
 
 from transferkit.estimators._base import ImageEstimator
