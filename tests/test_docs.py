@@ -124,9 +124,20 @@ def test_pages_name_what_exists(page):
         assert (page.parent / link).exists(), link
 
 
-def test_the_ten_minutes_name_files_that_exist():
-    text = (ROOT / "docs" / "ten_minutes.md").read_text() + (ROOT / "docs" / "add_your_own.md").read_text()
-    names = set(re.findall(r"`((?:\w+/)+(?:\w+\.py)?)`", text)) - {"transferkit/"}
+def test_pages_about_the_code_name_files_that_exist():
+    pages = [
+        (ROOT / "docs" / f"{page}.md").read_text() for page in ("ten_minutes", "add_your_own", "architecture")
+    ]
+    text = "".join(pages).split("## What was taken from whom")[0]
+    for name, file in re.findall(r"`(\w+(?:\.\w+)?)` in `((?:\w+/)+\w+\.py)`", text):
+        assert re.search(
+            rf"(?m)^ *(def |class )?{name.split('.')[-1]}\b", (ROOT / "transferkit" / file).read_text()
+        ), name
+    names = set(re.findall(r"`((?:\w+/)+(?:\w+\.py)?)`", text)) - {
+        "transferkit/",
+        "docs/",
+        "tests/test_layering.py",
+    }
     assert len(names) > 40
     for name in names:
         assert (ROOT / "transferkit" / name).exists(), name

@@ -15,7 +15,8 @@ import transferkit
 from transferkit import Classifier, FeatureExtractor, KeypointRegressor, evaluate
 from transferkit.datasets import make_faces
 from transferkit.errors import BadImageError, InvalidInputError, MissingDependencyError, NotFittedError
-from transferkit.evaluation import ClassificationEvaluation, KeypointEvaluation, image_names
+from transferkit.estimators import ImageEstimator
+from transferkit.evaluation import ClassificationEvaluation, KeypointEvaluation, image_names, kind_of
 from transferkit.keypoints import GROUPS, as_points
 from transferkit.metrics import normalized_mean_error
 
@@ -336,3 +337,11 @@ def test_one_image_with_its_own_label_or_points(tiny, pictures):
         evaluate(kp, paths[:2], points[:3])
     with pytest.raises(InvalidInputError, match="y must be one array of numbers"):
         evaluate(kp, paths[0], [[1, 2], [3]])
+
+
+def test_a_kind_that_evaluate_does_not_know_is_refused():
+    class Numbers(ImageEstimator):
+        kind = "values"
+
+    with pytest.raises(InvalidInputError, match="Numbers, whose kind is 'values'"):
+        kind_of(Numbers())

@@ -34,6 +34,12 @@ ALLOWED = {
     "comparison": {"sklearn"},
     "backbones/scattering/_layers": {"keras"},  # loaded by the constructor only
 }
+# What runs networks, and who may import it, also inside functions.
+RUNNERS = {
+    "backbones": {"keras", "tensorflow"},
+    "engines": {"keras", "tensorflow", "openvino"},
+    "heads": {"keras"},
+}
 # Modules that other rooms may import beside a room's `__init__`.
 SURFACES = {"foundation", "heads.cascade", "heads.linear", "heads.keypoint_map"}
 MODULES = sorted(path.relative_to(ROOT).with_suffix("").as_posix() for path in ROOT.rglob("*.py"))
@@ -67,7 +73,11 @@ def imports(module, *, top_level):
         if isinstance(block, ast.If) and "TYPE_CHECKING" in ast.unparse(block.test)
         for node in ast.walk(block)
     }
-    for node in tree.body if top_level else ast.walk(tree):
+    if top_level:  # functions run later, all other blocks at once
+        later = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+        bodies = [block for block in ast.walk(tree) if isinstance(block, later)]
+        skipped |= {id(node) for block in bodies for node in ast.walk(block)}
+    for node in ast.walk(tree):
         if id(node) in skipped:
             continue
         if isinstance(node, ast.Import):
@@ -144,6 +154,13 @@ def test_heavy_packages_are_imported_where_they_are_used(module):
     allowed = ALLOWED.get(module.split("/")[0], set()) | ALLOWED.get(module, set())
     found = {name.split(".")[0] for name in imports(module, top_level=True)}
     assert found & HEAVY <= allowed
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_networks_are_run_in_few_places(module):
+    found = {name.split(".")[0] for name in imports(module, top_level=False)}
+    runners = found & {"tensorflow", "keras", "openvino", "torch", "jax"}
+    assert runners <= RUNNERS.get(module.split("/")[0], set())
 
 
 def test_every_module_has_a_line():

@@ -1,4 +1,4 @@
-"""What the rest of the library needs of a network, whichever framework it runs on."""
+"""What identity and checks need of a network. Engines still need a :class:`KerasNetwork`."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from transferkit.errors import InvalidInputError, gather
+from transferkit.errors import InvalidInputError, gather, quoted
 from transferkit.estimators import ImageEstimator
 from transferkit.evaluation.classification import ClassificationEvaluation
 from transferkit.evaluation.keypoints import KeypointEvaluation, default_normalizer
@@ -65,8 +65,15 @@ def kind_of(estimator: Any) -> str:
     """Return the kind of an estimator; a regressor of another library is taken to find points."""
     from sklearn.base import is_classifier
 
-    kind = getattr(estimator, "kind", None)
-    return kind if kind in KINDS else "classes" if is_classifier(estimator) else "points"
+    if isinstance(estimator, ImageEstimator):
+        if estimator.kind not in KINDS:
+            raise InvalidInputError(
+                f"evaluate and compare know tasks of kind {quoted(sorted(KINDS), 'or')}. Got "
+                f"{type(estimator).__name__}, whose kind is {estimator.kind!r}. "
+                "Use the metrics of scikit-learn."
+            )
+        return estimator.kind
+    return "classes" if is_classifier(estimator) else "points"
 
 
 def check_options(kind: str, truth: Targets, confidence: float, limit: float, **options: Any) -> None:

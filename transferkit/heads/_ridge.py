@@ -4,6 +4,8 @@ With centred rows ``Z``, the prediction for all rows is ``H y`` where ``H = 1/n 
 Leaving out a group G of rows changes its residuals to ``(1 - H_GG)^-1 (y_G - (H y)_G)``, exactly, so one
 decomposition gives the held-out predictions of every group for every penalty. For single rows this
 is the PRESS statistic of Allen (1974), Technometrics 16(1); the block form is in Cook and Weisberg (1982).
+
+The penalty itself is chosen in ``linear.py``.
 """
 
 from __future__ import annotations

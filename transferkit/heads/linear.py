@@ -61,6 +61,9 @@ class LinearHead(LinearTraits):
 
     Notes
     -----
+    The penalty is that with the least error on held-out groups: squared error of class codes, which rewards
+    scores near the truth; absolute error of values, which a few far misses do not decide.
+
     Columns are centred and channels scaled to equal variance. Classes are coded as -1 and 1, which on wide
     features of frozen backbones is at least as accurate as a logistic loss. Logits come from a logistic
     regression on the *held-out* scores (Platt 1999, "Probabilistic outputs for support vector machines"), so

@@ -1,10 +1,10 @@
-"""Identity: what a row of features depends on, and whether two descriptions of features mean the same.
+"""Identity: what a feature space depends on, and whether two descriptions of features mean the same.
 
 - ``describe_backbone``: the network with its weights and preprocessing;
 - ``describe_features``: the recipe of a feature space, whose hash is the name of its cache file;
 - ``feature_differences``: what a saved model compares before it predicts.
 
-The other half of a row's key is the image itself: ``Source.digest`` in images, and ``View.key`` in views.
+Within a space, a row is found by its image (``Source.digest``, ``View.key``) and part (``Settings.job``).
 """
 
 from transferkit.identity._backbone import describe_backbone

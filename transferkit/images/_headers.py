@@ -28,24 +28,15 @@ def check_end(data: bytes, format: str, name: str) -> None:
     Pillow reports many of these as other errors.
     """
     if format == "JPEG" and data.rfind(b"\xff\xd9") < 0:
-        raise BadImageError(
-            name,
-            "truncated",
-            f"JPEG ends after {len(data):,} bytes without an end marker.",
-            "Download or copy the file again.",
-        )
+        raise _damaged(name, "truncated", f"JPEG ends after {len(data):,} bytes without an end marker.")
     needed = 0
     if format == "WEBP":
         needed = 8 + int.from_bytes(data[4:8], "little")
     elif format == "TIFF" and data[2:3] != b"+" and data[3:4] != b"+":  # not BigTIFF
         needed = 2 + int.from_bytes(data[4:8], "little" if data[:1] == b"I" else "big")
     if needed > len(data):
-        raise BadImageError(
-            name,
-            "truncated",
-            f"{format} ends after {len(data):,} bytes; its header specifies at least {needed:,}.",
-            "Download or copy the file again.",
-        )
+        text = f"{format} ends after {len(data):,} bytes; its header specifies at least {needed:,}."
+        raise _damaged(name, "truncated", text)
 
 
 def check_png(data: bytes, name: str) -> int:
@@ -61,21 +52,16 @@ def check_png(data: bytes, name: str) -> int:
             break
         (stored,) = struct.unpack_from(">I", data, end - 4)
         if zlib.crc32(view[position + 4 : end - 4]) != stored:
-            raise BadImageError(
-                name,
-                "corrupt",
-                f"PNG chunk {kind.decode('latin-1')!r} at byte {position:,} has a wrong checksum.",
-                "Download or copy the file again.",
-            )
+            text = f"PNG chunk {kind.decode('latin-1')!r} at byte {position:,} has a wrong checksum."
+            raise _damaged(name, "corrupt", text)
         if kind == b"IEND":
             return len(data) - end
         position = end
-    raise BadImageError(
-        name,
-        "truncated",
-        f"PNG ends after {len(data):,} bytes, before its IEND chunk.",
-        "Download or copy the file again.",
-    )
+    raise _damaged(name, "truncated", f"PNG ends after {len(data):,} bytes, before its IEND chunk.")
+
+
+def _damaged(name: str, category: str, text: str) -> BadImageError:
+    return BadImageError(name, category, text, "Download or copy the file again.")
 
 
 def trailing_bytes(data: bytes, format: str) -> int:
