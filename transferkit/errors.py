@@ -45,6 +45,10 @@ _Checked = TypeVar("_Checked")
 class TransferKitError(Exception):
     """Base class of all transferkit exceptions."""
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle what was raised: workers send their errors to the caller."""
+        return _restored, (type(self), self.args, self.__dict__)
+
 
 class InvalidInputError(TransferKitError, ValueError):
     """An argument or the data are invalid.
@@ -214,6 +218,19 @@ class MissingDependencyError(TransferKitError, ImportError):
             f'{purpose} needs {package}, which is not installed. Run: pip install "transferkit[{extra}]"',
             name=package,
         )
+        self._asked = package, extra, purpose
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Make it again: some of ImportError's attributes are not in its dictionary."""
+        return type(self), self._asked
+
+
+def _restored(kind: type[TransferKitError], args: tuple[object, ...], state: dict[str, object]) -> Exception:
+    """Return an error as it was, without the constructor, which would write its message anew."""
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(state)
+    return error
 
 
 def gather(problems: list[str], check: Callable[[], _Checked]) -> _Checked | None:

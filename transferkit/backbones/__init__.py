@@ -3,6 +3,7 @@
 from transferkit.backbones._registration import register_backbone
 from transferkit.backbones.backbone import Backbone
 from transferkit.backbones.checks import check_backbone
+from transferkit.backbones.keras_defaults import keras_defaults
 from transferkit.backbones.keras_network import KerasNetwork
 from transferkit.backbones.models import build_network, list_layers
 from transferkit.backbones.network import Network
@@ -18,6 +19,7 @@ __all__ = [
     "check_backbone",
     "get_backbone",
     "is_shipped",
+    "keras_defaults",
     "list_backbones",
     "list_layers",
     "register_backbone",

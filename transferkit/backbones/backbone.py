@@ -1,9 +1,11 @@
-"""What is known about one network: plain data that imports neither Keras nor anything else of this room."""
+"""What is known about one network: plain data; no Keras is imported."""
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import re
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from numbers import Integral
@@ -11,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from transferkit.backbones.keras_defaults import keras_defaults
 from transferkit.errors import InvalidInputError
 from transferkit.foundation.arguments import check, is_count
 
@@ -129,7 +132,9 @@ class Backbone:
         Works on a copy: several of Keras's functions write into a float32 argument.
         """
         preprocess_input = _resolve(self.preprocess_input)
-        return np.asarray(preprocess_input(np.array(pixels, dtype=np.float32)), dtype=np.float32)
+        # Keras's functions follow its global settings; others need no Keras.
+        with keras_defaults() if "keras" in sys.modules else contextlib.nullcontext():
+            return np.asarray(preprocess_input(np.array(pixels, dtype=np.float32)), dtype=np.float32)
 
     def check_image_size(self, image_size: int | None) -> int:
         """Return the side to use in pixels; None stands for the default.

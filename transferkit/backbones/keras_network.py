@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from transferkit.backbones.keras_defaults import keras_defaults
 from transferkit.backbones.network import Tap
 from transferkit.errors import InvalidInputError, quoted
 
@@ -82,7 +83,8 @@ class KerasNetwork:
             call = tf.function(call, reduce_retracing=False)
 
         def run(batch: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-            outputs = call(keras.ops.convert_to_tensor(batch))
+            with keras_defaults():  # custom layers may read them when called
+                outputs = call(keras.ops.convert_to_tensor(batch))
             # Keras returns the tensor itself for a list of one output.
             outputs = outputs if isinstance(outputs, list | tuple) else [outputs]
             return [np.asarray(keras.ops.convert_to_numpy(output), dtype=np.float32) for output in outputs]

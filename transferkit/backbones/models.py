@@ -6,9 +6,10 @@ import random
 import warnings
 
 from transferkit.backbones.backbone import Backbone
+from transferkit.backbones.keras_defaults import keras_defaults
 from transferkit.backbones.keras_network import KerasNetwork
 from transferkit.backbones.registry import get_backbone
-from transferkit.backbones.weights import Weights, resolve_weights
+from transferkit.backbones.weights import Weights, check_unchanged, resolve_weights
 from transferkit.errors import InvalidInputError, WeightsError
 from transferkit.foundation.forks import enter_network
 
@@ -27,7 +28,7 @@ def build_network(backbone: Backbone, weights: Weights, image_size: int) -> Kera
     Raises
     ------
     WeightsError
-        The file does not fit the network.
+        The file does not fit the network, or has changed since its digest was taken.
     InvalidInputError
         The constructor does not return a Keras model with known inputs and outputs.
     EngineError
@@ -40,7 +41,8 @@ def build_network(backbone: Backbone, weights: Weights, image_size: int) -> Kera
     state = random.getstate()
     random.seed(0)
     try:
-        model = constructor(include_top=False, weights=asked, input_shape=(image_size, image_size, 3))
+        with keras_defaults():
+            model = constructor(include_top=False, weights=asked, input_shape=(image_size, image_size, 3))
     finally:
         random.setstate(state)
     if not getattr(model, "inputs", None):
@@ -62,6 +64,8 @@ def build_network(backbone: Backbone, weights: Weights, image_size: int) -> Kera
                 name=backbone.name,
                 path=str(weights.path),
             ) from error
+        # The digest names the features, so it must be that of what has just been read.
+        check_unchanged(backbone, weights)
         if weights.kind == "imagenet" and backbone.finish:
             backbone.finish(model)
     model.trainable = False

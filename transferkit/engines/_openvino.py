@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from transferkit.backbones import Backbone
+from transferkit.backbones import Backbone, keras_defaults
 from transferkit.engines import _parity
 from transferkit.engines._engine import Engine, EngineRequest, Keep, as_they_are, pad
 from transferkit.engines._keras import requested_network
@@ -96,9 +96,10 @@ def _converted(openvino: Any, tapped: Any, image_size: int) -> Any:
     import tensorflow as tf
 
     # From the traced graph: OpenVINO would call the Keras model with a list, and Keras would warn.
-    graph = tf.function(lambda batch: tapped(batch, training=False)).get_concrete_function(
-        tf.TensorSpec((None, image_size, image_size, 3), tf.float32)
-    )
+    with keras_defaults():
+        graph = tf.function(lambda batch: tapped(batch, training=False)).get_concrete_function(
+            tf.TensorSpec((None, image_size, image_size, 3), tf.float32)
+        )
     # With a copy of the weights: TensorFlow's are freed with the model.
     network = openvino.convert_model(graph, share_weights=False)
     # By name: there are additional outputs (of swish, for its gradient), and more than ten are sorted

@@ -28,6 +28,14 @@ AnyFeatures = Features | PrecomputedFeatures
 class _NotFittedError(NotFittedError, SklearnNotFittedError):
     """The same error to users of transferkit and of scikit-learn."""
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle by function: the name of the class is that of its base."""
+        return _not_fitted, self.args
+
+
+def _not_fitted(*args: str) -> _NotFittedError:
+    return _NotFittedError(*args)
+
 
 _NotFittedError.__name__ = _NotFittedError.__qualname__ = "NotFittedError"
 _NotFittedError.__module__ = "transferkit.errors"

@@ -11,6 +11,7 @@ from typing import Any
 from transferkit import images
 from transferkit.backbones import Backbone, get_backbone
 from transferkit.cache import FeatureCache, SpillingSpace
+from transferkit.errors import WeightsError
 from transferkit.extraction._features import Features
 from transferkit.extraction._parameters import ON_ERROR, resolve
 from transferkit.extraction._report import ExtractionReport
@@ -18,6 +19,7 @@ from transferkit.extraction._settings import LOCK, Settings
 from transferkit.extraction._stream import compute, look_up
 from transferkit.foundation.arguments import check, choice
 from transferkit.foundation.config import Configured
+from transferkit.identity import feature_differences
 from transferkit.views import ORIGINAL, AnyView
 
 
@@ -154,8 +156,27 @@ class Extraction(Configured):
         with LOCK:
             known: tuple[Any, Settings] | None = self.__dict__.get("_made")
             if known is None or known[0] != key:
-                known = self.__dict__["_made"] = key, Settings(backbone, parameters)
+                settings = Settings(backbone, parameters)
+                self._check_backbone(settings)
+                known = self.__dict__["_made"] = key, settings
             return known[1]
+
+    def _check_backbone(self, settings: Settings) -> None:
+        """Refuse another backbone or other weights than at first, under the same names.
+
+        A pickle, a copy or a worker finds both again by name, where they may have become something else.
+        """
+        asked = settings.backbone.name, str(self.weights), settings.image_size
+        known = self.__dict__.setdefault("_backbone_facts", (asked, settings.backbone_facts))
+        if known[0] != asked:
+            self._backbone_facts = asked, settings.backbone_facts
+        elif differences := feature_differences(known[1], settings.backbone_facts):
+            name = settings.backbone.name
+            raise WeightsError(
+                f"Backbone {name!r} is not what it was when this object was fitted or first used: "
+                f"{'; '.join(differences)}. Put the earlier weights or registration back, or call fit again.",
+                name=name,
+            )
 
     def __getstate__(self) -> dict[str, Any]:
         """Drop models and connections when pickling; they are made again."""

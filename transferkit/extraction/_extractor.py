@@ -100,7 +100,9 @@ class FeatureExtractor(Extraction, TransformerMixin, BaseEstimator):
         MissingDependencyError
             The engine is not installed.
         """
+        self.__dict__.pop("_backbone_facts", None)  # what registry and files hold now is right
         settings = self.settings()
+        self._check_backbone(settings)
         self.image_size_ = settings.image_size
         self.layers_ = settings.layers
         return self

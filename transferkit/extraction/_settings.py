@@ -69,12 +69,12 @@ class Settings:
         self._network = (
             None if backbones.is_shipped(backbone) else frozen_model(backbone, self.weights, self.image_size)
         )
-        self._backbone_facts = describe_backbone(backbone, self.weights, self._network)
+        self.backbone_facts = describe_backbone(backbone, self.weights, self._network)
         self._cache = as_cache(parameters["cache"])
         self.files = None if self._cache is None else self._cache.files
         verdicts = Verdicts(
             None if self._cache is None else self._cache.folder,
-            {"backbone": self._backbone_facts, "image_size": self.image_size},
+            {"backbone": self.backbone_facts, "image_size": self.image_size},
         )
         name, fallback = check_engine(parameters["engine"], self.precision)
         self._choice = EngineChoice(name, fallback, self.layers, verdicts, self._build)
@@ -84,7 +84,7 @@ class Settings:
     def description(self) -> dict[str, Any]:
         """The recipe of the feature space, with the engine as far as it is known before it is built."""
         return describe_features(
-            self._backbone_facts,
+            self.backbone_facts,
             image_size=self.image_size,
             resize=self.resize,
             value_range=self.value_range,

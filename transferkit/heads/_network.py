@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from transferkit.backbones import keras_defaults
 from transferkit.errors import InvalidInputError
 from transferkit.foundation.arguments import choice, is_count, is_number
 from transferkit.foundation.forks import enter_network
@@ -82,6 +83,7 @@ class NetworkHead:
         """Return the untrained ``keras.Model`` for features of these shapes, one per layer."""
         raise NotImplementedError
 
+    @keras_defaults()
     def fit(self, data: TrainingData) -> FittedNetwork:
         """Return the fitted head.
 
@@ -201,6 +203,7 @@ class FittedNetwork(KerasWeights):
             for array, (shift, gain) in zip(maps, self.scales, strict=True)
         ]
 
+    @keras_defaults()
     def predict(self, maps: Maps) -> NDArray[np.float64]:
         """Return logits or values, (n, n_outputs)."""
         enter_network()

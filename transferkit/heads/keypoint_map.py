@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from transferkit.backbones import keras_defaults
 from transferkit.errors import InvalidInputError
 from transferkit.foundation.arguments import is_count, is_number, is_seed
 from transferkit.foundation.forks import enter_network
@@ -95,6 +96,7 @@ class KeypointMapHead:
         if problems:
             raise InvalidInputError(*problems)
 
+    @keras_defaults()
     def fit(self, data: TrainingData) -> FittedKeypointMap:
         """Return the fitted head; targets (n, 2 k) are x0, y0, ... as fractions of the square.
 
@@ -209,6 +211,7 @@ class FittedKeypointMap(KerasWeights):
         """Return the untrained model."""
         return build_network(self.head, self.shapes, self.mean, self.scales, self.seed, self.dtype)
 
+    @keras_defaults()
     def predict(self, maps: Maps) -> NDArray[np.float64]:
         """Return points (n, 2 k) as fractions of the square.
 

@@ -1,0 +1,189 @@
+"""No figure comes from another state of the world: weights, global settings and registrations that change."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import shutil
+
+import numpy as np
+import pytest
+
+from transferkit import Classifier, FeatureExtractor, errors, register_backbone
+from transferkit.backbones import Weights, build_network, get_backbone, resolve_weights
+from transferkit.datasets import make_faces
+from transferkit.engines import has_openvino
+from transferkit.errors import WeightsError
+from transferkit.heads import MLPHead
+
+SIZE = 32
+RANDOM = Weights("random", None, "random:0")
+ENGINES = ["keras", pytest.param("openvino", marks=pytest.mark.skipif(not has_openvino(), reason="extra"))]
+
+
+@pytest.fixture(scope="module")
+def keras():
+    return pytest.importorskip("keras")
+
+
+@pytest.fixture(scope="module")
+def faces():
+    return make_faces(24)
+
+
+@pytest.fixture
+def files(keras, tmp_path):
+    """Two files of weights for MobileNet: one in use, one to replace it."""
+    paths = tmp_path / "used.weights.h5", tmp_path / "other.weights.h5"
+    for seed, path in enumerate(paths):
+        keras.utils.set_random_seed(seed)
+        get_backbone("mobilenet").triple[0](
+            include_top=False, weights=None, input_shape=(SIZE, SIZE, 3)
+        ).save_weights(path)
+    return paths
+
+
+GLOBALS = {
+    "policy": ("dtype_policy", "set_dtype_policy", "mixed_bfloat16"),
+    "floatx": ("floatx", "set_floatx", "float16"),
+    "layout": ("image_data_format", "set_image_data_format", "channels_first"),
+}
+
+
+@pytest.fixture(params=GLOBALS.values(), ids=GLOBALS)
+def setting(keras, request):
+    """A global setting of Keras that the user has changed; its reader and its value."""
+    read, write, value = request.param
+    before = keras.config.floatx(), keras.config.image_data_format(), keras.config.dtype_policy()
+    getattr(keras.config, write)(value)
+    yield (lambda: getattr(getattr(keras.config, read)(), "name", getattr(keras.config, read)())), value
+    keras.config.set_floatx(before[0])
+    keras.config.set_image_data_format(before[1])
+    keras.config.set_dtype_policy(before[2])
+
+
+@pytest.fixture(scope="module")
+def usual(keras, faces):
+    return {
+        name: FeatureExtractor(name, weights=None, image_size=SIZE, engine="keras", cache=False).transform(
+            faces.images
+        )
+        for name in ("mobilenet", "vgg16", "scattering")
+    }
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("name", ["mobilenet", "vgg16", "scattering"])
+def test_features_do_not_depend_on_keras_settings(usual, setting, name, engine, faces):
+    extractor = FeatureExtractor(name, weights=None, image_size=SIZE, engine=engine, cache=False)
+    found = extractor.transform(faces.images)
+    tolerance = 0 if engine == "keras" else 1e-3 * np.abs(usual[name]).max()  # rows are float16
+    np.testing.assert_allclose(found, usual[name], rtol=0, atol=tolerance)
+    read, value = setting
+    assert read() == value
+
+
+def test_network_heads_do_not_depend_on_keras_settings(setting, faces):
+    clf = Classifier("scattering", image_size=SIZE, head=MLPHead(epochs=2)).fit(faces.images, faces.labels)
+    read, value = setting
+    assert read() == value
+    assert {array.dtype for array in clf.fitted_head_.tensors().values()} <= {
+        np.dtype("float32"),
+        np.dtype("float64"),
+    }
+    assert {weight.dtype for weight in clf.fitted_head_.model().weights} == {"float32"}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_weights_replaced_before_the_first_miss_are_refused(files, faces, engine):
+    extractor = FeatureExtractor("mobilenet", weights=files[0], image_size=SIZE, engine=engine).fit()
+    shutil.copy(files[1], files[0])
+    with pytest.raises(WeightsError, match="was replaced while it was in use"):
+        extractor.transform(faces.images)
+    rows = FeatureExtractor("mobilenet", weights=files[0], image_size=SIZE, engine=engine)
+    rows.transform(faces.images)
+    assert rows.report_.n_cached == 0
+
+
+def test_weights_are_checked_after_they_are_read(files):
+    backbone = get_backbone("mobilenet")
+    weights = resolve_weights(backbone, files[0])
+    shutil.copy(files[1], files[0])
+    with pytest.raises(WeightsError, match="SHA-256 was"):
+        build_network(backbone, weights, SIZE)
+
+
+COPIES = {"pickle": lambda thing: pickle.loads(pickle.dumps(thing)), "deepcopy": copy.deepcopy}
+
+
+@pytest.mark.parametrize("again", COPIES.values(), ids=COPIES)
+def test_a_copy_refuses_other_weights_as_load_does(files, faces, again):
+    clf = Classifier("mobilenet", weights=files[0], image_size=SIZE).fit(faces.images, faces.labels)
+    expected = clf.decision_function(faces.images)
+    np.testing.assert_array_equal(again(clf).decision_function(faces.images), expected)
+    sent = again(clf)
+    shutil.copy(files[1], files[0])
+    with pytest.raises(WeightsError, match="not what it was when this object was fitted"):
+        sent.decision_function(faces.images)
+    sent.fit(faces.images, faces.labels).predict(faces.images)  # a new fit takes the file as it is
+
+
+def brighter(factor):
+    return lambda pixels: pixels * factor
+
+
+def a_net(keras, input_shape):
+    inputs = keras.Input(input_shape)
+    return keras.Model(inputs, keras.layers.Conv2D(4, 3, strides=8)(inputs))
+
+
+def test_another_backbone_under_its_name_is_refused(keras, faces):
+    def constructor(include_top=False, weights=None, input_shape=None):
+        keras.utils.set_random_seed(3)
+        return a_net(keras, input_shape)
+
+    register_backbone("mine", constructor, brighter(1.0), min_size=SIZE, image_size=SIZE)
+    clf = Classifier("mine", weights=None).fit(faces.images, faces.labels)
+    extractor = FeatureExtractor("mine", weights=None).fit()
+    register_backbone("mine", constructor, brighter(0.5), min_size=SIZE, image_size=SIZE, overwrite=True)
+    for ask in (clf.predict, extractor.transform):
+        with pytest.raises(WeightsError, match="preprocess_input was"):
+            ask(faces.images)
+    extractor.fit().transform(faces.images)
+    extractor.set_params(backbone="scattering").transform(faces.images)  # asked for, so no surprise
+
+
+ERRORS = [
+    errors.InvalidInputError("one", "two"),
+    errors.UnknownBackboneError("vgg", ["vgg16"]),
+    errors.BadImageError("a.jpg", "truncated", "It ends.", "Copy it.", 3),
+    errors.NotFittedError("no"),
+    errors.BackboneCheckError("mine", ["one"]),
+    errors.EngineError("no", name="openvino"),
+    errors.IsolationError("no"),
+    errors.WeightsError("no", name="mine", path="a.h5"),
+    errors.CacheError("no", path="c"),
+    errors.ModelFileError("no", path="m"),
+    errors.MissingDependencyError("openvino", "openvino", "engine='openvino'"),
+]
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+def test_errors_cross_processes(error):
+    again = pickle.loads(pickle.dumps(error))
+    assert type(again) is type(error)
+    assert (str(again), again.args, vars(again)) == (str(error), error.args, vars(error))
+    assert getattr(again, "name", None) == getattr(error, "name", None)
+
+
+def test_every_public_error_is_in_that_list():
+    public = {getattr(errors, name) for name in errors.__all__} - {errors.TransferKitError}
+    assert public == {type(error) for error in ERRORS}
+
+
+def test_the_error_before_fit_crosses_processes(faces):
+    with pytest.raises(errors.NotFittedError) as caught:
+        Classifier().predict(faces.images)
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert type(again) is type(caught.value)
+    assert str(again) == str(caught.value)

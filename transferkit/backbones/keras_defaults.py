@@ -1,0 +1,44 @@
+"""Keras with its default precision and layout, whatever the user's global settings are."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+_lock = threading.Lock()
+_inside = 0
+_users: tuple[Any, Any] = ("float32", "channels_last")
+
+
+@contextmanager
+def keras_defaults() -> Iterator[None]:
+    """Use float32 and channels-last in a block of code; the user's settings return afterwards.
+
+    Features must not depend on ``keras.json`` or ``keras.mixed_precision.set_global_policy``. Layers keep the
+    precision and layout that they are built with; Keras's ``preprocess_input`` reads both at every call.
+
+    Threads may enter at the same time: the first one saves the settings of the process, the last one restores
+    them. The policy of precision belongs to a thread.
+    """
+    import keras
+
+    global _inside, _users
+    with _lock:
+        if _inside == 0:
+            _users = keras.config.floatx(), keras.config.image_data_format()
+            keras.config.set_floatx("float32")
+            keras.config.set_image_data_format("channels_last")
+        _inside += 1
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("float32")
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(policy)
+        with _lock:
+            _inside -= 1
+            if _inside == 0:
+                keras.config.set_floatx(_users[0])
+                keras.config.set_image_data_format(_users[1])
