@@ -407,3 +407,22 @@ def test_what_half_precision_cannot_hold_is_read_as_it_is(tiny, pictures, monkey
     features = FeatureExtractor(**tiny).extract(paths[:20])
     monkeypatch.setattr(_features, "_LARGEST_HALF", 0.5)
     assert all(array.dtype == np.float32 for array in features.maps(half=True))
+
+
+@pytest.mark.parametrize("cache", ["none", "full"])
+def test_single_predictions_do_not_pile_up(tiny, tmp_path, monkeypatch, cache):
+    monkeypatch.setattr("transferkit.cache._memory._FEW_BYTES", 20_000)
+    where = False if cache == "none" else FeatureCache(tmp_path / "full", max_bytes=1)
+    extractor = FeatureExtractor(**tiny, cache=where)
+    images = np.random.default_rng(0).integers(0, 255, (100, 64, 64, 3), dtype=np.uint8)
+    together = extractor.transform(images)
+    extractor = FeatureExtractor(**tiny, cache=where)
+    kept = [extractor.extract(image[None]) for image in images]
+    space = extractor.settings().space
+    memory = space if cache == "none" else space._spilled
+    assert memory._n_bytes == 0
+    assert 0 < memory._few._n_bytes <= 20_000
+    assert memory._few._n_bytes == sum(row.nbytes for row in memory._few._rows.values())
+    np.testing.assert_array_equal(np.concatenate([features.flat() for features in kept]), together)
+    extractor.extract(images[-1:])
+    assert extractor.report_.n_cached == 1  # what was asked for last is still there

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -11,22 +12,39 @@ from numpy.typing import NDArray
 from transferkit.cache._rows import RowKey, encode
 from transferkit.cache._space import FeatureSpace
 
+_FEW_BYTES = 8 << 20
+
 
 class MemorySpace:
     """A feature space in memory.
 
     Rows are rounded as in the cache on disk, so a model gives the same numbers with a cache and without.
+
+    Parameters
+    ----------
+    half : bool, default=True
+    limit : int, optional
+        Bytes of rows to keep; the oldest go first.
     """
 
-    def __init__(self, *, half: bool = True) -> None:
+    def __init__(self, *, half: bool = True, limit: int | None = None) -> None:
         self.half = half
         self._rows: dict[tuple[RowKey, str], NDArray[Any]] = {}
         self._shapes: dict[str, tuple[int, ...]] = {}
         self._facts: dict[str, Any] = {}
+        self._limit, self._lock, self._n_bytes = limit, threading.Lock(), 0
+        # Rows of predictions, one after the other, for as long as the process runs: they must not pile up.
+        self._few = MemorySpace(half=half, limit=_FEW_BYTES) if limit is None else None
+
+    def recent(self) -> RecentSpace:
+        """Return a view of this space for a few images whose rows are read right after writing."""
+        return RecentSpace(self)
 
     def find(self, keys: Iterable[RowKey], parts: Sequence[str]) -> set[RowKey]:
         """Return the keys that have all the parts."""
-        return {key for key in keys if all((key, part) in self._rows for part in parts)}
+        asked = set(keys)
+        found = {key for key in asked if all((key, part) in self._rows for part in parts)}
+        return found if self._few is None else found | self._few.find(asked - found, parts)
 
     def read_into(self, keys: Sequence[RowKey], part: str, out: NDArray[Any]) -> NDArray[Any]:
         """Fill ``out[i]`` with the row of ``keys[i]``; return a mask of the rows that were found."""
@@ -35,6 +53,8 @@ class MemorySpace:
             if (row := self._rows.get((key, part))) is not None:
                 out[i] = row
                 found[i] = True
+            elif self._few is not None:
+                found[i : i + 1] = self._few.read_into([key], part, out[i : i + 1])
         return found
 
     def write(self, rows: Sequence[tuple[RowKey, str, NDArray[Any]]]) -> bool:
@@ -42,12 +62,23 @@ class MemorySpace:
         for key, part, array in rows:
             stored = encode(key, part, array, half=self.half)
             self._shapes[part] = stored.shape
-            self._rows[key, part] = np.frombuffer(stored.data, stored.dtype).reshape(stored.shape)
+            row = np.frombuffer(stored.data, stored.dtype).reshape(stored.shape)
+            with self._lock:
+                old = self._rows.pop((key, part), None)
+                self._rows[key, part] = row
+                self._n_bytes += row.nbytes - (0 if old is None else old.nbytes)
+                while self._limit is not None and self._n_bytes > self._limit:
+                    self._n_bytes -= self._rows.pop(next(iter(self._rows))).nbytes
         return True
+
+    def write_few(self, rows: Sequence[tuple[RowKey, str, NDArray[Any]]]) -> bool:
+        """Store rows of a few images, in place of the oldest of such rows; return True."""
+        return self.write(rows) if self._few is None else self._few.write(rows)
 
     def part_shape(self, part: str) -> tuple[int, ...] | None:
         """Return the shape of a part's rows, or None if there are none."""
-        return self._shapes.get(part)
+        shape = self._shapes.get(part)
+        return shape if self._few is None else shape or self._few.part_shape(part)
 
     def find_facts(self, prefix: str) -> dict[str, Any]:
         """Return the facts whose names start with a prefix."""
@@ -97,6 +128,13 @@ class SpillingSpace:
             self._spilled.write(rows)
         return True
 
+    def write_few(self, rows: Sequence[tuple[RowKey, str, NDArray[Any]]]) -> bool:
+        """Store rows of a few images on disk, or else in memory for a while; return True."""
+        if not self._space.write(rows):
+            self.has_spilled = True
+            self._spilled.write_few(rows)
+        return True
+
     def part_shape(self, part: str) -> tuple[int, ...] | None:
         """Return the shape of a part's rows, or None if there are none."""
         return self._space.part_shape(part) or self._spilled.part_shape(part)
@@ -116,11 +154,10 @@ class RecentSpace:
     For a few images whose features are needed at once: a prediction does not wait for the disk.
     """
 
-    def __init__(self, space: SpillingSpace) -> None:
+    def __init__(self, space: SpillingSpace | MemorySpace) -> None:
         self._space = space
         self.half = space.half
         self._recent = MemorySpace(half=space.half)
-        self.path = space.path
 
     def find(self, keys: Iterable[RowKey], parts: Sequence[str]) -> set[RowKey]:
         """Return the keys that have all the parts in the underlying space."""
@@ -135,7 +172,7 @@ class RecentSpace:
 
     def write(self, rows: Sequence[tuple[RowKey, str, NDArray[Any]]]) -> bool:
         """Store rows in the underlying space and in memory; return True."""
-        return self._space.write(rows) and self._recent.write(rows)
+        return self._space.write_few(rows) and self._recent.write(rows)
 
     def part_shape(self, part: str) -> tuple[int, ...] | None:
         """Return the shape of a part's rows, or None if there are none."""

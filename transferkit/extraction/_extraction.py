@@ -10,7 +10,7 @@ from typing import Any
 
 from transferkit import images
 from transferkit.backbones import Backbone, get_backbone
-from transferkit.cache import FeatureCache, SpillingSpace
+from transferkit.cache import FeatureCache
 from transferkit.errors import WeightsError
 from transferkit.extraction._features import Features
 from transferkit.extraction._parameters import ON_ERROR, resolve
@@ -108,8 +108,8 @@ class Extraction(Configured):
         digests, pending = look_up(settings.files, job, sources)
         report.n_cached = len(sources) - len(pending)
         pending = job.failures.leave_out(sources, pending, digests, report, on_error)
-        if 0 < len(sources) <= settings.batch_size and isinstance(job.space, SpillingSpace):
-            job = replace(job, space=job.space.recent())
+        if 0 < len(sources) <= settings.batch_size:
+            job = replace(job, space=settings.space.recent())
         if advance is not None:
             advance(len(sources) - len(pending))
         if pending:
