@@ -178,6 +178,23 @@ def predictions() -> str:
     return ", ".join(told)
 
 
+def uncached() -> str:
+    """Growth over 20,000 single predictions of different images with ``cache=False``."""
+    from transferkit.datasets import make_faces
+
+    faces = make_faces(40, random_state=0)
+    clf = Classifier("scattering", image_size=32, extractor=FeatureExtractor(cache=False, engine="auto"))
+    clf.fit(faces.images, faces.labels)
+    generator = np.random.default_rng(0)
+    for n in (500, 20_000):
+        before = megabytes()
+        for _ in range(n):
+            clf.predict(generator.integers(0, 256, (40, 40, 3), dtype=np.uint8))
+    grown = megabytes() - before
+    assert grown < 20, f"{grown:.1f} MB"
+    return f"{grown:.1f} MB"
+
+
 def threads() -> str:
     """32 threads with a real network, 50 predictions each, all equal to the serial ones."""
     from transferkit.datasets import make_faces
@@ -312,6 +329,7 @@ RUNS: dict[str, tuple[int, str, Callable[[], str]]] = {
     "bombs": (10, "image bombs", bombs),
     "memory": (14, "100,000 rows", memory),
     "predictions": (14, "10,000 single predictions by each engine", predictions),
+    "uncached": (14, "20,000 single predictions, cache=False", uncached),
     "threads": (15, "32 threads x 50 predictions by each engine", threads),
     "forks": (15, "20 forks for each engine", forks),
     "jobs": (15, "n_jobs=2, cold, beside a network", slow_tests("test_forks.py")),

@@ -422,7 +422,7 @@ def test_single_predictions_do_not_pile_up(tiny, tmp_path, monkeypatch, cache):
     memory = space if cache == "none" else space._spilled
     assert memory._n_bytes == 0
     assert 0 < memory._few._n_bytes <= 20_000
-    assert memory._few._n_bytes == sum(row.nbytes for row in memory._few._rows.values())
+    assert memory._few._n_bytes == sum(row.nbytes + 512 for row in memory._few._rows.values())
     np.testing.assert_array_equal(np.concatenate([features.flat() for features in kept]), together)
     extractor.extract(images[-1:])
     assert extractor.report_.n_cached == 1  # what was asked for last is still there

@@ -8,6 +8,7 @@ import shutil
 
 import numpy as np
 import pytest
+from PIL import Image, ImageFile
 
 from transferkit import Classifier, FeatureExtractor, errors, register_backbone
 from transferkit.backbones import Weights, build_network, get_backbone, resolve_weights
@@ -15,6 +16,8 @@ from transferkit.datasets import make_faces
 from transferkit.engines import has_openvino
 from transferkit.errors import WeightsError
 from transferkit.heads import MLPHead
+from transferkit.identity import feature_differences
+from transferkit.images import is_lasting
 
 SIZE = 32
 RANDOM = Weights("random", None, "random:0")
@@ -187,3 +190,45 @@ def test_the_error_before_fit_crosses_processes(faces):
     again = pickle.loads(pickle.dumps(caught.value))
     assert type(again) is type(caught.value)
     assert str(again) == str(caught.value)
+
+
+def test_truncated_images_are_allowed_in_rows_of_their_own(tmp_path, monkeypatch, faces):
+    paths = [tmp_path / f"{i}.png" for i in range(4)]
+    for path, image in zip(paths, faces.images, strict=False):
+        Image.fromarray(image).save(path)
+    extractor = FeatureExtractor("scattering", image_size=SIZE)
+    strict = extractor.describe()
+    expected = extractor.transform(paths)
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
+    assert extractor.describe()["decoder"] == f"{strict['decoder']}, truncated images allowed"
+    np.testing.assert_array_equal(extractor.transform(paths), expected)
+    assert extractor.report_.n_cached == 0
+    assert feature_differences(strict, extractor.describe()) == []  # whole images have the same features
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", False)
+    extractor.transform(paths)
+    assert extractor.report_.n_cached == 4
+
+
+@pytest.mark.parametrize(
+    ("error", "lasting"),
+    [
+        (errors.BadImageError("a.png", "corrupt", "It is."), True),
+        (errors.BadImageError("a.png", "timed_out", "It was slow."), False),
+        (errors.BadImageError("a.png", "crashed", "crashed the decoder: SIGABRT"), True),
+        (errors.BadImageError("a.png", "crashed", "crashed the decoder: SIGKILL"), False),
+        (errors.BadImageError("a.NEF", "format_not_supported", "is camera raw."), False),
+        (errors.BadImageError("a.tif", "format_not_supported", "is camera raw."), True),
+    ],
+)
+def test_only_what_an_image_always_does_is_remembered(error, lasting):
+    assert is_lasting(error) == lasting
+
+
+def test_a_tiff_that_was_named_like_camera_raw_is_read_under_another_name(tmp_path, faces):
+    raw, plain = tmp_path / "a.nef", tmp_path / "a.tif"
+    Image.fromarray(faces.images[0]).save(raw, format="TIFF")
+    shutil.copy(raw, plain)
+    good = list(faces.images[:20])
+    extractor = FeatureExtractor("scattering", image_size=SIZE)
+    assert extractor.extract([*good, raw], on_error="skip").report.counts() == {"format_not_supported": 1}
+    assert extractor.extract([*good, plain], on_error="skip").ok.all()

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from transferkit.cache._rows import RowKey, encode
 from transferkit.cache._space import FeatureSpace
 
-_FEW_BYTES = 8 << 20
+_FEW_BYTES = 4 << 20
+_ENTRY_BYTES = 512  # of a row's key and objects, which are more than a small row itself
 
 
 class MemorySpace:
@@ -24,7 +25,7 @@ class MemorySpace:
     ----------
     half : bool, default=True
     limit : int, optional
-        Bytes of rows to keep; the oldest go first.
+        Bytes of memory for rows, about; the oldest go first.
     """
 
     def __init__(self, *, half: bool = True, limit: int | None = None) -> None:
@@ -66,9 +67,9 @@ class MemorySpace:
             with self._lock:
                 old = self._rows.pop((key, part), None)
                 self._rows[key, part] = row
-                self._n_bytes += row.nbytes - (0 if old is None else old.nbytes)
+                self._n_bytes += _cost(row) - (0 if old is None else _cost(old))
                 while self._limit is not None and self._n_bytes > self._limit:
-                    self._n_bytes -= self._rows.pop(next(iter(self._rows))).nbytes
+                    self._n_bytes -= _cost(self._rows.pop(next(iter(self._rows))))
         return True
 
     def write_few(self, rows: Sequence[tuple[RowKey, str, NDArray[Any]]]) -> bool:
@@ -89,6 +90,11 @@ class MemorySpace:
         """Store facts; return True."""
         self._facts.update(facts)
         return True
+
+
+def _cost(row: NDArray[Any]) -> int:
+    """Return about how many bytes a row takes."""
+    return row.nbytes + _ENTRY_BYTES
 
 
 class SpillingSpace:

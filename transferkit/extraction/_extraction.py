@@ -152,7 +152,7 @@ class Extraction(Configured):
         own = {name: value for name, value in vars(self).items() if name.strip("_") == name}
         parameters = resolve(own, self.own_config())
         backbone = get_backbone(parameters.pop("backbone"))
-        key = (backbone, repr(parameters))
+        key = (backbone, repr(parameters), images.decoder())
         with LOCK:
             known: tuple[Any, Settings] | None = self.__dict__.get("_made")
             if known is None or known[0] != key:

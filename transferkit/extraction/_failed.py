@@ -3,7 +3,7 @@
 Failures are stored by the digest of the content, not by path: a repaired file has another digest and is
 tried at once. An entry is valid for the versions of transferkit and Pillow that wrote it, and for one feature
 space, whose key includes the version of the decoder and ``value_range``. Failures that depend on the machine
-(missing file, too little memory, too slow) are not remembered.
+(missing file, too little memory, too slow) or on the file's name are not remembered.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from transferkit._version import __version__
 from transferkit.cache import Space
 from transferkit.errors import BadImageError
 from transferkit.extraction._report import KNOWN, ExtractionReport
+from transferkit.images import is_lasting
 
 _PREFIX = "failed:"
 _BY = f"transferkit {__version__}, Pillow {PIL.__version__}"
@@ -55,7 +56,7 @@ class KnownFailures:
 
     def add(self, digest: str, error: BadImageError, file: tuple[Any, os.stat_result, str] | None) -> None:
         """Add a failure, and the status of its file."""
-        if error.category == "timed_out" or isinstance(error.__cause__, MemoryError):
+        if not is_lasting(error):
             return
         with self._lock:
             self._new[digest] = [_BY, error.category, error.reason, error.hint]

@@ -34,7 +34,7 @@ def describe_features(
     return {
         "backbone": dict(backbone),
         "image_size": image_size,
-        "decoder": images.DECODER,
+        "decoder": images.decoder(),
         "resize": resize,
         # The digest of a float array does not say which range it spans.
         "value_range": None if value_range is None else list(value_range),
@@ -46,9 +46,12 @@ def describe_features(
 def feature_differences(saved: Mapping[str, Any], current: Mapping[str, Any]) -> list[str]:
     """Return what differs between two descriptions of features, one phrase each.
 
-    Engines that give the same float32 features do not count.
+    Engines that give the same float32 features do not count, nor whether truncated images are allowed.
     """
-    both = (saved, current)
+    saved, current = both = [
+        {**facts, "decoder": str(facts.get("decoder")).removesuffix(images.TRUNCATED)}
+        for facts in (saved, current)
+    ]
     same_engine = all(
         facts.get("engine") in EQUIVALENT_ENGINES and facts.get("precision") == "float32" for facts in both
     )

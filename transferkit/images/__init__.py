@@ -23,6 +23,7 @@ pixels in every form. All values are taken as sRGB.
 from transferkit.images._again import readable_again
 from transferkit.images._collections import as_image_list, is_single_image
 from transferkit.images._crop import crop_image
+from transferkit.images._failures import is_lasting
 from transferkit.images._folders import IMAGE_SUFFIXES, is_side_file
 from transferkit.images._image import CATEGORIES, LIMITS, Image, Limits
 from transferkit.images._ranges import check_value_range
@@ -36,6 +37,7 @@ __all__ = [
     "DECODER",
     "IMAGE_SUFFIXES",
     "LIMITS",
+    "TRUNCATED",
     "Image",
     "Limits",
     "Source",
@@ -43,6 +45,8 @@ __all__ = [
     "as_image_list",
     "check_value_range",
     "crop_image",
+    "decoder",
+    "is_lasting",
     "is_side_file",
     "is_single_image",
     "letterbox",
@@ -56,3 +60,11 @@ __all__ = [
 # orientation, compositing, scaling of 16 bits or floats, fill or filter of resize_image or crop_image.
 # Do not bump it for a new format, error or note.
 DECODER: str = "2"
+TRUNCATED = ", truncated images allowed"
+
+
+def decoder() -> str:
+    """Return what decodes: its version, and whether Pillow was told to accept truncated images."""
+    from PIL import ImageFile
+
+    return DECODER + (TRUNCATED if ImageFile.LOAD_TRUNCATED_IMAGES else "")

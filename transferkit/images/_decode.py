@@ -24,7 +24,7 @@ from PIL import (
 )
 
 from transferkit.errors import BadImageError
-from transferkit.images._failures import translated
+from transferkit.images._failures import RAW_SUFFIXES, translated
 from transferkit.images._folders import SUFFIX_FORMATS
 from transferkit.images._formats import identify
 from transferkit.images._headers import check_end, check_png, first_size, trailing_bytes
@@ -47,7 +47,6 @@ _OPENERS: dict[str, Callable[..., PIL.Image.Image]] = {
     "WEBP": WebPImagePlugin.WebPImageFile,
 }
 _DNG_VERSION = 50706  # TIFF tag of camera raw files, which start with a TIFF thumbnail
-_RAW_SUFFIXES = (".dng", ".nef", ".arw", ".pef", ".srw", ".3fr", ".cr2", ".nrw")
 
 _warnings_lock = threading.Lock()
 if hasattr(os, "register_at_fork"):  # a child must not inherit a held lock or another thread's filters
@@ -147,7 +146,7 @@ def _depth_note(picture: PIL.Image.Image, name: str, value_range: ValueRange | N
 def _refuse_raw(picture: PIL.Image.Image, name: str) -> None:
     """Raise BadImageError for camera raw files, which Pillow opens as a TIFF thumbnail."""
     tags = getattr(picture, "tag_v2", {})
-    if _DNG_VERSION in tags or (tags and name.lower().endswith(_RAW_SUFFIXES)):
+    if _DNG_VERSION in tags or (tags and name.lower().endswith(RAW_SUFFIXES)):
         raise BadImageError(
             name,
             "format_not_supported",

@@ -9,7 +9,12 @@ from PIL.Image import DecompressionBombError
 
 from transferkit.errors import BadImageError, InvalidInputError
 
-__all__ = ["translated"]
+__all__ = ["RAW_SUFFIXES", "is_lasting", "translated"]
+
+# Files of cameras that start with a TIFF thumbnail.
+RAW_SUFFIXES = (".dng", ".nef", ".arw", ".pef", ".srw", ".3fr", ".cr2", ".nrw")
+# Signals that end a helper process for reasons of the machine, not of the image.
+_FROM_OUTSIDE = ("SIGKILL", "SIGTERM", "SIGINT", "SIGHUP")
 
 # Words by which Pillow and its libraries report truncated data.
 _CUT = (
@@ -60,4 +65,17 @@ def _damaged(name: str, format: str, error: Exception) -> BadImageError:
     problem = "is truncated" if cut else "is damaged"
     return BadImageError(
         name, category, f"{format} {problem}: {text.rstrip('.')}.", "Download or copy the file again."
+    )
+
+
+def is_lasting(error: BadImageError) -> bool:
+    """Return True if an image with this content will always fail like this, on any machine.
+
+    False for a lack of time or memory, for a helper process that was killed from outside, and for files that
+    are refused as camera raw, which depends on the name.
+    """
+    killed = error.category == "crashed" and any(signal in error.reason for signal in _FROM_OUTSIDE)
+    by_name = error.category == "format_not_supported" and str(error.path).lower().endswith(RAW_SUFFIXES)
+    return not (
+        error.category == "timed_out" or isinstance(error.__cause__, MemoryError) or killed or by_name
     )
