@@ -108,7 +108,7 @@ class Extraction(Configured):
         digests, pending = look_up(settings.files, job, sources)
         report.n_cached = len(sources) - len(pending)
         pending = job.failures.leave_out(sources, pending, digests, report, on_error)
-        if 0 < len(sources) <= settings.batch_size:
+        if pending and len(sources) <= settings.batch_size:
             job = replace(job, space=settings.space.recent())
         if advance is not None:
             advance(len(sources) - len(pending))

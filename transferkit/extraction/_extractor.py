@@ -53,7 +53,8 @@ class FeatureExtractor(Extraction, TransformerMixin, BaseEstimator):
         files (where ``TMPDIR`` says), with the same results. If not configured, all is held in memory.
     cache : bool, path or FeatureCache, optional
         Where features are kept: True (if not configured) is the folder named by ``TRANSFERKIT_CACHE`` or the
-        usual one of the system; False keeps them in memory only, for this object.
+        usual one of the system; False keeps them in memory only, for this object, and of calls with few
+        images only the latest.
     isolate : bool or float, optional
         Decode files in helper processes, for untrusted images: a decoder that crashes, or takes longer
         than so many seconds (True: 30), costs one image. Arrays and Pillow images are decoded here.
