@@ -75,6 +75,16 @@ def megabytes() -> float:
     return int(re.search(r"VmRSS:\s+(\d+)", Path("/proc/self/status").read_text())[1]) / 1024
 
 
+def growth(clf: Classifier, n: int) -> float:
+    """Growth in megabytes over n single predictions of different images, after 500 others."""
+    generator = np.random.default_rng(0)
+    for repeats in (500, n):
+        before = megabytes()
+        for _ in range(repeats):
+            clf.predict(generator.integers(0, 256, (40, 40, 3), dtype=np.uint8))
+    return megabytes() - before
+
+
 def bad_files() -> str:
     """300 of 10,000 files are bad: labels stay aligned, cold and warm."""
     with tempfile.TemporaryDirectory() as folder:
@@ -167,12 +177,7 @@ def predictions() -> str:
     for name in ("keras", "openvino") if engines.has_openvino() else ("keras",):
         clf = Classifier("scattering", image_size=32, extractor=FeatureExtractor(engine=name))
         clf.fit(faces.images, faces.labels)
-        generator = np.random.default_rng(0)
-        for n in (500, 10_000):
-            before = megabytes()
-            for _ in range(n):
-                clf.predict(generator.integers(0, 256, (40, 40, 3), dtype=np.uint8))
-        grown = megabytes() - before
+        grown = growth(clf, 10_000)
         told.append(f"{name} {grown:.1f} MB")
         assert grown < 20, told
     return ", ".join(told)
@@ -185,12 +190,7 @@ def uncached() -> str:
     faces = make_faces(40, random_state=0)
     clf = Classifier("scattering", image_size=32, extractor=FeatureExtractor(cache=False, engine="auto"))
     clf.fit(faces.images, faces.labels)
-    generator = np.random.default_rng(0)
-    for n in (500, 20_000):
-        before = megabytes()
-        for _ in range(n):
-            clf.predict(generator.integers(0, 256, (40, 40, 3), dtype=np.uint8))
-    grown = megabytes() - before
+    grown = growth(clf, 20_000)
     assert grown < 20, f"{grown:.1f} MB"
     return f"{grown:.1f} MB"
 

@@ -5,22 +5,22 @@ from __future__ import annotations
 import copy
 import pickle
 import shutil
+import threading
 
 import numpy as np
 import pytest
 from PIL import Image, ImageFile
 
 from transferkit import Classifier, FeatureExtractor, errors, register_backbone
-from transferkit.backbones import Weights, build_network, get_backbone, resolve_weights
+from transferkit.backbones import build_network, get_backbone, keras_defaults, resolve_weights
 from transferkit.datasets import make_faces
-from transferkit.engines import has_openvino
+from transferkit.engines import has_openvino, shared_engine
 from transferkit.errors import WeightsError
-from transferkit.heads import MLPHead
+from transferkit.heads import ConvHead, MLPHead
 from transferkit.identity import feature_differences
 from transferkit.images import is_lasting
 
 SIZE = 32
-RANDOM = Weights("random", None, "random:0")
 ENGINES = ["keras", pytest.param("openvino", marks=pytest.mark.skipif(not has_openvino(), reason="extra"))]
 
 
@@ -46,23 +46,32 @@ def files(keras, tmp_path):
     return paths
 
 
+def settings_of(keras):
+    return keras.config.floatx(), keras.config.image_data_format(), keras.config.dtype_policy().name
+
+
+def set_all(keras, floatx, layout, policy):
+    keras.config.set_floatx(floatx)
+    keras.config.set_image_data_format(layout)
+    keras.config.set_dtype_policy(policy)
+
+
 GLOBALS = {
-    "policy": ("dtype_policy", "set_dtype_policy", "mixed_bfloat16"),
-    "floatx": ("floatx", "set_floatx", "float16"),
-    "layout": ("image_data_format", "set_image_data_format", "channels_first"),
+    "policy": ("float32", "channels_last", "mixed_bfloat16"),
+    "floatx": ("float16", "channels_last", "float16"),  # what floatx in keras.json comes to
+    "layout": ("float32", "channels_first", "float32"),
 }
 
 
 @pytest.fixture(params=GLOBALS.values(), ids=GLOBALS)
 def setting(keras, request):
-    """A global setting of Keras that the user has changed; its reader and its value."""
-    read, write, value = request.param
-    before = keras.config.floatx(), keras.config.image_data_format(), keras.config.dtype_policy()
-    getattr(keras.config, write)(value)
-    yield (lambda: getattr(getattr(keras.config, read)(), "name", getattr(keras.config, read)())), value
-    keras.config.set_floatx(before[0])
-    keras.config.set_image_data_format(before[1])
-    keras.config.set_dtype_policy(before[2])
+    """Global settings of Keras that the user has changed; no engine was built before."""
+    before = settings_of(keras)
+    shared_engine.cache_clear()
+    set_all(keras, *request.param)
+    yield request.param
+    set_all(keras, *before)
+    shared_engine.cache_clear()
 
 
 @pytest.fixture(scope="module")
@@ -77,24 +86,58 @@ def usual(keras, faces):
 
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("name", ["mobilenet", "vgg16", "scattering"])
-def test_features_do_not_depend_on_keras_settings(usual, setting, name, engine, faces):
+def test_features_do_not_depend_on_keras_settings(keras, usual, setting, name, engine, faces):
     extractor = FeatureExtractor(name, weights=None, image_size=SIZE, engine=engine, cache=False)
     found = extractor.transform(faces.images)
     tolerance = 0 if engine == "keras" else 1e-3 * np.abs(usual[name]).max()  # rows are float16
     np.testing.assert_allclose(found, usual[name], rtol=0, atol=tolerance)
-    read, value = setting
-    assert read() == value
+    assert settings_of(keras) == setting
 
 
-def test_network_heads_do_not_depend_on_keras_settings(setting, faces):
-    clf = Classifier("scattering", image_size=SIZE, head=MLPHead(epochs=2)).fit(faces.images, faces.labels)
-    read, value = setting
-    assert read() == value
-    assert {array.dtype for array in clf.fitted_head_.tensors().values()} <= {
-        np.dtype("float32"),
-        np.dtype("float64"),
-    }
-    assert {weight.dtype for weight in clf.fitted_head_.model().weights} == {"float32"}
+HEADS = {
+    "mlp": lambda: Classifier("scattering", image_size=SIZE, head=MLPHead(epochs=2)),
+    "conv": lambda: Classifier("scattering", image_size=SIZE, head=ConvHead(filters=4, hidden=4, epochs=2)),
+}
+
+
+@pytest.mark.parametrize("make", HEADS.values(), ids=HEADS)
+def test_network_heads_do_not_depend_on_keras_settings(keras, setting, make, faces):
+    ours = make().fit(faces.images, faces.labels)
+    sent = pickle.loads(pickle.dumps(ours))  # builds its network anew
+    found = ours.decision_function(faces.images), sent.decision_function(faces.images)
+    assert settings_of(keras) == setting
+    set_all(keras, "float32", "channels_last", "float32")
+    expected = make().fit(faces.images, faces.labels).decision_function(faces.images)
+    np.testing.assert_array_equal(found[0], expected)
+    np.testing.assert_array_equal(found[1], expected)
+
+
+def test_a_policy_that_nobody_set_still_follows_floatx(keras):
+    def look():
+        keras.config.set_floatx("float16")
+        with keras_defaults():
+            inside.append(settings_of(keras))
+        after.append(settings_of(keras))
+        keras.config.set_floatx("float32")
+
+    inside, after = [], []
+    thread = threading.Thread(target=look)  # a new thread has no policy yet
+    thread.start()
+    thread.join()
+    assert inside == [("float32", "channels_last", "float32")]
+    assert after == [("float16", "channels_last", "float16")]
+
+
+def test_threads_enter_and_leave_in_any_order(keras):
+    keras.config.set_image_data_format("channels_first")
+    first, second = keras_defaults(), keras_defaults()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert keras.config.image_data_format() == "channels_last"
+    second.__exit__(None, None, None)
+    assert keras.config.image_data_format() == "channels_first"
+    keras.config.set_image_data_format("channels_last")
 
 
 @pytest.mark.parametrize("engine", ENGINES)

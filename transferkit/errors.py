@@ -168,7 +168,7 @@ class IsolationError(TransferKitError, RuntimeError):
 
 
 class WeightsError(TransferKitError, OSError):
-    """Pretrained weights are missing, damaged or unexpected.
+    """Pretrained weights are missing, damaged or unexpected, or a backbone is not the one used before.
 
     Attributes
     ----------

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from transferkit.foundation.forks import enter_network
+
 _lock = threading.Lock()
 _inside = 0
 _users: tuple[Any, Any] = ("float32", "channels_last")
@@ -21,17 +23,24 @@ def keras_defaults() -> Iterator[None]:
 
     Threads may enter at the same time: the first one saves the settings of the process, the last one restores
     them. The policy of precision belongs to a thread.
+
+    Raises
+    ------
+    EngineError
+        This process was forked from one that had run a network.
     """
+    enter_network()
     import keras
 
     global _inside, _users
     with _lock:
+        # Keras derives a policy that is not set from floatx, and keeps it: ask before floatx changes.
+        policy = keras.config.dtype_policy()
         if _inside == 0:
             _users = keras.config.floatx(), keras.config.image_data_format()
             keras.config.set_floatx("float32")
             keras.config.set_image_data_format("channels_last")
         _inside += 1
-    policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy("float32")
     try:
         yield

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from transferkit.cache._rows import RowKey, encode
 from transferkit.cache._space import FeatureSpace
 
+Rows = Sequence[tuple[RowKey, str, NDArray[Any]]]
 _FEW_BYTES = 4 << 20
 _ENTRY_BYTES = 512  # of a row's key and objects, which are more than a small row itself
 
@@ -58,7 +59,7 @@ class MemorySpace:
                 found[i : i + 1] = self._few.read_into([key], part, out[i : i + 1])
         return found
 
-    def write(self, rows: Sequence[tuple[RowKey, str, NDArray[Any]]]) -> bool:
+    def write(self, rows: Rows) -> bool:
         """Store rows, replacing existing ones; return True."""
         for key, part, array in rows:
             stored = encode(key, part, array, half=self.half)
@@ -72,7 +73,7 @@ class MemorySpace:
                     self._n_bytes -= _cost(self._rows.pop(next(iter(self._rows))))
         return True
 
-    def write_few(self, rows: Sequence[tuple[RowKey, str, NDArray[Any]]]) -> bool:
+    def write_few(self, rows: Rows) -> bool:
         """Store rows of a few images, in place of the oldest of such rows; return True."""
         return self.write(rows) if self._few is None else self._few.write(rows)
 
@@ -127,18 +128,18 @@ class SpillingSpace:
             found[i : i + 1] = self._spilled.read_into([keys[i]], part, out[i : i + 1])
         return found
 
-    def write(self, rows: Sequence[tuple[RowKey, str, NDArray[Any]]]) -> bool:
+    def write(self, rows: Rows) -> bool:
         """Store rows on disk, or else in memory; return True."""
-        if not self._space.write(rows):
-            self.has_spilled = True
-            self._spilled.write(rows)
-        return True
+        return self._write(rows, self._spilled.write)
 
-    def write_few(self, rows: Sequence[tuple[RowKey, str, NDArray[Any]]]) -> bool:
+    def write_few(self, rows: Rows) -> bool:
         """Store rows of a few images on disk, or else in memory for a while; return True."""
+        return self._write(rows, self._spilled.write_few)
+
+    def _write(self, rows: Rows, spill: Callable[[Rows], bool]) -> bool:
         if not self._space.write(rows):
             self.has_spilled = True
-            self._spilled.write_few(rows)
+            spill(rows)
         return True
 
     def part_shape(self, part: str) -> tuple[int, ...] | None:
@@ -176,7 +177,7 @@ class RecentSpace:
             found[i : i + 1] = self._space.read_into([keys[i]], part, out[i : i + 1])
         return found
 
-    def write(self, rows: Sequence[tuple[RowKey, str, NDArray[Any]]]) -> bool:
+    def write(self, rows: Rows) -> bool:
         """Store rows in the underlying space and in memory; return True."""
         return self._space.write_few(rows) and self._recent.write(rows)
 

@@ -97,6 +97,8 @@ class Extraction(Configured):
             The engine that was asked for by name cannot run this backbone, or not on this machine.
         IsolationError
             ``isolate`` is set, and no helper process can be started.
+        WeightsError
+            Weights or backbone are not those of the first use.
         """
         started = time.perf_counter()
         settings = self.settings()
@@ -147,6 +149,8 @@ class Extraction(Configured):
             Parameters that cannot be used; all problems are listed at once.
         MissingDependencyError
             The engine is not installed.
+        WeightsError
+            The weights are missing, or weights or backbone are not those of the first use.
         """
         # Parameters are the attributes without underscores at the ends; get_params takes half a millisecond.
         own = {name: value for name, value in vars(self).items() if name.strip("_") == name}

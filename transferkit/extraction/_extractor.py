@@ -53,8 +53,8 @@ class FeatureExtractor(Extraction, TransformerMixin, BaseEstimator):
         files (where ``TMPDIR`` says), with the same results. If not configured, all is held in memory.
     cache : bool, path or FeatureCache, optional
         Where features are kept: True (if not configured) is the folder named by ``TRANSFERKIT_CACHE`` or the
-        usual one of the system; False keeps them in memory only, for this object, and of calls with few
-        images only the latest.
+        usual one of the system; False keeps them in memory only, for this object: all those of calls with
+        more than ``batch_size`` images, and of smaller calls the latest, up to 4 MB.
     isolate : bool or float, optional
         Decode files in helper processes, for untrusted images: a decoder that crashes, or takes longer
         than so many seconds (True: 30), costs one image. Arrays and Pillow images are decoded here.
@@ -100,6 +100,8 @@ class FeatureExtractor(Extraction, TransformerMixin, BaseEstimator):
             A parameter that cannot be used.
         MissingDependencyError
             The engine is not installed.
+        WeightsError
+            The weights are missing or damaged.
         """
         self.__dict__.pop("_backbone_facts", None)  # what registry and files hold now is right
         settings = self.settings()
@@ -124,6 +126,8 @@ class FeatureExtractor(Extraction, TransformerMixin, BaseEstimator):
         ------
         BadImageError
             An image cannot be read; ``.index`` says which.
+        WeightsError
+            Weights or backbone are not those of ``fit`` or of the first use.
         """
         features = self.extract(X, on_error="raise")
         with memory_limit(self.settings().memory_limit):

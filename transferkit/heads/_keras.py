@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from transferkit.backbones import keras_defaults
 from transferkit.heads._base import check_arrays
 
 Scale = tuple[NDArray[np.float32], NDArray[np.float32]]  # shift and gain of each channel
@@ -27,7 +28,8 @@ class KerasWeights:
     def model(self) -> Any:
         """Return the Keras model."""
         if self._model is None:
-            self._model = self._build()
+            with keras_defaults():
+                self._model = self._build()
             if self.weights:
                 self._model.set_weights(self.weights)
         return self._model

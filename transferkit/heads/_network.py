@@ -203,7 +203,6 @@ class FittedNetwork(KerasWeights):
             for array, (shift, gain) in zip(maps, self.scales, strict=True)
         ]
 
-    @keras_defaults()
     def predict(self, maps: Maps) -> NDArray[np.float64]:
         """Return logits or values, (n, n_outputs)."""
         enter_network()

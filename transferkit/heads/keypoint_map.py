@@ -211,7 +211,6 @@ class FittedKeypointMap(KerasWeights):
         """Return the untrained model."""
         return build_network(self.head, self.shapes, self.mean, self.scales, self.seed, self.dtype)
 
-    @keras_defaults()
     def predict(self, maps: Maps) -> NDArray[np.float64]:
         """Return points (n, 2 k) as fractions of the square.
 

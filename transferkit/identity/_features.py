@@ -48,10 +48,7 @@ def feature_differences(saved: Mapping[str, Any], current: Mapping[str, Any]) ->
 
     Engines that give the same float32 features do not count, nor whether truncated images are allowed.
     """
-    saved, current = both = [
-        {**facts, "decoder": str(facts.get("decoder")).removesuffix(images.TRUNCATED)}
-        for facts in (saved, current)
-    ]
+    saved, current = both = [_strict(saved), _strict(current)]
     same_engine = all(
         facts.get("engine") in EQUIVALENT_ENGINES and facts.get("precision") == "float32" for facts in both
     )
@@ -60,3 +57,10 @@ def feature_differences(saved: Mapping[str, Any], current: Mapping[str, Any]) ->
         for name in sorted({*saved, *current})
         if saved.get(name) != current.get(name) and not (name == "engine" and same_engine)
     ]
+
+
+def _strict(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a description as where truncated images are not allowed."""
+    decoder = facts.get("decoder")
+    strict = {"decoder": decoder.removesuffix(images.TRUNCATED)} if isinstance(decoder, str) else {}
+    return {**facts, **strict}
