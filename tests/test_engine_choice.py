@@ -16,6 +16,7 @@ import transferkit
 from tests.conftest import TINY, FakeEngine
 from transferkit import Classifier, FeatureCache, FeatureExtractor, engines
 from transferkit.backbones import Backbone, registry
+from transferkit.cache import _notes
 from transferkit.engines import _verdicts, check_engine
 from transferkit.errors import EngineError, InvalidInputError, MissingDependencyError, ModelFileError
 from transferkit.persistence._file import read_model, write_model
@@ -157,8 +158,8 @@ def test_a_verdict_holds_for_one_network_and_one_installation(pair, pictures, mo
 
 
 DAMAGE = {
-    "empty": b"", "cut": b'{"network": "', "binary": bytes(range(256)), "list": b"[]", "deep": b"[" * 100_000,
-    "other": b'{"network": "x", "verdicts": {"[\\"last\\"]": ""}}', "null": b'{"network": null}',
+    "empty": b"", "cut": b'{"subject": "', "binary": bytes(range(256)), "list": b"[]", "deep": b"[" * 100_000,
+    "other": b'{"subject": "x", "known": {"[\\"last\\"]": ""}}', "null": b'{"subject": null}',
 }  # fmt: skip
 
 
@@ -167,7 +168,7 @@ def test_a_damaged_verdict_is_found_out_again(pair, pictures, monkeypatch, damag
     pair.error = "no."
     origin(auto(), pictures[0])
     path = verdict_file()
-    network = json.loads(path.read_text())["network"]
+    network = json.loads(path.read_text())["subject"]
     inside = {
         "numbers": {'["last"]': 5}, "words": "last", "keys": {"last": "", "5": "no.", "[5]": ""}
     }  # fmt: skip
@@ -175,12 +176,12 @@ def test_a_damaged_verdict_is_found_out_again(pair, pictures, monkeypatch, damag
         path.unlink()
         path.mkdir()
     else:
-        content = json.dumps({"network": network, "verdicts": inside.get(damage)}).encode()
+        content = json.dumps({"subject": network, "known": inside.get(damage)}).encode()
         path.write_bytes(DAMAGE.get(damage, content))
     forget(monkeypatch)
     assert origin(auto(), pictures[0]) == "keras"
     assert pair.built.count("openvino") == 2
-    assert damage == "folder" or json.loads(path.read_text())["verdicts"] == {'["last"]': "no."}
+    assert damage == "folder" or json.loads(path.read_text())["known"] == {'["last"]': "no."}
     assert len(list(path.parent.glob("engine-*"))) == 1  # nothing half written is left
 
 
@@ -188,7 +189,7 @@ def test_a_verdict_that_cannot_be_kept_stops_nothing(pair, pictures, monkeypatch
     def refuse(*arguments, **more):
         raise PermissionError("read-only")
 
-    monkeypatch.setattr(_verdicts.tempfile, "mkstemp", refuse)
+    monkeypatch.setattr(_notes.tempfile, "mkstemp", refuse)
     assert origin(auto(), pictures[0]) == "openvino"
 
 

@@ -193,7 +193,7 @@ def test_another_backbone_under_its_name_is_refused(keras, faces):
     extractor = FeatureExtractor("mine", weights=None).fit()
     register_backbone("mine", constructor, brighter(0.5), min_size=SIZE, image_size=SIZE, overwrite=True)
     for ask in (clf.predict, extractor.transform):
-        with pytest.raises(WeightsError, match="preprocess_input was"):
+        with pytest.raises(WeightsError, match="preprocess_input gives other values"):
             ask(faces.images)
     extractor.fit().transform(faces.images)
     extractor.set_params(backbone="scattering").transform(faces.images)  # asked for, so no surprise

@@ -5,14 +5,15 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
-import re
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from transferkit.backbones.keras_defaults import keras_defaults
+from transferkit.backbones.layer_names import counted_from_input, is_automatic, snake
 from transferkit.backbones.network import Tap
 from transferkit.errors import InvalidInputError, quoted
 
@@ -20,13 +21,13 @@ from transferkit.errors import InvalidInputError, quoted
 class KerasNetwork:
     """A Keras model whose layers can be tapped by name.
 
-    Keras numbers unnamed layers over the whole process (``activation_187``). Here they are numbered within
-    the model (``activation``, ``activation_1``, ...), so that a name means the same layer in every run.
-
     Parameters
     ----------
     model : keras.Model
         With known inputs and outputs, functional or Sequential.
+    count_from_input : bool, default=False
+        Number layers that nobody named from the input on, as for the backbones of this library. Otherwise all
+        names are those of Keras.
 
     Attributes
     ----------
@@ -35,22 +36,23 @@ class KerasNetwork:
         The output of each layer, by name; ``"last"`` is the output of the model.
     """
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, *, count_from_input: bool = False) -> None:
         self.model = model
         self.tensors: dict[str, Any] = {}
-        counts: Counter[str] = Counter()
         # A Sequential has only layers.
-        for operation in getattr(model, "operations", model.layers):
-            name = operation.name
-            stem = _snake(type(operation).__name__)
-            if _is_automatic(name, stem):
-                name = stem if counts[stem] == 0 else f"{stem}_{counts[stem]}"
-                counts[stem] += 1
+        operations = getattr(model, "operations", model.layers)
+        names = counted_from_input(operations) if count_from_input else (each.name for each in operations)
+        for operation, name in zip(operations, names, strict=True):
             try:
                 self.tensors[name] = operation.output
             except (AttributeError, ValueError):
                 continue  # called more than once, so it has several outputs
         self.tensors["last"] = _single(model.outputs)
+
+    @property
+    def image_size(self) -> int:
+        """Side of the input in pixels."""
+        return int(self.model.inputs[0].shape[1])
 
     @property
     def n_parameters(self) -> int:
@@ -61,7 +63,7 @@ class KerasNetwork:
         """Return the layers that can be tapped, from the input to ``"last"``."""
         return list(self.tensors)
 
-    def tap(self, layers: tuple[str, ...], *, compiled: bool = False) -> Tap:
+    def tap(self, layers: tuple[str, ...], *, compiled: bool = False, one_graph: bool = False) -> Tap:
         """Return a function from a preprocessed batch to one float32 array for each layer.
 
         Parameters
@@ -69,6 +71,8 @@ class KerasNetwork:
         layers : tuple of str
         compiled : bool, default=False
             Trace a graph for each batch size, if Keras runs on TensorFlow: slower once, faster afterwards.
+        one_graph : bool, default=False
+            Trace one graph for all batch sizes instead, so that no later call reads the code of layers again.
         """
         import keras
 
@@ -80,7 +84,8 @@ class KerasNetwork:
         if compiled and keras.backend.backend() == "tensorflow":
             import tensorflow as tf
 
-            call = tf.function(call, reduce_retracing=False)
+            any_size = [tf.TensorSpec((None, *self.model.inputs[0].shape[1:]), tf.float32)]
+            call = tf.function(call, any_size if one_graph else None, reduce_retracing=False)
 
         def run(batch: NDArray[np.float32]) -> list[NDArray[np.float32]]:
             with keras_defaults():  # custom layers may read them when called
@@ -117,7 +122,15 @@ class KerasNetwork:
         digest = hashlib.sha256()
         for array in self.model.get_weights():
             digest.update(np.ascontiguousarray(array).tobytes())
-        graph = json.dumps(_renumbered(json.loads(self.model.to_json())), sort_keys=True)
+        try:
+            document = json.loads(self.model.to_json())
+        except NotImplementedError as error:  # its first line says which layer
+            reason = next(iter(str(error).strip().splitlines()), "")
+            raise InvalidInputError(
+                f"Layers of a registered backbone must have get_config(), by which features are told apart. "
+                f"Keras says: {reason}"
+            ) from error
+        graph = json.dumps(_as_saved_earlier(document), sort_keys=True)
         return {"weights": digest.hexdigest(), "graph": hashlib.sha256(graph.encode()).hexdigest()}
 
 
@@ -126,41 +139,30 @@ def _single(tensors: list[Any]) -> Any:
     return tensors[0] if len(tensors) == 1 else tensors
 
 
-def _is_automatic(name: str, stem: str) -> bool:
-    """Return True if Keras made this name from the snake-case name of a class."""
-    return re.fullmatch(rf"{re.escape(stem)}(_\d+)?", name) is not None
+def _as_saved_earlier(document: dict[str, Any]) -> dict[str, Any]:
+    """Return a serialised model as models of earlier versions know it, if its names mean the same layers.
 
-
-def _snake(name: str) -> str:
-    """Spell a class name as Keras does in automatic names."""
-    name = re.sub(r"\W+", "", name)
-    name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)
-    return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
-
-
-def _renumbered(document: Any) -> Any:
-    """Return a serialised model with automatic names numbered within it."""
+    They numbered all automatic names in order of the document, from ``conv2d_0``.
+    """
     names: dict[str, str] = {}
     counts: Counter[str] = Counter()
+    for layer in document["config"]["layers"]:
+        if "layers" in layer["config"]:
+            return document  # numbers went into the models within
+        name, stem = layer["config"].get("name", ""), snake(layer["class_name"])
+        if is_automatic(name, stem):
+            if name != (stem if counts[stem] == 0 else f"{stem}_{counts[stem]}"):
+                return document
+            names[name] = f"{stem}_{counts[stem]}"
+            counts[stem] += 1
+    names[document["config"]["name"]] = f"{snake(document['class_name'])}_0"
+    return _renamed(document, names)
 
-    def collect(item: Any) -> None:
-        if isinstance(item, dict):
-            kind, config = item.get("class_name"), item.get("config")
-            name = config.get("name") if isinstance(config, dict) else None
-            if isinstance(kind, str) and isinstance(name, str) and name not in names:
-                stem = _snake(kind)
-                if _is_automatic(name, stem):
-                    names[name] = f"{stem}_{counts[stem]}"
-                    counts[stem] += 1
-        for value in item.values() if isinstance(item, dict) else item if isinstance(item, list) else ():
-            collect(value)
 
-    def rename(item: Any) -> Any:
-        if isinstance(item, dict):
-            return {key: rename(value) for key, value in item.items()}
-        if isinstance(item, list):
-            return [rename(value) for value in item]
-        return names.get(item, item) if isinstance(item, str) else item
-
-    collect(document)
-    return rename(document)
+def _renamed(item: Any, names: Mapping[str, str]) -> Any:
+    """Return JSON data with other words for some."""
+    if isinstance(item, dict):
+        return {key: _renamed(value, names) for key, value in item.items()}
+    if isinstance(item, list):
+        return [_renamed(value, names) for value in item]
+    return names.get(item, item) if isinstance(item, str) else item

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import random
 import warnings
+from typing import Any
 
 from transferkit.backbones.backbone import Backbone
 from transferkit.backbones.keras_defaults import keras_defaults
 from transferkit.backbones.keras_network import KerasNetwork
-from transferkit.backbones.registry import get_backbone
+from transferkit.backbones.layer_names import fresh_names
+from transferkit.backbones.live_models import copied, share_weights
+from transferkit.backbones.registry import get_backbone, is_shipped
 from transferkit.backbones.weights import Weights, check_unchanged, resolve_weights
 from transferkit.errors import InvalidInputError, WeightsError
 from transferkit.foundation.forks import enter_network
@@ -16,6 +19,9 @@ from transferkit.foundation.forks import enter_network
 
 def build_network(backbone: Backbone, weights: Weights, image_size: int) -> KerasNetwork:
     """Return the frozen network of a backbone without its top, with a static input shape.
+
+    A constructor that returns a model which exists already gets a copy: neither weights nor ``trainable`` of
+    the original change, and training it later does not change the copy.
 
     Parameters
     ----------
@@ -30,26 +36,18 @@ def build_network(backbone: Backbone, weights: Weights, image_size: int) -> Kera
     WeightsError
         The file does not fit the network, or has changed since its digest was taken.
     InvalidInputError
-        The constructor does not return a Keras model with known inputs and outputs.
+        The constructor does not return a Keras model with known inputs and outputs, or returns one that
+        exists already and cannot be copied.
     EngineError
         This process was forked from one that had run a network.
     """
-    enter_network()
-    constructor, _, _ = backbone.triple
     asked = "imagenet" if weights.kind == "constructor" else None
-    # Keras seeds its initialisers from Python's generator, which must be unchanged afterwards.
-    state = random.getstate()
-    random.seed(0)
-    try:
-        with keras_defaults():
-            model = constructor(include_top=False, weights=asked, input_shape=(image_size, image_size, 3))
-    finally:
-        random.setstate(state)
-    if not getattr(model, "inputs", None):
-        raise InvalidInputError(
-            f"The constructor of backbone {backbone.name!r} must return a keras.Model with known inputs "
-            f"and outputs, functional or Sequential, so that it can be tapped. Got {type(model).__name__}."
-        )
+    model = _constructed(backbone, asked, image_size)
+    if not is_shipped(backbone):
+        # The network of a person may be trained on while features are cached: theirs is left alone.
+        other = _constructed(backbone, asked, image_size)
+        if share_weights(model, other):
+            model = copied(backbone, model)
     if weights.path is not None:
         try:
             with warnings.catch_warnings():
@@ -69,7 +67,27 @@ def build_network(backbone: Backbone, weights: Weights, image_size: int) -> Kera
         if weights.kind == "imagenet" and backbone.finish:
             backbone.finish(model)
     model.trainable = False
-    return KerasNetwork(model)
+    return KerasNetwork(model, count_from_input=is_shipped(backbone))
+
+
+def _constructed(backbone: Backbone, asked: str | None, image_size: int) -> Any:
+    """Return the model of the constructor, whose unnamed layers are numbered from the start."""
+    enter_network()
+    constructor, _, _ = backbone.triple
+    # Keras seeds its initialisers from Python's generator, which must be unchanged afterwards.
+    state = random.getstate()
+    random.seed(0)
+    try:
+        with keras_defaults(), fresh_names():
+            model = constructor(include_top=False, weights=asked, input_shape=(image_size, image_size, 3))
+    finally:
+        random.setstate(state)
+    if not getattr(model, "inputs", None):
+        raise InvalidInputError(
+            f"The constructor of backbone {backbone.name!r} must return a keras.Model with known inputs "
+            f"and outputs, functional or Sequential, so that it can be tapped. Got {type(model).__name__}."
+        )
+    return model
 
 
 def list_layers(backbone: str | Backbone, *, image_size: int | None = None) -> list[str]:

@@ -6,6 +6,7 @@
   ``_folder``;
 - ``_space`` and ``_files``: the two kinds of database, features by content (SQL in ``_tables``, names in
   ``_recipes``) and file digests by path;
+- ``_notes``: small facts about networks, beside the databases;
 - ``_memory``: feature spaces in memory, with the interface of ``_protocol``;
 - ``_cache``: the folder of all databases, with ``_report`` (what it contains), ``_explain`` (the reason for
   a miss) and ``_room`` (what is evicted when it grows too large).
@@ -15,10 +16,9 @@ error; only a disk that fails or is full raises.
 """
 
 from transferkit.cache._cache import FeatureCache
-from transferkit.cache._disk import verdict_path
 from transferkit.cache._files import FileIndex
-from transferkit.cache._folder import make_folder
 from transferkit.cache._memory import MemorySpace, RecentSpace, SpillingSpace
+from transferkit.cache._notes import Note
 from transferkit.cache._protocol import Space
 from transferkit.cache._report import CacheInfo, SpaceInfo
 from transferkit.cache._rows import RowKey
@@ -30,11 +30,10 @@ __all__ = [
     "FeatureSpace",
     "FileIndex",
     "MemorySpace",
+    "Note",
     "RecentSpace",
     "RowKey",
     "Space",
     "SpaceInfo",
     "SpillingSpace",
-    "make_folder",
-    "verdict_path",
 ]

@@ -14,7 +14,9 @@ from transferkit.errors import CacheError
 # in between, and we would remove its new log.
 SUFFIXES = ("-wal", "-shm", "")
 OWN_NAME = re.compile(r"(?P<key>[0-9a-f]{64}|files)\.sqlite(?P<damaged>\.damaged-\d+)?")
-VERDICT_NAME = re.compile(r"engine-[0-9a-f]{32}\.json.*")  # including what a killed process left half written
+NOTE_NAME = re.compile(
+    r"(engine|backbone)-[0-9a-f]{32}\.json.*"
+)  # including what a killed process left half written
 
 
 def own_files(folder: Path) -> Iterator[tuple[Path, str, bool]]:
@@ -26,14 +28,14 @@ def own_files(folder: Path) -> Iterator[tuple[Path, str, bool]]:
                 yield path, match["key"], match["damaged"] is not None
 
 
-def verdict_path(folder: Path, key: str) -> Path:
-    """Return the path of the file with the engine verdicts on a network."""
-    return folder / f"engine-{key[:32]}.json"
+def note_path(folder: Path, kind: str, key: str) -> Path:
+    """Return the path of the file with what is known of a network."""
+    return folder / f"{kind}-{key[:32]}.json"
 
 
-def verdict_files(folder: Path) -> list[Path]:
-    """Return the verdict files in a folder."""
-    return [path for path in folder.glob("engine-*") if VERDICT_NAME.fullmatch(path.name)]
+def note_files(folder: Path) -> list[Path]:
+    """Return the files of notes in a folder."""
+    return [path for path in folder.glob("*-*.json*") if NOTE_NAME.fullmatch(path.name)]
 
 
 def identity_of(path: Path) -> tuple[int, int] | None:

@@ -13,14 +13,13 @@ import importlib.metadata
 import json
 import logging
 import os
-import tempfile
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from transferkit._version import __version__
-from transferkit.cache import make_folder, verdict_path
+from transferkit.cache import Note
 
 logger = logging.getLogger("transferkit")
 _PACKAGES = ("openvino", "keras", "tensorflow")
@@ -42,7 +41,7 @@ class Verdicts:
     def __init__(self, folder: Path | None, network: Mapping[str, Any]) -> None:
         facts = {**network, "versions": _versions(), "backend": os.environ.get("KERAS_BACKEND", "")}
         self._key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
-        self._path = None if folder is None else verdict_path(folder, self._key)
+        self._note = Note(folder, "engine", self._key)
 
     def find(self, layers: tuple[str, ...]) -> str | None:
         """Return why these layers failed, "" if they passed, or None if they were not compared yet."""
@@ -57,9 +56,8 @@ class Verdicts:
         """Store why layers failed, or "" if they passed."""
         in_file = self._read()
         known = _memory[self._key] = {**in_file, **_memory.get(self._key, {}), _joined(layers): reason}
-        if self._path is not None and known != in_file:
-            with contextlib.suppress(OSError):  # compared again next time
-                self._write(self._path, known)
+        if known != in_file:
+            self._note.write(known)
 
     def tell(self, reason: str) -> None:
         """Log why Keras is used, once per process."""
@@ -68,30 +66,16 @@ class Verdicts:
             _said.add(text)
             logger.warning(text)
 
-    def _write(self, path: Path, known: Mapping[str, str]) -> None:
-        """Write a temporary file and rename it, so that no process reads a partial one."""
-        make_folder(path.parent)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as stream:
-                json.dump({"network": self._key, "verdicts": known}, stream)
-            Path(name).replace(path)
-        finally:
-            Path(name).unlink(missing_ok=True)
-
     def _read(self) -> dict[str, str]:
-        if self._path is None:
-            return {}
+        known = self._note.read()
         try:
-            content = json.loads(self._path.read_text(encoding="utf-8"))
-            verdicts = content["verdicts"] if content["network"] == self._key else {}
             sound = all(
                 isinstance(reason, str) and all(isinstance(layer, str) for layer in json.loads(key))
-                for key, reason in verdicts.items()
+                for key, reason in known.items()
             )
-        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        except (ValueError, TypeError, AttributeError, RecursionError):
             return {}
-        return verdicts if sound else {}
+        return known if sound else {}
 
 
 def _joined(layers: tuple[str, ...]) -> str:

@@ -165,6 +165,14 @@ class Extraction(Configured):
                 known = self.__dict__["_made"] = key, settings
             return known[1]
 
+    def _forget_backbone(self) -> None:
+        """Take what registry and files hold now as right, and copy a registered network anew."""
+        with LOCK:
+            self.__dict__.pop("_backbone_facts", None)
+            made = self.__dict__.get("_made")
+            if made is not None and made[1].guard is not None:
+                del self.__dict__["_made"]
+
     def _check_backbone(self, settings: Settings) -> None:
         """Refuse another backbone or other weights than at first, under the same names.
 

@@ -103,7 +103,7 @@ class FeatureExtractor(Extraction, TransformerMixin, BaseEstimator):
         WeightsError
             The weights are missing or damaged.
         """
-        self.__dict__.pop("_backbone_facts", None)  # what registry and files hold now is right
+        self._forget_backbone()
         settings = self.settings()
         self._check_backbone(settings)
         self.image_size_ = settings.image_size

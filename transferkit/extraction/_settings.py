@@ -30,7 +30,7 @@ from transferkit.extraction._parameters import (
     parameter_problems,
 )
 from transferkit.foundation.forks import enter_network
-from transferkit.identity import describe_backbone, describe_features
+from transferkit.identity import Guard, describe_backbone, describe_features
 from transferkit.images import check_value_range
 from transferkit.views import AnyView
 
@@ -64,18 +64,17 @@ class Settings:
         self.retry_failed = bool(parameters["retry_failed"])
         self.isolate = isolation_seconds(parameters["isolate"])
         self.weights: Weights = backbones.resolve_weights(backbone, parameters["weights"])
+        self._cache = as_cache(parameters["cache"])
+        folder = None if self._cache is None else self._cache.folder
         # What a user registered is known by what it does, and its constructor may build something else the
         # next time: this network is described, and this one runs.
         self._network = (
             None if backbones.is_shipped(backbone) else frozen_model(backbone, self.weights, self.image_size)
         )
-        self.backbone_facts = describe_backbone(backbone, self.weights, self._network)
-        self._cache = as_cache(parameters["cache"])
+        self.backbone_facts = describe_backbone(backbone, self.weights, self._network, folder=folder)
+        self.guard = self._network and Guard(backbone, self._network, self.backbone_facts)
         self.files = None if self._cache is None else self._cache.files
-        verdicts = Verdicts(
-            None if self._cache is None else self._cache.folder,
-            {"backbone": self.backbone_facts, "image_size": self.image_size},
-        )
+        verdicts = Verdicts(folder, {"backbone": self.backbone_facts, "image_size": self.image_size})
         name, fallback = check_engine(parameters["engine"], self.precision)
         self._choice = EngineChoice(name, fallback, self.layers, verdicts, self._build)
         self._space: MemorySpace | SpillingSpace | None = None
@@ -108,6 +107,8 @@ class Settings:
     def engine(self) -> Engine:
         """Return the engine, built on first use: a warm run never needs it."""
         enter_network()
+        if self.guard:
+            self.guard.check_preprocessing()
         with LOCK:
             return self._choice.engine()
 
@@ -121,7 +122,10 @@ class Settings:
             self.precision,
             self._network,
         )
-        return build_engine(name, request)
+        engine = build_engine(name, request)
+        if self.guard:
+            self.guard.check_network()
+        return engine
 
     def job(self, views: tuple[AnyView, ...]) -> Job:
         """Return what the pipeline must know to make these views."""

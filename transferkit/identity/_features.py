@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from transferkit import images
+from transferkit.identity._probe import difference
 
 # Engines with the same float32 features: each is compared with Keras before it runs.
 EQUIVALENT_ENGINES = ("keras", "openvino")
@@ -44,23 +45,37 @@ def describe_features(
 
 
 def feature_differences(saved: Mapping[str, Any], current: Mapping[str, Any]) -> list[str]:
-    """Return what differs between two descriptions of features, one phrase each.
+    """Return what differs between two descriptions of features or of backbones, one phrase each.
 
-    Engines that give the same float32 features do not count, nor whether truncated images are allowed.
+    Engines that give the same float32 features do not count, nor whether truncated images are allowed, nor
+    rounding in the answers of a network to probes.
     """
     saved, current = both = [_strict(saved), _strict(current)]
     same_engine = all(
         facts.get("engine") in EQUIVALENT_ENGINES and facts.get("precision") == "float32" for facts in both
     )
-    return [
+    ignored = {"engine"} if same_engine else set()
+    phrases = []
+    # Only one of them has probes if it was saved by an earlier version.
+    if all(isinstance(facts.get("probe"), str) for facts in both):
+        ignored.add("preprocess_input")  # the probes show more of it
+        if phrase := difference(saved["probe"], current["probe"]):
+            phrases.append(phrase)
+    ignored.add("probe")
+    return phrases + [
         f"{name} was {saved.get(name)!r} and is {current.get(name)!r}"
-        for name in sorted({*saved, *current})
-        if saved.get(name) != current.get(name) and not (name == "engine" and same_engine)
+        for name in sorted({*saved, *current} - ignored)
+        if saved.get(name) != current.get(name)
     ]
 
 
 def _strict(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a description as where truncated images are not allowed."""
-    decoder = facts.get("decoder")
-    strict = {"decoder": decoder.removesuffix(images.TRUNCATED)} if isinstance(decoder, str) else {}
+    """Return a flat description, as where truncated images are not allowed."""
+    decoder, backbone = facts.get("decoder"), facts.get("backbone")
+    strict: dict[str, Any] = {}
+    if isinstance(decoder, str):
+        strict["decoder"] = decoder.removesuffix(images.TRUNCATED)
+    if isinstance(backbone, Mapping):
+        names = {"name": "backbone", "version": "backbone version"}
+        strict |= {names.get(str(name), str(name)): value for name, value in backbone.items()}
     return {**facts, **strict}

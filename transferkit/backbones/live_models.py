@@ -1,0 +1,55 @@
+"""Models that live outside: a person may go on training them, so features are computed on a copy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from transferkit.backbones.backbone import Backbone
+from transferkit.backbones.keras_defaults import keras_defaults
+from transferkit.errors import InvalidInputError
+
+
+def share_weights(model: Any, other: Any) -> bool:
+    """Return True if two results of one constructor are, or are made of, a model that lives elsewhere."""
+    ours = {id(variable) for variable in model.variables}
+    return model is other or any(id(variable) in ours for variable in other.variables)
+
+
+def copied(backbone: Backbone, model: Any) -> Any:
+    """Return a copy of a model, with the weights that it has now.
+
+    Raises
+    ------
+    InvalidInputError
+        The model cannot be copied, or its copy gives other outputs for a random image.
+    """
+    import keras
+
+    image = np.random.default_rng(0).integers(0, 256, (1, *model.inputs[0].shape[1:])).astype(np.float32)
+    try:
+        with keras_defaults():
+            copy = keras.models.clone_model(model)
+            copy.set_weights(model.get_weights())
+            outputs = [
+                [
+                    np.asarray(keras.ops.convert_to_numpy(tensor))
+                    for tensor in keras.tree.flatten(each(image, training=False))
+                ]
+                for each in (model, copy)
+            ]
+        wrong = [
+            not np.allclose(ours, theirs, rtol=1e-3, atol=1e-4 * np.abs(theirs).max(), equal_nan=True)
+            for theirs, ours in zip(*outputs, strict=True)
+        ]
+        reason = "its copy gives other outputs" if any(wrong) else ""
+    except Exception as error:  # noqa: BLE001 - layers of a person may raise anything
+        reason = f"{type(error).__name__}: {next(iter(str(error).strip().splitlines()), '')[:200]}"
+    if reason:
+        raise InvalidInputError(
+            f"The constructor of backbone {backbone.name!r} returns a model that exists already, and which "
+            f"cannot be copied: {reason}. Build the model within the constructor, or give its layers "
+            "get_config()."
+        )
+    return copy

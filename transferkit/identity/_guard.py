@@ -1,0 +1,45 @@
+"""Notice that the code of a registered backbone changes while it is in use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from transferkit.backbones import Backbone, KerasNetwork
+from transferkit.errors import WeightsError
+from transferkit.identity._probe import answer, difference, probe_images
+
+
+class Guard:
+    """A registered backbone, as it was described.
+
+    Parameters
+    ----------
+    backbone : Backbone
+    network : KerasNetwork
+    facts : mapping
+        As :func:`describe_backbone` returned them.
+    """
+
+    def __init__(self, backbone: Backbone, network: KerasNetwork, facts: Mapping[str, str]) -> None:
+        self._backbone, self._network, self._facts = backbone, network, facts
+        self._images = probe_images(network.image_size)
+        self._preprocessed = backbone.preprocess(self._images)
+
+    def check_preprocessing(self) -> None:
+        """Raise WeightsError if ``preprocess_input`` gives other values: asked before each computation."""
+        if not np.array_equal(self._backbone.preprocess(self._images), self._preprocessed, equal_nan=True):
+            raise self._changed("preprocess_input gives other values")
+
+    def check_network(self) -> None:
+        """Raise WeightsError if the layers give other values: asked once an engine has read them."""
+        if reason := difference(self._facts["probe"], answer(self._backbone, self._network)):
+            raise self._changed(reason)
+
+    def _changed(self, reason: str) -> WeightsError:
+        return WeightsError(
+            f"Backbone {self._backbone.name!r} was changed while it was in use: {reason}. "
+            "Nothing was stored. Call fit again, or create the extractor or estimator anew.",
+            name=self._backbone.name,
+        )

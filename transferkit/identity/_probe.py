@@ -1,0 +1,87 @@
+"""What a network answers to a batch of probes: an identity for what no name and no digest describes.
+
+The code of a custom layer, a global that it reads, the table in somebody's ``preprocess_input``: all of it
+can change while graph and weights stay. So the whole network runs on two images once per process, and what
+every layer gives is compared with what is known. Not by a digest: rounding differs between machines.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from math import prod
+
+import numpy as np
+from numpy.typing import NDArray
+
+from transferkit.backbones import Backbone, KerasNetwork
+
+# Relative to the length of a layer's output. Rounding leaves about 1e-6 in a network, 1e-8 in its input; one
+# grey level that is one brighter than before is 5e-4 of the input.
+_INPUT_TOLERANCE, _TOLERANCE = 1e-6, 1e-4
+_AT_ONCE = 1 << 26  # numbers in the layers that are computed together: 256 MB
+_DIRECTIONS = (2**0.5, 3**0.5, 5**0.5, 7**0.5)
+
+
+def probe_images(image_size: int) -> NDArray[np.uint8]:
+    """Return at least two images (n, S, S, 3): all grey levels in each channel, then a smooth scene."""
+    pixels = np.arange(image_size * image_size * -(-256 // image_size**2))
+    levels = np.stack([pixels * 97 + 85 * channel for channel in range(3)], axis=-1) % 256
+    y, x = np.mgrid[:image_size, :image_size] / image_size
+    rings = 0.5 + 0.5 * np.cos(20 * np.hypot(x - 0.3, y - 0.6))
+    scene = np.round(255 * np.stack([rings, x, (1 - y) * rings], axis=-1))
+    return np.concatenate([levels.reshape(-1, image_size, image_size, 3), scene[None]]).astype(np.uint8)
+
+
+def answer(backbone: Backbone, network: KerasNetwork) -> str:
+    """Return a summary of the preprocessed probes and of each layer's output, as text."""
+    ready = backbone.preprocess(probe_images(network.image_size))
+    rows = [_summary(ready)]
+    for layers in _portions(network, len(ready)):
+        rows += [_summary(maps) for maps in network.tap(layers)(ready)]
+    return base64.b64encode(np.array(rows, "<f8").tobytes()).decode()
+
+
+def difference(known: str, now: str) -> str:
+    """Return what differs between two answers, as a clause; "" if they agree but for rounding."""
+    a, b = _rows(known), _rows(now)
+    if a.shape != b.shape:
+        return "the network has other layers"
+    same = ((a == b) | (np.isnan(a) & np.isnan(b))).all(axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        gaps = np.where(same, 0, np.abs(a - b).max(axis=1) / np.maximum(a[:, 0], b[:, 0]))
+    if not gaps[0] <= _INPUT_TOLERANCE:
+        return "preprocess_input gives other values"
+    if not np.all(gaps[1:] <= _TOLERANCE):
+        return "its layers give other values, although graph and weights are the same"
+    return ""
+
+
+def _portions(network: KerasNetwork, n_images: int) -> Iterator[tuple[str, ...]]:
+    """Yield the names of all layers, in portions that fit into memory together."""
+    portion: list[str] = []
+    size = 0
+    for name, tensor in network.tensors.items():
+        numbers = n_images * prod(side or 1 for side in tensor.shape[1:])
+        if portion and size + numbers > _AT_ONCE:
+            yield tuple(portion)
+            portion, size = [], 0
+        portion.append(name)
+        size += numbers
+    yield tuple(portion)
+
+
+def _summary(maps: NDArray[np.float32]) -> list[float]:
+    """Return the length of an array as a vector, and its projections on a few fixed directions."""
+    flat = maps.ravel().astype(np.float64)
+    steps = np.arange(1, len(flat) + 1)
+    # Fractional parts of multiples of irrational numbers: spread evenly, and the same everywhere.
+    return [float(np.linalg.norm(flat)), *(float(flat @ (steps * each % 1 - 0.5)) for each in _DIRECTIONS)]
+
+
+def _rows(text: str) -> NDArray[np.float64]:
+    """Return the summaries of an answer, one row each; none if it is not one."""
+    try:
+        return np.frombuffer(base64.b64decode(text, validate=True), "<f8").reshape(-1, 1 + len(_DIRECTIONS))
+    except ValueError:
+        return np.empty((0, 1 + len(_DIRECTIONS)))
