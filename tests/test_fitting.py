@@ -1,10 +1,12 @@
 """A fit happens as a whole or not at all, and exact copies stay together."""
 
+import threading
+
 import numpy as np
 import pytest
 
 from tests.conftest import TINY, make_pictures
-from transferkit import Classifier, KeypointRegressor, load
+from transferkit import Classifier, FeatureExtractor, KeypointRegressor, load
 from transferkit.backbones import registry
 from transferkit.errors import InvalidInputError, NotFittedError
 
@@ -84,3 +86,44 @@ def test_a_folder_is_no_place_for_a_model(tiny, pictures, tmp_path):
     clf = Classifier(**tiny).fit(*pictures)
     with pytest.raises(IsADirectoryError, match="is a folder"):
         clf.save(tmp_path)
+
+
+@pytest.mark.parametrize("method", ["predict", "predict_proba", "decision_function"])
+def test_a_refit_during_a_prediction_does_not_mix_two_models(tiny, pictures, method, monkeypatch):
+    paths, labels = pictures
+    clf = Classifier(**tiny).fit(paths, labels)
+    before = getattr(clf, method)(paths)
+    extract = FeatureExtractor.extract
+
+    def extract_while_another_thread_fits(self, X, **arguments):
+        monkeypatch.setattr(FeatureExtractor, "extract", extract)
+        features = extract(self, X, **arguments)
+        thread = threading.Thread(target=clf.fit, args=(paths, ["c", "b", "a"] * 20))
+        thread.start()
+        thread.join()
+        return features
+
+    monkeypatch.setattr(FeatureExtractor, "extract", extract_while_another_thread_fits)
+    np.testing.assert_array_equal(getattr(clf, method)(paths), before)
+    assert clf.classes_.tolist() == ["a", "b", "c"]
+
+
+def test_predictions_go_on_while_a_model_is_fitted(tiny, pictures):
+    paths, labels = pictures
+    clf = Classifier(**tiny).fit(paths, labels)
+    other = np.where(labels == "left", "zebra", "cat")
+    answers = {tuple(clf.predict(paths)), tuple(Classifier(**tiny).fit(paths, other).predict(paths))}
+    done = threading.Event()
+
+    def fit_again():
+        for i in range(12):
+            clf.fit(paths, (other, labels)[i % 2])
+        done.set()
+
+    thread = threading.Thread(target=fit_again)
+    thread.start()
+    found = set()
+    while not done.is_set():
+        found.add(tuple(clf.predict(paths)))
+    thread.join()
+    assert found <= answers

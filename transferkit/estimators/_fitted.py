@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sklearn.exceptions import NotFittedError as SklearnNotFittedError
 
 from transferkit.errors import InvalidInputError, NotFittedError
+from transferkit.estimators._fitting import snapshot
 from transferkit.estimators._old_names import warn_attribute
 from transferkit.estimators._precomputed import PrecomputedFeatures
 from transferkit.estimators._records import LayerTrial
@@ -75,7 +76,7 @@ class FittedEstimator:
         transferkit.load : Read it back.
         """
         self._check_fitted()
-        save_estimator(self, path)
+        save_estimator(snapshot(self), path)
 
     def extract(self, X: Any, *, on_error: str = "raise") -> Features:
         """Return the features that this model predicts from; what is cached is not computed again.
@@ -95,10 +96,10 @@ class FittedEstimator:
         ------
         NotFittedError, BadImageError
         """
-        self._check_fitted()
-        if self.extractor_ is None:
+        predictor = self._fitted()
+        if predictor.extractor is None:
             raise InvalidInputError("backbone='precomputed' has no images: X holds the features already.")
-        features: Features = self.extractor_.extract(X, views=self.views_, on_error=on_error)
+        features: Features = predictor.extractor.extract(X, views=predictor.views, on_error=on_error)
         return features
 
     @property
@@ -144,22 +145,21 @@ class FittedEstimator:
         """Tell scikit-learn if there is a model."""
         return "predictor_" in self.__dict__
 
-    def _features(self, X: Any) -> AnyFeatures:
-        """Return the features of X, every image of which must be readable."""
-        extractor = self._fitted().extractor
-        if extractor is None:
-            return PrecomputedFeatures.of(self, X, fitting=False)
-        features: Features = extractor.extract(X, views=self.views_, on_error="raise")
-        return features
-
     @contextlib.contextmanager
     def _limited(self) -> Iterator[None]:
         """Keep to the memory limit."""
         with memory_limit(self._run_settings()["memory_limit"]):
             yield
 
-    def _outputs(self, X: Any) -> NDArray[np.float64]:
-        """Return the outputs of the head for X, averaged over the views."""
-        features = self._features(X)
+    def _outputs(self, predictor: Predictor, X: Any) -> NDArray[np.float64]:
+        """Return the outputs of the head for X, averaged over the views; every image must be readable.
+
+        The predictor is an argument, asked for once in each answer: another thread may fit anew meanwhile.
+        """
+        features: AnyFeatures
+        if predictor.extractor is None:
+            features = PrecomputedFeatures.of(self, X, fitting=False)
+        else:
+            features = predictor.extractor.extract(X, views=predictor.views, on_error="raise")
         with self._limited():
-            return self.predictor_.outputs(features)
+            return predictor.outputs(features)

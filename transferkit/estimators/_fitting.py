@@ -9,23 +9,27 @@ from typing import Any, TypeVar
 _Fit = TypeVar("_Fit", bound=Callable[..., Any])
 
 
-def all_or_nothing(fit: _Fit) -> _Fit:
-    """Let a fit that fails, or is interrupted, leave the estimator as it was.
+def snapshot(estimator: Any) -> Any:
+    """Return an estimator of the same state, which shares everything but its attributes' names."""
+    twin = object.__new__(type(estimator))
+    twin.__dict__ = dict(vars(estimator))
+    return twin
 
-    Half of a new model with half of an old one would predict, and wrongly. The parameters of a fit that
-    succeeds are kept too: the model is saved with those, whatever is set afterwards.
+
+def all_or_nothing(fit: _Fit) -> _Fit:
+    """Let a fit work on a twin, whose state the estimator takes on in one step at the end.
+
+    Half of a new model with half of an old one would predict, and wrongly: after a fit that fails or is
+    interrupted, and in a thread that predicts meanwhile. The parameters of a fit that succeeds are kept too:
+    the model is saved with those, whatever is set afterwards.
     """
 
     @functools.wraps(fit)
     def whole(self: Any, *arguments: Any, **named: Any) -> Any:
-        before = dict(vars(self))
-        try:
-            fitted = fit(self, *arguments, **named)
-            self._parameters_ = self.get_params(deep=False)
-            return fitted
-        except BaseException:
-            vars(self).clear()
-            vars(self).update(before)
-            raise
+        twin = snapshot(self)
+        fit(twin, *arguments, **named)
+        twin._parameters_ = twin.get_params(deep=False)
+        self.__dict__ = vars(twin)
+        return self
 
     return whole  # type: ignore[return-value]

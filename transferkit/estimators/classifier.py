@@ -147,6 +147,12 @@ class Classifier(ClassifierMixin, ImageEstimator):
         assert isinstance(task, Classes)
         return task
 
+    def _answer(self, X: Any) -> tuple[Classes, NDArray[np.float64]]:
+        """Return the outputs of the head, and the task of the same fit."""
+        predictor = self._fitted()
+        assert isinstance(predictor.task, Classes)
+        return predictor.task, self._outputs(predictor, X)
+
     def decision_function(self, X: Any) -> NDArray[np.float64]:
         """Return the confidence in each class.
 
@@ -163,7 +169,8 @@ class Classifier(ClassifierMixin, ImageEstimator):
         ------
         NotFittedError, BadImageError
         """
-        return self._task().decision(self._outputs(X))
+        task, outputs = self._answer(X)
+        return task.decision(outputs)
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Return the probability of each class.
@@ -181,7 +188,8 @@ class Classifier(ClassifierMixin, ImageEstimator):
         ------
         NotFittedError, BadImageError
         """
-        return self._task().probabilities(self._outputs(X))
+        task, outputs = self._answer(X)
+        return task.probabilities(outputs)
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Return the most probable label of each image; an array of one for a single image.
@@ -198,7 +206,8 @@ class Classifier(ClassifierMixin, ImageEstimator):
         ------
         NotFittedError, BadImageError
         """
-        return self._task().decode(self._outputs(X))
+        task, outputs = self._answer(X)
+        return task.decode(outputs)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return the share of images that are given their label.

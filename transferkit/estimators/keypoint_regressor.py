@@ -204,9 +204,9 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         """
         predictor = self._fitted()
         if predictor.extractor is None:
-            return predictor.task.decode(self._outputs(X))
+            return predictor.task.decode(self._outputs(predictor, X))
         items = images.readable_again(images.as_image_list(X))
-        points = self._outputs(items)
+        points = self._outputs(predictor, items)
         with self._limited():
             return predictor.task.decode(predictor.refine(items, points))
 
