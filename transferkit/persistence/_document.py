@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from transferkit._version import __version__
 from transferkit.backbones import Backbone
-from transferkit.engines import has_openvino
+from transferkit.engines import ENGINES, has_openvino
 from transferkit.errors import (
     CacheError,
     MissingDependencyError,
@@ -24,7 +24,7 @@ from transferkit.errors import (
     gather,
 )
 from transferkit.extraction import FeatureExtractor, as_cache, isolation_seconds
-from transferkit.foundation.arguments import check, is_path
+from transferkit.foundation.arguments import check, choice, is_path
 from transferkit.heads import head_from_dict, head_to_dict
 from transferkit.identity import feature_differences
 from transferkit.images import check_value_range
@@ -73,6 +73,7 @@ def load(
     weights: Any = "as saved",
     cache: Any = None,
     isolate: bool | float | None = None,
+    engine: str | None = None,
 ) -> Any:
     """Return a saved estimator, ready to predict.
 
@@ -85,6 +86,9 @@ def load(
         was saved. They must be the same weights.
     cache, isolate : optional
         As for :class:`FeatureExtractor`.
+    engine : {"auto", "keras", "openvino"}, optional
+        What runs the backbone here; by default what ran it when the model was saved, or Keras where OpenVINO
+        is not installed. In float32, all give the same features but for rounding.
 
     Returns
     -------
@@ -107,7 +111,7 @@ def load(
     Nothing in the file is run: arrays and JSON only. The backbone itself is not in the file, only
     its name and the SHA-256 of its weights.
     """
-    problems: list[str] = []
+    problems: list[str] = choice("engine", engine, ("auto", *ENGINES), or_none=True)
     gather(problems, lambda: isolation_seconds(False if isolate is None else isolate))
     gather(problems, lambda: as_cache(True if cache is None else cache))
     if not (weights is None or is_path(weights)):
@@ -117,7 +121,7 @@ def load(
     try:
         if document["schema"] == 1:
             document = upgraded(document)
-        estimator = _rebuild(document, tensors, weights, {"cache": cache, "isolate": isolate})
+        estimator = _rebuild(document, tensors, weights, engine, {"cache": cache, "isolate": isolate})
         current = None if estimator.extractor_ is None else estimator.extractor_.describe()
     except (WeightsError, CacheError, MissingDependencyError):
         raise  # of this machine, not of the file
@@ -137,7 +141,11 @@ def load(
 
 
 def _rebuild(
-    document: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]], weights: Any, local: Mapping[str, Any]
+    document: Mapping[str, Any],
+    tensors: Mapping[str, NDArray[Any]],
+    weights: Any,
+    engine: str | None,
+    local: Mapping[str, Any],
 ) -> Any:
     """Return the estimator that a document describes."""
     kind: Any = ESTIMATORS[document["estimator"]]
@@ -147,7 +155,9 @@ def _rebuild(
     check_value_range(settings["value_range"])
     if not (isinstance(weights, str) and weights == "as saved"):
         parameters["weights"] = weights
-    if settings["engine"] == "openvino" and settings["precision"] == "float32" and not has_openvino():
+    if engine is not None:
+        settings["engine"] = engine
+    elif settings["engine"] == "openvino" and settings["precision"] == "float32" and not has_openvino():
         settings["engine"] = "auto"  # _check_features says what runs instead
     head = head_from_dict(document["head"])
     estimator = kind(**parameters, head=head, extractor=FeatureExtractor(**settings, **local))
