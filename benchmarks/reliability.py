@@ -313,6 +313,11 @@ RUNS: dict[str, tuple[int, str, Callable[[], str]]] = {
         "8 processes, 2,000 images",
         slow_tests(PROCESSES, "test_processes_share_a_cache[8]", MANY_IMAGES="1"),
     ),
+    "small_cache": (
+        4,
+        "36 runs, 3 at a time, a cache smaller than their work",
+        slow_tests("test_cache_refusals.py"),
+    ),
     "resume": (
         5,
         "killed at 10, 50, 90 %",

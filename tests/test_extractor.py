@@ -234,6 +234,10 @@ def test_rows_cleared_behind_our_back_are_computed_again(tiny, engine, pictures)
     np.testing.assert_array_equal(features.flat(), expected)
     assert engine.images == 2 * len(paths)
     cache.clear()
+    np.testing.assert_array_equal(features.flat(), expected)  # kept in memory now
+    assert engine.images == 2 * len(paths)
+    features = FeatureExtractor(**tiny, cache=cache).extract(paths)
+    cache.clear()
     paths[0].unlink()
     with pytest.raises(BadImageError, match="Image 0: .*0000.png"):
         features.flat()

@@ -42,6 +42,10 @@ NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
 Result = TypeVar("Result")
 
 
+class UnavailableError(CacheError):
+    """A sound cache that cannot be used now: its disk is full or fails, or another process has locked it."""
+
+
 class Database:
     """A SQLite file with one of the cache's schemas.
 
@@ -191,9 +195,9 @@ class Database:
         """Return True if another process has renamed, removed or replaced the opened file."""
         return self._opened != identity_of(self.path)
 
-    def _error(self, error: Exception) -> CacheError:
+    def _error(self, error: Exception) -> UnavailableError:
         hint = hint_for(error) or "Set TRANSFERKIT_CACHE to another folder."
-        return CacheError(
+        return UnavailableError(
             f"The cache file {self.path} cannot be used: {error}. {hint} Rows stored earlier are kept.",
             path=self.path,
         )

@@ -15,6 +15,7 @@ from pathlib import Path
 from sqlite3 import Connection
 
 from transferkit.cache._database import Database
+from transferkit.cache._patience import Patience
 from transferkit.cache._rows import RowKey, checksum, digest_bytes
 from transferkit.cache._tables import chunked, marks
 
@@ -39,6 +40,7 @@ class FileIndex:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._database = Database(path, SCHEMA, "files")
+        self._reading, self._writing = Patience(path), Patience(path)
         self._asked: dict[bytes, int] = {}  # path -> time of the first failed lookup, in ns
 
     def lookup(self, paths: Sequence[Path | str]) -> list[str | None]:
@@ -56,13 +58,14 @@ class FileIndex:
         Raises
         ------
         CacheError
-            The index cannot be read.
+            The file belongs to another program or a newer version.
         """
         now = time.time_ns()
         names = [file_name(path) for path in paths]
         known: dict[bytes, tuple[str, bytes]] = {}
         for chunk in chunked(list(dict.fromkeys(names))):
-            for name, status, digest, crc in self._database.read(lambda db: _entries(db, chunk)) or ():  # noqa: B023
+            rows = self._reading.attempt(lambda: self._database.read(lambda db: _entries(db, chunk)), None)  # noqa: B023
+            for name, status, digest, crc in rows or ():
                 if entry_checksum(name, status, digest) == crc:
                     known[name] = (status, digest)
         digests: list[str | None] = []
@@ -88,7 +91,7 @@ class FileIndex:
         InvalidInputError
             A digest is not 64 hex digits.
         CacheError
-            The index cannot be written.
+            The file belongs to another program or a newer version.
         """
         now = time.time_ns()
         kept, dropped = [], []
@@ -104,7 +107,7 @@ class FileIndex:
             db.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)", kept)
 
         if kept or dropped:
-            self._database.write(change)
+            self._writing.attempt(lambda: self._database.write(change), False)
 
     def close(self) -> None:
         """Close the file; the next use opens it again."""

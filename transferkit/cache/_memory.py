@@ -1,4 +1,4 @@
-"""Feature spaces in memory: for ``cache=False``, for rows that a cache declines, for rows needed at once."""
+"""Feature spaces in memory: for ``cache=False``, for rows that no cache takes, for rows needed at once."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from transferkit.cache._patience import Patience
 from transferkit.cache._rows import RowKey, encode
 from transferkit.cache._space import FeatureSpace
+from transferkit.errors import CacheError
 
 Rows = Sequence[tuple[RowKey, str, NDArray[Any]]]
 _FEW_BYTES = 4 << 20
@@ -93,21 +95,38 @@ class MemorySpace:
         return True
 
 
+def _read_missing(
+    space: SpillingSpace | MemorySpace,
+    keys: Sequence[RowKey],
+    part: str,
+    out: NDArray[Any],
+    found: NDArray[Any],
+) -> NDArray[Any]:
+    """Fill the rows that were not found yet from another space; return the mask of those found by now."""
+    if not found.any():
+        return space.read_into(keys, part, out)
+    for i in np.flatnonzero(~found).tolist():
+        found[i : i + 1] = space.read_into([keys[i]], part, out[i : i + 1])
+    return found
+
+
 def _cost(row: NDArray[Any]) -> int:
     """Return about how many bytes a row takes."""
     return row.nbytes + _ENTRY_BYTES
 
 
 class SpillingSpace:
-    """A feature space on disk that keeps the rows it declines in memory.
+    """A feature space on disk that keeps in memory what cannot be stored there.
 
-    A read-only or full cache declines rows; the features of the present run must be complete all the same.
+    A cache may be read-only or full, its disk too, and another process may hold its lock: the features of the
+    present run must be complete all the same.
     """
 
     def __init__(self, space: FeatureSpace) -> None:
         self._space = space
         self.half = space.half
         self._spilled = MemorySpace(half=self.half)
+        self._reading, self._writing = Patience(space.path), Patience(space.path, CacheError)
         self.has_spilled = False
         self.path = space.path
 
@@ -118,15 +137,14 @@ class SpillingSpace:
     def find(self, keys: Iterable[RowKey], parts: Sequence[str]) -> set[RowKey]:
         """Return the keys that have all the parts, on disk or in memory."""
         asked = set(keys)
-        found = self._space.find(asked, parts)
+        found: set[RowKey] = self._reading.attempt(lambda: self._space.find(asked, parts), set())
         return found | self._spilled.find(asked - found, parts)
 
     def read_into(self, keys: Sequence[RowKey], part: str, out: NDArray[Any]) -> NDArray[Any]:
         """Fill ``out[i]`` with the row of ``keys[i]``; return a mask of the rows that were found."""
-        found = self._space.read_into(keys, part, out)
-        for i in np.flatnonzero(~found).tolist():
-            found[i : i + 1] = self._spilled.read_into([keys[i]], part, out[i : i + 1])
-        return found
+        nothing = np.zeros(len(keys), dtype=bool)
+        found = self._reading.attempt(lambda: self._space.read_into(keys, part, out), nothing)
+        return _read_missing(self._spilled, keys, part, out, found)
 
     def write(self, rows: Rows) -> bool:
         """Store rows on disk, or else in memory; return True."""
@@ -137,28 +155,32 @@ class SpillingSpace:
         return self._write(rows, self._spilled.write_few)
 
     def _write(self, rows: Rows, spill: Callable[[Rows], bool]) -> bool:
-        if not self._space.write(rows):
+        if not self._writing.attempt(lambda: self._space.write(rows), False):
             self.has_spilled = True
             spill(rows)
         return True
 
     def part_shape(self, part: str) -> tuple[int, ...] | None:
         """Return the shape of a part's rows, or None if there are none."""
-        return self._space.part_shape(part) or self._spilled.part_shape(part)
+        shape = self._reading.attempt(lambda: self._space.part_shape(part), None)
+        return shape or self._spilled.part_shape(part)
 
     def find_facts(self, prefix: str) -> dict[str, Any]:
         """Return the facts whose names start with a prefix."""
-        return self._space.find_facts(prefix) | self._spilled.find_facts(prefix)
+        facts: dict[str, Any] = self._reading.attempt(lambda: self._space.find_facts(prefix), {})
+        return facts | self._spilled.find_facts(prefix)
 
     def keep_facts(self, facts: Mapping[str, Any]) -> bool:
         """Store facts on disk, or else in memory; return True."""
-        return self._space.keep_facts(facts) or self._spilled.keep_facts(facts)
+        kept = self._writing.attempt(lambda: self._space.keep_facts(facts), False)
+        return kept or self._spilled.keep_facts(facts)
 
 
 class RecentSpace:
     """A feature space that also keeps in memory what is written through this object.
 
-    For a few images whose features are needed at once: a prediction does not wait for the disk.
+    For a few images whose features are needed at once, so that a prediction does not wait for the disk; and
+    for rows that were lost once, so that they cannot be lost again.
     """
 
     def __init__(self, space: SpillingSpace | MemorySpace) -> None:
@@ -173,9 +195,7 @@ class RecentSpace:
     def read_into(self, keys: Sequence[RowKey], part: str, out: NDArray[Any]) -> NDArray[Any]:
         """Fill ``out[i]`` with the row of ``keys[i]``; return a mask of the rows that were found."""
         found = self._recent.read_into(keys, part, out)
-        for i in np.flatnonzero(~found).tolist():
-            found[i : i + 1] = self._space.read_into([keys[i]], part, out[i : i + 1])
-        return found
+        return _read_missing(self._space, keys, part, out, found)
 
     def write(self, rows: Rows) -> bool:
         """Store rows in the underlying space and in memory; return True."""

@@ -120,8 +120,10 @@ class Extraction(Configured):
         report.seconds = time.perf_counter() - started
         report.check_enough(len(sources), finished=True)
         shapes = tuple(job.space.part_shape(part) or () for part in job.parts)
+        # What other processes evict before it is read is computed again, and then kept in memory.
+        space = settings.space.recent() if job.space is settings.space else job.space
         return Features(
-            tuple(digests), settings.layers, job.parts, shapes, tuple(views), report, sources, self, job.space
+            tuple(digests), settings.layers, job.parts, shapes, tuple(views), report, sources, self, space
         )
 
     def compute(self, features: Features, rows: list[int]) -> None:

@@ -1,0 +1,49 @@
+"""Do without a database that cannot be used now: the cache is an optimisation, never a reason to fail."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from transferkit.cache._database import UnavailableError
+from transferkit.cache._folder import warn_once
+from transferkit.errors import CacheError
+
+REST_SECONDS = 60
+Result = TypeVar("Result")
+
+
+class Patience:
+    """Reading from, or writing to, one database.
+
+    Finding out that another process holds a lock takes half a minute, so after an error the database is left
+    alone for a while.
+
+    Parameters
+    ----------
+    path : Path
+        Of the database, for the warning.
+    refusal : type of CacheError, default=UnavailableError
+        What is borne. Where something was computed, that is any error.
+    """
+
+    def __init__(self, path: Path, refusal: type[CacheError] = UnavailableError) -> None:
+        self._path, self._refusal = path, refusal
+        self._until = 0.0
+
+    def attempt(self, action: Callable[[], Result], otherwise: Result) -> Result:
+        """Return what an action returns, or something else if the database cannot be used now."""
+        if time.monotonic() < self._until:
+            return otherwise
+        try:
+            return action()
+        except self._refusal as error:
+            self._until = time.monotonic() + REST_SECONDS
+            warn_once(
+                self._path,
+                "unavailable",
+                f"{error} Meanwhile, what is computed is kept in memory.",
+            )
+            return otherwise
