@@ -58,7 +58,9 @@ def test_a_cache_that_cannot_be_read_stops_nothing(tiny, pictures, expected, mon
 
 
 @pytest.mark.parametrize("mode", ["IMMEDIATE", "EXCLUSIVE"])
-def test_a_lock_that_is_held_is_not_waited_for_at_each_batch(tiny, pictures, expected, monkeypatch, tmp_path, mode):
+def test_a_lock_that_is_held_is_not_waited_for_at_each_batch(
+    tiny, pictures, expected, monkeypatch, tmp_path, mode
+):
     waits = []
     monkeypatch.setattr("transferkit.cache._sqlite.BUSY_SECONDS", 0.05)
     cache = FeatureCache(tmp_path / "cache")
@@ -101,47 +103,61 @@ def test_rows_that_are_evicted_before_they_are_read_are_kept_at_the_second_time(
 
 
 WORK = """
-import sys
+import sys, time
 from pathlib import Path
 import numpy as np
 from tests.conftest import TINY, FakeEngine
-from transferkit import Classifier, FeatureExtractor, engines, set_config
+from transferkit import FeatureExtractor, engines, set_config
 from transferkit.cache import FeatureCache
-engines.ENGINES["fake"] = FakeEngine().build
+
+def build(request, fake=FakeEngine()):
+    engine = fake.build(request)
+    return engines.Engine("fake", lambda *arguments: (time.sleep(0.02), engine.run(*arguments))[1])
+
+engines.ENGINES["fake"] = build
 set_config(engine="fake", progress=False, batch_size=8)
 folder, seed, max_bytes = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 paths = sorted(folder.glob("*.png"))
-paths = paths[20 * (seed % 3) : 20 * (seed % 3) + 60]
+paths = paths[40 * (seed % 3) : 40 * (seed % 3) + 120]
+expected = FeatureExtractor(TINY, cache=False).transform(paths)
+print("ready", flush=True)
+sys.stdin.readline()  # all three start at once
 cache = FeatureCache(folder / "cache", max_bytes=max_bytes)
-found = FeatureExtractor(TINY, cache=cache).transform(paths)
-np.testing.assert_array_equal(found, FeatureExtractor(TINY, cache=False).transform(paths))
+np.testing.assert_array_equal(FeatureExtractor(TINY, cache=cache).transform(paths), expected)
 """
 
 
 def test_processes_share_a_cache_that_is_smaller_than_their_work(tmp_path):
     failed = crowd(tmp_path, n_runs=6)
-    assert not failed, failed[0]
+    assert not failed, f"{len(failed)} runs: {failed[0]}"
 
 
 @pytest.mark.slow
 def test_many_processes_share_a_cache_that_is_smaller_than_their_work(tmp_path):
     failed = crowd(tmp_path, n_runs=36)
-    assert not failed, failed[0]
+    assert not failed, f"{len(failed)} runs: {failed[0]}"
 
 
 def crowd(folder, n_runs):
     """Return what went wrong in runs of three processes at a time with one small cache."""
-    make_pictures(folder, 100)
+    make_pictures(folder, 200)
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
     failed = []
     for first in range(0, n_runs, 3):
+        max_bytes = 150_000 + 50_000 * (first % 4)  # the rows of a run take 230,000
         runs = [
             subprocess.Popen(
-                [sys.executable, "-c", WORK, str(folder), str(seed), str(100_000 + 40_000 * (first % 4))],
-                env=environment, stderr=subprocess.PIPE, text=True,
+                [sys.executable, "-c", WORK, str(folder), str(seed), str(max_bytes)],
+                env=environment, text=True,
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             )
             for seed in range(first, first + 3)
         ]  # fmt: skip
+        for run in runs:
+            assert run.stdout.readline() == "ready\n"
+        for run in runs:
+            run.stdin.write("\n")
+            run.stdin.flush()
         for run in runs:
             text = run.communicate(timeout=120)[1]
             if run.returncode:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -187,10 +188,17 @@ class RecentSpace:
         self._space = space
         self.half = space.half
         self._recent = MemorySpace(half=space.half)
+        self._lost = False
+
+    def for_lost_rows(self) -> RecentSpace:
+        """Return the same space, which finds in memory only: elsewhere a row may be lost again."""
+        twin = copy.copy(self)
+        twin._lost = True
+        return twin
 
     def find(self, keys: Iterable[RowKey], parts: Sequence[str]) -> set[RowKey]:
         """Return the keys that have all the parts in the underlying space."""
-        return self._space.find(keys, parts)
+        return (self._recent if self._lost else self._space).find(keys, parts)
 
     def read_into(self, keys: Sequence[RowKey], part: str, out: NDArray[Any]) -> NDArray[Any]:
         """Fill ``out[i]`` with the row of ``keys[i]``; return a mask of the rows that were found."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from transferkit import images
 from transferkit.backbones import Backbone, get_backbone
-from transferkit.cache import FeatureCache
+from transferkit.cache import FeatureCache, RecentSpace
 from transferkit.errors import WeightsError
 from transferkit.extraction._features import Features
 from transferkit.extraction._parameters import ON_ERROR, resolve
@@ -121,15 +121,15 @@ class Extraction(Configured):
         report.check_enough(len(sources), finished=True)
         shapes = tuple(job.space.part_shape(part) or () for part in job.parts)
         # What other processes evict before it is read is computed again, and then kept in memory.
-        space = settings.space.recent() if job.space is settings.space else job.space
+        space = job.space if isinstance(job.space, RecentSpace) else settings.space.recent()
         return Features(
             tuple(digests), settings.layers, job.parts, shapes, tuple(views), report, sources, self, space
         )
 
     def compute(self, features: Features, rows: list[int]) -> None:
-        """Compute rows of features again that are no longer in the cache."""
+        """Compute rows of features again that are no longer in the cache, and keep them in memory."""
         settings = self.settings()
-        job = replace(settings.job(features.views), space=features.space)
+        job = replace(settings.job(features.views), space=features.space.for_lost_rows())
         again = ExtractionReport(n_images=len(rows))
         compute(settings, job, features.sources, rows, list(features.digests), again, "raise")
 

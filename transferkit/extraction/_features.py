@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from transferkit.cache import Space
+from transferkit.cache import RecentSpace
 from transferkit.errors import CacheError
 from transferkit.extraction._report import ExtractionReport
 from transferkit.foundation.scratch import scratch
@@ -50,12 +50,15 @@ class Features:
     report: ExtractionReport
     sources: Sequence[Any] = field(repr=False)
     extraction: Any = field(repr=False)
-    _space: Space | None = field(repr=False)
+    _space: RecentSpace | None = field(repr=False)
 
     @property
-    def space(self) -> Space:
+    def space(self) -> RecentSpace:
         """The feature space that holds the rows; opened again after pickling."""
-        return self.extraction.settings().space if self._space is None else self._space
+        if self._space is None:
+            object.__setattr__(self, "_space", self.extraction.settings().space.recent())
+        assert self._space is not None
+        return self._space
 
     def __getstate__(self) -> dict[str, Any]:
         """Drop open files when pickling."""
@@ -128,7 +131,8 @@ class Features:
         if not found.all():
             # Damaged, evicted or cleared since they were looked up: a miss like any other.
             self.extraction.compute(self, [int(row) for row in np.asarray(rows)[~found]])
-            found = self.space.read_into(keys, part, out)
+            for i in np.flatnonzero(~found).tolist():  # not those that were there, and may be lost by now
+                found[i : i + 1] = self.space.read_into([keys[i]], part, out[i : i + 1])
         if not found.all():
             path = getattr(self.space, "path", "memory")
             raise CacheError(
