@@ -24,6 +24,7 @@ from transferkit.cache import (
     _folder,
     _recipes,
 )
+from transferkit.cache._room import free_bytes
 from transferkit.errors import CacheError, InvalidInputError
 
 RECIPE = {
@@ -482,6 +483,42 @@ def test_rows_of_earlier_runs_go_before_those_of_this_one(cache, warnings):
         assert held == {key_of(100 + i) for i in range(stored.count(True))}, "never its own rows"
         assert not space.find([key_of(i) for i in range(5, 20)], ["a"])
     assert len(warnings()) == 1
+
+
+def test_by_default_the_cache_takes_half_of_the_room(tmp_path, monkeypatch, warnings):
+    free = 10**12
+    asked = []
+    monkeypatch.setattr("transferkit.cache._room.free_bytes", lambda folder: asked.append(folder) or free)
+    for i in range(3):
+        with FeatureCache(tmp_path).space({"number": i}) as space:
+            assert all(fill(space, range(10)))
+        os.utime(space.path, (1e9 + i, 1e9 + i))
+    assert len(asked) == 3, "once a minute, not for each row"
+    held = FeatureCache(tmp_path).info().n_bytes
+    free = held // 2  # another program filled the disk
+    with FeatureCache(tmp_path).space({"number": 3}) as space:
+        assert all(fill(space, range(2)))
+    assert [one.recipe["number"] for one in FeatureCache(tmp_path).info().spaces] == [3, 2]
+    free = 0
+    with FeatureCache(tmp_path / "new").space({"number": 4}) as space:
+        assert fill(space, range(2)) == [False, False]
+    assert len(warnings()) == 1
+    with FeatureCache(tmp_path / "new", max_bytes=None).space({"number": 4}) as space:
+        assert all(fill(space, range(2)))
+
+
+def test_the_room_is_that_of_the_disk_also_before_the_folder_exists(tmp_path):
+    import shutil
+
+    assert abs(free_bytes(tmp_path / "a" / "b") - shutil.disk_usage(tmp_path).free) < 1e9
+
+
+def test_a_run_without_end_remembers_the_latest_images(tmp_path, monkeypatch):
+    monkeypatch.setattr("transferkit.cache._space.LARGEST_RUN", 5)
+    with FeatureCache(tmp_path).space(RECIPE) as space:
+        fill(space, range(20), 10)
+        assert len(space.wanted) == 5
+        assert bytes.fromhex(key_of(19).digest) in space.wanted
 
 
 def test_damaged_files_go_first(cache):

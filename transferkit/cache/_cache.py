@@ -14,7 +14,7 @@ from transferkit.cache._files import FileIndex
 from transferkit.cache._folder import default_folder
 from transferkit.cache._recipes import space_identity, space_key
 from transferkit.cache._report import CacheInfo, inspect_folder
-from transferkit.cache._room import make_room
+from transferkit.cache._room import HalfTheRoom, make_room
 from transferkit.cache._space import FeatureSpace
 from transferkit.foundation.arguments import check, choice, is_number, is_path
 
@@ -34,8 +34,9 @@ class FeatureCache:
     folder : str or Path, optional
         By default the environment variable ``TRANSFERKIT_CACHE``, or else the platform's cache folder
         for the user. The first write creates it.
-    max_bytes : int, optional
-        Limit on the size of the folder; by default none. Damaged files are deleted first, then the least
+    max_bytes : int, "auto" or None, default="auto"
+        Limit on the size of the folder: "auto" is half of the room on its disk, free or in the cache; None is
+        no limit. Damaged files are deleted first, then the least
         recently used spaces, then the oldest rows of images that this run does not use. Of a run larger
         than the limit, only the rows that fit are stored.
     dtype : {"float16", "float32"}, default "float16"
@@ -67,13 +68,20 @@ class FeatureCache:
     """
 
     def __init__(
-        self, folder: str | Path | None = None, *, max_bytes: int | None = None, dtype: str = "float16"
+        self,
+        folder: str | Path | None = None,
+        *,
+        max_bytes: int | str | None = "auto",
+        dtype: str = "float16",
     ) -> None:
         problems = choice("dtype", dtype, ("float16", "float32"))
         if not (folder is None or is_path(folder)):
             problems.append(f"folder must be the path of a folder, or None. Got {folder!r}.")
-        if not (max_bytes is None or is_number(max_bytes, above=0)):
-            problems.append(f"max_bytes must be a positive number of bytes or None. Got {max_bytes!r}.")
+        automatic = isinstance(max_bytes, str) and max_bytes == "auto"
+        if not (max_bytes is None or automatic or is_number(max_bytes, above=0)):
+            problems.append(
+                f'max_bytes must be a positive number of bytes, "auto" or None. Got {max_bytes!r}.'
+            )
         check(problems)
         self.max_bytes = max_bytes
         self.dtype = dtype
@@ -111,11 +119,13 @@ class FeatureCache:
             The recipe is not JSON.
         """
         identity = space_identity(recipe, self.dtype)
+        limit: Any = self.max_bytes
+        room: Any = HalfTheRoom() if limit == "auto" else limit and partial(make_room, max_bytes=limit)
         return FeatureSpace(
             self.folder / f"{space_key(identity)}.sqlite",
             identity,
             half=self.dtype == "float16",
-            make_room=None if self.max_bytes is None else partial(make_room, max_bytes=self.max_bytes),
+            make_room=room,
         )
 
     def info(self) -> CacheInfo:

@@ -8,7 +8,9 @@ evicted its own rows would hit nothing next time.
 
 from __future__ import annotations
 
+import shutil
 import time
+from pathlib import Path
 from sqlite3 import Connection
 
 from transferkit.cache._database import Database
@@ -19,6 +21,41 @@ from transferkit.cache._sqlite import pragma
 
 SPARED_SECONDS = 3600
 ROWS_PER_STEP = 16
+SHARE = 0.5  # of what is free or in the cache, as the default limit
+CHECK_SECONDS = 60
+
+
+class HalfTheRoom:
+    """The default limit: the cache takes at most half of the room that there is for it on its disk.
+
+    Measuring takes as long as storing a row, so it is done once a minute, and after a hundredth of the free
+    space was filled.
+    """
+
+    def __init__(self) -> None:
+        self._until = 0.0
+        self._left = 0
+
+    def __call__(self, space: FeatureSpace, n_bytes: int) -> bool:
+        """Evict until ``n_bytes`` more fit; return False if that is impossible."""
+        self._left -= n_bytes
+        if self._left > 0 and time.monotonic() < self._until:
+            return True
+        free = free_bytes(space.path.parent)
+        held = sum(size_of(path) for path, *_ in own_files(space.path.parent))
+        limit = int(SHARE * (free + held))
+        fits = make_room(space, n_bytes, limit)
+        if held + n_bytes < limit:
+            self._left = min(free // 100, limit - held - n_bytes)
+            self._until = time.monotonic() + CHECK_SECONDS
+        return fits
+
+
+def free_bytes(folder: Path) -> int:
+    """Return the free space of the disk that a folder is, or will be, on."""
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    return shutil.disk_usage(folder).free
 
 
 def make_room(space: FeatureSpace, n_bytes: int, max_bytes: int) -> bool:

@@ -22,6 +22,7 @@ from transferkit.cache._rows import RowKey, checksum, checksum_seed, digest_byte
 from transferkit.errors import InvalidInputError
 
 TOUCH_SECONDS = 60
+LARGEST_RUN = 200_000  # images of a run that are spared from eviction: about 20 MB of digests
 
 
 class FeatureSpace:
@@ -61,7 +62,7 @@ class FeatureSpace:
         self.path = path
         self.key = path.stem
         self.database = Database(path, tables.SCHEMA, identity)
-        self.wanted: set[bytes] = set()  # digests of this run, whose rows `make_room` spares
+        self.wanted: dict[bytes, None] = {}  # digests of this run, whose rows `make_room` spares
         self.spared_up_to = 0  # id of the last row that `make_room` has examined
         self.half = half
         self._make_room = make_room
@@ -181,7 +182,7 @@ class FeatureSpace:
         if not encoded:
             return True
         if self._make_room is not None:
-            self.wanted.update(digest for digest, *_ in encoded)
+            self._want(digest for digest, *_ in encoded)
             if not self._make_room(self, sum(len(row.data) for *_, row in encoded)):
                 return False
 
@@ -262,11 +263,18 @@ class FeatureSpace:
             )
             self.database.write(lambda db: tables.delete_rows(db, damaged))
 
+    def _want(self, digests: Iterable[bytes]) -> None:
+        """Spare the rows of these images from eviction; of very many, those of the latest."""
+        with self.database.lock:
+            self.wanted.update(dict.fromkeys(digests))
+            while len(self.wanted) > LARGEST_RUN:
+                del self.wanted[next(iter(self.wanted))]
+
     def _note_use(self, groups: Mapping[str, Mapping[bytes, str]]) -> None:
         """Mark the images as needed by this run, and the file as used."""
         if self._make_room is not None:
             for group in groups.values():
-                self.wanted.update(group)
+                self._want(group)
         if time.monotonic() > self._touched + TOUCH_SECONDS:
             self._touched = time.monotonic()
             touch(self.path)
