@@ -81,9 +81,10 @@ def test_several_readings_name_the_parameter(array, text):
 
 
 def test_the_ends_of_each_reading():
-    for high, white in ((1.0, 255), (16.0, 16), (255.0, 255)):
+    for high, white in ((1.0, 255), (17.0, 17), (255.0, 255)):
         ramp = np.linspace(0, high, 240).reshape(12, 20)
         assert load_image(ramp).pixels.max() == white
+    refused(np.linspace(0, 16, 240).reshape(12, 20), "ambiguous_range", "which value is black")
     assert load_image(np.zeros((12, 20))).pixels.max() == 0
     assert load_image(np.zeros((12, 20), np.uint16)).pixels.max() == 0
     assert load_image(np.full((12, 20), 256, np.uint16)).pixels.max() == 1

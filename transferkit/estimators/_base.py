@@ -162,7 +162,8 @@ class ImageEstimator(FittedEstimator, Configured, NestedParameters):
         extractor.set_params(**own, **taps._asdict(), engine=settings["engine"])
         if "_sent_config" in self.__dict__:
             extractor._sent_config = self._sent_config
-        return extractor.fit()
+        extractor.fit().settle_ranges(self.__dict__.get("_array_ranges", {}))
+        return extractor
 
     def _check_own(self, extractor: FeatureExtractor) -> None:
         """Refuse an extractor that contradicts the estimator; what was chosen for both must agree."""
@@ -200,7 +201,12 @@ class ImageEstimator(FittedEstimator, Configured, NestedParameters):
                 "For a folder, use paths, labels = transferkit.datasets.read_image_folder(folder)."
             )
             return [], head, extractor
-        return images.readable_again(images.as_image_list(X)), head, extractor
+        items = images.readable_again(images.as_image_list(X))
+        self._array_ranges = {}
+        if extractor.value_range is None:
+            self._array_ranges = gather(problems, lambda: images.array_ranges(items)) or {}
+        extractor.settle_ranges(self._array_ranges)
+        return items, head, extractor
 
     # Targets: what a subclass says of its task
 

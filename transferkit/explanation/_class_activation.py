@@ -85,7 +85,8 @@ def explain(predictor: Any, image: Any, label: Any, reference: Any, head: Any) -
         maps = [array - other for array, other in zip(maps, usual, strict=True)]
         intercept += sum(float(other.sum()) for other in usual)
     used = [i for i, array in enumerate(maps) if array.any()] or [len(maps) - 1]
-    picture = images.load_image(items[0], value_range=extractor.value_range).pixels
+    source = images.read_source(items[0], ranges=extractor.array_ranges_)
+    picture = source.decode(extractor.value_range).pixels
     if extractor.resize == "pad":
         picture = images.resize_image(picture, max(picture.shape[:2]), resize="pad")
     return ClassActivation(

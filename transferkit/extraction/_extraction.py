@@ -63,6 +63,16 @@ class Extraction(Configured):
         self.retry_failed = retry_failed
         self.progress = progress
 
+    @property
+    def array_ranges_(self) -> images.ArrayRanges:
+        """Black and white of the arrays that ``fit`` saw, by family of dtypes; empty if it saw none."""
+        ranges: images.ArrayRanges = self.__dict__.get("_array_ranges", {})
+        return ranges
+
+    def settle_ranges(self, ranges: images.ArrayRanges) -> None:
+        """Read arrays as those that ``fit`` saw; ``value_range`` says more, where it is set."""
+        self._array_ranges = {} if self.value_range is not None else dict(ranges)
+
     def extract(
         self,
         X: Any,
@@ -105,7 +115,9 @@ class Extraction(Configured):
         check(choice("on_error", on_error, ON_ERROR, or_none=True))
         on_error = on_error or self.on_error or "raise"
         sources = images.as_image_list(X)
-        job = settings.job(tuple(views))
+        if not self.array_ranges_ and settings.value_range is None:
+            images.check_agreement(sources)
+        job = replace(settings.job(tuple(views)), ranges=self.array_ranges_)
         report = self.report_ = ExtractionReport(n_images=len(sources))
         digests, pending = look_up(settings.files, job, sources)
         report.n_cached = len(sources) - len(pending)
@@ -129,7 +141,8 @@ class Extraction(Configured):
     def compute(self, features: Features, rows: list[int]) -> None:
         """Compute rows of features again that are no longer in the cache, and keep them in memory."""
         settings = self.settings()
-        job = replace(settings.job(features.views), space=features.space.for_lost_rows())
+        space = features.space.for_lost_rows()
+        job = replace(settings.job(features.views), space=space, ranges=self.array_ranges_)
         again = ExtractionReport(n_images=len(rows))
         compute(settings, job, features.sources, rows, list(features.digests), again, "raise")
 
@@ -140,7 +153,13 @@ class Extraction(Configured):
         unless it turns out to give other features than Keras.
         """
         settings = self.settings()
-        return {**settings.description, "layers": list(settings.layers), "grid": list(settings.grids)}
+        ranges = {name: list(bounds) for name, bounds in self.array_ranges_.items()}
+        return {
+            **settings.description,
+            **({"array_ranges": ranges} if ranges else {}),
+            "layers": list(settings.layers),
+            "grid": list(settings.grids),
+        }
 
     def settings(self) -> Settings:
         """Return what the parameters stand for, made again when they or the registry change.

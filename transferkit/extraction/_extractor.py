@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 
+from transferkit import images
 from transferkit.extraction._extraction import Extraction
 from transferkit.foundation.scratch import memory_limit
 
@@ -37,7 +38,7 @@ class FeatureExtractor(Extraction, TransformerMixin, BaseEstimator):
         What the backbone computes in. "bfloat16" is faster on processors that have it, needs OpenVINO,
         and gives other features: models trained on one do not run on the other.
     value_range : (float, float), optional
-        Black and white of float arrays, such as ``(0, 1)``.
+        Black and white of float arrays, such as ``(0, 1)``. By default ``fit`` finds out for all its arrays.
     on_error : {"raise", "skip"}, optional
         What to do with an image that cannot be read. By default "raise", or "skip" in the ``fit`` and
         ``score`` of an estimator. ``transform`` and ``predict`` always raise: a row must not go missing
@@ -71,6 +72,8 @@ class FeatureExtractor(Extraction, TransformerMixin, BaseEstimator):
         Side in pixels of what the backbone sees, set by ``fit``.
     layers_ : tuple of str
         Layers that are tapped, set by ``fit``.
+    array_ranges_ : dict
+        Black and white of the arrays that ``fit`` saw, by family of dtypes: "float", "integer", "uint16".
     report_ : ExtractionReport
         What the last extraction did.
 
@@ -84,11 +87,14 @@ class FeatureExtractor(Extraction, TransformerMixin, BaseEstimator):
     """
 
     def fit(self, X: Any = None, y: Any = None) -> FeatureExtractor:
-        """Check the parameters; nothing is learned from images.
+        """Check the parameters, and settle which value of arrays is black and which is white.
 
         Parameters
         ----------
-        X, y : ignored
+        X : sequence of images, optional
+            Arrays among them that are not uint8 or bool have one range, 0..1 or 0..255, or 0..65535 for
+            uint16. ``transform`` keeps it, so that a row does not depend on others.
+        y : ignored
 
         Returns
         -------
@@ -97,13 +103,15 @@ class FeatureExtractor(Extraction, TransformerMixin, BaseEstimator):
         Raises
         ------
         InvalidInputError
-            A parameter that cannot be used.
+            A parameter that cannot be used, or arrays whose largest value leaves doubt.
         MissingDependencyError
             The engine is not installed.
         WeightsError
             The weights are missing or damaged.
         """
         self._forget_backbone()
+        settle = X is not None and self.value_range is None
+        self.settle_ranges(images.array_ranges(images.as_image_list(X)) if settle else {})
         settings = self.settings()
         self._check_backbone(settings)
         self.image_size_ = settings.image_size

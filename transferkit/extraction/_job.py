@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from transferkit.cache import Space
 from transferkit.extraction._failed import KnownFailures
+from transferkit.images import ArrayRanges
 from transferkit.views import AnyView
 
 
@@ -23,3 +24,4 @@ class Job:
     value_range: tuple[float, float] | None
     failures: KnownFailures
     isolate: float | None = None
+    ranges: ArrayRanges = field(default_factory=dict)

@@ -30,19 +30,24 @@ from transferkit.images._ranges import check_value_range
 from transferkit.images._reading import load_image, read_source
 from transferkit.images._resize import letterbox, resize_image
 from transferkit.images._sources import Source
+from transferkit.images._stacks import FAMILIES, ArrayRanges, array_ranges, check_agreement
 from transferkit.images._target import Target
 
 __all__ = [
     "CATEGORIES",
     "DECODER",
+    "FAMILIES",
     "IMAGE_SUFFIXES",
     "LIMITS",
     "TRUNCATED",
+    "ArrayRanges",
     "Image",
     "Limits",
     "Source",
     "Target",
+    "array_ranges",
     "as_image_list",
+    "check_agreement",
     "check_value_range",
     "crop_image",
     "decoder",

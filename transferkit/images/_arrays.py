@@ -39,8 +39,10 @@ def check_dtype(array: NDArray[Any]) -> None:
         raise BadImageError(describe(array), "bad_array", f"has dtype {array.dtype}. {_EXPECTED}", hint)
 
 
-def array_to_image(array: NDArray[Any], value_range: ValueRange | None, limits: Limits) -> Image:
-    """Return the image in an array of real numbers."""
+def array_to_image(
+    array: NDArray[Any], value_range: ValueRange | None, limits: Limits, settled: ValueRange | None = None
+) -> Image:
+    """Return the image in an array of real numbers; ``settled`` is the range of all arrays, if known."""
     name = describe(array)
     if array.size == 0:
         raise BadImageError(name, "empty", "has no values.", "Was a crop outside its image?")
@@ -49,8 +51,10 @@ def array_to_image(array: NDArray[Any], value_range: ValueRange | None, limits: 
     check_size(name, width, height, limits)
     if upright.ndim == 3 and upright.shape[2] == 4 and upright.dtype.kind == "f":
         _check_alpha(upright, name, value_range)
-    pixels, scaled = to_uint8(upright, name, value_range)
+    pixels, scaled = to_uint8(upright, name, value_range or settled)
     notes += scaled
+    if value_range is None and settled == (0, 255) and upright.dtype.kind == "f" and 0 < upright.max() <= 1:
+        notes += ("values within 0..1 read as 0..255, as those of the training: nearly black",)
     if pixels.ndim == 2:
         pixels = np.repeat(pixels[:, :, None], 3, axis=2)
     elif pixels.shape[2] == 4:

@@ -10,10 +10,10 @@ all                 all zero                        black
 uint16              up to more than 255             0..65535
 other integers      all in 0..255, one above 1      0..255
 float               all in 0..1                     0..1 (as 0..255 the image would be black)
-float               all in 0..255, one >= 16        0..255 (0..1 overshoots by little)
+float               all in 0..255, one > 16         0..255 (0..1 overshoots by little)
 ==================  ==============================  =======================================================
 
-Anything else (negative values, a maximum between 1 and 16, uint16 within 0..255, ...) is ambiguous.
+Anything else (negative values, a maximum between 1 and 16, included, uint16 within 0..255, ...) is ambiguous.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from transferkit.errors import BadImageError, InvalidInputError
 
-__all__ = ["ValueRange", "check_value_range", "to_uint8"]
+__all__ = ["ValueRange", "check_value_range", "range_alone", "to_uint8"]
 
 ValueRange = tuple[float, float]
 
@@ -69,6 +69,17 @@ def to_uint8(
     return _scale(values, name, chosen, low, high), (f"values {chosen[0]:g}..{chosen[1]:g} scaled to 0..255",)
 
 
+def range_alone(values: NDArray[Any]) -> ValueRange | None:
+    """Return the range of an array by itself, or None if that is ambiguous."""
+    try:
+        low, high = _extremes(values, "")
+        if values.dtype == np.uint16 and high > 255:
+            return _FULL_16
+        return _only_reading(values, "", low, high)
+    except (BadImageError, ValueError):
+        return None
+
+
 def _extremes(values: NDArray[Any], name: str) -> tuple[float, float]:
     low, high = values.min(), values.max()
     # Any NaN or infinity shows in the minimum or maximum.
@@ -88,7 +99,8 @@ def _only_reading(values: NDArray[Any], name: str, low: float, high: float) -> V
     is_float = values.dtype.kind == "f"
     if is_float and low >= 0 and 0 < high <= 1:
         return 0.0, 1.0
-    smallest_white = 16 if is_float else 256 if values.dtype == np.uint16 else 2
+    # More than the 16 grey levels of scikit-learn's digits.
+    smallest_white = 16.01 if is_float else 256 if values.dtype == np.uint16 else 2
     if low >= 0 and (high == 0 or smallest_white <= high <= 255):
         return 0.0, 255.0
     raise BadImageError(

@@ -15,11 +15,12 @@ from transferkit.images._files import check_bytes, is_url, read_file, read_path,
 from transferkit.images._image import LIMITS, Image, Limits
 from transferkit.images._ranges import ValueRange
 from transferkit.images._sources import ArraySource, EncodedSource, PictureSource, Source
+from transferkit.images._stacks import ArrayRanges
 
 __all__ = ["load_image", "read_source"]
 
 
-def read_source(source: Any, *, limits: Limits = LIMITS) -> Source:
+def read_source(source: Any, *, limits: Limits = LIMITS, ranges: ArrayRanges | None = None) -> Source:
     """Return an image as a :class:`Source`, without decoding it.
 
     Parameters
@@ -30,6 +31,8 @@ def read_source(source: Any, *, limits: Limits = LIMITS) -> Source:
         ``__array__``, such as tensors, are arrays.
     limits : Limits, optional
         Limits on the size of the image.
+    ranges : mapping, optional
+        What :func:`array_ranges` found in the images that this one belongs to.
 
     Returns
     -------
@@ -54,7 +57,7 @@ def read_source(source: Any, *, limits: Limits = LIMITS) -> Source:
     if isinstance(source, PIL.Image.Image):
         return PictureSource(source, limits)
     if hasattr(source, "__array__"):
-        return ArraySource(_as_array(source), limits)
+        return ArraySource(_as_array(source), limits, ranges)
     if callable(getattr(source, "read", None)):
         label = getattr(source, "name", None)
         name = label if isinstance(label, str) else f"{type(source).__name__} object"
@@ -79,7 +82,7 @@ def load_image(source: Any, *, value_range: ValueRange | None = None, limits: Li
     value_range : (float, float), optional
         Values of black and white, for floats and for integers wider than 8 bits; 8-bit pixels always mean
         0..255. By default only unambiguous ranges are accepted: floats within 0..1, floats within 0..255
-        that reach 16, integers within 0..255 that reach 2, and 16 bits as 0..65535.
+        that exceed 16, integers within 0..255 that reach 2, and 16 bits as 0..65535.
     limits : Limits, optional
         Limits on the size of the image.
 

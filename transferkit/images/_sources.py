@@ -18,7 +18,8 @@ from transferkit.images._decode import decode_bytes, decode_picture
 from transferkit.images._failures import translated
 from transferkit.images._image import Image, Limits
 from transferkit.images._pictures import is_white_zero, orientation_of
-from transferkit.images._ranges import ValueRange, check_value_range
+from transferkit.images._ranges import ValueRange, check_value_range, range_alone
+from transferkit.images._stacks import ArrayRanges, family_of
 from transferkit.images._target import Target
 from transferkit.images.isolation import decode_apart
 
@@ -97,18 +98,22 @@ class EncodedSource(Source):
 
 
 class ArraySource(Source):
-    """An array."""
+    """An array; ``ranges`` say what is black and white in the images that it belongs to."""
 
-    def __init__(self, array: NDArray[Any], limits: Limits) -> None:
+    def __init__(self, array: NDArray[Any], limits: Limits, ranges: ArrayRanges | None = None) -> None:
         super().__init__(describe(array), limits)
         check_dtype(array)
         self._array = np.asarray(array)
+        self._range = (ranges or {}).get(family_of(self._array.dtype) or "")
 
     def _hash(self) -> str:
-        return _sha256("array", self._array.dtype.str, self._array.shape, self._array)
+        reading: tuple[Any, ...] = ("array", self._array.dtype.str, self._array.shape)
+        if self._range is not None and self._range != range_alone(self._array):
+            reading = (*reading, self._range)  # by itself, it would be another image
+        return _sha256(*reading, self._array)
 
     def _decode(self, value_range: ValueRange | None, target: Target | None, isolate: float | None) -> Image:
-        return array_to_image(self._array, value_range, self.limits)
+        return array_to_image(self._array, value_range, self.limits, self._range)
 
 
 class PictureSource(Source):

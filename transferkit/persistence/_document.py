@@ -27,7 +27,7 @@ from transferkit.extraction import FeatureExtractor, as_cache, isolation_seconds
 from transferkit.foundation.arguments import check, choice, is_path
 from transferkit.heads import head_from_dict, head_to_dict
 from transferkit.identity import feature_differences
-from transferkit.images import check_value_range
+from transferkit.images import FAMILIES, check_value_range
 from transferkit.persistence._file import read_model, write_model
 from transferkit.persistence._records import records_from_json, records_to_json
 from transferkit.persistence._registry import ESTIMATORS, name_of
@@ -170,12 +170,22 @@ def _rebuild(
             raise ValueError(f"{n_features} features do not go into {fitted.n_inputs} inputs")
         estimator.n_features_in_ = n_features
     saved = list(zip(rounds, document["refinements"], strict=True))
+    estimator._array_ranges = _ranges(document["features"])
     extractor = estimator._make_extractor(head)
     views = views_of(document["views"])
     predictor = estimator._make_predictor(extractor, views, head, fitted, task)
     predictor = replace(predictor, refinements=estimator._rebuild_refinements(saved, task))
     estimator._restore(head, predictor, records_from_json(document["records"], estimator._tables))
     return estimator
+
+
+def _ranges(features: Mapping[str, Any] | None) -> dict[str, tuple[float, float]]:
+    """Return how arrays are read; ValueError unless every range is one."""
+    ranges = (features or {}).get("array_ranges", {})
+    found = {str(name): check_value_range(bounds) for name, bounds in ranges.items()}
+    if not set(found) <= set(FAMILIES) or None in found.values():
+        raise ValueError(f"array_ranges {ranges!r}")
+    return {name: bounds for name, bounds in found.items() if bounds is not None}
 
 
 def _task(data: Mapping[str, Any], fitted: Any) -> Any:
