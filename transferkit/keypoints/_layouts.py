@@ -23,7 +23,7 @@ def as_points(keypoints: npt.ArrayLike, *, name: str = "keypoints") -> npt.NDArr
     Returns
     -------
     ndarray of float64, shape (n, k, 2)
-        A copy. If one coordinate of a point is NaN, both are set to NaN.
+        A copy. If one coordinate of a point is NaN or masked, both are set to NaN.
 
     Raises
     ------
@@ -36,7 +36,11 @@ def as_points(keypoints: npt.ArrayLike, *, name: str = "keypoints") -> npt.NDArr
     [[[1.0, 2.0], [3.0, 4.0]]]
     """
     try:
-        points = np.array(keypoints, dtype=np.float64)
+        given = keypoints if np.ma.isMaskedArray(keypoints) else np.asarray(keypoints)
+        if given.dtype.kind in "cMmVS":
+            raise TypeError(f"their type is {given.dtype}")
+        points = np.array(given, dtype=np.float64)
+        points[np.ma.getmaskarray(given)] = np.nan
     except (TypeError, ValueError) as error:
         raise InvalidInputError(
             f"{name} must be one array of numbers, of shape (n, 2 * k) or (n, k, 2): {error}. "

@@ -14,7 +14,13 @@ def as_groups(groups: Any, n_images: int, problems: list[str]) -> NDArray[np.int
     """Return group numbers; each image is its own group by default."""
     if groups is None:
         return np.arange(n_images)
-    labels = np.asarray(groups)
+    try:
+        labels = np.asarray(groups)
+    except ValueError:  # ragged
+        labels = np.empty(())
+    if np.ma.is_masked(groups):
+        problems.append("groups must not be masked. Give an image whose group nobody knows one of its own.")
+        return np.arange(n_images)
     if labels.ndim != 1 or len(labels) != n_images:
         problems.append(
             f"groups has shape {labels.shape} but X has {n_images} images. Each image needs one group."
@@ -27,4 +33,8 @@ def as_groups(groups: Any, n_images: int, problems: list[str]) -> NDArray[np.int
             f"row {missing[0]}. Give an image whose group nobody knows a group of its own."
         )
         return np.arange(n_images)
-    return np.unique(labels, return_inverse=True)[1]
+    try:
+        return np.unique(labels, return_inverse=True)[1]
+    except TypeError as error:
+        problems.append(f"groups must have strings or integers. Got some that cannot be sorted: {error}.")
+        return np.arange(n_images)

@@ -24,9 +24,12 @@ def as_labels(y: Any, problems: list[str], name: str = "y") -> NDArray[Any]:
             else f"{name} must have one label per image. Got {y!r}."
         )
         return np.array([])
-    if isinstance(y, list | tuple) and len({_kind(label) for label in y}) > 1:
-        y = np.array([*y, None], dtype=object)[:-1]  # numpy would turn them all into strings
-    labels = np.asarray(y)
+    if isinstance(y, Mapping | set | frozenset):
+        problems.append(f"{name} must have one label per image, in their order. Got a {type(y).__name__}.")
+        return np.array([])
+    if np.ma.is_masked(y):
+        problems.append(f"{name} has masked labels. Drop those images.")
+    labels = _as_array(y)
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = column_or_1d(labels, warn=True)
     if labels.ndim != 1:
@@ -38,14 +41,60 @@ def as_labels(y: Any, problems: list[str], name: str = "y") -> NDArray[Any]:
             f"{name} must not have missing labels. {len(missing)} of {len(labels)} are missing, the first in "
             f"row {missing[0]}. Drop those images."
         )
-    elif labels.dtype.kind == "O" and len(kinds := sorted({_kind(label) for label in labels.tolist()})) > 1:
-        problems.append(f"{name} must have labels of one type. Got {', '.join(kinds)}.")
-    elif labels.dtype.kind == "f" and (labels != np.round(labels)).any():
-        # The words "Unknown label type" are those of scikit-learn, whose tests look for them.
-        problems.append(f"Unknown label type: continuous. {name} must have classes, not measurements.")
-    elif labels.dtype.kind == "O":
-        labels = np.array(labels.tolist())
-    return labels
+        return labels
+    if labels.dtype.kind == "O":
+        if len(kinds := sorted({_kind(label) for label in labels.tolist()})) > 1:
+            problems.append(f"{name} must have labels of one type. Got {', '.join(kinds)}.")
+            return labels
+        labels = _fitting(labels)
+    problems += _unsuitable(labels, y, name)
+    return labels.astype(np.float64) if labels.dtype.kind == "f" and labels.itemsize > 8 else labels
+
+
+def _as_array(y: Any) -> NDArray[Any]:
+    """Return labels as an array that holds them as they are."""
+    if isinstance(y, list | tuple):
+        kinds = {_kind(label) for label in y}
+        # numpy would turn mixed labels into strings, and large integers into floats.
+        if len(kinds) > 1 or kinds == {"int"}:
+            return np.array([*y, None], dtype=object)[:-1]
+    try:
+        labels = np.asarray(y)
+    except ValueError:  # ragged
+        return np.array([*y, None], dtype=object)[:-1]
+    # Strings of variable width, which numpy has since 2.0.
+    return np.array(labels.tolist()) if labels.dtype.kind == "T" and len(labels) else labels
+
+
+def _fitting(objects: NDArray[Any]) -> NDArray[Any]:
+    """Return strings, booleans, integers or floats in numpy's type for them; anything else as it is."""
+    kinds = {_kind(label) for label in objects.tolist()}
+    if not kinds <= {"str", "bool", "int", "float"}:
+        return objects
+    labels = np.array(objects.tolist())
+    return objects if kinds == {"int"} and labels.dtype.kind not in "iu" else labels
+
+
+def _unsuitable(labels: NDArray[Any], y: Any, name: str) -> list[str]:
+    """Return why labels without missing ones cannot be classes, or cannot be saved as they are."""
+    if labels.dtype.kind not in "Ubiuf":
+        kind = _kind(labels[0]) if labels.dtype.kind == "O" and len(labels) else str(labels.dtype)
+        return [
+            f"{name} must have strings, integers or booleans as labels. Got {kind}"
+            f"{' beyond 64 bits' if kind == 'int' else ''}. Convert them, such as with "
+            "[str(label) for label in y]."
+        ]
+    if labels.dtype.kind == "f":
+        if not np.isfinite(labels).all():
+            return [f"{name} must have finite labels. Got {labels[~np.isfinite(labels)][0]}."]
+        if (labels != np.round(labels)).any():
+            # The words "Unknown label type" are those of scikit-learn, whose tests look for them.
+            return [f"Unknown label type: continuous. {name} must have classes, not measurements."]
+    # numpy drops zeros at the end, so that two labels may become one.
+    given = y if isinstance(y, list | tuple) else labels.tolist()
+    if labels.dtype.kind == "U" and any("\0" in str(label) for label in given):
+        return [f"{name} must have labels without zero characters (\\0)."]
+    return []
 
 
 def is_missing(label: Any) -> bool:
@@ -80,6 +129,8 @@ def class_weight_problems(class_weight: Any, known: Sequence[Any]) -> list[str]:
     problems = []
     if bad := {label: value for label, value in class_weight.items() if not is_number(value, above=0)}:
         problems.append(f"class_weight must have positive, finite numbers. Got {bad!r}.")
+    elif any(not 1e-12 <= value <= 1e12 for value in class_weight.values()):
+        problems.append(f"class_weight must have numbers within 1e-12..1e12. Got {dict(class_weight)!r}.")
     if missing := [label for label in known if label not in class_weight]:
         # A label that y has not is no mistake as such: a fold may lack a class.
         strange = [label for label in class_weight if label not in known]
