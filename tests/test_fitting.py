@@ -127,3 +127,33 @@ def test_predictions_go_on_while_a_model_is_fitted(tiny, pictures):
         found.add(tuple(clf.predict(paths)))
     thread.join()
     assert found <= answers
+
+
+def prior(labels):
+    return max(np.mean(labels == label) for label in np.unique(labels))
+
+
+@pytest.mark.parametrize("n", [40, 200])
+@pytest.mark.parametrize("head", ["linear", "auto"])
+def test_rows_of_one_group_are_at_least_as_good_as_the_prior(n, head, caplog):
+    labels = (np.random.default_rng(0).uniform(size=n) < 0.25).astype(int)
+    noise = np.random.default_rng(1).normal(size=(n, 50)).astype(np.float32)
+    clf = Classifier("precomputed", head=head)
+    for features in (noise, np.ones_like(noise)):
+        clf.fit(features, labels, groups=np.zeros(n))
+        assert "All training rows are in one group" in caplog.text
+        assert clf.score(features, labels) >= prior(labels)
+        assert abs(clf.predict_proba(features)[:, 1].mean() - labels.mean()) < 0.05
+        caplog.clear()
+
+
+@pytest.mark.parametrize("n_same", [60, 30])
+def test_identical_pictures_with_mixed_labels_get_the_prior(tiny, tmp_path, n_same, caplog):
+    paths, _ = make_pictures(tmp_path, 60)
+    for path in paths[1:n_same]:
+        path.write_bytes(paths[0].read_bytes())
+    labels = np.random.default_rng(0).permutation(["a"] * 45 + ["b"] * 15)
+    clf = Classifier(**tiny).fit(paths, labels)
+    assert ("All training images are the same" in caplog.text) == (n_same == 60)
+    assert clf.score(paths[:n_same], labels[:n_same]) >= prior(labels[:n_same]) - (n_same < 60)
+    assert abs(clf.predict_proba(paths)[:, 1].mean() - 0.25) < 0.06

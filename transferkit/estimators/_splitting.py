@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import numpy as np
@@ -10,18 +11,31 @@ from numpy.typing import NDArray
 from transferkit.foundation.arguments import LARGEST_SEED, is_seed
 
 Rows = NDArray[np.int64]
+logger = logging.getLogger("transferkit")
 
 
 def copies_together(features: Any, rows: Rows, groups: Rows) -> Rows:
     """Return the groups of rows; if each row is a group, exact copies of an image share one.
 
-    Otherwise one copy would be held out while another is learned from. The caller's own groups stay.
+    Otherwise one copy would be held out while another is learned from. The caller's own groups stay, unless
+    there is one alone: without it, nothing would be left to learn from.
     """
-    if features.digests is None or len(np.unique(groups)) < len(groups):
+    own = len(np.unique(groups)) < len(groups)
+    if features.digests is not None and not own:
+        first: dict[str | None, int] = {}
+        digests = [features.digests[row] for row in rows]
+        groups = np.array(
+            [first.setdefault(each, group) for each, group in zip(digests, groups, strict=True)]
+        )
+    if len(groups) < 2 or len(np.unique(groups)) > 1:
         return groups
-    first: dict[str | None, int] = {}
-    digests = [features.digests[row] for row in rows]
-    return np.array([first.setdefault(digest, group) for digest, group in zip(digests, groups, strict=True)])
+    what = "All training rows are in one group" if own else "All training images are the same"
+    logger.warning(
+        "%s: none can be held out from the others, so the model is chosen by single rows, and its "
+        "probabilities say nothing about other images.",
+        what,
+    )
+    return np.arange(len(groups))
 
 
 def hold_out(

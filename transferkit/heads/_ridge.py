@@ -20,7 +20,7 @@ from transferkit.foundation.scratch import scratch
 
 _ROWS = 4096  # processed at a time, which bounds the copies
 _SMALLEST_WEIGHT = 1e-10
-PENALTIES = tuple(float(10.0**power) for power in np.arange(-5, 1.01, 0.5))
+PENALTIES = tuple(float(10.0**power) for power in np.arange(-5, 3.01, 0.5))
 
 
 @dataclass(frozen=True)
