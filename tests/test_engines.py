@@ -90,7 +90,20 @@ def test_no_pictures_give_no_rows(engine, pixels):
 
 @pytest.mark.parametrize(
     ("n", "batch_size", "padded"),
-    [(1, 32, 1), (2, 32, 8), (8, 32, 8), (9, 32, 32), (32, 32, 32), (40, 32, 40), (3, 4, 4), (0, 8, 1)],
+    [
+        (1, 32, 1),
+        (2, 32, 8),
+        (8, 32, 8),
+        (9, 32, 32),
+        (32, 32, 32),
+        (40, 32, 40),
+        (3, 4, 4),
+        (0, 8, 1),
+        (9, 512, 32),
+        (33, 512, 128),
+        (129, 512, 512),
+        (512, 512, 512),
+    ],
 )
 def test_batches_are_padded_to_few_sizes(n, batch_size, padded):
     pixels = np.arange(n, dtype=np.uint8).reshape(n, 1, 1, 1)

@@ -10,6 +10,7 @@ from PIL import Image
 from tests.conftest import make_pictures
 from transferkit import Classifier, FeatureCache, FeatureExtractor
 from transferkit.cache import _files
+from transferkit.cache import _tables as tables
 from transferkit.errors import BadImageError, InvalidInputError
 from transferkit.extraction import _failed, _pipeline
 from transferkit.images import _sources
@@ -237,3 +238,19 @@ def test_labels_stay_aligned_and_the_table_has_every_path(tiny, tmp_path):
         assert [row["path"] for row in rows] == [str(paths[i]) for i in range(0, 54, 3)]
         assert {row["category"] for row in rows} == {"empty", "not_an_image", "truncated"}
         assert all(row["reason"] and row["hint"] for row in rows)
+
+
+def test_many_remembered_failures_are_not_read_for_each_prediction(tiny, pictures, monkeypatch):
+    paths, labels = pictures
+    clf = Classifier(**tiny).fit(paths, labels)
+    before = clf.predict_proba(paths)
+    space = clf.extractor_.settings().space
+    entry = [_failed._BY, "corrupt", "is damaged.", ""]
+    space.keep_facts({f"failed:{i:064x}": entry for i in range(20_000)})
+    read = []
+    find = tables.find_facts
+    monkeypatch.setattr(tables, "find_facts", lambda *of: read.append(len(found := find(*of))) or found)
+    for path in paths:
+        clf.predict(path)
+    np.testing.assert_array_equal(clf.predict_proba([Image.open(path) for path in paths]), before)
+    assert sum(read) <= 2 * len(read) <= 8 * len(paths)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -85,10 +86,12 @@ class MemorySpace:
         shape = self._shapes.get(part)
         return shape if self._few is None else shape or self._few.part_shape(part)
 
-    def find_facts(self, prefix: str) -> dict[str, Any]:
-        """Return the facts whose names start with a prefix."""
-        facts = dict(self._facts)  # other threads may be adding to it
-        return {name: value for name, value in facts.items() if name.startswith(prefix)}
+    def find_facts(self, prefix: str, limit: int | None = None) -> dict[str, Any]:
+        """Return the facts whose names start with a prefix, at most so many."""
+        if prefix in self._facts:  # a whole name
+            return {prefix: self._facts[prefix]}
+        names = islice((name for name in list(self._facts) if name.startswith(prefix)), limit)
+        return {name: self._facts[name] for name in names}
 
     def keep_facts(self, facts: Mapping[str, Any]) -> bool:
         """Store facts; return True."""
@@ -166,10 +169,10 @@ class SpillingSpace:
         shape = self._reading.attempt(lambda: self._space.part_shape(part), None)
         return shape or self._spilled.part_shape(part)
 
-    def find_facts(self, prefix: str) -> dict[str, Any]:
-        """Return the facts whose names start with a prefix."""
-        facts: dict[str, Any] = self._reading.attempt(lambda: self._space.find_facts(prefix), {})
-        return facts | self._spilled.find_facts(prefix)
+    def find_facts(self, prefix: str, limit: int | None = None) -> dict[str, Any]:
+        """Return the facts whose names start with a prefix, at most so many of each place."""
+        facts: dict[str, Any] = self._reading.attempt(lambda: self._space.find_facts(prefix, limit), {})
+        return facts | self._spilled.find_facts(prefix, limit)
 
     def keep_facts(self, facts: Mapping[str, Any]) -> bool:
         """Store facts on disk, or else in memory; return True."""
@@ -213,9 +216,9 @@ class RecentSpace:
         """Return the shape of a part's rows, or None if there are none."""
         return self._recent.part_shape(part) or self._space.part_shape(part)
 
-    def find_facts(self, prefix: str) -> dict[str, Any]:
-        """Return the facts of the underlying space whose names start with a prefix."""
-        return self._space.find_facts(prefix)
+    def find_facts(self, prefix: str, limit: int | None = None) -> dict[str, Any]:
+        """Return the facts of the underlying space whose names start with a prefix, at most so many."""
+        return self._space.find_facts(prefix, limit)
 
     def keep_facts(self, facts: Mapping[str, Any]) -> bool:
         """Store facts in the underlying space."""

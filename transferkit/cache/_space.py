@@ -206,9 +206,9 @@ class FeatureSpace:
         known = self.database.read(tables.known_parts) or {}
         return known[part].shape if part in known else None
 
-    def find_facts(self, prefix: str) -> dict[str, Any]:
-        """Return the facts whose names start with a prefix; damaged ones are left out."""
-        return self.database.read(lambda db: tables.find_facts(db, prefix)) or {}
+    def find_facts(self, prefix: str, limit: int | None = None) -> dict[str, Any]:
+        """Return the facts whose names start with a prefix, at most so many; damaged ones are left out."""
+        return self.database.read(lambda db: tables.find_facts(db, prefix, limit)) or {}
 
     def keep_facts(self, facts: Mapping[str, Any]) -> bool:
         """Store facts as JSON by name, all of them or none.

@@ -107,13 +107,13 @@ def set_facts(db: Connection, facts: Mapping[str, str]) -> None:
     db.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?, ?)", records)
 
 
-def find_facts(db: Connection, prefix: str) -> dict[str, Any]:
+def find_facts(db: Connection, prefix: str, limit: int | None = None) -> dict[str, Any]:
     """Return the facts whose names start with a non-empty ASCII prefix, without the damaged ones."""
-    query = "SELECT name, value, crc FROM facts WHERE name >= ? AND name < ?"
+    query = "SELECT name, value, crc FROM facts WHERE name >= ? AND name < ? LIMIT ?"
     after = prefix[:-1] + chr(ord(prefix[-1]) + 1)
     return {
         name: json.loads(text)
-        for name, text, crc in db.execute(query, (prefix, after))
+        for name, text, crc in db.execute(query, (prefix, after, -1 if limit is None else limit))
         if text_checksum(name, text) == crc and str(name).startswith(prefix)
     }
 

@@ -11,7 +11,7 @@ from transferkit.backbones import Backbone, KerasNetwork, Weights, build_network
 from transferkit.engines._engine import Engine, EngineRequest, Keep, as_they_are, pad
 
 # Every new batch size means a new trace of the graph, so batches are padded to few sizes.
-_SMALL_BATCHES = (1, 8)
+_FEW_SIZES = (1, 8, 32, 128, 512)
 
 
 def frozen_model(backbone: Backbone, weights: Weights, image_size: int) -> KerasNetwork:
@@ -48,4 +48,4 @@ def keras_engine(request: EngineRequest) -> Engine:
 
 def _padded_size(n: int, batch_size: int) -> int:
     """Return the size that n images are padded to, one of few."""
-    return next((size for size in _SMALL_BATCHES if n <= size <= batch_size), max(n, batch_size))
+    return next((size for size in _FEW_SIZES if n <= size <= batch_size), max(n, batch_size))

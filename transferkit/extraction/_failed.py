@@ -38,20 +38,17 @@ class KnownFailures:
     def __init__(self, space: Space, *, retry: bool) -> None:
         self._space = space
         self._retry = retry
-        self._known = {
-            name.removeprefix(_PREFIX): entry
-            for name, entry in space.find_facts(_PREFIX).items()
-            if _is_sound(entry)
-        }
+        # There may be tens of thousands of them: each is looked up when it is asked for.
+        self._any = bool(space.find_facts(_PREFIX, 1))
         self._new: dict[str, list[str] | None] = {}
         self._files: list[tuple[Any, os.stat_result, str]] = []
         self._lock = threading.Lock()
 
     def error(self, digest: str | None, path: object, index: int) -> BadImageError | None:
         """Return the known failure of this content, or None if it is to be tried."""
-        if self._retry or digest not in self._known:
+        if self._retry or digest is None or (entry := self._entry(digest)) is None:
             return None
-        _, category, reason, hint = self._known[digest]
+        _, category, reason, hint = entry
         return BadImageError(path, category, reason, f"{hint} {KNOWN}".lstrip(), index, known=True)
 
     def add(self, digest: str, error: BadImageError, file: tuple[Any, os.stat_result, str] | None) -> None:
@@ -65,9 +62,15 @@ class KnownFailures:
 
     def forget(self, digest: str) -> None:
         """Remove the failure of content that can be decoded."""
-        if digest in self._known:
+        if self._entry(digest) is not None:
             with self._lock:
                 self._new[digest] = None
+
+    def _entry(self, digest: str) -> list[str] | None:
+        """Return what these versions stored of a failure, or None."""
+        name = _PREFIX + digest
+        entry: Any = self._space.find_facts(name, 1).get(name) if self._any else None
+        return entry if _is_sound(entry) else None
 
     def flush(self) -> list[tuple[Any, os.stat_result, str]]:
         """Store what was added or removed; return the files that need not be read again."""

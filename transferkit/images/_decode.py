@@ -29,6 +29,7 @@ from transferkit.images._folders import SUFFIX_FORMATS
 from transferkit.images._formats import identify
 from transferkit.images._headers import check_end, check_png, first_size, trailing_bytes
 from transferkit.images._image import Image, Limits, check_size
+from transferkit.images._missing import check_complete, check_scans
 from transferkit.images._pictures import orientation_of, picture_to_rgb, upright, upright_box
 from transferkit.images._ranges import ValueRange
 from transferkit.images._target import Target
@@ -46,6 +47,11 @@ _OPENERS: dict[str, Callable[..., PIL.Image.Image]] = {
     "TIFF": TiffImagePlugin.TiffImageFile,
     "WEBP": WebPImagePlugin.WebPImageFile,
 }
+_MOST_FRAMES = 100  # counted for a note; seeking a TIFF of 100,000 pages takes 40 s
+_DARK = (
+    "the brightest value is below 4096 of 65535: if the image should be brighter, decode it yourself and "
+    "pass the array with a value_range such as (0, 4095)"
+)
 _DNG_VERSION = 50706  # TIFF tag of camera raw files, which start with a TIFF thumbnail
 
 _warnings_lock = threading.Lock()
@@ -83,11 +89,15 @@ def decode_bytes(
             picture = _OPENERS[format](io.BytesIO(data))
         check_size(name, *picture.size, limits)
         _refuse_raw(picture, name)
+        check_scans(data, picture, name)
         reduction = 1 if target is None or format != "JPEG" else target.reduction(*picture.size)
     image = decode_picture(picture, name, value_range, limits, reduction)
+    with translated(name, format):
+        check_complete(data, format, picture, name, lambda other: _OPENERS[format](io.BytesIO(other)))
     notes = list(image.notes)
     if (frames := _count_frames(picture)) > 1:
-        notes.append(f"first {'page' if format == 'TIFF' else 'frame'} of {frames}")
+        count = f"{frames}" if frames <= _MOST_FRAMES else f"more than {_MOST_FRAMES}"
+        notes.append(f"first {'page' if format == 'TIFF' else 'frame'} of {count}")
     if extra := extra or trailing_bytes(data, format):
         notes.append(f"{extra:,} trailing bytes ignored")
     suffix = PurePath(name).suffix.lower()
@@ -107,7 +117,7 @@ def decode_picture(
     check_size(name, *picture.size, limits)
     width, height = picture.size
     with translated(name, picture.format or "image"):
-        notes = _depth_note(picture, name, value_range)
+        notes = depth = _depth_note(picture, name, value_range)
         with _quiet():
             orientation = orientation_of(picture)
         if reduction > 1 and picture.draft(None, (width // reduction, height // reduction)) is None:
@@ -124,6 +134,8 @@ def decode_picture(
         pixels, converted = picture_to_rgb(upright(picture, turn), name, value_range)
         if orientation > 1:
             notes += (f"EXIF orientation {orientation} applied",)
+    if depth and pixels.max(initial=0) < 16:
+        notes = (f"{depth[0]}; {_DARK}", *notes[1:])
     pixels.flags.writeable = False
     return Image(pixels, notes + converted, (height, width) if turn >= 5 else (width, height), box)
 
@@ -156,9 +168,17 @@ def _refuse_raw(picture: PIL.Image.Image, name: str) -> None:
 
 
 def _count_frames(picture: PIL.Image.Image) -> int:
-    """Return the number of frames or pages; 1 if the rest of the file is damaged."""
+    """Return the number of frames or pages, at most one more than are counted; 1 if the rest is damaged."""
     try:
         with _quiet():
-            return int(getattr(picture, "n_frames", 1))
+            if picture.format not in ("GIF", "TIFF"):
+                return int(getattr(picture, "n_frames", 1))
+            # These have no count: Pillow would go through all of them.
+            for frame in range(1, _MOST_FRAMES + 1):
+                try:
+                    picture._seek(frame, *([False] if picture.format == "GIF" else []))  # type: ignore[attr-defined]
+                except EOFError:
+                    return frame
+            return _MOST_FRAMES + 1
     except Exception:  # noqa: BLE001 - damage after the first frame may raise anything
         return 1

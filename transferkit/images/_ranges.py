@@ -7,13 +7,13 @@ given, and otherwise only if the range is unambiguous:
 dtype               values                          range
 ==================  ==============================  =======================================================
 all                 all zero                        black
-uint16              up to more than 255             0..65535
+16 bits             up to more than 255             0..65535
 other integers      all in 0..255, one above 1      0..255
 float               all in 0..1                     0..1 (as 0..255 the image would be black)
 float               all in 0..255, one > 16         0..255 (0..1 overshoots by little)
 ==================  ==============================  =======================================================
 
-Anything else (negative values, a maximum between 1 and 16, included, uint16 within 0..255, ...) is ambiguous.
+Anything else (negative values, a maximum above 1 and up to 16, 16 bits within 0..255, ...) is ambiguous.
 """
 
 from __future__ import annotations
@@ -54,15 +54,22 @@ def to_uint8(
 ) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
     """Return the values scaled to 0..255, and notes.
 
-    ``is_16_bit`` means that the file format declares 0..65535, so dark images are not ambiguous.
+    ``is_16_bit`` means that the file format declares 0..65535.
     """
     if values.dtype == np.uint8:
         return values, ()
     if values.dtype == np.bool_:
         return values.view(np.uint8) * np.uint8(255), ()
     low, high = _extremes(values, name)
-    is_dark_array = values.dtype == np.uint16 and 0 < high <= 255 and not (is_16_bit or value_range)
-    if value_range in (None, _FULL_16) and (is_16_bit or values.dtype == np.uint16) and not is_dark_array:
+    wide = is_16_bit or values.dtype == np.uint16
+    if wide and value_range is None and 0 < high <= 255:
+        raise BadImageError(
+            name,
+            "ambiguous_range",
+            f"16 bits with values from {low:g} to {high:g} of 65535: black, or 8 bits stored as 16?",
+            "Pass value_range=(0, 255) or value_range=(0, 65535), or convert to uint8 first.",
+        )
+    if value_range in (None, _FULL_16) and wide:
         # The high byte, which is what Pillow keeps of 16-bit colour: grey and colour must agree.
         return (values >> 8).astype(np.uint8), (_note_16(high),)
     chosen = value_range or _only_reading(values, name, low, high)
