@@ -292,7 +292,7 @@ def test_the_bar_counts_each_image_twice(template, pictures, monkeypatch):
     seen = []
 
     class Bar:
-        def __init__(self, total, show):
+        def __init__(self, total, what, unit, *, show):
             self.total, self.n = total, 0
             seen.append(self)
 
@@ -308,7 +308,7 @@ def test_the_bar_counts_each_image_twice(template, pictures, monkeypatch):
         def __exit__(self, *error):
             pass
 
-    monkeypatch.setattr(_compare, "_bar", Bar)
+    monkeypatch.setattr(_compare, "progress_bar", Bar)
     compare([TINY, OTHER], *pictures, estimator=template, cv=3, n_timed=0)
     compare([TINY, OTHER], *pictures, estimator=template, cv=3, n_timed=0)
     assert [(bar.n, bar.total) for bar in seen] == [(96, 96), (96, 96)]

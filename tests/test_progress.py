@@ -13,6 +13,8 @@ from tests.conftest import make_pictures
 from transferkit import Classifier, FeatureCache, FeatureExtractor, engines
 from transferkit.cache import _files
 from transferkit.errors import BadImageError
+from transferkit.foundation import progress
+from transferkit.foundation.greetings import without_greetings
 
 
 @pytest.fixture
@@ -48,6 +50,7 @@ def bars(monkeypatch):
         return real(*arguments, **options)
 
     monkeypatch.setattr(tqdm.auto, "tqdm", bar)
+    monkeypatch.setattr(progress, "_is_terminal", lambda stream: True)
     return seen
 
 
@@ -133,6 +136,8 @@ def test_a_process_that_was_stopped_is_continued(tmp_path, kind):
             [sys.executable, "-c", SLOW, str(tmp_path / "pictures")],
             cwd=Path(__file__).parents[1], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             env={**os.environ, "TRANSFERKIT_CACHE": str(tmp_path / "cache")},
+            # A parent that ignores SIGINT, such as a shell that runs this in the background, hands that down.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )  # fmt: skip
 
     process = start()
@@ -147,3 +152,116 @@ def test_a_process_that_was_stopped_is_continued(tmp_path, kind):
     assert int(cached) >= 60
     assert int(cached) + int(computed) == 200
     assert good == "True"
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that moves only when told to."""
+    now = [100.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    return now
+
+
+def test_a_log_gets_a_line_for_each_tenth_and_not_too_often(capsys, clock):
+    with progress.progress_bar(10_000, "features", "img", done=1_000) as bar:
+        for _ in range(900):
+            clock[0] += 0.125
+            bar.update(10)
+            bar.set_postfix_str("x")
+    out, err = capsys.readouterr()
+    lines = err.splitlines()
+    assert out == ""
+    assert 5 <= len(lines) <= 9, lines
+    assert lines[0] == "features: 20 % (2,000 of 10,000 img, 12 s)"
+    assert lines[-1].startswith("features: 100 % (10,000 of 10,000 img")
+    assert "\r" not in err
+
+
+def test_a_log_gets_nothing_of_short_work_and_nothing_that_was_not_asked_for(capsys, clock):
+    for show in (True, False):
+        with progress.progress_bar(100, "features", "img", show=show) as bar:
+            for _ in range(100):
+                clock[0] += 0.05 if show else 10
+                bar.update()
+    with progress.progress_bar(0, "features", "img") as bar:
+        bar.update(0)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_terminal_and_a_notebook_get_bars(monkeypatch):
+    import tqdm.auto
+
+    class Widget(tqdm.auto.tqdm):
+        __module__ = "tqdm.notebook"
+
+    monkeypatch.setattr(progress, "_is_terminal", lambda stream: True)
+    assert isinstance(progress.progress_bar(3, "a", "b"), tqdm.auto.tqdm)
+    monkeypatch.setattr(progress, "_is_terminal", lambda stream: False)
+    assert isinstance(progress.progress_bar(3, "a", "b"), progress.Lines)
+    monkeypatch.setattr(tqdm.auto, "tqdm", Widget)
+    assert isinstance(progress.progress_bar(3, "a", "b"), Widget)
+
+
+QUIET = """
+import numpy as np
+from transferkit import FeatureExtractor
+extractor = FeatureExtractor("scattering", image_size=32, cache=False, engine=ENGINE)
+extractor.transform(np.zeros((1, 40, 40, 3), np.uint8))
+"""
+
+
+@pytest.mark.parametrize("engine", ["keras", "auto"])
+def test_nothing_reaches_stderr(engine):
+    pytest.importorskip("tensorflow")
+    run = subprocess.run(
+        [sys.executable, "-c", QUIET.replace("ENGINE", repr(engine))],
+        cwd=Path(__file__).parents[1], capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert run.stderr == ""
+
+
+def test_what_is_no_greeting_is_said(capfd):
+    with without_greetings():
+        os.write(2, b"I0000 00:00:1795889716.941736   26987 port.cc:153] oneDNN custom operations are on.\n")
+        os.write(2, b"E0000 00:00:17.0   26987 cuda.cc:52] out of memory\nan error of mine\nI am here\n")
+    assert capfd.readouterr().err.splitlines() == [
+        "E0000 00:00:17.0   26987 cuda.cc:52] out of memory", "an error of mine", "I am here"
+    ]  # fmt: skip
+
+
+def test_who_asks_for_everything_gets_it(capfd, monkeypatch):
+    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "0")
+    with without_greetings():
+        os.write(2, b"I0000 00:00:1795889716.941736   26987 port.cc:153] oneDNN\n")
+    assert "oneDNN" in capfd.readouterr().err
+
+
+INTERRUPTED = """
+import sys
+class Interrupting:
+    times = 1
+    def find_spec(self, name, path=None, target=None):
+        if name == "keras.src.backend" and self.times:
+            self.times -= 1
+            raise KeyboardInterrupt
+        if name.startswith("keras.src.backend") and not self.times and BROKEN:
+            raise AttributeError("partially initialized module")
+sys.meta_path.insert(0, Interrupting())
+from transferkit.backbones import keras_defaults
+for _ in range(2):
+    try:
+        with keras_defaults():
+            print("works")
+    except BaseException as error:
+        print(type(error).__name__, "Restart Python" in str(error))
+"""
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_ctrl_c_amid_the_import_of_keras(broken):
+    pytest.importorskip("tensorflow")
+    run = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED.replace("BROKEN", str(broken))],
+        cwd=Path(__file__).parents[1], capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert run.stdout.splitlines() == ["KeyboardInterrupt False", "EngineError True" if broken else "works"]

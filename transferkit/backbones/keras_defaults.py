@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from transferkit.errors import EngineError
 from transferkit.foundation.forks import enter_network
+from transferkit.foundation.greetings import without_greetings
 
 _lock = threading.Lock()
 _inside = 0
+_interrupted = False  # amid the first import
 _users: tuple[Any, Any] = ("float32", "channels_last")
 
 
@@ -30,8 +34,7 @@ def keras_defaults() -> Iterator[None]:
         This process was forked from one that had run a network.
     """
     enter_network()
-    import keras
-
+    keras = _import_keras()
     global _inside, _users
     with _lock:
         # Keras derives a policy that is not set from floatx, and keeps it: ask before floatx changes.
@@ -51,3 +54,35 @@ def keras_defaults() -> Iterator[None]:
             if _inside == 0:
                 keras.config.set_floatx(_users[0])
                 keras.config.set_image_data_format(_users[1])
+
+
+def _import_keras() -> Any:
+    """Import Keras without TensorFlow's greetings, and start it, which says more.
+
+    Raises
+    ------
+    EngineError
+        An earlier import was interrupted: TensorFlow cannot be imported twice.
+    """
+    global _interrupted
+    if "keras" in sys.modules:
+        import keras
+
+        return keras
+    try:
+        with _lock, without_greetings():
+            import keras
+
+            keras.ops.convert_to_tensor(0.0)
+    except KeyboardInterrupt:
+        _interrupted = True
+        raise
+    except Exception as error:
+        if _interrupted:
+            raise EngineError(
+                "The import of Keras and TensorFlow was interrupted before, and cannot be repeated in this "
+                "process. Restart Python or the notebook's kernel. Cached features are kept.",
+                name="keras",
+            ) from error
+        raise
+    return keras

@@ -73,12 +73,12 @@ def build_network(backbone: Backbone, weights: Weights, image_size: int) -> Kera
 def _constructed(backbone: Backbone, asked: str | None, image_size: int) -> Any:
     """Return the model of the constructor, whose unnamed layers are numbered from the start."""
     enter_network()
-    constructor, _, _ = backbone.triple
     # Keras seeds its initialisers from Python's generator, which must be unchanged afterwards.
     state = random.getstate()
     random.seed(0)
     try:
         with keras_defaults(), fresh_names():
+            constructor, _, _ = backbone.triple
             model = constructor(include_top=False, weights=asked, input_shape=(image_size, image_size, 3))
     finally:
         random.setstate(state)

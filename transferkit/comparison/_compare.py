@@ -27,6 +27,7 @@ from transferkit.evaluation import (
     own_options,
 )
 from transferkit.foundation import arguments
+from transferkit.foundation.progress import progress_bar
 
 __all__ = ["compare"]
 
@@ -128,7 +129,7 @@ def compare(
     truth = data.targets if data.labels is None else np.unique(data.labels)
     check_options(kind, truth, confidence, limit, **options)
     runs = [Run(name, candidate) for name, candidate in candidates.items()]
-    with _bar(2 * len(data) * len(runs), progress) as bar, _some_cache(runs):
+    with progress_bar(2 * len(data) * len(runs), "compare", "img", show=progress) as bar, _some_cache(runs):
         for run in runs:
             run.attempt(plan, data)
         for run in runs:
@@ -183,10 +184,3 @@ def _some_cache(runs: Sequence[Run]) -> Iterator[None]:
         for candidate in without:
             candidate.set_params(extractor__cache=FeatureCache(folder))
         yield
-
-
-def _bar(total: int, show: bool) -> Any:
-    """Return one bar over all candidates: images extracted, then images predicted."""
-    from tqdm.auto import tqdm
-
-    return tqdm(total=total, desc="compare", unit="img", delay=1, disable=not show, leave=False)

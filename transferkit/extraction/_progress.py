@@ -10,26 +10,20 @@ from typing import Any
 from transferkit.cache import SpillingSpace
 from transferkit.errors import CacheError
 from transferkit.extraction._report import ExtractionReport
+from transferkit.foundation.progress import progress_bar
 
 logger = logging.getLogger("transferkit")
 
 
 @contextlib.contextmanager
-def progress_bar(
+def progress(
     total: int, done: int, show: bool, advance: Callable[[int], Any] | None
 ) -> Iterator[Callable[[int], Any]]:
-    """Yield what to call with each number of images done: that of the caller, or that of a bar.
-
-    The bar starts at what is done already and appears after a second.
-    """
+    """Yield what to call with each number of images done: that of the caller, or that of a bar."""
     if advance is not None:
         yield advance
         return
-    from tqdm.auto import tqdm
-
-    with tqdm(
-        total=total, initial=done, desc="features", unit="img", delay=1, disable=not show, leave=False
-    ) as bar:
+    with progress_bar(total, "features", "img", done=done, show=show) as bar:
         yield bar.update
 
 

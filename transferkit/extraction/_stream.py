@@ -12,7 +12,7 @@ from transferkit.extraction._batches import BatchWriter
 from transferkit.extraction._features import SIZE_PART
 from transferkit.extraction._job import Job
 from transferkit.extraction._pipeline import decode_ahead
-from transferkit.extraction._progress import keeping, progress_bar
+from transferkit.extraction._progress import keeping, progress
 from transferkit.extraction._report import ExtractionReport
 from transferkit.extraction._settings import Settings
 
@@ -54,7 +54,7 @@ def compute(
 
     with (
         keeping(remember, report, settings.space),
-        progress_bar(len(sources), len(sources) - len(pending), settings.progress, advance) as update,
+        progress(len(sources), len(sources) - len(pending), settings.progress, advance) as update,
         BatchWriter(job, settings.engine) as writer,
     ):
         for index, result in decode_ahead(job, sources, pending):

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from transferkit.foundation.progress import progress_bar
 from transferkit.heads._base import Maps, TrainingData, level
 from transferkit.tasks import Task
 
@@ -158,7 +159,6 @@ def make_batches(
 def _make_recorder(epochs: int, progress: bool) -> Any:
     """Return a callback that keeps the history as a list of rows and shows a progress bar."""
     import keras
-    from tqdm.auto import tqdm
 
     class Recorder(keras.callbacks.Callback):
         def __init__(self) -> None:
@@ -166,9 +166,7 @@ def _make_recorder(epochs: int, progress: bool) -> Any:
             self.rows: list[dict[str, float]] = []
 
         def on_train_begin(self, logs: Any = None) -> None:
-            self.bar = tqdm(
-                total=epochs, desc="head", unit="epoch", delay=1, disable=not progress, leave=False
-            )
+            self.bar = progress_bar(epochs, "head", "epoch", show=progress)
 
         def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
             self.started = time.perf_counter()
