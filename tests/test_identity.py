@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import pickle
 import shutil
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -275,3 +277,51 @@ def test_a_tiff_that_was_named_like_camera_raw_is_read_under_another_name(tmp_pa
     extractor = FeatureExtractor("scattering", image_size=SIZE)
     assert extractor.extract([*good, raw], on_error="skip").report.counts() == {"format_not_supported": 1}
     assert extractor.extract([*good, plain], on_error="skip").ok.all()
+
+
+# Registered backbones and other processes.
+
+WORKER = """
+import sys, numpy as np
+from joblib import Parallel, delayed
+import keras
+from transferkit import Classifier, FeatureExtractor, get_backbone, register_backbone, set_config
+from transferkit.errors import UnknownBackboneError
+set_config(progress=False, cache=False, engine="keras")
+
+def constructor(include_top=False, weights=None, input_shape=None):
+    import keras
+    keras.utils.set_random_seed(3)
+    inputs = keras.Input(input_shape)
+    return keras.Model(inputs, keras.layers.Conv2D(4, 3, strides=8)(inputs))
+
+def halved(pixels):
+    return pixels * 0.5
+
+register_backbone("mine", constructor, halved, min_size=32, image_size=32)
+X = np.random.default_rng(0).integers(0, 256, (12, 40, 40, 3)).astype(np.uint8)
+
+def answer(clf):
+    return clf.predict_proba(X)
+
+def fitted(clf):
+    return clf.fit(X, [0, 1] * 6).predict_proba(X)
+
+for backbone in ("mine", get_backbone("mine")):
+    clf = Classifier(backbone, weights=None).fit(X, [0, 1] * 6)
+    for work in (answer, fitted):
+        try:
+            (found,) = Parallel(n_jobs=2)([delayed(work)(clf)])
+            print("works", bool(np.allclose(found, clf.predict_proba(X), atol=1e-6)))
+        except UnknownBackboneError as error:
+            print("told", "pass the Backbone itself" in str(error))
+"""
+
+
+def test_a_registered_backbone_in_a_worker_works_or_says_what_to_do(keras, tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(WORKER)
+    run = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=False)
+    assert run.stdout.splitlines() == ["told True", "told True", "works True", "works True"], run.stderr[
+        -2000:
+    ]

@@ -21,7 +21,9 @@ import numpy as np
 import pytest
 
 import transferkit
+from tests.conftest import TINY
 from transferkit import Classifier, KeypointRegressor
+from transferkit.backbones import registry
 from transferkit.errors import InvalidInputError, ModelFileError
 from transferkit.persistence._file import _digest, read_model, write_model
 
@@ -474,6 +476,30 @@ def test_documents_that_contradict_themselves_are_refused(model, place, value):
     write_model(model, tensors, changed(document, place, value))
     with pytest.raises(ModelFileError):
         transferkit.load(model)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("weights", "/etc/passwd"), ("weights", "/dev/zero"), ("weights", "//server/share/a.weights.h5"),
+        ("weights", "\\\\server\\share\\a.weights.h5"), ("weights", "http://server/a.weights.h5"),
+        ("image_size", 30_000), ("image_size", 10**12),
+    ],
+)  # fmt: skip
+def test_a_stranger_reaches_no_other_file_and_asks_for_no_huge_image(
+    tiny, pictures, tmp_path, name, value, monkeypatch
+):
+    registry.add(TINY)
+    clf = Classifier(**tiny).fit(*pictures)
+    path = tmp_path / "model.safetensors"
+    clf.save(path)
+    tensors, document = read_model(path)
+    write_model(path, tensors, changed(document, ("parameters", name), value))
+    opened = []
+    monkeypatch.setattr("transferkit.backbones.weights._digests_of", opened.append)
+    with pytest.raises(ModelFileError, match=f"{name} "):
+        transferkit.load(path)
+    assert opened == []
 
 
 @pytest.mark.parametrize(

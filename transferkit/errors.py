@@ -78,13 +78,20 @@ class UnknownBackboneError(InvalidInputError):
         Similar registered names, most similar first.
     """
 
-    def __init__(self, name: str, known: Sequence[str]) -> None:
+    def __init__(self, name: str, known: Sequence[str], *, sent: bool = False) -> None:
         self.name = name
         self.suggestions = tuple(difflib.get_close_matches(name.lower(), known, n=3))
+        where = (
+            " This object came from another process. What is registered in one process is not in the others: "
+            "call register_backbone() in a module that both import, or pass the Backbone itself instead of "
+            "its name, as get_backbone() returns it."
+            if sent
+            else ""
+        )
         guess = f" Did you mean {quoted(self.suggestions, 'or')}?" if self.suggestions else ""
         super().__init__(
             f"Unknown backbone {name!r}.{guess} Call transferkit.list_backbones() for all "
-            f"{len(known)}, or register_backbone() to add one."
+            f"{len(known)}, or register_backbone() to add one.{where}"
         )
 
 

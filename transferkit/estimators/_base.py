@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 
 from transferkit import images
-from transferkit.backbones import Backbone, get_backbone
+from transferkit.backbones import Backbone
 from transferkit.errors import InvalidInputError, gather, quoted
 from transferkit.estimators._diagram import diagram
 from transferkit.estimators._fitted import AnyFeatures, FittedEstimator
@@ -36,6 +36,7 @@ from transferkit.estimators.predictor import Predictor
 from transferkit.extraction import (
     ExtractionReport,
     FeatureExtractor,
+    find_backbone,
     grid_problems,
     is_precomputed,
     parameter_problems,
@@ -124,7 +125,7 @@ class ImageEstimator(FittedEstimator, Configured, NestedParameters):
         return resolve(own, self.own_config())
 
     def _backbone(self) -> Backbone:
-        return get_backbone(self.backbone)
+        return find_backbone(self.backbone, self)
 
     def _head(self, n_images: int | None = None) -> Head:
         """Return the head to train on so many images."""

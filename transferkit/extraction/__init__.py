@@ -6,7 +6,7 @@ that read and decode ahead) and ``_batches`` (threads that run and write); ``_fe
 """
 
 from transferkit.extraction._activations import extract_activations
-from transferkit.extraction._extraction import Extraction
+from transferkit.extraction._extraction import Extraction, find_backbone
 from transferkit.extraction._extractor import FeatureExtractor
 from transferkit.extraction._features import Features
 from transferkit.extraction._parameters import (
@@ -29,6 +29,7 @@ __all__ = [
     "Speed",
     "as_cache",
     "extract_activations",
+    "find_backbone",
     "grid_problems",
     "is_precomputed",
     "isolation_seconds",

@@ -9,9 +9,9 @@ from dataclasses import replace
 from typing import Any
 
 from transferkit import images
-from transferkit.backbones import Backbone, get_backbone
+from transferkit.backbones import Backbone, get_backbone, list_backbones
 from transferkit.cache import FeatureCache, RecentSpace
-from transferkit.errors import WeightsError
+from transferkit.errors import UnknownBackboneError, WeightsError
 from transferkit.extraction._features import Features
 from transferkit.extraction._parameters import ON_ERROR, resolve
 from transferkit.extraction._report import ExtractionReport
@@ -176,7 +176,7 @@ class Extraction(Configured):
         # Parameters are the attributes without underscores at the ends; get_params takes half a millisecond.
         own = {name: value for name, value in vars(self).items() if name.strip("_") == name}
         parameters = resolve(own, self.own_config())
-        backbone = get_backbone(parameters.pop("backbone"))
+        backbone = find_backbone(parameters.pop("backbone"), self)
         key = (backbone, repr(parameters), images.decoder())
         with LOCK:
             known: tuple[Any, Settings] | None = self.__dict__.get("_made")
@@ -216,3 +216,13 @@ class Extraction(Configured):
         state = super().__getstate__()
         state.pop("_made", None)
         return state
+
+
+def find_backbone(name: str | Backbone, owner: Configured) -> Backbone:
+    """Return a backbone for an object; the error says more where that came from another process."""
+    try:
+        return get_backbone(name)
+    except UnknownBackboneError as error:
+        if not owner.was_sent:
+            raise
+        raise UnknownBackboneError(error.name, list_backbones(), sent=True) from error

@@ -119,7 +119,12 @@ class Configured:
         parent: Any = super()
         state: dict[str, Any] = dict(parent.__getstate__())
         sent = {**state.pop("_sent_config", {}), **changed_config()}
-        return {**state, "_sent": (os.getpid(), sent)} if sent else state
+        return {**state, "_sent": (os.getpid(), sent)}
+
+    @property
+    def was_sent(self) -> bool:
+        """Whether this object was pickled in another process."""
+        return "_sent_config" in self.__dict__
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Keep what the sender had changed; a copy in the same process follows the configuration there."""

@@ -28,6 +28,10 @@ _EXTRACTOR: dict[str, Types] = {
 }  # fmt: skip
 EXTRACTOR_PARAMETERS = tuple(_EXTRACTOR)  # of the model; the others belong to the machine
 
+# A file from a stranger may name any file of this machine, and ask for any amount of memory.
+_WEIGHTS_SUFFIXES = (".h5", ".hdf5", ".keras")  # which Keras reads
+_LARGEST_SIDE = 2048
+
 
 def check_document(document: Mapping[str, Any], parameters: tuple[str, ...]) -> None:
     """Raise ValueError unless a document has exactly the keys and types that ``save_estimator`` writes.
@@ -37,6 +41,7 @@ def check_document(document: Mapping[str, Any], parameters: tuple[str, ...]) -> 
     check_keys("document", document, _DOCUMENT)
     check_keys("parameters", document["parameters"], {name: _PARAMETERS[name] for name in parameters})
     check_keys("extractor", document["extractor"], _EXTRACTOR)
+    _check_reach(document["parameters"])
     n_features = document["n_features_in"]
     arrays = is_precomputed(document["parameters"]["backbone"])
     if arrays != (document["features"] is None) or arrays != (n_features is not None):
@@ -44,6 +49,17 @@ def check_document(document: Mapping[str, Any], parameters: tuple[str, ...]) -> 
     if n_features is not None and not 0 < n_features < 2**31:
         raise ValueError(f"{n_features} features")
     views_of(document["views"])
+
+
+def _check_reach(parameters: Mapping[str, Any]) -> None:
+    """Raise ValueError if a document names a file that holds no weights, or asks for huge images."""
+    weights, size = parameters.get("weights"), parameters.get("image_size")
+    if isinstance(weights, str) and weights != "imagenet":
+        remote = weights.startswith(("//", "\\\\")) or "://" in weights
+        if remote or not weights.lower().endswith(_WEIGHTS_SUFFIXES):
+            raise ValueError(f"weights {weights!r} are no local file {' or '.join(_WEIGHTS_SUFFIXES)}")
+    if isinstance(size, int) and size > _LARGEST_SIDE:
+        raise ValueError(f"image_size {size} is above {_LARGEST_SIDE}")
 
 
 def views_of(names: list[Any]) -> tuple[View, ...]:
