@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from transferkit import FeatureExtractor, list_backbones
+from transferkit import Classifier, FeatureExtractor, list_backbones, load
 from transferkit.backbones import Backbone, get_backbone, list_layers, resolve_weights
 from transferkit.engines import (
     ENGINES,
@@ -22,7 +22,7 @@ from transferkit.engines import (
     shared_engine,
 )
 from transferkit.engines._parity import compare, disparity, probes
-from transferkit.errors import EngineError
+from transferkit.errors import EngineError, InvalidInputError
 
 pytest.importorskip("openvino", reason="OpenVINO is not installed")
 pytestmark = pytest.mark.openvino
@@ -289,3 +289,28 @@ def test_what_a_user_registers_runs_too():
         assert extractor.describe()["engine"] == {"auto": "openvino"}.get(name, name)
     assert len(calls) == 4  # twice each: a constructor that returns one model twice gets a copy
     np.testing.assert_allclose(*found, atol=2e-3)
+
+
+def test_the_engine_of_a_loaded_model_can_be_chosen(tmp_path, pictures):
+    paths, labels = pictures
+    clf = Classifier(
+        "scattering", image_size=32, extractor=FeatureExtractor(engine="openvino", progress=False)
+    )
+    clf.fit(paths, labels).save(tmp_path / "model.safetensors")
+    for engine in (None, "keras", "openvino", "auto"):
+        again = load(tmp_path / "model.safetensors", engine=engine)
+        assert again.extractor_.describe()["engine"] == ("keras" if engine == "keras" else "openvino")
+        np.testing.assert_allclose(again.predict_proba(paths), clf.predict_proba(paths), atol=1e-3)
+    with pytest.raises(InvalidInputError, match="engine must be"):
+        load(tmp_path / "model.safetensors", engine="torch")
+
+
+def test_no_other_engine_for_a_model_in_bfloat16(tmp_path, pictures):
+    if not can_bfloat16():
+        pytest.skip("this processor does not compute with bfloat16")
+    extractor = FeatureExtractor(precision="bfloat16", progress=False)
+    clf = Classifier("scattering", image_size=32, extractor=extractor).fit(*pictures)
+    clf.save(tmp_path / "model.safetensors")
+    assert load(tmp_path / "model.safetensors", engine="openvino").extractor_.precision == "bfloat16"
+    with pytest.raises(InvalidInputError, match="precision='bfloat16' needs engine="):
+        load(tmp_path / "model.safetensors", engine="keras")

@@ -24,6 +24,7 @@ PRECISIONS = ("float32", "bfloat16")
 __all__ = [
     "BFLOAT16_ENGINES",
     "ENGINES",
+    "PRECISIONS",
     "Engine",
     "EngineChoice",
     "EngineRequest",

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from transferkit._version import __version__
 from transferkit.backbones import Backbone
-from transferkit.engines import ENGINES, has_openvino
+from transferkit.engines import ENGINES, PRECISIONS, check_engine, has_openvino
 from transferkit.errors import (
     CacheError,
     MissingDependencyError,
@@ -118,6 +118,9 @@ def load(
         problems.append(f"weights must be the path of a weights file, 'imagenet' or None. Got {weights!r}.")
     check(problems)
     tensors, document = read_model(path)
+    extraction = document.get("extractor")
+    if engine is not None and isinstance(extraction, dict) and extraction.get("precision") in PRECISIONS:
+        check_engine(engine, extraction["precision"])  # the caller's mistake, not that of the file
     try:
         if document["schema"] == 1:
             document = upgraded(document)
