@@ -5,12 +5,14 @@ from __future__ import annotations
 import base64
 import json
 import pickle
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
 from transferkit import Backbone, Classifier, FeatureExtractor, list_layers, load
-from transferkit.backbones import Weights, build_network
+from transferkit.backbones import Weights, build_network, get_backbone
 from transferkit.datasets import make_faces
 from transferkit.engines import has_openvino
 from transferkit.errors import InvalidInputError, ModelFileError, WeightsError
@@ -360,3 +362,14 @@ def test_models_of_earlier_versions_know_a_graph_as_before(keras):
             "graph"
         ]
     )
+
+
+def test_random_weights_are_the_same_in_a_fresh_process(keras):
+    code = """
+import hashlib
+from transferkit.backbones import Weights, build_network, get_backbone
+print(build_network(get_backbone("mobilenet"), Weights("random", None, "random:0"), 32).fingerprint()["weights"])
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    here = build_network(get_backbone("mobilenet"), RANDOM, SIZE).fingerprint()["weights"]
+    assert run.stdout.split()[-1] == here

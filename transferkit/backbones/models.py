@@ -73,15 +73,16 @@ def build_network(backbone: Backbone, weights: Weights, image_size: int) -> Kera
 def _constructed(backbone: Backbone, asked: str | None, image_size: int) -> Any:
     """Return the model of the constructor, whose unnamed layers are numbered from the start."""
     enter_network()
-    # Keras seeds its initialisers from Python's generator, which must be unchanged afterwards.
-    state = random.getstate()
-    random.seed(0)
-    try:
-        with keras_defaults(), fresh_names():
-            constructor, _, _ = backbone.triple
+    with keras_defaults(), fresh_names():
+        constructor, _, _ = backbone.triple
+        # Keras seeds its initialisers from Python's generator, which must be unchanged afterwards. (Importing
+        # Keras draws from it too, so it comes first.)
+        state = random.getstate()
+        random.seed(0)
+        try:
             model = constructor(include_top=False, weights=asked, input_shape=(image_size, image_size, 3))
-    finally:
-        random.setstate(state)
+        finally:
+            random.setstate(state)
     if not getattr(model, "inputs", None):
         raise InvalidInputError(
             f"The constructor of backbone {backbone.name!r} must return a keras.Model with known inputs "
