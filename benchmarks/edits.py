@@ -95,15 +95,22 @@ def session(folder: Path, seed: int) -> None:
         alike = [other for other in expected if other[:4] == name[:4] and same(features, expected[other])]
         assert len(alike) == (1 if name.startswith("mine") else STATES**2), (name, alike)
 
-    def right(name, asked, features, *states) -> bool:
+    def answer(word, name, asked, features, *states) -> str:
+        """Return the word, or of which other state the features are."""
         names = [f"{name}-{'-'.join(map(str, one.values()))}" for one in states]
-        return any(same(features, expected[each][asked]) for each in names)
+        if any(same(features, expected[each][asked]) for each in names):
+            return word
+        own = [each for each in expected if each.startswith(name)]
+        of = [each for each in own if same(features, expected[each][asked])]
+        return f"STALE {word}: {of[:1]} for {names}, {engine}, {history[-4:]}"
 
     apply(state, folder)
     held: dict = {}
+    history = []
     for _ in range(SESSION):
         edit = rng.choice(["weights", "layer", "preprocess", "globals", "pickle", "fit"])
         name = rng.choice(["mine", "mine", "mobilenet"])
+        history.append((edit, name))
         if edit in state:
             state[edit] = rng.randrange(STATES)
             apply(state, folder)
@@ -120,13 +127,13 @@ def session(folder: Path, seed: int) -> None:
         asked = rng.sample(range(len(IMAGES)), 6)
         try:
             features = held[name][0].transform(IMAGES[asked])
-            seen["right" if right(name, asked, features, state, held[name][1]) else f"STALE {edit}"] += 1
+            seen[answer("right", name, asked, features, state, held[name][1])] += 1
         except TransferKitError as error:
             seen["refused" if "changed while" in str(error) or "not what it was" in str(error)
                  or "was replaced" in str(error) else f"ERROR {error}"] += 1  # fmt: skip
             held.pop(name)
         fresh = extractor(name, folder, engine, cache=cache).transform(IMAGES[asked])
-        seen["right anew" if right(name, asked, fresh, state) else f"STALE anew {edit}"] += 1
+        seen[answer("right anew", name, asked, fresh, state)] += 1
     print(json.dumps(seen))
 
 

@@ -176,6 +176,24 @@ def test_a_copy_refuses_other_weights_as_load_does(files, faces, again):
     sent.fit(faces.images, faces.labels).predict(faces.images)  # a new fit takes the file as it is
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_new_fit_takes_the_weights_that_are_there_now(files, faces, engine):
+    settings = {"weights": files[0], "image_size": SIZE, "engine": engine}
+    extractor = FeatureExtractor("mobilenet", **settings).fit()
+    before = extractor.transform(faces.images)
+    shutil.copy(files[1], files[0])
+    now = extractor.fit().transform(faces.images)
+    assert not np.allclose(now, before, atol=0)
+    np.testing.assert_array_equal(FeatureExtractor("mobilenet", **settings).transform(faces.images), now)
+
+
+def test_a_new_fit_keeps_rows_in_memory(faces):
+    extractor = FeatureExtractor("scattering", image_size=SIZE, cache=False).fit()
+    extractor.transform(faces.images[:4])
+    extractor.fit().transform(faces.images[:4])
+    assert extractor.report_.n_cached == 4
+
+
 def brighter(factor):
     return lambda pixels: pixels * factor
 

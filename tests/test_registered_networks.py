@@ -368,7 +368,8 @@ def test_random_weights_are_the_same_in_a_fresh_process(keras):
     code = """
 import hashlib
 from transferkit.backbones import Weights, build_network, get_backbone
-print(build_network(get_backbone("mobilenet"), Weights("random", None, "random:0"), 32).fingerprint()["weights"])
+network = build_network(get_backbone("mobilenet"), Weights("random", None, "random:0"), 32)
+print(network.fingerprint()["weights"])
 """
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     here = build_network(get_backbone("mobilenet"), RANDOM, SIZE).fingerprint()["weights"]

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from transferkit import images
-from transferkit.backbones import Backbone, get_backbone, list_backbones
+from transferkit.backbones import Backbone, get_backbone, list_backbones, resolve_weights
 from transferkit.cache import FeatureCache, RecentSpace
 from transferkit.errors import UnknownBackboneError, WeightsError
 from transferkit.extraction._features import Features
@@ -190,9 +190,11 @@ class Extraction(Configured):
         """Take what registry and files hold now as right, and copy a registered network anew."""
         with LOCK:
             self.__dict__.pop("_backbone_facts", None)
-            made = self.__dict__.get("_made")
-            if made is not None and made[1].guard is not None:
-                del self.__dict__["_made"]
+            made = self.__dict__.pop("_made", None)
+            if made is not None and made[1].guard is None:
+                now = resolve_weights(made[1].backbone, self.weights)
+                if now == made[1].weights:  # its rows may lie in memory only
+                    self.__dict__["_made"] = made
 
     def _check_backbone(self, settings: Settings) -> None:
         """Refuse another backbone or other weights than at first, under the same names.
