@@ -121,8 +121,7 @@ class ImageEstimator(FittedEstimator, Configured, NestedParameters):
         template = FeatureExtractor() if self.extractor is None else self.extractor
         if not isinstance(template, FeatureExtractor):
             raise InvalidInputError(f"extractor must be a FeatureExtractor, or None. Got {self.extractor!r}.")
-        own: dict[str, Any] = template.get_params(deep=False)
-        return resolve(own, self.own_config())
+        return resolve(template.own_parameters(), self.own_config())
 
     def _backbone(self) -> Backbone:
         return find_backbone(self.backbone, self)

@@ -161,6 +161,10 @@ class Extraction(Configured):
             "grid": list(settings.grids),
         }
 
+    def own_parameters(self) -> dict[str, Any]:
+        """Return what ``get_params`` does, which is slow: it asks for the signature each time."""
+        return {name: value for name, value in vars(self).items() if name.strip("_") == name}
+
     def settings(self) -> Settings:
         """Return what the parameters stand for, made again when they or the registry change.
 
@@ -173,9 +177,7 @@ class Extraction(Configured):
         WeightsError
             The weights are missing, or weights or backbone are not those of the first use.
         """
-        # Parameters are the attributes without underscores at the ends; get_params takes half a millisecond.
-        own = {name: value for name, value in vars(self).items() if name.strip("_") == name}
-        parameters = resolve(own, self.own_config())
+        parameters = resolve(self.own_parameters(), self.own_config())
         backbone = find_backbone(parameters.pop("backbone"), self)
         key = (backbone, repr(parameters), images.decoder())
         with LOCK:
