@@ -336,7 +336,7 @@ RUNS: dict[str, tuple[int, str, Callable[[], str]]] = {
     "memory": (14, "100,000 rows", memory),
     "predictions": (14, "10,000 single predictions by each engine", predictions),
     "uncached": (14, "20,000 single predictions, cache=False", uncached),
-    "edits": (12, "500 random edits of weights, code, globals; pickles", edits.run),
+    "edits": (6, "500 random edits of weights, code, globals; pickles", edits.run),
     "threads": (15, "32 threads x 50 predictions by each engine", threads),
     "forks": (15, "20 forks for each engine", forks),
     "jobs": (15, "n_jobs=2, cold, beside a network", slow_tests("test_forks.py")),
