@@ -177,6 +177,29 @@ def test_layers_without_a_configuration_are_refused(keras):
         FeatureExtractor(row(build), weights=None).fit()
 
 
+@pytest.mark.parametrize("live", [False, True])
+@pytest.mark.parametrize("sequential", [False, True])
+def test_models_within_models(keras, images, live, sequential):
+    def build(shape=(SIZE, SIZE, 3)):
+        inner = convolutions(keras, "first")
+        if sequential:
+            return keras.Sequential(
+                [keras.Input(shape), inner, keras.layers.GlobalAveragePooling2D(name="mean")]
+            )
+        inputs = keras.Input(shape)
+        return keras.Model(inputs, keras.layers.GlobalAveragePooling2D(name="mean")(inner(inputs)))
+
+    made = row(build() if live else build, layers=("mean",))
+    within, mean = list_layers(made)[-3:-1]
+    maps = FeatureExtractor(made, weights=None, layers=within, grid=1).transform(images)
+    last = FeatureExtractor(made, weights=None, layers=mean, grid=1).transform(images)
+    np.testing.assert_allclose(maps, last, rtol=1e-3)
+    inner = convolutions(keras, "first")
+    pixels = np.random.default_rng(0).integers(0, 256, (2, SIZE, SIZE, 3)).astype(np.float32)
+    (found,) = build_network(made, RANDOM, SIZE).tap((within,))(pixels)
+    np.testing.assert_allclose(found, inner(pixels), rtol=1e-5)
+
+
 # Code that changes while graph and weights stay.
 
 STATE = {"layer": 1.0, "table": np.arange(256, dtype=np.float32), "size": 0}
