@@ -200,6 +200,34 @@ def test_models_within_models(keras, images, live, sequential):
     np.testing.assert_allclose(found, inner(pixels), rtol=1e-5)
 
 
+@pytest.mark.parametrize("live", [False, True])
+def test_models_for_images_of_any_size(keras, images, live):
+    def build(shape=None):
+        keras.utils.set_random_seed(1)
+        inputs = keras.Input((None, None, 3))
+        return keras.Model(inputs, keras.layers.Conv2D(3, 3)(inputs))
+
+    made = row(build() if live else build)
+    assert FeatureExtractor(made, weights=None).transform(images).shape == (12, 30 * 30 * 3)
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_models_of_two_outputs_have_layers_but_no_last(keras, images, live):
+    def build(shape=(SIZE, SIZE, 3)):
+        inputs = keras.Input(shape)
+        x = keras.layers.Conv2D(3, 3, name="first")(inputs)
+        return keras.Model(inputs, [x, keras.layers.ReLU(name="second")(x)])
+
+    made = row(build() if live else build)
+    assert list_layers(made)[-2:] == ["first", "second"]
+    first, second = (
+        FeatureExtractor(made, weights=None, layers=name).transform(images) for name in ("first", "second")
+    )
+    np.testing.assert_array_equal(np.maximum(first, 0), second)
+    with pytest.raises(InvalidInputError, match=r"layers must name layers of the backbone\. Got 'last'"):
+        FeatureExtractor(made, weights=None).transform(images)
+
+
 # Code that changes while graph and weights stay.
 
 STATE = {"layer": 1.0, "table": np.arange(256, dtype=np.float32), "size": 0}

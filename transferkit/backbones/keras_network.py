@@ -25,6 +25,8 @@ class KerasNetwork:
     ----------
     model : keras.Model
         With known inputs and outputs, functional or Sequential.
+    image_size : int, optional
+        Side of its input in pixels, where the model leaves it open.
     count_from_input : bool, default=False
         Number layers that nobody named from the input on, as for the backbones of this library. Otherwise all
         names are those of Keras.
@@ -33,11 +35,14 @@ class KerasNetwork:
     ----------
     model : keras.Model
     tensors : dict of str to KerasTensor
-        The output of each layer, by name; ``"last"`` is the output of the model.
+        The output of each layer, by name; ``"last"`` is the output of the model, if it has one alone.
+    image_size : int
+        Side of the input in pixels.
     """
 
-    def __init__(self, model: Any, *, count_from_input: bool = False) -> None:
+    def __init__(self, model: Any, *, image_size: int | None = None, count_from_input: bool = False) -> None:
         self.model = model
+        self.image_size = int(image_size or model.inputs[0].shape[1])
         self.tensors: dict[str, Any] = {}
         # A Sequential has only layers.
         operations = getattr(model, "operations", model.layers)
@@ -47,12 +52,8 @@ class KerasNetwork:
                 self.tensors[name] = _output(model, operation)
             except (AttributeError, ValueError):
                 continue  # called more than once, so it has several outputs
-        self.tensors["last"] = _single(model.outputs)
-
-    @property
-    def image_size(self) -> int:
-        """Side of the input in pixels."""
-        return int(self.model.inputs[0].shape[1])
+        if len(model.outputs) == 1:
+            self.tensors["last"] = model.outputs[0]
 
     @property
     def n_parameters(self) -> int:

@@ -17,7 +17,7 @@ def share_weights(model: Any, other: Any) -> bool:
     return model is other or any(id(variable) in ours for variable in other.variables)
 
 
-def copied(backbone: Backbone, model: Any) -> Any:
+def copied(backbone: Backbone, model: Any, image_size: int) -> Any:
     """Return a copy of a model, with the weights that it has now.
 
     Raises
@@ -27,7 +27,8 @@ def copied(backbone: Backbone, model: Any) -> Any:
     """
     import keras
 
-    image = np.random.default_rng(0).integers(0, 256, (1, *model.inputs[0].shape[1:])).astype(np.float32)
+    shape = 1, image_size, image_size, model.inputs[0].shape[-1]
+    image = np.random.default_rng(0).integers(0, 256, shape).astype(np.float32)
     try:
         with keras_defaults():
             copy = keras.models.clone_model(model)

@@ -47,7 +47,7 @@ def build_network(backbone: Backbone, weights: Weights, image_size: int) -> Kera
         # The network of a person may be trained on while features are cached: theirs is left alone.
         other = _constructed(backbone, asked, image_size)
         if share_weights(model, other):
-            model = copied(backbone, model)
+            model = copied(backbone, model, image_size)
     if weights.path is not None:
         try:
             with warnings.catch_warnings():
@@ -67,7 +67,7 @@ def build_network(backbone: Backbone, weights: Weights, image_size: int) -> Kera
         if weights.kind == "imagenet" and backbone.finish:
             backbone.finish(model)
     model.trainable = False
-    return KerasNetwork(model, count_from_input=is_shipped(backbone))
+    return KerasNetwork(model, image_size=image_size, count_from_input=is_shipped(backbone))
 
 
 def _constructed(backbone: Backbone, asked: str | None, image_size: int) -> Any:
