@@ -51,6 +51,7 @@ def array_to_image(
     check_size(name, width, height, limits)
     if upright.ndim == 3 and upright.shape[2] == 4 and upright.dtype.kind == "f":
         _check_alpha(upright, name, value_range)
+    _check_settled(upright, name, value_range, settled)
     pixels, scaled = to_uint8(upright, name, value_range or settled)
     notes += scaled
     if value_range is None and settled == (0, 255) and upright.dtype.kind == "f" and 0 < upright.max() <= 1:
@@ -90,6 +91,19 @@ def _check_alpha(array: NDArray[Any], name: str, value_range: ValueRange | None)
             "ambiguous_range",
             "has colours above 1 but a fourth channel within 0..1.",
             "Scale both to 0..255, or drop the fourth channel: array[..., :3].",
+        )
+
+
+def _check_settled(
+    array: NDArray[Any], name: str, value_range: ValueRange | None, settled: ValueRange | None
+) -> None:
+    """Raise BadImageError for an array beyond the range of those that were learned from."""
+    if value_range is None and settled is not None and (high := array.max()) > settled[1] + settled[1] / 510:
+        raise BadImageError(
+            name,
+            "ambiguous_range",
+            f"has values up to {high:g}, but the arrays of fit were read as 0..{settled[1]:g}.",
+            "Scale it as those were.",
         )
 
 
