@@ -202,6 +202,14 @@ def test_a_terminal_and_a_notebook_get_bars(monkeypatch):
     assert isinstance(progress.progress_bar(3, "a", "b"), Widget)
 
 
+def run_python(code):
+    pytest.importorskip("tensorflow")
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=Path(__file__).parents[1], capture_output=True, text=True, check=True,
+    )  # fmt: skip
+
+
 QUIET = """
 import numpy as np
 from transferkit import FeatureExtractor
@@ -212,12 +220,7 @@ extractor.transform(np.zeros((1, 40, 40, 3), np.uint8))
 
 @pytest.mark.parametrize("engine", ["keras", "auto"])
 def test_nothing_reaches_stderr(engine):
-    pytest.importorskip("tensorflow")
-    run = subprocess.run(
-        [sys.executable, "-c", QUIET.replace("ENGINE", repr(engine))],
-        cwd=Path(__file__).parents[1], capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    assert run.stderr == ""
+    assert run_python(QUIET.replace("ENGINE", repr(engine))).stderr == ""
 
 
 def test_what_is_no_greeting_is_said(capfd):
@@ -259,9 +262,5 @@ for _ in range(2):
 
 @pytest.mark.parametrize("broken", [False, True])
 def test_ctrl_c_amid_the_import_of_keras(broken):
-    pytest.importorskip("tensorflow")
-    run = subprocess.run(
-        [sys.executable, "-c", INTERRUPTED.replace("BROKEN", str(broken))],
-        cwd=Path(__file__).parents[1], capture_output=True, text=True, check=True,
-    )  # fmt: skip
+    run = run_python(INTERRUPTED.replace("BROKEN", str(broken)))
     assert run.stdout.splitlines() == ["KeyboardInterrupt False", "EngineError True" if broken else "works"]

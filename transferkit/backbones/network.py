@@ -1,4 +1,4 @@
-"""What identity and checks need of a network. Engines still need a :class:`KerasNetwork`."""
+"""What checks need of a network. Identity and engines need a :class:`KerasNetwork`."""
 
 from __future__ import annotations
 

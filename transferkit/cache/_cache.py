@@ -35,10 +35,10 @@ class FeatureCache:
         By default the environment variable ``TRANSFERKIT_CACHE``, or else the platform's cache folder
         for the user. The first write creates it.
     max_bytes : int, "auto" or None, default="auto"
-        Limit on the size of the folder: "auto" is half of the room on its disk, free or in the cache; None is
-        no limit. Damaged files are deleted first, then the least
-        recently used spaces, then the oldest rows of images that this run does not use. Of a run larger
-        than the limit, only the rows that fit are stored.
+        Limit on the size of the folder in bytes: "auto" is half of the room on its disk, free or in the
+        cache; None is no limit. Damaged files are deleted first, then the least recently used spaces, then
+        the oldest rows of images that this run does not use. Of a run larger than the limit, only the
+        rows that fit are stored.
     dtype : {"float16", "float32"}, default "float16"
         How activations are stored. In half precision, the error of a value is at most 2**-11 (0.05 %) of
         the largest magnitude in its row; rows where this is impossible are stored in single precision.

@@ -14,9 +14,8 @@ from transferkit.errors import CacheError
 # in between, and we would remove its new log.
 SUFFIXES = ("-wal", "-shm", "")
 OWN_NAME = re.compile(r"(?P<key>[0-9a-f]{64}|files)\.sqlite(?P<damaged>\.damaged-\d+)?")
-NOTE_NAME = re.compile(
-    r"(engine|backbone)-[0-9a-f]{32}\.json.*"
-)  # including what a killed process left half written
+# Including what a killed process left half written.
+NOTE_NAME = re.compile(r"(engine|backbone)-[0-9a-f]{32}\.json.*")
 
 
 def own_files(folder: Path) -> Iterator[tuple[Path, str, bool]]:

@@ -70,7 +70,13 @@ class Extraction(Configured):
         return ranges
 
     def settle_ranges(self, ranges: images.ArrayRanges) -> None:
-        """Read arrays as those that ``fit`` saw; ``value_range`` says more, where it is set."""
+        """Read arrays as those that ``fit`` saw, unless ``value_range`` is set.
+
+        Parameters
+        ----------
+        ranges : mapping
+            As :func:`transferkit.images.array_ranges` returns it.
+        """
         self._array_ranges = {} if self.value_range is not None else dict(ranges)
 
     def extract(

@@ -23,8 +23,8 @@ ArrayRanges = Mapping[str, ValueRange]  # by family of dtypes
 # Of many images, one is brighter than half: a smaller maximum, such as the 16 of scikit-learn's digits, is
 # that of another range.
 _LEAST_WHITE = 128
-FAMILIES = ("float", "integer", "uint16")
 _RANGES = {"float": (0.0, 255.0), "integer": (0.0, 255.0), "uint16": (0.0, 65535.0)}
+FAMILIES = tuple(_RANGES)
 _LEAST = {"float": _LEAST_WHITE, "integer": _LEAST_WHITE, "uint16": 256}
 
 
