@@ -134,17 +134,27 @@ def test_truncations(full, memory, count):
 
 
 @pytest.mark.parametrize("count", [50, pytest.param(2_000, marks=pytest.mark.slow)])
-def test_damaged_logs(space, memory, count):
-    """The log that a killed process left behind is damaged."""
-    space.write(ROWS)
-    log = Path(f"{space.path}-wal")
-    database, content = space.path.read_bytes(), log.read_bytes()
+@pytest.mark.parametrize("mode", ["WAL", "DELETE"], ids=["log of an earlier version", "journal"])
+def test_damaged_journals(full, memory, count, mode):
+    """The journal that a killed process left behind is damaged."""
+    killed = sqlite3.connect(full.path, isolation_level=None)
+    killed.execute(f"PRAGMA journal_mode = {mode}")
+    killed.execute("PRAGMA cache_size = 1")
+    killed.execute("BEGIN IMMEDIATE")
+    killed.execute("UPDATE rows SET data = zeroblob(length(data))")
+    if mode == "WAL":
+        killed.execute("COMMIT")
+    files = {path.name: path.read_bytes() for path in full.path.parent.glob("*.sqlite*")}
+    killed.close()
+    journal = f"{full.path.name}-{'wal' if mode == 'WAL' else 'journal'}"
+    assert len(files[journal]) > 10_000
     rng = np.random.default_rng(3)
     for i in range(count):
         folder = memory / f"copy{i}"
         folder.mkdir()
-        (folder / space.path.name).write_bytes(database)
-        (folder / log.name).write_bytes((flip_bit, cut)[i % 2](bytearray(content), rng))
+        for name, content in files.items():
+            (folder / name).write_bytes(content)
+        (folder / journal).write_bytes((flip_bit, cut)[i % 2](bytearray(files[journal]), rng))
         check_never_wrong(FeatureCache(folder))
         shutil.rmtree(folder)
 

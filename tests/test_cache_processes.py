@@ -1,5 +1,6 @@
 """Several processes and threads at one cache, and processes that are killed."""
 
+import contextlib
 import hashlib
 import logging
 import os
@@ -17,7 +18,6 @@ import numpy as np
 import pytest
 
 from transferkit.cache import FeatureCache, RowKey
-from transferkit.cache._sqlite import use_write_ahead_log
 
 RECIPE = {"backbone": "tiny"}
 PARTS = ("a", "b")
@@ -174,20 +174,51 @@ def test_processes_create_the_same_files_at_once(tmp_path):
         assert not list(Path(folder).glob("*damaged*"))
 
 
-def test_switching_to_the_log_waits_for_readers(tmp_path):
-    """SQLite itself does not: it answers "locked" at once, whatever its timeout."""
-    reader = sqlite3.connect(tmp_path / "x.sqlite", isolation_level=None, check_same_thread=False)
-    reader.execute("CREATE TABLE t (x)")
-    reader.execute("BEGIN")
-    reader.execute("SELECT * FROM t").fetchall()
-    other = sqlite3.connect(tmp_path / "x.sqlite", isolation_level=None, timeout=0)
-    timer = threading.Timer(0.2, reader.execute, ["ROLLBACK"])
-    timer.start()
-    use_write_ahead_log(other)
-    timer.join()
-    assert other.execute("PRAGMA journal_mode").fetchone() == ("wal",)
-    reader.close()
-    other.close()
+def test_a_file_with_the_log_of_an_earlier_version(tmp_path):
+    """It is used with its log as long as another process has it open, and without one from then on."""
+    with FeatureCache(tmp_path).space(RECIPE) as space:
+        space.write(rows_of(KEYS[:5]))
+    other = sqlite3.connect(space.path, isolation_level=None)
+    assert other.execute("PRAGMA journal_mode = WAL").fetchone() == ("wal",)
+    assert other.execute("SELECT count(*) FROM rows").fetchone() == (10,)
+    for expected in ("wal", "delete"):
+        with FeatureCache(tmp_path).space(RECIPE) as space:
+            assert len(space.find(KEYS, PARTS)) == (5 if expected == "wal" else 6)
+            space.write(rows_of(KEYS[5:6]))
+            mode = space.database.read(lambda db: db.execute("PRAGMA journal_mode").fetchone())
+            assert mode == (expected,)
+        other.close()
+    assert len(assert_right(tmp_path)) == 6
+
+
+WORK_UNTIL = """
+cache = FeatureCache(sys.argv[1])
+with cache.space(RECIPE) as space:
+    while time.time() < float(sys.argv[2]):
+        batch = [KEYS[i] for i in np.random.default_rng().integers(0, len(KEYS), 16)]
+        space.write(rows_of(set(batch) - space.find(batch, PARTS)))
+        for (key, part), array in space.read(batch, PARTS).items():
+            assert (array == array_of(key, part)).all()
+print("done")
+"""
+
+
+@pytest.mark.parametrize("seconds", [2, pytest.param(30, marks=pytest.mark.slow)])
+def test_files_cut_under_a_running_process(tmp_path, seconds):
+    """A program that synchronises folders may write into them: cut files cost rows, never the process."""
+    rng = np.random.default_rng(0)
+    end = time.time() + 1 + seconds
+    process = start(WORK_UNTIL, tmp_path, end)
+    cuts = 0
+    while time.time() < end:
+        for path in tmp_path.glob("*.sqlite*"):
+            with contextlib.suppress(FileNotFoundError):
+                os.truncate(path, int(rng.integers(0, 1 + path.stat().st_size // 2)))
+                cuts += 1
+        time.sleep(0.02)
+    assert finish(process) == "done\n"
+    assert cuts > 20
+    assert_right(tmp_path)
 
 
 CLEAR = """
@@ -330,5 +361,6 @@ def test_a_pickled_cache_works_in_another_process(tmp_path):
 
 def test_a_space_that_is_dropped_closes_its_file(tmp_path):
     code = "FeatureCache(sys.argv[1]).space(RECIPE).write(rows_of(KEYS[:1]))\n"
-    code += "assert not list(Path(sys.argv[1]).glob('*-wal'))"
+    code += "held = [os.readlink(file) for file in Path('/proc/self/fd').iterdir() if file.is_symlink()]\n"
+    code += "assert not [file for file in held if file.endswith('.sqlite')]"
     finish(start(code, tmp_path))

@@ -29,7 +29,7 @@ from transferkit.cache._sqlite import (
     is_empty,
     open_read_only,
     open_writable,
-    use_write_ahead_log,
+    use_rollback_journal,
 )
 from transferkit.errors import CacheError
 
@@ -165,7 +165,7 @@ class Database:
             create_tables(connection, self._schema, self._identity)
         check_owner(connection, self.path, self._identity)
         if self._writable:
-            use_write_ahead_log(connection)
+            use_rollback_journal(connection)
         return True
 
     def _recover(self, error: Exception) -> None:

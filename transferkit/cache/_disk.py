@@ -1,4 +1,4 @@
-"""A database on disk: three files that are renamed, deleted and measured together."""
+"""A database on disk and its journal, which are renamed, deleted and measured together."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pathlib import Path
 
 from transferkit.errors import CacheError
 
-# The log comes first: if the database were removed before it, another process could start a new database
-# in between, and we would remove its new log.
-SUFFIXES = ("-wal", "-shm", "")
+# The journal comes first: if the database were removed before it, another process could start a new database
+# in between, and we would remove its new journal. Earlier versions kept a log of two files.
+SUFFIXES = ("-journal", "-wal", "-shm", "")
 OWN_NAME = re.compile(r"(?P<key>[0-9a-f]{64}|files)\.sqlite(?P<damaged>\.damaged-\d+)?")
 # Including what a killed process left half written.
 NOTE_NAME = re.compile(r"(engine|backbone)-[0-9a-f]{32}\.json.*")

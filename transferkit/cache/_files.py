@@ -40,7 +40,7 @@ class FileIndex:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._database = Database(path, SCHEMA, "files")
-        self._reading, self._writing = Patience(path), Patience(path)
+        self._reading, self._writing = Patience(self._database), Patience(self._database)
         self._asked: dict[bytes, int] = {}  # path -> time of the first failed lookup, in ns
 
     def lookup(self, paths: Sequence[Path | str]) -> list[str | None]:

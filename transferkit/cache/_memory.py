@@ -130,7 +130,8 @@ class SpillingSpace:
         self._space = space
         self.half = space.half
         self._spilled = MemorySpace(half=self.half)
-        self._reading, self._writing = Patience(space.path), Patience(space.path, CacheError)
+        self._reading = Patience(space.database)
+        self._writing = Patience(space.database, CacheError)
         self.has_spilled = False
         self.path = space.path
 

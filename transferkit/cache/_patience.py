@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import TypeVar
 
-from transferkit.cache._database import UnavailableError
+from transferkit.cache._database import Database, UnavailableError
 from transferkit.cache._folder import warn_once
 from transferkit.errors import CacheError
 
@@ -23,27 +22,28 @@ class Patience:
 
     Parameters
     ----------
-    path : Path
-        Of the database, for the warning.
+    database : Database
+        Its lock is held meanwhile, so that two threads do not wait one after the other.
     refusal : type of CacheError, default=UnavailableError
         What is borne. Where something was computed, that is any error.
     """
 
-    def __init__(self, path: Path, refusal: type[CacheError] = UnavailableError) -> None:
-        self._path, self._refusal = path, refusal
+    def __init__(self, database: Database, refusal: type[CacheError] = UnavailableError) -> None:
+        self._database, self._refusal = database, refusal
         self._until = 0.0
 
     def attempt(self, action: Callable[[], Result], otherwise: Result) -> Result:
         """Return what an action returns, or something else if the database cannot be used now."""
-        if time.monotonic() < self._until:
-            return otherwise
-        try:
-            return action()
-        except self._refusal as error:
-            self._until = time.monotonic() + REST_SECONDS
-            warn_once(
-                self._path,
-                "unavailable",
-                f"{error} Meanwhile, what is computed is kept in memory.",
-            )
-            return otherwise
+        with self._database.lock:
+            if time.monotonic() < self._until:
+                return otherwise
+            try:
+                return action()
+            except self._refusal as error:
+                self._until = time.monotonic() + REST_SECONDS
+                warn_once(
+                    self._database.path,
+                    "unavailable",
+                    f"{error} Meanwhile, what is computed is kept in memory.",
+                )
+                return otherwise

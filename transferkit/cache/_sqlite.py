@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
-import time
 from pathlib import Path
 from urllib.parse import quote
 
@@ -13,7 +13,6 @@ APPLICATION_ID = 0x544B6331  # "TKc1": distinguishes the cache from other databa
 SCHEMA_VERSION = 1
 BUSY_SECONDS = 30
 PAGE_SIZE = 8192  # few pages for large rows, little waste for small ones
-LARGEST_LOG = 64 * 2**20
 # Messages of SQLite whose cause is not the content of the file, and what to do about them.
 HINTS = {
     "locked": f"Another process has locked it for more than {BUSY_SECONDS} s. Wait for it, or stop it.",
@@ -42,7 +41,7 @@ def open_writable(path: Path) -> sqlite3.Connection:
 
 
 def open_read_only(path: Path) -> sqlite3.Connection:
-    """Open a file for reading, without locks if the folder is not writable, since WAL needs extra files."""
+    """Open a file for reading, without locks where a log or journal was left in a read-only folder."""
     address = f"file:{quote(str(path.absolute()))}"
     connection = _connect(f"{address}?mode=ro")
     try:
@@ -114,16 +113,13 @@ def check_owner(connection: sqlite3.Connection, path: Path, identity: str | None
         raise sqlite3.DatabaseError("its content does not match its name")
 
 
-def use_write_ahead_log(connection: sqlite3.Connection) -> None:
-    """Switch to WAL; retry, since SQLite does not wait if two processes switch a new file at once."""
-    deadline = time.monotonic() + BUSY_SECONDS
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            break
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error) or time.monotonic() > deadline:
-                raise
-            time.sleep(0.01)
+def use_rollback_journal(connection: sqlite3.Connection) -> None:
+    """Use no file that SQLite maps into memory: whoever cuts a mapped file kills the process (SIGBUS).
+
+    A write-ahead log would need such a file. A file of an earlier version keeps its log for as long as
+    another process has it open.
+    """
+    connection.execute("PRAGMA mmap_size = 0")
+    with contextlib.suppress(sqlite3.OperationalError):
+        connection.execute("PRAGMA journal_mode = DELETE")
     connection.execute("PRAGMA synchronous = NORMAL")
-    connection.execute(f"PRAGMA journal_size_limit = {LARGEST_LOG}")
