@@ -5,19 +5,23 @@ from transferkit.backbones.backbone import Backbone
 from transferkit.backbones.checks import check_backbone
 from transferkit.backbones.keras_defaults import keras_defaults
 from transferkit.backbones.keras_network import KerasNetwork
-from transferkit.backbones.models import build_network, list_layers
+from transferkit.backbones.models import build_keras_network, build_network, list_layers
 from transferkit.backbones.network import Network
-from transferkit.backbones.registry import get_backbone, is_shipped, list_backbones
-from transferkit.backbones.weights import Weights, resolve_weights
+from transferkit.backbones.registry import get_backbone, is_declared, is_shipped, list_backbones
+from transferkit.backbones.source import Source, Weights
+from transferkit.backbones.weights import resolve_weights
 
 __all__ = [
     "Backbone",
     "KerasNetwork",
     "Network",
+    "Source",
     "Weights",
+    "build_keras_network",
     "build_network",
     "check_backbone",
     "get_backbone",
+    "is_declared",
     "is_shipped",
     "keras_defaults",
     "list_backbones",

@@ -11,14 +11,24 @@ from transferkit.backbones.keras_defaults import keras_defaults
 from transferkit.backbones.keras_network import KerasNetwork
 from transferkit.backbones.layer_names import fresh_names
 from transferkit.backbones.live_models import copied, share_weights
+from transferkit.backbones.network import Network
 from transferkit.backbones.registry import get_backbone, is_shipped
-from transferkit.backbones.weights import Weights, check_unchanged, resolve_weights
+from transferkit.backbones.source import Source, Weights
+from transferkit.backbones.weights import check_unchanged, resolve_weights
 from transferkit.errors import InvalidInputError, WeightsError
 from transferkit.foundation.forks import enter_network
 
 
-def build_network(backbone: Backbone, weights: Weights, image_size: int) -> KerasNetwork:
-    """Return the frozen network of a backbone without its top, with a static input shape.
+def build_network(backbone: Backbone, weights: Weights, image_size: int) -> Network:
+    """Return the frozen network of a backbone without its top; see :func:`build_keras_network`."""
+    if isinstance(backbone.constructor, Source):
+        enter_network()
+        return backbone.constructor.build(backbone.name, weights, image_size)
+    return build_keras_network(backbone, weights, image_size)
+
+
+def build_keras_network(backbone: Backbone, weights: Weights, image_size: int) -> KerasNetwork:
+    """Return the frozen network that a constructor of Keras models gives, with a static input shape.
 
     A constructor that returns a model which exists already gets a copy: neither weights nor ``trainable`` of
     the original change, and training it later does not change the copy.

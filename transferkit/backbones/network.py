@@ -1,4 +1,4 @@
-"""What checks need of a network. Identity and engines need a :class:`KerasNetwork`."""
+"""What every network can do, whatever runs it."""
 
 from __future__ import annotations
 

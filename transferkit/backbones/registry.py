@@ -13,6 +13,7 @@ from collections.abc import Iterator
 
 from transferkit.backbones import keras_applications, pixels, scattering
 from transferkit.backbones.backbone import Backbone, plain_name
+from transferkit.backbones.source import Source
 from transferkit.errors import InvalidInputError, UnknownBackboneError
 
 # To add a family: a module with a tuple BACKBONES, and its name here.
@@ -94,6 +95,11 @@ def is_shipped(backbone: Backbone) -> bool:
     """Return True if this is the network of the same name in this library, whatever is recommended for it."""
     shipped = _shipped.get(backbone.name)
     return shipped is not None and shipped.network == backbone.network
+
+
+def is_declared(backbone: Backbone) -> bool:
+    """Return True if name, version and weights say all that can change a feature; others are probed."""
+    return is_shipped(backbone) or isinstance(backbone.constructor, Source)
 
 
 def is_taken(name: str) -> bool:

@@ -7,34 +7,15 @@ import functools
 import hashlib
 import os
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 from transferkit.backbones._download import download_beside, note_of
 from transferkit.backbones.backbone import Backbone
+from transferkit.backbones.source import Source, Weights
 from transferkit.errors import InvalidInputError, WeightsError
 from transferkit.foundation.arguments import is_path
 
 FOLDER_VARIABLE = "TRANSFERKIT_WEIGHTS"
-
-
-@dataclass(frozen=True)
-class Weights:
-    """Resolved weights.
-
-    Parameters
-    ----------
-    kind : {"imagenet", "file", "constructor", "random", "fixed"}
-        ImageNet weights in a file; another file; ImageNet weights that the constructor itself loads;
-        seeded random weights; fixed filters.
-    path : Path or None
-    digest : str
-        SHA-256 of the file, or a word for weights without one; part of every cache key.
-    """
-
-    kind: str
-    path: Path | None
-    digest: str
 
 
 def resolve_weights(backbone: Backbone, weights: str | os.PathLike[str] | None) -> Weights:
@@ -55,6 +36,8 @@ def resolve_weights(backbone: Backbone, weights: str | os.PathLike[str] | None) 
             f'weights must be "imagenet", the path of a weights file, or None for seeded random weights. '
             f"Got {weights!r}."
         )
+    if isinstance(backbone.constructor, Source):
+        return backbone.constructor.resolve(backbone.name, weights)
     if not backbone.pretrained:
         if weights not in (None, "imagenet"):
             raise InvalidInputError(

@@ -7,29 +7,37 @@ import threading
 
 import numpy as np
 
-from transferkit.backbones import Backbone, KerasNetwork, Weights, build_network
+from transferkit.backbones import Backbone, KerasNetwork, Network, Weights, build_keras_network, build_network
 from transferkit.engines._engine import Engine, EngineRequest, Keep, as_they_are, pad
+from transferkit.errors import EngineError
 
 # Every new batch size means a new trace of the graph, so batches are padded to few sizes.
 _FEW_SIZES = (1, 8, 32, 128, 512)
 
 
 def frozen_model(backbone: Backbone, weights: Weights, image_size: int) -> KerasNetwork:
-    """Return the network of a backbone, without TensorFlow's start-up messages."""
+    """Return the network of a constructor of Keras models, without TensorFlow's start-up messages."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    return build_network(backbone, weights, image_size)
+    return build_keras_network(backbone, weights, image_size)
 
 
-def requested_network(request: EngineRequest) -> KerasNetwork:
+def requested_network(request: EngineRequest) -> Network:
     """Return the network of a request, built if there is none yet."""
     if request.network is not None:
         return request.network
-    return frozen_model(request.backbone, request.weights, request.image_size)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    return build_network(request.backbone, request.weights, request.image_size)
 
 
 def keras_engine(request: EngineRequest) -> Engine:
     """Run the network with Keras, on the configured Keras backend."""
     network = requested_network(request)
+    if not isinstance(network, KerasNetwork):
+        raise EngineError(
+            f"engine='keras' runs Keras models, and backbone {request.backbone.name!r} is none. "
+            "Leave engine out.",
+            name="keras",
+        )
     own = request.network is not None
     tap = network.tap(request.layers, compiled=True, one_graph=own)
     preprocess, batch_size = request.backbone.preprocess, request.batch_size

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from transferkit.backbones import Backbone, keras_defaults
+from transferkit.backbones import Backbone, KerasNetwork, keras_defaults
 from transferkit.engines import _parity
 from transferkit.engines._engine import Engine, EngineRequest, Keep, as_they_are, pad
 from transferkit.engines._keras import requested_network
@@ -54,6 +54,7 @@ def openvino_engine(request: EngineRequest) -> Engine:
             name="openvino",
         )
     network = requested_network(request)
+    assert isinstance(network, KerasNetwork)
     backbone, layers = request.backbone, request.layers
     tap = network.tap(layers)
     n = min(_REQUEST, request.batch_size)

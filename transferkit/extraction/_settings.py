@@ -69,7 +69,7 @@ class Settings:
         # What a user registered is known by what it does, and its constructor may build something else the
         # next time: this network is described, and this one runs.
         self._network = (
-            None if backbones.is_shipped(backbone) else frozen_model(backbone, self.weights, self.image_size)
+            None if backbones.is_declared(backbone) else frozen_model(backbone, self.weights, self.image_size)
         )
         self.backbone_facts = describe_backbone(backbone, self.weights, self._network, folder=folder)
         self.guard = self._network and Guard(backbone, self._network, self.backbone_facts)

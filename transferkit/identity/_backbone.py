@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from transferkit.backbones import Backbone, KerasNetwork, Weights, is_shipped
+from transferkit.backbones import Backbone, KerasNetwork, Source, Weights, is_declared
 from transferkit.cache import Note
 from transferkit.identity._probe import answer, difference
 
@@ -23,14 +23,16 @@ def describe_backbone(
     backbone : Backbone
     weights : Weights
     network : KerasNetwork, optional
-        Not needed for backbones of this library, which are identified by name, version and weights. Any other
+        Not needed for backbones that name, version and weights identify, as those of this library. Any other
         one is identified by the fingerprint of its network and by what it answers to a batch of probes.
     folder : Path, optional
         Folder of the cache, where answers are kept: one that is the same but for rounding counts as the known
         one.
     """
     description = {"name": backbone.name, "version": backbone.version, "weights": weights.digest}
-    if is_shipped(backbone):
+    if isinstance(backbone.constructor, Source):
+        description |= backbone.constructor.facts()
+    if is_declared(backbone):
         return description
     assert network is not None
     description |= network.fingerprint()

@@ -1,0 +1,62 @@
+"""Where a network comes from, if not from a function of Keras and one file of weights."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from transferkit.backbones.network import Network
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Resolved weights.
+
+    Parameters
+    ----------
+    kind : {"imagenet", "file", "constructor", "random", "fixed"}
+        ImageNet weights in a file; another file, or what a `Source` reads; ImageNet weights that the
+        constructor itself loads; seeded random weights; fixed filters.
+    path : Path or None
+    digest : str
+        SHA-256 of the file, or a word for weights without one; part of every cache key.
+    """
+
+    kind: str
+    path: Path | None
+    digest: str
+
+
+class Source(ABC):
+    """A ``constructor`` of a backbone that finds its own weights and builds its own network.
+
+    Its parameters and the digest of its weights say all that can change a feature, so a backbone that has one
+    is known by these, as the backbones of this library are, and needs no probes. A frozen dataclass: equal
+    parameters are equal, hashable and picklable.
+    """
+
+    @abstractmethod
+    def resolve(self, name: str, weights: Any) -> Weights:
+        """Return the weights that ``weights`` of an extractor stands for.
+
+        Parameters
+        ----------
+        name : str
+            Of the backbone, for messages and as the name of its folder or file.
+        weights : {"imagenet", None} or path
+            The default; seeded random weights; a place.
+
+        Raises
+        ------
+        WeightsError, InvalidInputError
+        """
+
+    @abstractmethod
+    def build(self, name: str, weights: Weights, image_size: int) -> Network:
+        """Return the frozen network; WeightsError if the files changed since ``resolve``."""
+
+    def facts(self) -> dict[str, str]:
+        """Return what else can change a feature, by name; part of every cache key."""
+        return {}
