@@ -26,7 +26,19 @@ LINES = [
 LEVEL = {name: level for level, names in enumerate(LINES) for name in names}
 # Rooms on one line that still have an order of their own.
 BELOW = {("foundation", "images"), ("keypoints", "tasks")}
-HEAVY = {"tensorflow", "keras", "sklearn", "matplotlib", "scipy", "openvino", "pandas", "torch", "jax"}
+HEAVY = {
+    "tensorflow",
+    "keras",
+    "sklearn",
+    "matplotlib",
+    "scipy",
+    "openvino",
+    "pandas",
+    "torch",
+    "jax",
+    "onnx",
+    "onnxruntime",
+}
 # Where a heavy package may be imported when the module is.
 ALLOWED = {
     "extraction/_extractor": {"sklearn"},
@@ -36,8 +48,8 @@ ALLOWED = {
 }
 # What runs networks, and who may import it, also inside functions.
 RUNNERS = {
-    "backbones": {"keras", "tensorflow"},
-    "engines": {"keras", "tensorflow", "openvino"},
+    "backbones": {"keras", "tensorflow", "onnx", "onnxruntime"},
+    "engines": {"keras", "tensorflow", "openvino", "onnxruntime"},
     "heads": {"keras"},
 }
 # Modules that other rooms may import beside a room's `__init__`.

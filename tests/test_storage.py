@@ -496,7 +496,7 @@ def test_a_stranger_reaches_no_other_file_and_asks_for_no_huge_image(
     tensors, document = read_model(path)
     write_model(path, tensors, changed(document, ("parameters", name), value))
     opened = []
-    monkeypatch.setattr("transferkit.backbones.weights._digests_of", opened.append)
+    monkeypatch.setattr("transferkit.backbones.weights.digests_of", opened.append)
     with pytest.raises(ModelFileError, match="are no local file" if name == "weights" else "is above 2048"):
         transferkit.load(path)
     assert opened == []

@@ -7,6 +7,7 @@ from transferkit.backbones.keras_defaults import keras_defaults
 from transferkit.backbones.keras_network import KerasNetwork
 from transferkit.backbones.models import build_keras_network, build_network, list_layers
 from transferkit.backbones.network import Network
+from transferkit.backbones.onnx_file import OnnxFile, OnnxNetwork, run_in_portions, serialised, session_of
 from transferkit.backbones.registry import get_backbone, is_declared, is_shipped, list_backbones
 from transferkit.backbones.source import Source, Weights
 from transferkit.backbones.weights import resolve_weights
@@ -15,6 +16,8 @@ __all__ = [
     "Backbone",
     "KerasNetwork",
     "Network",
+    "OnnxFile",
+    "OnnxNetwork",
     "Source",
     "Weights",
     "build_keras_network",
@@ -28,4 +31,7 @@ __all__ = [
     "list_layers",
     "register_backbone",
     "resolve_weights",
+    "run_in_portions",
+    "serialised",
+    "session_of",
 ]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import os
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
@@ -54,6 +55,8 @@ class Backbone:
         Other names.
     finish : callable, optional
         ``finish(model)`` is called after ImageNet weights are loaded into a graph built without them.
+    fixed_size : bool, default=False
+        Images can have the side ``image_size`` only.
 
     Raises
     ------
@@ -79,6 +82,7 @@ class Backbone:
     version: str = "1"
     aliases: tuple[str, ...] = ()
     finish: Callable[[Any], None] | None = None
+    fixed_size: bool = False
 
     def __post_init__(self) -> None:
         check(self._problems())
@@ -106,6 +110,78 @@ class Backbone:
         for label in ("layers", "aliases"):
             if isinstance(value := getattr(self, label), str):
                 yield f"{label} must be a tuple of names. Got {value!r}. Pass ({value!r},)."
+
+    @classmethod
+    def from_onnx(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        mean: float | Sequence[float],
+        std: float | Sequence[float],
+        scale: float = 1.0,
+        channels: str = "RGB",
+        layout: str | None = None,
+        image_size: int | None = None,
+        layers: Sequence[str] | None = None,
+        n_prefix: int | None = None,
+        name: str | None = None,
+    ) -> Backbone:
+        """Return the network in an ONNX file as a backbone, for use wherever a name is expected.
+
+        It runs on OpenVINO or ONNX Runtime, without TensorFlow. Needs ``transferkit[onnx]``.
+
+        Parameters
+        ----------
+        path : path
+            The file. Weights may lie in other files beside it.
+        mean, std : float or sequence of 3
+            Of red, green and blue, for pixels in 0..255: the network sees ``(pixels * scale - mean) / std``.
+            ImageNet's are (123.675, 116.28, 103.53) and (58.395, 57.12, 57.375); 0 and 255 give 0..1;
+            127.5 and 127.5 give -1..1. Wrong ones cost accuracy silently: see :func:`check_backbone`.
+        scale : float, default=1.0
+            With 1/255, mean and std are those of pixels in 0..1, as (0.485, 0.456, 0.406).
+        channels : {"RGB", "BGR"}, default="RGB"
+            The order that the network takes.
+        layout : {"NCHW", "NHWC"}, optional
+            Of the input, found from its 3 channels by default.
+        image_size : int, optional
+            Side in pixels, where the file leaves it open; 224 by default.
+        layers : sequence of str, optional
+            Names of tensors that heads learn from, fine ones first; see :func:`list_layers`. By default the
+            ends of the last stages, or of tokens half and three quarters of the depth, ``"last"`` and
+            ``"summary"``.
+        n_prefix : int, optional
+            Tokens before those of patches (class and registers), found by default: as few as leave a square.
+        name : str, optional
+            By default that of the file.
+
+        Returns
+        -------
+        Backbone
+            Its identity is the digest of the file, with all numbers above.
+
+        Raises
+        ------
+        WeightsError
+            The file is missing, or not a sound ONNX file.
+        InvalidInputError
+            The graph takes no images or has no feature maps, or a parameter cannot be used.
+        MissingDependencyError
+            The package onnx or onnxruntime is not installed.
+
+        Examples
+        --------
+        >>> from transferkit import Backbone, Classifier
+        >>> backbone = Backbone.from_onnx("model.onnx", mean=127.5, std=127.5)  # doctest: +SKIP
+        >>> clf = Classifier(backbone).fit(paths, labels)  # doctest: +SKIP
+        """
+        from transferkit.backbones.onnx_file import describe_file
+
+        fields = describe_file(
+            path, mean=mean, std=std, scale=scale, channels=channels, layout=layout, image_size=image_size,
+            layers=layers, n_prefix=n_prefix, name=name,
+        )  # fmt: skip
+        return cls(**fields)
 
     @property
     def network(self) -> tuple[Any, ...]:
@@ -150,6 +226,11 @@ class Backbone:
             raise InvalidInputError(
                 f"image_size must be an integer, the side of a square in pixels, or None for "
                 f"{self.image_size}. Got {image_size!r}."
+            )
+        if self.fixed_size and image_size != self.image_size:
+            raise InvalidInputError(
+                f"image_size must be {self.image_size} or None for backbone {self.name!r}, whose input has "
+                f"that size. Got {image_size}."
             )
         if image_size < self.min_size:
             raise InvalidInputError(

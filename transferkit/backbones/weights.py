@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import functools
-import hashlib
 import os
 import sys
 from pathlib import Path
 
 from transferkit.backbones._download import download_beside, note_of
 from transferkit.backbones.backbone import Backbone
+from transferkit.backbones.digests import digests_of
 from transferkit.backbones.source import Source, Weights
 from transferkit.errors import InvalidInputError, WeightsError
 from transferkit.foundation.arguments import is_path
@@ -134,12 +133,12 @@ def _verified(backbone: Backbone, path: Path) -> str:
     if note.is_file():  # digest and name, as sha256sum writes them
         words = note.read_text("utf-8", "replace").split()
         _check(backbone, path, words[0].lower() if words else None, f"the one described by {note}")
-    return _digests_of(path)[0]
+    return digests_of(path)[0]
 
 
 def _check(backbone: Backbone, path: Path, expected: str | None, meaning: str) -> None:
     """Raise WeightsError unless the file has the expected digest, if there is one."""
-    sha, md5 = _digests_of(path)
+    sha, md5 = digests_of(path)
     if expected and expected not in (sha, md5):
         actual = sha if len(expected) == 64 else md5
         raise WeightsError(
@@ -150,26 +149,9 @@ def _check(backbone: Backbone, path: Path, expected: str | None, meaning: str) -
         )
 
 
-def _digests_of(path: Path) -> tuple[str, str]:
-    """Return the SHA-256 and the MD5 of a file."""
-    stat = path.stat()
-    return _digests(str(path), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
-
-
-@functools.lru_cache(maxsize=64)
-def _digests(path: str, *_stat: int) -> tuple[str, str]:
-    """Hash a file; cached while its size, times and inode are unchanged."""
-    sha, md5 = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
-    with open(path, "rb") as stream:  # noqa: PTH123 - a string keeps the cache key plain
-        while block := stream.read(1 << 20):
-            sha.update(block)
-            md5.update(block)
-    return sha.hexdigest(), md5.hexdigest()
-
-
 def check_unchanged(backbone: Backbone, weights: Weights) -> None:
     """Raise WeightsError unless a file of weights still has the digest that it was resolved with."""
-    if weights.path is None or (now := _digests_of(weights.path)[0]) == weights.digest:
+    if weights.path is None or (now := digests_of(weights.path)[0]) == weights.digest:
         return
     raise WeightsError(
         f"{weights.path} was replaced while it was in use: its SHA-256 was {weights.digest} and is {now}. "

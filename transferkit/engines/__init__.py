@@ -8,17 +8,24 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 
+from transferkit.backbones import Backbone, OnnxFile
 from transferkit.engines._choice import EngineChoice
 from transferkit.engines._engine import Engine, EngineRequest, as_they_are
 from transferkit.engines._keras import frozen_model, keras_engine
+from transferkit.engines._onnxruntime import onnxruntime_engine
 from transferkit.engines._openvino import has_openvino, openvino_engine
 from transferkit.engines._verdicts import Verdicts
-from transferkit.errors import MissingDependencyError, quoted
+from transferkit.errors import InvalidInputError, MissingDependencyError, quoted
 from transferkit.foundation.arguments import check, choice
 from transferkit.foundation.forks import enter_network
 
-ENGINES: dict[str, Callable[[EngineRequest], Engine]] = {"keras": keras_engine, "openvino": openvino_engine}
+ENGINES: dict[str, Callable[[EngineRequest], Engine]] = {
+    "keras": keras_engine,
+    "openvino": openvino_engine,
+    "onnxruntime": onnxruntime_engine,
+}
 BFLOAT16_ENGINES = ("openvino",)
+REFERENCES = {"keras": "Keras models", "onnxruntime": "ONNX files"}  # and what each of them runs
 PRECISIONS = ("float32", "bfloat16")
 
 __all__ = [
@@ -32,10 +39,13 @@ __all__ = [
     "as_they_are",
     "build_engine",
     "check_engine",
+    "choose_engine",
     "frozen_model",
     "has_openvino",
     "keras_engine",
+    "onnxruntime_engine",
     "openvino_engine",
+    "reference_engine",
     "shared_engine",
 ]
 
@@ -79,3 +89,30 @@ def check_engine(engine: str, precision: str = "float32") -> tuple[str, str | No
     if engine == "auto":
         return ("openvino", "keras") if has_openvino() else ("keras", None)
     return engine, None
+
+
+def reference_engine(backbone: Backbone) -> str:
+    """Return the name of the engine that needs no conversion, with which others are compared."""
+    return "onnxruntime" if isinstance(backbone.constructor, OnnxFile) else "keras"
+
+
+def choose_engine(backbone: Backbone, engine: str, precision: str) -> tuple[str, str | None]:
+    """Return the name of the engine to use for a backbone, and of its fallback or None.
+
+    Raises
+    ------
+    InvalidInputError
+        As for :func:`check_engine`, or this engine does not run networks of this kind.
+    MissingDependencyError
+        The engine needs a package that is not installed.
+    """
+    name, fallback = check_engine(engine, precision)
+    reference = reference_engine(backbone)
+    if name == engine and name in REFERENCES and name != reference:
+        raise InvalidInputError(
+            f"engine must be 'auto', 'openvino' or {reference!r} for backbone {backbone.name!r}. "
+            f"Got {engine!r}, which runs {REFERENCES[engine]}."
+        )
+    if engine == "auto":
+        return (name, fallback and reference) if name == "openvino" else (reference, None)
+    return name, fallback

@@ -58,7 +58,7 @@ class EngineChoice:
             reason = self._try()
         self._verdicts.add(self._layers, reason)  # also into the file, for other processes
         if reason:
-            self._verdicts.tell(reason)
+            self._verdicts.tell(reason, str(self._fallback))
         self._settled = self._fallback if reason and self._fallback else self._name
         return self._settled
 

@@ -1,4 +1,4 @@
-"""The OpenVINO engine: the Keras model is converted, compared with Keras on probe images, and compiled.
+"""The OpenVINO engine: a Keras model or an ONNX file is converted, compared on probe images, and compiled.
 
 Compiled models are not cached on disk. Compiling takes 0.1 to 0.5 s, the conversion before it 2 to 3 s. A
 cache would save only the former (0.4 s for ResNet50), and cost a copy of the weights and files that the
@@ -12,11 +12,20 @@ import queue
 import sys
 import threading
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from transferkit.backbones import Backbone, KerasNetwork, keras_defaults
+from transferkit.backbones import (
+    Backbone,
+    KerasNetwork,
+    Network,
+    OnnxFile,
+    OnnxNetwork,
+    keras_defaults,
+    serialised,
+)
 from transferkit.engines import _parity
 from transferkit.engines._engine import Engine, EngineRequest, Keep, as_they_are, pad
 from transferkit.engines._keras import requested_network
@@ -27,6 +36,7 @@ from transferkit.errors import EngineError, MissingDependencyError
 _REQUEST = 2
 # A single prediction is of one image, or of an image and its mirror image: one request on all cores.
 _FEW = (1, 2)
+Ready = Callable[[np.ndarray], np.ndarray]  # from pixels to the input of the model
 _HINTS = {"float32": "f32", "bfloat16": "bf16"}
 
 
@@ -41,7 +51,7 @@ def openvino_engine(request: EngineRequest) -> Engine:
     Raises
     ------
     EngineError
-        OpenVINO cannot run this network, its features differ from those of Keras, or the processor does not
+        OpenVINO cannot run this network, its features differ from the reference, or the processor does not
         support the precision.
     """
     openvino = _import_openvino()
@@ -54,19 +64,25 @@ def openvino_engine(request: EngineRequest) -> Engine:
             name="openvino",
         )
     network = requested_network(request)
-    assert isinstance(network, KerasNetwork)
     backbone, layers = request.backbone, request.layers
     tap = network.tap(layers)
-    n = min(_REQUEST, request.batch_size)
+    # Pixels go as they are into a graph that normalises them itself.
+    ready = np.ascontiguousarray if isinstance(network, OnnxNetwork) else backbone.preprocess
+    fixed = network.fixed_batch if isinstance(network, OnnxNetwork) else None
     try:
-        converted = _converted(openvino, network.tapped_model(layers), request.image_size)
+        converted = _converted(openvino, core, network, layers, request.image_size)
+
+        def runner_in(precision: str) -> _Runner:
+            n = fixed or min(_REQUEST, request.batch_size)
+            return _Runner(core, converted, ready, n, precision, _FEW if fixed is None else ())
+
         # The conversion may go wrong, so it is checked in float32 whatever the precision.
-        runner = _Runner(core, converted, backbone, n, "float32")
+        runner = runner_in("float32")
         wrong = _parity.compare(
             layers, request.image_size, lambda pixels: tap(backbone.preprocess(pixels)), runner.run
         )
         if request.precision != "float32":
-            runner = _Runner(core, converted, backbone, n, request.precision)
+            runner = runner_in(request.precision)
     except Exception as error:  # a converter may raise anything
         wrong = f"{type(error).__name__}: {next(iter(str(error).strip().splitlines()), '')}"
         raise _refusal(backbone, wrong) from error
@@ -88,8 +104,12 @@ def _import_openvino() -> Any:
     return openvino
 
 
-def _converted(openvino: Any, tapped: Any, image_size: int) -> Any:
+def _converted(openvino: Any, core: Any, network: Network, layers: tuple[str, ...], image_size: int) -> Any:
     """Return the converted model for any batch size, with outputs in the order of the layers."""
+    if isinstance(network, OnnxNetwork):
+        return core.read_model(serialised(network.prepared(layers)), b"")
+    assert isinstance(network, KerasNetwork)
+    tapped = network.tapped_model(layers)
     import keras
 
     if (backend := keras.backend.backend()) != "tensorflow":
@@ -102,17 +122,18 @@ def _converted(openvino: Any, tapped: Any, image_size: int) -> Any:
             tf.TensorSpec((None, image_size, image_size, 3), tf.float32)
         )
     # With a copy of the weights: TensorFlow's are freed with the model.
-    network = openvino.convert_model(graph, share_weights=False)
+    converted = openvino.convert_model(graph, share_weights=False)
     # By name: there are additional outputs (of swish, for its gradient), and more than ten are sorted
     # alphabetically.
-    outputs = [network.output(tensor.name) for tensor in tf.nest.flatten(graph.structured_outputs)]
-    return openvino.Model(outputs, network.get_parameters())
+    outputs = [converted.output(tensor.name) for tensor in tf.nest.flatten(graph.structured_outputs)]
+    return openvino.Model(outputs, converted.get_parameters())
 
 
 def _refusal(backbone: Backbone, reason: str) -> EngineError:
+    instead = "onnxruntime" if isinstance(backbone.constructor, OnnxFile) else "keras"
     return EngineError(
-        f"engine='openvino' cannot run backbone {backbone.name!r}: {reason}. Pass engine='keras', or 'auto', "
-        "which falls back to it.",
+        f"engine='openvino' cannot run backbone {backbone.name!r}: {reason}. Pass engine={instead!r}, or "
+        "'auto', which falls back to it.",
         name="openvino",
     )
 
@@ -120,10 +141,12 @@ def _refusal(backbone: Backbone, reason: str) -> EngineError:
 class _Runner:
     """A converted model, compiled for many images and, when first needed, for one or two."""
 
-    def __init__(self, core: Any, network: Any, backbone: Backbone, n: int, precision: str) -> None:
+    def __init__(
+        self, core: Any, network: Any, ready: Ready, n: int, precision: str, few: tuple[int, ...]
+    ) -> None:
         self._core, self._network = core, network
-        self._backbone = backbone
-        self._n = n
+        self._ready = ready
+        self._n, self._sizes = n, few
         self._precision = precision
         self._lock = threading.Lock()
         self._few: dict[int, queue.SimpleQueue[Any]] = {}
@@ -134,7 +157,7 @@ class _Runner:
 
     def run(self, pixels: np.ndarray, keep: Keep = as_they_are) -> list[np.ndarray]:
         """Return one array for each layer. Threads share the inference requests."""
-        return self._run_few(pixels, keep) if len(pixels) in _FEW else self._run_many(pixels, keep)
+        return self._run_few(pixels, keep) if len(pixels) in self._sizes else self._run_many(pixels, keep)
 
     def _run_few(self, pixels: np.ndarray, keep: Keep) -> list[np.ndarray]:
         n = len(pixels)
@@ -143,7 +166,7 @@ class _Runner:
                 self._few[n] = _requests(self._compile(n, "LATENCY"), 1)
         request = self._few[n].get()
         try:
-            request.infer({0: self._backbone.preprocess(pixels)}, share_inputs=True)
+            request.infer({0: self._ready(pixels)}, share_inputs=True)
             return [np.array(maps) for maps in keep(_outputs(request, n))]
         finally:
             self._few[n].put(request)
@@ -169,7 +192,7 @@ class _Runner:
         try:
             for start in range(0, len(pixels), self._n):
                 # All requests have the same shape; preprocessing overlaps with running requests.
-                ready = self._backbone.preprocess(pad(pixels[start : start + self._n], self._n))
+                ready = self._ready(pad(pixels[start : start + self._n], self._n))
                 # Wait for our own requests first, so that no two callers wait for each other.
                 while started and self._idle.empty():
                     collect()

@@ -22,7 +22,8 @@ from transferkit._version import __version__
 from transferkit.cache import Note
 
 logger = logging.getLogger("transferkit")
-_PACKAGES = ("openvino", "keras", "tensorflow")
+_PACKAGES = ("openvino", "keras", "tensorflow", "onnxruntime")
+_TITLES = {"keras": "Keras", "onnxruntime": "ONNX Runtime"}
 _memory: dict[str, dict[str, str]] = {}
 _said: set[str] = set()
 
@@ -59,9 +60,9 @@ class Verdicts:
         if known != in_file:
             self._note.write(known)
 
-    def tell(self, reason: str) -> None:
-        """Log why Keras is used, once per process."""
-        text = f"engine='auto' uses Keras: {reason}"
+    def tell(self, reason: str, instead: str) -> None:
+        """Log why another engine is used, once per process."""
+        text = f"engine='auto' uses {_TITLES.get(instead, instead)}: {reason}"
         if text not in _said:
             _said.add(text)
             logger.warning(text)

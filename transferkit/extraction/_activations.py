@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transferkit import images
-from transferkit.backbones import Backbone, list_layers
+from transferkit.backbones import Backbone, get_backbone, list_layers
+from transferkit.engines import reference_engine
 from transferkit.errors import BadImageError, InvalidInputError
 from transferkit.extraction._extractor import FeatureExtractor
 from transferkit.extraction._pipeline import decode_ahead
@@ -26,7 +27,7 @@ def extract_activations(
     weights: str | os.PathLike[str] | None = "imagenet",
     image_size: int | None = None,
     resize: str = "stretch",
-    engine: str = "keras",
+    engine: str | None = None,
     batch_size: int = 8,
     value_range: tuple[float, float] | None = None,
 ) -> NDArray[np.float32]:
@@ -46,8 +47,8 @@ def extract_activations(
         Keep only these channels; of many images, that saves memory.
     weights, image_size, resize, value_range
         As for :class:`FeatureExtractor`.
-    engine : str, default="keras"
-        For a look at a few images, no other one is worth building.
+    engine : str, optional
+        By default Keras, or ONNX Runtime for a file: for a few images, no other one is worth building.
     batch_size : int, default=8
         Images in one call of the backbone.
 
@@ -83,7 +84,7 @@ def extract_activations(
         image_size=image_size,
         layers=_layer_name(layer, backbone, image_size),
         resize=resize,
-        engine=engine,
+        engine=engine or reference_engine(get_backbone(backbone)),
         batch_size=batch_size,
         cache=False,
         value_range=value_range,

@@ -16,7 +16,7 @@ from transferkit.engines import (
     EngineRequest,
     Verdicts,
     build_engine,
-    check_engine,
+    choose_engine,
     frozen_model,
 )
 from transferkit.errors import InvalidInputError, gather
@@ -75,7 +75,7 @@ class Settings:
         self.guard = self._network and Guard(backbone, self._network, self.backbone_facts)
         self.files = None if self._cache is None else self._cache.files
         verdicts = Verdicts(folder, {"backbone": self.backbone_facts, "image_size": self.image_size})
-        name, fallback = check_engine(parameters["engine"], self.precision)
+        name, fallback = choose_engine(backbone, parameters["engine"], self.precision)
         self._choice = EngineChoice(name, fallback, self.layers, verdicts, self._build)
         self._space: MemorySpace | SpillingSpace | None = None
 

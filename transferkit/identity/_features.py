@@ -8,8 +8,8 @@ from typing import Any
 from transferkit import images
 from transferkit.identity._probe import difference
 
-# Engines with the same float32 features: each is compared with Keras before it runs.
-EQUIVALENT_ENGINES = ("keras", "openvino")
+# Engines with the same float32 features: OpenVINO is compared with the other before it runs.
+EQUIVALENT_ENGINES = ("keras", "openvino", "onnxruntime")
 
 
 def describe_features(

@@ -1,0 +1,17 @@
+"""Networks in ONNX files. The packages ``onnx`` and ``onnxruntime`` are imported only to read one."""
+
+from transferkit.backbones.onnx_file._make import describe_file
+from transferkit.backbones.onnx_file._network import OnnxNetwork, run_in_portions
+from transferkit.backbones.onnx_file._normalisation import USUAL
+from transferkit.backbones.onnx_file._running import serialised, session_of
+from transferkit.backbones.onnx_file._source import OnnxFile
+
+__all__ = [
+    "USUAL",
+    "OnnxFile",
+    "OnnxNetwork",
+    "describe_file",
+    "run_in_portions",
+    "serialised",
+    "session_of",
+]

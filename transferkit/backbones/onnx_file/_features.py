@@ -1,0 +1,172 @@
+"""Which tensors of a graph are features, and what shape each has: the one place that knows of tokens.
+
+A map is a tensor (n, c, h, w) or (n, h, w, c) with h = w; tokens are (n, t, c), of which the first few are
+the class and registers and the others patches of a square grid; a vector is (n, c).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import isqrt
+from typing import Any
+
+MOST_PREFIX_TOKENS = 16
+N_STAGES = 3  # of a convolutional network, of which the last map is recommended
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One tensor that can be tapped.
+
+    Parameters
+    ----------
+    tensor : str
+        Its name in the graph.
+    kind : {"map", "tokens", "vector", "token"}
+        "token" is the first token of tokens, as a vector.
+    shape : tuple of int
+        Without the batch, as given to the outside: (h, w, c) or (c,).
+    layout : {"NCHW", "NHWC"}, default="NHWC"
+        Of a map.
+    n_prefix : int, default=0
+        Tokens before those of patches.
+    """
+
+    tensor: str
+    kind: str
+    shape: tuple[int, ...]
+    layout: str = "NHWC"
+    n_prefix: int = 0
+
+
+def find_features(
+    shapes: Mapping[str, Sequence[int]],
+    nodes: Sequence[Any],
+    image_size: int,
+    layout: str,
+    n_prefix: int | None,
+) -> dict[str, Feature]:
+    """Return the features among tensors by name, in the order of the graph, with "last" and "summary".
+
+    Parameters
+    ----------
+    shapes : mapping
+        The shape of each tensor for one image, in the order of the graph.
+    nodes : sequence of onnx.NodeProto
+    image_size : int
+    layout : {"NCHW", "NHWC"}
+        Of the input; decides where a tensor shows none of its own.
+    n_prefix : int or None
+        Tokens before those of patches; None finds them: as few as leave a square.
+    """
+    found = {name: _feature(name, shape, image_size, layout, n_prefix) for name, shape in shapes.items()}
+    features = {name: feature for name, feature in found.items() if feature is not None}
+    spatial = [each for each in features.values() if each.kind != "vector" and each.shape[0] > 1]
+    if not spatial:
+        return features
+    features["last"] = spatial[-1]
+    after = list(features).index(spatial[-1].tensor)
+    vectors = [each for each in list(features.values())[after:] if each.kind == "vector"]
+    if vectors:
+        features["summary"] = vectors[-1 - _n_answers(vectors, nodes)]
+    elif spatial[-1].n_prefix:
+        last = spatial[-1]
+        features["summary"] = Feature(last.tensor, "token", last.shape[-1:], n_prefix=last.n_prefix)
+    return features
+
+
+def _n_answers(vectors: Sequence[Feature], nodes: Sequence[Any]) -> int:
+    """Return how many vectors at the end are answers of a linear classifier, which are no features."""
+    made_by = {name: node for node in nodes for name in node.output}
+    number = 0
+
+    def ends_in(*operators: str) -> bool:
+        return number < len(vectors) - 1 and made_by[vectors[-1 - number].tensor].op_type in operators
+
+    while ends_in("Softmax", "LogSoftmax", "Sigmoid"):
+        number += 1
+    if ends_in("Add"):  # the offset of a product
+        before = (made_by.get(name) for name in made_by[vectors[-1 - number].tensor].input)
+        number += any(node is not None and node.op_type == "MatMul" for node in before)
+    return number + ends_in("Gemm", "MatMul")
+
+
+def _feature(
+    name: str, shape: Sequence[int], image_size: int, layout: str, n_prefix: int | None
+) -> Feature | None:
+    """Return a tensor as a feature, or None if it has the shape of none."""
+    if not shape or shape[0] != 1 or min(shape) < 1:
+        return None
+    sides = tuple(shape[1:])
+    if len(sides) == 1 and sides[0] > 1:
+        return Feature(name, "vector", sides)
+    if len(sides) == 2:
+        return _tokens(name, sides, image_size, n_prefix)
+    if len(sides) != 3:
+        return None
+    first, last = sides[1] == sides[2], sides[0] == sides[1]  # where channels may stand
+    if not (first or last):
+        return None
+    if first and last:
+        first = layout == "NCHW"
+    h, c = (sides[1], sides[0]) if first else (sides[0], sides[2])
+    if not _is_stride(h, image_size) or c < 2:
+        return None
+    return Feature(name, "map", (h, h, c), "NCHW" if first else "NHWC")
+
+
+def _tokens(name: str, sides: tuple[int, ...], image_size: int, n_prefix: int | None) -> Feature | None:
+    n, c = sides
+    cells = isqrt(n if n_prefix is None else max(0, n - n_prefix))
+    prefix = n - cells * cells
+    wrong = prefix > MOST_PREFIX_TOKENS if n_prefix is None else prefix != n_prefix
+    if wrong or cells < 2 or c < 2 or not _is_stride(cells, image_size):
+        return None
+    return Feature(name, "tokens", (cells, cells, c), n_prefix=prefix)
+
+
+def _is_stride(side: int, image_size: int) -> bool:
+    """Return True for the side of a map of an image at some stride, which attention matrices rarely have."""
+    if side > image_size:
+        return False
+    stride = round(image_size / side)
+    return abs(side - image_size / stride) <= 2
+
+
+def recommended(features: Mapping[str, Feature], nodes: Sequence[Any]) -> tuple[str, ...]:
+    """Return layers to learn from, fine ones first: as many as the backbones of this library recommend.
+
+    Of a convolutional network the last maps at the three coarsest sizes, and one inside the stage before the
+    last; of tokens, the sums at half and three quarters of the depth, the last ones, and the summary.
+    """
+    last = features.get("last")
+    if last is None:
+        return ()
+    made_by = {name: node.op_type for node in nodes for name in node.output}
+    of_graph = [each for name, each in features.items() if name == each.tensor]
+    if last.kind == "tokens":
+        depths = [each for each in of_graph if each.shape == last.shape and made_by[each.tensor] == "Add"]
+        chosen = [depths[(len(depths) - 1) * share // 4].tensor for share in (2, 3)] if depths else []
+        ends = ["last", *(["summary"] if "summary" in features else [])]
+        return tuple(dict.fromkeys([*chosen, *ends]))
+    maps = [each for each in of_graph if each.kind == "map" and each.shape[0] > 1]
+    sides = sorted({each.shape[0] for each in maps})[:N_STAGES]
+    stages = [[each for each in maps if each.shape[0] == side] for side in sorted(sides, reverse=True)]
+    chosen = [stage[-1].tensor for stage in stages]
+    if len(stages) == N_STAGES:
+        inside = _inside(stages[-2], made_by)
+        chosen[-2:-2] = [inside] if inside not in chosen else []
+    chosen[-1] = "last"
+    return tuple(dict.fromkeys(chosen))
+
+
+def _inside(stage: Sequence[Feature], made_by: Mapping[str, str]) -> str:
+    """Return the tensor nearest to the middle of a stage that is made, and as wide, as its last one."""
+    end = stage[-1]
+    alike = [
+        (abs(i - len(stage) / 2), each.tensor)
+        for i, each in enumerate(stage)
+        if made_by[each.tensor] == made_by[end.tensor] and each.shape[-1] * 2 >= end.shape[-1]
+    ]
+    return min(alike)[1]

@@ -1,0 +1,70 @@
+"""Read from an ONNX file what a backbone must know, and check what the caller says of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from transferkit.backbones.onnx_file._graph import import_onnx
+from transferkit.backbones.onnx_file._network import known_layers
+from transferkit.backbones.onnx_file._normalisation import make_normalisation
+from transferkit.backbones.onnx_file._source import OnnxFile, described
+from transferkit.errors import InvalidInputError, gather
+from transferkit.foundation.arguments import check, choice, is_count, is_path
+
+DEFAULT_SIZE, SMALLEST = 224, 32
+
+
+def describe_file(
+    path: str | os.PathLike[str],
+    *,
+    mean: Any,
+    std: Any,
+    scale: float,
+    channels: str,
+    layout: str | None,
+    image_size: int | None,
+    layers: Sequence[str] | None,
+    n_prefix: int | None,
+    name: str | None,
+) -> dict[str, Any]:
+    """Return the fields of a Backbone; see :meth:`Backbone.from_onnx`."""
+    import_onnx()
+    problems = choice("layout", layout, ("NCHW", "NHWC"), or_none=True)
+    if not is_path(path):
+        problems.append(f"path must be the path of an ONNX file. Got {path!r}.")
+    if not (image_size is None or is_count(image_size)):
+        problems.append(f"image_size must be a side in pixels, or None. Got {image_size!r}.")
+    if not (n_prefix is None or n_prefix == 0 or is_count(n_prefix)):
+        problems.append(f"n_prefix must be a number of tokens, or None. Got {n_prefix!r}.")
+    normalisation = gather(problems, lambda: make_normalisation(mean, std, scale, channels))
+    check(problems)
+    assert normalisation is not None
+    source = OnnxFile(os.fspath(path), normalisation, layout, n_prefix)
+    entry, features, usual = described(source, image_size or DEFAULT_SIZE)
+    if image_size is not None and entry.size not in (None, image_size):
+        raise InvalidInputError(
+            f"image_size must be {entry.size} or None for {Path(path).name}, whose input has that size. "
+            f"Got {image_size}."
+        )
+    if layers is None and not usual:
+        shown = ", ".join(f"{each.tensor!r} {each.shape}" for each in list(features.values())[-5:])
+        raise InvalidInputError(
+            f"{Path(path).name} has no tensor that looks like a feature map or like patch tokens of a square "
+            f"grid{f'; the last vectors are {shown}' if shown else ''}. A detector or a text model is no "
+            "backbone; where it holds one, pass layers= with names of its tensors."
+        )
+    chosen = usual if layers is None else (layers,) if isinstance(layers, str) else tuple(layers)
+    known_layers(chosen, features)
+    side = entry.size or image_size or DEFAULT_SIZE
+    return {
+        "name": Path(path).stem if name is None else name,
+        "constructor": source,
+        "preprocess_input": normalisation,
+        "min_size": entry.size or min(SMALLEST, side),
+        "image_size": side,
+        "layers": chosen,
+        "fixed_size": entry.size is not None,
+    }
