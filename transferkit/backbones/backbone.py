@@ -183,6 +183,19 @@ class Backbone:
         )  # fmt: skip
         return cls(**fields)
 
+    def to_json(self) -> str | dict[str, Any]:
+        """Return what a saved model holds: the name, or what :meth:`from_onnx` was told."""
+        from transferkit.backbones.onnx_file import to_json
+
+        return to_json(self) or self.name
+
+    @classmethod
+    def from_json(cls, data: str | dict[str, Any]) -> str | Backbone:
+        """Return the backbone, or the name that it is registered under; ValueError for other data."""
+        from transferkit.backbones.onnx_file import fields_from_json
+
+        return data if isinstance(data, str) else cls(**fields_from_json(data))
+
     @property
     def network(self) -> tuple[Any, ...]:
         """The fields that can change features; all others are limits and recommendations."""

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from transferkit.backbones.backbone import Backbone
 from transferkit.backbones.keras_network import KerasNetwork
 from transferkit.backbones.models import build_network
 from transferkit.backbones.network import Network
+from transferkit.backbones.onnx_file import OnnxFile, OnnxNetwork, contrasts, metadata_failures
 from transferkit.backbones.registry import get_backbone
 from transferkit.backbones.weights import resolve_weights
 from transferkit.errors import BackboneCheckError
 
+logger = logging.getLogger("transferkit")
 # Rounding error allowed between two evaluations of one image, relative to the spread of the features.
 _TOLERANCE = 2e-5
 
@@ -25,7 +30,9 @@ def check_backbone(name: str | Backbone, *, weights: Any = None, image_size: int
     Checks that ``preprocess_input`` keeps the shape and returns finite numbers, that pixels are
     not scaled twice, that the network runs in evaluation mode (the same output for the same
     image, alone or in a batch of eight), that its output depends on the image, that it works
-    at ``min_size``, and that its recommended layers exist.
+    at ``min_size``, and that its recommended layers exist. For an ONNX file also that mean and std are
+    those that its metadata names, if it does; and how features would look under the usual ones is logged
+    (level INFO): only gross mistakes show there.
 
     Parameters
     ----------
@@ -52,25 +59,37 @@ def check_backbone(name: str | Backbone, *, weights: Any = None, image_size: int
     """
     backbone = get_backbone(name)
     size = backbone.min_size if image_size is None else backbone.check_image_size(image_size)
-    found = resolve_weights(backbone, weights)
+    found = resolve_weights(backbone, "imagenet" if weights is None and _is_file(backbone) else weights)
     try:
         network = build_network(backbone, found, size)
     except (ValueError, TypeError, AttributeError) as error:
         reason = f"the constructor must accept input_shape=({size}, {size}, 3), include_top=False: {error}"
         raise BackboneCheckError(backbone.name, [reason]) from error
-    if failures := list(_failures(backbone, network, size)):
+    failures = list(_failures(backbone, network, size))
+    if isinstance(network, OnnxNetwork) and found.path is not None:
+        failures += _normalisation_failures(backbone, network, found.path)
+    if failures:
         raise BackboneCheckError(backbone.name, failures)
     return backbone
 
 
+def _is_file(backbone: Backbone) -> bool:
+    """Return True for an ONNX file, which always has its weights."""
+    return isinstance(backbone.constructor, OnnxFile)
+
+
+def _normalisation_failures(backbone: Backbone, network: OnnxNetwork, path: Path) -> list[str]:
+    """Compare mean and std with the file's metadata; log what features the usual ones give."""
+    ours = backbone.constructor.normalisation  # type: ignore[union-attr]
+    found = contrasts(network, _images(network.image_size), ours)
+    shown = ", ".join(f"{name} {value:.2f}" for name, value in found.items())
+    logger.info(f"{backbone.name}: features of different images differ, relative to their mean, by {shown}.")
+    return metadata_failures(path, ours)
+
+
 def _failures(backbone: Backbone, network: Network, size: int) -> Iterator[str]:
     """Yield a sentence for each check that fails."""
-    generator = np.random.default_rng(0)
-    # Different smooth images over the full range, and one of noise.
-    coarse = generator.uniform(0, 255, (8, 4, 4, 3)).repeat(-(-size // 4), 1).repeat(-(-size // 4), 2)
-    pixels = coarse[:, :size, :size].astype(np.float32)
-    pixels[0] = generator.uniform(0, 255, pixels[0].shape)
-
+    pixels = _images(size)
     batch = backbone.preprocess(pixels)
     if batch.ndim != 4 or batch.shape[:3] != pixels.shape[:3]:
         yield f"preprocess_input must keep (n, height, width) = {pixels.shape[:3]}. Got {batch.shape}."
@@ -93,6 +112,15 @@ def _failures(backbone: Backbone, network: Network, size: int) -> Iterator[str]:
         yield f"layers has names that the network does not have: {', '.join(unknown)}."
     tap = network.tap((*[layer for layer in backbone.layers if layer not in (*unknown, "last")], "last"))
     yield from _evaluation_failures(lambda images: [maps.astype(np.float64) for maps in tap(images)], batch)
+
+
+def _images(size: int) -> NDArray[np.float32]:
+    """Return different smooth images over the full range, and one of noise."""
+    generator = np.random.default_rng(0)
+    coarse = generator.uniform(0, 255, (8, 4, 4, 3)).repeat(-(-size // 4), 1).repeat(-(-size // 4), 2)
+    pixels: NDArray[np.float32] = coarse[:, :size, :size].astype(np.float32)
+    pixels[0] = generator.uniform(0, 255, pixels[0].shape)
+    return pixels
 
 
 def _scaling_failures(network: Network, batch: Any) -> Iterator[str]:

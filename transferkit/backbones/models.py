@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import warnings
+from pathlib import Path
 from typing import Any
 
 from transferkit.backbones.backbone import Backbone
@@ -12,6 +13,7 @@ from transferkit.backbones.keras_network import KerasNetwork
 from transferkit.backbones.layer_names import fresh_names
 from transferkit.backbones.live_models import copied, share_weights
 from transferkit.backbones.network import Network
+from transferkit.backbones.onnx_file import OnnxFile
 from transferkit.backbones.registry import get_backbone, is_shipped
 from transferkit.backbones.source import Source, Weights
 from transferkit.backbones.weights import check_unchanged, resolve_weights
@@ -124,4 +126,6 @@ def list_layers(backbone: str | Backbone, *, image_size: int | None = None) -> l
     """
     found = get_backbone(backbone)
     size = found.check_image_size(image_size)
+    if isinstance(found.constructor, OnnxFile):
+        return list(found.constructor.features(Path(found.constructor.path).expanduser(), size))
     return build_network(found, resolve_weights(found, None), size).layer_names()

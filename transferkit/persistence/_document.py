@@ -86,7 +86,7 @@ def load(
         was saved. They must be the same weights.
     cache, isolate : optional
         As for :class:`FeatureExtractor`.
-    engine : {"auto", "keras", "openvino"}, optional
+    engine : {"auto", "keras", "openvino", "onnxruntime"}, optional
         What runs the backbone here; by default what ran it when the model was saved, or Keras where OpenVINO
         is not installed. In float32, all give the same features but for rounding.
 
@@ -109,7 +109,7 @@ def load(
     Notes
     -----
     Nothing in the file is run: arrays and JSON only. The backbone itself is not in the file, only
-    its name and the SHA-256 of its weights.
+    its name, or the path of its ONNX file, and the SHA-256 of its weights.
     """
     problems: list[str] = choice("engine", engine, ("auto", *ENGINES), or_none=True)
     gather(problems, lambda: isolation_seconds(False if isolate is None else isolate))
@@ -155,6 +155,7 @@ def _rebuild(
     names = tuple(name for name in kind._get_param_names() if name not in _LOCAL)
     check_document(document, names)
     parameters, settings = _tuples(document["parameters"]), _tuples(document["extractor"])
+    parameters["backbone"] = Backbone.from_json(parameters["backbone"])
     check_value_range(settings["value_range"])
     if not (isinstance(weights, str) and weights == "as saved"):
         parameters["weights"] = weights
@@ -234,7 +235,7 @@ def _check_features(saved: Mapping[str, Any], current: Mapping[str, Any], path: 
 def _plain(value: Any) -> Any:
     """Return a parameter as JSON data."""
     if isinstance(value, Backbone):
-        return value.name
+        return value.to_json()
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     if isinstance(value, np.generic):

@@ -18,8 +18,9 @@ _DOCUMENT: dict[str, Types] = {
 }  # fmt: skip
 # Parameters of estimators by name: those of one that has none of these cannot be saved.
 _PARAMETERS: dict[str, Types] = {
-    "backbone": (str,), "weights": (str, _MAYBE), "image_size": (int, _MAYBE), "layers": (str, list, _MAYBE),
-    "grid": (int, str, list, _MAYBE), "augment": (str, _MAYBE), "class_weight": (str, _MAYBE),
+    "backbone": (str, dict), "weights": (str, _MAYBE), "image_size": (int, _MAYBE),
+    "layers": (str, list, _MAYBE), "grid": (int, str, list, _MAYBE),
+    "augment": (str, _MAYBE), "class_weight": (str, _MAYBE),
     "refine": (int, str),
 }  # fmt: skip
 _EXTRACTOR: dict[str, Types] = {
@@ -29,7 +30,7 @@ _EXTRACTOR: dict[str, Types] = {
 EXTRACTOR_PARAMETERS = tuple(_EXTRACTOR)  # of the model; the others belong to the machine
 
 # A file from a stranger may name any file of this machine, and ask for any amount of memory.
-_WEIGHTS_SUFFIXES = (".h5", ".hdf5", ".keras")  # which Keras reads
+_WEIGHTS_SUFFIXES = (".h5", ".hdf5", ".keras", ".onnx")
 _LARGEST_SIDE = 2048
 
 
@@ -53,13 +54,15 @@ def check_document(document: Mapping[str, Any], parameters: tuple[str, ...]) -> 
 
 def _check_reach(parameters: Mapping[str, Any]) -> None:
     """Raise ValueError if a document names a file that holds no weights, or asks for huge images."""
-    weights, size = parameters.get("weights"), parameters.get("image_size")
-    if isinstance(weights, str) and weights != "imagenet":
-        remote = weights.startswith(("//", "\\\\")) or "://" in weights
-        if remote or not weights.lower().endswith(_WEIGHTS_SUFFIXES):
-            raise ValueError(f"weights {weights!r} are no local file {' or '.join(_WEIGHTS_SUFFIXES)}")
-    if isinstance(size, int) and size > _LARGEST_SIDE:
-        raise ValueError(f"image_size {size} is above {_LARGEST_SIDE}")
+    backbone = parameters["backbone"] if isinstance(parameters["backbone"], dict) else {}
+    for place in (parameters.get("weights"), backbone.get("path")):
+        if isinstance(place, str) and place != "imagenet":
+            remote = place.startswith(("//", "\\\\")) or "://" in place
+            if remote or not place.lower().endswith(_WEIGHTS_SUFFIXES):
+                raise ValueError(f"weights {place!r} are no local file {' or '.join(_WEIGHTS_SUFFIXES)}")
+    for size in (parameters.get("image_size"), backbone.get("image_size")):
+        if isinstance(size, int) and size > _LARGEST_SIDE:
+            raise ValueError(f"image_size {size} is above {_LARGEST_SIDE}")
 
 
 def views_of(names: list[Any]) -> tuple[View, ...]:

@@ -1,5 +1,7 @@
 """Networks in ONNX files. The packages ``onnx`` and ``onnxruntime`` are imported only to read one."""
 
+from transferkit.backbones.onnx_file._advice import contrasts, metadata_failures
+from transferkit.backbones.onnx_file._json import fields_from_json, to_json
 from transferkit.backbones.onnx_file._make import describe_file
 from transferkit.backbones.onnx_file._network import OnnxNetwork, run_in_portions
 from transferkit.backbones.onnx_file._normalisation import USUAL
@@ -10,8 +12,12 @@ __all__ = [
     "USUAL",
     "OnnxFile",
     "OnnxNetwork",
+    "contrasts",
     "describe_file",
+    "fields_from_json",
+    "metadata_failures",
     "run_in_portions",
     "serialised",
     "session_of",
+    "to_json",
 ]

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from math import isqrt
 from typing import Any
 
-MOST_PREFIX_TOKENS = 16
+PREFIX_TOKENS = (0, 1, 2, 4, 5, 8, 9)  # a class, two (DeiT), and four or eight registers with or without it
+MOST_OTHER_TENSORS = 6
 N_STAGES = 3  # of a convolutional network, of which the last map is recommended
 
 
@@ -42,9 +43,9 @@ class Feature:
 
 def find_features(
     shapes: Mapping[str, Sequence[int]],
+    layouts: Mapping[str, str],
     nodes: Sequence[Any],
     image_size: int,
-    layout: str,
     n_prefix: int | None,
 ) -> dict[str, Feature]:
     """Return the features among tensors by name, in the order of the graph, with "last" and "summary".
@@ -53,17 +54,20 @@ def find_features(
     ----------
     shapes : mapping
         The shape of each tensor for one image, in the order of the graph.
+    layouts : mapping
+        Of tensors whose layout is known; decides where a shape does not show it.
     nodes : sequence of onnx.NodeProto
     image_size : int
-    layout : {"NCHW", "NHWC"}
-        Of the input; decides where a tensor shows none of its own.
     n_prefix : int or None
         Tokens before those of patches; None finds them: as few as leave a square.
     """
-    found = {name: _feature(name, shape, image_size, layout, n_prefix) for name, shape in shapes.items()}
+    found = {
+        name: _feature(name, shape, image_size, layouts.get(name, "NCHW"), n_prefix)
+        for name, shape in shapes.items()
+    }
     features = {name: feature for name, feature in found.items() if feature is not None}
     spatial = [each for each in features.values() if each.kind != "vector" and each.shape[0] > 1]
-    if not spatial:
+    if not spatial or _has_other_tokens(found, shapes, spatial[-1].tensor):
         return features
     features["last"] = spatial[-1]
     after = list(features).index(spatial[-1].tensor)
@@ -74,6 +78,16 @@ def find_features(
         last = spatial[-1]
         features["summary"] = Feature(last.tensor, "token", last.shape[-1:], n_prefix=last.n_prefix)
     return features
+
+
+def _has_other_tokens(found: Mapping[str, Any], shapes: Mapping[str, Sequence[int]], last: str) -> bool:
+    """Return True if tensors (n, t, c) follow the last map, and no patches of a square are seen in them.
+
+    The map is then an early one, such as the embedding of patches. A few may be the boxes of a detector.
+    """
+    after = list(found)[list(found).index(last) :]
+    unknown = [name for name in after if len(shapes[name]) == 3 and shapes[name][0] == 1 and not found[name]]
+    return len(unknown) > MOST_OTHER_TENSORS
 
 
 def _n_answers(vectors: Sequence[Feature], nodes: Sequence[Any]) -> int:
@@ -120,8 +134,9 @@ def _tokens(name: str, sides: tuple[int, ...], image_size: int, n_prefix: int | 
     n, c = sides
     cells = isqrt(n if n_prefix is None else max(0, n - n_prefix))
     prefix = n - cells * cells
-    wrong = prefix > MOST_PREFIX_TOKENS if n_prefix is None else prefix != n_prefix
-    if wrong or cells < 2 or c < 2 or not _is_stride(cells, image_size):
+    if cells < 2 or c < 2 or prefix not in (PREFIX_TOKENS if n_prefix is None else (n_prefix,)):
+        return None
+    if n_prefix is None and image_size % cells:  # queries of a detector, say: patches fit into the image
         return None
     return Feature(name, "tokens", (cells, cells, c), n_prefix=prefix)
 
@@ -162,11 +177,11 @@ def recommended(features: Mapping[str, Feature], nodes: Sequence[Any]) -> tuple[
 
 
 def _inside(stage: Sequence[Feature], made_by: Mapping[str, str]) -> str:
-    """Return the tensor nearest to the middle of a stage that is made, and as wide, as its last one."""
+    """Return the tensor nearest to the middle of a stage that is made like its last one, or that one."""
     end = stage[-1]
     alike = [
         (abs(i - len(stage) / 2), each.tensor)
-        for i, each in enumerate(stage)
+        for i, each in enumerate(stage[:-1])
         if made_by[each.tensor] == made_by[end.tensor] and each.shape[-1] * 2 >= end.shape[-1]
     ]
-    return min(alike)[1]
+    return min(alike, default=(0, end.tensor))[1]

@@ -15,6 +15,8 @@ from transferkit.errors import InvalidInputError, gather
 from transferkit.foundation.arguments import check, choice, is_count, is_path
 
 DEFAULT_SIZE, SMALLEST = 224, 32
+SUFFIX = ".onnx"
+LAYOUTS = ("NCHW", "NHWC")
 
 
 def describe_file(
@@ -32,9 +34,13 @@ def describe_file(
 ) -> dict[str, Any]:
     """Return the fields of a Backbone; see :meth:`Backbone.from_onnx`."""
     import_onnx()
-    problems = choice("layout", layout, ("NCHW", "NHWC"), or_none=True)
+    problems = choice("layout", layout, LAYOUTS, or_none=True)
     if not is_path(path):
         problems.append(f"path must be the path of an ONNX file. Got {path!r}.")
+    elif not os.fspath(path).lower().endswith(SUFFIX):
+        problems.append(
+            f"path must end in {SUFFIX}, since a saved model may name no other file. Got {path!r}. Rename it."
+        )
     if not (image_size is None or is_count(image_size)):
         problems.append(f"image_size must be a side in pixels, or None. Got {image_size!r}.")
     if not (n_prefix is None or n_prefix == 0 or is_count(n_prefix)):
@@ -54,7 +60,8 @@ def describe_file(
         raise InvalidInputError(
             f"{Path(path).name} has no tensor that looks like a feature map or like patch tokens of a square "
             f"grid{f'; the last vectors are {shown}' if shown else ''}. A detector or a text model is no "
-            "backbone; where it holds one, pass layers= with names of its tensors."
+            "backbone; where it holds one, pass layers= with names of its tensors. If it works on patch "
+            "tokens, pass n_prefix=, the number of tokens that are no patches."
         )
     chosen = usual if layers is None else (layers,) if isinstance(layers, str) else tuple(layers)
     known_layers(chosen, features)

@@ -12,6 +12,7 @@ from typing import Any
 from transferkit.backbones.digests import digests_of
 from transferkit.backbones.onnx_file._features import Feature, find_features, recommended
 from transferkit.backbones.onnx_file._graph import ImageInput, external_files, image_input, parsed, read_model
+from transferkit.backbones.onnx_file._layouts import find_layouts
 from transferkit.backbones.onnx_file._network import OnnxNetwork
 from transferkit.backbones.onnx_file._normalisation import Normalisation
 from transferkit.backbones.onnx_file._shapes import tensor_shapes
@@ -100,7 +101,8 @@ def _features(
     model = parsed(path)
     source = image_input(model, layout, path)
     shapes = tensor_shapes(model, source, image_size, path)
-    features = find_features(shapes, model.graph.node, image_size, source.layout, n_prefix)
+    layouts = find_layouts(model.graph.node, shapes, source.name, source.layout)
+    features = find_features(shapes, layouts, model.graph.node, image_size, n_prefix)
     return features, recommended(features, model.graph.node)
 
 

@@ -1,0 +1,495 @@
+"""Networks in ONNX files: features as by hand, whatever the layout, batch, type and engine."""
+
+import json
+import pickle
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import transferkit
+from transferkit import Backbone, Classifier, FeatureExtractor, check_backbone, list_layers
+from transferkit.engines import has_openvino
+from transferkit.errors import (
+    BackboneCheckError,
+    EngineError,
+    InvalidInputError,
+    MissingDependencyError,
+    ModelFileError,
+    WeightsError,
+)
+
+onnx = pytest.importorskip("onnx")
+pytest.importorskip("onnxruntime")
+
+from tests.onnx_graphs import by_hand, cnn, vit  # noqa: E402 - needs onnx
+
+ENGINES = [
+    "onnxruntime",
+    pytest.param("openvino", marks=pytest.mark.skipif(not has_openvino(), reason="extra")),
+]
+HALF = {"mean": 127.5, "std": 127.5}
+IMAGENET = {"mean": (123.675, 116.28, 103.53), "std": (58.395, 57.12, 57.375)}
+
+
+@pytest.fixture(scope="module")
+def images():
+    generator = np.random.default_rng(1)
+    coarse = generator.integers(0, 256, (7, 8, 8, 3), dtype=np.uint8)
+    return coarse.repeat(8, 1).repeat(8, 2)
+
+
+@pytest.fixture
+def save(tmp_path):
+    def write(model, name="net.onnx", **options):
+        onnx.save(model, tmp_path / name, **options)
+        return tmp_path / name
+
+    return write
+
+
+def features(backbone, images, layers, engine, **settings):
+    """Return what the engine gives, before the cache rounds it, in batches of four."""
+    extractor = FeatureExtractor(
+        backbone, layers=layers, engine=engine, cache=False, batch_size=4, **settings
+    )
+    run = extractor.settings().engine().run
+    batches = [run(np.stack(images[at : at + 4])) for at in range(0, len(images), 4)]
+    return [np.concatenate(maps) for maps in zip(*batches, strict=True)]
+
+
+def assert_close(found, expected, tolerance=2e-5):
+    assert found.shape == expected.shape
+    assert found.dtype == np.float32
+    assert np.abs(found - expected).max() <= tolerance * np.abs(expected).max()
+
+
+# Features as by hand
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(
+    ("graph", "numbers", "tolerance"),
+    [
+        ({}, IMAGENET, 2e-5),
+        ({"layout": "NHWC"}, IMAGENET, 2e-5),
+        ({"batch": 1}, HALF, 2e-5),
+        ({"batch": 3, "layout": "NHWC"}, HALF, 2e-5),
+        ({"size": "side"}, HALF, 2e-5),
+        ({"kind": "uint8"}, {"mean": 0, "std": 1}, 2e-5),
+        ({"kind": "float16"}, HALF, 2e-2),
+        ({"opset": 11}, HALF, 2e-5),
+    ],
+    ids=str,
+)
+def test_features_of_maps_are_those_by_hand(save, images, engine, graph, numbers, tolerance):
+    model = cnn(**graph)
+    backbone = Backbone.from_onnx(
+        save(model), **numbers, image_size=None if graph.get("size") is None else 64
+    )
+    found = features(backbone, images, ("end1", "last", "summary"), engine)
+    some = {key: graph[key] for key in ("layout", "kind") if key in graph}
+    fine, last, pooled = by_hand(model, images, ("end1", "end3", "pooled"), **numbers, **some)
+    assert_close(found[0], fine.transpose(0, 2, 3, 1), tolerance)
+    assert_close(found[1], last.transpose(0, 2, 3, 1), tolerance)
+    assert_close(found[2], pooled, tolerance)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("n_prefix", [0, 1, 5])
+def test_patch_tokens_are_a_map_in_their_places(save, images, engine, n_prefix):
+    model = vit(n_prefix)
+    backbone = Backbone.from_onnx(save(model), **HALF)
+    layers = ("block1", "last", *(["summary"] if n_prefix else []))
+    found = features(backbone, images[:, :56, :56], layers, engine)
+    block, last = by_hand(model, images[:, :56, :56], ("block1", "normed"), **HALF)
+    assert_close(found[0], block[:, n_prefix:].reshape(-1, 4, 4, 12))
+    assert_close(found[1], last[:, n_prefix:].reshape(-1, 4, 4, 12))
+    if n_prefix:
+        assert_close(found[2], last[:, 0])
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_number_of_prefix_tokens_may_be_given(save, images, engine):
+    """Three tokens beside 4 x 4 are rare, so they are not guessed."""
+    model = vit(3)
+    with pytest.raises(InvalidInputError, match="no tensor that looks like a feature map.*pass n_prefix="):
+        Backbone.from_onnx(save(model), **HALF)
+    backbone = Backbone.from_onnx(save(model), **HALF, n_prefix=3)
+    (found,) = features(backbone, images[:, :56, :56], ("last",), engine)
+    (last,) = by_hand(model, images[:, :56, :56], ("normed",), **HALF)
+    assert_close(found, last[:, 3:].reshape(-1, 4, 4, 12))
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_blue_comes_first_where_a_network_takes_it_so(save, images, engine):
+    model = cnn()
+    backbone = Backbone.from_onnx(save(model), **IMAGENET, channels="BGR")
+    (found,) = features(backbone, images, ("last",), engine)
+    backwards = {name: tuple(reversed(value)) for name, value in IMAGENET.items()}
+    (last,) = by_hand(model, images[..., ::-1], ("end3",), **backwards)
+    assert_close(found, last.transpose(0, 2, 3, 1))
+
+
+def test_numbers_for_pixels_of_0_to_1_with_their_scale(save, images):
+    path = save(cnn())
+    small = Backbone.from_onnx(path, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225), scale=1 / 255)
+    large = Backbone.from_onnx(path, **IMAGENET)
+    np.testing.assert_allclose(small.preprocess(images), large.preprocess(images), atol=1e-5)
+    with pytest.raises(InvalidInputError, match="are those of pixels in 0..1.*Pass scale=1/255"):
+        Backbone.from_onnx(path, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("batch", ["n", 1, 3])
+def test_a_row_does_not_depend_on_its_batch(save, images, engine, batch):
+    backbone = Backbone.from_onnx(save(cnn(batch=batch)), **HALF)
+    together = features(backbone, images, ("end1", "last"), engine)
+    for i, image in enumerate(images):
+        alone = features(backbone, [image], ("end1", "last"), engine)
+        for one, all_of_them in zip(alone, together, strict=True):
+            assert_close(one[0], all_of_them[i], 1e-5)
+
+
+def test_weights_beside_the_file_belong_to_it(save, images, tmp_path):
+    beside = {"save_as_external_data": True, "location": "net.data", "size_threshold": 0}
+    model = cnn()
+    (last,) = by_hand(cnn(), images, ("end3",), **HALF)
+    backbone = Backbone.from_onnx(save(model, **beside), **HALF)
+    assert_close(features(backbone, images, ("last",), "onnxruntime")[0], last.transpose(0, 2, 3, 1))
+    before = FeatureExtractor(backbone).describe()["backbone"]["weights"]
+    data = bytearray((tmp_path / "net.data").read_bytes())
+    data[-5:] = b"\0" * 5
+    (tmp_path / "net.data").write_bytes(data)
+    assert FeatureExtractor(backbone).describe()["backbone"]["weights"] != before
+    (tmp_path / "net.data").unlink()
+    with pytest.raises(WeightsError, match="net.onnx has weights in net.data, which is not beside it"):
+        FeatureExtractor(backbone).fit()
+
+
+# Layers
+
+
+def test_layers_are_found_by_shape(save):
+    backbone = Backbone.from_onnx(save(cnn()), **HALF)
+    assert list_layers(backbone) == [
+        *(name for i in range(4) for name in (f"conv{i}", f"stage{i}", f"again{i}", f"end{i}")),
+        "gap", "pooled", "logits", "last", "summary",
+    ]  # fmt: skip
+    assert backbone.layers == ("end1", "stage2", "end2", "last")
+    assert (backbone.name, backbone.image_size, backbone.min_size) == ("net", 64, 64)
+    with pytest.raises(InvalidInputError, match="Got 'ends1'. Did you mean 'end1'"):
+        Backbone.from_onnx(save(cnn()), **HALF, layers=["ends1"])
+
+
+def test_layers_of_tokens(save):
+    backbone = Backbone.from_onnx(save(vit()), **HALF)
+    assert backbone.layers == ("block1", "block2", "last", "summary")
+    assert "hidden0" in list_layers(backbone)
+    pooled = Backbone.from_onnx(save(vit(0, outputs=("normed", "pooled"))), **HALF)
+    assert pooled.layers[-2:] == ("last", "summary")
+
+
+def test_the_image_size_is_that_of_the_file_or_ones_own(save):
+    fixed = Backbone.from_onnx(save(cnn(size=64)), **HALF)
+    with pytest.raises(InvalidInputError, match="image_size must be 64 or None for backbone 'net'"):
+        FeatureExtractor(fixed, image_size=96).fit()
+    with pytest.raises(InvalidInputError, match="image_size must be 64 or None for net.onnx"):
+        Backbone.from_onnx(save(cnn(size=64)), **HALF, image_size=96)
+    free = Backbone.from_onnx(save(cnn(size="side")), **HALF)
+    assert free.image_size == 224
+    pixels = np.zeros((1, 96, 96, 3), np.uint8)
+    (found,) = features(free, pixels, ("last",), "onnxruntime", image_size=96)
+    assert found.shape == (1, 6, 6, 64)
+
+
+# Estimators
+
+
+def test_a_classifier_fits_predicts_and_is_saved(save, images, tmp_path):
+    backbone = Backbone.from_onnx(save(cnn()), **HALF)
+    labels = ["a", "b"] * 3 + ["a"]
+    clf = Classifier(backbone, extractor=FeatureExtractor(engine="onnxruntime")).fit(images, labels)
+    expected = clf.decision_function(images)
+    clf.save(tmp_path / "model.safetensors")
+    for other in (
+        transferkit.load(tmp_path / "model.safetensors"),
+        pickle.loads(pickle.dumps(clf)),
+        *([transferkit.load(tmp_path / "model.safetensors", engine="openvino")] if has_openvino() else []),
+    ):
+        np.testing.assert_allclose(other.decision_function(images), expected, atol=1e-4)
+    moved = tmp_path / "elsewhere.onnx"
+    (tmp_path / "net.onnx").rename(moved)
+    with pytest.raises(WeightsError, match="does not exist"):
+        transferkit.load(tmp_path / "model.safetensors")
+    there = transferkit.load(tmp_path / "model.safetensors", weights=moved)
+    np.testing.assert_allclose(there.decision_function(images), expected, atol=1e-6)
+    save(cnn(stages=3), "elsewhere.onnx")
+    with pytest.raises((ModelFileError, InvalidInputError)):
+        transferkit.load(tmp_path / "model.safetensors", weights=moved)
+
+
+def test_a_strangers_model_file_names_onnx_files_only(save, images, tmp_path):
+    from transferkit.persistence._file import read_model, write_model
+
+    clf = Classifier(Backbone.from_onnx(save(cnn()), **HALF)).fit(images, ["a", "b"] * 3 + ["a"])
+    clf.save(tmp_path / "model.safetensors")
+    tensors, document = read_model(tmp_path / "model.safetensors")
+    wrong = [("path", "/etc/passwd"), ("path", "//host/x.onnx"), ("image_size", 30_000), ("std", [0] * 3)]
+    for key, value in (*wrong, ("layout", "CHWN"), ("fixed_size", 3)):
+        parameters = document["parameters"]
+        changed = {
+            **document,
+            "parameters": {**parameters, "backbone": {**parameters["backbone"], key: value}},
+        }
+        changed.pop("format", None)
+        changed.pop("schema", None)
+        write_model(tmp_path / "bad.safetensors", tensors, changed)
+        with pytest.raises(ModelFileError, match="does not describe a model"):
+            transferkit.load(tmp_path / "bad.safetensors")
+
+
+NO_TENSORFLOW = """
+import sys
+sys.modules["tensorflow"] = sys.modules["keras"] = None  # as where they are not installed
+import numpy as np
+from transferkit import Backbone, Classifier, KeypointRegressor, load
+images = np.random.default_rng(0).integers(0, 256, (12, 64, 64, 3), dtype=np.uint8)
+backbone = Backbone.from_onnx(sys.argv[1], mean=127.5, std=127.5)
+for head in ("auto", "linear"):
+    clf = Classifier(backbone, head=head).fit(images, ["a", "b"] * 6)
+    clf.save(sys.argv[2])
+    assert (load(sys.argv[2]).predict(images) == clf.predict(images)).all()
+points = np.random.default_rng(1).uniform(0, 64, (12, 4, 2))
+regressor = KeypointRegressor(backbone, head="linear").fit(images, points)
+assert regressor.predict(images[:2]).shape == (2, 4, 2)
+print([name for name in ("tensorflow", "keras") if sys.modules[name] is not None])
+"""
+
+
+def test_no_tensorflow_from_fit_to_predict(save, tmp_path):
+    arguments = [sys.executable, "-c", NO_TENSORFLOW, str(save(cnn())), str(tmp_path / "m.safetensors")]
+    done = subprocess.run(arguments, capture_output=True, text=True, timeout=120)
+    assert (done.stdout, done.returncode) == ("[]\n", 0), done.stderr
+
+
+# Identity
+
+
+def test_every_number_is_part_of_the_identity(save):
+    path = save(cnn(size="side"))
+    described = [
+        json.dumps(FeatureExtractor(Backbone.from_onnx(path, **numbers)).describe()["backbone"])
+        for numbers in (
+            HALF,
+            IMAGENET,
+            {**HALF, "channels": "BGR"},
+            {**HALF, "scale": 2},
+            {**HALF, "n_prefix": 3},
+        )
+    ]
+    described.append(json.dumps(FeatureExtractor(Backbone.from_onnx(save(cnn(stages=3)), **HALF)).describe()))
+    assert len(set(described)) == len(described)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_file_that_is_replaced_before_it_is_read_stores_nothing(save, images, engine, tmp_path):
+    backbone = Backbone.from_onnx(save(cnn()), **HALF)
+    extractor = FeatureExtractor(backbone, engine=engine, cache=tmp_path / "cache").fit()
+    other = cnn()
+    other.graph.initializer[0].raw_data = bytes(len(other.graph.initializer[0].raw_data))
+    save(other)
+    with pytest.raises(WeightsError, match="was replaced while it was in use"):
+        extractor.transform(images)
+    again = FeatureExtractor(backbone, engine=engine, cache=tmp_path / "cache").transform(images)
+    assert_close(again, FeatureExtractor(backbone, engine=engine, cache=False).transform(images), 1e-6)
+
+
+# Engines
+
+
+def test_keras_runs_no_file_and_onnx_runtime_no_keras_model(save, images, tiny):
+    backbone = Backbone.from_onnx(save(cnn()), **HALF)
+    with pytest.raises(
+        InvalidInputError, match="must be 'auto', 'openvino' or 'onnxruntime'.*'keras', which runs"
+    ):
+        FeatureExtractor(backbone, engine="keras").fit()
+    with pytest.raises(InvalidInputError, match="must be 'auto', 'openvino' or 'keras'"):
+        FeatureExtractor("mobilenet", weights=None, engine="onnxruntime").fit()
+
+
+def test_what_openvino_cannot_run_runs_on_onnx_runtime(save, images, monkeypatch, caplog):
+    from transferkit.engines import _openvino
+
+    def refuse(*arguments):
+        raise RuntimeError("no such operator")
+
+    if not has_openvino():
+        pytest.skip("needs OpenVINO")
+    monkeypatch.setattr(_openvino, "_converted", refuse)
+    backbone = Backbone.from_onnx(save(cnn(), "unknown_to_openvino.onnx"), **HALF)
+    extractor = FeatureExtractor(backbone, engine="auto", cache=False)
+    extractor.transform(images)
+    assert extractor.describe()["engine"] == "onnxruntime"
+    assert "uses ONNX Runtime: " in caplog.text
+    with pytest.raises(EngineError, match="no such operator. Pass engine='onnxruntime'"):
+        FeatureExtractor(backbone, engine="openvino", cache=False).transform(images)
+
+
+# What cannot be a backbone
+
+
+def bad_graphs():
+    def inputs(model, *others):
+        model.graph.input.extend(others)
+        return model
+
+    def detector():
+        """Boxes and scores of a few thousand anchors, from maps that are not square."""
+        model = cnn(stages=1)
+        del model.graph.node[:]
+        del model.graph.output[:]
+        make = onnx.helper.make_node
+        model.graph.node.extend([
+            make("Flatten", ["image"], ["flat"]),
+            make("Reshape", ["flat", "shape"], ["boxes"]),
+        ])  # fmt: skip
+        model.graph.initializer.append(onnx.numpy_helper.from_array(np.array([-1, 12, 1024]), "shape"))
+        model.graph.output.append(onnx.helper.make_tensor_value_info("boxes", 1, ["n", 12, 1024]))
+        return model
+
+    def texts():
+        model = cnn()
+        entry = onnx.helper.make_tensor_value_info("input_ids", onnx.TensorProto.INT64, ["n", 77])
+        return inputs(model, entry)
+
+    def custom():
+        model = cnn(domain="my.company")
+        model.graph.node[0].domain = "my.company"
+        model.graph.node[0].op_type = "FancyConv"
+        return model
+
+    return {
+        "text": (texts, r"must have one input, .*'input_ids' \(int64, \?, 77\)"),
+        "4 channels": (lambda: cnn(channels=4), "no dimension is 3 channels"),
+        "4 channels, NCHW": (lambda: cnn(channels=4), "must take images of 3 channels.*is 4 channels"),
+        "custom": (custom, "custom ones: my.company.FancyConv"),
+        "old": (lambda: cnn(opset=9), "must have opset 11 or newer. It has 9"),
+        "detector": (detector, "no tensor that looks like a feature map.*A detector or a text model"),
+        "layout": (lambda: cnn(size=3), "both ends may be the 3 channels"),
+    }
+
+
+@pytest.mark.parametrize("name", list(bad_graphs()))
+def test_a_graph_that_is_no_backbone_says_why(save, name):
+    make, message = bad_graphs()[name]
+    path = save(make())
+    with pytest.raises(InvalidInputError, match=message) as caught:
+        Backbone.from_onnx(path, **HALF, **({"layout": "NCHW"} if name == "4 channels, NCHW" else {}))
+    assert len(caught.value.problems) == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "does not exist. Pass the path of a file"),
+        (b"", "cannot be read: it is not an ONNX model"),
+        (b"GIF89a is no model", "cannot be read: it is not an ONNX model"),
+        ("half", "cannot be read: it is not an ONNX model"),
+    ],
+    ids=["missing", "empty", "picture", "half"],
+)
+def test_a_file_that_is_none_says_so(save, tmp_path, content, message):
+    path = tmp_path / "net.onnx"
+    if content == "half":
+        save(cnn())
+        content = path.read_bytes()[:-2000]
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(WeightsError, match=message):
+        Backbone.from_onnx(path, **HALF)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"mean": None}, "mean must be a number, or one for each of red, green and blue"),
+        ({"std": (1, 2)}, "std must be a number"),
+        ({"std": 0}, "std must be positive"),
+        ({"scale": -1}, "scale must be a factor"),
+        ({"channels": "GRB"}, "channels must be 'RGB' or 'BGR'"),
+        ({"layout": "HWC"}, "layout must be"),
+        ({"image_size": 6.5}, "image_size must be a side"),
+        ({"n_prefix": -1}, "n_prefix must be"),
+    ],
+    ids=str,
+)
+def test_a_parameter_that_cannot_be_used_says_so(save, arguments, message):
+    with pytest.raises(InvalidInputError, match=message):
+        Backbone.from_onnx(save(cnn()), **{**HALF, **arguments})
+
+
+def test_a_path_without_the_usual_ending_is_refused_early(save):
+    with pytest.raises(InvalidInputError, match="must end in .onnx.*Rename it"):
+        Backbone.from_onnx(save(cnn(), "net.pb"), **HALF)
+
+
+def test_the_extra_is_named_where_it_is_missing(save, monkeypatch):
+    path = save(cnn())
+    find = transferkit.backbones.onnx_file._graph.importlib.util.find_spec
+    monkeypatch.setattr(
+        "importlib.util.find_spec", lambda name: None if name == "onnxruntime" else find(name)
+    )
+    with pytest.raises(MissingDependencyError, match=r'pip install "transferkit\[onnx\]"'):
+        Backbone.from_onnx(path, **HALF)
+
+
+def test_weights_are_those_in_the_file(save):
+    backbone = Backbone.from_onnx(save(cnn()), **HALF)
+    with pytest.raises(InvalidInputError, match="weights must be left out for backbone 'net'"):
+        FeatureExtractor(backbone, weights=None).fit()
+
+
+# Checks
+
+
+def test_a_sound_file_passes_the_check(save, caplog):
+    caplog.set_level("INFO", "transferkit")
+    backbone = Backbone.from_onnx(save(cnn()), **IMAGENET)
+    assert check_backbone(backbone) is backbone
+    assert "features of different images differ" in caplog.text
+    assert all(name in caplog.text for name in ("as given", "0..1", "-1..1", "ImageNet"))
+
+
+@pytest.mark.parametrize(
+    ("metadata", "numbers", "agrees"),
+    [
+        ({"Image.NominalPixelRange": "Normalized_0_1"}, {"mean": 0, "std": 255}, True),
+        ({"Image.NominalPixelRange": "Normalized_0_1"}, HALF, False),
+        ({"Image.NominalPixelRange": "Normalized_1_1"}, {"mean": 127, "std": 128}, True),
+        ({"Image.NominalPixelRange": "Normalized_1_1", "Image.BitmapPixelFormat": "Bgr8"}, HALF, False),
+        ({"mean": "[0.485, 0.456, 0.406]", "std": "[0.229, 0.224, 0.225]"}, IMAGENET, True),
+        ({"mean": "[0.485, 0.456, 0.406]", "std": "[0.229, 0.224, 0.225]"}, HALF, False),
+        ({"mean": "of what?", "std": "[1]"}, HALF, True),
+    ],
+    ids=str,
+)
+def test_numbers_that_the_files_metadata_contradicts(save, metadata, numbers, agrees):
+    backbone = Backbone.from_onnx(save(cnn(metadata=metadata)), **numbers)
+    if agrees:
+        check_backbone(backbone)
+    else:
+        with pytest.raises(BackboneCheckError, match="the metadata of net.onnx names"):
+            check_backbone(backbone)
+
+
+def test_pixels_that_are_scaled_twice_fail_the_check(save):
+    with pytest.raises(BackboneCheckError, match="scaled twice"):
+        check_backbone(Backbone.from_onnx(save(cnn(kind="uint8")), mean=0, std=255 * 255))
+
+
+def test_whole_maps_can_be_looked_at(save, images):
+    backbone = Backbone.from_onnx(save(cnn()), **HALF)
+    maps = transferkit.extract_activations(backbone, images[:2], "stage1")
+    assert maps.shape == (2, 16, 16, 16)

@@ -1,0 +1,77 @@
+"""Whether mean and std are right, as far as a file says and features show.
+
+Most networks bear each of the usual normalisations, with features that look alike and are worth less. So what
+a file's metadata says is worth more than any figure.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from transferkit.backbones.onnx_file._graph import parsed
+from transferkit.backbones.onnx_file._network import OnnxNetwork
+from transferkit.backbones.onnx_file._normalisation import USUAL, Normalisation, make_normalisation
+
+# "Image.NominalPixelRange" of https://github.com/onnx/onnx/blob/main/docs/MetadataProps.md
+_RANGES = {
+    "NominalRange_0_255": {"mean": 0, "std": 1},
+    "Normalized_0_1": USUAL["0..1"],
+    "Normalized_1_1": USUAL["-1..1"],
+}
+
+
+def named_in_metadata(path: Path) -> tuple[str, Normalisation] | None:
+    """Return the normalisation that a file's metadata names, with its words; None if it names none."""
+    facts = {entry.key: entry.value for entry in parsed(path).metadata_props}
+    words = facts.get("Image.NominalPixelRange", "")
+    channels = "BGR" if facts.get("Image.BitmapPixelFormat", "").startswith("Bgr") else "RGB"
+    if words in _RANGES:
+        return words, make_normalisation(**_RANGES[words], scale=1.0, channels=channels)
+    try:
+        mean, std = (json.loads(facts[name]) for name in ("mean", "std"))
+        scale = 1 / 255 if np.max(np.abs(std)) <= 1 else 1.0
+        return f"mean {mean}, std {std}", make_normalisation(mean, std, scale, channels)
+    except (KeyError, ValueError, TypeError):
+        return None
+
+
+def metadata_failures(path: Path, ours: Normalisation) -> list[str]:
+    """Return a sentence if the metadata names other numbers than the caller."""
+    named = named_in_metadata(path)
+    if named is None or _alike(named[1], ours):
+        return []
+    return [
+        f"the metadata of {path.name} names {named[0]!r}, and mean={ours.mean}, std={ours.std}, "
+        f"scale={ours.scale:g}, channels={ours.channels!r} give other values."
+    ]
+
+
+def contrasts(network: OnnxNetwork, pixels: NDArray[Any], ours: Normalisation) -> Mapping[str, float]:
+    """Return how much features differ between images, relative to their mean, by normalisation.
+
+    Pixels that are scaled twice, or not at all, show in it: the usual three do not.
+    """
+    tried = {"as given": ours}
+    tried |= {
+        name: make_normalisation(**numbers, scale=1.0, channels=ours.channels)
+        for name, numbers in USUAL.items()
+    }
+    tap = network.tap(("last",))
+    found = {}
+    for name, normalisation in tried.items():
+        features = tap(normalisation(pixels))[0].mean(axis=(1, 2), dtype=np.float64)
+        found[name] = float(features.std(axis=0).mean() / max(np.abs(features).mean(), 1e-30))
+    return found
+
+
+def _alike(a: Normalisation, b: Normalisation) -> bool:
+    """Return True if values differ by a hundredth of their range at most, as with 127 and 127.5."""
+    ends = np.array([0.0, 255.0])[:, None] * np.ones(3)
+    gaps, reach = np.abs(a(ends) - b(ends)), np.ptp(a(ends))
+    return a.channels == b.channels and bool(gaps.max() <= 0.01 * reach)
