@@ -150,7 +150,10 @@ def test_suggestions_can_be_typed_in(written):
 
 
 def test_a_name_of_another_type_is_refused():
-    with pytest.raises(InvalidInputError, match=r"^backbone must be a name or a Backbone\. Got int: 16\.$"):
+    with pytest.raises(
+        InvalidInputError,
+        match=r"^backbone must be a name, a Backbone, a keras.Model or a function\. Got int: 16\.$",
+    ):
         get_backbone(16)
 
 

@@ -3,6 +3,7 @@
 from transferkit.backbones._registration import register_backbone
 from transferkit.backbones.backbone import Backbone
 from transferkit.backbones.checks import check_backbone
+from transferkit.backbones.function_network import Function, FunctionNetwork
 from transferkit.backbones.keras_defaults import keras_defaults
 from transferkit.backbones.keras_network import KerasNetwork
 from transferkit.backbones.models import build_keras_network, build_network, list_layers
@@ -14,6 +15,8 @@ from transferkit.backbones.weights import resolve_weights
 
 __all__ = [
     "Backbone",
+    "Function",
+    "FunctionNetwork",
     "KerasNetwork",
     "Network",
     "OnnxFile",

@@ -183,6 +183,75 @@ class Backbone:
         )  # fmt: skip
         return cls(**fields)
 
+    @classmethod
+    def from_keras(
+        cls,
+        model: Any,
+        *,
+        preprocess_input: Callable[[Any], Any] | None = None,
+        image_size: int | None = None,
+        layers: Sequence[str] | None = None,
+        name: str | None = None,
+    ) -> Backbone:
+        """Return a Keras model as a backbone: functional, Sequential, or a subclass.
+
+        ``Classifier(model)`` is the same, with the defaults. The model is left alone: features are computed
+        on a copy that is taken in ``fit``, and a model that was trained further is another backbone. Of a
+        subclass no copy can be taken: if it changes, ``fit`` must be called again.
+
+        Parameters
+        ----------
+        model : keras.Model
+        preprocess_input : callable, optional
+            Maps float32 pixels of shape (n, S, S, 3), RGB in 0..255, to the input of the model. May be left
+            out only where a Rescaling or Normalization layer comes before the first weights.
+        image_size : int, optional
+            Side in pixels, where the model leaves it open; 224 by default.
+        layers : sequence of str, optional
+            Layers that heads learn from, fine ones first. By default the ends of the last stages.
+        name : str, optional
+            By default that of the model.
+
+        Returns
+        -------
+        Backbone
+
+        Raises
+        ------
+        InvalidInputError
+            The model does not take images, or its preprocessing is not known.
+        """
+        from transferkit.backbones.own_models import model_fields
+
+        return cls(**model_fields(model, preprocess_input, image_size, layers, name))
+
+    @classmethod
+    def from_function(
+        cls, function: Callable[[Any], Any], *, image_size: int = 224, name: str | None = None
+    ) -> Backbone:
+        """Return a function as a backbone: a network of any framework.
+
+        ``Classifier(function)`` is the same, with the defaults. The function is known by the features of two
+        probe images, which are computed again before each extraction.
+
+        Parameters
+        ----------
+        function : callable
+            Maps float32 pixels of shape (n, S, S, 3), RGB in 0..255, to features (n, c) or (n, h, w, c). A
+            row must not depend on the others.
+        image_size : int, default=224
+            Side ``S`` in pixels.
+        name : str, optional
+            By default that of the function.
+
+        Returns
+        -------
+        Backbone
+        """
+        from transferkit.backbones.own_models import function_fields
+
+        return cls(**function_fields(function, image_size, name))
+
     def to_json(self) -> str | dict[str, Any]:
         """Return what a saved model holds: the name, or what :meth:`from_onnx` was told."""
         from transferkit.backbones.onnx_file import to_json
@@ -222,7 +291,7 @@ class Backbone:
         """
         preprocess_input = _resolve(self.preprocess_input)
         # Keras's functions follow its global settings; others need no Keras.
-        with keras_defaults() if "keras" in sys.modules else contextlib.nullcontext():
+        with keras_defaults() if sys.modules.get("keras") else contextlib.nullcontext():
             return np.asarray(preprocess_input(np.array(pixels, dtype=np.float32)), dtype=np.float32)
 
     def check_image_size(self, image_size: int | None) -> int:

@@ -14,9 +14,9 @@ from transferkit.backbones.backbone import Backbone
 from transferkit.backbones.keras_network import KerasNetwork
 from transferkit.backbones.models import build_network
 from transferkit.backbones.network import Network
-from transferkit.backbones.onnx_file import OnnxFile, OnnxNetwork, contrasts, metadata_failures
+from transferkit.backbones.onnx_file import OnnxNetwork, contrasts, metadata_failures
 from transferkit.backbones.registry import get_backbone
-from transferkit.backbones.weights import resolve_weights
+from transferkit.backbones.weights import any_weights, resolve_weights
 from transferkit.errors import BackboneCheckError
 
 logger = logging.getLogger("transferkit")
@@ -59,7 +59,7 @@ def check_backbone(name: str | Backbone, *, weights: Any = None, image_size: int
     """
     backbone = get_backbone(name)
     size = backbone.min_size if image_size is None else backbone.check_image_size(image_size)
-    found = resolve_weights(backbone, "imagenet" if weights is None and _is_file(backbone) else weights)
+    found = any_weights(backbone) if weights is None else resolve_weights(backbone, weights)
     try:
         network = build_network(backbone, found, size)
     except (ValueError, TypeError, AttributeError) as error:
@@ -71,11 +71,6 @@ def check_backbone(name: str | Backbone, *, weights: Any = None, image_size: int
     if failures:
         raise BackboneCheckError(backbone.name, failures)
     return backbone
-
-
-def _is_file(backbone: Backbone) -> bool:
-    """Return True for an ONNX file, which always has its weights."""
-    return isinstance(backbone.constructor, OnnxFile)
 
 
 def _normalisation_failures(backbone: Backbone, network: OnnxNetwork, path: Path) -> list[str]:

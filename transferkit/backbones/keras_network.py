@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -59,6 +60,10 @@ class KerasNetwork:
     def n_parameters(self) -> int:
         """Number of weights."""
         return int(self.model.count_params())
+
+    def sizes(self) -> dict[str, int]:
+        """Return how many numbers each layer gives for an image, as far as the model says."""
+        return {name: prod(side or 1 for side in tensor.shape[1:]) for name, tensor in self.tensors.items()}
 
     def layer_names(self) -> list[str]:
         """Return the layers that can be tapped, from the input to ``"last"``."""

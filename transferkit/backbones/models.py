@@ -16,7 +16,7 @@ from transferkit.backbones.network import Network
 from transferkit.backbones.onnx_file import OnnxFile
 from transferkit.backbones.registry import get_backbone, is_shipped
 from transferkit.backbones.source import Source, Weights
-from transferkit.backbones.weights import check_unchanged, resolve_weights
+from transferkit.backbones.weights import any_weights, check_unchanged
 from transferkit.errors import InvalidInputError, WeightsError
 from transferkit.foundation.forks import enter_network
 
@@ -128,4 +128,4 @@ def list_layers(backbone: str | Backbone, *, image_size: int | None = None) -> l
     size = found.check_image_size(image_size)
     if isinstance(found.constructor, OnnxFile):
         return list(found.constructor.features(Path(found.constructor.path).expanduser(), size))
-    return build_network(found, resolve_weights(found, None), size).layer_names()
+    return build_network(found, any_weights(found), size).layer_names()

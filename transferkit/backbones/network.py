@@ -12,11 +12,23 @@ Tap = Callable[[NDArray[np.float32]], list[NDArray[np.float32]]]
 
 
 class Network(Protocol):
-    """A frozen network in evaluation mode."""
+    """A frozen network in evaluation mode.
+
+    Attributes
+    ----------
+    image_size : int
+        Side of the input in pixels.
+    """
+
+    image_size: int
 
     @property
     def n_parameters(self) -> int:
         """Number of weights."""
+        ...
+
+    def sizes(self) -> dict[str, int]:
+        """Return how many numbers each layer gives for an image."""
         ...
 
     def layer_names(self) -> list[str]:

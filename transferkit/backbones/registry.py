@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import fnmatch
+import functools
 import re
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
+from typing import Any
 
 from transferkit.backbones import keras_applications, pixels, scattering
 from transferkit.backbones.backbone import Backbone, plain_name
+from transferkit.backbones.own_models import is_keras_model
 from transferkit.backbones.source import Source
 from transferkit.errors import InvalidInputError, UnknownBackboneError
 
@@ -23,13 +26,14 @@ _backbones: dict[str, Backbone] = {}  # by plain name and plain alias
 _shipped: dict[str, Backbone] = {}  # by name
 
 
-def get_backbone(name: str | Backbone) -> Backbone:
+def get_backbone(name: Any) -> Backbone:
     """Return the backbone registered under a name; a Backbone is returned as it is.
 
     Parameters
     ----------
-    name : str or Backbone
-        Case, ``-`` and ``_`` do not matter.
+    name : str, Backbone, keras.Model or callable
+        Case, ``-`` and ``_`` of a name do not matter. For a model or a function, see
+        :meth:`Backbone.from_keras` and :meth:`Backbone.from_function`.
 
     Returns
     -------
@@ -43,12 +47,21 @@ def get_backbone(name: str | Backbone) -> Backbone:
     if isinstance(name, Backbone):
         return name
     if not isinstance(name, str):
+        if is_keras_model(name) or (callable(name) and not isinstance(name, type)):
+            return _own(name) if isinstance(name, Hashable) else _own.__wrapped__(name)
         raise InvalidInputError(
-            f"backbone must be a name or a Backbone. Got {type(name).__name__}: {name!r}."
+            f"backbone must be a name, a Backbone, a keras.Model or a function. "
+            f"Got {type(name).__name__}: {name!r}."
         )
     if (backbone := _backbones.get(plain_name(name))) is None:
         raise UnknownBackboneError(name, list_backbones())
     return backbone
+
+
+@functools.lru_cache(maxsize=4)  # few, since a model takes much memory
+def _own(network: Any) -> Backbone:
+    """Return a model or a function as a backbone, the same one each time."""
+    return (Backbone.from_keras if is_keras_model(network) else Backbone.from_function)(network)
 
 
 def list_backbones(pattern: str = "*") -> list[str]:
@@ -99,7 +112,8 @@ def is_shipped(backbone: Backbone) -> bool:
 
 def is_declared(backbone: Backbone) -> bool:
     """Return True if name, version and weights say all that can change a feature; others are probed."""
-    return is_shipped(backbone) or isinstance(backbone.constructor, Source)
+    source = backbone.constructor
+    return is_shipped(backbone) or (isinstance(source, Source) and source.declared)
 
 
 def is_taken(name: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from transferkit.backbones.network import Network
 
@@ -36,6 +36,9 @@ class Source(ABC):
     is known by these, as the backbones of this library are, and needs no probes. A frozen dataclass: equal
     parameters are equal, hashable and picklable.
     """
+
+    declared: ClassVar[bool] = True  # False: its network has to be probed all the same
+    takes_random_weights: ClassVar[bool] = True  # for weights=None
 
     @abstractmethod
     def resolve(self, name: str, weights: Any) -> Weights:

@@ -54,6 +54,13 @@ def resolve_weights(backbone: Backbone, weights: str | os.PathLike[str] | None) 
     return Weights("imagenet", path, _verified(backbone, path))
 
 
+def any_weights(backbone: Backbone) -> Weights:
+    """Return random weights, which need no download, or those of a network that has no others."""
+    source = backbone.constructor
+    has_others = not isinstance(source, Source) or source.takes_random_weights
+    return resolve_weights(backbone, None if has_others else "imagenet")
+
+
 def _from_file(backbone: Backbone, path: Path) -> Weights:
     """Return the weights in a file; Keras's own file counts as ImageNet's in any folder."""
     if not path.is_file():

@@ -8,12 +8,13 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 
-from transferkit.backbones import Backbone, OnnxFile
+from transferkit.backbones import Backbone, Function, OnnxFile
 from transferkit.engines._choice import EngineChoice
 from transferkit.engines._engine import Engine, EngineRequest, as_they_are
 from transferkit.engines._keras import frozen_model, keras_engine
 from transferkit.engines._onnxruntime import onnxruntime_engine
 from transferkit.engines._openvino import has_openvino, openvino_engine
+from transferkit.engines._python import python_engine
 from transferkit.engines._verdicts import Verdicts
 from transferkit.errors import InvalidInputError, MissingDependencyError, quoted
 from transferkit.foundation.arguments import check, choice
@@ -23,9 +24,14 @@ ENGINES: dict[str, Callable[[EngineRequest], Engine]] = {
     "keras": keras_engine,
     "openvino": openvino_engine,
     "onnxruntime": onnxruntime_engine,
+    "python": python_engine,
 }
 BFLOAT16_ENGINES = ("openvino",)
-REFERENCES = {"keras": "Keras models", "onnxruntime": "ONNX files"}  # and what each of them runs
+REFERENCES = {
+    "keras": "Keras models",
+    "onnxruntime": "ONNX files",
+    "python": "functions",
+}  # and what each of them runs
 PRECISIONS = ("float32", "bfloat16")
 
 __all__ = [
@@ -45,6 +51,7 @@ __all__ = [
     "keras_engine",
     "onnxruntime_engine",
     "openvino_engine",
+    "python_engine",
     "reference_engine",
     "shared_engine",
 ]
@@ -93,7 +100,9 @@ def check_engine(engine: str, precision: str = "float32") -> tuple[str, str | No
 
 def reference_engine(backbone: Backbone) -> str:
     """Return the name of the engine that needs no conversion, with which others are compared."""
-    return "onnxruntime" if isinstance(backbone.constructor, OnnxFile) else "keras"
+    if isinstance(backbone.constructor, OnnxFile):
+        return "onnxruntime"
+    return "python" if isinstance(backbone.constructor, Function) else "keras"
 
 
 def choose_engine(backbone: Backbone, engine: str, precision: str) -> tuple[str, str | None]:
@@ -108,11 +117,12 @@ def choose_engine(backbone: Backbone, engine: str, precision: str) -> tuple[str,
     """
     name, fallback = check_engine(engine, precision)
     reference = reference_engine(backbone)
-    if name == engine and name in REFERENCES and name != reference:
+    if engine != reference and (engine in REFERENCES or (engine == "openvino" and reference == "python")):
+        others = ("auto", "openvino", reference) if reference != "python" else ("auto", reference)
         raise InvalidInputError(
-            f"engine must be 'auto', 'openvino' or {reference!r} for backbone {backbone.name!r}. "
-            f"Got {engine!r}, which runs {REFERENCES[engine]}."
+            f"engine must be {quoted(others, 'or')} for backbone {backbone.name!r}. "
+            f"Got {engine!r}, which runs {REFERENCES.get(engine, 'graphs')}."
         )
-    if engine == "auto":
-        return (name, fallback and reference) if name == "openvino" else (reference, None)
-    return name, fallback
+    if engine != "auto" or (precision != "float32" and reference != "python"):
+        return name, fallback
+    return ("openvino", reference) if name == "openvino" and reference != "python" else (reference, None)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from transferkit.backbones import Backbone, KerasNetwork, Weights
+from transferkit.backbones import Backbone, Network, Weights
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class EngineRequest:
     layers : tuple of str
     batch_size : int
     precision : {"float32", "bfloat16"}, default="float32"
-    network : KerasNetwork, optional
+    network : Network, optional
         A network that is built already; None builds one.
     """
 
@@ -33,7 +33,7 @@ class EngineRequest:
     layers: tuple[str, ...]
     batch_size: int
     precision: str = "float32"
-    network: KerasNetwork | None = None
+    network: Network | None = None
 
 
 @dataclass(frozen=True)
@@ -52,9 +52,6 @@ class Engine:
     n_parameters : int, optional
         Of the network, if known.
     """
-
-    # Networks of tokens, once there are some, belong here: `run` would turn tokens (n, t, c) into a map of
-    # patches (n, h, w, c) and a summary vector (n, c) in one place, and nothing above would know of tokens.
 
     name: str
     run: Callable[..., list[np.ndarray]]

@@ -23,7 +23,7 @@ from transferkit.cache import Note
 
 logger = logging.getLogger("transferkit")
 _PACKAGES = ("openvino", "keras", "tensorflow", "onnxruntime")
-_TITLES = {"keras": "Keras", "onnxruntime": "ONNX Runtime"}
+_WORDS = {"keras": "uses Keras", "onnxruntime": "uses ONNX Runtime"}
 _memory: dict[str, dict[str, str]] = {}
 _said: set[str] = set()
 
@@ -62,7 +62,7 @@ class Verdicts:
 
     def tell(self, reason: str, instead: str) -> None:
         """Log why another engine is used, once per process."""
-        text = f"engine='auto' uses {_TITLES.get(instead, instead)}: {reason}"
+        text = f"engine='auto' {_WORDS.get(instead, instead)}: {reason}"
         if text not in _said:
             _said.add(text)
             logger.warning(text)

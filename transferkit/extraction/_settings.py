@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from transferkit import backbones
-from transferkit.backbones import Backbone, Weights
+from transferkit.backbones import Backbone, Weights, build_network
 from transferkit.cache import MemorySpace, SpillingSpace
 from transferkit.engines import (
     Engine,
@@ -17,7 +17,6 @@ from transferkit.engines import (
     Verdicts,
     build_engine,
     choose_engine,
-    frozen_model,
 )
 from transferkit.errors import InvalidInputError, gather
 from transferkit.extraction._failed import KnownFailures
@@ -69,7 +68,9 @@ class Settings:
         # What a user registered is known by what it does, and its constructor may build something else the
         # next time: this network is described, and this one runs.
         self._network = (
-            None if backbones.is_declared(backbone) else frozen_model(backbone, self.weights, self.image_size)
+            None
+            if backbones.is_declared(backbone)
+            else build_network(backbone, self.weights, self.image_size)
         )
         self.backbone_facts = describe_backbone(backbone, self.weights, self._network, folder=folder)
         self.guard = self._network and Guard(backbone, self._network, self.backbone_facts)

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from transferkit.backbones import Backbone, KerasNetwork, Source, Weights, is_declared
+from transferkit.backbones import Backbone, Network, Source, Weights, is_declared
 from transferkit.cache import Note
 from transferkit.identity._probe import answer, difference
 
 
 def describe_backbone(
-    backbone: Backbone, weights: Weights, network: KerasNetwork | None = None, *, folder: Path | None = None
+    backbone: Backbone, weights: Weights, network: Network | None = None, *, folder: Path | None = None
 ) -> dict[str, str]:
     """Return everything about a backbone that can change its features.
 
@@ -22,7 +22,7 @@ def describe_backbone(
     ----------
     backbone : Backbone
     weights : Weights
-    network : KerasNetwork, optional
+    network : Network, optional
         Not needed for backbones that name, version and weights identify, as those of this library. Any other
         one is identified by the fingerprint of its network and by what it answers to a batch of probes.
     folder : Path, optional
@@ -47,7 +47,7 @@ def describe_backbone(
     return description | behaviour
 
 
-def _behaviour(backbone: Backbone, network: KerasNetwork) -> dict[str, str]:
+def _behaviour(backbone: Backbone, network: Network) -> dict[str, str]:
     """Return what a network does, as far as it shows in numbers."""
     # Models of earlier versions know preprocess_input by the digest of its values on a ramp.
     ramp = np.linspace(0, 255, 8 * 8 * 3, dtype=np.float32).reshape(1, 8, 8, 3)

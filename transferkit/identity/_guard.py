@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from transferkit.backbones import Backbone, KerasNetwork
+from transferkit.backbones import Backbone, FunctionNetwork, Network
 from transferkit.errors import WeightsError
 from transferkit.identity._probe import answer, difference, probe_images
 
@@ -17,20 +17,25 @@ class Guard:
     Parameters
     ----------
     backbone : Backbone
-    network : KerasNetwork
+    network : Network
     facts : mapping
         As :func:`describe_backbone` returned them.
     """
 
-    def __init__(self, backbone: Backbone, network: KerasNetwork, facts: Mapping[str, str]) -> None:
+    def __init__(self, backbone: Backbone, network: Network, facts: Mapping[str, str]) -> None:
         self._backbone, self._network, self._facts = backbone, network, facts
         self._images = probe_images(network.image_size)
         self._preprocessed = backbone.preprocess(self._images)
 
     def check_preprocessing(self) -> None:
-        """Raise WeightsError if ``preprocess_input`` gives other values: asked before each computation."""
+        """Raise WeightsError if ``preprocess_input`` gives other values: asked before each computation.
+
+        So is a function of a person, of which no copy can be taken.
+        """
         if not np.array_equal(self._backbone.preprocess(self._images), self._preprocessed, equal_nan=True):
             raise self._changed("preprocess_input gives other values")
+        if isinstance(self._network, FunctionNetwork):
+            self.check_network()
 
     def check_network(self) -> None:
         """Raise WeightsError if the layers give other values: asked once an engine has read them."""

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator, Sequence
-from math import prod
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from transferkit.backbones import Backbone, KerasNetwork
+from transferkit.backbones import Backbone, Network
 
 # Relative to the length of a layer's output. Rounding leaves about 1e-6 in a network, 1e-8 in its input; one
 # grey level that is one brighter than before is 5e-4 of the input.
@@ -34,7 +33,7 @@ def probe_images(image_size: int) -> NDArray[np.uint8]:
     return np.concatenate([levels.reshape(-1, image_size, image_size, 3), scene[None]]).astype(np.uint8)
 
 
-def answer(backbone: Backbone, network: KerasNetwork) -> str:
+def answer(backbone: Backbone, network: Network) -> str:
     """Return a summary of the preprocessed probes and of each layer's output, as text."""
     ready = backbone.preprocess(probe_images(network.image_size))
     rows = [_summary(ready, np.float64)]  # its tolerance is near the precision of float32
@@ -58,12 +57,12 @@ def difference(known: str, now: str) -> str:
     return ""
 
 
-def _portions(network: KerasNetwork, n_images: int) -> Iterator[tuple[str, ...]]:
+def _portions(network: Network, n_images: int) -> Iterator[tuple[str, ...]]:
     """Yield the names of all layers, in portions that fit into memory together."""
     portion: list[str] = []
     size = 0
-    for name, tensor in network.tensors.items():
-        numbers = n_images * prod(side or 1 for side in tensor.shape[1:])
+    for name, numbers in network.sizes().items():
+        numbers *= n_images
         if portion and size + numbers > _AT_ONCE:
             yield tuple(portion)
             portion, size = [], 0

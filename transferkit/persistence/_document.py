@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transferkit._version import __version__
-from transferkit.backbones import Backbone
+from transferkit.backbones import Backbone, get_backbone
 from transferkit.engines import ENGINES, PRECISIONS, check_engine, has_openvino
 from transferkit.errors import (
     CacheError,
@@ -74,6 +74,7 @@ def load(
     cache: Any = None,
     isolate: bool | float | None = None,
     engine: str | None = None,
+    backbone: Any = None,
 ) -> Any:
     """Return a saved estimator, ready to predict.
 
@@ -89,6 +90,8 @@ def load(
     engine : {"auto", "keras", "openvino", "onnxruntime"}, optional
         What runs the backbone here; by default what ran it when the model was saved, or Keras where OpenVINO
         is not installed. In float32, all give the same features but for rounding.
+    backbone : str, Backbone, keras.Model or callable, optional
+        The backbone that the model was trained on, where its name is not registered here.
 
     Returns
     -------
@@ -124,14 +127,15 @@ def load(
     try:
         if document["schema"] == 1:
             document = upgraded(document)
-        estimator = _rebuild(document, tensors, weights, engine, {"cache": cache, "isolate": isolate})
+        given = {"backbone": backbone, "weights": weights, "engine": engine}
+        estimator = _rebuild(document, tensors, given, {"cache": cache, "isolate": isolate})
         current = None if estimator.extractor_ is None else estimator.extractor_.describe()
     except (WeightsError, CacheError, MissingDependencyError):
         raise  # of this machine, not of the file
     except UnknownBackboneError as error:
         raise ModelFileError(
             f"the model was trained on backbone {error.name!r}, which is not registered here. "
-            "Call register_backbone() for it first, as where the model was trained.",
+            "Pass backbone=..., or call register_backbone() for it first, as where the model was trained.",
             path=path,
         ) from error
     except (KeyError, TypeError, ValueError, AttributeError, LookupError, ArithmeticError) as error:
@@ -146,21 +150,20 @@ def load(
 def _rebuild(
     document: Mapping[str, Any],
     tensors: Mapping[str, NDArray[Any]],
-    weights: Any,
-    engine: str | None,
+    given: Mapping[str, Any],
     local: Mapping[str, Any],
 ) -> Any:
-    """Return the estimator that a document describes."""
+    """Return the estimator that a document describes, with what the caller has given in its place."""
     kind: Any = ESTIMATORS[document["estimator"]]
     names = tuple(name for name in kind._get_param_names() if name not in _LOCAL)
     check_document(document, names)
     parameters, settings = _tuples(document["parameters"]), _tuples(document["extractor"])
-    parameters["backbone"] = Backbone.from_json(parameters["backbone"])
+    parameters["backbone"] = given["backbone"] or Backbone.from_json(parameters["backbone"])
     check_value_range(settings["value_range"])
-    if not (isinstance(weights, str) and weights == "as saved"):
-        parameters["weights"] = weights
-    if engine is not None:
-        settings["engine"] = engine
+    if not (isinstance(given["weights"], str) and given["weights"] == "as saved"):
+        parameters["weights"] = given["weights"]
+    if given["engine"] is not None:
+        settings["engine"] = given["engine"]
     elif settings["engine"] == "openvino" and settings["precision"] == "float32" and not has_openvino():
         settings["engine"] = "auto"  # _check_features says what runs instead
     head = head_from_dict(document["head"])
@@ -236,6 +239,8 @@ def _plain(value: Any) -> Any:
     """Return a parameter as JSON data."""
     if isinstance(value, Backbone):
         return value.to_json()
+    if callable(value):  # a model or a function
+        return get_backbone(value).to_json()
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     if isinstance(value, np.generic):

@@ -5,13 +5,14 @@ from __future__ import annotations
 import difflib
 import hashlib
 from collections.abc import Mapping, Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from transferkit.backbones.layer_choice import Feature
 from transferkit.backbones.network import Tap
-from transferkit.backbones.onnx_file._features import Feature
 from transferkit.backbones.onnx_file._graph import ImageInput
 from transferkit.backbones.onnx_file._normalisation import Normalisation
 from transferkit.backbones.onnx_file._prepare import PIXELS, prepared_model
@@ -55,7 +56,11 @@ class OnnxNetwork:
     def n_parameters(self) -> int:
         """Number of weights."""
         weights = (tensor.dims for tensor in self._model.graph.initializer if tensor.dims)
-        return sum(int(np.prod(dims)) for dims in weights)
+        return sum(prod(dims) for dims in weights)
+
+    def sizes(self) -> dict[str, int]:
+        """Return how many numbers each layer gives for an image."""
+        return {name: prod(feature.shape) for name, feature in self.features.items()}
 
     def layer_names(self) -> list[str]:
         """Return the tensors that look like features by their shape, then ``"last"`` and ``"summary"``."""

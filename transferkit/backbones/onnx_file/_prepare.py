@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from transferkit.backbones.onnx_file._features import Feature
+from transferkit.backbones.layer_choice import Feature
 from transferkit.backbones.onnx_file._graph import ImageInput, import_onnx
 from transferkit.backbones.onnx_file._normalisation import Normalisation
 

@@ -7,10 +7,11 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from transferkit.backbones.digests import digests_of
-from transferkit.backbones.onnx_file._features import Feature, find_features, recommended
+from transferkit.backbones.layer_choice import Feature, recommended
+from transferkit.backbones.onnx_file._features import find_features
 from transferkit.backbones.onnx_file._graph import ImageInput, external_files, image_input, parsed, read_model
 from transferkit.backbones.onnx_file._layouts import find_layouts
 from transferkit.backbones.onnx_file._network import OnnxNetwork
@@ -37,6 +38,8 @@ class OnnxFile(Source):
     normalisation: Normalisation
     layout: str | None = None
     n_prefix: int | None = None
+
+    takes_random_weights: ClassVar[bool] = False
 
     def __call__(self, *, input_shape: tuple[int, int, int], **ignored: Any) -> OnnxNetwork:
         """Return the network for images of a size."""
@@ -103,7 +106,8 @@ def _features(
     shapes = tensor_shapes(model, source, image_size, path)
     layouts = find_layouts(model.graph.node, shapes, source.name, source.layout)
     features = find_features(shapes, layouts, model.graph.node, image_size, n_prefix)
-    return features, recommended(features, model.graph.node)
+    made_by = {name: node.op_type for node in model.graph.node for name in node.output}
+    return features, recommended(features, made_by)
 
 
 def digest_of(path: Path) -> str:

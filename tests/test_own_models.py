@@ -1,0 +1,233 @@
+"""Models and functions that a person holds in hand, used like a name in the registry."""
+
+import copy
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.model_selection import cross_val_score
+
+import transferkit
+from transferkit import Backbone, Classifier, FeatureExtractor, check_backbone, list_layers
+from transferkit.errors import EngineError, InvalidInputError, ModelFileError, WeightsError
+
+keras = pytest.importorskip("keras")
+LABELS = ["a", "b"] * 6
+
+
+@pytest.fixture(scope="module")
+def images():
+    generator = np.random.default_rng(0)
+    return generator.integers(0, 256, (12, 8, 8, 3), dtype=np.uint8).repeat(4, 1).repeat(4, 2)
+
+
+def network(*, scale=True, top=False, size=32, channels=3):
+    keras.utils.set_random_seed(0)
+    x = image = keras.Input((size, size, channels))
+    x = keras.layers.Rescaling(1 / 127.5, -1)(x) if scale else x
+    for i, width in enumerate((8, 16, 24)):
+        x = keras.layers.Conv2D(width, 3, strides=2, padding="same", activation="relu", name=f"stage{i}")(x)
+    if top:
+        x = keras.layers.Dense(5, activation="softmax")(keras.layers.GlobalAveragePooling2D()(x))
+    return keras.Model(image, x, name="mine")
+
+
+def by_hand(model, images):
+    return keras.ops.convert_to_numpy(model(images.astype(np.float32), training=False))
+
+
+def features(backbone, images, layers="last", **settings):
+    extractor = FeatureExtractor(backbone, layers=layers, cache=False, **settings)
+    return extractor.settings().engine().run(images)[0]
+
+
+# Keras models
+
+
+def test_a_model_is_used_like_a_name(images, tmp_path):
+    model = network()
+    np.testing.assert_allclose(features(model, images), by_hand(model, images), atol=1e-4)
+    clf = Classifier(model).fit(images, LABELS)
+    assert clf.extractor_.layers_ == ("stage0", "stage1", "last")
+    assert list_layers(model)[-1] == "last"
+    assert check_backbone(model).name == "mine"
+    assert cross_val_score(Classifier(model), list(images), LABELS, cv=2).shape == (2,)
+    clf.save(tmp_path / "m.safetensors")
+    loaded = transferkit.load(tmp_path / "m.safetensors", backbone=model)
+    np.testing.assert_array_equal(loaded.decision_function(images), clf.decision_function(images))
+    with pytest.raises(ModelFileError, match="not registered here. Pass backbone="):
+        transferkit.load(tmp_path / "m.safetensors")
+    other = network(size=64)
+    with pytest.raises((ModelFileError, WeightsError)):
+        transferkit.load(tmp_path / "m.safetensors", backbone=other)
+
+
+def test_a_model_that_is_trained_further_is_another_backbone(images):
+    model = network()
+    clf = Classifier(model).fit(images, LABELS)
+    before = clf.decision_function(images)
+    kernel = model.trainable_weights[0]
+    kernel.assign(kernel + np.random.default_rng(0).normal(0, 0.1, kernel.shape))
+    np.testing.assert_array_equal(clf.decision_function(images), before)
+    assert model.trainable, "left alone"
+    again = Classifier(model).fit(images, LABELS)
+    assert np.abs(again.decision_function(images) - before).max() > 1e-5
+
+
+def test_a_model_with_its_top_has_maps_below_it(images):
+    backbone = Backbone.from_keras(network(top=True))
+    assert backbone.layers == ("stage0", "stage1", "stage2")
+    assert Classifier(backbone).fit(images, LABELS).predict(images).shape == (12,)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: network(scale=False), "preprocess_input must be given for model 'mine'"),
+        (lambda: network(channels=4), r"must take square images of 3 channels.*\(None, 32, 32, 4\)"),
+        (lambda: keras.Sequential([keras.layers.Dense(3)]), "preprocess_input must be given"),
+        (lambda: 3, "model must be a keras.Model. Got int"),
+    ],
+)
+def test_a_model_that_is_no_backbone_says_why(make, message):
+    with pytest.raises(InvalidInputError, match=message):
+        Backbone.from_keras(make())
+
+
+def test_what_a_model_must_be_told(images):
+    model = network(scale=False)
+    backbone = Backbone.from_keras(model, preprocess_input=lambda x: x / 255)
+    np.testing.assert_allclose(features(backbone, images), by_hand(model, images / 255), atol=1e-4)
+    with pytest.raises(InvalidInputError, match="image_size must be 32 or None"):
+        FeatureExtractor(backbone, image_size=64).fit()
+    free = Backbone.from_keras(network(size=None), image_size=48)
+    assert (free.image_size, free.min_size) == (48, 32)
+    assert features(free, np.zeros((1, 64, 64, 3), np.uint8), image_size=64).shape == (1, 8, 8, 24)
+
+
+class Subclass(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.convolve = keras.layers.Conv2D(6, 3, strides=4)
+        self.drop = keras.layers.Dropout(0.5)
+
+    def call(self, x, training=None):
+        return self.drop(self.convolve(x / 255), training=training)
+
+
+def test_a_subclass_is_called_as_it_is(images):
+    model = Subclass()
+    model(np.zeros((1, 32, 32, 3), np.float32))
+    backbone = Backbone.from_keras(model, preprocess_input=lambda x: x, image_size=32)
+    np.testing.assert_allclose(features(backbone, images), by_hand(model, images), atol=1e-4)
+    clf = Classifier(backbone, augment=None).fit(images[:8], LABELS[:8])
+    model.convolve.kernel.assign(model.convolve.kernel * 1.5)
+    with pytest.raises(WeightsError, match="was changed while it was in use"):
+        clf.predict(images[8:])
+    with pytest.raises(InvalidInputError, match="layers must be None"):
+        Backbone.from_keras(model, preprocess_input=lambda x: x, layers=["convolve"])
+
+
+# Functions
+
+
+def means(batch):
+    """Averages of 4 x 4 cells and their squares, in float64: any array will do."""
+    n, size = len(batch), batch.shape[1] // 4
+    cells = batch.reshape(n, 4, size, 4, size, 3).mean(axis=(2, 4), dtype=np.float64)
+    return np.concatenate([cells, cells**2 / 255], axis=-1)
+
+
+def test_a_function_is_used_like_a_name(images, tmp_path):
+    np.testing.assert_allclose(features(means, images, image_size=32), means(images), rtol=1e-6)
+    backbone = Backbone.from_function(means, image_size=32)
+    clf = Classifier(backbone).fit(images, LABELS)
+    assert clf.predict(images[:3]).shape == (3,)
+    assert (backbone.name, list_layers(backbone)) == ("means", ["last"])
+    clf.save(tmp_path / "m.safetensors")
+    loaded = transferkit.load(tmp_path / "m.safetensors", backbone=backbone)
+    np.testing.assert_array_equal(loaded.decision_function(images), clf.decision_function(images))
+    assert check_backbone(backbone, image_size=32) is backbone
+
+
+def test_the_cache_knows_a_function_by_what_it_does(images):
+    calls = []
+
+    def counted(factor):
+        def function(batch):
+            calls.append(len(batch))
+            return means(batch) * factor
+
+        return Backbone.from_function(function, image_size=32)
+
+    first = FeatureExtractor(counted(1)).transform(images)
+    calls.clear()
+    np.testing.assert_array_equal(FeatureExtractor(counted(1)).transform(images), first)
+    assert sum(calls) < len(images), "probes only"
+    np.testing.assert_allclose(FeatureExtractor(counted(2)).transform(images), 2 * first, rtol=1e-2)
+
+
+def test_a_function_that_changes_is_noticed(images):
+    state = {"factor": 1.0}
+    backbone = Backbone.from_function(lambda batch: means(batch) * state["factor"], image_size=32)
+    extractor = FeatureExtractor(backbone).fit()
+    first = extractor.transform(images[:6])
+    state["factor"] = 1.5
+    np.testing.assert_array_equal(extractor.transform(images[:6]), first)
+    with pytest.raises(WeightsError, match="was changed while it was in use"):
+        extractor.transform(images)
+    np.testing.assert_allclose(extractor.fit().transform(images)[:6], 1.5 * first, rtol=1e-2)
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (lambda batch: means(batch) - means(batch).mean(axis=0), "other features alone than in a batch"),
+        (lambda batch: "features", "must return an array of features.*Got str"),
+        (lambda batch: np.zeros((len(batch), 16, 8)), r"Got shape \(\d+, 16, 8\)"),
+        (lambda batch: np.zeros((1, 8)), r"Got shape \(1, 8\) for 2 image"),
+    ],
+)
+def test_a_function_that_gives_no_features_says_so(images, function, message):
+    with pytest.raises(EngineError, match=message):
+        FeatureExtractor(Backbone.from_function(function, image_size=32)).transform(images)
+
+
+@pytest.mark.parametrize("engine", ["keras", "openvino", "onnxruntime"])
+def test_no_other_engine_runs_a_function(engine):
+    with pytest.raises((InvalidInputError, transferkit.errors.MissingDependencyError), match="engine"):
+        FeatureExtractor(Backbone.from_function(means, image_size=32), engine=engine).fit()
+
+
+def test_functions_and_models_are_not_copied(images):
+    model = network()
+    for own in (Backbone.from_keras(model), Backbone.from_function(means, image_size=32)):
+        estimator = Classifier(own)
+        assert clone(estimator).backbone == own
+        assert copy.deepcopy(own) == own
+
+
+def test_other_things_are_no_backbones():
+    for wrong in (3, None, ["vgg16"], Classifier):
+        with pytest.raises(
+            InvalidInputError, match="backbone must be a name, a Backbone, a keras.Model or a function"
+        ):
+            FeatureExtractor(wrong).fit()
+    with pytest.raises(InvalidInputError, match="function must be callable"):
+        Backbone.from_function("means")
+
+
+def test_a_function_needs_no_tensorflow():
+    code = """
+import sys
+sys.modules["tensorflow"] = sys.modules["keras"] = None
+import numpy as np
+from transferkit import Classifier
+images = np.random.default_rng(0).integers(0, 256, (12, 32, 32, 3), dtype=np.uint8)
+clf = Classifier(lambda batch: batch[:, ::4, ::4], image_size=32).fit(images, ["a", "b"] * 6)
+print(clf.predict(images).shape)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert (done.stdout, done.returncode) == ("(12,)\n", 0), done.stderr

@@ -1,0 +1,116 @@
+"""A function of a person as a network: any framework, one layer, no copy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from transferkit.backbones.network import Tap
+from transferkit.backbones.source import Source, Weights
+from transferkit.errors import EngineError, InvalidInputError
+
+_TOLERANCE = 1e-4  # of an image alone and beside another, relative to the largest feature
+
+
+@dataclass(frozen=True)
+class Function(Source):
+    """``features = function(batch)``, where a batch is float32 pixels (n, S, S, 3), RGB in 0..255."""
+
+    function: Callable[[NDArray[np.float32]], Any]
+
+    declared: ClassVar[bool] = False
+    takes_random_weights: ClassVar[bool] = False
+
+    def __call__(self, *, input_shape: tuple[int, int, int], **ignored: Any) -> FunctionNetwork:
+        """Return the network for images of a size."""
+        return FunctionNetwork(self.function, input_shape[0])
+
+    def resolve(self, name: str, weights: Any) -> Weights:
+        """Return a word: what the function computes with is its own affair."""
+        if weights != "imagenet":
+            raise InvalidInputError(
+                f"weights must be left out for backbone {name!r}, which is a function. Got {weights!r}."
+            )
+        return Weights("constructor", None, "function")
+
+    def build(self, name: str, weights: Weights, image_size: int) -> FunctionNetwork:
+        """Return the network."""
+        return FunctionNetwork(self.function, image_size)
+
+    def __deepcopy__(self, memo: Any) -> Function:
+        """Return itself: what a function refers to is not copied."""
+        return self
+
+
+class FunctionNetwork:
+    """A network whose only layer is ``"last"``, what a function returns.
+
+    Parameters
+    ----------
+    function : callable
+    image_size : int
+    """
+
+    n_parameters = 0  # it does not say
+
+    def __init__(self, function: Callable[[NDArray[np.float32]], Any], image_size: int) -> None:
+        self.image_size = image_size
+        self._function = function
+
+    def sizes(self) -> dict[str, int]:
+        """Return a size for the only layer; the right one is not known."""
+        return {"last": 1}
+
+    def layer_names(self) -> list[str]:
+        """Return the only layer."""
+        return ["last"]
+
+    def tap(self, layers: tuple[str, ...]) -> Tap:
+        """Return a function from a batch to its features in a list."""
+        if tuple(layers) != ("last",):
+            raise InvalidInputError(
+                f"layers must be 'last' or None: the backbone is a function. Got {layers!r}."
+            )
+
+        def run(batch: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+            return [self._features(batch)]
+
+        return run
+
+    def fingerprint(self) -> dict[str, str]:
+        """Return nothing: it is known by its answers to probes."""
+        return {}
+
+    def check_rows(self, images: NDArray[np.float32]) -> None:
+        """Raise EngineError unless an image has the same features alone and beside others."""
+        together = self._features(images)
+        alone = np.concatenate([self._features(image[None]) for image in images])
+        if not np.abs(alone - together).max() <= _TOLERANCE * np.abs(together).max():
+            raise EngineError(
+                "The function gives an image other features alone than in a batch, and a row must not depend "
+                "on its batch. Is its network in training mode, or are features normalised over the batch?",
+                name="python",
+            )
+
+    def _features(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        found = self._function(batch.copy())  # it may write into it
+        if hasattr(found, "detach"):  # a tensor of PyTorch that still has its graph
+            found = found.detach().cpu()
+        try:
+            array = np.asarray(found, dtype=np.float32)
+        except (TypeError, ValueError) as error:
+            raise self._unusable(type(found).__name__) from error
+        if array.ndim not in (2, 4) or len(array) != len(batch) or not array.size:
+            raise self._unusable(f"shape {array.shape} for {len(batch)} image(s)")
+        return array
+
+    def _unusable(self, what: str) -> EngineError:
+        return EngineError(
+            "The function must return an array of features (n, c), or (n, h, w, c): patch tokens as a map, "
+            f"without class and registers. Got {what}.",
+            name="python",
+        )

@@ -1,0 +1,42 @@
+"""The engine of functions: calls them, one batch at a time."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+
+from transferkit.backbones import FunctionNetwork
+from transferkit.engines import _parity
+from transferkit.engines._engine import Engine, EngineRequest, Keep, as_they_are
+from transferkit.engines._keras import requested_network
+from transferkit.errors import EngineError
+
+
+def python_engine(request: EngineRequest) -> Engine:
+    """Run a function of a person.
+
+    Raises
+    ------
+    EngineError
+        The backbone is no function, or a row of its features depends on the rest of the batch.
+    """
+    network = requested_network(request)
+    if not isinstance(network, FunctionNetwork):
+        raise EngineError(
+            f"engine='python' runs functions, and backbone {request.backbone.name!r} is none. "
+            "Leave engine out.",
+            name="python",
+        )
+    tap, preprocess = network.tap(request.layers), request.backbone.preprocess
+    network.check_rows(preprocess(_parity.probes(request.image_size)))
+    lock = threading.Lock()
+
+    def run(pixels: np.ndarray, keep: Keep = as_they_are) -> list[np.ndarray]:
+        if not len(pixels):
+            shapes = [maps.shape[1:] for maps in tap(preprocess(np.zeros((1, *pixels.shape[1:]), np.uint8)))]
+            return keep([np.empty((0, *shape), np.float32) for shape in shapes])
+        with lock:  # a function need not be safe in threads
+            return keep(tap(preprocess(pixels)))
+
+    return Engine("python", run)
