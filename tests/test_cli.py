@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import transferkit
 from tests.conftest import make_pictures
 from transferkit.cli import main
 from transferkit.cli._flags import in_flags
@@ -109,6 +110,16 @@ def test_backbones(capsys):
     assert len(capsys.readouterr().out.splitlines()) == 43
     assert main(["backbones", "vgg*"]) == 0
     assert "vgg19" in capsys.readouterr().out
+
+
+def test_info_has_what_a_bug_report_needs(capsys, monkeypatch):
+    monkeypatch.setenv("TRANSFERKIT_WEIGHTS", "/somewhere")
+    assert main(["info"]) == 0
+    lines = dict(line.split(None, 1) for line in capsys.readouterr().out.splitlines())
+    assert lines["transferkit"] == transferkit.__version__
+    assert lines["numpy"] == np.__version__
+    assert "keras" in lines["engines"]
+    assert lines["TRANSFERKIT_WEIGHTS"] == "/somewhere"
 
 
 @pytest.mark.parametrize(

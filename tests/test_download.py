@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from transferkit.backbones import Backbone, _download, resolve_weights
-from transferkit.errors import WeightsError
+from transferkit.backbones import Backbone, _download, download_weights, registry, resolve_weights
+from transferkit.cli import main
+from transferkit.errors import InvalidInputError, WeightsError
 
 NAME = "fake_notop.h5"
 CONTENT = bytes(range(256)) * 400
@@ -162,3 +163,47 @@ def test_a_note_of_ones_own_counts_and_an_empty_one_does_not(tmp_path):
     note.write_text("0" * 64)
     with pytest.raises(WeightsError, match=f"expected digest {'0' * 64}"):
         resolve_weights(ROW, path)
+
+
+# Into a folder, for another machine
+
+
+def test_weights_for_a_machine_without_a_network(mode, tmp_path, monkeypatch, capsys):
+    mode.write_text("fine")
+    registry.add(CHECKED)
+    there = tmp_path / "there"
+    assert main(["download", "fake", "scattering", "--to", str(there)]) == 0
+    assert listing(there) == [NAME, f"{NAME}.sha256"]
+    out = capsys.readouterr().out
+    assert f"SHA-256 {CHECKED.weights_hash}" in out
+    assert "scattering: needs no weights" in out
+    mode.write_text("offline")
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "nowhere"))
+    monkeypatch.setenv("TRANSFERKIT_WEIGHTS", str(there))
+    assert resolve_weights(CHECKED, "imagenet").path == there / NAME
+    (there / NAME).write_bytes(CONTENT[:-1])
+    with pytest.raises(WeightsError, match="is damaged"):
+        resolve_weights(dataclasses.replace(CHECKED, weights_hash=None), "imagenet")
+
+
+def test_weights_under_the_name_of_the_backbone_keep_it(tmp_path, monkeypatch):
+    registry.add(ROW)
+    (tmp_path / "fake.weights.h5").write_bytes(b"mine")
+    monkeypatch.setenv("TRANSFERKIT_WEIGHTS", str(tmp_path))
+    path, _ = download_weights("fake", tmp_path / "there")
+    assert path.name == "fake.weights.h5"
+    assert download_weights("fake", tmp_path)[0] == tmp_path / "fake.weights.h5", "it is there already"
+
+
+def test_nothing_is_downloaded_before_all_names_are_known(mode, tmp_path, capsys):
+    mode.write_text("fine")
+    registry.add(ROW)
+    assert main(["download", "fake", "fakes", "--to", str(tmp_path / "there")]) == 2
+    assert "Did you mean 'fake'" in capsys.readouterr().err
+    assert not (tmp_path / "there").exists()
+
+
+def test_weights_that_are_no_file_cannot_be_taken_along(tmp_path):
+    registry.add(dataclasses.replace(ROW, weights_file=None))
+    with pytest.raises(InvalidInputError, match="must have weights in a file"):
+        download_weights("fake", tmp_path)

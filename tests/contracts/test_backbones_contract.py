@@ -7,6 +7,8 @@ import pytest
 
 from transferkit.backbones import (
     Backbone,
+    any_weights,
+    build_network,
     check_backbone,
     get_backbone,
     is_shipped,
@@ -40,6 +42,40 @@ def test_every_row_passes(name):
 
     keras.backend.clear_session()
     assert check_backbone(name) is get_backbone(name)
+
+
+def operations(model):
+    """Return the multiplications and additions of convolutions and dense layers for one image."""
+    total = 0
+    for layer in model.layers:
+        if hasattr(layer, "layers"):
+            total += operations(layer)
+        elif "Conv" in type(layer).__name__ or type(layer).__name__ == "Dense":
+            positions = np.prod(layer.output.shape[1:-1] or 1)
+            kernels = sum(np.prod(weight.shape) for weight in layer.weights if len(weight.shape) > 1)
+            total += 2 * positions * kernels
+    return total
+
+
+def check_size(name):
+    backbone = get_backbone(name)
+    (facts,) = list_backbones(name, details=True)
+    network = build_network(backbone, any_weights(backbone), backbone.image_size)
+    assert facts["parameters"] == round(network.n_parameters / 1e6, 1)
+    assert facts["gflop"] == pytest.approx(operations(network.model) / 1e9, rel=0.05, abs=0.05)
+    assert facts["width"] == network.tensors["last"].shape[-1]
+    assert (facts["imagenet"] is None) == (facts["source"] is None)
+
+
+@pytest.mark.parametrize("name", ["mobilenet", "vgg16"])
+def test_sizes_are_those_of_the_networks(name):
+    check_size(name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ROWS)
+def test_all_sizes_are_those_of_the_networks(name):
+    check_size(name)
 
 
 def row(constructor, preprocess_input=lambda x: x / 127.5 - 1, **details):

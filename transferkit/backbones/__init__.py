@@ -9,9 +9,10 @@ from transferkit.backbones.keras_network import KerasNetwork
 from transferkit.backbones.models import build_keras_network, build_network, list_layers
 from transferkit.backbones.network import Network
 from transferkit.backbones.onnx_file import OnnxFile, OnnxNetwork, run_in_portions, serialised, session_of
+from transferkit.backbones.prefetch import download_weights
 from transferkit.backbones.registry import get_backbone, is_declared, is_shipped, list_backbones
 from transferkit.backbones.source import Source, Weights
-from transferkit.backbones.weights import resolve_weights
+from transferkit.backbones.weights import any_weights, resolve_weights
 
 __all__ = [
     "Backbone",
@@ -23,9 +24,11 @@ __all__ = [
     "OnnxNetwork",
     "Source",
     "Weights",
+    "any_weights",
     "build_keras_network",
     "build_network",
     "check_backbone",
+    "download_weights",
     "get_backbone",
     "is_declared",
     "is_shipped",

@@ -11,11 +11,12 @@ import fnmatch
 import functools
 import re
 from collections.abc import Hashable, Iterator
-from typing import Any
+from typing import Any, Literal, overload
 
 from transferkit.backbones import keras_applications, pixels, scattering
 from transferkit.backbones.backbone import Backbone, plain_name
 from transferkit.backbones.own_models import is_keras_model
+from transferkit.backbones.sizes import SIZES, Size
 from transferkit.backbones.source import Source
 from transferkit.errors import InvalidInputError, UnknownBackboneError
 
@@ -64,17 +65,26 @@ def _own(network: Any) -> Backbone:
     return (Backbone.from_keras if is_keras_model(network) else Backbone.from_function)(network)
 
 
-def list_backbones(pattern: str = "*") -> list[str]:
+@overload
+def list_backbones(pattern: str = "*", *, details: Literal[False] = False) -> list[str]: ...
+@overload
+def list_backbones(pattern: str = "*", *, details: Literal[True]) -> list[dict[str, Any]]: ...
+def list_backbones(pattern: str = "*", *, details: bool = False) -> list[Any]:
     """Return the registered names that match a shell pattern, in natural order.
 
     Parameters
     ----------
     pattern : str, default="*"
         Such as ``"resnet*"``.
+    details : bool, default=False
+        Return a dict for each, for a table: ``pandas.DataFrame(list_backbones(details=True))``.
 
     Returns
     -------
-    list of str
+    list of str, or of dict
+        A dict has ``name``, ``image_size`` and ``min_size`` in pixels, and what is known, else None:
+        ``parameters`` in millions and ``gflop`` for an image of ``image_size``, without the top; ``width``,
+        the channels of ``"last"``; ``imagenet``, the published top-1 accuracy in per cent; and its ``source``.
 
     Examples
     --------
@@ -83,9 +93,20 @@ def list_backbones(pattern: str = "*") -> list[str]:
     ['vgg16', 'vgg19']
     """
     names = {backbone.name for backbone in _backbones.values()}
-    return sorted(
+    found = sorted(
         (name for name in names if fnmatch.fnmatchcase(name.lower(), pattern.lower())), key=_natural
     )
+    return [_details(get_backbone(name)) for name in found] if details else found
+
+
+def _details(backbone: Backbone) -> dict[str, Any]:
+    """Return what people choose by."""
+    size = SIZES.get(backbone.name) if is_shipped(backbone) else None
+    known = dict.fromkeys(Size._fields) if size is None else size._asdict()
+    if known["imagenet"] is None:
+        known["source"] = None
+    sides = {"image_size": backbone.image_size, "min_size": backbone.min_size}
+    return {"name": backbone.name, **sides, **known}
 
 
 def add(backbone: Backbone, *, shipped: bool = False) -> None:

@@ -16,13 +16,17 @@ def run(options: argparse.Namespace) -> int:
     """Run the command and return the exit code."""
     from transferkit import get_backbone, list_backbones
 
-    found = [get_backbone(name) for name in list_backbones(options.pattern)]
+    found = list_backbones(options.pattern, details=True)
     if not found:
         raise InvalidInputError(
             f"No backbone matches {options.pattern!r}. Try 'resnet*', or nothing for all."
         )
-    print(f"{'name':22} {'image size':>10} {'min size':>9}  weights")
-    for backbone in found:
-        source = backbone.weights_file or ("your own" if backbone.pretrained else "none needed")
-        print(f"{backbone.name:22} {backbone.image_size:>10} {backbone.min_size:>9}  {source}")
+    titles = ("image size", "min size", "M params", "GFLOP", "width", "ImageNet")
+    print(f"{'name':22} {' '.join(f'{title:>10}' for title in titles)}  weights")
+    for row in found:
+        backbone = get_backbone(row["name"])
+        weights = backbone.weights_file or ("your own" if backbone.pretrained else "none needed")
+        names = ("image_size", "min_size", "parameters", "gflop", "width", "imagenet")
+        figures = ("" if row[name] is None else row[name] for name in names)
+        print(f"{row['name']:22} {' '.join(f'{figure:>10}' for figure in figures)}  {weights}")
     return 0

@@ -6,6 +6,7 @@ An engine that cannot run a network, or gives other features than Keras, raises 
 from __future__ import annotations
 
 import functools
+import importlib.util
 from collections.abc import Callable
 
 from transferkit.backbones import Backbone, Function, OnnxFile
@@ -43,6 +44,7 @@ __all__ = [
     "EngineRequest",
     "Verdicts",
     "as_they_are",
+    "available_engines",
     "build_engine",
     "check_engine",
     "choose_engine",
@@ -96,6 +98,17 @@ def check_engine(engine: str, precision: str = "float32") -> tuple[str, str | No
     if engine == "auto":
         return ("openvino", "keras") if has_openvino() else ("keras", None)
     return engine, None
+
+
+def available_engines() -> list[str]:
+    """Return the names of the engines whose packages are installed."""
+    needs = {
+        "keras": ("keras", "tensorflow"),
+        "openvino": ("openvino",),
+        "onnxruntime": ("onnx", "onnxruntime"),
+    }
+    found = importlib.util.find_spec
+    return [name for name in ENGINES if all(found(package) for package in needs.get(name, ()))]
 
 
 def reference_engine(backbone: Backbone) -> str:

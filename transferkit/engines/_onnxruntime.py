@@ -12,6 +12,7 @@ from transferkit.backbones import OnnxNetwork, run_in_portions, session_of
 from transferkit.engines._engine import Engine, EngineRequest, Keep, as_they_are
 from transferkit.engines._keras import requested_network
 from transferkit.errors import EngineError
+from transferkit.foundation.cores import usable_cores
 
 # Images in one call of one core: calls of one thread each, side by side, were 1.4 times as fast as all cores
 # on one batch (EfficientNet-Lite2 on two cores), and small batches stay in the caches.
@@ -54,4 +55,4 @@ def onnxruntime_engine(request: EngineRequest) -> Engine:
 @lru_cache(maxsize=1)
 def _workers(process: int) -> ThreadPoolExecutor:
     """Return the threads of a process: one for each core, whatever the number of engines."""
-    return ThreadPoolExecutor(os.cpu_count() or 1, "transferkit-onnxruntime")
+    return ThreadPoolExecutor(usable_cores(), "transferkit-onnxruntime")

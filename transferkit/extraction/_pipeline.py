@@ -14,6 +14,7 @@ from transferkit.cache import RowKey
 from transferkit.errors import BadImageError
 from transferkit.extraction._features import SIZE_PART
 from transferkit.extraction._job import Job
+from transferkit.foundation.cores import usable_cores
 from transferkit.images import Image, Source, Target, read_source
 from transferkit.views import render
 
@@ -86,7 +87,7 @@ def decode_ahead(
     if len(pending) == 1:  # a single prediction starts no thread
         yield pending[0], prepare(job, sources[pending[0]], pending[0])
         return
-    n_threads = _n_threads()
+    n_threads = usable_cores()
     window = 2 * job.batch_size + n_threads
     pool = ThreadPoolExecutor(n_threads, thread_name_prefix="transferkit-decode")
     waiting: deque[tuple[int, Future[Decoded | BadImageError]]] = deque()
@@ -101,8 +102,3 @@ def decode_ahead(
             yield first, future.result()
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _n_threads() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,28 @@
+"""put weights into a folder, for machines without a network"""
+
+from __future__ import annotations
+
+import argparse
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    parser.add_argument("backbones", nargs="+", help="names, such as vgg16 (see transferkit backbones)")
+    parser.add_argument("--to", required=True, metavar="FOLDER", help="where the weights go")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the command and return the exit code."""
+    from transferkit.backbones import download_weights, get_backbone
+
+    for name in options.backbones:
+        get_backbone(name)  # all names, before a long download
+    for name in options.backbones:
+        found = download_weights(name, options.to)
+        if found is None:
+            print(f"{name}: needs no weights")
+        else:
+            path, digest = found
+            print(f"{name}: {path} (SHA-256 {digest})")
+    print(f"On the other machine, set TRANSFERKIT_WEIGHTS to a copy of {options.to}.")
+    return 0
