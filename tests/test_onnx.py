@@ -493,3 +493,50 @@ def test_whole_maps_can_be_looked_at(save, images):
     backbone = Backbone.from_onnx(save(cnn()), **HALF)
     maps = transferkit.extract_activations(backbone, images[:2], "stage1")
     assert maps.shape == (2, 16, 16, 16)
+
+
+# Graphs that others write
+
+
+@pytest.fixture(scope="module")
+def keras_model():
+    keras = pytest.importorskip("keras")
+    keras.utils.set_random_seed(0)
+    x = image = keras.Input((64, 64, 3), name="image")
+    for i, width in enumerate((8, 16, 24)):
+        x = keras.layers.ZeroPadding2D(1)(x)
+        x = keras.layers.Conv2D(width, 3, strides=2, activation="relu", name=f"stage{i}")(x)
+    model = keras.Model(image, keras.layers.Dense(5)(keras.layers.GlobalAveragePooling2D(name="mean")(x)))
+    model(np.zeros((1, 64, 64, 3), np.float32))
+    return model
+
+
+def written_by_tf2onnx(model, path):
+    import tensorflow as tf
+
+    tf2onnx = pytest.importorskip("tf2onnx")
+    signature = [tf.TensorSpec((None, 64, 64, 3), tf.float32, name="image")]
+    tf2onnx.convert.from_function(tf.function(model), signature, opset=15, output_path=str(path))
+
+
+def written_by_keras(model, path):
+    pytest.importorskip("tf2onnx")
+    model.export(path, format="onnx", verbose=False)
+
+
+@pytest.mark.filterwarnings("ignore:In the future:FutureWarning")  # of tf2onnx, called by Keras
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("write", [written_by_tf2onnx, written_by_keras])
+def test_files_of_converters_give_the_features_of_the_model(keras_model, images, tmp_path, write, engine):
+    import keras
+
+    write(keras_model, tmp_path / "net.onnx")
+    backbone = Backbone.from_onnx(tmp_path / "net.onnx", **HALF)
+    assert len(backbone.layers) in (3, 4)
+    inner = keras.Model(
+        keras_model.input, [keras_model.get_layer(name).output for name in ("stage0", "stage2", "mean")]
+    )
+    fine, last, mean = (np.asarray(each) for each in inner((images.astype(np.float32) - 127.5) / 127.5))
+    found = features(backbone, images, (backbone.layers[0], "last", "summary"), engine)
+    for ours, theirs in zip(found, (fine, last, mean), strict=True):
+        assert_close(ours, theirs)

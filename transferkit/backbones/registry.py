@@ -84,7 +84,7 @@ def list_backbones(pattern: str = "*", *, details: bool = False) -> list[Any]:
     list of str, or of dict
         A dict has ``name``, ``image_size`` and ``min_size`` in pixels, and what is known, else None:
         ``parameters`` in millions and ``gflop`` for an image of ``image_size``, without the top; ``width``,
-        the channels of ``"last"``; ``imagenet``, the published top-1 accuracy in per cent; and its ``source``.
+        the channels of ``"last"``; ``imagenet``, the published top-1 accuracy in per cent; its ``source``.
 
     Examples
     --------

@@ -47,7 +47,7 @@ def _template(y: Any) -> Any:
 
 def _name(value: Any) -> str:
     """Return the name of a backbone as the registry spells it."""
-    if isinstance(value, str | Backbone):
+    if isinstance(value, str | Backbone) or callable(value):  # a model, or a function
         return get_backbone(value).name
     raise InvalidInputError(
         f"backbones must have names or Backbones. Got {type(value).__name__}. "
@@ -57,7 +57,7 @@ def _name(value: Any) -> str:
 
 def _as_estimator(name: str, value: Any, template: Any) -> Any:
     """Return an estimator of its own for a candidate, without a bar of its own."""
-    if isinstance(value, str | Backbone):
+    if isinstance(value, str | Backbone) or callable(value):
         get_backbone(value)
         if not hasattr(template, "get_params") or "backbone" not in template.get_params():
             raise InvalidInputError(

@@ -60,7 +60,7 @@ def compare(
     Parameters
     ----------
     backbones : list of str or Backbone, or dict of str to str, Backbone or estimator
-        Names in the registry; or any settings under names of your choice, such as
+        Names in the registry, Keras models or functions; or any settings under names of your choice, such as
         ``{"plain": Classifier(augment=None), "mirror": Classifier()}``.
     X : sequence of images, or features
     y : array-like, shape (n,), or (n, 2 k) or (n, k, 2)
