@@ -414,7 +414,7 @@ def test_a_file_that_is_none_says_so(save, tmp_path, content, message):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"mean": None}, "mean must be a number, or one for each of red, green and blue"),
+        ({"mean": "red"}, "mean must be a number, or one for each of red, green and blue"),
         ({"std": (1, 2)}, "std must be a number"),
         ({"std": 0}, "std must be positive"),
         ({"scale": -1}, "scale must be a factor"),
@@ -428,6 +428,21 @@ def test_a_file_that_is_none_says_so(save, tmp_path, content, message):
 def test_a_parameter_that_cannot_be_used_says_so(save, arguments, message):
     with pytest.raises(InvalidInputError, match=message):
         Backbone.from_onnx(save(cnn()), **{**HALF, **arguments})
+
+
+def test_mean_and_std_are_taken_from_the_metadata_or_asked_for(save):
+    named = {"mean": "[0.485, 0.456, 0.406]", "std": "[0.229, 0.224, 0.225]"}
+    backbone = Backbone.from_onnx(save(cnn(metadata=named)))
+    ends = np.array([[[[0, 0, 0], [255, 255, 255]]]])
+    expected = Backbone.from_onnx(save(cnn()), **IMAGENET).preprocess(ends)
+    np.testing.assert_allclose(backbone.preprocess(ends), expected, atol=1e-5)
+    with pytest.raises(InvalidInputError, match=r"mean and std must be given for net.onnx.*127.5 \(-1..1\)"):
+        Backbone.from_onnx(save(cnn()))
+
+
+def test_a_path_is_no_name(save):
+    with pytest.raises(InvalidInputError, match=r"backbone must be Backbone.from_onnx\('model.onnx', mean="):
+        Classifier("model.onnx").fit(["a.png"], ["a"])
 
 
 def test_a_path_without_the_usual_ending_is_refused_early(save):

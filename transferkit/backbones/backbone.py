@@ -116,8 +116,8 @@ class Backbone:
         cls,
         path: str | os.PathLike[str],
         *,
-        mean: float | Sequence[float],
-        std: float | Sequence[float],
+        mean: float | Sequence[float] | None = None,
+        std: float | Sequence[float] | None = None,
         scale: float = 1.0,
         channels: str = "RGB",
         layout: str | None = None,
@@ -136,6 +136,7 @@ class Backbone:
             The file. Weights may lie in other files beside it.
         mean, std : float or sequence of 3
             Of red, green and blue, for pixels in 0..255: the network sees ``(pixels * scale - mean) / std``.
+            May be left out only where the file's metadata names them.
             ImageNet's are (123.675, 116.28, 103.53) and (58.395, 57.12, 57.375); 0 and 255 give 0..1;
             127.5 and 127.5 give -1..1. Wrong ones cost accuracy silently: see :func:`check_backbone`.
         scale : float, default=1.0

@@ -54,6 +54,11 @@ def get_backbone(name: Any) -> Backbone:
             f"backbone must be a name, a Backbone, a keras.Model or a function. "
             f"Got {type(name).__name__}: {name!r}."
         )
+    if name.lower().endswith(".onnx"):
+        raise InvalidInputError(
+            f"backbone must be Backbone.from_onnx({name!r}, mean=..., std=...) for an ONNX file, since its "
+            "normalisation must be known. Got the path alone."
+        )
     if (backbone := _backbones.get(plain_name(name))) is None:
         raise UnknownBackboneError(name, list_backbones())
     return backbone

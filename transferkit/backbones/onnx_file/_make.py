@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from transferkit.backbones.onnx_file._advice import named_in_metadata
 from transferkit.backbones.onnx_file._graph import import_onnx
 from transferkit.backbones.onnx_file._network import known_layers
-from transferkit.backbones.onnx_file._normalisation import make_normalisation
+from transferkit.backbones.onnx_file._normalisation import USUAL, Normalisation, make_normalisation
 from transferkit.backbones.onnx_file._source import OnnxFile, described
 from transferkit.errors import InvalidInputError, gather
 from transferkit.foundation.arguments import check, choice, is_count, is_path
@@ -45,7 +46,10 @@ def describe_file(
         problems.append(f"image_size must be a side in pixels, or None. Got {image_size!r}.")
     if not (n_prefix is None or n_prefix == 0 or is_count(n_prefix)):
         problems.append(f"n_prefix must be a number of tokens, or None. Got {n_prefix!r}.")
-    normalisation = gather(problems, lambda: make_normalisation(mean, std, scale, channels))
+    if mean is None and std is None and not problems:
+        normalisation = _from_metadata(Path(path).expanduser())
+    else:
+        normalisation = gather(problems, lambda: make_normalisation(mean, std, scale, channels))
     check(problems)
     assert normalisation is not None
     source = OnnxFile(os.fspath(path), normalisation, layout, n_prefix)
@@ -75,3 +79,15 @@ def describe_file(
         "layers": chosen,
         "fixed_size": entry.size is not None,
     }
+
+
+def _from_metadata(path: Path) -> Normalisation:
+    """Return the normalisation that a file names; InvalidInputError lists the usual if it has none."""
+    named = named_in_metadata(path)
+    if named is None:
+        usual = "; ".join(f"mean={each['mean']}, std={each['std']} ({name})" for name, each in USUAL.items())
+        raise InvalidInputError(
+            f"mean and std must be given for {path.name}, whose metadata does not name them. They are those of "
+            f"the training, for pixels in 0..255. Usual are {usual}."
+        )
+    return named[1]
