@@ -10,6 +10,7 @@ import pytest
 
 import transferkit
 from transferkit import Backbone, Classifier, FeatureExtractor, check_backbone, list_layers
+from transferkit.backbones.onnx_file._layouts import find_layouts
 from transferkit.engines import has_openvino
 from transferkit.errors import (
     BackboneCheckError,
@@ -181,6 +182,24 @@ def test_layers_are_found_by_shape(save):
     assert (backbone.name, backbone.image_size, backbone.min_size) == ("net", 64, 64)
     with pytest.raises(InvalidInputError, match="Got 'ends1'. Did you mean 'end1'"):
         Backbone.from_onnx(save(cnn()), **HALF, layers=["ends1"])
+
+
+def test_a_layout_that_no_shape_shows_is_that_of_the_operators():
+    make = onnx.helper.make_node
+    nodes = [
+        make("Reshape", ["image", "shape"], ["a"]),
+        make("Relu", ["a"], ["b"]),
+        make("Transpose", ["b"], ["c"], perm=[0, 1, 3, 2]),
+        make("Sqrt", ["c"], ["unknown"]),
+        make("Conv", ["unknown", "w"], ["d"]),
+        make("Transpose", ["d"], ["e"], perm=[0, 2, 3, 1]),
+        make("Add", ["e", "bias"], ["f"]),
+    ]
+    shapes = dict.fromkeys("abcdef", (1, 8, 8, 8)) | {"unknown": (1, 8, 8, 8)}
+    found = find_layouts(nodes, shapes, "image", "NHWC")
+    assert {name: found.get(name) for name in shapes} == {
+        "a": "NHWC", "b": "NHWC", "c": None, "unknown": None, "d": "NCHW", "e": "NHWC", "f": "NHWC",
+    }  # fmt: skip
 
 
 def test_layers_of_tokens(save):

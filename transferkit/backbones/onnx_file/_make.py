@@ -85,7 +85,7 @@ def _from_metadata(path: Path) -> Normalisation:
     """Return the normalisation that a file names; InvalidInputError lists the usual if it has none."""
     named = named_in_metadata(path)
     if named is None:
-        usual = "; ".join(f"mean={each['mean']}, std={each['std']} ({name})" for name, each in USUAL.items())
+        usual = "; ".join(f"mean={n['mean']}, std={n['std']} ({name})" for name, n in USUAL.items())
         raise InvalidInputError(
             f"mean and std must be given for {path.name}, whose metadata does not name them. They are those of "
             f"the training, for pixels in 0..255. Usual are {usual}."
