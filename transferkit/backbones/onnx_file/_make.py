@@ -87,7 +87,7 @@ def _from_metadata(path: Path) -> Normalisation:
     if named is None:
         usual = "; ".join(f"mean={n['mean']}, std={n['std']} ({name})" for name, n in USUAL.items())
         raise InvalidInputError(
-            f"mean and std must be given for {path.name}, whose metadata does not name them. They are those of "
+            """Return the normalisation that a file names; InvalidInputError has the usual ones."""
             f"the training, for pixels in 0..255. Usual are {usual}."
         )
     return named[1]
