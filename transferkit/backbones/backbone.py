@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from transferkit.backbones.keras_defaults import keras_defaults
+from transferkit.backbones.source import Source
 from transferkit.errors import InvalidInputError
 from transferkit.foundation.arguments import check, is_count
 
@@ -28,9 +29,10 @@ class Backbone:
     ----------
     name : str
         Name in the registry. Look-ups ignore case, ``-`` and ``_``.
-    constructor : callable or str
+    constructor : callable, str or Source
         ``constructor(include_top=False, weights=None, input_shape=(S, S, 3))`` returns a
-        ``keras.Model``. A string names what to import, as ``"package.module:attribute"``.
+        ``keras.Model``. A string names what to import, as ``"package.module:attribute"``. A `Source` finds
+        its weights and builds its network itself.
     preprocess_input : callable or str
         Maps float32 pixels of shape (n, S, S, 3), RGB in 0..255, to the input of the network.
     min_size : int
@@ -67,7 +69,7 @@ class Backbone:
     """
 
     name: str
-    constructor: Reference
+    constructor: Reference | Source
     preprocess_input: Reference
     min_size: int
     image_size: int = 224
@@ -101,6 +103,8 @@ class Backbone:
             )
         for label in ("constructor", "preprocess_input"):
             value = getattr(self, label)
+            if label == "constructor" and isinstance(value, Source):
+                continue
             if not callable(value) and not (isinstance(value, str) and ":" in value):
                 yield f"{label} must be a function, or a string 'package.module:attribute'. Got {value!r}."
         for label in ("layers", "aliases"):
@@ -122,7 +126,7 @@ class Backbone:
         )
 
     @property
-    def triple(self) -> tuple[Callable[..., Any], Callable[..., Any], int]:
+    def triple(self) -> tuple[Any, Callable[..., Any], int]:
         """The constructor, ``preprocess_input`` and ``min_size``; imports references."""
         return _resolve(self.constructor), _resolve(self.preprocess_input), self.min_size
 
@@ -142,7 +146,7 @@ class Backbone:
         Raises
         ------
         InvalidInputError
-            The side is not an integer, or smaller than ``min_size``.
+            The side is not an integer, smaller than ``min_size``, or none that a `Source` can see.
         """
         if image_size is None:
             return self.image_size
@@ -151,6 +155,8 @@ class Backbone:
                 f"image_size must be an integer, the side of a square in pixels, or None for "
                 f"{self.image_size}. Got {image_size!r}."
             )
+        if isinstance(self.constructor, Source):
+            self.constructor.check_image_size(self.name, int(image_size))
         if image_size < self.min_size:
             raise InvalidInputError(
                 f"image_size must be at least {self.min_size} for backbone {self.name!r}. "
@@ -165,9 +171,8 @@ def plain_name(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
-def _resolve(reference: Reference) -> Callable[..., Any]:
+def _resolve(reference: Any) -> Any:
     if not isinstance(reference, str):
         return reference
     module, _, attribute = reference.partition(":")
-    found: Callable[..., Any] = getattr(importlib.import_module(module), attribute)
-    return found
+    return getattr(importlib.import_module(module), attribute)

@@ -57,6 +57,10 @@ class Source(ABC):
     def build(self, name: str, weights: Weights, image_size: int) -> Network:
         """Return the frozen network; WeightsError if the files changed since ``resolve``."""
 
+    def check_image_size(self, name: str, image_size: int) -> None:
+        """Raise InvalidInputError if the network cannot see squares of this side."""
+        return
+
     def facts(self) -> dict[str, str]:
         """Return what else can change a feature, by name; part of every cache key."""
         return {}

@@ -93,8 +93,9 @@ def _download(backbone: Backbone) -> Path:
         if isinstance(backbone.constructor, str):
             download_beside(backbone.constructor, size, target, lambda path: _verified(backbone, path))
         else:
+            constructor, _, _ = backbone.triple
             with contextlib.redirect_stdout(sys.stderr):  # Keras prints its progress
-                backbone.constructor(include_top=False, weights="imagenet", input_shape=(size, size, 3))
+                constructor(include_top=False, weights="imagenet", input_shape=(size, size, 3))
     except WeightsError:
         raise
     except Exception as error:  # Keras wraps network failures in plain Exception
@@ -148,6 +149,11 @@ def _check(backbone: Backbone, path: Path, expected: str | None, meaning: str) -
             name=backbone.name,
             path=str(path),
         )
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file; taken anew only if its size, times or inode changed."""
+    return _digests_of(path)[0]
 
 
 def _digests_of(path: Path) -> tuple[str, str]:
