@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from tests.contracts.test_backbones_contract import skip_what_cannot_be_built
 from transferkit import Classifier, FeatureExtractor, list_backbones, load
 from transferkit.backbones import Backbone, get_backbone, list_layers, resolve_weights
 from transferkit.engines import (
@@ -247,6 +248,7 @@ def test_rows_of_the_registry_convert(name, size):
 def test_every_row_converts_or_falls_back_with_a_reason(name, caplog):
     shared_engine.cache_clear()  # the largest ones take gigabytes
     row = get_backbone(name)
+    skip_what_cannot_be_built(row)
     pictures = list(probes(row.min_size))
     parameters = {"weights": None, "image_size": row.min_size, "layers": "auto", "cache": False}
     with caplog.at_level(logging.WARNING, "transferkit"):

@@ -11,13 +11,13 @@ import fnmatch
 import re
 from collections.abc import Iterator
 
-from transferkit.backbones import keras_applications, pixels, scattering
+from transferkit.backbones import keras_applications, keras_hub, pixels, scattering
 from transferkit.backbones.backbone import Backbone, plain_name
 from transferkit.backbones.source import Source
 from transferkit.errors import InvalidInputError, UnknownBackboneError
 
 # To add a family: a module with a tuple BACKBONES, and its name here.
-FAMILIES = (keras_applications, pixels, scattering)
+FAMILIES = (keras_applications, keras_hub, pixels, scattering)
 
 _backbones: dict[str, Backbone] = {}  # by plain name and plain alias
 _shipped: dict[str, Backbone] = {}  # by name

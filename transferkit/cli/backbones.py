@@ -15,6 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Run the command and return the exit code."""
     from transferkit import get_backbone, list_backbones
+    from transferkit.backbones import Source
 
     found = [get_backbone(name) for name in list_backbones(options.pattern)]
     if not found:
@@ -24,5 +25,7 @@ def run(options: argparse.Namespace) -> int:
     print(f"{'name':22} {'image size':>10} {'min size':>9}  weights")
     for backbone in found:
         source = backbone.weights_file or ("your own" if backbone.pretrained else "none needed")
+        if isinstance(backbone.constructor, Source):
+            source = str(backbone.constructor)
         print(f"{backbone.name:22} {backbone.image_size:>10} {backbone.min_size:>9}  {source}")
     return 0
