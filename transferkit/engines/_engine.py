@@ -53,9 +53,6 @@ class Engine:
         Of the network, if known.
     """
 
-    # Networks of tokens, once there are some, belong here: `run` would turn tokens (n, t, c) into a map of
-    # patches (n, h, w, c) and a summary vector (n, c) in one place, and nothing above would know of tokens.
-
     name: str
     run: Callable[..., list[np.ndarray]]
     n_parameters: int | None = None
