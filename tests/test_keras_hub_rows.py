@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import shutil
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from transferkit import (
 from transferkit.backbones import build_network, is_declared, is_shipped, resolve_weights
 from transferkit.backbones.keras_hub import BACKBONES
 from transferkit.datasets import make_faces
+from transferkit.errors import ModelFileError
 
 keras_hub = pytest.importorskip("keras_hub", reason="KerasHub is not installed (extra hub)")
 # Rows above this size are built by hand only: their random weights would fill the memory of a test machine.
@@ -87,6 +89,24 @@ def test_a_classifier_sees_maps_and_the_summary(folder, pictures, tmp_path, monk
     np.testing.assert_allclose(
         load(tmp_path / "model.safetensors").predict_proba(paths[40:]), found, atol=1e-6
     )
+
+
+def test_a_model_names_the_folder_of_its_preset(folder, pictures, tmp_path):
+    paths, labels = pictures
+    mine, preset = row("siglip"), shutil.copytree(folder / "siglip_preset", tmp_path / "preset")
+    register_backbone(mine.name, mine.constructor, mine.preprocess_input, SIDE, image_size=SIDE)
+    extractor = FeatureExtractor(progress=False)
+    classifier = Classifier(mine.name, weights=preset, extractor=extractor).fit(paths[:20], labels[:20])
+    classifier.save(tmp_path / "model.safetensors")
+    expected = classifier.predict_proba(paths[:4])
+    np.testing.assert_allclose(
+        load(tmp_path / "model.safetensors").predict_proba(paths[:4]), expected, atol=1e-6
+    )
+    moved = preset.rename(tmp_path / "elsewhere")
+    with pytest.raises(ModelFileError, match=r"no folder on this machine; pass weights=\.\.\. to load\(\)"):
+        load(tmp_path / "model.safetensors")
+    loaded = load(tmp_path / "model.safetensors", weights=moved)
+    np.testing.assert_allclose(loaded.predict_proba(paths[:4]), expected, atol=1e-6)
 
 
 def test_larger_images_make_larger_maps(folder):

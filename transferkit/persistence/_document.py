@@ -153,10 +153,11 @@ def _rebuild(
     """Return the estimator that a document describes."""
     kind: Any = ESTIMATORS[document["estimator"]]
     names = tuple(name for name in kind._get_param_names() if name not in _LOCAL)
-    check_document(document, names)
+    own_weights = not (isinstance(weights, str) and weights == "as saved")
+    check_document(document, names, own_weights=own_weights)
     parameters, settings = _tuples(document["parameters"]), _tuples(document["extractor"])
     check_value_range(settings["value_range"])
-    if not (isinstance(weights, str) and weights == "as saved"):
+    if own_weights:
         parameters["weights"] = weights
     if engine is not None:
         settings["engine"] = engine
