@@ -44,13 +44,13 @@ def find_preset(name: str, preset: str, handle: str, licence: str) -> Path:
             # that is there is not asked for on the network.
             return Path(kagglehub.model_download(handle))
     except Exception as error:  # its client raises many kinds
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)[:150]
         page = f"https://www.kaggle.com/models/{'/'.join(handle.split('/')[:2])}"
         gate = f" They are under the {licence}: log in and accept it at {page} first." if licence else ""
         raise WeightsError(
-            f"The weights of {name!r} are not on this machine and could not be downloaded: "
-            f"{next(iter(str(error).strip().splitlines()), type(error).__name__)}.{gate} Or put the files of "
-            f"KerasHub's preset {preset!r} ({CONFIG}, {WEIGHTS}, ..., from {page}) into the folder "
-            f"{preset} of a folder named by {FOLDER_VARIABLE}; or pass weights=<that folder>. "
+            f"The weights of {name!r} are not on this machine and could not be downloaded: {reason}.{gate} "
+            f"Or put the files of KerasHub's preset {preset!r} ({CONFIG}, {WEIGHTS}, ..., from {page}) into "
+            f"the folder {preset} of a folder named by {FOLDER_VARIABLE}; or pass weights=<that folder>. "
             "backbone='scattering' needs no weights at all.",
             name=name,
             path=preset,
