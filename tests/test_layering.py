@@ -27,17 +27,8 @@ LEVEL = {name: level for level, names in enumerate(LINES) for name in names}
 # Rooms on one line that still have an order of their own.
 BELOW = {("foundation", "images"), ("keypoints", "tasks")}
 HEAVY = {
-    "tensorflow",
-    "keras",
-    "sklearn",
-    "matplotlib",
-    "scipy",
-    "openvino",
-    "pandas",
-    "torch",
-    "jax",
-    "onnx",
-    "onnxruntime",
+    *("tensorflow", "keras", "keras_hub", "kagglehub", "openvino", "onnx", "onnxruntime", "torch", "jax"),
+    *("sklearn", "matplotlib", "scipy", "pandas"),
 }
 # Where a heavy package may be imported when the module is.
 ALLOWED = {
@@ -48,7 +39,7 @@ ALLOWED = {
 }
 # What runs networks, and who may import it, also inside functions.
 RUNNERS = {
-    "backbones": {"keras", "tensorflow", "onnx", "onnxruntime"},
+    "backbones": {"keras", "tensorflow", "keras_hub", "kagglehub", "onnx", "onnxruntime"},
     "engines": {"keras", "tensorflow", "openvino", "onnxruntime"},
     "heads": {"keras"},
 }
@@ -171,7 +162,7 @@ def test_heavy_packages_are_imported_where_they_are_used(module):
 @pytest.mark.parametrize("module", MODULES)
 def test_networks_are_run_in_few_places(module):
     found = {name.split(".")[0] for name in imports(module, top_level=False)}
-    runners = found & {"tensorflow", "keras", "openvino", "torch", "jax"}
+    runners = found & {"tensorflow", "keras", "keras_hub", "kagglehub", "openvino", "torch", "jax"}
     assert runners <= RUNNERS.get(module.split("/")[0], set())
 
 

@@ -12,10 +12,21 @@ import numpy as np
 import pytest
 
 from transferkit import get_backbone, list_backbones, register_backbone
-from transferkit.backbones import Backbone, is_shipped, registry
+from transferkit.backbones import Backbone, Source, is_shipped, registry
 from transferkit.errors import InvalidInputError, TransferKitError, UnknownBackboneError
 
-SMALLEST = {"inception_v3": 75, "inception_resnet_v2": 75, "xception": 71}
+# Transformers see multiples of their patch only, most of them one size alone; Swin's windows need 224.
+SMALLEST = {
+    **{"inception_v3": 75, "inception_resnet_v2": 75, "xception": 71},
+    **dict.fromkeys(list_backbones("dinov2_*"), 56),
+    **dict.fromkeys(list_backbones("dinov3_*"), 64),
+    **{
+        name: 224
+        for family in ("clip", "deit", "metaclip2", "siglip", "siglip2", "swin", "vit")
+        for name in list_backbones(f"{family}_*")
+    },
+}
+N_ROWS = 69
 
 
 def constructor(include_top, weights, input_shape):
@@ -36,7 +47,7 @@ import sys
 from transferkit import get_backbone, list_backbones, register_backbone
 register_backbone("my_net", "keras.applications:VGG16", "keras.applications.vgg16:preprocess_input", 32)
 assert get_backbone("My-Net").check_image_size(None) == 224
-assert len(list_backbones()) == 43
+assert len(list_backbones()) == 70
 sys.exit(", ".join({"keras", "tensorflow", "torch", "jax", "sklearn"} & set(sys.modules)) or None)
 """
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -69,24 +80,27 @@ def test_a_row_is_returned_as_it_is():
     assert get_backbone(row) is row
 
 
-def test_there_are_42_rows_whose_names_are_distinct():
+def test_rows_have_distinct_names():
     names = list_backbones()
-    assert len(names) == len(set(names)) == 42
+    assert len(names) == len(set(names)) == N_ROWS
     assert [get_backbone(name).name for name in names] == names
 
 
 def test_every_constructor_of_the_table_is_a_different_one():
     references = [get_backbone(name).constructor for name in list_backbones()]
-    assert len(set(references)) == 42
-    # Two rows have no weights.
+    assert len(set(references)) == N_ROWS
+    # Two rows have no weights, and those of KerasHub a preset.
     assert len({get_backbone(name).weights_file for name in list_backbones()}) == 41
+    presets = [source.handle for source in references if isinstance(source, Source)]
+    assert len(set(presets)) == len(presets) == 27
 
 
 def test_order_is_natural():
     names = list_backbones("densenet*") + list_backbones("resnet*")
     assert names == [
         *("densenet121", "densenet169", "densenet201"),
-        *("resnet50", "resnet50_v2", "resnet101", "resnet101_v2", "resnet152", "resnet152_v2"),
+        *("resnet18", "resnet50", "resnet50_v2", "resnet50_vd"),
+        *("resnet101", "resnet101_v2", "resnet152", "resnet152_v2"),
     ]
     for number in (10, 9, 2):
         add(f"net_b{number}")
@@ -121,7 +135,7 @@ def test_unknown_name_says_what_was_meant():
         get_backbone("Scatering")
     assert str(caught.value) == (
         "Unknown backbone 'Scatering'. Did you mean 'scattering'? "
-        "Call transferkit.list_backbones() for all 42, or register_backbone() to add one."
+        f"Call transferkit.list_backbones() for all {N_ROWS}, or register_backbone() to add one."
     )
     assert (caught.value.name, caught.value.suggestions) == ("Scatering", ("scattering",))
     assert isinstance(caught.value, ValueError)
@@ -164,8 +178,11 @@ def test_smallest_sizes(name):
     assert row.min_size == smallest
     assert row.check_image_size(smallest) == smallest
     assert row.check_image_size(None) == row.image_size >= smallest
-    with pytest.raises(InvalidInputError, match=f"at least {smallest} for backbone '{name}'"):
-        row.check_image_size(smallest - 1)
+    step = getattr(row.constructor, "step", 1)
+    only = getattr(row.constructor, "only_size", None)
+    bound = f"{only}" if only else f"at least {smallest}"
+    with pytest.raises(InvalidInputError, match=f"^image_size must be {bound} for backbone '{name}'"):
+        row.check_image_size(smallest - step)
     assert row.layers[-1] == "last"
 
 
@@ -251,7 +268,7 @@ def test_duplicates_are_refused(name, details, culprit):
 def test_overwriting_replaces_the_row(name):
     row = add(name, overwrite=True)
     assert get_backbone("vgg16") is row
-    assert len(list_backbones()) == 42
+    assert len(list_backbones()) == N_ROWS
     assert not is_shipped(row)
 
 
@@ -259,7 +276,7 @@ def test_overwriting_an_alias_leaves_the_row_that_had_it():
     row = add("mobilenet_v1", overwrite=True)
     assert get_backbone("MobileNetV1") is row
     assert is_shipped(get_backbone("mobilenet"))
-    assert len(list_backbones()) == 43
+    assert len(list_backbones()) == N_ROWS + 1
 
 
 def test_overwriting_forgets_the_aliases_of_the_old_row():

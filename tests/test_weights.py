@@ -282,3 +282,19 @@ sys.exit("keras" in sys.modules)
 """
     environment = {**os.environ, "TRANSFERKIT_WEIGHTS": str(tmp_path)}
     subprocess.run([sys.executable, "-c", code], check=True, env=environment)
+
+
+def test_random_weights_are_those_of_a_backend(tmp_path, monkeypatch):
+    """Each draws others from the same seed, so features must not be found under one name."""
+    monkeypatch.setitem(sys.modules, "keras", None)
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    row = get_backbone("vgg16")
+    monkeypatch.delenv("KERAS_BACKEND", raising=False)
+    assert resolve_weights(row, None).digest == "random:0"
+    (tmp_path / "keras.json").write_text('{"backend": "jax"}')
+    assert resolve_weights(row, None).digest == "random:0:jax"
+    monkeypatch.setenv("KERAS_BACKEND", "torch")
+    assert resolve_weights(row, None).digest == "random:0:torch"
+    (tmp_path / "keras.json").write_text("[]")
+    monkeypatch.delenv("KERAS_BACKEND")
+    assert resolve_weights(row, None).digest == "random:0"

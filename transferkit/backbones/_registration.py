@@ -7,13 +7,14 @@ from typing import Any
 from transferkit.backbones import registry
 from transferkit.backbones.backbone import Backbone, Reference
 from transferkit.backbones.checks import check_backbone
+from transferkit.backbones.source import Source
 from transferkit.errors import InvalidInputError
 from transferkit.foundation.arguments import is_count
 
 
 def register_backbone(
     name: str,
-    constructor: Reference,
+    constructor: Reference | Source,
     preprocess_input: Reference,
     min_size: int,
     *,

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from transferkit.backbones.keras_defaults import keras_defaults
+from transferkit.backbones.source import Source
 from transferkit.errors import InvalidInputError
 from transferkit.foundation.arguments import check, is_count
 
@@ -29,9 +30,10 @@ class Backbone:
     ----------
     name : str
         Name in the registry. Look-ups ignore case, ``-`` and ``_``.
-    constructor : callable or str
+    constructor : callable, str or Source
         ``constructor(include_top=False, weights=None, input_shape=(S, S, 3))`` returns a
-        ``keras.Model``. A string names what to import, as ``"package.module:attribute"``.
+        ``keras.Model``. A string names what to import, as ``"package.module:attribute"``. A `Source` finds
+        its weights and builds its network itself.
     preprocess_input : callable or str
         Maps float32 pixels of shape (n, S, S, 3), RGB in 0..255, to the input of the network.
     min_size : int
@@ -70,7 +72,7 @@ class Backbone:
     """
 
     name: str
-    constructor: Reference
+    constructor: Reference | Source
     preprocess_input: Reference
     min_size: int
     image_size: int = 224
@@ -105,6 +107,8 @@ class Backbone:
             )
         for label in ("constructor", "preprocess_input"):
             value = getattr(self, label)
+            if label == "constructor" and isinstance(value, Source):
+                continue
             if not callable(value) and not (isinstance(value, str) and ":" in value):
                 yield f"{label} must be a function, or a string 'package.module:attribute'. Got {value!r}."
         for label in ("layers", "aliases"):
@@ -281,7 +285,7 @@ class Backbone:
         )
 
     @property
-    def triple(self) -> tuple[Callable[..., Any], Callable[..., Any], int]:
+    def triple(self) -> tuple[Any, Callable[..., Any], int]:
         """The constructor, ``preprocess_input`` and ``min_size``; imports references."""
         return _resolve(self.constructor), _resolve(self.preprocess_input), self.min_size
 
@@ -301,7 +305,7 @@ class Backbone:
         Raises
         ------
         InvalidInputError
-            The side is not an integer, or smaller than ``min_size``.
+            The side is not an integer, smaller than ``min_size``, or none that a `Source` can see.
         """
         if image_size is None:
             return self.image_size
@@ -315,6 +319,8 @@ class Backbone:
                 f"image_size must be {self.image_size} or None for backbone {self.name!r}, whose input has "
                 f"that size. Got {image_size}."
             )
+        if isinstance(self.constructor, Source):
+            self.constructor.check_image_size(self.name, int(image_size))
         if image_size < self.min_size:
             raise InvalidInputError(
                 f"image_size must be at least {self.min_size} for backbone {self.name!r}. "
@@ -329,9 +335,8 @@ def plain_name(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
-def _resolve(reference: Reference) -> Callable[..., Any]:
+def _resolve(reference: Any) -> Any:
     if not isinstance(reference, str):
         return reference
     module, _, attribute = reference.partition(":")
-    found: Callable[..., Any] = getattr(importlib.import_module(module), attribute)
-    return found
+    return getattr(importlib.import_module(module), attribute)

@@ -23,11 +23,15 @@ class Function(Source):
     function: Callable[[NDArray[np.float32]], Any]
 
     declared: ClassVar[bool] = False
-    takes_random_weights: ClassVar[bool] = False
 
     def __call__(self, *, input_shape: tuple[int, int, int], **ignored: Any) -> FunctionNetwork:
         """Return the network for images of a size."""
         return FunctionNetwork(self.function, input_shape[0])
+
+    @property
+    def takes_random_weights(self) -> bool:
+        """Whether ``weights=None`` is no error: it is one."""
+        return False
 
     def resolve(self, name: str, weights: Any) -> Weights:
         """Return a word: what the function computes with is its own affair."""

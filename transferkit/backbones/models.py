@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import warnings
 from pathlib import Path
 from typing import Any
@@ -10,11 +9,11 @@ from typing import Any
 from transferkit.backbones.backbone import Backbone
 from transferkit.backbones.keras_defaults import keras_defaults
 from transferkit.backbones.keras_network import KerasNetwork
-from transferkit.backbones.layer_names import fresh_names
 from transferkit.backbones.live_models import copied, share_weights
 from transferkit.backbones.network import Network
 from transferkit.backbones.onnx_file import OnnxFile
 from transferkit.backbones.registry import get_backbone, is_shipped
+from transferkit.backbones.reproducible import reproducible
 from transferkit.backbones.source import Source, Weights
 from transferkit.backbones.weights import any_weights, check_unchanged
 from transferkit.errors import InvalidInputError, WeightsError
@@ -85,16 +84,10 @@ def build_keras_network(backbone: Backbone, weights: Weights, image_size: int) -
 def _constructed(backbone: Backbone, asked: str | None, image_size: int) -> Any:
     """Return the model of the constructor, whose unnamed layers are numbered from the start."""
     enter_network()
-    with keras_defaults(), fresh_names():
+    with keras_defaults():
         constructor, _, _ = backbone.triple
-        # Keras seeds its initialisers from Python's generator, which must be unchanged afterwards. (Importing
-        # Keras draws from it too, so it comes first.)
-        state = random.getstate()
-        random.seed(0)
-        try:
+        with reproducible():
             model = constructor(include_top=False, weights=asked, input_shape=(image_size, image_size, 3))
-        finally:
-            random.setstate(state)
     if not getattr(model, "inputs", None):
         raise InvalidInputError(
             f"The constructor of backbone {backbone.name!r} must return a keras.Model with known inputs "

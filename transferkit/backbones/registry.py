@@ -13,7 +13,7 @@ import re
 from collections.abc import Hashable, Iterator
 from typing import Any, Literal, overload
 
-from transferkit.backbones import keras_applications, pixels, scattering
+from transferkit.backbones import keras_applications, keras_hub, pixels, scattering
 from transferkit.backbones.backbone import Backbone, plain_name
 from transferkit.backbones.own_models import is_keras_model
 from transferkit.backbones.sizes import SIZES, Size
@@ -21,7 +21,7 @@ from transferkit.backbones.source import Source
 from transferkit.errors import InvalidInputError, UnknownBackboneError
 
 # To add a family: a module with a tuple BACKBONES, and its name here.
-FAMILIES = (keras_applications, pixels, scattering)
+FAMILIES = (keras_applications, keras_hub, pixels, scattering)
 
 _backbones: dict[str, Backbone] = {}  # by plain name and plain alias
 _shipped: dict[str, Backbone] = {}  # by name

@@ -38,7 +38,11 @@ class Source(ABC):
     """
 
     declared: ClassVar[bool] = True  # False: its network has to be probed all the same
-    takes_random_weights: ClassVar[bool] = True  # for weights=None
+
+    @property
+    def takes_random_weights(self) -> bool:
+        """Whether ``weights=None`` stands for seeded random weights, and is no error."""
+        return True
 
     @abstractmethod
     def resolve(self, name: str, weights: Any) -> Weights:
@@ -59,6 +63,10 @@ class Source(ABC):
     @abstractmethod
     def build(self, name: str, weights: Weights, image_size: int) -> Network:
         """Return the frozen network; WeightsError if the files changed since ``resolve``."""
+
+    def check_image_size(self, name: str, image_size: int) -> None:
+        """Raise InvalidInputError if the network cannot see squares of this side."""
+        return
 
     def facts(self) -> dict[str, str]:
         """Return what else can change a feature, by name; part of every cache key."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from transferkit.backbones._download import download_beside, note_of
 from transferkit.backbones.backbone import Backbone
 from transferkit.backbones.digests import digests_of
+from transferkit.backbones.random_weights import random_weights
 from transferkit.backbones.source import Source, Weights
 from transferkit.errors import InvalidInputError, WeightsError
 from transferkit.foundation.arguments import is_path
@@ -45,7 +46,7 @@ def resolve_weights(backbone: Backbone, weights: str | os.PathLike[str] | None) 
             )
         return Weights("fixed", None, "fixed")
     if weights is None:
-        return Weights("random", None, "random:0")
+        return random_weights()
     if weights != "imagenet":
         return _from_file(backbone, Path(weights).expanduser())
     if backbone.weights_file is None:
@@ -99,8 +100,9 @@ def _download(backbone: Backbone) -> Path:
         if isinstance(backbone.constructor, str):
             download_beside(backbone.constructor, size, target, lambda path: _verified(backbone, path))
         else:
+            constructor, _, _ = backbone.triple
             with contextlib.redirect_stdout(sys.stderr):  # Keras prints its progress
-                backbone.constructor(include_top=False, weights="imagenet", input_shape=(size, size, 3))
+                constructor(include_top=False, weights="imagenet", input_shape=(size, size, 3))
     except WeightsError:
         raise
     except Exception as error:  # Keras wraps network failures in plain Exception

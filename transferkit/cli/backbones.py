@@ -15,6 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Run the command and return the exit code."""
     from transferkit import get_backbone, list_backbones
+    from transferkit.backbones import Source
 
     found = list_backbones(options.pattern, details=True)
     if not found:
@@ -26,6 +27,8 @@ def run(options: argparse.Namespace) -> int:
     for row in found:
         backbone = get_backbone(row["name"])
         weights = backbone.weights_file or ("your own" if backbone.pretrained else "none needed")
+        if isinstance(backbone.constructor, Source):
+            weights = str(backbone.constructor)
         names = ("image_size", "min_size", "parameters", "gflop", "width", "imagenet")
         figures = ("" if row[name] is None else row[name] for name in names)
         print(f"{row['name']:22} {' '.join(f'{figure:>10}' for figure in figures)}  {weights}")

@@ -69,17 +69,21 @@ def openvino_engine(request: EngineRequest) -> Engine:
     # Pixels go as they are into a graph that normalises them itself.
     ready = np.ascontiguousarray if isinstance(network, OnnxNetwork) else backbone.preprocess
     fixed = network.fixed_batch if isinstance(network, OnnxNetwork) else None
+    places, different = _different(network, layers)
     try:
-        converted = _converted(openvino, core, network, layers, request.image_size)
+        converted = _converted(openvino, core, network, different, request.image_size)
 
         def runner_in(precision: str) -> _Runner:
             n = fixed or min(_REQUEST, request.batch_size)
             return _Runner(core, converted, ready, n, precision, _FEW if fixed is None else ())
 
+        def run(pixels: np.ndarray, keep: Keep = as_they_are) -> list[np.ndarray]:
+            return runner.run(pixels, lambda maps: keep([maps[place] for place in places]))
+
         # The conversion may go wrong, so it is checked in float32 whatever the precision.
         runner = runner_in("float32")
         wrong = _parity.compare(
-            layers, request.image_size, lambda pixels: tap(backbone.preprocess(pixels)), runner.run
+            layers, request.image_size, lambda pixels: tap(backbone.preprocess(pixels)), run
         )
         if request.precision != "float32":
             runner = runner_in(request.precision)
@@ -88,7 +92,20 @@ def openvino_engine(request: EngineRequest) -> Engine:
         raise _refusal(backbone, wrong) from error
     if wrong:
         raise _refusal(backbone, wrong)
-    return Engine("openvino", runner.run, network.n_parameters)
+    return Engine("openvino", run, network.n_parameters)
+
+
+def _different(network: Network, layers: tuple[str, ...]) -> tuple[list[int], tuple[str, ...]]:
+    """Return the place of each layer among those with tensors of their own, and these.
+
+    ``"last"`` may be another name of a layer, and a model with one output twice ends the process.
+    """
+    if not isinstance(network, KerasNetwork):
+        return list(range(len(layers))), layers
+    tensors = [id(network.tensors.get(layer)) for layer in layers]
+    first = [tensors.index(tensor) for tensor in tensors]
+    kept = sorted(set(first))
+    return [kept.index(place) for place in first], tuple(layers[place] for place in kept)
 
 
 def _import_openvino() -> Any:

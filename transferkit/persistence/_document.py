@@ -156,11 +156,12 @@ def _rebuild(
     """Return the estimator that a document describes, with what the caller has given in its place."""
     kind: Any = ESTIMATORS[document["estimator"]]
     names = tuple(name for name in kind._get_param_names() if name not in _LOCAL)
-    check_document(document, names)
+    own_weights = not (isinstance(given["weights"], str) and given["weights"] == "as saved")
+    check_document(document, names, own_weights=own_weights)
     parameters, settings = _tuples(document["parameters"]), _tuples(document["extractor"])
     parameters["backbone"] = given["backbone"] or Backbone.from_json(parameters["backbone"])
     check_value_range(settings["value_range"])
-    if not (isinstance(given["weights"], str) and given["weights"] == "as saved"):
+    if own_weights:
         parameters["weights"] = given["weights"]
     if given["engine"] is not None:
         settings["engine"] = given["engine"]

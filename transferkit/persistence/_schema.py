@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from transferkit.extraction import is_precomputed
@@ -34,15 +35,18 @@ _WEIGHTS_SUFFIXES = (".h5", ".hdf5", ".keras", ".onnx")
 _LARGEST_SIDE = 2048
 
 
-def check_document(document: Mapping[str, Any], parameters: tuple[str, ...]) -> None:
+def check_document(
+    document: Mapping[str, Any], parameters: tuple[str, ...], *, own_weights: bool = False
+) -> None:
     """Raise ValueError unless a document has exactly the keys and types that ``save_estimator`` writes.
 
-    ``parameters`` are the names of those of the estimator.
+    ``parameters`` are the names of those of the estimator. With ``own_weights``, those that the document
+    names are not used.
     """
     check_keys("document", document, _DOCUMENT)
     check_keys("parameters", document["parameters"], {name: _PARAMETERS[name] for name in parameters})
     check_keys("extractor", document["extractor"], _EXTRACTOR)
-    _check_reach(document["parameters"])
+    _check_reach(document["parameters"], own_weights)
     n_features = document["n_features_in"]
     arrays = is_precomputed(document["parameters"]["backbone"])
     if arrays != (document["features"] is None) or arrays != (n_features is not None):
@@ -52,14 +56,18 @@ def check_document(document: Mapping[str, Any], parameters: tuple[str, ...]) -> 
     views_of(document["views"])
 
 
-def _check_reach(parameters: Mapping[str, Any]) -> None:
+def _check_reach(parameters: Mapping[str, Any], own_weights: bool) -> None:
     """Raise ValueError if a document names a file that holds no weights, or asks for huge images."""
     backbone = parameters["backbone"] if isinstance(parameters["backbone"], dict) else {}
-    for place in (parameters.get("weights"), backbone.get("path")):
+    for place in () if own_weights else (parameters.get("weights"), backbone.get("path")):
         if isinstance(place, str) and place != "imagenet":
             remote = place.startswith(("//", "\\\\")) or "://" in place
-            if remote or not place.lower().endswith(_WEIGHTS_SUFFIXES):
-                raise ValueError(f"weights {place!r} are no local file {' or '.join(_WEIGHTS_SUFFIXES)}")
+            # Of a folder, only files with the names of a preset's are opened.
+            if remote or not (place.lower().endswith(_WEIGHTS_SUFFIXES) or Path(place).is_dir()):
+                raise ValueError(
+                    f"weights {place!r} are no local file {' or '.join(_WEIGHTS_SUFFIXES)}, and no folder on "
+                    "this machine; pass weights=... to load()"
+                )
     for size in (parameters.get("image_size"), backbone.get("image_size")):
         if isinstance(size, int) and size > _LARGEST_SIDE:
             raise ValueError(f"image_size {size} is above {_LARGEST_SIDE}")

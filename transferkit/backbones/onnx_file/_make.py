@@ -46,6 +46,7 @@ def describe_file(
         problems.append(f"image_size must be a side in pixels, or None. Got {image_size!r}.")
     if not (n_prefix is None or n_prefix == 0 or is_count(n_prefix)):
         problems.append(f"n_prefix must be a number of tokens, or None. Got {n_prefix!r}.")
+    normalisation: Normalisation | None
     if mean is None and std is None and not problems:
         normalisation = _from_metadata(Path(path).expanduser())
     else:

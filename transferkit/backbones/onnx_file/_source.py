@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from transferkit.backbones.digests import digests_of
 from transferkit.backbones.layer_choice import Feature, recommended
@@ -39,11 +39,14 @@ class OnnxFile(Source):
     layout: str | None = None
     n_prefix: int | None = None
 
-    takes_random_weights: ClassVar[bool] = False
-
     def __call__(self, *, input_shape: tuple[int, int, int], **ignored: Any) -> OnnxNetwork:
         """Return the network for images of a size."""
         return self.build("", self.resolve("", "imagenet"), input_shape[0])
+
+    @property
+    def takes_random_weights(self) -> bool:
+        """Whether ``weights=None`` is no error: it is one."""
+        return False
 
     def resolve(self, name: str, weights: Any) -> Weights:
         """Return the file and the digest of all that it consists of; ``weights`` may be a copy elsewhere."""
