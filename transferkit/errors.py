@@ -221,9 +221,9 @@ class MissingDependencyError(TransferKitError, ImportError):
     """An optional package is not installed; ``name`` is its name."""
 
     def __init__(self, package: str, extra: str, purpose: str) -> None:
+        what = f'"transferkit[{extra}]"' if extra else package
         super().__init__(
-            f'{purpose} needs {package}, which is not installed. Run: pip install "transferkit[{extra}]"',
-            name=package,
+            f"{purpose} needs {package}, which is not installed. Run: pip install {what}", name=package
         )
         self._asked = package, extra, purpose
 

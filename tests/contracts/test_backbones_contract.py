@@ -73,10 +73,14 @@ def operations(model):
 
 def check_size(name):
     backbone = get_backbone(name)
+    skip_what_cannot_be_built(backbone)
     (facts,) = list_backbones(name, details=True)
+    if facts["parameters"] is None:
+        pytest.skip("not stated")
     network = build_network(backbone, any_weights(backbone), backbone.image_size)
-    assert facts["parameters"] == round(network.n_parameters / 1e6, 1)
-    assert facts["gflop"] == pytest.approx(operations(network.model) / 1e9, rel=0.05, abs=0.05)
+    assert facts["parameters"] == pytest.approx(network.n_parameters / 1e6, rel=0.01, abs=0.05)
+    if not isinstance(backbone.constructor, HubPreset):  # whose layers hide what they multiply
+        assert facts["gflop"] == pytest.approx(operations(network.model) / 1e9, rel=0.05, abs=0.05)
     assert facts["width"] == network.tensors["last"].shape[-1]
     assert (facts["imagenet"] is None) == (facts["source"] is None)
 

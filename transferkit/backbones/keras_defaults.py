@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from transferkit.errors import EngineError
+from transferkit.errors import EngineError, MissingDependencyError
 from transferkit.foundation.forks import enter_network
 from transferkit.foundation.greetings import without_greetings
 
+_NEEDED = ("keras", "tensorflow", "jax", "torch")  # Keras itself, and what it may run on
 _lock = threading.Lock()
 _inside = 0
 _interrupted = False  # amid the first import
@@ -77,6 +78,10 @@ def _import_keras() -> Any:
     except KeyboardInterrupt:
         _interrupted = True
         raise
+    except ModuleNotFoundError as error:
+        if error.name not in _NEEDED:
+            raise
+        raise MissingDependencyError(str(error.name), "", "A network of Keras") from error
     except Exception as error:
         if _interrupted:
             raise EngineError(

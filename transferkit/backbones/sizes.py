@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 KERAS = "https://keras.io/api/applications"
+DINOV2 = "https://github.com/facebookresearch/dinov2"  # linear, on frozen features
 
 
 class Size(NamedTuple):
@@ -76,5 +77,26 @@ SIZES = {
     "vgg16": Size(14.7, 30.7, 512, 71.3),
     "vgg19": Size(20.0, 39.0, 512, 71.3),
     "xception": Size(20.9, 16.7, 2048, 79.0),
+    # Transformers, with what attention multiplies; calculated from depth, width and tokens.
+    "dinov2_small": Size(22.2, 12.2, 384, 81.1, DINOV2),
+    "dinov2_base": Size(86.6, 46.3, 768, 84.5, DINOV2),
+    "dinov2_large": Size(304.4, 162.0, 1024, 86.3, DINOV2),
+    "dinov2_small_registers": Size(22.2, 12.5, 384, 80.9, DINOV2),
+    "dinov2_base_registers": Size(86.6, 47.1, 768, 84.6, DINOV2),
+    "dinov2_large_registers": Size(304.4, 164.6, 1024, 86.7, DINOV2),
+    "dinov3_small": Size(21.6, 9.4, 384),
+    "dinov3_base": Size(86, 35.9, 768),
+    "dinov3_large": Size(303, 125.7, 1024),
+    "siglip_base": Size(92.9, 34.9, 768),
+    "siglip2_base": Size(92.9, 34.9, 768),
+    "clip_b16": Size(85.8, 35.1, 768),
+    "clip_b32": Size(87.5, 8.8, 768),
+    "clip_l14": Size(303, 162.0, 1024),
+    "metaclip2_h14": Size(631, 334.6, 1280),
+    "vit_b16": Size(85.8, 35.1, 768),
+    "vit_l16": Size(303, 123.1, 1024),
+    "deit_tiny": Size(5.5, 2.5, 192),
+    "deit_small": Size(21.7, 9.2, 384),
+    "deit_base": Size(85.8, 35.3, 768),
 }
 """By name; checked against the networks by the tests."""
