@@ -326,7 +326,7 @@ def test_adaptive_cells_cover_the_map(length, grid):
         ({"engine": "warp"}, "engine must be 'auto', 'keras'"),
         ({"on_error": "ignore"}, "on_error must be 'raise' or 'skip'"),
         ({"backbone": "vgg_61"}, r"Unknown backbone 'vgg_61'\. Did you mean 'vgg1"),
-        ({"backbone": 5}, "backbone must be a name or a Backbone"),
+        ({"backbone": 5}, "backbone must be a name, a Backbone, a keras.Model or a function"),
         ({"weights": "x.h5"}, "has fixed filters and loads no weights"),
     ],
 )

@@ -152,8 +152,8 @@ def test_a_network_that_cannot_be_converted_is_named(monkeypatch):
 def test_a_conversion_that_mixes_layers_up_is_refused(monkeypatch):
     real = _openvino._converted
 
-    def swapped(openvino, tapped, image_size):
-        network = real(openvino, tapped, image_size)
+    def swapped(openvino, *arguments):
+        network = real(openvino, *arguments)
         return openvino.Model([network.outputs[i] for i in (0, 2, 1)], network.get_parameters())
 
     monkeypatch.setattr(_openvino, "_converted", swapped)

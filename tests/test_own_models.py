@@ -11,7 +11,7 @@ from sklearn.model_selection import cross_val_score
 
 import transferkit
 from transferkit import Backbone, Classifier, FeatureExtractor, check_backbone, list_layers
-from transferkit.errors import EngineError, InvalidInputError, ModelFileError, WeightsError
+from transferkit.errors import InvalidInputError, ModelFileError, WeightsError
 
 keras = pytest.importorskip("keras")
 LABELS = ["a", "b"] * 6
@@ -184,14 +184,14 @@ def test_a_function_that_changes_is_noticed(images):
 @pytest.mark.parametrize(
     ("function", "message"),
     [
-        (lambda batch: means(batch) - means(batch).mean(axis=0), "other features alone than in a batch"),
-        (lambda batch: "features", "must return an array of features.*Got str"),
+        (lambda batch: means(batch) - means(batch).mean(axis=0), "other features alone than beside others"),
+        (lambda batch: "features", "must be a function that returns features.*Got str"),
         (lambda batch: np.zeros((len(batch), 16, 8)), r"Got shape \(\d+, 16, 8\)"),
         (lambda batch: np.zeros((1, 8)), r"Got shape \(1, 8\) for 2 image"),
     ],
 )
 def test_a_function_that_gives_no_features_says_so(images, function, message):
-    with pytest.raises(EngineError, match=message):
+    with pytest.raises(InvalidInputError, match=message):
         FeatureExtractor(Backbone.from_function(function, image_size=32)).transform(images)
 
 

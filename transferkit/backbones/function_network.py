@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from transferkit.backbones.network import Tap
 from transferkit.backbones.source import Source, Weights
-from transferkit.errors import EngineError, InvalidInputError
+from transferkit.errors import InvalidInputError
 
 _TOLERANCE = 1e-4  # of an image alone and beside another, relative to the largest feature
 
@@ -90,14 +90,14 @@ class FunctionNetwork:
         return {}
 
     def check_rows(self, images: NDArray[np.float32]) -> None:
-        """Raise EngineError unless an image has the same features alone and beside others."""
+        """Raise InvalidInputError unless an image has the same features alone and beside others."""
         together = self._features(images)
         alone = np.concatenate([self._features(image[None]) for image in images])
         if not np.abs(alone - together).max() <= _TOLERANCE * np.abs(together).max():
-            raise EngineError(
-                "The function gives an image other features alone than in a batch, and a row must not depend "
-                "on its batch. Is its network in training mode, or are features normalised over the batch?",
-                name="python",
+            raise InvalidInputError(
+                "backbone must be a function whose rows do not depend on the batch. This one gives an image "
+                "other features alone than beside others: is its network in training mode, or are features "
+                "normalised over the batch?"
             )
 
     def _features(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -112,9 +112,8 @@ class FunctionNetwork:
             raise self._unusable(f"shape {array.shape} for {len(batch)} image(s)")
         return array
 
-    def _unusable(self, what: str) -> EngineError:
-        return EngineError(
-            "The function must return an array of features (n, c), or (n, h, w, c): patch tokens as a map, "
-            f"without class and registers. Got {what}.",
-            name="python",
+    def _unusable(self, what: str) -> InvalidInputError:
+        return InvalidInputError(
+            "backbone must be a function that returns features (n, c), or (n, h, w, c): patch tokens as a "
+            f"map, without class and registers. Got {what}."
         )

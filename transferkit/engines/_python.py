@@ -19,7 +19,9 @@ def python_engine(request: EngineRequest) -> Engine:
     Raises
     ------
     EngineError
-        The backbone is no function, or a row of its features depends on the rest of the batch.
+        The backbone is no function.
+    InvalidInputError
+        A row of its features depends on the rest of the batch.
     """
     network = requested_network(request)
     if not isinstance(network, FunctionNetwork):

@@ -117,6 +117,8 @@ def load(
     problems: list[str] = choice("engine", engine, ("auto", *ENGINES), or_none=True)
     gather(problems, lambda: isolation_seconds(False if isolate is None else isolate))
     gather(problems, lambda: as_cache(True if cache is None else cache))
+    if backbone is not None:
+        gather(problems, lambda: get_backbone(backbone))
     if not (weights is None or is_path(weights)):
         problems.append(f"weights must be the path of a weights file, 'imagenet' or None. Got {weights!r}.")
     check(problems)
@@ -159,7 +161,9 @@ def _rebuild(
     own_weights = not (isinstance(given["weights"], str) and given["weights"] == "as saved")
     check_document(document, names, own_weights=own_weights)
     parameters, settings = _tuples(document["parameters"]), _tuples(document["extractor"])
-    parameters["backbone"] = given["backbone"] or Backbone.from_json(parameters["backbone"])
+    parameters["backbone"] = (
+        Backbone.from_json(parameters["backbone"]) if given["backbone"] is None else given["backbone"]
+    )
     check_value_range(settings["value_range"])
     if own_weights:
         parameters["weights"] = given["weights"]

@@ -83,12 +83,12 @@ def describe_file(
 
 
 def _from_metadata(path: Path) -> Normalisation:
-    """Return the normalisation that a file names; InvalidInputError lists the usual if it has none."""
+    """Return the normalisation that a file names; InvalidInputError has the usual ones."""
     named = named_in_metadata(path)
     if named is None:
         usual = "; ".join(f"mean={n['mean']}, std={n['std']} ({name})" for name, n in USUAL.items())
         raise InvalidInputError(
-            """Return the normalisation that a file names; InvalidInputError has the usual ones."""
-            f"the training, for pixels in 0..255. Usual are {usual}."
+            f"mean and std must be given for {path.name}, whose metadata does not name them. They are those "
+            f"of the training, for pixels in 0..255. Usual are {usual}."
         )
     return named[1]
