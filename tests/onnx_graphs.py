@@ -69,18 +69,22 @@ def cnn(layout="NCHW", batch="n", size=64, kind="float", channels=3, stages=4, *
     return graph.model([batch, *sides], ["logits"], kind=kind, **details)
 
 
-def vit(n_prefix=1, size=56, patch=14, width=12, depth=4, batch="n", outputs=("normed",)):
+def vit(n_prefix=1, size=56, patch=14, width=12, depth=4, batch="n", outputs=("normed",), order="rows"):
     """A network of tokens: patches, class token and registers, blocks that mix tokens, and a norm."""
     graph = Graph()
     cells = size // patch
     x = graph.add("Conv", "image", graph.weight(width, 3, patch, patch), name="patches", strides=[patch] * 2)
     x = graph.add("Reshape", x, graph.constant(np.array([0, width, cells * cells])), name="flat")
     x = graph.add("Transpose", x, name="tokens", perm=[0, 2, 1])
+    if order == "columns":
+        places = np.arange(cells * cells).reshape(cells, cells).T.ravel()
+        x = graph.add("Gather", x, graph.constant(places), name="down", axis=1)
     if n_prefix:
         like = graph.add("Slice", x, *(graph.constant(np.array([i])) for i in (0, n_prefix, 1)), name="some")
         none = graph.add("Mul", like, graph.constant(np.float32(0)), name="none")
         first = graph.add("Add", none, graph.weight(1, n_prefix, width, scale=1), name="first")
-        x = graph.add("Concat", first, x, name="all", axis=1)
+        both = (x, first) if order == "class last" else (first, x)
+        x = graph.add("Concat", *both, name="all", axis=1)
     x = graph.add("Add", x, graph.weight(1, cells * cells + n_prefix, width, scale=1), name="placed")
     n = cells * cells + n_prefix
     for i in range(depth):

@@ -169,6 +169,110 @@ def test_weights_beside_the_file_belong_to_it(save, images, tmp_path):
         FeatureExtractor(backbone).fit()
 
 
+def test_weights_in_constants_belong_to_it_too(save, images, tmp_path):
+    model = cnn()
+    kernel = model.graph.initializer[0]
+    model.graph.initializer.remove(kernel)
+    model.graph.node.insert(0, onnx.helper.make_node("Constant", [], [kernel.name], value=kernel))
+    model.graph.node[0].attribute[0].t.name = "constant"
+    path = save(
+        model, save_as_external_data=True, location="net.data", size_threshold=0, convert_attribute=True
+    )
+    before = FeatureExtractor(Backbone.from_onnx(path, **HALF)).transform(images)
+    numbers = np.fromfile(tmp_path / "net.data", np.float32)
+    (numbers * 1.5).tofile(tmp_path / "net.data")
+    after = FeatureExtractor(Backbone.from_onnx(path, **HALF)).transform(images)
+    assert np.abs(after - before).max() > 0.1 * np.abs(before).max()
+
+
+@pytest.mark.parametrize(
+    ("order", "n_prefix"), [("columns", 1), ("columns", 0), ("class last", 1), ("class last", 5)]
+)
+def test_tokens_that_are_not_in_the_order_of_rows_are_refused(save, order, n_prefix):
+    with pytest.raises(InvalidInputError, match="must be in the order of rows"):
+        Backbone.from_onnx(save(vit(n_prefix, order=order)), **HALF)
+
+
+def test_channels_with_their_places_last_are_no_tokens(save):
+    """(n, 64, 16) after flattening a map of 4 x 4: 64 is a square, too."""
+    model = cnn()
+    nodes = [node for node in model.graph.node if node.output[0] not in ("gap", "pooled", "logits")]
+    make = onnx.helper.make_node
+    nodes += [make("Reshape", ["end3", "shape"], ["flat"]), make("Relu", ["flat"], ["again"])]
+    nodes += [make("ReduceMean", ["again"], ["logits"], axes=[2], keepdims=0)]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    model.graph.initializer.append(onnx.numpy_helper.from_array(np.array([0, 64, -1]), "shape"))
+    backbone = Backbone.from_onnx(save(model), **HALF)
+    assert backbone.layers == ("end1", "stage2", "end2", "last")
+    assert not {"flat", "again"} & set(list_layers(backbone))
+
+
+def test_scores_are_no_summary(save):
+    """Whatever follows the product that gives them."""
+    model = cnn()
+    make = onnx.helper.make_node
+    model.graph.node.extend([
+        make("Cast", ["logits"], ["half"], to=10),
+        make("Cast", ["half"], ["single"], to=1),
+        make("Softmax", ["single"], ["probabilities"]),
+    ])  # fmt: skip
+    model.graph.output[0].name = "probabilities"
+    backbone = Backbone.from_onnx(save(model), **HALF)
+    features = backbone.constructor.features(save(model), 64)
+    assert features["summary"].tensor == "pooled"
+
+
+def test_what_does_not_see_the_image_is_no_layer(save):
+    model = vit()
+    make = onnx.helper.make_node
+    table = onnx.numpy_helper.from_array(np.ones((1, 16, 12), np.float32), "table")
+    model.graph.initializer.append(table)
+    model.graph.node.extend([make("Sin", ["table"], ["waves"])])
+    assert "waves" not in list_layers(Backbone.from_onnx(save(model), **HALF))
+
+
+@pytest.mark.parametrize("engine", ["auto", "onnxruntime"])
+def test_a_graph_that_looks_at_the_batch_runs_one_image_at_a_time(save, images, engine, caplog):
+    model = cnn()
+    make = onnx.helper.make_node
+    for node in model.graph.node:
+        node.input[:] = ["centred" if name == "image" else name for name in node.input]
+    model.graph.node.insert(0, make("Sub", ["image", "mean"], ["centred"]))
+    model.graph.node.insert(0, make("Mul", ["sum", "half"], ["mean"]))
+    model.graph.node.insert(0, make("ReduceMean", ["image"], ["sum"], axes=[0], keepdims=1))
+    model.graph.initializer.append(onnx.numpy_helper.from_array(np.float32(0.3), "half"))
+    backbone = Backbone.from_onnx(save(model), **HALF)
+    together = features(backbone, images, ("end1", "last"), engine)
+    assert "images run one at a time" in caplog.text
+    for i, image in enumerate(images):
+        for one, rows in zip(features(backbone, [image], ("end1", "last"), engine), together, strict=True):
+            assert_close(one[0], rows[i], 1e-5)
+
+
+def test_a_graph_with_something_random_is_refused(save, images):
+    model = cnn()
+    make = onnx.helper.make_node
+    for node in model.graph.node:
+        node.input[:] = ["noisy" if name == "image" else name for name in node.input]
+    model.graph.node.insert(0, make("Add", ["image", "noise"], ["noisy"]))
+    model.graph.node.insert(0, make("RandomNormalLike", ["image"], ["noise"]))
+    backbone = Backbone.from_onnx(save(model), **HALF)
+    with pytest.raises(InvalidInputError, match="must give an image the same features each time"):
+        features(backbone, images, ("last",), "onnxruntime")
+
+
+def test_a_relative_path_means_the_same_file_everywhere(save, images, tmp_path, monkeypatch):
+    save(cnn())
+    monkeypatch.chdir(tmp_path)
+    backbone = Backbone.from_onnx("net.onnx", **HALF)
+    (tmp_path / "other").mkdir()
+    save(cnn(stages=3), "other/net.onnx")
+    expected = features(backbone, images, ("last",), "onnxruntime")[0]
+    monkeypatch.chdir(tmp_path / "other")
+    np.testing.assert_array_equal(features(backbone, images, ("last",), "onnxruntime")[0], expected)
+
+
 # Layers
 
 
@@ -423,7 +527,7 @@ def test_a_graph_that_is_no_backbone_says_why(save, name):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (None, "does not exist. Pass the path of a file"),
+        (None, "does not exist. Pass its path"),
         (b"", "cannot be read: it is not an ONNX model"),
         (b"GIF89a is no model", "cannot be read: it is not an ONNX model"),
         ("half", "cannot be read: it is not an ONNX model"),
@@ -452,6 +556,8 @@ def test_a_file_that_is_none_says_so(save, tmp_path, content, message):
         ({"layout": "HWC"}, "layout must be"),
         ({"image_size": 6.5}, "image_size must be a side"),
         ({"n_prefix": -1}, "n_prefix must be"),
+        ({"layers": []}, "layers must be a list of names"),
+        ({"layers": [3]}, "layers must be a list of names"),
     ],
     ids=str,
 )
@@ -516,6 +622,13 @@ def test_a_sound_file_passes_the_check(save, caplog):
         ({"Image.NominalPixelRange": "Normalized_1_1", "Image.BitmapPixelFormat": "Bgr8"}, HALF, False),
         ({"mean": "[0.485, 0.456, 0.406]", "std": "[0.229, 0.224, 0.225]"}, IMAGENET, True),
         ({"mean": "[0.485, 0.456, 0.406]", "std": "[0.229, 0.224, 0.225]"}, HALF, False),
+        ({"mean": "[123.68, 116.779, 103.939]", "std": "[1, 1, 1]"}, HALF, False),
+        (
+            {"mean": "[123.68, 116.779, 103.939]", "std": "[1, 1, 1]"},
+            {"mean": (123.68, 116.779, 103.939), "std": 1},
+            True,
+        ),
+        ({"mean": "[127, 127, 127]", "std": "[0.0078125, 0.0078125, 0.0078125]"}, HALF, True),
         ({"mean": "of what?", "std": "[1]"}, HALF, True),
     ],
     ids=str,
@@ -531,7 +644,15 @@ def test_numbers_that_the_files_metadata_contradicts(save, metadata, numbers, ag
 
 def test_pixels_that_are_scaled_twice_fail_the_check(save):
     with pytest.raises(BackboneCheckError, match="scaled twice"):
-        check_backbone(Backbone.from_onnx(save(cnn(kind="uint8")), mean=0, std=255 * 255))
+        check_backbone(Backbone.from_onnx(save(cnn()), mean=0, std=255 * 255))
+
+
+def test_a_file_that_takes_bytes_normalises_them_itself(save):
+    path = save(cnn(kind="uint8"))
+    for numbers in (HALF, IMAGENET, {"mean": 0, "std": 255}):
+        with pytest.raises(InvalidInputError, match="mean must be 0 and std 1 for net.onnx"):
+            Backbone.from_onnx(path, **numbers)
+    Backbone.from_onnx(path, mean=0, std=1 / 255, scale=1 / 255, channels="BGR")
 
 
 def test_whole_maps_can_be_looked_at(save, images):

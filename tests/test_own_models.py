@@ -96,6 +96,27 @@ def test_a_model_that_is_no_backbone_says_why(make, message):
         Backbone.from_keras(make())
 
 
+def test_the_usual_model_for_transfer(images):
+    """A network within a model, with a top."""
+    base = keras.applications.MobileNetV2(include_top=False, weights=None, input_shape=(32, 32, 3))
+    image = keras.Input((32, 32, 3))
+    x = keras.layers.RandomFlip()(image)
+    x = keras.layers.Dense(2)(keras.layers.GlobalAveragePooling2D()(base(x)))
+    preprocess = keras.applications.mobilenet_v2.preprocess_input
+    backbone = Backbone.from_keras(keras.Model(image, x), preprocess_input=preprocess)
+    assert backbone.layers == (base.name,) or backbone.layers == ("last",)
+    assert Classifier(backbone).fit(images, LABELS).predict(images).shape == (12,)
+
+
+def test_a_model_of_two_outputs_must_be_told_its_layers(images):
+    image = keras.Input((32, 32, 3))
+    x = keras.layers.Conv2D(4, 3, name="a")(keras.layers.Rescaling(1 / 255)(image))
+    model = keras.Model(image, [x, keras.layers.Conv2D(8, 3, name="b")(x)])
+    with pytest.raises(InvalidInputError, match="layers must be given for model .* 2 outputs"):
+        Backbone.from_keras(model)
+    assert Classifier(Backbone.from_keras(model, layers=["a", "b"])).fit(images, LABELS)
+
+
 def test_what_a_model_must_be_told(images):
     model = network(scale=False)
     backbone = Backbone.from_keras(model, preprocess_input=lambda x: x / 255)
@@ -149,7 +170,9 @@ def test_a_function_is_used_like_a_name(images, tmp_path):
     clf.save(tmp_path / "m.safetensors")
     loaded = transferkit.load(tmp_path / "m.safetensors", backbone=backbone)
     np.testing.assert_array_equal(loaded.decision_function(images), clf.decision_function(images))
-    assert check_backbone(backbone, image_size=32) is backbone
+    assert check_backbone(backbone) is backbone
+    with pytest.raises(InvalidInputError, match="precision must be 'float32'"):
+        FeatureExtractor(backbone, precision="bfloat16").fit()
 
 
 def test_the_cache_knows_a_function_by_what_it_does(images):
@@ -167,6 +190,18 @@ def test_the_cache_knows_a_function_by_what_it_does(images):
     np.testing.assert_array_equal(FeatureExtractor(counted(1)).transform(images), first)
     assert sum(calls) < len(images), "probes only"
     np.testing.assert_allclose(FeatureExtractor(counted(2)).transform(images), 2 * first, rtol=1e-2)
+
+
+def test_small_numbers_beside_large_ones_tell_functions_apart(images):
+    def histogram_and(factor):
+        def function(batch):
+            counts = np.stack([np.histogram(image, 64)[0] for image in batch])
+            return np.concatenate([counts, factor * means(batch).reshape(len(batch), -1) / 1e5], axis=1)
+
+        return Backbone.from_function(function, image_size=32)
+
+    small = [FeatureExtractor(histogram_and(factor)).transform(images)[:, 64:] for factor in (1, 2)]
+    np.testing.assert_allclose(small[1], 2 * small[0], rtol=1e-2)
 
 
 def test_a_function_that_changes_is_noticed(images):
@@ -188,6 +223,9 @@ def test_a_function_that_changes_is_noticed(images):
         (lambda batch: "features", "must be a function that returns features.*Got str"),
         (lambda batch: np.zeros((len(batch), 16, 8)), r"Got shape \(\d+, 16, 8\)"),
         (lambda batch: np.zeros((1, 8)), r"Got shape \(1, 8\) for 2 image"),
+        (lambda batch: np.zeros((len(batch), 64, 7, 7)), r"is it \(n, c, h, w\)"),
+        (lambda batch: np.full((len(batch), 8), np.nan), "Got NaN or infinity"),
+        (lambda batch: np.ones((len(batch), 8), complex), "Got ndarray"),
     ],
 )
 def test_a_function_that_gives_no_features_says_so(images, function, message):

@@ -163,7 +163,7 @@ class Backbone:
         Returns
         -------
         Backbone
-            Its identity is the digest of the file, with all numbers above.
+            Its identity is the digest of the file with its name and all numbers above.
 
         Raises
         ------

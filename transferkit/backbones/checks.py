@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transferkit.backbones.backbone import Backbone
+from transferkit.backbones.function_network import Function
 from transferkit.backbones.keras_network import KerasNetwork
 from transferkit.backbones.models import build_network
 from transferkit.backbones.network import Network
@@ -40,7 +41,7 @@ def check_backbone(name: str | Backbone, *, weights: Any = None, image_size: int
     weights : {None, "imagenet"} or path, default=None
         Random weights are enough for these checks and need no download.
     image_size : int, optional
-        Side in pixels; ``min_size`` by default, the fastest.
+        Side in pixels; ``min_size`` by default, the fastest, or for a function that of the backbone.
 
     Returns
     -------
@@ -58,7 +59,8 @@ def check_backbone(name: str | Backbone, *, weights: Any = None, image_size: int
     'mobilenet'
     """
     backbone = get_backbone(name)
-    size = backbone.min_size if image_size is None else backbone.check_image_size(image_size)
+    own = isinstance(backbone.constructor, Function)  # which says nothing of smaller images
+    size = backbone.min_size if image_size is None and not own else backbone.check_image_size(image_size)
     found = any_weights(backbone) if weights is None else resolve_weights(backbone, weights)
     try:
         network = build_network(backbone, found, size)

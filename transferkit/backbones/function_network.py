@@ -105,11 +105,19 @@ class FunctionNetwork:
         if hasattr(found, "detach"):  # a tensor of PyTorch that still has its graph
             found = found.detach().cpu()
         try:
-            array = np.asarray(found, dtype=np.float32)
+            array = np.asarray(found)
+            if array.dtype.kind not in "fiub":
+                raise TypeError
+            with np.errstate(over="ignore"):
+                array = array.astype(np.float32)
         except (TypeError, ValueError) as error:
             raise self._unusable(type(found).__name__) from error
         if array.ndim not in (2, 4) or len(array) != len(batch) or not array.size:
             raise self._unusable(f"shape {array.shape} for {len(batch)} image(s)")
+        if array.ndim == 4 and array.shape[1] != array.shape[2]:
+            raise self._unusable(f"shape {array.shape} with h and w that differ: is it (n, c, h, w)?")
+        if not np.isfinite(array).all():
+            raise self._unusable("NaN or infinity")
         return array
 
     def _unusable(self, what: str) -> InvalidInputError:

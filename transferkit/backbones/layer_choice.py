@@ -56,8 +56,8 @@ def recommended(features: Mapping[str, Feature], made_by: Mapping[str, str]) -> 
     if len(stages) == N_STAGES:
         inside = _inside(stages[-2], made_by)
         chosen[-2:-2] = [inside] if inside not in chosen else []
-    chosen[-1] = "last"
-    return tuple(dict.fromkeys(chosen))
+    named = ["last" if name == last.tensor else name for name in chosen]  # another branch may end the graph
+    return tuple(dict.fromkeys(named))
 
 
 def _inside(stage: Sequence[Feature], made_by: Mapping[str, str]) -> str:

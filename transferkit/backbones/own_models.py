@@ -92,6 +92,11 @@ def model_fields(
             "layer before its first weights: Backbone.from_keras(model, preprocess_input=...), such as "
             "keras.applications.resnet50.preprocess_input, or lambda x: x for a model of pixels in 0..255."
         )
+    if layers is None and len(model.outputs) > 1:
+        raise InvalidInputError(
+            f"layers must be given for model {name!r}, which has {len(model.outputs)} outputs: names of "
+            "layers to learn from, fine ones first."
+        )
     side = sides[0] or image_size or DEFAULT_SIZE
     chosen = _usual_layers(model, side) if layers is None else tuple(layers)
     return {
@@ -125,11 +130,17 @@ def _subclass_fields(
 
 def _usual_layers(model: Any, side: int) -> tuple[str, ...]:
     """Return the ends of the last stages, the output of the model last."""
+    import keras
+
     network = KerasNetwork(model, image_size=side)
     features, made_by = {}, {}
     for layer in model.layers:
         tensor = network.tensors.get(layer.name)
         shape = None if tensor is None else tuple(tensor.shape[1:])
+        if isinstance(layer, keras.layers.InputLayer) or type(layer).__name__.startswith(
+            ("Random", *_SCALING)
+        ):
+            continue  # still the image
         if shape and len(shape) == 3 and None not in shape and shape[0] == shape[1]:
             features[layer.name] = Feature(layer.name, "map", shape)
             made_by[layer.name] = "Pad" if type(layer).__name__ == "ZeroPadding2D" else type(layer).__name__

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import fnmatch
 import functools
+import os
 import re
 from collections.abc import Hashable, Iterator
 from typing import Any, Literal, overload
@@ -47,6 +48,8 @@ def get_backbone(name: Any) -> Backbone:
     """
     if isinstance(name, Backbone):
         return name
+    if isinstance(name, os.PathLike):
+        name = os.fspath(name)
     if not isinstance(name, str):
         if is_keras_model(name) or (callable(name) and not isinstance(name, type)):
             return _own(name) if isinstance(name, Hashable) else _own.__wrapped__(name)

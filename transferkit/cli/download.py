@@ -17,12 +17,15 @@ def run(options: argparse.Namespace) -> int:
 
     for name in options.backbones:
         get_backbone(name)  # all names, before a long download
+    arrived = False
     for name in options.backbones:
         found = download_weights(name, options.to)
         if found is None:
             print(f"{name}: needs no weights")
         else:
+            arrived = True
             path, digest = found
             print(f"{name}: {path} (SHA-256 {digest})")
-    print(f"On the other machine, set TRANSFERKIT_WEIGHTS to a copy of {options.to}.")
+    if arrived:
+        print(f"On the other machine, set TRANSFERKIT_WEIGHTS to a copy of {options.to}.")
     return 0

@@ -9,13 +9,14 @@ import functools
 import importlib.util
 from collections.abc import Callable
 
-from transferkit.backbones import Backbone, Function, OnnxFile
+from transferkit.backbones import Backbone, Function, OnnxFile, is_shipped
 from transferkit.engines._choice import EngineChoice
 from transferkit.engines._engine import Engine, EngineRequest, as_they_are
 from transferkit.engines._keras import frozen_model, keras_engine
 from transferkit.engines._onnxruntime import onnxruntime_engine
 from transferkit.engines._openvino import has_openvino, openvino_engine
 from transferkit.engines._python import python_engine
+from transferkit.engines._rows import with_own_rows
 from transferkit.engines._verdicts import Verdicts
 from transferkit.errors import InvalidInputError, MissingDependencyError, quoted
 from transferkit.foundation.arguments import check, choice
@@ -63,13 +64,18 @@ def build_engine(name: str, request: EngineRequest) -> Engine:
     """Return the engine of a name; equal requests share one, unless they have their own network."""
     enter_network()
     make = ENGINES[name]
-    return shared_engine(make, request) if request.network is None else make(request)
+    return shared_engine(make, request) if request.network is None else _made(make, request)
 
 
 @functools.lru_cache(maxsize=4)
 def shared_engine(make: Callable[[EngineRequest], Engine], request: EngineRequest) -> Engine:
     """Return the same engine for the same arguments, so that folds and grids build it once."""
-    return make(request)
+    return _made(make, request)
+
+
+def _made(make: Callable[[EngineRequest], Engine], request: EngineRequest) -> Engine:
+    engine = make(request)
+    return engine if is_shipped(request.backbone) else with_own_rows(engine, request)
 
 
 def check_engine(engine: str, precision: str = "float32") -> tuple[str, str | None]:
@@ -135,6 +141,10 @@ def choose_engine(backbone: Backbone, engine: str, precision: str) -> tuple[str,
         raise InvalidInputError(
             f"engine must be {quoted(others, 'or')} for backbone {backbone.name!r}. "
             f"Got {engine!r}, which runs {REFERENCES.get(engine, 'graphs')}."
+        )
+    if reference == "python" and precision != "float32":
+        raise InvalidInputError(
+            f"precision must be 'float32' for backbone {backbone.name!r}, a function. Got {precision!r}."
         )
     if engine != "auto" or (precision != "float32" and reference != "python"):
         return name, fallback

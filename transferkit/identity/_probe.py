@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from transferkit.backbones import Backbone, Network
+from transferkit.backbones import Backbone, FunctionNetwork, Network
 
 # Relative to the length of a layer's output. Rounding leaves about 1e-6 in a network, 1e-8 in its input; one
 # grey level that is one brighter than before is 5e-4 of the input.
 _INPUT_TOLERANCE, _TOLERANCE = 1e-6, 1e-4
 _AT_ONCE = 1 << 26  # numbers in the layers that are computed together: 256 MB
+_BLOCK_CHANNELS, _LEAST_SHARE = 16, 1e-6
 _DIRECTIONS = tuple(prime**0.5 for prime in (2, 3, 5, 7, 11, 13, 17, 19))
 
 
@@ -37,8 +38,11 @@ def answer(backbone: Backbone, network: Network) -> str:
     """Return a summary of the preprocessed probes and of each layer's output, as text."""
     ready = backbone.preprocess(probe_images(network.image_size))
     rows = [_summary(ready, np.float64)]  # its tolerance is near the precision of float32
-    for layers in _portions(network, len(ready)):
-        rows += [_summary(maps) for maps in network.tap(layers)(ready)]
+    if isinstance(network, FunctionNetwork):
+        rows += _by_block(network.tap(("last",))(ready)[0])
+    else:
+        for layers in _portions(network, len(ready)):
+            rows += [_summary(maps) for maps in network.tap(layers)(ready)]
     return base64.b64encode(np.array(rows, "<f8").tobytes()).decode()
 
 
@@ -69,6 +73,16 @@ def _portions(network: Network, n_images: int) -> Iterator[tuple[str, ...]]:
         portion.append(name)
         size += numbers
     yield tuple(portion)
+
+
+def _by_block(maps: NDArray[np.float32]) -> list[list[float]]:
+    """Return a summary of each few channels: a function may put large numbers beside small ones."""
+    whole = float(np.linalg.norm(maps.astype(np.float64)))
+    rows = []
+    for at in range(0, maps.shape[-1], _BLOCK_CHANNELS):
+        length, *projections = _summary(maps[..., at : at + _BLOCK_CHANNELS])
+        rows.append([max(length, _LEAST_SHARE * whole), *projections])  # below it, all is rounding
+    return rows
 
 
 def _summary(maps: NDArray[np.float32], dtype: type[np.floating[Any]] = np.float32) -> list[float]:

@@ -35,8 +35,12 @@ def named_in_metadata(path: Path) -> tuple[str, Normalisation] | None:
         return words, make_normalisation(**_RANGES[words], scale=1.0, channels=channels)
     try:
         mean, std = (json.loads(facts[name]) for name in ("mean", "std"))
-        scale = 1 / 255 if np.max(np.abs(std)) <= 1 else 1.0
-        return f"mean {mean}, std {std}", make_normalisation(mean, std, scale, channels)
+        small = [np.max(np.abs(numbers)) <= 1 for numbers in (mean, std)]
+        if small[1] and not small[0] and np.any(np.not_equal(std, 1)):
+            return None  # neither of pixels in 0..1 nor of 0..255
+        return f"mean {mean}, std {std}", make_normalisation(
+            mean, std, 1 / 255 if all(small) else 1.0, channels
+        )
     except (KeyError, ValueError, TypeError):
         return None
 

@@ -6,7 +6,7 @@ the class and registers and the others patches of a square grid; a vector is (n,
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from math import isqrt
 from typing import Any
 
@@ -14,6 +14,11 @@ from transferkit.backbones.layer_choice import Feature
 
 PREFIX_TOKENS = (0, 1, 2, 4, 5, 8, 9)  # a class, two (DeiT), and four or eight registers with or without it
 MOST_OTHER_TENSORS = 6
+_PRODUCTS = {"Gemm", "MatMul", "MatMulInteger", "QGemm", "QLinearMatMul"}
+_BETWEEN = {
+    "Softmax", "LogSoftmax", "Sigmoid", "Add", "Mul", "Cast", "Identity", "DequantizeLinear",
+    "QuantizeLinear",
+}  # fmt: skip
 
 
 def find_features(
@@ -22,6 +27,8 @@ def find_features(
     nodes: Sequence[Any],
     image_size: int,
     n_prefix: int | None,
+    *,
+    not_tokens: Collection[tuple[int, int]] = (),
 ) -> dict[str, Feature]:
     """Return the features among tensors by name, in the order of the graph, with "last" and "summary".
 
@@ -35,11 +42,20 @@ def find_features(
     image_size : int
     n_prefix : int or None
         Tokens before those of patches; None finds them: as few as leave a square.
+    not_tokens : collection of (int, int), default=()
+        Cells a side and number of tokens before, of tensors in which patches are in another order.
     """
     found = {
-        name: _feature(name, shape, image_size, layouts.get(name, "NCHW"), n_prefix)
+        name: _feature(name, shape, image_size, layouts.get(name, ""), n_prefix)
         for name, shape in shapes.items()
     }
+    for name, feature in found.items():
+        if (
+            feature is not None
+            and feature.kind == "tokens"
+            and (feature.shape[0], feature.n_prefix) in not_tokens
+        ):
+            found[name] = None
     features = {name: feature for name, feature in found.items() if feature is not None}
     spatial = [each for each in features.values() if each.kind != "vector" and each.shape[0] > 1]
     if not spatial or _has_other_tokens(found, shapes, spatial[-1].tensor):
@@ -68,17 +84,18 @@ def _has_other_tokens(found: Mapping[str, Any], shapes: Mapping[str, Sequence[in
 def _n_answers(vectors: Sequence[Feature], nodes: Sequence[Any]) -> int:
     """Return how many vectors at the end are answers of a linear classifier, which are no features."""
     made_by = {name: node for node in nodes for name in node.output}
-    number = 0
-
-    def ends_in(*operators: str) -> bool:
-        return number < len(vectors) - 1 and made_by[vectors[-1 - number].tensor].op_type in operators
-
-    while ends_in("Softmax", "LogSoftmax", "Sigmoid"):
-        number += 1
-    if ends_in("Add"):  # the offset of a product
-        before = (made_by.get(name) for name in made_by[vectors[-1 - number].tensor].input)
-        number += any(node is not None and node.op_type == "MatMul" for node in before)
-    return number + ends_in("Gemm", "MatMul")
+    names = [each.tensor for each in vectors]
+    at, answers = names[-1], {names[-1]}
+    while at in made_by and made_by[at].op_type in _BETWEEN:  # back to the product that gives the scores
+        inputs = [name for name in made_by[at].input if name in made_by]
+        if not inputs:
+            return 0
+        at = inputs[0]
+        answers.add(at)
+    if at not in made_by or made_by[at].op_type not in _PRODUCTS:
+        return 0
+    number = sum(1 for name in names if name in answers)
+    return number if number < len(names) and answers >= set(names[-number:]) else 0
 
 
 def _feature(
@@ -90,6 +107,8 @@ def _feature(
     sides = tuple(shape[1:])
     if len(sides) == 1 and sides[0] > 1:
         return Feature(name, "vector", sides)
+    if len(sides) == 2 and layout == "NCT":
+        return None  # channels, each with its places: no tokens, whatever their number
     if len(sides) == 2:
         return _tokens(name, sides, image_size, n_prefix)
     if len(sides) != 3:
@@ -98,7 +117,7 @@ def _feature(
     if not (first or last):
         return None
     if first and last:
-        first = layout == "NCHW"
+        first = layout != "NHWC"
     h, c = (sides[1], sides[0]) if first else (sides[0], sides[2])
     if not _is_stride(h, image_size) or c < 2:
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,7 +73,9 @@ def parsed(path: Path) -> Any:
     if not path.is_file():
         what = "is a folder" if path.is_dir() else "does not exist"
         raise WeightsError(
-            f"The ONNX file {path} {what}. Pass the path of a file.", name=path.stem, path=str(path)
+            f"The ONNX file {path} {what}. Pass its path (as weights= to load).",
+            name=path.stem,
+            path=str(path),
         )
     try:
         model = onnx.load(str(path), load_external_data=False)
@@ -88,11 +91,32 @@ def external_files(model: Any, path: Path) -> list[Path]:
     """Return the files that hold weights of a model outside of its own file."""
     places = {
         entry.value
-        for tensor in model.graph.initializer
+        for tensor in _tensors([model.graph, *model.functions])
         for entry in tensor.external_data
         if entry.key == "location"
     }
     return [path.parent / place for place in sorted(places)]
+
+
+def _tensors(graphs: Iterable[Any]) -> Iterator[Any]:
+    """Yield all constants of graphs and functions: initializers, attributes, and those of graphs within."""
+    for graph in graphs:
+        yield from getattr(graph, "initializer", ())
+        for sparse in getattr(graph, "sparse_initializer", ()):
+            yield from (sparse.values, sparse.indices)
+        for node in graph.node:
+            for attribute in node.attribute:
+                yield from (attribute.t, *attribute.tensors)
+                yield from _tensors([attribute.g, *attribute.graphs])
+
+
+def inputs_of(node: Any) -> set[str]:
+    """Return all tensors that a node reads, those of loops and branches within it too."""
+    found = set(node.input)
+    for attribute in node.attribute:
+        for graph in (attribute.g, *attribute.graphs):
+            found.update(*(inputs_of(inner) for inner in graph.node), {each.name for each in graph.output})
+    return found
 
 
 def image_input(model: Any, layout: str | None, path: Path) -> ImageInput:

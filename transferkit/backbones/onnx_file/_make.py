@@ -46,6 +46,11 @@ def describe_file(
         problems.append(f"image_size must be a side in pixels, or None. Got {image_size!r}.")
     if not (n_prefix is None or n_prefix == 0 or is_count(n_prefix)):
         problems.append(f"n_prefix must be a number of tokens, or None. Got {n_prefix!r}.")
+    names = (layers,) if isinstance(layers, str) else layers
+    if names is not None and not (
+        isinstance(names, list | tuple) and names and all(isinstance(each, str) for each in names)
+    ):
+        problems.append(f"layers must be a list of names of tensors, or None. Got {layers!r}.")
     normalisation: Normalisation | None
     if mean is None and std is None and not problems:
         normalisation = _from_metadata(Path(path).expanduser())
@@ -53,8 +58,13 @@ def describe_file(
         normalisation = gather(problems, lambda: make_normalisation(mean, std, scale, channels))
     check(problems)
     assert normalisation is not None
-    source = OnnxFile(os.fspath(path), normalisation, layout, n_prefix)
+    source = OnnxFile(str(Path(path).expanduser().absolute()), normalisation, layout, n_prefix)
     entry, features, usual = described(source, image_size or DEFAULT_SIZE)
+    if entry.kind == "uint8" and not normalisation.keeps_pixels():
+        raise InvalidInputError(
+            f"mean must be 0 and std 1 for {Path(path).name}, which takes pixels in 0..255 as uint8 and "
+            f"normalises them itself. Got mean={mean!r}, std={std!r}, scale={scale!r}."
+        )
     if image_size is not None and entry.size not in (None, image_size):
         raise InvalidInputError(
             f"image_size must be {entry.size} or None for {Path(path).name}, whose input has that size. "
@@ -66,9 +76,10 @@ def describe_file(
             f"{Path(path).name} has no tensor that looks like a feature map or like patch tokens of a square "
             f"grid{f'; the last vectors are {shown}' if shown else ''}. A detector or a text model is no "
             "backbone; where it holds one, pass layers= with names of its tensors. If it works on patch "
-            "tokens, pass n_prefix=, the number of tokens that are no patches."
+            "tokens, pass n_prefix=, the number of tokens before the patches, which must "
+            "be in the order of rows."
         )
-    chosen = usual if layers is None else (layers,) if isinstance(layers, str) else tuple(layers)
+    chosen = usual if names is None else tuple(names)
     known_layers(chosen, features)
     side = entry.size or image_size or DEFAULT_SIZE
     return {

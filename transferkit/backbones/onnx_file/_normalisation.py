@@ -47,6 +47,10 @@ class Normalisation:
             ready = (ready * numbers if operator == "Mul" else ready + numbers).astype(np.float32)
         return ready
 
+    def keeps_pixels(self) -> bool:
+        """Return True if pixels stay as they are, but for the order of colours."""
+        return all(np.allclose(numbers, operator == "Mul") for operator, numbers in self.steps())
+
     def steps(self) -> Iterator[tuple[str, NDArray[np.float32]]]:
         """Yield a factor and a summand for each channel, in the order of the network."""
         mean, std = np.array(self.mean), np.array(self.std)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from transferkit.backbones.layer_choice import Feature
-from transferkit.backbones.onnx_file._graph import ImageInput, import_onnx
+from transferkit.backbones.onnx_file._graph import ImageInput, import_onnx, inputs_of
 from transferkit.backbones.onnx_file._normalisation import Normalisation
 
 PIXELS = "transferkit_pixels"
@@ -44,7 +44,7 @@ def prepared_model(
         name = f"transferkit_tap_{i}"
         nodes += _after(feature, name, graph)
         outputs.append(helper.make_tensor_value_info(name, types.FLOAT, ["m", *feature.shape]))
-    used = {name for node in nodes for name in _inputs(node)}
+    used = {name for node in nodes for name in inputs_of(node)}
     graph.name = "prepared"
     graph.node.extend(nodes)
     graph.input.append(entry)
@@ -129,14 +129,5 @@ def _needed(nodes: Sequence[Any], tensors: set[str]) -> list[Any]:
     for node in reversed(nodes):
         if wanted.intersection(node.output):
             kept.append(node)
-            wanted.update(_inputs(node))
+            wanted.update(inputs_of(node))
     return kept[::-1]
-
-
-def _inputs(node: Any) -> set[str]:
-    """Return all tensors that a node reads, those of loops and branches within it too."""
-    found = set(node.input)
-    for attribute in node.attribute:
-        for graph in (attribute.g, *attribute.graphs):
-            found.update(*(_inputs(inner) for inner in graph.node), {each.name for each in graph.output})
-    return found

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from transferkit.backbones.onnx_file._graph import ImageInput, import_onnx, read_model
+from transferkit.backbones.onnx_file._graph import ImageInput, import_onnx, inputs_of, read_model
 from transferkit.backbones.onnx_file._running import session_of
 from transferkit.errors import InvalidInputError
 
@@ -24,7 +25,17 @@ def tensor_shapes(model: Any, source: ImageInput, side: int, path: Path) -> dict
     unknown = [name for name in names if name not in known]
     if unknown:
         known |= _measured(read_model(path), source, side, unknown)
-    return {name: known[name] for name in names if known.get(name)}
+    seen = _that_see(model.graph.node, source.name)
+    return {name: known[name] for name in names if known.get(name) and name in seen}
+
+
+def _that_see(nodes: Sequence[Any], entry: str) -> set[str]:
+    """Return the tensors that depend on the image; others are constants, such as tables of positions."""
+    seen = {entry}
+    for node in nodes:
+        if seen.intersection(inputs_of(node)):
+            seen.update(node.output)
+    return seen
 
 
 def _light(model: Any, source: ImageInput, side: int) -> Any:

@@ -16,6 +16,7 @@ from transferkit.backbones.onnx_file._graph import ImageInput, external_files, i
 from transferkit.backbones.onnx_file._layouts import find_layouts
 from transferkit.backbones.onnx_file._network import OnnxNetwork
 from transferkit.backbones.onnx_file._normalisation import Normalisation
+from transferkit.backbones.onnx_file._places import misplaced
 from transferkit.backbones.onnx_file._shapes import tensor_shapes
 from transferkit.backbones.source import Source, Weights
 from transferkit.errors import InvalidInputError, WeightsError
@@ -108,7 +109,12 @@ def _features(
     source = image_input(model, layout, path)
     shapes = tensor_shapes(model, source, image_size, path)
     layouts = find_layouts(model.graph.node, shapes, source.name, source.layout)
-    features = find_features(shapes, layouts, model.graph.node, image_size, n_prefix)
+    nodes = model.graph.node
+    features = find_features(shapes, layouts, nodes, image_size, n_prefix)
+    if any(feature.kind == "tokens" for feature in features.values()):
+        wrong = misplaced(read_model(path), source, features, image_size)
+        if wrong:
+            features = find_features(shapes, layouts, nodes, image_size, n_prefix, not_tokens=wrong)
     made_by = {name: node.op_type for node in model.graph.node for name in node.output}
     return features, recommended(features, made_by)
 
