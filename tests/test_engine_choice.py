@@ -37,7 +37,9 @@ class Pair:
                 raise EngineError(self.error, name=name)
             run = self.fake.build(request).run
             extra = name == "keras"
-            return engines.Engine(name, lambda pixels, keep: keep([maps + extra for maps in run(pixels)]))
+            return engines.Engine(
+                name, lambda pixels, keep=list: keep([maps + extra for maps in run(pixels)])
+            )
 
         return make
 

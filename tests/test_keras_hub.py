@@ -30,7 +30,13 @@ def presets(tmp_path_factory):
     return folder_with
 
 
-@pytest.fixture(scope="module", params=CONFIGS)
+LONG = ("swin", "metaclip2", "efficientnet", "deit")  # to build; in kind, others are like them
+
+
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(name, marks=pytest.mark.slow if name in LONG else ()) for name in CONFIGS],
+)
 def family(request):
     return request.param
 

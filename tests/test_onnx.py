@@ -691,9 +691,10 @@ def written_by_keras(model, path):
 
 
 @pytest.mark.filterwarnings("ignore:In the future:FutureWarning")  # of tf2onnx, called by Keras
-@pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("write", [written_by_tf2onnx, written_by_keras])
-def test_files_of_converters_give_the_features_of_the_model(keras_model, images, tmp_path, write, engine):
+@pytest.mark.parametrize(
+    "write", [written_by_tf2onnx, pytest.param(written_by_keras, marks=pytest.mark.slow)]
+)
+def test_files_of_converters_give_the_features_of_the_model(keras_model, images, tmp_path, write):
     import keras
 
     write(keras_model, tmp_path / "net.onnx")
@@ -703,6 +704,7 @@ def test_files_of_converters_give_the_features_of_the_model(keras_model, images,
         keras_model.input, [keras_model.get_layer(name).output for name in ("stage0", "stage2", "mean")]
     )
     fine, last, mean = (np.asarray(each) for each in inner((images.astype(np.float32) - 127.5) / 127.5))
-    found = features(backbone, images, (backbone.layers[0], "last", "summary"), engine)
-    for ours, theirs in zip(found, (fine, last, mean), strict=True):
-        assert_close(ours, theirs)
+    for engine in ("onnxruntime", *(["openvino"] if has_openvino() else [])):
+        found = features(backbone, images, (backbone.layers[0], "last", "summary"), engine)
+        for ours, theirs in zip(found, (fine, last, mean), strict=True):
+            assert_close(ours, theirs)

@@ -318,6 +318,24 @@ def test_no_other_engine_for_a_model_in_bfloat16(tmp_path, pictures):
         load(tmp_path / "model.safetensors", engine="keras")
 
 
+def test_a_conversion_that_fails_leaves_logging_alone(monkeypatch):
+    """OpenVINO's converter sets the root logger to errors, and puts it back only if it succeeds."""
+    import openvino
+
+    root = logging.getLogger()
+    before = root.level, list(root.filters), list(root.handlers)
+
+    def fail(graph, **options):
+        root.setLevel(logging.ERROR)
+        root.addFilter(lambda record: False)
+        raise RuntimeError("no such operation")
+
+    monkeypatch.setattr(openvino, "convert_model", fail)
+    with pytest.raises(EngineError, match="no such operation"):
+        build()
+    assert (root.level, root.filters, root.handlers) == before
+
+
 def test_one_tensor_under_two_names():
     """OpenVINO ends the process where a model has one output twice, so this must not be left to it."""
     row = get_backbone("resnet50")

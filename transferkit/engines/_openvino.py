@@ -8,11 +8,13 @@ runtime would have to trust.
 from __future__ import annotations
 
 import importlib.util
+import logging
 import queue
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -139,11 +141,24 @@ def _converted(openvino: Any, core: Any, network: Network, layers: tuple[str, ..
             tf.TensorSpec((None, image_size, image_size, 3), tf.float32)
         )
     # With a copy of the weights: TensorFlow's are freed with the model.
-    converted = openvino.convert_model(graph, share_weights=False)
+    with _root_logger_kept():
+        converted = openvino.convert_model(graph, share_weights=False)
     # By name: there are additional outputs (of swish, for its gradient), and more than ten are sorted
     # alphabetically.
     outputs = [converted.output(tensor.name) for tensor in tf.nest.flatten(graph.structured_outputs)]
     return openvino.Model(outputs, converted.get_parameters())
+
+
+@contextmanager
+def _root_logger_kept() -> Iterator[None]:
+    """Undo what a conversion that fails leaves behind: a root logger that shows errors only."""
+    root = logging.getLogger()
+    level, filters, handlers = root.level, list(root.filters), list(root.handlers)
+    try:
+        yield
+    finally:
+        root.setLevel(level)
+        root.filters, root.handlers = filters, handlers
 
 
 def _refusal(backbone: Backbone, reason: str) -> EngineError:
