@@ -25,7 +25,7 @@ from PIL import Image
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ["TRANSFERKIT_CACHE"] = tempfile.mkdtemp(prefix="transferkit-speed-")
 
-from transferkit import FeatureExtractor, get_backbone
+from transferkit import FeatureExtractor, get_backbone, list_backbones
 from transferkit.backbones import build_network, resolve_weights
 from transferkit.engines import has_openvino
 from transferkit.engines._openvino import _import_openvino
@@ -176,7 +176,8 @@ def measure(name: str, paths: list[Path], n_tutorial: int, repeats: int) -> None
         print(
             f"{label:40} {middle[label]:9.1f}  {spread:>15}  {middle[label] / middle[TUTORIAL]:7.2f}  {share}"
         )
-    limit, work = sgemm_rate(), operations(model)
+    (facts,) = list_backbones(name, details=True)
+    limit, work = sgemm_rate(), operations(model) or 1e9 * (facts["gflop"] or np.nan)
     print(f"{'float32 limit by sgemm':40} {limit / work:9.1f}  ({limit / 1e9:.0f} / {work / 1e9:.2f} GFLOP)")
 
 
