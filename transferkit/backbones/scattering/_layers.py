@@ -41,11 +41,6 @@ class PadToMultiple(FixedLayer):
         super().__init__(name)
         self.multiple = multiple
 
-    def compute_output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """Return the shape: PyTorch cannot pad what it only infers."""
-        n, rows, columns, channels = shape
-        return n, rows + -rows % self.multiple, columns + -columns % self.multiple, channels
-
     def call(self, x: Any) -> Any:
         rows, columns = (-size % self.multiple for size in x.shape[1:3])
         return ops.pad(x, ((0, 0), (0, rows), (0, columns), (0, 0)), mode="symmetric")
