@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from transferkit import FeatureExtractor, engines
-from transferkit.backbones import Backbone, get_backbone, resolve_weights
-from transferkit.engines import EngineRequest, check_engine, frozen_model, keras_engine
+from transferkit.backbones import Backbone, build_keras_network, get_backbone, resolve_weights
+from transferkit.engines import EngineRequest, check_engine, keras_engine
 from transferkit.engines._engine import pad
 from transferkit.engines._keras import _padded_size
 from transferkit.errors import InvalidInputError, quoted
@@ -158,7 +158,7 @@ def test_features_are_those_of_keras_after_its_own_preprocessing(engine, pixels)
     keras = pytest.importorskip("keras")
     ready = keras.applications.mobilenet.preprocess_input(pixels[:8].astype(np.float32))
     row = get_backbone("mobilenet")
-    model = frozen_model(row, resolve_weights(row, None), SIZE).model
+    model = build_keras_network(row, resolve_weights(row, None), SIZE).model
     assert_close(engine.run(pixels[:8])[-1:], [np.asarray(model(ready, training=False))])
 
 

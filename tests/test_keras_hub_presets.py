@@ -72,7 +72,7 @@ def test_files_that_change_between_digest_and_reading_are_refused(folder):
     backbone = row("vit")
     weights = resolve_weights(backbone, folder)
     change(folder / "image_converter.json", scale=0.5)
-    with pytest.raises(WeightsError, match="was changed while it was in use: its digest was") as caught:
+    with pytest.raises(WeightsError, match="was replaced while it was in use: its SHA-256 was") as caught:
         build_network(backbone, weights, SIDE)
     assert (caught.value.name, caught.value.path) == ("tiny_vit", str(folder))
 

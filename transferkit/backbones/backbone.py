@@ -252,6 +252,11 @@ class Backbone:
         Returns
         -------
         Backbone
+
+        Raises
+        ------
+        InvalidInputError
+            It is no function. What it returns is checked in ``fit``.
         """
         from transferkit.backbones.own_models import function_fields
 

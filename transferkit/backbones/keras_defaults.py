@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from collections.abc import Iterator
@@ -70,6 +71,7 @@ def _import_keras() -> Any:
         import keras
 
         return keras
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's messages after its greetings
     try:
         with _lock, without_greetings():
             import keras

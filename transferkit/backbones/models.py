@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from transferkit.backbones.backbone import Backbone
+from transferkit.backbones.digests import digests_of
 from transferkit.backbones.keras_defaults import keras_defaults
 from transferkit.backbones.keras_network import KerasNetwork
 from transferkit.backbones.live_models import copied, share_weights
@@ -15,7 +16,7 @@ from transferkit.backbones.onnx_file import OnnxFile
 from transferkit.backbones.registry import get_backbone, is_shipped
 from transferkit.backbones.reproducible import reproducible
 from transferkit.backbones.source import Source, Weights
-from transferkit.backbones.weights import any_weights, check_unchanged
+from transferkit.backbones.weights import any_weights
 from transferkit.errors import InvalidInputError, WeightsError
 from transferkit.foundation.forks import enter_network
 
@@ -74,7 +75,7 @@ def build_keras_network(backbone: Backbone, weights: Weights, image_size: int) -
                 path=str(weights.path),
             ) from error
         # The digest names the features, so it must be that of what has just been read.
-        check_unchanged(backbone, weights)
+        weights.check_unchanged(backbone.name, digests_of(weights.path)[0])
         if weights.kind == "imagenet" and backbone.finish:
             backbone.finish(model)
     model.trainable = False

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from transferkit.backbones.network import Network
+from transferkit.errors import WeightsError
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,25 @@ class Weights:
     kind: str
     path: Path | None
     digest: str
+
+    def check_unchanged(self, name: str, now: str) -> None:
+        """Raise WeightsError unless the digest of what has just been read is that of the weights.
+
+        Parameters
+        ----------
+        name : str
+            Of the backbone.
+        now : str
+            The digest now: features are stored under that of the weights.
+        """
+        if self.path is None or now == self.digest:
+            return
+        raise WeightsError(
+            f"{self.path} was replaced while it was in use: its SHA-256 was {self.digest} and is {now}. "
+            "Nothing was stored. Put the earlier file back, or create the extractor or estimator anew.",
+            name=name,
+            path=str(self.path),
+        )
 
 
 class Source(ABC):

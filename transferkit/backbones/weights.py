@@ -158,18 +158,6 @@ def _check(backbone: Backbone, path: Path, expected: str | None, meaning: str) -
         )
 
 
-def check_unchanged(backbone: Backbone, weights: Weights) -> None:
-    """Raise WeightsError unless a file of weights still has the digest that it was resolved with."""
-    if weights.path is None or (now := digests_of(weights.path)[0]) == weights.digest:
-        return
-    raise WeightsError(
-        f"{weights.path} was replaced while it was in use: its SHA-256 was {weights.digest} and is {now}. "
-        "Nothing was stored. Put the earlier file back, or create the extractor or estimator anew.",
-        name=backbone.name,
-        path=str(weights.path),
-    )
-
-
 def _listing(folder: Path) -> str:
     names = sorted(item.name for item in folder.iterdir() if item.suffix in {".h5", ".keras"})[:5]
     return ", ".join(names) if names else "no .h5 file"

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from transferkit.backbones import Backbone, Function, OnnxFile, is_shipped
 from transferkit.engines._choice import EngineChoice
 from transferkit.engines._engine import Engine, EngineRequest, as_they_are
-from transferkit.engines._keras import frozen_model, keras_engine
+from transferkit.engines._keras import keras_engine
 from transferkit.engines._onnxruntime import onnxruntime_engine
 from transferkit.engines._openvino import has_openvino, openvino_engine
 from transferkit.engines._python import python_engine
@@ -49,7 +49,6 @@ __all__ = [
     "build_engine",
     "check_engine",
     "choose_engine",
-    "frozen_model",
     "has_openvino",
     "keras_engine",
     "onnxruntime_engine",
@@ -74,8 +73,10 @@ def shared_engine(make: Callable[[EngineRequest], Engine], request: EngineReques
 
 
 def _made(make: Callable[[EngineRequest], Engine], request: EngineRequest) -> Engine:
+    """Return an engine whose rows do not depend on their batch; functions are asked by their own engine."""
     engine = make(request)
-    return engine if is_shipped(request.backbone) else with_own_rows(engine, request)
+    asked = is_shipped(request.backbone) or isinstance(request.backbone.constructor, Function)
+    return engine if asked else with_own_rows(engine, request)
 
 
 def check_engine(engine: str, precision: str = "float32") -> tuple[str, str | None]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import threading
 
 import numpy as np
 
-from transferkit.backbones import Backbone, KerasNetwork, Network, Weights, build_keras_network, build_network
+from transferkit.backbones import KerasNetwork, Network, build_network
 from transferkit.engines._engine import Engine, EngineRequest, Keep, as_they_are, pad
 from transferkit.errors import EngineError
 
@@ -15,17 +14,10 @@ from transferkit.errors import EngineError
 _FEW_SIZES = (1, 8, 32, 128, 512)
 
 
-def frozen_model(backbone: Backbone, weights: Weights, image_size: int) -> KerasNetwork:
-    """Return the network of a constructor of Keras models, without TensorFlow's start-up messages."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    return build_keras_network(backbone, weights, image_size)
-
-
 def requested_network(request: EngineRequest) -> Network:
     """Return the network of a request, built if there is none yet."""
     if request.network is not None:
         return request.network
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     return build_network(request.backbone, request.weights, request.image_size)
 
 

@@ -112,7 +112,7 @@ class HubPreset(Source):
                 else:
                     network = load_preset(hub, family, name, weights.path, image_size)
                     scale, offset = load_pixels(hub, name, weights.path) or family.pixels
-                    self._check_unchanged(name, weights)
+                    weights.check_unchanged(name, preset_digest(name, weights.path))
                 image = keras.Input((image_size, image_size, 3), name="image")
                 pixels = keras.layers.Rescaling(scale, offset, name="pixels")(image)
                 taps = {"pixels": pixels, **family.taps(network, pixels)}
@@ -141,18 +141,6 @@ class HubPreset(Source):
         """Return the preset, which says what random weights are of."""
         config = {"config": json.dumps(self.config)} if self.config else {}
         return {"preset": self.preset, "family": self.family, **config}
-
-    def _check_unchanged(self, name: str, weights: Weights) -> None:
-        """Raise WeightsError unless the files are those that the digest was taken of."""
-        assert weights.path is not None
-        if (now := preset_digest(name, weights.path)) != weights.digest:
-            raise WeightsError(
-                f"{weights.path} was changed while it was in use: its digest was {weights.digest} and is "
-                f"{now}. Nothing was stored. Put the earlier files back, or create the extractor or "
-                "estimator anew.",
-                name=name,
-                path=str(weights.path),
-            )
 
 
 def _import_keras_hub(name: str) -> Any:

@@ -71,14 +71,7 @@ class OnnxFile(Source):
                 f"Got {image_size}."
             )
         features = self.features(weights.path, image_size)
-        if (now := digest_of(weights.path)) != weights.digest:
-            raise WeightsError(
-                f"{weights.path} was replaced while it was in use: its SHA-256 was {weights.digest} and is "
-                f"{now}. Nothing was stored. Put the earlier file back, or create the extractor or estimator "
-                "anew.",
-                name=name,
-                path=str(weights.path),
-            )
+        weights.check_unchanged(name, digest_of(weights.path))
         return OnnxNetwork(model, source, features, self.normalisation, image_size)
 
     def features(self, path: Path, image_size: int) -> Mapping[str, Feature]:
@@ -108,14 +101,15 @@ def _features(
     model = parsed(path)
     source = image_input(model, layout, path)
     shapes = tensor_shapes(model, source, image_size, path)
-    layouts = find_layouts(model.graph.node, shapes, source.name, source.layout)
     nodes = model.graph.node
+    layouts = find_layouts(nodes, shapes, source.name, source.layout)
     features = find_features(shapes, layouts, nodes, image_size, n_prefix)
     if any(feature.kind == "tokens" for feature in features.values()):
         wrong = misplaced(read_model(path), source, features, image_size)
         if wrong:
             features = find_features(shapes, layouts, nodes, image_size, n_prefix, not_tokens=wrong)
-    made_by = {name: node.op_type for node in model.graph.node for name in node.output}
+    made_by = {name: node.op_type for node in nodes for name in node.output}
+    Weights("file", path, digest).check_unchanged(path.stem, digest_of(path))  # before it is remembered
     return features, recommended(features, made_by)
 
 
