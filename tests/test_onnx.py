@@ -171,10 +171,9 @@ def test_weights_beside_the_file_belong_to_it(save, images, tmp_path):
 
 def test_weights_in_constants_belong_to_it_too(save, images, tmp_path):
     model = cnn()
-    kernel = model.graph.initializer[0]
-    model.graph.initializer.remove(kernel)
-    model.graph.node.insert(0, onnx.helper.make_node("Constant", [], [kernel.name], value=kernel))
-    model.graph.node[0].attribute[0].t.name = "constant"
+    for weight in model.graph.initializer:  # all of them, so that nothing else lies beside the file
+        model.graph.node.insert(0, onnx.helper.make_node("Constant", [], [weight.name], value=weight))
+    del model.graph.initializer[:]
     path = save(
         model, save_as_external_data=True, location="net.data", size_threshold=0, convert_attribute=True
     )
