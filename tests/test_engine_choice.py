@@ -17,7 +17,7 @@ from tests.conftest import TINY, FakeEngine
 from transferkit import Classifier, FeatureCache, FeatureExtractor, engines
 from transferkit.backbones import Backbone, registry
 from transferkit.cache import _notes
-from transferkit.engines import _verdicts, check_engine
+from transferkit.engines import _verdicts, check_engine, choose_engine
 from transferkit.errors import EngineError, InvalidInputError, MissingDependencyError, ModelFileError
 from transferkit.persistence._file import read_model, write_model
 
@@ -256,7 +256,7 @@ def test_what_a_user_registers_is_built_once_and_may_fall_back(pair, pictures):
 
 def test_names_without_openvino(monkeypatch):
     monkeypatch.setitem(sys.modules, "openvino", None)
-    assert check_engine("auto") == ("keras", None)
+    assert choose_engine(TINY, "auto", "float32") == ("keras", None)
     for arguments in (("openvino",), ("auto", "bfloat16")):
         with pytest.raises(MissingDependencyError, match=r'pip install "transferkit\[openvino\]"'):
             check_engine(*arguments)
@@ -265,11 +265,11 @@ def test_names_without_openvino(monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("auto", "float16"), "precision must be 'float32' or 'bfloat16'. Got 'float16'."),
+        (("auto", "float8"), "precision must be 'float32', 'bfloat16' or 'float16'. Got 'float8'."),
         (("auto", None), "Got None"),
         (
-            ("keras", "bfloat16"),
-            "precision='bfloat16' needs engine='auto' or 'openvino'. Got engine='keras'.",
+            ("openvino", "float16"),
+            "precision='float16' needs engine='auto' or 'keras'. Got engine='openvino'.",
         ),
         (("warp", "half"), "2 problems"),
     ],

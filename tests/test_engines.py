@@ -173,7 +173,6 @@ def test_eight_threads_get_what_one_gets(pixels):
 
 
 def test_names_of_engines():
-    assert check_engine("keras") == ("keras", None)
     with pytest.raises(InvalidInputError) as caught:
         check_engine("tensorrt")
     assert str(caught.value) == f"engine must be {quoted(['auto', *engines.ENGINES], 'or')}. Got 'tensorrt'."

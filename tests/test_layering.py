@@ -40,7 +40,7 @@ ALLOWED = {
 # What runs networks, and who may import it, also inside functions.
 RUNNERS = {
     "backbones": {"keras", "tensorflow", "keras_hub", "kagglehub", "onnx", "onnxruntime"},
-    "engines": {"keras", "tensorflow", "openvino", "onnxruntime"},
+    "engines": {"keras", "tensorflow", "openvino", "onnxruntime", "torch", "jax"},
     "heads": {"keras"},
 }
 # Modules that other rooms may import beside a room's `__init__`.

@@ -23,7 +23,7 @@ from transferkit.engines import (
     shared_engine,
 )
 from transferkit.engines._parity import compare, disparity, probes
-from transferkit.errors import EngineError, InvalidInputError
+from transferkit.errors import EngineError, InvalidInputError, ModelFileError
 
 pytest.importorskip("openvino", reason="OpenVINO is not installed")
 pytestmark = pytest.mark.openvino
@@ -314,7 +314,7 @@ def test_no_other_engine_for_a_model_in_bfloat16(tmp_path, pictures):
     clf = Classifier("scattering", image_size=32, extractor=extractor).fit(*pictures)
     clf.save(tmp_path / "model.safetensors")
     assert load(tmp_path / "model.safetensors", engine="openvino").extractor_.precision == "bfloat16"
-    with pytest.raises(InvalidInputError, match="precision='bfloat16' needs engine="):
+    with pytest.raises(ModelFileError, match="engine was 'openvino' and is 'keras'"):
         load(tmp_path / "model.safetensors", engine="keras")
 
 

@@ -6,6 +6,7 @@ from transferkit.backbones.checks import check_backbone
 from transferkit.backbones.function_network import Function, FunctionNetwork
 from transferkit.backbones.keras_defaults import keras_defaults
 from transferkit.backbones.keras_network import KerasNetwork
+from transferkit.backbones.mixed_precision import in_half_precision
 from transferkit.backbones.models import build_keras_network, build_network, list_layers
 from transferkit.backbones.network import Network
 from transferkit.backbones.onnx_file import OnnxFile, OnnxNetwork, run_in_portions, serialised, session_of
@@ -30,6 +31,7 @@ __all__ = [
     "check_backbone",
     "download_weights",
     "get_backbone",
+    "in_half_precision",
     "is_declared",
     "is_shipped",
     "keras_defaults",

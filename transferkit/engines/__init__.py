@@ -12,6 +12,7 @@ from collections.abc import Callable
 from transferkit.backbones import Backbone, Function, OnnxFile, is_shipped
 from transferkit.engines._choice import EngineChoice
 from transferkit.engines._engine import Engine, EngineRequest, as_they_are
+from transferkit.engines._gpu import has_gpu
 from transferkit.engines._keras import keras_engine
 from transferkit.engines._onnxruntime import onnxruntime_engine
 from transferkit.engines._openvino import has_openvino, openvino_engine
@@ -28,16 +29,19 @@ ENGINES: dict[str, Callable[[EngineRequest], Engine]] = {
     "onnxruntime": onnxruntime_engine,
     "python": python_engine,
 }
-BFLOAT16_ENGINES = ("openvino",)
 REFERENCES = {
     "keras": "Keras models",
     "onnxruntime": "ONNX files",
     "python": "functions",
 }  # and what each of them runs
-PRECISIONS = ("float32", "bfloat16")
+PRECISIONS = {
+    "float32": tuple(ENGINES),
+    "bfloat16": ("openvino", "keras"),
+    "float16": ("keras",),
+}  # and the engines that compute in them
+_GRAPHS = {"keras": ("openvino",), "onnxruntime": ("openvino",), "python": ()}  # what else runs such networks
 
 __all__ = [
-    "BFLOAT16_ENGINES",
     "ENGINES",
     "PRECISIONS",
     "Engine",
@@ -79,8 +83,8 @@ def _made(make: Callable[[EngineRequest], Engine], request: EngineRequest) -> En
     return engine if asked else with_own_rows(engine, request)
 
 
-def check_engine(engine: str, precision: str = "float32") -> tuple[str, str | None]:
-    """Return the name of the engine to use, and of its fallback or None.
+def check_engine(engine: str, precision: str = "float32") -> None:
+    """Check that there is such an engine, with this precision, before the backbone is known.
 
     Raises
     ------
@@ -89,22 +93,24 @@ def check_engine(engine: str, precision: str = "float32") -> tuple[str, str | No
     MissingDependencyError
         The engine needs a package that is not installed.
     """
-    problems = choice("precision", precision, PRECISIONS)
+    problems = choice("precision", precision, tuple(PRECISIONS))
     problems += choice("engine", engine, ("auto", *ENGINES))
-    if not problems and precision == "bfloat16" and engine not in ("auto", *BFLOAT16_ENGINES):
+    if not problems and engine not in ("auto", *PRECISIONS[precision]):
+        able = quoted(("auto", *PRECISIONS[precision]), "or")
         problems.append(
-            f"precision='bfloat16' needs engine='auto' or {quoted(BFLOAT16_ENGINES, 'or')}. "
-            f"Got engine={engine!r}. Leave engine out, or pass precision='float32'."
+            f"precision={precision!r} needs engine={able}. Got engine={engine!r}. "
+            "Leave engine out, or pass precision='float32'."
         )
     check(problems)
-    if precision == "bfloat16" or engine == "openvino":
-        if not has_openvino():
-            purpose = "engine='openvino'" if precision == "float32" else f"precision={precision!r}"
-            raise MissingDependencyError("openvino", "openvino", purpose)
-        return "openvino", None
-    if engine == "auto":
-        return ("openvino", "keras") if has_openvino() else ("keras", None)
-    return engine, None
+    if engine == "openvino" and precision == "float32":
+        _need_openvino("engine='openvino'")
+    elif engine == "openvino" or (engine == "auto" and precision == "bfloat16" and not has_gpu()):
+        _need_openvino(f"precision={precision!r}")
+
+
+def _need_openvino(purpose: str) -> None:
+    if not has_openvino():
+        raise MissingDependencyError("openvino", "openvino", purpose)
 
 
 def available_engines() -> list[str]:
@@ -135,18 +141,26 @@ def choose_engine(backbone: Backbone, engine: str, precision: str) -> tuple[str,
     MissingDependencyError
         The engine needs a package that is not installed.
     """
-    name, fallback = check_engine(engine, precision)
+    check_engine(engine, precision)
     reference = reference_engine(backbone)
-    if engine != reference and (engine in REFERENCES or (engine == "openvino" and reference == "python")):
-        others = ("auto", "openvino", reference) if reference != "python" else ("auto", reference)
+    if engine not in ("auto", reference, *_GRAPHS[reference]):
         raise InvalidInputError(
-            f"engine must be {quoted(others, 'or')} for backbone {backbone.name!r}. "
+            f"engine must be {quoted(('auto', *_GRAPHS[reference], reference), 'or')} "
+            f"for backbone {backbone.name!r}. "
             f"Got {engine!r}, which runs {REFERENCES.get(engine, 'graphs')}."
         )
-    if reference == "python" and precision != "float32":
+    runs = {reference, *_GRAPHS[reference]}
+    able = tuple(name for name, engines in PRECISIONS.items() if runs & {*engines})
+    if precision not in able:
         raise InvalidInputError(
-            f"precision must be 'float32' for backbone {backbone.name!r}, a function. Got {precision!r}."
+            f"precision must be {quoted(able, 'or')} for backbone {backbone.name!r}: "
+            f"only {REFERENCES['keras']} compute in others. Got {precision!r}."
         )
-    if engine != "auto" or (precision != "float32" and reference != "python"):
-        return name, fallback
-    return ("openvino", reference) if name == "openvino" and reference != "python" else (reference, None)
+    if engine != "auto":
+        return engine, None
+    if reference == "python" or (reference == "keras" and (precision == "float16" or has_gpu())):
+        return reference, None
+    if precision == "bfloat16":
+        _need_openvino("precision='bfloat16'")
+        return "openvino", None
+    return ("openvino", reference) if has_openvino() else (reference, None)

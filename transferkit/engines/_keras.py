@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+from contextlib import nullcontext
 
 import numpy as np
 
-from transferkit.backbones import KerasNetwork, Network, build_network
+from transferkit.backbones import KerasNetwork, Network, build_network, in_half_precision
 from transferkit.engines._engine import Engine, EngineRequest, Keep, as_they_are, pad
+from transferkit.engines._gpu import InParts, full_float32, grow_memory, has_gpu
 from transferkit.errors import EngineError
 
 # Every new batch size means a new trace of the graph, so batches are padded to few sizes.
@@ -23,6 +25,8 @@ def requested_network(request: EngineRequest) -> Network:
 
 def keras_engine(request: EngineRequest) -> Engine:
     """Run the network with Keras, on the configured Keras backend."""
+    if has_gpu():
+        grow_memory()
     network = requested_network(request)
     if not isinstance(network, KerasNetwork):
         raise EngineError(
@@ -31,15 +35,23 @@ def keras_engine(request: EngineRequest) -> Engine:
             name="keras",
         )
     own = request.network is not None
+    if request.precision != "float32":
+        network = in_half_precision(request.backbone, network, request.precision, shared=own)
     tap = network.tap(request.layers, compiled=True, one_graph=own)
-    preprocess, batch_size = request.backbone.preprocess, request.batch_size
+    preprocess = request.backbone.preprocess
     lock = threading.Lock()
+    exact = full_float32 if has_gpu() and request.precision == "float32" else nullcontext
+
+    def run_part(pixels: np.ndarray, size: int) -> list[np.ndarray]:
+        ready = preprocess(pad(pixels, size))
+        with lock, exact():  # tracing is not thread-safe, and one batch uses all cores anyway
+            outputs = tap(ready)
+        return [maps[: len(pixels)] for maps in outputs]
+
+    in_parts = InParts(run_part, _padded_size, request.batch_size)
 
     def run(pixels: np.ndarray, keep: Keep = as_they_are) -> list[np.ndarray]:
-        ready = preprocess(pad(pixels, _padded_size(len(pixels), batch_size)))
-        with lock:  # tracing is not thread-safe, and one batch uses all cores anyway
-            outputs = tap(ready)
-        return keep([maps[: len(pixels)] for maps in outputs])
+        return keep(in_parts(pixels))
 
     if own:  # read the code of its layers now, and never again: what runs is what was described
         run(np.zeros((1, request.image_size, request.image_size, 3), np.uint8))

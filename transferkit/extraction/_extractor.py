@@ -34,9 +34,9 @@ class FeatureExtractor(Extraction, TransformerMixin, BaseEstimator):
         estimator the choice of its head.
     resize : {"stretch", "pad"}, default="stretch"
         Fill the square, or keep the aspect on a black ground.
-    precision : {"float32", "bfloat16"}, default="float32"
-        What the backbone computes in. "bfloat16" is faster on processors that have it, needs OpenVINO,
-        and gives other features: models trained on one do not run on the other.
+    precision : {"float32", "bfloat16", "float16"}, default="float32"
+        What the backbone computes in. "bfloat16" is faster on processors (with OpenVINO) and GPUs that have
+        it, "float16" on any GPU; both give other features: models trained on one do not run on the other.
     value_range : (float, float), optional
         Black and white of float arrays, such as ``(0, 1)``. By default ``fit`` finds out for all its arrays.
     on_error : {"raise", "skip"}, optional
@@ -44,9 +44,9 @@ class FeatureExtractor(Extraction, TransformerMixin, BaseEstimator):
         ``score`` of an estimator. ``transform`` and ``predict`` always raise: a row must not go missing
         between its neighbours.
     engine : {"auto", "keras", "openvino"}, optional
-        What runs the backbone: "auto" is OpenVINO if it is installed and gives the features of Keras on
-        a few probe images, else Keras. This parameter and those below are by default what
-        :func:`transferkit.set_config` and :func:`transferkit.config_context` say, at first "auto".
+        What runs the backbone: "auto" is Keras where it has a GPU, else OpenVINO if it is installed and gives
+        the features of Keras on a few probe images, else Keras. This parameter and those below are by default
+        what :func:`transferkit.set_config` and :func:`transferkit.config_context` say, at first "auto".
     batch_size : int, optional
         Images in one call of the backbone, 32 if not configured. Features do not depend on it.
     memory_limit : float, optional
