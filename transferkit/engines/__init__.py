@@ -35,7 +35,7 @@ REFERENCES = {
     "python": "functions",
 }  # and what each of them runs
 PRECISIONS = {
-    "float32": tuple(ENGINES),
+    "float32": ENGINES,
     "bfloat16": ("openvino", "keras"),
     "float16": ("keras",),
 }  # and the engines that compute in them
