@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sklearn.exceptions import NotFittedError as SklearnNotFittedError
 
 from transferkit.errors import InvalidInputError, NotFittedError
+from transferkit.estimators._extractor_owner import ExtractorOwner
 from transferkit.estimators._fitting import snapshot
 from transferkit.estimators._old_names import warn_attribute
 from transferkit.estimators._precomputed import PrecomputedFeatures
@@ -31,10 +32,11 @@ class _NotFittedError(NotFittedError, SklearnNotFittedError):
 
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle by function: the name of the class is that of its base."""
-        return _not_fitted, self.args
+        return not_fitted, self.args
 
 
-def _not_fitted(*args: str) -> _NotFittedError:
+def not_fitted(*args: str) -> NotFittedError:
+    """Return the error, with its message."""
     return _NotFittedError(*args)
 
 
@@ -42,14 +44,11 @@ _NotFittedError.__name__ = _NotFittedError.__qualname__ = "NotFittedError"
 _NotFittedError.__module__ = "transferkit.errors"
 
 
-class FittedEstimator:
+class FittedEstimator(ExtractorOwner):
     """The half of an estimator that answers: save, extract, and the outputs of the head."""
 
     predictor_: Predictor
     _layer_selection: list[LayerTrial]
-
-    def _run_settings(self) -> dict[str, Any]:
-        raise NotImplementedError
 
     def _records(self) -> dict[str, list[dict[str, Any]]]:
         raise NotImplementedError
@@ -136,7 +135,7 @@ class FittedEstimator:
 
     def _check_fitted(self) -> None:
         if "predictor_" not in self.__dict__:
-            raise _NotFittedError(
+            raise not_fitted(
                 f"This {type(self).__name__} is not fitted yet. Call fit(images, targets) first, "
                 "or transferkit.load(path) for a saved model."
             )
