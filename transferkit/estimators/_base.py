@@ -6,7 +6,6 @@ A subclass says what it learns: how ``y`` is checked (``_read_targets``), which 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -159,13 +158,9 @@ class ImageEstimator(FittedEstimator, NestedParameters):
             raise InvalidInputError(*problems)
         if extractor is None:
             return X, head, None
-        if isinstance(X, str | os.PathLike | bytes):
-            problems.append(
-                f"fit expects a list of images. Got one {type(X).__name__}: {str(X)[:80]!r}. "
-                "For a folder, use paths, labels = transferkit.datasets.read_image_folder(folder)."
-            )
+        items = gather(problems, lambda: images.as_collection(X))
+        if items is None:
             return [], head, extractor
-        items = images.readable_again(images.as_image_list(X))
         self._array_ranges = {}
         if extractor.value_range is None:
             self._array_ranges = gather(problems, lambda: images.array_ranges(items)) or {}

@@ -43,17 +43,13 @@ def save_estimator(estimator: Any, path: str | os.PathLike[str]) -> None:
     """Write a fitted estimator."""
     predictor = estimator.predictor_
     images = predictor.extractor is not None
-    parameters = {name: _plain(value) for name, value in estimator._parameters_.items() if name not in _LOCAL}
+    document = _shared(estimator, predictor.extractor)
     if not images:  # without images they mean nothing, and nobody has looked at them
-        parameters |= dict.fromkeys(("weights", "image_size", "layers"))
-    extractor = predictor.extractor or estimator._parameters_["extractor"] or FeatureExtractor()
+        document["parameters"] |= dict.fromkeys(("weights", "image_size", "layers"))
     tensors = {f"head.{name}": array for name, array in predictor.head.tensors().items()}
     for i, refinement in enumerate(predictor.refinements):
         tensors |= {f"round.{i}.{name}": array for name, array in refinement.tensors().items()}
-    document = {
-        "estimator": name_of(estimator),
-        "parameters": parameters,
-        "extractor": {name: _plain(getattr(extractor, name)) for name in EXTRACTOR_PARAMETERS},
+    document |= {
         "head": head_to_dict(estimator.head_),
         "head_facts": predictor.head.facts(),
         "task": predictor.task.to_json(),
@@ -61,10 +57,29 @@ def save_estimator(estimator: Any, path: str | os.PathLike[str]) -> None:
         "views": [view.name for view in predictor.views],
         "records": records_to_json(estimator._records()),
         "refinements": [refinement.facts() for refinement in predictor.refinements],
-        "features": predictor.extractor.describe() if images else None,
-        "versions": {"transferkit": __version__, "numpy": np.__version__},
     }
     write_model(path, tensors, document)
+
+
+def save_collection(
+    estimator: Any, path: str | os.PathLike[str], tensors: Mapping[str, NDArray[Any]]
+) -> None:
+    """Write an estimator that has learned nothing but arrays; its ``_from_arrays`` makes it again."""
+    write_model(path, tensors, _shared(estimator, estimator.extractor_))
+
+
+def _shared(estimator: Any, fitted_extractor: Any) -> dict[str, Any]:
+    """Return what every document says: the parameters, and what features depend on."""
+    extractor = fitted_extractor or estimator._parameters_["extractor"] or FeatureExtractor()
+    return {
+        "estimator": name_of(estimator),
+        "parameters": {
+            name: _plain(value) for name, value in estimator._parameters_.items() if name not in _LOCAL
+        },
+        "extractor": {name: _plain(getattr(extractor, name)) for name in EXTRACTOR_PARAMETERS},
+        "features": None if fitted_extractor is None else fitted_extractor.describe(),
+        "versions": {"transferkit": __version__, "numpy": np.__version__},
+    }
 
 
 def load(
@@ -95,7 +110,7 @@ def load(
 
     Returns
     -------
-    Classifier, KeypointRegressor or another estimator that was saved
+    Classifier, KeypointRegressor, NearestImages or another estimator that was saved
 
     Raises
     ------
@@ -159,7 +174,8 @@ def _rebuild(
     kind: Any = ESTIMATORS[document["estimator"]]
     names = tuple(name for name in kind._get_param_names() if name not in _LOCAL)
     own_weights = not (isinstance(given["weights"], str) and given["weights"] == "as saved")
-    check_document(document, names, own_weights=own_weights)
+    collection = hasattr(kind, "_from_arrays")
+    check_document(document, names, own_weights=own_weights, collection=collection)
     parameters, settings = _tuples(document["parameters"]), _tuples(document["extractor"])
     parameters["backbone"] = (
         Backbone.from_json(parameters["backbone"]) if given["backbone"] is None else given["backbone"]
@@ -171,8 +187,11 @@ def _rebuild(
         settings["engine"] = given["engine"]
     elif settings["engine"] == "openvino" and settings["precision"] == "float32" and not has_openvino():
         settings["engine"] = "auto"  # _check_features says what runs instead
+    parameters["extractor"] = FeatureExtractor(**settings, **local)
+    if collection:
+        return kind._from_arrays(tensors, _ranges(document["features"]), **parameters)
     head = head_from_dict(document["head"])
-    estimator = kind(**parameters, head=head, extractor=FeatureExtractor(**settings, **local))
+    estimator = kind(**parameters, head=head)
     arrays, rounds = _split(tensors, len(document["refinements"]))
     fitted = head.rebuild(arrays, document["head_facts"])
     task = _task(document["task"], fitted)
