@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from transferkit.cli._flags import in_flags
+from transferkit.errors import InvalidInputError
 
 EXIT_SOME_FAILED = 1
 
@@ -50,6 +54,34 @@ def load_model(options: argparse.Namespace) -> Any:
 def weights_of(options: argparse.Namespace) -> str | None:
     """Return the weights that a flag asks for."""
     return None if options.weights == "none" else options.weights
+
+
+def image_paths(names: Sequence[str]) -> list[str]:
+    """Return the files, with folders replaced by the images below them."""
+    from transferkit.images import IMAGE_SUFFIXES, is_side_file
+
+    paths: list[str] = []
+    for name in names:
+        if Path(name).is_dir():
+            found = sorted(path for path in Path(name).rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
+            paths += [str(path) for path in found if not is_side_file(path)]
+        else:
+            paths.append(name)
+    if not paths:
+        raise InvalidInputError(f"There are no images in {', '.join(names)}.")
+    return paths
+
+
+def add_csv(parser: argparse.ArgumentParser) -> None:
+    """Add the argument that says how rows are written."""
+    parser.add_argument("--csv", action="store_true", help="comma-separated instead of tab-separated")
+
+
+def row_writer(options: argparse.Namespace) -> Callable[[Sequence[Any]], Any]:
+    """Return what writes a row to stdout."""
+    if options.csv:
+        return csv.writer(sys.stdout).writerow
+    return lambda values: print(*values, sep="\t")
 
 
 def print_report(report: Any, options: argparse.Namespace) -> int:

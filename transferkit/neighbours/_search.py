@@ -26,7 +26,7 @@ METHODS = ("auto", "exact", "approximate")
 EXACT_UP_TO = 100_000  # images; comparing one with so many takes an eighth of a second
 _SPARE = 8  # candidates beyond those asked for: rounding decides among the last ones
 _BLOCK = 1 << 24  # numbers that are compared at a time
-_ROUNDING = 1e-6  # of distances by products; what is found by it is measured again
+_ROUNDING = 1e-6  # of distances by products: the same vectors are not quite at 0
 _CELLS_VISITED = 32  # of 2 sqrt(n); see benchmarks/neighbours.py
 _FEWEST_IN_CELL = 40  # for k-means
 
@@ -95,19 +95,12 @@ class Search:
         return found
 
     def pairs(self, threshold: float) -> tuple[Rows, Rows]:
-        """Return the pairs of vectors that are no further apart than the threshold."""
+        """Return the pairs of vectors that are no further apart than the threshold, but for rounding."""
         radius = math.sqrt(2 * threshold) if self._cosine else threshold
         with _without_threads():
             graph = self._all.radius_neighbors_graph(radius=radius * (1 + _ROUNDING) + _ROUNDING)
         first, second = (half.astype(np.int64) for half in graph.nonzero())
-        first, second = first[first < second], second[first < second]
-        step = max(1, _BLOCK // self._points.shape[1])
-        near = [
-            self._distances(self._points[first[i : i + step]], second[i : i + step, None])[:, 0] <= threshold
-            for i in range(0, len(first), step)
-        ]
-        kept = np.concatenate([*near, np.zeros(0, bool)])
-        return first[kept], second[kept]
+        return first[first < second], second[first < second]
 
     def _place(self, vectors: Vectors) -> Vectors:
         """Return points whose distances are those of the metric.
