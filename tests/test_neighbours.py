@@ -205,10 +205,10 @@ def test_duplicates_are_groups(tiny, pictures, tmp_path):
     copies = [tmp_path / "a.png", tmp_path / "b.bmp"]
     shutil.copy(paths[5], copies[0])
     Image.open(paths[5]).save(copies[1])  # other bytes, the same pixels
-    nearest = NearestImages(**tiny).fit([copies[0], *paths, copies[1], b"broken"])
-    assert [group.tolist() for group in nearest.duplicates(0)] == [[0, 6, 21]]
+    nearest = NearestImages(**tiny).fit([b"broken", copies[0], *paths, copies[1]])
+    assert [group.tolist() for group in nearest.duplicates(0)] == [[1, 7, 22]]
     everything = nearest.duplicates(2.0)
-    assert [group.tolist() for group in everything] == [list(range(22))]
+    assert [group.tolist() for group in everything] == [list(range(1, 23))]
     with pytest.raises(InvalidInputError, match="threshold must be a distance"):
         nearest.duplicates(-0.1)
 
