@@ -19,6 +19,7 @@ from transferkit.estimators._precomputed import PrecomputedFeatures
 from transferkit.estimators._records import LayerTrial
 from transferkit.estimators.predictor import Predictor
 from transferkit.extraction import Features
+from transferkit.foundation.arguments import check, flag
 from transferkit.foundation.scratch import memory_limit
 from transferkit.heads import FittedHead
 from transferkit.persistence import save_estimator
@@ -53,13 +54,16 @@ class FittedEstimator(ExtractorOwner):
     def _records(self) -> dict[str, list[dict[str, Any]]]:
         raise NotImplementedError
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: str | os.PathLike[str], *, absolute_paths: bool = False) -> None:
         """Write the fitted model to one safetensors file, replacing it in one step.
 
         Parameters
         ----------
         path : path
             By custom with the suffix ``.safetensors``.
+        absolute_paths : bool, default=False
+            Keep the path of a file of weights as it is on this machine. Otherwise the model has its name
+            only, and :func:`transferkit.load` finds it.
 
         Raises
         ------
@@ -75,7 +79,8 @@ class FittedEstimator(ExtractorOwner):
         transferkit.load : Read it back.
         """
         self._check_fitted()
-        save_estimator(snapshot(self), path)
+        check(flag("absolute_paths", absolute_paths))
+        save_estimator(snapshot(self), path, absolute_paths=absolute_paths)
 
     def extract(self, X: Any, *, on_error: str = "raise") -> Features:
         """Return the features that this model predicts from; what is cached is not computed again.

@@ -182,13 +182,14 @@ class NearestImages(ExtractorOwner):
     def duplicates(self, threshold: float) -> list[NDArray[np.int64]]:
         """Return groups of fitted images that are nearly the same.
 
-        All pairs are compared, whatever the method: a minute for 50,000 images.
+        All pairs are compared, whatever the method.
 
         Parameters
         ----------
         threshold : float
-            The largest distance between an image and the next one of its group. 0 finds the same features;
-            for "cosine", about 0.01 finds images that were saved or resized again.
+            The largest distance between an image and the next one of its group; 0 finds the same features.
+            With MobileNet and "cosine", 0.01 found photographs that were saved again, 0.05 most that were
+            resized, too; 99 % of different ones were 0.16 or more from the nearest.
 
         Returns
         -------
@@ -226,8 +227,8 @@ class NearestImages(ExtractorOwner):
         path : path
             By custom with the suffix ``.safetensors``.
         absolute_paths : bool, default=False
-            Keep the paths of the images as they are on this machine. Otherwise they start at the folder that
-            holds all images, so that the file tells nothing of the machine.
+            Keep the paths of images and weights as they are on this machine. Otherwise those of images start
+            at the folder that holds all of them.
 
         Raises
         ------
@@ -242,7 +243,8 @@ class NearestImages(ExtractorOwner):
         names = [name and os.path.abspath(name) for name in found.paths_]  # noqa: PTH100 - links stay
         if not absolute_paths:
             names = relative_names(found.paths_)
-        save_collection(found, path, to_arrays(found.vectors_, found.rows_, found._digests, names))
+        arrays = to_arrays(found.vectors_, found.rows_, found._digests, names)
+        save_collection(found, path, arrays, absolute_paths=absolute_paths)
 
     def _answer(
         self,
