@@ -221,6 +221,12 @@ def test_duplicates_are_those_within_the_threshold():
     np.testing.assert_array_equal(np.stack([first, second], 1), expected)
 
 
+def test_the_same_vectors_are_duplicates_in_spite_of_rounding():
+    twice = np.concatenate([VECTORS, 3 * VECTORS])  # the same direction, rounded otherwise
+    first, second = Search(twice, "cosine", "exact").pairs(0)
+    np.testing.assert_array_equal(np.stack([first, second], 1), np.arange(400)[:, None] + [0, 400])
+
+
 def test_several_layers_and_arrays(tiny):
     arrays = [np.full((20, 20, 3), shade, np.uint8) for shade in (10, 60, 110, 160)]
     nearest = NearestImages(**tiny, layers=["last", "vector"], metric="euclidean").fit(arrays)

@@ -16,12 +16,14 @@ from transferkit.backbones import FOLDER_VARIABLE, Backbone, get_backbone, resol
 from transferkit.cache import FeatureCache, Note
 from transferkit.errors import TransferKitError, WeightsError
 
-_DIGEST = re.compile(r"[0-9a-f]{64}")
 _PLAIN = re.compile(r"[^/\\:]+")  # without a folder
 
 
 def without_folders(parameters: Mapping[str, Any], features: Mapping[str, Any] | None) -> dict[str, Any]:
     """Return parameters whose weights have no absolute path; it is noted on this machine."""
+
+    if features is None:  # of arrays, which have no weights
+        return dict(parameters)
 
     def name_of(place: Any) -> Any:
         if not isinstance(place, str) or not Path(place).is_absolute():
@@ -67,8 +69,9 @@ def _find(name: str, backbone: Any, features: Mapping[str, Any], model: Any) -> 
     there = [str(place) for place in places if place.exists()]
     if not there:
         raise WeightsError(
-            f"The weights of the model, {name}, are not on this machine. Pass weights=<the file that was "
-            f"used>, or put it beside the model, or into a folder named by {FOLDER_VARIABLE}.",
+            f"{name}, which has the weights of the model, does not exist where this machine knows of. Pass "
+            f"weights=<the file that was used>, or put it beside the model, or into a folder named by "
+            f"{FOLDER_VARIABLE}.",
             name=features["backbone"]["name"],
             path=name,
         )
@@ -87,8 +90,6 @@ def _expected(features: Mapping[str, Any]) -> str:
     return str(features["backbone"]["weights"])
 
 
-def _note(features: Mapping[str, Any] | None) -> Note:
-    """Return the note of where weights are; nothing is kept for those that have no digest."""
-    digest = "" if features is None else _expected(features)
-    known = _DIGEST.fullmatch(digest) is not None
-    return Note(FeatureCache().folder if known else None, "weights", digest)
+def _note(features: Mapping[str, Any]) -> Note:
+    """Return the note of where the weights are."""
+    return Note(FeatureCache().folder, "weights", _expected(features))
