@@ -235,3 +235,25 @@ def test_neighbours(folder, tmp_path, capsys):
     ):
         assert main([*arguments, *wrong]) == 2
         assert message in capsys.readouterr().err
+
+
+def test_an_onnx_file_is_a_backbone(folder, tmp_path, capsys):
+    onnx = pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    from tests.onnx_graphs import cnn
+
+    onnx.save(cnn(), tmp_path / "net.onnx")
+    model = tmp_path / "model.safetensors"
+    common = ["--backbone", str(tmp_path / "net.onnx")]
+    arguments = ["train", str(folder), *common, "--head", "linear", "--output", str(model)]
+    assert main([*arguments, "--mean", "127.5", "127.5", "127.5", "--std", "127.5"]) == 0
+    capsys.readouterr()
+    assert main(["predict", str(model), str(folder / "left")]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 21
+    for wrong, message in (
+        ([*arguments], "--mean 0, --std 255"),
+        ([*arguments, "--mean", "1", "2", "--std", "1"], "--mean must be a number"),
+        (["train", str(folder), "--backbone", "pixels", "--mean", "1"], "--mean is for ONNX files"),
+    ):
+        assert main(wrong) == 2
+        assert message in capsys.readouterr().err

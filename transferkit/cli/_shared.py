@@ -12,6 +12,7 @@ from typing import Any
 
 from transferkit.cli._flags import in_flags
 from transferkit.errors import InvalidInputError
+from transferkit.foundation.arguments import check
 
 EXIT_SOME_FAILED = 1
 
@@ -49,6 +50,37 @@ def load_model(options: argparse.Namespace) -> Any:
     from transferkit import load
 
     return load(options.model, **({} if options.weights is None else {"weights": options.weights}))
+
+
+def add_backbone(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that say which network sees the images."""
+    parser.add_argument(
+        "--backbone",
+        default="mobilenet",
+        help="see `transferkit backbones` (default mobilenet), or an ONNX file such as model.onnx",
+    )
+    parser.add_argument("--weights", default="imagenet", help="imagenet (default), a weights file, or none")
+    parser.add_argument("--image-size", type=int, help="side in pixels that the backbone sees")
+    for name in ("mean", "std"):
+        what = f"{name} of pixels in 0..255 for an ONNX file: one number or three"
+        parser.add_argument(f"--{name}", type=float, nargs="+", help=what)
+
+
+def backbone_of(options: argparse.Namespace) -> Any:
+    """Return the name of a backbone, or the one in an ONNX file."""
+    if not options.backbone.lower().endswith(".onnx"):
+        check(
+            f"{name} is for ONNX files; backbone {options.backbone!r} has its own. Leave it out."
+            for name in ("mean", "std")
+            if getattr(options, name)
+        )
+        return options.backbone
+    from transferkit import Backbone
+
+    mean, std = (
+        values[0] if values and len(values) == 1 else values for values in (options.mean, options.std)
+    )
+    return Backbone.from_onnx(options.backbone, mean=mean, std=std, image_size=options.image_size)
 
 
 def weights_of(options: argparse.Namespace) -> str | None:

@@ -9,7 +9,9 @@ from typing import Any
 
 from transferkit.cli._shared import (
     EXIT_SOME_FAILED,
+    add_backbone,
     add_csv,
+    backbone_of,
     complain,
     image_paths,
     row_writer,
@@ -25,12 +27,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--query", nargs="+", required=True, metavar="IMAGE", help="images or folders of them"
     )
     parser.add_argument("--k", type=int, default=5, help="neighbours of each query (default 5)")
-    parser.add_argument("--out", metavar="PICTURE", help="draw the answers to this file, such as answers.png")
-    parser.add_argument(
-        "--backbone", default="mobilenet", help="see `transferkit backbones` (default mobilenet)"
-    )
-    parser.add_argument("--weights", default="imagenet", help="imagenet (default), a weights file, or none")
-    parser.add_argument("--image-size", type=int, help="side in pixels that the backbone sees")
+    parser.add_argument("--out", metavar="PICTURE", help="draw the answers to this file")
+    add_backbone(parser)
     add_csv(parser)
 
 
@@ -39,9 +37,9 @@ def run(options: argparse.Namespace) -> int:
     from transferkit import NearestImages
 
     _check(options)
-    nearest = NearestImages(options.backbone, weights=weights_of(options), image_size=options.image_size).fit(
-        image_paths(options.images)
-    )
+    nearest = NearestImages(
+        backbone_of(options), weights=weights_of(options), image_size=options.image_size
+    ).fit(image_paths(options.images))
     queries = image_paths(options.query)
     found = nearest.query(queries, options.k)
     write = row_writer(options)
