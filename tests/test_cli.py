@@ -221,7 +221,7 @@ def test_neighbours(folder, tmp_path, capsys):
     captured = capsys.readouterr()
     rows = list(csv.DictReader(io.StringIO(captured.out)))
     assert [(row["query"], row["rank"]) for row in rows] == [(str(query), "1"), (str(query), "2")]
-    assert (rows[0]["path"], rows[0]["distance"]) == (str(query), "0.0000")
+    assert (rows[0]["path"], rows[0]["distance"]) == (str(query), "0")
     assert "bad.png: " in captured.err
     with Image.open(picture) as drawn:
         assert drawn.width > drawn.height

@@ -344,7 +344,7 @@ def test_other_features_are_refused(saved):
 
 def test_a_picture_of_answers(nearest, pictures, tmp_path):
     axes = plots.plot_neighbours(nearest.query(pictures[0][2], k=3))
-    assert [ax.get_title() for ax in axes][:2] == ["query", "0.000"]
+    assert [ax.get_title() for ax in axes][:2] == ["query", "0"]
     assert axes[1].get_xlabel() == "0002.png"
     nearest.save(tmp_path / "a.safetensors")
     own = transferkit.load(tmp_path / "a.safetensors").query(k=2)

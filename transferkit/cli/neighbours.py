@@ -45,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
     write = row_writer(options)
     write(["query", "rank", "distance", "path"])
     for row in found.to_rows():
-        write([queries[row["query"]], row["rank"], f"{row['distance']:.4f}", row["path"]])
+        write([queries[row["query"]], row["rank"], f"{row['distance']:.4g}", row["path"]])
     if options.out:
         _draw(found, options.out)
     for failure in nearest.report_.failures if nearest.report_ else ():

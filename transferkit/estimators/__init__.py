@@ -14,7 +14,6 @@ from transferkit.estimators._records import LayerTrial, Round
 from transferkit.estimators._taps import Taps
 from transferkit.estimators.classifier import Classifier
 from transferkit.estimators.keypoint_regressor import KeypointRegressor
-from transferkit.persistence import load
 
 __all__ = [
     "Classifier",
@@ -25,7 +24,6 @@ __all__ = [
     "Round",
     "Taps",
     "all_or_nothing",
-    "load",
     "not_fitted",
     "snapshot",
 ]

@@ -72,7 +72,7 @@ class Neighbours:
 
     def _table(self) -> Table:
         header = ("query", "rank", "index", "distance", "path")
-        rows = [{**row, "distance": f"{row['distance']:.4f}"} for row in self.to_rows()]
+        rows = [{**row, "distance": f"{row['distance']:.4g}"} for row in self.to_rows()]
         return Table(header, [[str(row[name]) for name in header] for row in rows], left=(4,))
 
     def __str__(self) -> str:

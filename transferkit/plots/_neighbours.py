@@ -53,7 +53,7 @@ def plot_neighbours(neighbours: Any, images: Any = None, *, n: int = 6, ax: Any 
     captions: list[str] = []
     for i, indices in enumerate(shown):
         query, found = neighbours.queries[i], list(neighbours.paths[i])
-        titles += ["query", *(f"{distance:.3f}" for distance in neighbours.distances[i])]
+        titles += ["query", *(f"{distance:.3g}" for distance in neighbours.distances[i])]
         captions += map(_name, [query, *found])
         if files is not None:
             query = files[neighbours.rows[i]] if neighbours.own else query
