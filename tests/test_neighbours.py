@@ -111,15 +111,19 @@ def test_above_a_size_the_search_is_approximate_where_it_can_be(monkeypatch):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-def test_a_forked_child_can_search():
-    """scikit-learn's own threads would wait for ever."""
-    search = Search(VECTORS, "cosine", "exact")
+@pytest.mark.parametrize("method", ["exact", "approximate"])
+def test_a_forked_child_can_search(method):
+    """The threads of scikit-learn and of faiss would wait for ever."""
+    if method == "approximate":
+        pytest.importorskip("faiss")
+    search = Search(VECTORS, "cosine", method)
     search.nearest(VECTORS[:300], 3, nothing, 0)
     search.pairs(0.01)
     child = os.fork()
     if child == 0:
         search.nearest(VECTORS[:300], 3, nothing, 0)
         search.pairs(0.01)
+        Search(VECTORS, "cosine", method)
         os._exit(0)
     for _ in range(100):
         if os.waitpid(child, os.WNOHANG)[0]:

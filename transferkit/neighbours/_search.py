@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from sklearn.neighbors import NearestNeighbors
 
 from transferkit.errors import MissingDependencyError
+from transferkit.foundation.forks import was_forked
 
 logger = logging.getLogger("transferkit")
 
@@ -54,7 +55,8 @@ class Search:
         self._points = self._place(vectors)
         self._all = NearestNeighbors(algorithm="brute").fit(self._points)
         self._cells = None
-        if method == "approximate" or (method == "auto" and len(vectors) > EXACT_UP_TO):
+        many = method == "approximate" or (method == "auto" and len(vectors) > EXACT_UP_TO)
+        if many and not was_forked():  # the threads of faiss would wait for ever
             self._cells = _cells(self._points, required=method == "approximate")
 
     def nearest(
@@ -73,7 +75,8 @@ class Search:
         """
         queries = self._place(vectors)
         wanted = min(k + n_left_out + _SPARE, len(self._points))
-        found = self._compared(queries, wanted) if self._cells is None else self._visited(queries, wanted)
+        candidates = self._compared if self._cells is None or was_forked() else self._visited
+        found = candidates(queries, wanted)
         short = np.flatnonzero((~left_out(found) & (found >= 0)).sum(axis=1) < k)
         if len(short):
             found[short] = self._compared(queries[short], wanted)
