@@ -17,6 +17,7 @@ from transferkit.extraction import ExtractionReport, FeatureExtractor, Features,
 from transferkit.foundation.arguments import check, choice, flag, is_count, is_number
 from transferkit.foundation.scratch import memory_limit
 from transferkit.neighbours._arrays import from_arrays, relative_names, to_arrays
+from transferkit.neighbours._copies import same_content
 from transferkit.neighbours._neighbours import Neighbours
 from transferkit.neighbours._search import METHODS, METRICS, Search
 from transferkit.persistence import register_estimator, save_collection
@@ -258,12 +259,8 @@ class NearestImages(ExtractorOwner):
         copies: bool,
     ) -> Neighbours:
         """Return the nearest rows as positions in the list of ``fit``."""
-        content = {digest: number for number, digest in enumerate(dict.fromkeys(self._digests))}
-        of_fitted = np.array([content[digest] for digest in self._digests])
-        of_queries = np.array([content.get(digest, -1) for digest in digests])
-        most = int(own)
-        if not copies:
-            most = max(most, int(np.bincount(of_fitted)[of_queries[of_queries >= 0]].max(initial=0)))
+        same = None if copies else same_content(digests, self._digests)
+        most = max(int(own), 0 if same is None else same.most)
         if k > (largest := len(self.rows_) - most):
             raise InvalidInputError(
                 f"k must be {largest} or less: {len(self.rows_)} images could be read, and an answer leaves "
@@ -271,14 +268,12 @@ class NearestImages(ExtractorOwner):
             )
 
         def left_out(found: NDArray[np.int64]) -> NDArray[np.bool_]:
-            out = np.zeros(found.shape, bool)
-            if own:
-                out |= found == np.arange(len(rows))[:, None]
-            return out if copies else out | (of_fitted[found] == of_queries[:, None])
+            out = np.zeros(found.shape, bool) if same is None else same(found)
+            return out | (found == np.arange(len(rows))[:, None]) if own else out
 
         nearest, distances = self._search.nearest(vectors, k, left_out, most)
         indices = self.rows_[nearest]
-        paths = np.array(self.paths_, dtype=object)[indices]
+        paths = np.array([[self.paths_[index] for index in row] for row in indices], dtype=object)
         return Neighbours(indices, distances, paths, rows, queries, own)
 
     def _make_extractor(self) -> FeatureExtractor:
