@@ -204,6 +204,12 @@ def test_copies_are_found_or_left_out(tiny, pictures, tmp_path):
         nearest.query(k=13)
 
 
+def test_of_a_new_image_nothing_is_left_out(nearest):
+    new = np.full((30, 30, 3), 99, np.uint8)
+    found = nearest.query(new, k=60, copies=False)
+    np.testing.assert_array_equal(found.indices, nearest.query(new, k=60).indices)
+
+
 def test_duplicates_are_groups(tiny, pictures, tmp_path):
     paths = list(pictures[0][:20])
     copies = [tmp_path / "a.png", tmp_path / "b.bmp"]
