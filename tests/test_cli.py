@@ -210,3 +210,50 @@ def test_module_entry():
 def test_messages_name_flags(message, expected):
     options = argparse.Namespace(image_size=None, pos_label=None, weights=None, seed=0)
     assert expected in in_flags(message, options)
+
+
+def test_neighbours(folder, tmp_path, capsys):
+    (folder / "right" / "bad.png").write_bytes(b"")
+    query, picture = folder / "left" / "0002.png", tmp_path / "answers.png"
+    common = ["--backbone", "pixels", "--image-size", "32", "--k", "2"]
+    arguments = ["neighbours", str(folder), "--query", str(query), *common]
+    assert main([*arguments, "--csv", "--out", str(picture)]) == 1
+    captured = capsys.readouterr()
+    rows = list(csv.DictReader(io.StringIO(captured.out)))
+    assert [(row["query"], row["rank"]) for row in rows] == [(str(query), "1"), (str(query), "2")]
+    assert (rows[0]["path"], rows[0]["distance"]) == (str(query), "0")
+    assert "bad.png: " in captured.err
+    with Image.open(picture) as drawn:
+        assert drawn.width > drawn.height
+    (folder / "right" / "bad.png").unlink()
+    assert main(arguments) == 0
+    assert capsys.readouterr().out.splitlines()[0] == "query\trank\tdistance\tpath"
+    for wrong, message in (
+        (["--k", "0"], "--k must be a positive integer"),
+        (["--k", "99"], "--k must be 40 or less"),
+        (["--out", str(tmp_path / "no" / "a.png")], "does not exist"),
+    ):
+        assert main([*arguments, *wrong]) == 2
+        assert message in capsys.readouterr().err
+
+
+def test_an_onnx_file_is_a_backbone(folder, tmp_path, capsys):
+    onnx = pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    from tests.onnx_graphs import cnn
+
+    onnx.save(cnn(), tmp_path / "net.onnx")
+    model = tmp_path / "model.safetensors"
+    common = ["--backbone", str(tmp_path / "net.onnx")]
+    arguments = ["train", str(folder), *common, "--head", "linear", "--output", str(model)]
+    assert main([*arguments, "--mean", "127.5", "127.5", "127.5", "--std", "127.5"]) == 0
+    capsys.readouterr()
+    assert main(["predict", str(model), str(folder / "left")]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 21
+    for wrong, message in (
+        ([*arguments], "--mean 0, --std 255"),
+        ([*arguments, "--mean", "1", "2", "--std", "1"], "--mean must be a number"),
+        (["train", str(folder), "--backbone", "pixels", "--mean", "1"], "--mean is for ONNX files"),
+    ):
+        assert main(wrong) == 2
+        assert message in capsys.readouterr().err

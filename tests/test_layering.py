@@ -18,7 +18,7 @@ LINES = [
     {"extraction", "plots"},
     {"explanation", "persistence"},
     {"estimators"},
-    {"evaluation"},
+    {"evaluation", "neighbours"},
     {"comparison"},
     {"cli"},
     {"__init__", "__main__"},
@@ -28,13 +28,14 @@ LEVEL = {name: level for level, names in enumerate(LINES) for name in names}
 BELOW = {("foundation", "images"), ("keypoints", "tasks")}
 HEAVY = {
     *("tensorflow", "keras", "keras_hub", "kagglehub", "openvino", "onnx", "onnxruntime", "torch", "jax"),
-    *("sklearn", "matplotlib", "scipy", "pandas"),
+    *("sklearn", "matplotlib", "scipy", "pandas", "faiss"),
 }
 # Where a heavy package may be imported when the module is.
 ALLOWED = {
     "extraction/_extractor": {"sklearn"},
     "estimators": {"sklearn"},
     "comparison": {"sklearn"},
+    "neighbours": {"sklearn"},
     "backbones/scattering/_layers": {"keras"},  # loaded by the constructor only
 }
 # What runs networks, and who may import it, also inside functions.

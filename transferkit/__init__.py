@@ -27,10 +27,11 @@ if TYPE_CHECKING:
     )
     from transferkit.cache import FeatureCache
     from transferkit.comparison import compare
-    from transferkit.estimators import Classifier, KeypointRegressor, load
+    from transferkit.estimators import Classifier, KeypointRegressor
     from transferkit.evaluation import evaluate
     from transferkit.extraction import FeatureExtractor, extract_activations
     from transferkit.foundation.config import config_context, get_config, set_config
+    from transferkit.neighbours import NearestImages, load
 
 # Where each public name lives; imported on first use.
 _HOMES = {
@@ -39,6 +40,7 @@ _HOMES = {
     "FeatureCache": "cache",
     "FeatureExtractor": "extraction",
     "KeypointRegressor": "estimators",
+    "NearestImages": "neighbours",
     "check_backbone": "backbones",
     "compare": "comparison",
     "config_context": "foundation.config",
@@ -48,7 +50,7 @@ _HOMES = {
     "get_config": "foundation.config",
     "list_backbones": "backbones",
     "list_layers": "backbones",
-    "load": "estimators",
+    "load": "neighbours",  # the highest sub-package that enters something to load
     "register_backbone": "backbones",
     "set_config": "foundation.config",
 }
@@ -60,6 +62,7 @@ __all__ = [
     "FeatureCache",
     "FeatureExtractor",
     "KeypointRegressor",
+    "NearestImages",
     "__version__",
     "cache",
     "check_backbone",

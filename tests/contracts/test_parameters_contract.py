@@ -11,6 +11,7 @@ from transferkit import (
     FeatureCache,
     FeatureExtractor,
     KeypointRegressor,
+    NearestImages,
     compare,
     config_context,
     evaluate,
@@ -73,7 +74,7 @@ def models(tiny):
     ("kind", "name"),
     [
         (kind, name)
-        for kind in (Classifier, KeypointRegressor, FeatureExtractor)
+        for kind in (Classifier, KeypointRegressor, FeatureExtractor, NearestImages)
         for name in parameters_of(kind)
     ],
     ids=lambda part: part if isinstance(part, str) else part.__name__,
@@ -165,6 +166,14 @@ def test_arguments_of_evaluate(models, task, name):
     estimator, y = models[task]
     arguments = {"estimator": estimator, "X": IMAGES, "y": y}
     refused, wrong = refusals(name, lambda value: evaluate(**(arguments | {name: value})))
+    assert wrong == []
+    assert refused > len(VALUES) / 2
+
+
+@pytest.mark.parametrize(("call", "name"), [("query", "k"), ("query", "copies"), ("duplicates", "threshold")])
+def test_arguments_of_neighbours(tiny, call, name):
+    nearest = NearestImages(**tiny, extractor=FeatureExtractor(cache=False)).fit(IMAGES)
+    refused, wrong = refusals(name, lambda value: getattr(nearest, call)(**{name: value}))
     assert wrong == []
     assert refused > len(VALUES) / 2
 

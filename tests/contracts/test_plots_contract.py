@@ -29,6 +29,11 @@ COMPARISON = SimpleNamespace(
     metric="accuracy",
     greater_is_better=True,
 )
+NEIGHBOURS = SimpleNamespace(
+    indices=np.array([[1, 2]]), distances=np.array([[0.1, 0.2]]), rows=np.array([0]), own=False,
+    queries=[IMAGES[0]], paths=np.array([["猫.jpg", None]], dtype=object),
+)  # fmt: skip
+NO_NEIGHBOURS = SimpleNamespace(indices=np.empty((0, 2), int))
 NOTHING = SimpleNamespace(rows=[])
 # The arguments, how many panels they make, and arguments that hold nothing.
 CASES = {
@@ -42,6 +47,7 @@ CASES = {
     "plot_images": ((IMAGES, LABELS), 4, ([], [])),
     "plot_keypoints": ((IMAGES, POINTS, POINTS + 1), 4, ([], np.empty((0, 68, 2)))),
     "plot_mistakes": ((LABELS, PROBABILITIES), 2, ([], np.empty((0, 2)))),
+    "plot_neighbours": ((NEIGHBOURS, IMAGES), 3, (NO_NEIGHBOURS, IMAGES)),
     "plot_roc": ((LABELS, PROBABILITIES), 1, ([], np.empty((0, 2)))),
 }
 EXTRA = {"plot_mistakes": {"images": IMAGES, "names": ["a.jpg"] * 4}}

@@ -13,9 +13,10 @@ from transferkit.backbones.onnx_file import OnnxFile, OnnxNetwork, run_in_portio
 from transferkit.backbones.prefetch import download_weights
 from transferkit.backbones.registry import get_backbone, is_declared, is_shipped, list_backbones
 from transferkit.backbones.source import Source, Weights
-from transferkit.backbones.weights import any_weights, resolve_weights
+from transferkit.backbones.weights import FOLDER_VARIABLE, any_weights, resolve_weights
 
 __all__ = [
+    "FOLDER_VARIABLE",
     "Backbone",
     "Function",
     "FunctionNetwork",

@@ -15,7 +15,7 @@ from transferkit.errors import CacheError
 SUFFIXES = ("-journal", "-wal", "-shm", "")
 OWN_NAME = re.compile(r"(?P<key>[0-9a-f]{64}|files)\.sqlite(?P<damaged>\.damaged-\d+)?")
 # Including what a killed process left half written.
-NOTE_NAME = re.compile(r"(engine|backbone)-[0-9a-f]{32}\.json.*")
+NOTE_NAME = re.compile(r"(engine|backbone|weights)-[0-9a-f]{32}\.json.*")
 
 
 def own_files(folder: Path) -> Iterator[tuple[Path, str, bool]]:

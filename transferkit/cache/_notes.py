@@ -21,7 +21,7 @@ class Note:
     ----------
     folder : Path or None
         Folder of the cache.
-    kind : {"engine", "backbone"}
+    kind : {"engine", "backbone", "weights"}
         Start of the file name.
     key : str
         Hexadecimal digest of the subject.

@@ -9,12 +9,23 @@ from collections.abc import Sequence
 from typing import Any
 
 from transferkit._version import __version__
-from transferkit.cli import backbones, cache, compare, demo, download, evaluate, info, predict, train
+from transferkit.cli import (
+    backbones,
+    cache,
+    compare,
+    demo,
+    download,
+    evaluate,
+    info,
+    neighbours,
+    predict,
+    train,
+)
 from transferkit.cli._shared import complain
 from transferkit.errors import TransferKitError
 
 COMMANDS: tuple[Any, ...] = (
-    demo, train, predict, evaluate, compare, backbones, download, cache, info,
+    demo, train, predict, evaluate, compare, neighbours, backbones, download, cache, info,
 )  # fmt: skip
 EXIT_MISTAKE = 2
 EXIT_INTERRUPTED = 130

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from transferkit.cli._flags import in_flags
+from transferkit.errors import InvalidInputError
+from transferkit.foundation.arguments import check
 
 EXIT_SOME_FAILED = 1
 
@@ -47,9 +52,68 @@ def load_model(options: argparse.Namespace) -> Any:
     return load(options.model, **({} if options.weights is None else {"weights": options.weights}))
 
 
+def add_backbone(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that say which network sees the images."""
+    parser.add_argument(
+        "--backbone",
+        default="mobilenet",
+        help="see `transferkit backbones` (default mobilenet), or an ONNX file such as model.onnx",
+    )
+    parser.add_argument("--weights", default="imagenet", help="imagenet (default), a weights file, or none")
+    parser.add_argument("--image-size", type=int, help="side in pixels that the backbone sees")
+    for name in ("mean", "std"):
+        what = f"{name} of pixels in 0..255 for an ONNX file: one number or three"
+        parser.add_argument(f"--{name}", type=float, nargs="+", help=what)
+
+
+def backbone_of(options: argparse.Namespace) -> Any:
+    """Return the name of a backbone, or the one in an ONNX file."""
+    if not options.backbone.lower().endswith(".onnx"):
+        check(
+            f"{name} is for ONNX files; backbone {options.backbone!r} has its own. Leave it out."
+            for name in ("mean", "std")
+            if getattr(options, name)
+        )
+        return options.backbone
+    from transferkit import Backbone
+
+    mean, std = (
+        values[0] if values and len(values) == 1 else values for values in (options.mean, options.std)
+    )
+    return Backbone.from_onnx(options.backbone, mean=mean, std=std, image_size=options.image_size)
+
+
 def weights_of(options: argparse.Namespace) -> str | None:
     """Return the weights that a flag asks for."""
     return None if options.weights == "none" else options.weights
+
+
+def image_paths(names: Sequence[str]) -> list[str]:
+    """Return the files, with folders replaced by the images below them."""
+    from transferkit.images import IMAGE_SUFFIXES, is_side_file
+
+    paths: list[str] = []
+    for name in names:
+        if Path(name).is_dir():
+            found = sorted(path for path in Path(name).rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
+            paths += [str(path) for path in found if not is_side_file(path)]
+        else:
+            paths.append(name)
+    if not paths:
+        raise InvalidInputError(f"There are no images in {', '.join(names)}.")
+    return paths
+
+
+def add_csv(parser: argparse.ArgumentParser) -> None:
+    """Add the argument that says how rows are written."""
+    parser.add_argument("--csv", action="store_true", help="comma-separated instead of tab-separated")
+
+
+def row_writer(options: argparse.Namespace) -> Callable[[Sequence[Any]], Any]:
+    """Return what writes a row to stdout."""
+    if options.csv:
+        return csv.writer(sys.stdout).writerow
+    return lambda values: print(*values, sep="\t")
 
 
 def print_report(report: Any, options: argparse.Namespace) -> int:

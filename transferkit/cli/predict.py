@@ -3,29 +3,32 @@
 from __future__ import annotations
 
 import argparse
-import csv
-import sys
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-from transferkit.cli._shared import EXIT_SOME_FAILED, add_model, complain, load_model
-from transferkit.errors import InvalidInputError
+from transferkit.cli._shared import (
+    EXIT_SOME_FAILED,
+    add_csv,
+    add_model,
+    complain,
+    image_paths,
+    load_model,
+    row_writer,
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     add_model(parser)
     parser.add_argument("images", nargs="+", help="image files, or folders of them")
-    parser.add_argument("--csv", action="store_true", help="comma-separated instead of tab-separated")
+    add_csv(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Run the command and return the exit code."""
     model = load_model(options)
-    paths = _image_paths(options.images)
+    paths = image_paths(options.images)
     features = model.extract(paths, on_error="skip")
-    write: Any = csv.writer(sys.stdout).writerow if options.csv else _print_tabbed
+    write = row_writer(options)
     header, answers = (_classes if model.kind == "classes" else _points)(model)
     write(header)
     for failure in features.report.failures:
@@ -54,23 +57,3 @@ def _points(model: Any) -> tuple[list[str], Any]:
             yield [f"{value:.2f}" for value in points]
 
     return ["path", *(f"{axis}{i}" for i in range(model.n_points_) for axis in "xy")], answers
-
-
-def _image_paths(names: Sequence[str]) -> list[str]:
-    """Return the files, with folders replaced by the images below them."""
-    from transferkit.images import IMAGE_SUFFIXES, is_side_file
-
-    paths: list[str] = []
-    for name in names:
-        if Path(name).is_dir():
-            found = sorted(path for path in Path(name).rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
-            paths += [str(path) for path in found if not is_side_file(path)]
-        else:
-            paths.append(name)
-    if not paths:
-        raise InvalidInputError(f"There are no images in {', '.join(names)}.")
-    return paths
-
-
-def _print_tabbed(values: Sequence[Any]) -> None:
-    print(*values, sep="\t")

@@ -5,18 +5,14 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from transferkit.cli._shared import add_data, weights_of
+from transferkit.cli._shared import add_backbone, add_data, backbone_of, weights_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     add_data(parser)
-    parser.add_argument(
-        "--backbone", default="mobilenet", help="see `transferkit backbones` (default mobilenet)"
-    )
+    add_backbone(parser)
     parser.add_argument("--head", default="auto", help="what learns on the features (default auto)")
-    parser.add_argument("--weights", default="imagenet", help="imagenet (default), a weights file, or none")
-    parser.add_argument("--image-size", type=int, help="side in pixels that the backbone sees")
     parser.add_argument(
         "--test-fraction", type=float, default=0.2, help="share held out to measure on (default 0.2)"
     )
@@ -34,7 +30,7 @@ def run(options: argparse.Namespace) -> int:
             Path(options.output),
             test_fraction=options.test_fraction,
             random_state=options.seed,
-            backbone=options.backbone,
+            backbone=backbone_of(options),
             head=options.head,
             weights=weights_of(options),
             image_size=options.image_size,

@@ -7,9 +7,23 @@ plans which layers are read, ``_splitting`` what is held out, ``_nested`` serves
 """
 
 from transferkit.estimators._base import ImageEstimator
+from transferkit.estimators._extractor_owner import ExtractorOwner
+from transferkit.estimators._fitted import not_fitted
+from transferkit.estimators._fitting import all_or_nothing, snapshot
 from transferkit.estimators._records import LayerTrial, Round
+from transferkit.estimators._taps import Taps
 from transferkit.estimators.classifier import Classifier
 from transferkit.estimators.keypoint_regressor import KeypointRegressor
-from transferkit.persistence import load
 
-__all__ = ["Classifier", "ImageEstimator", "KeypointRegressor", "LayerTrial", "Round", "load"]
+__all__ = [
+    "Classifier",
+    "ExtractorOwner",
+    "ImageEstimator",
+    "KeypointRegressor",
+    "LayerTrial",
+    "Round",
+    "Taps",
+    "all_or_nothing",
+    "not_fitted",
+    "snapshot",
+]

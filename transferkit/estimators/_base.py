@@ -6,14 +6,12 @@ A subclass says what it learns: how ``y`` is checked (``_read_targets``), which 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import clone
 
 from transferkit import images
 from transferkit.backbones import Backbone
@@ -40,17 +38,14 @@ from transferkit.extraction import (
     grid_problems,
     is_precomputed,
     parameter_problems,
-    resolve,
 )
 from transferkit.foundation.arguments import check, choice
-from transferkit.foundation.config import Configured
 from transferkit.foundation.scratch import memory_limit
 from transferkit.heads import FittedHead, Head, TrainingData, Validation, get_head
 from transferkit.tasks import Task, as_groups, check_lengths
 from transferkit.views import AUGMENTATIONS, MEANS, ORIGINAL, View
 
 Rows = NDArray[np.int64]
-_OWN = ("backbone", "weights", "image_size", "layers", "grid")  # set on the estimator, not in its extractor
 
 
 @dataclass(frozen=True)
@@ -76,7 +71,7 @@ class TrainingSet:
     validation: Validation | None
 
 
-class ImageEstimator(FittedEstimator, Configured, NestedParameters):
+class ImageEstimator(FittedEstimator, NestedParameters):
     """An extractor plus a head."""
 
     kind: ClassVar[str]  # of the task on images
@@ -116,13 +111,6 @@ class ImageEstimator(FittedEstimator, Configured, NestedParameters):
 
     # Parameters
 
-    def _run_settings(self) -> dict[str, Any]:
-        """Return the parameters of the extractor, resolved against the configuration."""
-        template = FeatureExtractor() if self.extractor is None else self.extractor
-        if not isinstance(template, FeatureExtractor):
-            raise InvalidInputError(f"extractor must be a FeatureExtractor, or None. Got {self.extractor!r}.")
-        return resolve(template.own_parameters(), self.own_config())
-
     def _backbone(self) -> Backbone:
         return find_backbone(self.backbone, self)
 
@@ -153,31 +141,6 @@ class ImageEstimator(FittedEstimator, Configured, NestedParameters):
         """Return a checked extractor of whole images; None where X holds features."""
         return None if is_precomputed(self.backbone) else self._make_image_extractor(self._taps(head))
 
-    def _make_image_extractor(self, taps: Taps) -> FeatureExtractor:
-        """Return a checked extractor that keeps its engine, whatever the configuration is later."""
-        settings = self._run_settings()
-        extractor = FeatureExtractor() if self.extractor is None else clone(self.extractor)
-        self._check_own(extractor)
-        own = {name: getattr(self, name) for name in ("backbone", "weights", "image_size")}
-        extractor.set_params(**own, **taps._asdict(), engine=settings["engine"])
-        if "_sent_config" in self.__dict__:
-            extractor._sent_config = self._sent_config
-        extractor.fit().settle_ranges(self.__dict__.get("_array_ranges", {}))
-        return extractor
-
-    def _check_own(self, extractor: FeatureExtractor) -> None:
-        """Refuse an extractor that contradicts the estimator; what was chosen for both must agree."""
-        defaults = FeatureExtractor()
-        wrong = []
-        for name in _OWN:
-            value = getattr(extractor, name)
-            if repr(value) not in (repr(getattr(defaults, name)), repr(getattr(self, name))):
-                wrong.append(
-                    f"{name} is set on the estimator, not in its extractor. Got {name}={value!r} in the "
-                    f"extractor: pass {type(self).__name__}({name}={value!r}, extractor=...)."
-                )
-        check(wrong)
-
     def _plan(self, X: Any, problems: list[str]) -> tuple[Any, Head, FeatureExtractor | None]:
         """Check the parameters and X of ``fit``; return X as a list, or as it is for arrays of features."""
         problems += seed_problems(self.random_state)
@@ -195,13 +158,9 @@ class ImageEstimator(FittedEstimator, Configured, NestedParameters):
             raise InvalidInputError(*problems)
         if extractor is None:
             return X, head, None
-        if isinstance(X, str | os.PathLike | bytes):
-            problems.append(
-                f"fit expects a list of images. Got one {type(X).__name__}: {str(X)[:80]!r}. "
-                "For a folder, use paths, labels = transferkit.datasets.read_image_folder(folder)."
-            )
+        items = gather(problems, lambda: images.as_collection(X))
+        if items is None:
             return [], head, extractor
-        items = images.readable_again(images.as_image_list(X))
         self._array_ranges = {}
         if extractor.value_range is None:
             self._array_ranges = gather(problems, lambda: images.array_ranges(items)) or {}

@@ -12,12 +12,14 @@ from numpy.typing import NDArray
 from sklearn.exceptions import NotFittedError as SklearnNotFittedError
 
 from transferkit.errors import InvalidInputError, NotFittedError
+from transferkit.estimators._extractor_owner import ExtractorOwner
 from transferkit.estimators._fitting import snapshot
 from transferkit.estimators._old_names import warn_attribute
 from transferkit.estimators._precomputed import PrecomputedFeatures
 from transferkit.estimators._records import LayerTrial
 from transferkit.estimators.predictor import Predictor
 from transferkit.extraction import Features
+from transferkit.foundation.arguments import check, flag
 from transferkit.foundation.scratch import memory_limit
 from transferkit.heads import FittedHead
 from transferkit.persistence import save_estimator
@@ -31,10 +33,11 @@ class _NotFittedError(NotFittedError, SklearnNotFittedError):
 
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle by function: the name of the class is that of its base."""
-        return _not_fitted, self.args
+        return not_fitted, self.args
 
 
-def _not_fitted(*args: str) -> _NotFittedError:
+def not_fitted(*args: str) -> NotFittedError:
+    """Return the error, with its message."""
     return _NotFittedError(*args)
 
 
@@ -42,25 +45,25 @@ _NotFittedError.__name__ = _NotFittedError.__qualname__ = "NotFittedError"
 _NotFittedError.__module__ = "transferkit.errors"
 
 
-class FittedEstimator:
+class FittedEstimator(ExtractorOwner):
     """The half of an estimator that answers: save, extract, and the outputs of the head."""
 
     predictor_: Predictor
     _layer_selection: list[LayerTrial]
 
-    def _run_settings(self) -> dict[str, Any]:
-        raise NotImplementedError
-
     def _records(self) -> dict[str, list[dict[str, Any]]]:
         raise NotImplementedError
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: str | os.PathLike[str], *, absolute_paths: bool = False) -> None:
         """Write the fitted model to one safetensors file, replacing it in one step.
 
         Parameters
         ----------
         path : path
             By custom with the suffix ``.safetensors``.
+        absolute_paths : bool, default=False
+            Keep the path of a file of weights as it is on this machine. Otherwise the model has its name
+            only, and :func:`transferkit.load` finds it.
 
         Raises
         ------
@@ -76,7 +79,8 @@ class FittedEstimator:
         transferkit.load : Read it back.
         """
         self._check_fitted()
-        save_estimator(snapshot(self), path)
+        check(flag("absolute_paths", absolute_paths))
+        save_estimator(snapshot(self), path, absolute_paths=absolute_paths)
 
     def extract(self, X: Any, *, on_error: str = "raise") -> Features:
         """Return the features that this model predicts from; what is cached is not computed again.
@@ -136,7 +140,7 @@ class FittedEstimator:
 
     def _check_fitted(self) -> None:
         if "predictor_" not in self.__dict__:
-            raise _NotFittedError(
+            raise not_fitted(
                 f"This {type(self).__name__} is not fitted yet. Call fit(images, targets) first, "
                 "or transferkit.load(path) for a saved model."
             )

@@ -9,21 +9,18 @@ from __future__ import annotations
 from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
-from sklearn.base import BaseEstimator
-
 from transferkit.errors import InvalidInputError, quoted
+from transferkit.estimators._extractor_owner import ExtractorOwner
 from transferkit.estimators._old_names import is_old, warn_of
-from transferkit.extraction import FeatureExtractor
 from transferkit.heads import get_head
 
 _HEAD, _EXTRACTOR = "head__", "extractor__"
 
 
-class NestedParameters(BaseEstimator):
+class NestedParameters(ExtractorOwner):
     """Parameters of an estimator, of its head and of its extractor."""
 
     head: Any
-    extractor: Any
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return the parameters.
@@ -69,9 +66,6 @@ class NestedParameters(BaseEstimator):
             name.removeprefix(_HEAD): value for name, value in params.items() if name.startswith(_HEAD)
         }
         own = {name: value for name, value in params.items() if not name.startswith(_HEAD)}
-        nested = any(name.startswith(_EXTRACTOR) for name in own)
-        if nested and own.get("extractor", self.extractor) is None:
-            own = {**own, "extractor": FeatureExtractor()}
         super().set_params(**own)
         if changes:
             self.head = self._changed_head(changes)

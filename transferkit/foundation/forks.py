@@ -13,6 +13,7 @@ from transferkit.errors import EngineError
 
 _started = False  # this process has run a network
 _inherited = False  # an ancestor had run one when it forked
+_forked = False
 
 
 def enter_network() -> None:
@@ -29,8 +30,14 @@ def enter_network() -> None:
     _started = True
 
 
+def was_forked() -> bool:
+    """Return True in a forked child, where the threads of OpenMP may hang, too."""
+    return _forked
+
+
 def _in_child() -> None:
-    global _started, _inherited
+    global _started, _inherited, _forked
+    _forked = True
     # User code may have started TensorFlow: its context is initialised on first use.
     context = getattr(sys.modules.get("tensorflow.python.eager.context"), "_context", None)
     _inherited = _inherited or _started or bool(getattr(context, "_initialized", False))

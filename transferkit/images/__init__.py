@@ -20,7 +20,7 @@ Embedded colour profiles are not applied: arrays carry no profile, and the same 
 pixels in every form. All values are taken as sRGB.
 """
 
-from transferkit.images._again import readable_again
+from transferkit.images._again import as_collection, readable_again
 from transferkit.images._collections import as_image_list, is_single_image
 from transferkit.images._crop import crop_image
 from transferkit.images._failures import is_lasting
@@ -46,6 +46,7 @@ __all__ = [
     "Source",
     "Target",
     "array_ranges",
+    "as_collection",
     "as_image_list",
     "check_agreement",
     "check_value_range",

@@ -5,7 +5,7 @@ documents of version 0 into that form; ``_file`` is the safetensors file. Estima
 ``register_estimator``.
 """
 
-from transferkit.persistence._document import load, save_estimator
+from transferkit.persistence._document import load, save_collection, save_estimator
 from transferkit.persistence._registry import ESTIMATORS, register_estimator
 
-__all__ = ["ESTIMATORS", "load", "register_estimator", "save_estimator"]
+__all__ = ["ESTIMATORS", "load", "register_estimator", "save_collection", "save_estimator"]

@@ -29,6 +29,7 @@ from transferkit.heads import head_from_dict, head_to_dict
 from transferkit.identity import feature_differences
 from transferkit.images import FAMILIES, check_value_range
 from transferkit.persistence._file import read_model, write_model
+from transferkit.persistence._places import with_folders, without_folders
 from transferkit.persistence._records import records_from_json, records_to_json
 from transferkit.persistence._registry import ESTIMATORS, name_of
 from transferkit.persistence._schema import EXTRACTOR_PARAMETERS, check_document, views_of
@@ -39,21 +40,17 @@ logger = logging.getLogger("transferkit")
 _LOCAL = ("head", "random_state", "extractor")  # saved otherwise, or not at all
 
 
-def save_estimator(estimator: Any, path: str | os.PathLike[str]) -> None:
-    """Write a fitted estimator."""
+def save_estimator(estimator: Any, path: str | os.PathLike[str], *, absolute_paths: bool = False) -> None:
+    """Write a fitted estimator; with absolute paths, if they are asked for."""
     predictor = estimator.predictor_
     images = predictor.extractor is not None
-    parameters = {name: _plain(value) for name, value in estimator._parameters_.items() if name not in _LOCAL}
+    document = _shared(estimator, predictor.extractor, absolute_paths)
     if not images:  # without images they mean nothing, and nobody has looked at them
-        parameters |= dict.fromkeys(("weights", "image_size", "layers"))
-    extractor = predictor.extractor or estimator._parameters_["extractor"] or FeatureExtractor()
+        document["parameters"] |= dict.fromkeys(("weights", "image_size", "layers"))
     tensors = {f"head.{name}": array for name, array in predictor.head.tensors().items()}
     for i, refinement in enumerate(predictor.refinements):
         tensors |= {f"round.{i}.{name}": array for name, array in refinement.tensors().items()}
-    document = {
-        "estimator": name_of(estimator),
-        "parameters": parameters,
-        "extractor": {name: _plain(getattr(extractor, name)) for name in EXTRACTOR_PARAMETERS},
+    document |= {
         "head": head_to_dict(estimator.head_),
         "head_facts": predictor.head.facts(),
         "task": predictor.task.to_json(),
@@ -61,10 +58,33 @@ def save_estimator(estimator: Any, path: str | os.PathLike[str]) -> None:
         "views": [view.name for view in predictor.views],
         "records": records_to_json(estimator._records()),
         "refinements": [refinement.facts() for refinement in predictor.refinements],
-        "features": predictor.extractor.describe() if images else None,
-        "versions": {"transferkit": __version__, "numpy": np.__version__},
     }
     write_model(path, tensors, document)
+
+
+def save_collection(
+    estimator: Any,
+    path: str | os.PathLike[str],
+    tensors: Mapping[str, NDArray[Any]],
+    *,
+    absolute_paths: bool = False,
+) -> None:
+    """Write an estimator that has learned nothing but arrays; its ``_from_arrays`` makes it again."""
+    write_model(path, tensors, _shared(estimator, estimator.extractor_, absolute_paths))
+
+
+def _shared(estimator: Any, fitted_extractor: Any, absolute_paths: bool) -> dict[str, Any]:
+    """Return what every document says: the parameters, and what features depend on."""
+    extractor = fitted_extractor or estimator._parameters_["extractor"] or FeatureExtractor()
+    parameters = {name: _plain(value) for name, value in estimator._parameters_.items() if name not in _LOCAL}
+    features = None if fitted_extractor is None else fitted_extractor.describe()
+    return {
+        "estimator": name_of(estimator),
+        "parameters": parameters if absolute_paths else without_folders(parameters, features),
+        "extractor": {name: _plain(getattr(extractor, name)) for name in EXTRACTOR_PARAMETERS},
+        "features": features,
+        "versions": {"transferkit": __version__, "numpy": np.__version__},
+    }
 
 
 def load(
@@ -83,8 +103,9 @@ def load(
     path : path
         A file that ``save`` wrote.
     weights : path or "imagenet", optional
-        Where the weights of the backbone lie on this machine, if not where they lay when the model
-        was saved. They must be the same weights.
+        Where the weights of the backbone lie on this machine. By default they are found where they lay when
+        the model was saved here, beside the model, or in the folder ``TRANSFERKIT_WEIGHTS``. They must be the
+        same weights.
     cache, isolate : optional
         As for :class:`FeatureExtractor`.
     engine : {"auto", "keras", "openvino", "onnxruntime"}, optional
@@ -95,7 +116,7 @@ def load(
 
     Returns
     -------
-    Classifier, KeypointRegressor or another estimator that was saved
+    Classifier, KeypointRegressor, NearestImages or another estimator that was saved
 
     Raises
     ------
@@ -112,7 +133,7 @@ def load(
     Notes
     -----
     Nothing in the file is run: arrays and JSON only. The backbone itself is not in the file, only
-    its name, or the path of its ONNX file, and the SHA-256 of its weights.
+    its name, or the name of its ONNX file, and the SHA-256 of its weights.
     """
     problems: list[str] = choice("engine", engine, ("auto", *ENGINES), or_none=True)
     gather(problems, lambda: isolation_seconds(False if isolate is None else isolate))
@@ -129,6 +150,8 @@ def load(
     try:
         if document["schema"] == 1:
             document = upgraded(document)
+        if _as_saved(weights):
+            document = with_folders(document, path)
         given = {"backbone": backbone, "weights": weights, "engine": engine}
         estimator = _rebuild(document, tensors, given, {"cache": cache, "isolate": isolate})
         current = None if estimator.extractor_ is None else estimator.extractor_.describe()
@@ -158,8 +181,9 @@ def _rebuild(
     """Return the estimator that a document describes, with what the caller has given in its place."""
     kind: Any = ESTIMATORS[document["estimator"]]
     names = tuple(name for name in kind._get_param_names() if name not in _LOCAL)
-    own_weights = not (isinstance(given["weights"], str) and given["weights"] == "as saved")
-    check_document(document, names, own_weights=own_weights)
+    own_weights = not _as_saved(given["weights"])
+    collection = hasattr(kind, "_from_arrays")
+    check_document(document, names, own_weights=own_weights, collection=collection)
     parameters, settings = _tuples(document["parameters"]), _tuples(document["extractor"])
     parameters["backbone"] = (
         Backbone.from_json(parameters["backbone"]) if given["backbone"] is None else given["backbone"]
@@ -171,8 +195,11 @@ def _rebuild(
         settings["engine"] = given["engine"]
     elif settings["engine"] == "openvino" and settings["precision"] == "float32" and not has_openvino():
         settings["engine"] = "auto"  # _check_features says what runs instead
+    parameters["extractor"] = FeatureExtractor(**settings, **local)
+    if collection:
+        return kind._from_arrays(tensors, _ranges(document["features"]), **parameters)
     head = head_from_dict(document["head"])
-    estimator = kind(**parameters, head=head, extractor=FeatureExtractor(**settings, **local))
+    estimator = kind(**parameters, head=head)
     arrays, rounds = _split(tensors, len(document["refinements"]))
     fitted = head.rebuild(arrays, document["head_facts"])
     task = _task(document["task"], fitted)
@@ -189,6 +216,10 @@ def _rebuild(
     predictor = replace(predictor, refinements=estimator._rebuild_refinements(saved, task))
     estimator._restore(head, predictor, records_from_json(document["records"], estimator._tables))
     return estimator
+
+
+def _as_saved(weights: Any) -> bool:
+    return isinstance(weights, str) and weights == "as saved"
 
 
 def _ranges(features: Mapping[str, Any] | None) -> dict[str, tuple[float, float]]:

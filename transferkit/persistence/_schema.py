@@ -12,17 +12,21 @@ from transferkit.views import AUGMENTATIONS, MEANS, ORIGINAL, View
 
 _VIEW_SETS = [(ORIGINAL,), *AUGMENTATIONS.values(), *((mean,) for mean in MEANS.values())]
 _MAYBE = type(None)
-_DOCUMENT: dict[str, Types] = {
+_COLLECTION: dict[str, Types] = {
     "format": (str,), "schema": (int,), "estimator": (str,), "parameters": (dict,), "extractor": (dict,),
+    "features": (dict, _MAYBE), "versions": (dict,),
+}  # fmt: skip
+_DOCUMENT: dict[str, Types] = {
+    **_COLLECTION,
     "head": (dict,), "head_facts": (dict,), "task": (dict,), "n_features_in": (int, _MAYBE), "views": (list,),
-    "records": (dict,), "refinements": (list,), "features": (dict, _MAYBE), "versions": (dict,),
+    "records": (dict,), "refinements": (list,),
 }  # fmt: skip
 # Parameters of estimators by name: those of one that has none of these cannot be saved.
 _PARAMETERS: dict[str, Types] = {
     "backbone": (str, dict), "weights": (str, _MAYBE), "image_size": (int, _MAYBE),
     "layers": (str, list, _MAYBE), "grid": (int, str, list, _MAYBE),
     "augment": (str, _MAYBE), "class_weight": (str, _MAYBE),
-    "refine": (int, str),
+    "refine": (int, str), "metric": (str,), "method": (str,),
 }  # fmt: skip
 _EXTRACTOR: dict[str, Types] = {
     "resize": (str,), "precision": (str,), "value_range": (list, _MAYBE), "on_error": (str, _MAYBE),
@@ -36,17 +40,25 @@ _LARGEST_SIDE = 2048
 
 
 def check_document(
-    document: Mapping[str, Any], parameters: tuple[str, ...], *, own_weights: bool = False
+    document: Mapping[str, Any],
+    parameters: tuple[str, ...],
+    *,
+    own_weights: bool = False,
+    collection: bool = False,
 ) -> None:
     """Raise ValueError unless a document has exactly the keys and types that ``save_estimator`` writes.
 
     ``parameters`` are the names of those of the estimator. With ``own_weights``, those that the document
-    names are not used.
+    names are not used. A ``collection`` has neither head nor task.
     """
-    check_keys("document", document, _DOCUMENT)
+    check_keys("document", document, _COLLECTION if collection else _DOCUMENT)
     check_keys("parameters", document["parameters"], {name: _PARAMETERS[name] for name in parameters})
     check_keys("extractor", document["extractor"], _EXTRACTOR)
     _check_reach(document["parameters"], own_weights)
+    if collection:
+        if document["features"] is None:
+            raise ValueError("images have features")
+        return
     n_features = document["n_features_in"]
     arrays = is_precomputed(document["parameters"]["backbone"])
     if arrays != (document["features"] is None) or arrays != (n_features is not None):

@@ -17,6 +17,7 @@ from transferkit.plots._history import plot_history
 from transferkit.plots._images import plot_images
 from transferkit.plots._keypoints import plot_keypoints
 from transferkit.plots._mistakes import plot_mistakes
+from transferkit.plots._neighbours import plot_neighbours
 from transferkit.plots._roc import plot_roc
 
 __all__ = [
@@ -30,5 +31,6 @@ __all__ = [
     "plot_images",
     "plot_keypoints",
     "plot_mistakes",
+    "plot_neighbours",
     "plot_roc",
 ]

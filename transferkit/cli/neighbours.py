@@ -1,0 +1,75 @@
+"""the most similar images of a folder"""
+
+from __future__ import annotations
+
+import argparse
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from transferkit.cli._shared import (
+    EXIT_SOME_FAILED,
+    add_backbone,
+    add_csv,
+    backbone_of,
+    complain,
+    image_paths,
+    row_writer,
+    weights_of,
+)
+from transferkit.errors import InvalidInputError, MissingDependencyError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    parser.add_argument("images", nargs="+", metavar="FOLDER", help="folders or files to search in")
+    parser.add_argument(
+        "--query", nargs="+", required=True, metavar="IMAGE", help="images or folders of them"
+    )
+    parser.add_argument("--k", type=int, default=5, help="neighbours of each query (default 5)")
+    parser.add_argument("--out", metavar="PICTURE", help="draw the answers to this file")
+    add_backbone(parser)
+    add_csv(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the command and return the exit code."""
+    from transferkit import NearestImages
+
+    _check(options)
+    nearest = NearestImages(
+        backbone_of(options), weights=weights_of(options), image_size=options.image_size
+    ).fit(image_paths(options.images))
+    queries = image_paths(options.query)
+    found = nearest.query(queries, options.k)
+    write = row_writer(options)
+    write(["query", "rank", "distance", "path"])
+    for row in found.to_rows():
+        write([queries[row["query"]], row["rank"], f"{row['distance']:.4g}", row["path"]])
+    if options.out:
+        _draw(found, options.out)
+    for failure in nearest.report_.failures if nearest.report_ else ():
+        complain(failure, options)
+    return EXIT_SOME_FAILED if nearest.report_ and nearest.report_.failures else 0
+
+
+def _draw(found: Any, path: str) -> None:
+    """Draw without a window, whatever the user's settings are."""
+    from matplotlib.figure import Figure
+
+    from transferkit.plots import plot_neighbours
+
+    rows, columns = len(found), found.indices.shape[1] + 1
+    figure = Figure(figsize=(1.7 * columns, 2.05 * rows), layout="constrained")
+    plot_neighbours(found, n=rows, ax=figure.subplots(rows, columns, squeeze=False))
+    figure.savefig(path)
+
+
+def _check(options: argparse.Namespace) -> None:
+    """Raise before anything takes its time."""
+    if options.k < 1:
+        raise InvalidInputError(f"k must be a positive integer. Got {options.k}.")
+    if options.out and not Path(options.out).parent.is_dir():
+        raise InvalidInputError(f"The folder of {options.out} does not exist. Make it first.")
+    if options.out and find_spec("matplotlib") is None:
+        raise MissingDependencyError("matplotlib", "plots", "--out")

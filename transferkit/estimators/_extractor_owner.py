@@ -1,0 +1,77 @@
+"""One extractor from two places: what people choose on an estimator, and the rest in its ``extractor``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sklearn.base import BaseEstimator, clone
+
+from transferkit.errors import InvalidInputError
+from transferkit.extraction import FeatureExtractor, resolve
+from transferkit.foundation.arguments import check
+from transferkit.foundation.config import Configured
+
+_OWN = ("backbone", "weights", "image_size", "layers", "grid")  # set on the estimator, not in its extractor
+_EXTRACTOR = "extractor__"
+
+
+class ExtractorOwner(Configured, BaseEstimator):
+    """The half of an estimator that makes its extractor."""
+
+    extractor: Any
+
+    def set_params(self, **params: Any) -> ExtractorOwner:
+        """Set parameters, also ``extractor__precision="bfloat16"``.
+
+        Parameters
+        ----------
+        **params
+            By name.
+
+        Returns
+        -------
+        estimator
+            Itself.
+
+        Raises
+        ------
+        ValueError
+            There is no such parameter.
+        """
+        nested = any(name.startswith(_EXTRACTOR) for name in params)
+        if nested and params.get("extractor", self.extractor) is None:
+            params = {**params, "extractor": FeatureExtractor()}
+        super().set_params(**params)
+        return self
+
+    def _run_settings(self) -> dict[str, Any]:
+        """Return the parameters of the extractor, resolved against the configuration."""
+        template = FeatureExtractor() if self.extractor is None else self.extractor
+        if not isinstance(template, FeatureExtractor):
+            raise InvalidInputError(f"extractor must be a FeatureExtractor, or None. Got {self.extractor!r}.")
+        return resolve(template.own_parameters(), self.own_config())
+
+    def _make_image_extractor(self, taps: Any) -> FeatureExtractor:
+        """Return a checked extractor that keeps its engine, whatever the configuration is later."""
+        settings = self._run_settings()
+        extractor = FeatureExtractor() if self.extractor is None else clone(self.extractor)
+        self._check_own(extractor)
+        own = {name: getattr(self, name) for name in ("backbone", "weights", "image_size")}
+        extractor.set_params(**own, **taps._asdict(), engine=settings["engine"])
+        if "_sent_config" in self.__dict__:
+            extractor._sent_config = self._sent_config
+        extractor.fit().settle_ranges(self.__dict__.get("_array_ranges", {}))
+        return extractor
+
+    def _check_own(self, extractor: FeatureExtractor) -> None:
+        """Refuse an extractor that contradicts the estimator; what was chosen for both must agree."""
+        defaults = FeatureExtractor()
+        wrong = []
+        for name in _OWN:
+            value = getattr(extractor, name)
+            if repr(value) not in (repr(getattr(defaults, name)), repr(getattr(self, name))):
+                wrong.append(
+                    f"{name} is set on the estimator, not in its extractor. Got {name}={value!r} in the "
+                    f"extractor: pass {type(self).__name__}({name}={value!r}, extractor=...)."
+                )
+        check(wrong)

@@ -1,0 +1,66 @@
+"""A collection as arrays, for its file, and back."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+_DIGEST_BYTES = 32  # SHA-256
+Names = list[str | None]
+
+
+def to_arrays(
+    vectors: NDArray[np.float32], rows: NDArray[np.int64], digests: Sequence[Any], names: Sequence[str | None]
+) -> dict[str, NDArray[Any]]:
+    """Return arrays that ``from_arrays`` reads; names of files are UTF-8 with zeros between."""
+    half = vectors.astype(np.float16)
+    as_in_the_cache = np.array_equal(half, vectors)  # where rows are kept in half precision, mostly
+    text = "\0".join(name or "" for name in names).encode("utf-8", "surrogateescape")
+    return {
+        "vectors": half if as_in_the_cache else vectors,
+        "rows": rows,
+        "digests": np.frombuffer(bytes.fromhex("".join(digests)), np.uint8).reshape(-1, _DIGEST_BYTES),
+        "names": np.frombuffer(text, np.uint8),
+        "n_images": np.array(len(names)),
+    }
+
+
+def from_arrays(
+    arrays: Mapping[str, NDArray[Any]],
+) -> tuple[NDArray[np.float32], NDArray[np.int64], list[Any], Names]:
+    """Return vectors, rows, digests and names; ValueError where they do not fit together."""
+    vectors, rows, digests, text, n_images = (
+        arrays[name] for name in ("vectors", "rows", "digests", "names", "n_images")
+    )
+    names: Names = [name or None for name in text.tobytes().decode("utf-8", "surrogateescape").split("\0")]
+    n = len(rows)
+    fits = (
+        len(arrays) == 5
+        and vectors.dtype in (np.float16, np.float32)
+        and vectors.ndim == 2
+        and vectors.shape[0] == n > 0
+        and (rows.dtype, rows.ndim, n_images.ndim) == (np.int64, 1, 0)
+        and (digests.dtype, digests.shape) == (np.uint8, (n, _DIGEST_BYTES))
+        and (text.dtype, text.ndim) == (np.uint8, 1)
+        and n_images == len(names)
+        and (np.diff(rows, prepend=-1) > 0).all()
+        and rows[-1] < len(names)
+    )
+    if not fits:
+        raise ValueError(f"arrays { ({name: array.shape for name, array in arrays.items()}) }")
+    return vectors.astype(np.float32), rows, [digest.tobytes().hex() for digest in digests], names
+
+
+def relative_names(paths: Sequence[str | None]) -> Names:
+    """Return paths from the folder that holds all of them on, with slashes, on any machine."""
+    whole = [path and os.path.abspath(path) for path in paths]  # noqa: PTH100 - links stay
+    folders = {os.path.dirname(path) for path in whole if path}  # noqa: PTH120
+    try:
+        start = os.path.commonpath(folders) if folders else ""
+    except ValueError:  # on different drives
+        return [path and os.path.basename(path) for path in whole]  # noqa: PTH119
+    return [path and os.path.relpath(path, start).replace(os.sep, "/") for path in whole]

@@ -1,0 +1,154 @@
+"""Which of many vectors are nearest: candidates by a library, then exact distances.
+
+scikit-learn compares each query with all vectors, faiss with those of the nearest cells. Both give candidates
+only: the distances between a query and its candidates are computed here, by differences, so that they do not
+depend on who found them or what else was asked for, and the same vector is at distance 0.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import sklearn
+from numpy.typing import NDArray
+from sklearn.neighbors import NearestNeighbors
+
+from transferkit.errors import MissingDependencyError
+from transferkit.foundation.forks import was_forked
+
+logger = logging.getLogger("transferkit")
+
+METRICS = ("cosine", "euclidean")
+METHODS = ("auto", "exact", "approximate")
+EXACT_UP_TO = 100_000  # images; comparing one with so many takes an eighth of a second
+_SPARE = 8  # candidates beyond those asked for: rounding decides among the last ones
+_BLOCK = 1 << 24  # numbers that are compared at a time
+_ROUNDING = 1e-6  # of distances by products: the same vectors are not quite at 0
+_CELLS_VISITED = 32  # of 2 sqrt(n); see benchmarks/neighbours.py
+_FEWEST_IN_CELL = 40  # for k-means
+
+Vectors = NDArray[np.float32]
+Rows = NDArray[np.int64]
+
+
+class Search:
+    """The vectors of a collection, ready to be searched.
+
+    Parameters
+    ----------
+    vectors : ndarray of float32, shape (n, d)
+    metric : {"cosine", "euclidean"}
+    method : {"auto", "exact", "approximate"}
+
+    Raises
+    ------
+    MissingDependencyError
+        The method is "approximate", and faiss is not installed.
+    """
+
+    def __init__(self, vectors: Vectors, metric: str, method: str) -> None:
+        self._cosine = metric == "cosine"
+        self._points = self._place(vectors)
+        self._all = NearestNeighbors(algorithm="brute").fit(self._points)
+        self._cells = None
+        many = method == "approximate" or (method == "auto" and len(vectors) > EXACT_UP_TO)
+        if many and not was_forked():  # the threads of faiss would wait for ever
+            self._cells = _cells(self._points, required=method == "approximate")
+
+    def nearest(
+        self, vectors: Vectors, k: int, left_out: Callable[[Rows], NDArray[np.bool_]], n_left_out: int
+    ) -> tuple[Rows, NDArray[np.float64]]:
+        """Return rows and distances (n, k) of the nearest vectors, nearest first, then in their order.
+
+        Parameters
+        ----------
+        vectors : ndarray of float32, shape (n, d)
+        k : int
+        left_out : callable
+            Tells of candidates (n, any) which of them are no answers.
+        n_left_out : int
+            The most that are left out of one answer.
+        """
+        queries = self._place(vectors)
+        wanted = min(k + n_left_out + _SPARE, len(self._points))
+        candidates = self._compared if self._cells is None or was_forked() else self._visited
+        found = candidates(queries, wanted)
+        short = np.flatnonzero((~left_out(found) & (found >= 0)).sum(axis=1) < k)
+        if len(short):
+            found[short] = self._compared(queries[short], wanted)
+        distances = self._distances(queries, found)
+        distances[left_out(found) | (found < 0)] = np.inf
+        order = np.lexsort((found, distances), axis=1)[:, :k]
+        return np.take_along_axis(found, order, 1), np.take_along_axis(distances, order, 1)
+
+    def _compared(self, queries: Vectors, k: int) -> Rows:
+        """Return candidates among all vectors."""
+        with _without_threads():
+            found: Rows = self._all.kneighbors(queries, k, return_distance=False).astype(np.int64)
+        return found
+
+    def _visited(self, queries: Vectors, k: int) -> Rows:
+        """Return candidates of the cells around each query; -1 where they have fewer than k."""
+        assert self._cells is not None
+        found: Rows = self._cells.search(queries, k)[1]
+        return found
+
+    def pairs(self, threshold: float) -> tuple[Rows, Rows]:
+        """Return the pairs of vectors that are no further apart than the threshold, but for rounding."""
+        radius = math.sqrt(2 * threshold) if self._cosine else threshold
+        with _without_threads():
+            graph = self._all.radius_neighbors_graph(radius=radius * (1 + _ROUNDING) + _ROUNDING)
+        first, second = (half.astype(np.int64) for half in graph.nonzero())
+        return first[first < second], second[first < second]
+
+    def _place(self, vectors: Vectors) -> Vectors:
+        """Return points whose distances are those of the metric.
+
+        Half the squared distance of two vectors of length 1 is 1 - cosine. A vector of zeros has no
+        direction: it gets one of its own, at distance 1 from all others.
+        """
+        if not self._cosine:
+            return vectors
+        lengths = np.sqrt(np.square(vectors, dtype=np.float64).sum(axis=1, keepdims=True))
+        points = np.zeros((len(vectors), vectors.shape[1] + 1), np.float32)
+        np.divide(vectors, lengths, out=points[:, :-1], where=lengths > 0, casting="same_kind")
+        points[:, -1] = lengths[:, 0] == 0
+        return points
+
+    def _distances(self, queries: Vectors, found: Rows) -> NDArray[np.float64]:
+        """Return the distance of each query to its candidates."""
+        squares = np.empty(found.shape)
+        step = max(1, _BLOCK // max(1, found.shape[1] * queries.shape[1]))
+        for i in range(0, len(found), step):
+            near = self._points[found[i : i + step]].astype(np.float64)
+            squares[i : i + step] = np.square(near - queries[i : i + step, None]).sum(axis=2)
+        return squares / 2 if self._cosine else np.sqrt(squares)
+
+
+def _cells(points: Vectors, *, required: bool) -> Any:
+    """Return an index of faiss, or None where it is neither installed nor required."""
+    try:
+        import faiss
+    except ImportError as error:
+        if required:
+            raise MissingDependencyError("faiss-cpu", "neighbours", 'method="approximate"') from error
+        logger.info("%d images are compared one by one: faiss is not installed.", len(points))
+        return None
+    # Each vector belongs to the nearest of some centres, found by k-means from a fixed seed; of a query, only
+    # the cells around it are visited. Unlike a graph, that is the same in each process.
+    n_cells = max(1, min(int(2 * math.sqrt(len(points))), len(points) // _FEWEST_IN_CELL))
+    index = faiss.IndexIVFFlat(faiss.IndexFlatL2(points.shape[1]), points.shape[1], n_cells)
+    index.cp.seed, index.cp.max_points_per_centroid = 0, 64
+    index.train(points)
+    index.add(points)
+    index.nprobe = _CELLS_VISITED
+    return index
+
+
+def _without_threads() -> Any:
+    """Let scikit-learn compare by matrix products: its own threads wait for ever in a forked child."""
+    return sklearn.config_context(enable_cython_pairwise_dist=False)
