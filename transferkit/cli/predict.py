@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from transferkit.cli._shared import EXIT_SOME_FAILED, add_model, complain, load_model
-from transferkit.errors import InvalidInputError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -58,18 +57,9 @@ def _points(model: Any) -> tuple[list[str], Any]:
 
 def _image_paths(names: Sequence[str]) -> list[str]:
     """Return the files, with folders replaced by the images below them."""
-    from transferkit.images import IMAGE_SUFFIXES, is_side_file
+    from transferkit.images import as_image_list
 
-    paths: list[str] = []
-    for name in names:
-        if Path(name).is_dir():
-            found = sorted(path for path in Path(name).rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
-            paths += [str(path) for path in found if not is_side_file(path)]
-        else:
-            paths.append(name)
-    if not paths:
-        raise InvalidInputError(f"There are no images in {', '.join(names)}.")
-    return paths
+    return [str(path) for name in names for path in (as_image_list(name) if Path(name).is_dir() else [name])]
 
 
 def _print_tabbed(values: Sequence[Any]) -> None:

@@ -17,6 +17,7 @@ from sklearn.base import clone
 
 from transferkit import images
 from transferkit.backbones import Backbone
+from transferkit.datasets import labelled_images
 from transferkit.errors import InvalidInputError, gather, quoted
 from transferkit.estimators._diagram import diagram
 from transferkit.estimators._fitted import AnyFeatures, FittedEstimator
@@ -178,8 +179,20 @@ class ImageEstimator(FittedEstimator, Configured, NestedParameters):
                 )
         check(wrong)
 
+    def _gather(self, X: Any, y: Any, problems: list[str]) -> tuple[Any, Any]:
+        """Return images as a list, empty where X is wrong, and targets; X as it is for arrays of features."""
+        if is_precomputed(self.backbone):
+            return X, y
+        if isinstance(X, str | os.PathLike | bytes) and y is not None and images.is_single_image(X):
+            problems.append(
+                f"fit expects a list of images. Got one {type(X).__name__}: {str(X)[:80]!r}. "
+                "For a folder or a pattern: there is none of this name."
+            )
+            return [], y
+        return gather(problems, lambda: labelled_images(X, y)) or ([], y)
+
     def _plan(self, X: Any, problems: list[str]) -> tuple[Any, Head, FeatureExtractor | None]:
-        """Check the parameters and X of ``fit``; return X as a list, or as it is for arrays of features."""
+        """Check the parameters and the images of ``fit``, or its arrays of features."""
         problems += seed_problems(self.random_state)
         if is_precomputed(self.backbone):  # there is no extractor, but the model is saved with its parameters
             settings = gather(problems, self._run_settings)
@@ -195,18 +208,11 @@ class ImageEstimator(FittedEstimator, Configured, NestedParameters):
             raise InvalidInputError(*problems)
         if extractor is None:
             return X, head, None
-        if isinstance(X, str | os.PathLike | bytes):
-            problems.append(
-                f"fit expects a list of images. Got one {type(X).__name__}: {str(X)[:80]!r}. "
-                "For a folder, use paths, labels = transferkit.datasets.read_image_folder(folder)."
-            )
-            return [], head, extractor
-        items = images.readable_again(images.as_image_list(X))
         self._array_ranges = {}
         if extractor.value_range is None:
-            self._array_ranges = gather(problems, lambda: images.array_ranges(items)) or {}
+            self._array_ranges = gather(problems, lambda: images.array_ranges(X)) or {}
         extractor.settle_ranges(self._array_ranges)
-        return items, head, extractor
+        return X, head, extractor
 
     # Targets: what a subclass says of its task
 
@@ -246,7 +252,10 @@ class ImageEstimator(FittedEstimator, Configured, NestedParameters):
     def _fit(self, X: Any, y: Any, groups: Any, validation_data: Any) -> Any:
         """Extract features and train the head."""
         problems: list[str] = []
+        X, y = self._gather(X, y, problems)
         items, head, extractor = self._plan(X, problems)
+        if y is None and extractor is not None and not items:
+            raise InvalidInputError(*problems)  # labels would have come with the images
         features: AnyFeatures | None = None
         if extractor is None:
             features, y = self._read_arrays(X, y, fitting=True)
@@ -264,7 +273,7 @@ class ImageEstimator(FittedEstimator, Configured, NestedParameters):
         rows = np.flatnonzero(features.ok)
         task = self._make_task(y, targets, features)
         if pair is not None and extractor is not None:
-            pair = images.readable_again(images.as_image_list(pair[0])), pair[1]
+            pair = labelled_images(*pair)
         kept = targets[rows]
         data = TrainingSet(
             rows,

@@ -21,10 +21,17 @@ pixels in every form. All values are taken as sRGB.
 """
 
 from transferkit.images._again import readable_again
-from transferkit.images._collections import as_image_list, is_single_image
+from transferkit.images._collections import is_pattern, is_single_image
 from transferkit.images._crop import crop_image
 from transferkit.images._failures import is_lasting
-from transferkit.images._folders import IMAGE_SUFFIXES, is_side_file
+from transferkit.images._folders import (
+    IMAGE_SUFFIXES,
+    image_files,
+    image_suffixes,
+    is_side_file,
+    log_ignored,
+)
+from transferkit.images._gather import as_image_list, gather_images
 from transferkit.images._image import CATEGORIES, LIMITS, Image, Limits
 from transferkit.images._ranges import check_value_range
 from transferkit.images._reading import load_image, read_source
@@ -51,11 +58,16 @@ __all__ = [
     "check_value_range",
     "crop_image",
     "decoder",
+    "gather_images",
+    "image_files",
+    "image_suffixes",
     "is_lasting",
+    "is_pattern",
     "is_side_file",
     "is_single_image",
     "letterbox",
     "load_image",
+    "log_ignored",
     "read_source",
     "readable_again",
     "resize_image",
