@@ -312,8 +312,8 @@ def test_paths_that_are_no_files(tmp_path):
     failure(tmp_path / "link.png", "not_found", "is a link to")
     (tmp_path / "loop.png").symlink_to(tmp_path / "loop.png")
     failure(tmp_path / "loop.png", "unreadable")
-    failure("https://example.org/cat.jpg", "not_found", "is a URL")
-    failure("data:image/png;base64," + "A" * 9999, "not_found", "is a URL")
+    failure("data:image/png;base64," + "A" * 9999, "not_found", "is a data: URL")
+    failure(Path("https://example.org/cat.jpg"), "not_found", "Pass an address as str")
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")

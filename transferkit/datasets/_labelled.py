@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 from transferkit.datasets._folder import read_image_folder
 from transferkit.errors import InvalidInputError
-from transferkit.images import gather_images, is_pattern, readable_again
+from transferkit.images import gather_images, is_pattern, local_path, readable_again
 
 __all__ = ["labelled_images"]
 
@@ -34,7 +33,7 @@ def labelled_images(X: Any, y: Any = None) -> tuple[list[Any], Any]:
         X holds no images, or labels beside y, or its order is another one at each reading, so that y cannot
         refer to it.
     """
-    if y is None and isinstance(X, str | os.PathLike) and not is_pattern(X) and not Path(X).is_file():
+    if y is None and local_path(X) is not None and not is_pattern(X) and not Path(X).is_file():
         try:
             return read_image_folder(X)
         except InvalidInputError as error:

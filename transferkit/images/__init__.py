@@ -24,6 +24,7 @@ from transferkit.images._again import readable_again
 from transferkit.images._collections import is_pattern, is_single_image
 from transferkit.images._crop import crop_image
 from transferkit.images._failures import is_lasting
+from transferkit.images._files import local_path
 from transferkit.images._folders import (
     IMAGE_SUFFIXES,
     image_files,
@@ -67,6 +68,7 @@ __all__ = [
     "is_single_image",
     "letterbox",
     "load_image",
+    "local_path",
     "log_ignored",
     "read_source",
     "readable_again",

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from transferkit.errors import InvalidInputError
 from transferkit.images._arrays import CHANNELS
-from transferkit.images._files import is_url, refuse_url
 from transferkit.images._image import LIMITS
 from transferkit.images.gathering import dataset_reader, has_pattern, is_folder
 
@@ -74,8 +73,6 @@ def is_dataset(X: Any) -> bool:
 
 def plain_list(X: Any) -> list[Any]:
     """Return one image, or those of a list, column, table or array, as a list."""
-    if isinstance(X, str) and is_url(X):
-        refuse_url(X)
     if is_single_image(X):
         return [X]
     if _is_table(X):

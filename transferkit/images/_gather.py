@@ -59,8 +59,8 @@ def as_image_list(X: Any) -> list[Any]:
         X is empty, of another type, or ambiguous: an array of shape (3, h, w) or (4, h, w) may hold three
         or four grey images, or one image with channels first. Or it is a data set that is shuffled anew at
         each reading.
-    BadImageError
-        X is a URL.
+    MissingDependencyError
+        X is a pattern of addresses, and fsspec or a package of its is not installed.
 
     Notes
     -----

@@ -11,9 +11,10 @@ import PIL.Image
 from numpy.typing import NDArray
 
 from transferkit.errors import BadImageError
-from transferkit.images._files import check_bytes, is_url, read_file, read_path, refuse_url
+from transferkit.images._files import check_bytes, read_file, read_path
 from transferkit.images._image import LIMITS, Image, Limits
 from transferkit.images._ranges import ValueRange
+from transferkit.images._remote import is_url, read_address, shown
 from transferkit.images._sources import ArraySource, EncodedSource, PictureSource, Source
 from transferkit.images._stacks import ArrayRanges
 
@@ -26,8 +27,9 @@ def read_source(source: Any, *, limits: Limits = LIMITS, ranges: ArrayRanges | N
     Parameters
     ----------
     source : str, Path, bytes-like, binary file, PIL.Image.Image or ndarray
-        A file is read once, here: digest and pixels come from the same bytes. A file object is read from
-        its current position to its end. A Pillow image is taken as displayed, which loads it. Objects with
+        A file is read once, here: digest and pixels come from the same bytes. A str may be an address,
+        such as "https://...", which fsspec reads. A file object is read from its current position to its
+        end. A Pillow image is taken as displayed, which loads it. Objects with
         ``__array__``, such as tensors, are arrays.
     limits : Limits, optional
         Limits on the size of the image.
@@ -43,6 +45,8 @@ def read_source(source: Any, *, limits: Limits = LIMITS, ranges: ArrayRanges | N
     BadImageError
         Category ``not_found``, ``not_a_file``, ``unreadable``, ``empty`` or ``too_large`` if it cannot be
         read, ``bad_array`` for an array that does not hold numbers, ``not_an_image`` for other objects.
+    MissingDependencyError
+        An address needs a package that is not installed.
     """
     if isinstance(source, bytes | bytearray | memoryview):
         data = bytes(source)
@@ -51,7 +55,8 @@ def read_source(source: Any, *, limits: Limits = LIMITS, ranges: ArrayRanges | N
     if isinstance(source, str | os.PathLike):
         text = os.fsdecode(os.fspath(source))
         if isinstance(source, str) and is_url(text):
-            refuse_url(text)
+            name = shown(text)
+            return EncodedSource(check_bytes(read_address(text, limits), name, limits), name, limits)
         path = Path(text)
         return EncodedSource(read_path(path, limits), str(path), limits, path)
     if isinstance(source, PIL.Image.Image):
@@ -62,9 +67,9 @@ def read_source(source: Any, *, limits: Limits = LIMITS, ranges: ArrayRanges | N
         label = getattr(source, "name", None)
         name = label if isinstance(label, str) else f"{type(source).__name__} object"
         return EncodedSource(read_file(source, name, limits), name, limits)
-    shown = repr(source)
+    text = repr(source)
     raise BadImageError(
-        f"{type(source).__name__} {shown if len(shown) <= 60 else shown[:60] + '...'}",
+        f"{type(source).__name__} {text if len(text) <= 60 else text[:60] + '...'}",
         "not_an_image",
         "is not an image. Expected a path, bytes, a binary file, a Pillow image or an array.",
         "Convert nested lists to an array with numpy.asarray." if isinstance(source, list | tuple) else "",

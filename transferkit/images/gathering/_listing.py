@@ -1,4 +1,4 @@
-"""Folders, and patterns such as ``photos/*.jpg``."""
+"""Folders, and patterns such as ``photos/*.jpg`` or ``s3://bucket/photos/*.jpg``."""
 
 from __future__ import annotations
 
@@ -8,16 +8,19 @@ from pathlib import Path
 
 from transferkit.errors import InvalidInputError
 from transferkit.images._folders import image_files, image_suffixes, is_side_file, log_ignored
+from transferkit.images._remote import is_url, list_addresses
 
 __all__ = ["has_pattern", "is_folder", "list_images"]
 
 
 def has_pattern(text: str) -> bool:
     """Return True if a path is a pattern; the name of a file or folder that exists is none."""
+    if is_url(text):  # where a question mark begins a query
+        return "*" in text
     return glob.has_magic(text) and not _exists(text)
 
 
-def list_images(text: str) -> list[Path] | None:
+def list_images(text: str) -> list[Path] | list[str] | None:
     """Return the files that a folder or a pattern stands for, sorted; None for the path of one image.
 
     Raises
@@ -25,6 +28,8 @@ def list_images(text: str) -> list[Path] | None:
     InvalidInputError
         The folder has no images, or no file matches the pattern.
     """
+    if is_url(text):
+        return list_addresses(text) if has_pattern(text) else None
     if has_pattern(text):
         # Path.glob takes no absolute pattern.
         matches = sorted(map(Path, glob.glob(text, recursive=True)))  # noqa: PTH207
