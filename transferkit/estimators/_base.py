@@ -210,7 +210,7 @@ class ImageEstimator(FittedEstimator, Configured, NestedParameters):
             return X, head, None
         self._array_ranges = {}
         if extractor.value_range is None:
-            self._array_ranges = gather(problems, lambda: images.array_ranges(X)) or {}
+            self._array_ranges = gather(problems, lambda: images.array_ranges(X, extractor.channels)) or {}
         extractor.settle_ranges(self._array_ranges)
         return X, head, extractor
 

@@ -37,7 +37,7 @@ def prepare(job: Job, source: Any, index: int) -> Decoded | BadImageError:
     # Taken before the bytes are read: a change in between makes the entry look old, not new.
     stat = _status(path)
     try:
-        opened = read_source(source, ranges=job.ranges)
+        opened = read_source(source, ranges=job.ranges, selection=job.selection)
         digest = opened.digest
         views = [view.at(index) for view in job.views]
         keys = [view.key(digest) for view in views]

@@ -37,6 +37,7 @@ from transferkit.images._image import CATEGORIES, LIMITS, Image, Limits
 from transferkit.images._ranges import check_value_range
 from transferkit.images._reading import load_image, read_source
 from transferkit.images._resize import letterbox, resize_image
+from transferkit.images._selection import EVERYTHING, Selection, check_selection
 from transferkit.images._sources import Source
 from transferkit.images._stacks import FAMILIES, ArrayRanges, array_ranges, check_agreement
 from transferkit.images._target import Target
@@ -44,6 +45,7 @@ from transferkit.images._target import Target
 __all__ = [
     "CATEGORIES",
     "DECODER",
+    "EVERYTHING",
     "FAMILIES",
     "IMAGE_SUFFIXES",
     "LIMITS",
@@ -51,11 +53,13 @@ __all__ = [
     "ArrayRanges",
     "Image",
     "Limits",
+    "Selection",
     "Source",
     "Target",
     "array_ranges",
     "as_image_list",
     "check_agreement",
+    "check_selection",
     "check_value_range",
     "crop_image",
     "decoder",

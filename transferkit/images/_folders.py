@@ -14,8 +14,11 @@ logger = logging.getLogger("transferkit")
 # Suffix -> format, for notes and folder scans only: decoding goes by content.
 SUFFIX_FORMATS = {
     ".bmp": "BMP",
+    ".dcm": "DICOM",
     ".dib": "BMP",
     ".gif": "GIF",
+    ".heic": "HEIC",
+    ".heif": "HEIC",
     ".jfif": "JPEG",
     ".jpe": "JPEG",
     ".jpeg": "JPEG",

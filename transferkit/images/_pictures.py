@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import PIL.Image
 from numpy.typing import NDArray
 
 from transferkit.errors import BadImageError
 from transferkit.images._ranges import ValueRange, to_uint8
+from transferkit.images._selection import pick_channels
 
-__all__ = ["is_white_zero", "is_wide", "orientation_of", "picture_to_rgb", "upright", "upright_box"]
+__all__ = [
+    "check_channels",
+    "is_white_zero",
+    "is_wide",
+    "orientation_of",
+    "picture_to_rgb",
+    "upright",
+    "upright_box",
+]
 
 _ORIENTATION = 0x0112  # the EXIF tag
+_SAMPLES = 277  # the TIFF tag of the number of channels
 _PHOTOMETRIC = 262  # the TIFF tag; 0 is WhiteIsZero
 # EXIF 2.32, 4.6.4 A: orientation -> transposition that makes the image upright.
 _TURNS = {
@@ -63,10 +75,33 @@ def is_white_zero(picture: PIL.Image.Image) -> bool:
     return is_wide(picture) and getattr(picture, "tag_v2", {}).get(_PHOTOMETRIC) == 0
 
 
+def check_channels(picture: PIL.Image.Image, name: str, channels: Sequence[int] | None) -> None:
+    """Raise BadImageError for a TIFF of which Pillow would take the first channels silently."""
+    count, bands = getattr(picture, "tag_v2", {}).get(_SAMPLES, 1), len(picture.getbands())
+    if count > bands and (channels is None or max(channels) >= bands):
+        wanted = "" if channels is None else f", but channels={tuple(channels)}"
+        raise BadImageError(
+            name,
+            "bad_channels",
+            f"has {count} channels, of which Pillow reads the first {bands}{wanted}.",
+            f"For these, pass FeatureExtractor(channels={tuple(range(bands))}); for others, read the file "
+            "with another library, such as tifffile, and pass the array with channels=...",
+        )
+
+
 def picture_to_rgb(
-    picture: PIL.Image.Image, name: str, value_range: ValueRange | None = None
+    picture: PIL.Image.Image,
+    name: str,
+    value_range: ValueRange | None = None,
+    channels: Sequence[int] | None = None,
 ) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
-    """Return pixels (height, width, 3) and notes."""
+    """Return pixels (height, width, 3) and notes; with channels, alpha is one like the others."""
+    if channels is not None and not is_wide(picture):
+        bands = picture if picture.mode in ("L", "LA", "RGB", "RGBA") else picture.convert("RGB")
+        chosen = pick_channels(np.array(bands), channels, name)
+        return (np.repeat(chosen, 3, axis=2) if chosen.shape[2] == 1 else chosen), ()
+    if channels is not None and max(channels) > 0:
+        pick_channels(np.asarray(picture), channels, name)  # grey has one
     if is_wide(picture):
         return _wide_to_rgb(picture, name, value_range)
     if picture.mode == "LAB":
