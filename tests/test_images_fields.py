@@ -216,13 +216,39 @@ def test_channels_of_files_are_chosen():
     )
     # Four channels, of which the last is no alpha: the near infrared of a satellite.
     PIL.Image.frombytes("RGBX", (16, 12), colours.tobytes()).save(stream := io.BytesIO(), "TIFF")
-    for channels in (None, (3, 0, 1)):
-        with pytest.raises(
-            BadImageError, match="has 4 channels, of which Pillow reads the first 3"
-        ) as caught:
-            load_image(stream.getvalue(), channels=channels)
-        assert caught.value.category == "bad_channels"
-    np.testing.assert_array_equal(load_image(stream.getvalue(), channels=(0, 1, 2)).pixels, colours[:, :, :3])
+    with pytest.raises(BadImageError, match=r"has 4 channels. Choose: FeatureExtractor\(channels=") as caught:
+        load_image(stream.getvalue())
+    assert caught.value.category == "bad_channels"
+    two = colours[:, :, :2].copy()
+    pytest.importorskip("tifffile").imwrite(
+        stream := io.BytesIO(), two, photometric="minisblack", planarconfig="contig"
+    )
+    with pytest.raises(BadImageError, match="has 2 channels. Choose:"):
+        load_image(stream.getvalue())
+    np.testing.assert_array_equal(
+        load_image(stream.getvalue(), channels=(1,)).pixels, np.repeat(two[:, :, 1:], 3, 2)
+    )
+
+
+@pytest.mark.parametrize("together", [True, False])
+@pytest.mark.parametrize("deep", [True, False])
+def test_channels_of_a_tiff_are_chosen(together, deep, monkeypatch):
+    tifffile = pytest.importorskip("tifffile")
+    bands = BANDS.astype(np.uint16) * 257 if deep else BANDS
+    stored = bands if together else np.ascontiguousarray(bands.transpose(2, 0, 1))
+    layout = "contig" if together else "separate"
+    tifffile.imwrite(stream := io.BytesIO(), stored, photometric="minisblack", planarconfig=layout)
+    data = stream.getvalue()
+    np.testing.assert_array_equal(load_image(data, channels=(6, 2, 1)).pixels, BANDS[:, :, [6, 2, 1]])
+    with pytest.raises(BadImageError, match="has 7 channels. Choose:"):
+        load_image(data)
+    with pytest.raises(BadImageError, match=r"has 7 channel\(s\), but channels"):
+        load_image(data, channels=(7, 2, 1))
+    with pytest.raises(BadImageError, match="has no frame 1"):
+        load_image(data, channels=(6, 2, 1), frame=1)
+    monkeypatch.setitem(sys.modules, "tifffile", None)
+    with pytest.raises(BadImageError, match=r'pip install "transferkit\[tiff\]"'):
+        load_image(data, channels=(6, 2, 1))
 
 
 def test_the_range_is_that_of_the_chosen_channels(tiny):

@@ -20,6 +20,8 @@ from PIL import (
 )
 
 from transferkit.errors import BadImageError
+from transferkit.images._arrays import array_to_image
+from transferkit.images._bands import MOST_CHANNELS, check_channels, count_channels, read_bands
 from transferkit.images._dicom import decode_dicom
 from transferkit.images._failures import RAW_SUFFIXES, translated
 from transferkit.images._folders import SUFFIX_FORMATS
@@ -28,7 +30,7 @@ from transferkit.images._headers import check_end, check_png, first_size, traili
 from transferkit.images._heic import open_heic, require_heic
 from transferkit.images._image import Image, Limits, check_size
 from transferkit.images._missing import check_complete, check_scans
-from transferkit.images._pictures import check_channels, orientation_of, picture_to_rgb, upright, upright_box
+from transferkit.images._pictures import orientation_of, picture_to_rgb, upright, upright_box
 from transferkit.images._quiet import quiet
 from transferkit.images._ranges import ValueRange
 from transferkit.images._selection import EVERYTHING, Selection
@@ -70,6 +72,10 @@ def decode_bytes(
         return decode_dicom(data, name, value_range, limits, selection)
     if format == "HEIC":
         require_heic(name)
+    n_channels = count_channels(data, name) if format == "TIFF" else 1
+    if n_channels not in (1, 3) and selection.channels is not None:
+        return array_to_image(read_bands(data, name, limits, selection), value_range, limits, name=name)
+    check_channels(n_channels, MOST_CHANNELS, name)
     check_end(data, format, name)
     extra = check_png(data, name) if format == "PNG" else 0
     if size := first_size(data, format):
@@ -79,6 +85,7 @@ def decode_bytes(
             picture = _OPENERS[format](io.BytesIO(data))
         check_size(name, *picture.size, limits)
         _refuse_raw(picture, name)
+        check_channels(n_channels, len(picture.getbands()), name)
         check_scans(data, picture, name)
         if selection.frame:
             with quiet():
@@ -112,7 +119,6 @@ def decode_picture(
     """Convert a Pillow image, loading it if necessary."""
     check_size(name, *picture.size, limits)
     width, height = picture.size
-    check_channels(picture, name, channels)
     with translated(name, picture.format or "image"):
         notes = depth = _depth_note(picture, name, value_range)
         with quiet():

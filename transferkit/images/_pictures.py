@@ -13,7 +13,6 @@ from transferkit.images._ranges import ValueRange, to_uint8
 from transferkit.images._selection import pick_channels
 
 __all__ = [
-    "check_channels",
     "is_white_zero",
     "is_wide",
     "orientation_of",
@@ -23,7 +22,6 @@ __all__ = [
 ]
 
 _ORIENTATION = 0x0112  # the EXIF tag
-_SAMPLES = 277  # the TIFF tag of the number of channels
 _PHOTOMETRIC = 262  # the TIFF tag; 0 is WhiteIsZero
 # EXIF 2.32, 4.6.4 A: orientation -> transposition that makes the image upright.
 _TURNS = {
@@ -73,20 +71,6 @@ def is_wide(picture: PIL.Image.Image) -> bool:
 def is_white_zero(picture: PIL.Image.Image) -> bool:
     """Return True for a wide TIFF that stores white as 0: Pillow inverts only those of 8 bits."""
     return is_wide(picture) and getattr(picture, "tag_v2", {}).get(_PHOTOMETRIC) == 0
-
-
-def check_channels(picture: PIL.Image.Image, name: str, channels: Sequence[int] | None) -> None:
-    """Raise BadImageError for a TIFF of which Pillow would take the first channels silently."""
-    count, bands = getattr(picture, "tag_v2", {}).get(_SAMPLES, 1), len(picture.getbands())
-    if count > bands and (channels is None or max(channels) >= bands):
-        wanted = "" if channels is None else f", but channels={tuple(channels)}"
-        raise BadImageError(
-            name,
-            "bad_channels",
-            f"has {count} channels, of which Pillow reads the first {bands}{wanted}.",
-            f"For these, pass FeatureExtractor(channels={tuple(range(bands))}); for others, read the file "
-            "with another library, such as tifffile, and pass the array with channels=...",
-        )
 
 
 def picture_to_rgb(
