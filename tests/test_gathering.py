@@ -128,6 +128,11 @@ def test_what_was_changed_is_pixels_with_their_labels(tf, photos, tiny):
     bright = [["left", "right"][int(image[:, :24].mean() > image[:, 24:].mean())] for image in images]
     assert [label == guess for label, guess in zip(labels, bright, strict=True)].count(False) == 60
     assert Classifier(**tiny).fit(negative).score(negative) > 0.8
+    own = tf.data.Dataset.from_tensor_slices(data.file_paths).map(
+        lambda path: 255 - tf.image.resize(tf.io.decode_png(tf.io.read_file(path), 3), (48, 48))
+    )
+    own.file_paths = data.file_paths
+    assert gather_images(own).images[0].shape == (48, 48, 3)
     grey = made(photos, color_mode="grayscale")
     assert gather_images(grey).images[0].shape == (48, 48, 1)
 

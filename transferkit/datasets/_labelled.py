@@ -32,6 +32,11 @@ def labelled_images(X: Any, y: Any = None) -> tuple[list[Any], Any]:
     InvalidInputError
         X holds no images, or labels beside y, or its order is another one at each reading, so that y cannot
         refer to it.
+
+    Examples
+    --------
+    >>> paths, labels = labelled_images("photos")             # doctest: +SKIP
+    >>> paths, labels = labelled_images("photos/*.jpg", y)    # doctest: +SKIP
     """
     if y is None and local_path(X) is not None and not is_pattern(X) and not Path(X).is_file():
         try:

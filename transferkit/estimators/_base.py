@@ -186,7 +186,7 @@ class ImageEstimator(FittedEstimator, Configured, NestedParameters):
         if isinstance(X, str | os.PathLike | bytes) and y is not None and images.is_single_image(X):
             problems.append(
                 f"fit expects a list of images. Got one {type(X).__name__}: {str(X)[:80]!r}. "
-                "For a folder or a pattern: there is none of this name."
+                "There is no folder of this name, and it is no pattern such as 'photos/*.jpg'."
             )
             return [], y
         return gather(problems, lambda: labelled_images(X, y)) or ([], y)

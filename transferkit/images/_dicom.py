@@ -43,7 +43,7 @@ def decode_dicom(
             name, "missing_package", "is DICOM, which needs pydicom.", 'Run: pip install "transferkit[dicom]"'
         ) from error
     with translated(name, "DICOM"):
-        with quiet():
+        with quiet():  # also while pixels are read, of which pydicom warns too
             file = pydicom.dcmread(io.BytesIO(data))
             if "Columns" not in file or "Rows" not in file:
                 raise BadImageError(name, "not_an_image", "is DICOM without an image.", "Leave it out.")

@@ -15,6 +15,7 @@ from transferkit.images.gathering._gathered import Gathered
 
 __all__ = ["gather", "is_one"]
 
+_LOADER = ".utils.image_dataset_utils"  # the module of Keras that loads images from paths
 _LONGEST_PATH = 4096
 _ENDLESS = -1  # tf.data.INFINITE_CARDINALITY
 
@@ -61,21 +62,20 @@ def _stages(X: Any) -> Iterator[Any]:
 def _files(X: Any) -> Any:
     """Return the dataset of paths and labels that Keras loads RGB images from, or None.
 
-    Anything between but loading, batches and prefetching may change pixels or labels.
+    Anything between but Keras's own loading, batches and prefetching may change pixels or labels.
     """
     spec = X.element_spec
     shape = getattr(spec[0] if isinstance(spec, tuple) else spec, "shape", None)
-    if not hasattr(X, "file_paths") or shape is None or shape.rank is None or shape[-1] != 3:
+    if not hasattr(X, "file_paths") or shape is None or shape.rank not in (3, 4) or shape[-1] != 3:
         return None
     stage = X
-    for kind in ("Prefetch", "Batch", "Map"):
+    for kind in ("Prefetch", "Batch"):
         if kind in type(stage).__name__ and len(inputs := _inputs(stage)) == 1:
             stage = inputs[0]
-        elif kind == "Map":
-            return None
-    spec = stage.element_spec
-    path = spec[0] if isinstance(spec, tuple) else spec
-    return stage if getattr(path, "dtype", None) == "string" and path.shape.rank == 0 else None
+    load = getattr(getattr(stage, "_map_func", None), "_func", None)
+    if not getattr(load, "__module__", "").endswith(_LOADER):
+        return None
+    return next(iter(_inputs(stage)), None)
 
 
 def _path_or_content(data: bytes) -> str | bytes:
