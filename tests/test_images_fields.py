@@ -123,6 +123,11 @@ def test_colour_of_dicom():
     np.testing.assert_array_equal(load_image(dicom(colours), channels=(2, 1, 0)).pixels, colours[:, :, ::-1])
 
 
+def test_dicom_that_begins_like_a_tiff_is_dicom():
+    data = b"II*\0" + dicom(RAMP, WindowCenter=500, WindowWidth=900)[4:]
+    np.testing.assert_allclose(grey(data), by_window(RAMP.astype(float), 500, 900), atol=1)
+
+
 def test_damaged_and_huge_dicom_is_refused():
     with pytest.raises(BadImageError, match="DICOM is"):
         load_image(dicom(RAMP)[:-100])

@@ -8,8 +8,10 @@
     array, tensor          as it is   |    .digest      .pixels      a square
                                                         .notes
 
-:func:`gather_images` lists the images of what holds many (folders, tables, data sets of other libraries), with
-their labels. ``Image.pixels`` is always uint8 RGB of shape (height, width, 3), upright, with transparency composited on
+:func:`gather_images` lists the images of what holds many (folders, tables, data sets of other libraries),
+with their labels.
+
+``Image.pixels`` is always uint8 RGB of shape (height, width, 3), upright, with transparency composited on
 white. Unambiguous input is converted, with a note. Ambiguous input raises an error that names the parameter
 to pass. Damaged input raises :class:`~transferkit.errors.BadImageError` with one of the categories in
 :data:`CATEGORIES`.

@@ -50,7 +50,7 @@ def decode_dicom(
             check_size(name, int(file.Columns), int(file.Rows), limits)
             frame = _frame(file, name, selection)
             _check_decoder(file, name)
-            values = pydicom.pixels.pixel_array(file, index=frame)
+            values = _stored_values(file, frame, name)
             _take_from_frame(file, frame)
         if file.PhotometricInterpretation == "PALETTE COLOR":
             values = pydicom.pixels.apply_color_lut(values, file)
@@ -89,14 +89,29 @@ def _check_decoder(file: Any, name: str) -> None:
     syntax = file.file_meta.TransferSyntaxUID
     if not syntax.is_compressed or syntax.is_deflated:
         return
-    decoder = pydicom.pixels.get_decoder(syntax)
-    if not decoder.is_available:
-        raise BadImageError(
-            name,
-            "missing_package",
-            f"is compressed as {syntax.name}, for which pydicom has no decoder here.",
-            "Run: pip install pylibjpeg pylibjpeg-libjpeg pylibjpeg-openjpeg",
-        )
+    if not pydicom.pixels.get_decoder(syntax).is_available:
+        raise _no_decoder(file, name)
+
+
+def _stored_values(file: Any, frame: int, name: str) -> NDArray[Any]:
+    """Return the values of a frame, in RGB where there are three in a pixel."""
+    import pydicom
+
+    try:
+        return pydicom.pixels.pixel_array(file, index=frame)
+    except RuntimeError as error:
+        if "not support" not in str(error):
+            raise
+        raise _no_decoder(file, name) from error  # such as Pillow's, of JPEG with 12 bits
+
+
+def _no_decoder(file: Any, name: str) -> BadImageError:
+    return BadImageError(
+        name,
+        "missing_package",
+        f"is compressed as {file.file_meta.TransferSyntaxUID.name}, for which pydicom has no decoder here.",
+        "Run: pip install pylibjpeg pylibjpeg-libjpeg pylibjpeg-openjpeg",
+    )
 
 
 def _take_from_frame(file: Any, frame: int) -> None:

@@ -10,6 +10,7 @@ __all__ = ["identify"]
 
 # First bytes -> supported format; see _decode.py for the decoders.
 _DECODED = (
+    (re.compile(rb".{128}DICM", re.DOTALL), "DICOM"),  # first: what precedes may be the header of a TIFF
     (re.compile(rb"\xff\xd8\xff"), "JPEG"),
     (re.compile(rb"\x89PNG\r\n\x1a\n"), "PNG"),
     (re.compile(rb"GIF8[79]a"), "GIF"),
@@ -19,7 +20,6 @@ _DECODED = (
     (re.compile(rb"BM.{12}[\x0c\x10\x28\x34\x38\x40\x6c\x7c]\x00\x00\x00", re.DOTALL), "BMP"),
     (re.compile(rb"P(?:[1-6]|f)[\s#]"), "PPM"),
     (re.compile(rb"....ftyp(?:hei|hev|heix|mif1|msf1)", re.DOTALL), "HEIC"),
-    (re.compile(rb".{128}DICM", re.DOTALL), "DICOM"),
 )
 
 
