@@ -380,7 +380,9 @@ def test_columns_of_paths_and_bytes(pictures, tiny):
     table = pandas.DataFrame({"path": map(str, paths), "bytes": [path.read_bytes() for path in paths]})
     clf = Classifier(**tiny).fit(table["path"], pandas.Series(labels))
     expected = clf.predict(paths).tolist()
+    cells = pandas.Series([{"bytes": path.read_bytes(), "path": None} for path in paths])
     for column in (
+        cells,
         table["bytes"],
         table[["path"]],
         table["path"].to_numpy(),

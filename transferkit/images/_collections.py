@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from transferkit.errors import InvalidInputError
 from transferkit.images._arrays import CHANNELS
 from transferkit.images._image import LIMITS
-from transferkit.images.gathering import dataset_reader, has_pattern, is_folder
+from transferkit.images.gathering import dataset_reader, file_content, has_pattern, is_folder
 
 __all__ = ["EXPECTED", "is_dataset", "is_pattern", "is_single_image", "plain_list"]
 
@@ -81,7 +81,8 @@ def plain_list(X: Any) -> list[Any]:
         X = np.asanyarray(X)
         if X.ndim == 2:  # of objects or strings
             X = X[:, 0] if X.shape[1] == 1 else _refuse_columns(X.shape[1])
-    return X.to_list() if _is_column(X) else list(X)
+    # A column of a parquet file that Hugging Face wrote has dictionaries of bytes and path.
+    return [file_content(image) for image in X.to_list()] if _is_column(X) else list(X)
 
 
 def _is_one_array(array: NDArray[Any]) -> bool:

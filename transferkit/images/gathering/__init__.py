@@ -9,9 +9,10 @@ from typing import Any
 
 from transferkit.images.gathering import _huggingface, _tensorflow, _torch
 from transferkit.images.gathering._gathered import Gathered
+from transferkit.images.gathering._huggingface import file_content
 from transferkit.images.gathering._listing import has_pattern, is_folder, list_images
 
-__all__ = ["Gathered", "dataset_reader", "has_pattern", "is_folder", "list_images"]
+__all__ = ["Gathered", "dataset_reader", "file_content", "has_pattern", "is_folder", "list_images"]
 
 _LIBRARIES: tuple[Any, ...] = (_tensorflow, _huggingface, _torch)  # the last takes anything like a sequence
 

@@ -8,7 +8,7 @@ from transferkit.errors import InvalidInputError, quoted
 from transferkit.images.gathering._elements import read_elements
 from transferkit.images.gathering._gathered import Gathered
 
-__all__ = ["gather", "is_one"]
+__all__ = ["file_content", "gather", "is_one"]
 
 
 def is_one(X: Any) -> bool:
@@ -34,7 +34,7 @@ def gather(X: Any) -> Gathered:
     else:
         rows = X
     found = read_elements((tuple(row[column] for column in columns) for row in rows), names)
-    return found._replace(images=[_content(picture) for picture in found.images])
+    return found._replace(images=[file_content(picture) for picture in found.images])
 
 
 def _is_plain(X: Any, feature: Any) -> bool:
@@ -43,8 +43,8 @@ def _is_plain(X: Any, feature: Any) -> bool:
     return formatted is None and getattr(feature, "mode", None) in (None, "RGB")
 
 
-def _content(picture: Any) -> Any:
-    """Return the bytes or the path of an image that was not decoded."""
+def file_content(picture: Any) -> Any:
+    """Return the bytes or the path of an image that was not decoded; anything else as it is."""
     if not isinstance(picture, dict) or set(picture) != {"bytes", "path"}:
         return picture
     return picture["path"] if picture["bytes"] is None else picture["bytes"]
