@@ -114,8 +114,10 @@ def made(folder, **options):
 def test_keras_datasets_of_a_folder_are_its_files(tf, photos, mode, shuffle):
     data = made(photos, label_mode=mode, shuffle=shuffle, seed=3)
     paths, labels = labelled_images(data)
-    assert paths == data.file_paths
+    assert paths == (sorted(data.file_paths) if shuffle else data.file_paths)
     assert labels == [path.split("/")[-2] for path in paths]
+    plain = made(photos, label_mode=None, shuffle=False)
+    assert as_image_list(plain) == plain.file_paths
 
 
 def test_what_was_changed_is_pixels_with_their_labels(tf, photos, tiny):

@@ -35,12 +35,11 @@ def gather(X: Any) -> Gathered:
     if pairs is not None:
         found = read_elements(pairs.as_numpy_iterator(), names)
         paths = [os.fsdecode(path) for path in found.images]
-        places = {path: place for place, path in enumerate(X.file_paths)}
-        # Each file once, and no other: the order of file_paths is that of the folder, whatever the shuffling.
-        if len(places) == len(paths) == len(X.file_paths) and set(paths) == set(places):
-            order = np.argsort([places[path] for path in paths])
+        # Each file once, and no other. Shuffled ones are sorted, so that a fit does not depend on chance.
+        if sorted(paths) == sorted(X.file_paths) and len(set(paths)) == len(paths):
+            order = np.argsort(paths, kind="stable") if shuffled else np.arange(len(paths))
             labels = None if found.labels is None else [found.labels[row] for row in order]
-            return Gathered(list(X.file_paths), labels, shuffled)
+            return Gathered([paths[row] for row in order], labels, shuffled)
     images, labels, _ = read_elements(X.as_numpy_iterator(), names)
     return Gathered(
         [_path_or_content(image) if isinstance(image, bytes) else image for image in images], labels, shuffled
