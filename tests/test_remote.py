@@ -41,7 +41,7 @@ def server(pictures):
             pass
 
     httpd = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=httpd.serve_forever)
+    thread = threading.Thread(target=httpd.serve_forever, args=(0.02,))
     thread.start()
     home = f"http://127.0.0.1:{httpd.server_port}"
     yield home, files
