@@ -82,7 +82,7 @@ in_child(lambda: Classifier(**tiny, augment=None, head=MLPHead(epochs=1)).fit(pa
 def test_locks_that_other_threads_hold_do_not_stay_held_in_the_child(tmp_path):
     lines = run(
         """
-from transferkit.images import _decode, load_image
+from transferkit.images import _quiet, load_image
 
 FeatureExtractor(**tiny).transform(paths)
 before = list(warnings.filters)
@@ -96,7 +96,7 @@ def work():
     notes = load_image(paths[0]).notes
     return FeatureExtractor(**tiny).transform(paths).shape, notes, warnings.filters == before
 
-for lock in (_settings.LOCK, _decode._quiet()):
+for lock in (_settings.LOCK, _quiet.quiet()):
     held = threading.Event()
     thread = threading.Thread(target=hold, args=(lock, held))
     thread.start()

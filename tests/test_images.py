@@ -19,7 +19,7 @@ import pytest
 
 from transferkit.errors import BadImageError, InvalidInputError
 from transferkit.images import CATEGORIES, Limits, is_side_file, load_image, read_source, readable_again
-from transferkit.images._decode import _quiet
+from transferkit.images._quiet import quiet
 
 RGB = np.random.default_rng(7).integers(0, 256, (12, 20, 3), dtype=np.uint8)
 
@@ -312,8 +312,8 @@ def test_paths_that_are_no_files(tmp_path):
     failure(tmp_path / "link.png", "not_found", "is a link to")
     (tmp_path / "loop.png").symlink_to(tmp_path / "loop.png")
     failure(tmp_path / "loop.png", "unreadable")
-    failure("https://example.org/cat.jpg", "not_found", "is a URL")
-    failure("data:image/png;base64," + "A" * 9999, "not_found", "is a URL")
+    failure("data:image/png;base64," + "A" * 9999, "not_found", "is a data: URL")
+    failure(Path("https://example.org/cat.jpg"), "not_found", "Pass an address as str")
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
@@ -367,13 +367,13 @@ def test_empty_and_too_many_bytes(tmp_path):
         (b"/home/me/cat.jpg", "not_an_image", "pass it as str"),
         (b"\0" * 500, "not_an_image", "500 zero bytes"),
         (b"\xfe\xfa\xfb\xf0", "not_an_image", "begins with fe fa fb f0"),
-        (b"\0\0\0\x18ftypheic\0\0", "format_not_supported", "HEIC"),
+        (b"\0\0\0\x18ftypheic\0\0", "corrupt", "HEIC"),
         (b"\0\0\0\x1cftypavif\0\0", "format_not_supported", "AVIF"),
         (b'<?xml version="1.0"?>\n<!-- x -->\n<svg xmlns="">', "format_not_supported", "SVG"),
         (b"%PDF-1.7\n", "format_not_supported", "PDF"),
         (b"%!PS-Adobe-3.0 EPSF-3.0\n", "format_not_supported", "EPS"),
         (b"8BPS\0\1", "format_not_supported", "PSD"),
-        (b"\0" * 128 + b"DICM", "format_not_supported", "DICOM"),
+        (b"\0" * 128 + b"DICM", "not_an_image", "DICOM"),
         (b"\0\0\0\x0cjP  \r\n\x87\n", "format_not_supported", "JPEG 2000"),
         (b"II*\0\x10\0\0\0CR\2\0", "format_not_supported", "camera raw"),
         (encode(solid("RGB", 0), "TIFF", tiffinfo={50706: b"\1\4\0\0"}), "format_not_supported", "raw"),
@@ -488,10 +488,10 @@ def test_globals_of_pillow_and_warnings_are_neither_obeyed_nor_changed(monkeypat
 
 
 def test_two_threads_never_swap_the_warning_filters_at_once():
-    first, entered = _quiet(), threading.Event()
+    first, entered = quiet(), threading.Event()
 
     def work():
-        with _quiet():
+        with quiet():
             entered.set()
 
     filters = list(warnings.filters)

@@ -250,7 +250,6 @@ def test_channels_first_or_several_grey_images(count):
         (np.zeros(4), r"Got an array of shape \(4,\)"),
         (np.zeros((2, 2, 12, 20, 3)), "Got an array of shape"),
         (np.zeros((2, 12, 20), object), "dtype object"),
-        ("https://example.org/a.png", "is a URL"),
     ],
     ids=lambda value: str(type(value).__name__),
 )

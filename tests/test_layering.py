@@ -28,7 +28,7 @@ LEVEL = {name: level for level, names in enumerate(LINES) for name in names}
 BELOW = {("foundation", "images"), ("keypoints", "tasks")}
 HEAVY = {
     *("tensorflow", "keras", "keras_hub", "kagglehub", "openvino", "onnx", "onnxruntime", "torch", "jax"),
-    *("sklearn", "matplotlib", "scipy", "pandas", "faiss"),
+    *("sklearn", "matplotlib", "scipy", "pandas", "faiss", "fsspec", "pydicom", "pillow_heif", "tifffile"),
 }
 # Where a heavy package may be imported when the module is.
 ALLOWED = {

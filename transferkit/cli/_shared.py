@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from transferkit.cli._flags import in_flags
-from transferkit.errors import InvalidInputError
 from transferkit.foundation.arguments import check
 
 EXIT_SOME_FAILED = 1
@@ -90,18 +89,9 @@ def weights_of(options: argparse.Namespace) -> str | None:
 
 def image_paths(names: Sequence[str]) -> list[str]:
     """Return the files, with folders replaced by the images below them."""
-    from transferkit.images import IMAGE_SUFFIXES, is_side_file
+    from transferkit.images import as_image_list
 
-    paths: list[str] = []
-    for name in names:
-        if Path(name).is_dir():
-            found = sorted(path for path in Path(name).rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
-            paths += [str(path) for path in found if not is_side_file(path)]
-        else:
-            paths.append(name)
-    if not paths:
-        raise InvalidInputError(f"There are no images in {', '.join(names)}.")
-    return paths
+    return [str(path) for name in names for path in (as_image_list(name) if Path(name).is_dir() else [name])]
 
 
 def add_csv(parser: argparse.ArgumentParser) -> None:

@@ -35,7 +35,7 @@ __all__ = ["compare"]
 def compare(
     backbones: Any,
     X: Any,
-    y: Any,
+    y: Any = None,
     *,
     estimator: Any = None,
     metric: str | None = None,
@@ -63,8 +63,9 @@ def compare(
         Names in the registry, Keras models or functions; or any settings under names of your choice, such as
         ``{"plain": Classifier(augment=None), "mirror": Classifier()}``.
     X : sequence of images, or features
-    y : array-like, shape (n,), or (n, 2 k) or (n, k, 2)
-        Labels, or keypoints in pixels of each original image.
+    y : array-like, shape (n,), or (n, 2 k) or (n, k, 2), optional
+        Labels, or keypoints in pixels of each original image; by default the labels that X holds, as for
+        ``fit``.
     estimator : estimator, optional
         What the backbones go into; by default ``Classifier()`` for labels and ``KeypointRegressor()`` for
         keypoints.

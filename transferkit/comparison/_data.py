@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from transferkit.datasets import labelled_images
 from transferkit.errors import InvalidInputError
 from transferkit.estimators import ImageEstimator
 from transferkit.evaluation import KINDS
 from transferkit.extraction import is_precomputed
-from transferkit.images import as_image_list, readable_again
 from transferkit.tasks import as_groups, check_classes, check_lengths
 
 Rows = NDArray[np.int64]
@@ -60,7 +60,7 @@ def check_data(
     """Return checked data; parameters as for `compare`, problems are those found so far."""
     ours = [one for one in candidates.values() if isinstance(one, ImageEstimator)]
     looks = not all(is_precomputed(one.backbone) for one in ours)
-    items = readable_again(as_image_list(X)) if looks or isinstance(X, list | tuple) else X
+    items, y = labelled_images(X, y) if looks or isinstance(X, list | tuple) else (X, y)
     targets = KINDS[kind].read(y, problems)
     check_lengths(len(items), targets, problems, unit=KINDS[kind].unit)
     if groups is not None:

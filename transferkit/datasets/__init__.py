@@ -1,6 +1,7 @@
 """Images with labels or keypoints: from a folder, from a CSV file, or synthetic."""
 
 from transferkit.datasets._folder import ImageFolder, read_image_folder
+from transferkit.datasets._labelled import labelled_images
 from transferkit.datasets.faces import Faces, make_faces, write_faces
 from transferkit.keypoints import KeypointTable, read_keypoints_csv
 
@@ -8,6 +9,7 @@ __all__ = [
     "Faces",
     "ImageFolder",
     "KeypointTable",
+    "labelled_images",
     "make_faces",
     "read_image_folder",
     "read_keypoints_csv",

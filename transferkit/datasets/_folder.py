@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,11 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from transferkit.errors import InvalidInputError, quoted
-from transferkit.images import IMAGE_SUFFIXES, is_side_file
+from transferkit.images import IMAGE_SUFFIXES, image_files, image_suffixes, is_side_file, log_ignored
 
 __all__ = ["ImageFolder", "read_image_folder"]
-
-logger = logging.getLogger("transferkit")
 
 
 class ImageFolder(NamedTuple):
@@ -74,23 +71,17 @@ def read_image_folder(folder: str | os.PathLike[str], *, classes: Sequence[str] 
     ignored: Counter[str] = Counter()
     empty = []
     for name in names:
-        found = []
-        for path in _files_below(root / name):
-            if path.suffix.lower() in IMAGE_SUFFIXES:
-                found.append(path)
-            else:
-                ignored[path.suffix.lower() or "no suffix"] += 1
+        found = image_files(root / name, ignored)
         if not found:
             empty.append(name)
         paths += found
         labels += [name] * len(found)
-    if ignored:
-        kinds = ", ".join(f"{count} with {suffix}" for suffix, count in sorted(ignored.items()))
-        logger.warning("Ignored files without an image suffix in %s: %s.", root, kinds)
+    log_ignored(root, ignored)
     if empty:
         raise InvalidInputError(
             f"Each class needs at least one image. There are none in the sub-folder(s) {quoted(empty)} of "
-            f"{root}. Image suffixes are {_suffixes()}. Remove the folders, or pass classes= without them."
+            f"{root}. Image suffixes are {image_suffixes()}. Remove the folders, or pass classes= without "
+            "them."
         )
     return ImageFolder(paths, np.array(labels, dtype=np.str_))
 
@@ -121,15 +112,3 @@ def _class_names(root: Path, classes: Sequence[str] | None) -> list[str]:
             f"The sub-folders are {quoted(there)}."
         )
     return names
-
-
-def _files_below(folder: Path) -> Iterator[Path]:
-    """Yield the files at any depth, sorted, except side files."""
-    for here, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not is_side_file(name))
-        yield from (Path(here, name) for name in sorted(files) if not is_side_file(name))
-
-
-def _suffixes() -> str:
-    """Return the image suffixes for messages."""
-    return ", ".join(sorted(IMAGE_SUFFIXES))

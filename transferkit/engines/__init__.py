@@ -143,7 +143,7 @@ def choose_engine(backbone: Backbone, engine: str, precision: str) -> tuple[str,
     """
     check_engine(engine, precision)
     reference = reference_engine(backbone)
-    if engine not in ("auto", reference, *_GRAPHS[reference]):
+    if engine in {"openvino", *REFERENCES} - {reference, *_GRAPHS[reference]}:
         raise InvalidInputError(
             f"engine must be {quoted(('auto', *_GRAPHS[reference], reference), 'or')} "
             f"for backbone {backbone.name!r}. "

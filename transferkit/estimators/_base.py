@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from transferkit import images
 from transferkit.backbones import Backbone
+from transferkit.datasets import labelled_images
 from transferkit.errors import InvalidInputError, gather, quoted
 from transferkit.estimators._diagram import diagram
 from transferkit.estimators._fitted import AnyFeatures, FittedEstimator
@@ -141,8 +142,19 @@ class ImageEstimator(FittedEstimator, NestedParameters):
         """Return a checked extractor of whole images; None where X holds features."""
         return None if is_precomputed(self.backbone) else self._make_image_extractor(self._taps(head))
 
+    def _gather(self, X: Any, y: Any, problems: list[str]) -> tuple[Any, Any]:
+        """Return images as a list, empty where X is wrong, and targets; X as it is for arrays of features."""
+        if is_precomputed(self.backbone):
+            return X, y
+        if y is not None:
+            found = len(problems)
+            gather(problems, lambda: images.refuse_one_image(X))
+            if problems[found:]:
+                return [], y
+        return gather(problems, lambda: labelled_images(X, y)) or ([], y)
+
     def _plan(self, X: Any, problems: list[str]) -> tuple[Any, Head, FeatureExtractor | None]:
-        """Check the parameters and X of ``fit``; return X as a list, or as it is for arrays of features."""
+        """Check the parameters and the images of ``fit``, or its arrays of features."""
         problems += seed_problems(self.random_state)
         if is_precomputed(self.backbone):  # there is no extractor, but the model is saved with its parameters
             settings = gather(problems, self._run_settings)
@@ -158,14 +170,11 @@ class ImageEstimator(FittedEstimator, NestedParameters):
             raise InvalidInputError(*problems)
         if extractor is None:
             return X, head, None
-        items = gather(problems, lambda: images.as_collection(X))
-        if items is None:
-            return [], head, extractor
         self._array_ranges = {}
         if extractor.value_range is None:
-            self._array_ranges = gather(problems, lambda: images.array_ranges(items)) or {}
+            self._array_ranges = gather(problems, lambda: images.array_ranges(X, extractor.channels)) or {}
         extractor.settle_ranges(self._array_ranges)
-        return items, head, extractor
+        return X, head, extractor
 
     # Targets: what a subclass says of its task
 
@@ -205,7 +214,10 @@ class ImageEstimator(FittedEstimator, NestedParameters):
     def _fit(self, X: Any, y: Any, groups: Any, validation_data: Any) -> Any:
         """Extract features and train the head."""
         problems: list[str] = []
+        X, y = self._gather(X, y, problems)
         items, head, extractor = self._plan(X, problems)
+        if y is None and extractor is not None and not items:
+            raise InvalidInputError(*problems)  # labels would have come with the images
         features: AnyFeatures | None = None
         if extractor is None:
             features, y = self._read_arrays(X, y, fitting=True)
@@ -223,7 +235,7 @@ class ImageEstimator(FittedEstimator, NestedParameters):
         rows = np.flatnonzero(features.ok)
         task = self._make_task(y, targets, features)
         if pair is not None and extractor is not None:
-            pair = images.readable_again(images.as_image_list(pair[0])), pair[1]
+            pair = labelled_images(*pair)
         kept = targets[rows]
         data = TrainingSet(
             rows,

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from transferkit import images
+from transferkit.datasets import labelled_images
 from transferkit.errors import InvalidInputError
 
 logger = logging.getLogger("transferkit")
@@ -17,9 +17,13 @@ _NAMED = 3
 def readable_rows(estimator: Any, X: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
     """Return X, y and weights: with ``on_error="skip"`` only those of readable images."""
     estimator._check_fitted()
-    if estimator.extractor_ is None or (estimator._run_settings()["on_error"] or "skip") != "skip":
+    if estimator.extractor_ is None:
         return X, y, sample_weight
-    items = images.readable_again(images.as_image_list(X))
+    items, y = labelled_images(X, y)
+    if y is None:
+        raise InvalidInputError("y must be passed: X holds no labels of its own.")
+    if (estimator._run_settings()["on_error"] or "skip") != "skip":
+        return items, y, sample_weight
     n = np.shape(y)[0] if np.ndim(y) else 1
     if n != len(items):
         raise InvalidInputError(f"y has {n} rows but X has {len(items)} images. Each image needs one.")

@@ -109,15 +109,17 @@ class Classifier(ClassifierMixin, ImageEstimator):
         self.random_state = random_state
         self.extractor = extractor
 
-    def fit(self, X: Any, y: Any, *, groups: Any = None, validation_data: Any = None) -> Classifier:
+    def fit(self, X: Any, y: Any = None, *, groups: Any = None, validation_data: Any = None) -> Classifier:
         """Extract features, once per image, and train the head.
 
         Parameters
         ----------
         X : sequence of images
-            Paths, bytes, PIL images or arrays; features (n, d) or (n, h, w, c) for "precomputed".
-        y : array-like, shape (n,)
-            Labels: strings, integers or booleans, of two classes or more.
+            Paths, bytes, PIL images or arrays; a folder, a pattern such as ``"photos/*.jpg"``, or a data set
+            of another library; features (n, d) or (n, h, w, c) for "precomputed".
+        y : array-like, shape (n,), optional
+            Labels: strings, integers or booleans, of two classes or more. By default those that X holds: the
+            names of the sub-folders of a folder, or the labels of a data set.
         groups : array-like, shape (n,), optional
             Images in one group, such as one person, always stay on the same side of a split.
         validation_data : (X, y), optional
@@ -209,7 +211,7 @@ class Classifier(ClassifierMixin, ImageEstimator):
         task, outputs = self._answer(X)
         return task.decode(outputs)
 
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Return the share of images that are given their label.
 
         With ``on_error="skip"``, the default in an estimator, images that cannot be read are left out, and a
@@ -218,7 +220,8 @@ class Classifier(ClassifierMixin, ImageEstimator):
         Parameters
         ----------
         X : image or sequence of images
-        y : array-like, shape (n,)
+        y : array-like, shape (n,), optional
+            By default the labels that X holds, as for ``fit``.
         sample_weight : array-like, shape (n,), optional
 
         Returns

@@ -132,14 +132,18 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         self.random_state = random_state
         self.extractor = extractor
 
-    def fit(self, X: Any, y: Any, *, groups: Any = None, validation_data: Any = None) -> KeypointRegressor:
+    def fit(
+        self, X: Any, y: Any = None, *, groups: Any = None, validation_data: Any = None
+    ) -> KeypointRegressor:
         """Extract features, once per image, and train the head.
 
         Parameters
         ----------
         X : sequence of images
-        y : array-like, shape (n, 2 k) or (n, k, 2)
-            x0, y0, x1, y1, ... in pixels of each original image; NaN marks a missing point.
+            As for :class:`Classifier`.
+        y : array-like, shape (n, 2 k) or (n, k, 2), optional
+            x0, y0, x1, y1, ... in pixels of each original image; NaN marks a missing point. By default the
+            targets of a data set, where X is one.
         groups : array-like, shape (n,), optional
             Images in one group, such as one person, always stay on the same side of a split.
         validation_data : (X, y), optional
@@ -210,7 +214,7 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         with self._limited():
             return predictor.task.decode(predictor.refine(items, points))
 
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Return R^2, the share of the variance of coordinates explained, averaged over them.
 
         With ``on_error="skip"``, the default in an estimator, images that cannot be read are left out, and a
@@ -219,8 +223,8 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         Parameters
         ----------
         X : image or sequence of images
-        y : array-like, shape (n, 2 k) or (n, k, 2)
-            Pixels of each original image; missing points (NaN) are left out.
+        y : array-like, shape (n, 2 k) or (n, k, 2), optional
+            Pixels of each original image; missing points (NaN) are left out. By default those that X holds.
         sample_weight : array-like, shape (n,), optional
 
         Returns

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from transferkit.datasets import labelled_images
 from transferkit.errors import InvalidInputError, quoted
 from transferkit.estimators import ImageEstimator
 from transferkit.evaluation._kinds import KINDS, check_kind, check_options, kind_of, own_options
@@ -16,7 +17,6 @@ from transferkit.evaluation.classification import ClassificationEvaluation
 from transferkit.evaluation.keypoints import KeypointEvaluation
 from transferkit.extraction import Failure
 from transferkit.foundation import arguments
-from transferkit.images import as_image_list, readable_again
 from transferkit.tasks import as_groups, check_lengths
 
 __all__ = ["evaluate"]
@@ -25,7 +25,7 @@ __all__ = ["evaluate"]
 def evaluate(
     estimator: Any,
     X: Any,
-    y: Any,
+    y: Any = None,
     *,
     pos_label: Any = None,
     normalizer: str | float | None = None,
@@ -43,8 +43,9 @@ def evaluate(
         With the methods of scikit-learn; AUC, log loss and Brier score need ``predict_proba``.
     X : image or sequence of images, or features
         Whatever its ``predict`` takes.
-    y : array-like, shape (n,), or (n, 2 k) or (n, k, 2)
-        Labels, or keypoints in pixels of each original image; of one image its label or points will do.
+    y : array-like, shape (n,), or (n, 2 k) or (n, k, 2), optional
+        Labels, or keypoints in pixels of each original image; of one image its label or points will do. By
+        default the labels that X holds, as for ``fit``.
     pos_label : label, optional
         The positive class of two; by default the second of ``classes_``. The table says which it is.
     normalizer : str or float, optional
@@ -84,7 +85,7 @@ def evaluate(
     name = _fitted_kind(estimator)
     kind, classifies = KINDS[name], name == "classes"
     problems = arguments.choice("on_error", on_error, ("raise", "skip")) + arguments.seed("seed", seed)
-    items, names = _as_items(estimator, X)
+    items, y, names = _as_items(estimator, X, y)
     y = [y] if len(items) == 1 and _is_of_one(y, classifies) else y
     targets = kind.read(y, problems)
     check_lengths(len(items), targets, problems, unit=kind.unit)
@@ -136,13 +137,13 @@ def _fitted_kind(estimator: Any) -> str:
     return kind_of(estimator)
 
 
-def _as_items(estimator: Any, X: Any) -> tuple[Any, list[str]]:
-    """Return the images as a list that can be read again, or features as they are; and their names."""
+def _as_items(estimator: Any, X: Any, y: Any) -> tuple[Any, Any, list[str]]:
+    """Return the images as a list that can be read again, or features as they are; targets; and names."""
     ours = isinstance(estimator, ImageEstimator)
     if estimator.extractor_ is not None if ours else isinstance(X, list | tuple):
-        items = readable_again(as_image_list(X))
-        return items, image_names(items)
-    return X, [f"#{i}" for i in range(len(X))]
+        items, y = labelled_images(X, y)
+        return items, y, image_names(items)
+    return X, y, [f"#{i}" for i in range(len(X))]
 
 
 def _unseen(labels: npt.NDArray[Any], classes: npt.NDArray[Any]) -> list[str]:

@@ -37,6 +37,8 @@ class Extraction(Configured):
         resize: str = "stretch",
         precision: str = "float32",
         value_range: tuple[float, float] | None = None,
+        frame: int | None = None,
+        channels: Sequence[int] | None = None,
         on_error: str | None = None,
         engine: str | None = None,
         batch_size: int | None = None,
@@ -54,6 +56,8 @@ class Extraction(Configured):
         self.resize = resize
         self.precision = precision
         self.value_range = value_range
+        self.frame = frame
+        self.channels = channels
         self.on_error = on_error
         self.engine = engine
         self.batch_size = batch_size
@@ -122,7 +126,7 @@ class Extraction(Configured):
         on_error = on_error or self.on_error or "raise"
         sources = images.as_image_list(X)
         if not self.array_ranges_ and settings.value_range is None:
-            images.check_agreement(sources)
+            images.check_agreement(sources, settings.selection.channels)
         job = replace(settings.job(tuple(views)), ranges=self.array_ranges_)
         report = self.report_ = ExtractionReport(n_images=len(sources))
         digests, pending = look_up(settings.files, job, sources)

@@ -39,6 +39,14 @@ class FeatureExtractor(Extraction, TransformerMixin, BaseEstimator):
         it, "float16" on any GPU; both give other features: models trained on one do not run on the other.
     value_range : (float, float), optional
         Black and white of float arrays, such as ``(0, 1)``. By default ``fit`` finds out for all its arrays.
+        Of DICOM files, the window in their own units, such as ``(-1000, 400)``; by default that of each file.
+    frame : int, optional
+        Which frame or page of a file is the image, counted from 0. By default the first of an animation or
+        a TIFF, with a note; of several frames in a DICOM file, one must be chosen. A Pillow image is taken as
+        it is displayed.
+    channels : sequence of int, optional
+        Which channels of files and arrays are red, green and blue, such as ``(3, 2, 1)``, or the one that is
+        grey, such as ``(0,)``; counted from 0, on the last axis. Needed unless there are 1, 3 or 4.
     on_error : {"raise", "skip"}, optional
         What to do with an image that cannot be read. By default "raise", or "skip" in the ``fit`` and
         ``score`` of an estimator. ``transform`` and ``predict`` always raise: a row must not go missing
@@ -110,9 +118,10 @@ class FeatureExtractor(Extraction, TransformerMixin, BaseEstimator):
             The weights are missing or damaged.
         """
         self._forget_backbone()
-        settle = X is not None and self.value_range is None
-        self.settle_ranges(images.array_ranges(images.as_image_list(X)) if settle else {})
         settings = self.settings()
+        settle = X is not None and self.value_range is None
+        chosen = settings.selection.channels
+        self.settle_ranges(images.array_ranges(images.as_image_list(X), chosen) if settle else {})
         self._check_backbone(settings)
         self.image_size_ = settings.image_size
         self.layers_ = settings.layers

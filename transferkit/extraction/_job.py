@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from transferkit.cache import Space
 from transferkit.extraction._failed import KnownFailures
-from transferkit.images import ArrayRanges
+from transferkit.images import EVERYTHING, ArrayRanges, Selection
 from transferkit.views import AnyView
 
 
@@ -25,3 +25,4 @@ class Job:
     failures: KnownFailures
     isolate: float | None = None
     ranges: ArrayRanges = field(default_factory=dict)
+    selection: Selection = EVERYTHING

@@ -12,7 +12,7 @@ from transferkit.cache import FeatureCache
 from transferkit.engines import check_engine
 from transferkit.errors import InvalidInputError, gather
 from transferkit.foundation.arguments import choice, flag, is_count, is_number, is_path
-from transferkit.images import check_value_range
+from transferkit.images import check_selection, check_value_range
 
 ISOLATED_SECONDS = 30.0  # a 50-megapixel image takes a second or two
 ON_ERROR = ("raise", "skip")
@@ -39,6 +39,7 @@ def parameter_problems(parameters: Mapping[str, Any]) -> list[str]:
         lambda: isolation_seconds(parameters["isolate"]),
         lambda: as_cache(parameters["cache"]),
         lambda: check_value_range(parameters["value_range"]),
+        lambda: check_selection(parameters["frame"], parameters["channels"]),
     ]
     for check in checks:
         gather(problems, check)

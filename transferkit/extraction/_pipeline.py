@@ -15,7 +15,7 @@ from transferkit.errors import BadImageError
 from transferkit.extraction._features import SIZE_PART
 from transferkit.extraction._job import Job
 from transferkit.foundation.cores import usable_cores
-from transferkit.images import Image, Source, Target, read_source
+from transferkit.images import Image, Source, Target, local_path, read_source
 from transferkit.views import render
 
 
@@ -33,11 +33,11 @@ class Decoded:
 
 def prepare(job: Job, source: Any, index: int) -> Decoded | BadImageError:
     """Read one image once, and render the views whose rows are missing."""
-    path = os.fspath(source) if isinstance(source, str | os.PathLike) else None
+    path = local_path(source)
     # Taken before the bytes are read: a change in between makes the entry look old, not new.
     stat = _status(path)
     try:
-        opened = read_source(source, ranges=job.ranges)
+        opened = read_source(source, ranges=job.ranges, selection=job.selection)
         digest = opened.digest
         views = [view.at(index) for view in job.views]
         keys = [view.key(digest) for view in views]

@@ -30,7 +30,7 @@ from transferkit.extraction._parameters import (
 )
 from transferkit.foundation.forks import enter_network
 from transferkit.identity import Guard, describe_backbone, describe_features
-from transferkit.images import check_value_range
+from transferkit.images import check_selection, check_value_range
 from transferkit.views import AnyView
 
 LOCK = threading.RLock()
@@ -57,6 +57,7 @@ class Settings:
         self.resize: str = parameters["resize"]
         self.batch_size: int = parameters["batch_size"]
         self.value_range = check_value_range(parameters["value_range"])
+        self.selection = check_selection(parameters["frame"], parameters["channels"])
         self.precision: str = parameters["precision"]
         self.progress = bool(parameters["progress"])
         self.memory_limit: float | None = parameters["memory_limit"]
@@ -88,6 +89,7 @@ class Settings:
             image_size=self.image_size,
             resize=self.resize,
             value_range=self.value_range,
+            selection=self.selection,
             engine=self._choice.likely(),
             precision=self.precision,
         )
@@ -136,7 +138,7 @@ class Settings:
         )
         failures = KnownFailures(self.space, retry=self.retry_failed)
         return Job(self.space, parts, self.grids, views, self.image_size, self.resize, self.batch_size,
-                   self.value_range, failures, self.isolate)  # fmt: skip
+                   self.value_range, failures, self.isolate, selection=self.selection)  # fmt: skip
 
 
 def _check(backbone: Backbone, parameters: Mapping[str, Any]) -> tuple[int, tuple[str, ...]]:

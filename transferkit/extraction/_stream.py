@@ -15,12 +15,13 @@ from transferkit.extraction._pipeline import decode_ahead
 from transferkit.extraction._progress import keeping, progress
 from transferkit.extraction._report import ExtractionReport
 from transferkit.extraction._settings import Settings
+from transferkit.images import local_path
 
 
 def look_up(index: FileIndex | None, job: Job, sources: Sequence[Any]) -> tuple[list[str | None], list[int]]:
     """Return what is known without opening a file: digests, and the images still to do."""
     digests: list[str | None] = [None] * len(sources)
-    files = [i for i, source in enumerate(sources) if isinstance(source, str | os.PathLike)]
+    files = [i for i, source in enumerate(sources) if local_path(source) is not None]
     if index is not None and files:
         for i, digest in zip(files, index.lookup([sources[i] for i in files]), strict=True):
             digests[i] = digest

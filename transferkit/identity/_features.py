@@ -18,6 +18,7 @@ def describe_features(
     image_size: int,
     resize: str,
     value_range: tuple[float, float] | None,
+    selection: images.Selection = images.EVERYTHING,
     engine: str,
     precision: str,
 ) -> dict[str, Any]:
@@ -31,6 +32,8 @@ def describe_features(
         As :func:`describe_backbone` returns it.
     image_size, resize, value_range, engine, precision
         As for :class:`FeatureExtractor`; ``engine`` is the one that runs.
+    selection : Selection
+        Frame and channels.
     """
     return {
         "backbone": dict(backbone),
@@ -41,6 +44,9 @@ def describe_features(
         "value_range": None if value_range is None else list(value_range),
         "engine": engine,
         "precision": precision,
+        # Without a choice, as before there was one: what is cached stays valid.
+        **({} if selection.frame is None else {"frame": selection.frame}),
+        **({} if selection.channels is None else {"channels": list(selection.channels)}),
     }
 
 

@@ -3,9 +3,13 @@
 ::
 
     path, bytes, file      read once  |
+    address                read anew  |
     Pillow image           as it is   |->  Source   ->  Image    ->  resize_image
     array, tensor          as it is   |    .digest      .pixels      a square
                                                         .notes
+
+:func:`gather_images` lists the images of what holds many (folders, tables, data sets of other libraries),
+with their labels.
 
 ``Image.pixels`` is always uint8 RGB of shape (height, width, 3), upright, with transparency composited on
 white. Unambiguous input is converted, with a note. Ambiguous input raises an error that names the parameter
@@ -20,15 +24,24 @@ Embedded colour profiles are not applied: arrays carry no profile, and the same 
 pixels in every form. All values are taken as sRGB.
 """
 
-from transferkit.images._again import as_collection, readable_again
-from transferkit.images._collections import as_image_list, is_single_image
+from transferkit.images._again import as_collection, readable_again, refuse_one_image
+from transferkit.images._collections import is_pattern, is_single_image
 from transferkit.images._crop import crop_image
 from transferkit.images._failures import is_lasting
-from transferkit.images._folders import IMAGE_SUFFIXES, is_side_file
+from transferkit.images._files import local_path
+from transferkit.images._folders import (
+    IMAGE_SUFFIXES,
+    image_files,
+    image_suffixes,
+    is_side_file,
+    log_ignored,
+)
+from transferkit.images._gather import as_image_list, gather_images
 from transferkit.images._image import CATEGORIES, LIMITS, Image, Limits
 from transferkit.images._ranges import check_value_range
 from transferkit.images._reading import load_image, read_source
 from transferkit.images._resize import letterbox, resize_image
+from transferkit.images._selection import EVERYTHING, Selection, check_selection
 from transferkit.images._sources import Source
 from transferkit.images._stacks import FAMILIES, ArrayRanges, array_ranges, check_agreement
 from transferkit.images._target import Target
@@ -36,6 +49,7 @@ from transferkit.images._target import Target
 __all__ = [
     "CATEGORIES",
     "DECODER",
+    "EVERYTHING",
     "FAMILIES",
     "IMAGE_SUFFIXES",
     "LIMITS",
@@ -43,22 +57,31 @@ __all__ = [
     "ArrayRanges",
     "Image",
     "Limits",
+    "Selection",
     "Source",
     "Target",
     "array_ranges",
     "as_collection",
     "as_image_list",
     "check_agreement",
+    "check_selection",
     "check_value_range",
     "crop_image",
     "decoder",
+    "gather_images",
+    "image_files",
+    "image_suffixes",
     "is_lasting",
+    "is_pattern",
     "is_side_file",
     "is_single_image",
     "letterbox",
     "load_image",
+    "local_path",
+    "log_ignored",
     "read_source",
     "readable_again",
+    "refuse_one_image",
     "resize_image",
 ]
 

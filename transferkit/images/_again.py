@@ -7,19 +7,25 @@ from collections.abc import Sequence
 from typing import Any
 
 from transferkit.errors import InvalidInputError
-from transferkit.images._collections import as_image_list
+from transferkit.images._collections import is_single_image
+from transferkit.images._gather import as_image_list
 
-__all__ = ["as_collection", "readable_again"]
+__all__ = ["as_collection", "readable_again", "refuse_one_image"]
 
 
 def as_collection(X: Any) -> list[Any]:
     """Return the images to learn from as a list, each readable more than once; refuse one alone."""
-    if isinstance(X, str | os.PathLike | bytes):
+    refuse_one_image(X)
+    return readable_again(as_image_list(X))
+
+
+def refuse_one_image(X: Any) -> None:
+    """Raise InvalidInputError if X is the path or the bytes of one image, where several are expected."""
+    if isinstance(X, str | os.PathLike | bytes) and is_single_image(X):
         raise InvalidInputError(
             f"fit expects a list of images. Got one {type(X).__name__}: {str(X)[:80]!r}. "
-            "For a folder, use paths, labels = transferkit.datasets.read_image_folder(folder)."
+            "There is no folder of this name, and it is no pattern such as 'photos/*.jpg'."
         )
-    return readable_again(as_image_list(X))
 
 
 def readable_again(items: Sequence[Any]) -> list[Any]:

@@ -40,10 +40,15 @@ def check_dtype(array: NDArray[Any]) -> None:
 
 
 def array_to_image(
-    array: NDArray[Any], value_range: ValueRange | None, limits: Limits, settled: ValueRange | None = None
+    array: NDArray[Any],
+    value_range: ValueRange | None,
+    limits: Limits,
+    settled: ValueRange | None = None,
+    *,
+    name: str = "",
 ) -> Image:
     """Return the image in an array of real numbers; ``settled`` is the range of all arrays, if known."""
-    name = describe(array)
+    name = name or describe(array)
     if array.size == 0:
         raise BadImageError(name, "empty", "has no values.", "Was a crop outside its image?")
     upright, notes = _channels_last(array, name)

@@ -1,4 +1,4 @@
-"""Turn whatever is passed as X into a list of images."""
+"""Tell one image from several, and list those of lists, columns, tables and arrays."""
 
 from __future__ import annotations
 
@@ -11,15 +11,21 @@ from numpy.typing import NDArray
 
 from transferkit.errors import InvalidInputError
 from transferkit.images._arrays import CHANNELS
-from transferkit.images._files import is_url, refuse_url
 from transferkit.images._image import LIMITS
+from transferkit.images.gathering import dataset_reader, file_content, has_pattern, is_folder
 
-__all__ = ["as_image_list", "is_single_image"]
+__all__ = ["EXPECTED", "is_dataset", "is_pattern", "is_single_image", "plain_list"]
 
-_EXPECTED = (
-    "X must be one image (path, bytes, binary file, Pillow image, array) or several: a list or tuple, a "
-    "1-D array or pandas Series of paths, or a numeric array of shape (n, height, width[, channels])."
+EXPECTED = (
+    "X must be one image (path, bytes, binary file, Pillow image, array) or several: a folder, a pattern "
+    "such as 'photos/*.jpg', a list or tuple, a 1-D array or pandas Series of paths, a numeric array of "
+    "shape (n, height, width[, channels]), or a data set of TensorFlow, PyTorch or Hugging Face."
 )
+
+
+def is_pattern(X: Any) -> bool:
+    """Return True for a path with wildcards, unless there is a file or folder of this name."""
+    return isinstance(X, str | os.PathLike) and has_pattern(os.fsdecode(X))
 
 
 def is_single_image(X: Any) -> bool:
@@ -28,22 +34,25 @@ def is_single_image(X: Any) -> bool:
     Parameters
     ----------
     X : object
-        As for :func:`as_image_list`.
+        As for :func:`as_image_list`; nothing is read.
 
     Returns
     -------
     bool
-        True for a path, bytes, a file, a Pillow image and a numeric array of shape (h, w) or (h, w, c) with
-        1, 3 or 4 channels; False for lists, tables, columns and stacks, even of one image.
+        True for the path of a file, bytes, a file, a Pillow image and a numeric array of shape (h, w) or
+        (h, w, c) with 1, 3 or 4 channels; False for folders, patterns, lists, tables, columns, data sets and
+        stacks, even of one image.
 
     Raises
     ------
     InvalidInputError
         X is neither one image nor a collection.
     """
-    if isinstance(X, str | os.PathLike | bytes | bytearray | memoryview | PIL.Image.Image):
+    if isinstance(X, str | os.PathLike):
+        return not is_pattern(X) and not is_folder(os.fsdecode(X))
+    if isinstance(X, bytes | bytearray | memoryview | PIL.Image.Image):
         return True
-    if isinstance(X, list | tuple) or _is_column(X) or _is_table(X):
+    if isinstance(X, list | tuple) or _is_column(X) or _is_table(X) or is_dataset(X):
         return False
     if hasattr(X, "__array__"):
         return _is_one_array(np.asanyarray(X))
@@ -51,39 +60,19 @@ def is_single_image(X: Any) -> bool:
         return True
     if hasattr(X, "__next__"):
         raise InvalidInputError("X is an iterator, which can be consumed only once. Pass list(X).")
-    raise InvalidInputError(f"{_EXPECTED} Got {type(X).__name__}.")
+    raise InvalidInputError(f"{EXPECTED} Got {type(X).__name__}.")
 
 
-def as_image_list(X: Any) -> list[Any]:
-    """Return the images in X as a list, each in a form accepted by :func:`read_source`.
+def is_dataset(X: Any) -> bool:
+    """Return True for a data set of another library, and for other sequences without a form of their own."""
+    if isinstance(X, str | os.PathLike | bytes | bytearray | memoryview | PIL.Image.Image | list | tuple):
+        return False
+    plain = _is_column(X) or _is_table(X) or hasattr(X, "__array__") or hasattr(X, "read")
+    return not plain and dataset_reader(X) is not None
 
-    Parameters
-    ----------
-    X : object
-        One image in any form, or a list, a tuple, a 1-D array, a pandas Series or a one-column DataFrame of
-        images, or a numeric array of shape (n, height, width) or (n, height, width, channels).
 
-    Returns
-    -------
-    list
-        One image gives a list of one. Nothing is read, decoded or copied.
-
-    Raises
-    ------
-    InvalidInputError
-        X is empty, of another type, or ambiguous: an array of shape (3, h, w) or (4, h, w) may hold three
-        or four grey images, or one image with channels first.
-    BadImageError
-        X is a URL.
-
-    Notes
-    -----
-    A 3-D array is one image if its *last* axis has length 1, 3 or 4; as a stack, its images would be
-    narrower than the size limits allow. *Inside* a list, (3, h, w) is one image with channels first, because
-    each entry of a list is one image.
-    """
-    if isinstance(X, str) and is_url(X):
-        refuse_url(X)
+def plain_list(X: Any) -> list[Any]:
+    """Return one image, or those of a list, column, table or array, as a list."""
     if is_single_image(X):
         return [X]
     if _is_table(X):
@@ -92,10 +81,8 @@ def as_image_list(X: Any) -> list[Any]:
         X = np.asanyarray(X)
         if X.ndim == 2:  # of objects or strings
             X = X[:, 0] if X.shape[1] == 1 else _refuse_columns(X.shape[1])
-    images = X.to_list() if _is_column(X) else list(X)
-    if not images:
-        raise InvalidInputError(f"X has no images. {_EXPECTED}")
-    return images
+    # A column of a parquet file that Hugging Face wrote has dictionaries of bytes and path.
+    return [file_content(image) for image in X.to_list()] if _is_column(X) else list(X)
 
 
 def _is_one_array(array: NDArray[Any]) -> bool:
@@ -105,7 +92,7 @@ def _is_one_array(array: NDArray[Any]) -> bool:
         if array.ndim in (1, 2):
             return False
         raise InvalidInputError(
-            f"{_EXPECTED} Got an array of dtype {array.dtype} and shape {shape}. Convert numbers with "
+            f"{EXPECTED} Got an array of dtype {array.dtype} and shape {shape}. Convert numbers with "
             "X.astype(numpy.uint8), and pass paths as a 1-D array."
         )
     if array.ndim == 2:
@@ -127,12 +114,14 @@ def _is_one_array(array: NDArray[Any]) -> bool:
         return False
     if array.ndim == 4:
         return False
-    raise InvalidInputError(f"{_EXPECTED} Got an array of shape {shape}.")
+    raise InvalidInputError(f"{EXPECTED} Got an array of shape {shape}.")
 
 
 def _is_column(X: Any) -> bool:
     """Return True for a Series or Index of pandas or polars, without importing either."""
-    return callable(getattr(X, "to_list", None)) and getattr(X, "ndim", 1) == 1
+    # A table of Hugging Face has to_list() too.
+    one = getattr(X, "ndim", 1) == 1 and not hasattr(X, "column_names")
+    return one and callable(getattr(X, "to_list", None))
 
 
 def _is_table(X: Any) -> bool:

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
-import os
-import threading
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import PurePath
 from typing import Any
@@ -24,14 +20,20 @@ from PIL import (
 )
 
 from transferkit.errors import BadImageError
+from transferkit.images._arrays import array_to_image
+from transferkit.images._bands import MOST_CHANNELS, check_channels, count_channels, read_bands
+from transferkit.images._dicom import decode_dicom
 from transferkit.images._failures import RAW_SUFFIXES, translated
 from transferkit.images._folders import SUFFIX_FORMATS
 from transferkit.images._formats import identify
 from transferkit.images._headers import check_end, check_png, first_size, trailing_bytes
+from transferkit.images._heic import open_heic, require_heic
 from transferkit.images._image import Image, Limits, check_size
 from transferkit.images._missing import check_complete, check_scans
 from transferkit.images._pictures import orientation_of, picture_to_rgb, upright, upright_box
+from transferkit.images._quiet import quiet
 from transferkit.images._ranges import ValueRange
+from transferkit.images._selection import EVERYTHING, Selection
 from transferkit.images._target import Target
 
 __all__ = ["decode_bytes", "decode_picture"]
@@ -41,6 +43,7 @@ __all__ = ["decode_bytes", "decode_picture"]
 _OPENERS: dict[str, Callable[..., PIL.Image.Image]] = {
     "BMP": BmpImagePlugin.BmpImageFile,
     "GIF": GifImagePlugin.GifImageFile,
+    "HEIC": open_heic,
     "JPEG": JpegImagePlugin.jpeg_factory,  # MPO too
     "PNG": PngImagePlugin.PngImageFile,
     "PPM": PpmImagePlugin.PpmImageFile,
@@ -54,48 +57,47 @@ _DARK = (
 )
 _DNG_VERSION = 50706  # TIFF tag of camera raw files, which start with a TIFF thumbnail
 
-_warnings_lock = threading.Lock()
-if hasattr(os, "register_at_fork"):  # a child must not inherit a held lock or another thread's filters
-    os.register_at_fork(
-        before=_warnings_lock.acquire,
-        after_in_parent=_warnings_lock.release,
-        after_in_child=_warnings_lock.release,
-    )
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Suppress Pillow's warnings about odd metadata.
-
-    ``catch_warnings`` swaps a global, so two threads inside it could leave the filters changed permanently.
-    The lock prevents that; it is held while headers are parsed, not while pixels are decoded.
-    """
-    with _warnings_lock, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
-
 
 def decode_bytes(
-    data: bytes, name: str, value_range: ValueRange | None, limits: Limits, target: Target | None = None
+    data: bytes,
+    name: str,
+    value_range: ValueRange | None,
+    limits: Limits,
+    target: Target | None = None,
+    selection: Selection = EVERYTHING,
 ) -> Image:
     """Decode the bytes of a file; a JPEG may be decoded at reduced size for a target."""
     format = identify(data, name)
+    if format == "DICOM":
+        return decode_dicom(data, name, value_range, limits, selection)
+    if format == "HEIC":
+        require_heic(name)
+    n_channels = count_channels(data, name) if format == "TIFF" else 1
+    if n_channels not in (1, 3) and selection.channels is not None:
+        return array_to_image(read_bands(data, name, limits, selection), value_range, limits, name=name)
+    check_channels(n_channels, MOST_CHANNELS, name)
     check_end(data, format, name)
     extra = check_png(data, name) if format == "PNG" else 0
     if size := first_size(data, format):
         check_size(name, *size, limits)
     with translated(name, format):
-        with _quiet():
+        with quiet():
             picture = _OPENERS[format](io.BytesIO(data))
         check_size(name, *picture.size, limits)
         _refuse_raw(picture, name)
+        check_channels(n_channels, len(picture.getbands()), name)
         check_scans(data, picture, name)
-        reduction = 1 if target is None or format != "JPEG" else target.reduction(*picture.size)
-    image = decode_picture(picture, name, value_range, limits, reduction)
+        if selection.frame:
+            with quiet():
+                _go_to(picture, selection.frame, name)
+        whole = format != "JPEG" or bool(selection.frame)
+        reduction = 1 if target is None or whole else target.reduction(*picture.size)
+    image = decode_picture(picture, name, value_range, limits, reduction, selection.channels)
     with translated(name, format):
-        check_complete(data, format, picture, name, lambda other: _OPENERS[format](io.BytesIO(other)))
+        if not selection.frame:
+            check_complete(data, format, picture, name, lambda other: _OPENERS[format](io.BytesIO(other)))
     notes = list(image.notes)
-    if (frames := _count_frames(picture)) > 1:
+    if selection.frame is None and (frames := _count_frames(picture)) > 1:
         count = f"{frames}" if frames <= _MOST_FRAMES else f"more than {_MOST_FRAMES}"
         notes.append(f"first {'page' if format == 'TIFF' else 'frame'} of {count}")
     if extra := extra or trailing_bytes(data, format):
@@ -112,18 +114,19 @@ def decode_picture(
     value_range: ValueRange | None,
     limits: Limits,
     reduction: int = 1,
+    channels: Sequence[int] | None = None,
 ) -> Image:
     """Convert a Pillow image, loading it if necessary."""
     check_size(name, *picture.size, limits)
     width, height = picture.size
     with translated(name, picture.format or "image"):
         notes = depth = _depth_note(picture, name, value_range)
-        with _quiet():
+        with quiet():
             orientation = orientation_of(picture)
         if reduction > 1 and picture.draft(None, (width // reduction, height // reduction)) is None:
             reduction = 1
         if picture.format == "TIFF":
-            with _quiet():  # load() parses more TIFF tags, and rotates the image upright
+            with quiet():  # load() parses more TIFF tags, and rotates the image upright
                 picture.load()
                 turn = orientation_of(picture)
         else:
@@ -131,7 +134,7 @@ def decode_picture(
             turn = orientation
         box = 0.0, 0.0, width / reduction, height / reduction
         box = upright_box(box, picture.size, turn)
-        pixels, converted = picture_to_rgb(upright(picture, turn), name, value_range)
+        pixels, converted = picture_to_rgb(upright(picture, turn), name, value_range, channels)
         if orientation > 1:
             notes += (f"EXIF orientation {orientation} applied",)
     if depth and pixels.max(initial=0) < 16:
@@ -167,10 +170,20 @@ def _refuse_raw(picture: PIL.Image.Image, name: str) -> None:
         )
 
 
+def _go_to(picture: PIL.Image.Image, frame: int, name: str) -> None:
+    """Go to a frame or page, counted from 0."""
+    try:
+        picture.seek(frame)
+    except EOFError as error:
+        raise BadImageError(
+            name, "bad_frame", f"has no frame {frame}.", "Count from 0, or pass frame=None for the first."
+        ) from error
+
+
 def _count_frames(picture: PIL.Image.Image) -> int:
     """Return the number of frames or pages, at most one more than are counted; 1 if the rest is damaged."""
     try:
-        with _quiet():
+        with quiet():
             if picture.format not in ("GIF", "TIFF"):
                 return int(getattr(picture, "n_frames", 1))
             # These have no count: Pillow would go through all of them.

@@ -71,11 +71,14 @@ def _damaged(name: str, format: str, error: Exception) -> BadImageError:
 def is_lasting(error: BadImageError) -> bool:
     """Return True if an image with this content will always fail like this, on any machine.
 
-    False for a lack of time or memory, for a helper process that was killed from outside, and for files that
-    are refused as camera raw, which depends on the name.
+    False for a lack of time, memory or packages, for a helper process that was killed from outside, and for
+    files that are refused as camera raw, which depends on the name.
     """
     killed = error.category == "crashed" and any(signal in error.reason for signal in _FROM_OUTSIDE)
     by_name = error.category == "format_not_supported" and str(error.path).lower().endswith(RAW_SUFFIXES)
     return not (
-        error.category == "timed_out" or isinstance(error.__cause__, MemoryError) or killed or by_name
+        error.category in ("timed_out", "missing_package")
+        or isinstance(error.__cause__, MemoryError)
+        or killed
+        or by_name
     )

@@ -4,32 +4,22 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import stat
 from pathlib import Path
-from typing import IO, NoReturn
+from typing import IO, Any, NoReturn
 
 from transferkit.errors import BadImageError
 from transferkit.images._image import Limits
+from transferkit.images._remote import is_url
 
-__all__ = ["check_bytes", "is_url", "read_file", "read_path", "refuse_url"]
-
-_URL = re.compile(r"(?:[a-z][a-z0-9+.-]+://|data:)", re.IGNORECASE)
-
-
-def is_url(text: str) -> bool:
-    """Return True if a string is a URL rather than a path."""
-    return _URL.match(text) is not None
+__all__ = ["check_bytes", "local_path", "read_file", "read_path"]
 
 
-def refuse_url(url: str) -> NoReturn:
-    """Raise BadImageError for a URL."""
-    raise BadImageError(
-        url if len(url) <= 200 else f"{url[:200]}...",
-        "not_found",
-        "is a URL, but images are read from local files.",
-        "Download it and pass the path or the bytes.",
-    )
+def local_path(source: Any) -> str | None:
+    """Return the path of an image in a file of this machine; None for any other form, and for addresses."""
+    if not isinstance(source, str | os.PathLike) or (isinstance(source, str) and is_url(source)):
+        return None
+    return os.fsdecode(source)
 
 
 def read_path(path: Path, limits: Limits) -> bytes:
@@ -107,6 +97,8 @@ def _refuse(path: Path, error: OSError | ValueError) -> NoReturn:
             where = "" if path.is_absolute() else f"Relative paths start at {Path.cwd()}."
             if str(path).startswith("~"):
                 where = "Call Path(path).expanduser() first."
+            elif is_url(str(path).replace(":/", "://", 1)):
+                where = "Pass an address as str: a Path leaves out one of its slashes."
             raise BadImageError(path, "not_found", "does not exist.", where) from error
         raise BadImageError(
             path, "not_found", f"is a link to '{target}', which does not exist.", "Repair or remove it."

@@ -1,17 +1,24 @@
-"""Recognise image files and side files by name."""
+"""Recognise image files and side files by name, and find them in folders."""
 
 from __future__ import annotations
 
+import logging
 import os
-from pathlib import PurePath
+from collections import Counter
+from pathlib import Path, PurePath
 
-__all__ = ["IMAGE_SUFFIXES", "SUFFIX_FORMATS", "is_side_file"]
+__all__ = ["IMAGE_SUFFIXES", "SUFFIX_FORMATS", "image_files", "image_suffixes", "is_side_file", "log_ignored"]
+
+logger = logging.getLogger("transferkit")
 
 # Suffix -> format, for notes and folder scans only: decoding goes by content.
 SUFFIX_FORMATS = {
     ".bmp": "BMP",
+    ".dcm": "DICOM",
     ".dib": "BMP",
     ".gif": "GIF",
+    ".heic": "HEIC",
+    ".heif": "HEIC",
     ".jfif": "JPEG",
     ".jpe": "JPEG",
     ".jpeg": "JPEG",
@@ -51,3 +58,31 @@ def is_side_file(path: str | os.PathLike[str]) -> bool:
     parts = PurePath(os.fspath(path))
     name = parts.name.lower()
     return name in _SIDE_NAMES or name.startswith(".") or "__MACOSX" in parts.parts
+
+
+def image_files(folder: Path, ignored: Counter[str]) -> list[Path]:
+    """Return the images at any depth, sorted within each folder; count other files by suffix.
+
+    Side files are skipped, and links to folders are not followed.
+    """
+    found = []
+    for here, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not is_side_file(name))
+        for path in (Path(here, name) for name in sorted(files) if not is_side_file(name)):
+            if path.suffix.lower() in IMAGE_SUFFIXES:
+                found.append(path)
+            else:
+                ignored[path.suffix.lower() or "no suffix"] += 1
+    return found
+
+
+def log_ignored(folder: Path, ignored: Counter[str]) -> None:
+    """Log how many files in a folder are no images by their suffix."""
+    if ignored:
+        kinds = ", ".join(f"{count} with {suffix}" for suffix, count in sorted(ignored.items()))
+        logger.warning("Ignored files without an image suffix in %s: %s.", folder, kinds)
+
+
+def image_suffixes() -> str:
+    """Return the image suffixes for messages."""
+    return ", ".join(sorted(IMAGE_SUFFIXES))

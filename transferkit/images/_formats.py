@@ -10,6 +10,7 @@ __all__ = ["identify"]
 
 # First bytes -> supported format; see _decode.py for the decoders.
 _DECODED = (
+    (re.compile(rb".{128}DICM", re.DOTALL), "DICOM"),  # first: what precedes may be the header of a TIFF
     (re.compile(rb"\xff\xd8\xff"), "JPEG"),
     (re.compile(rb"\x89PNG\r\n\x1a\n"), "PNG"),
     (re.compile(rb"GIF8[79]a"), "GIF"),
@@ -18,6 +19,7 @@ _DECODED = (
     # The size of the second header distinguishes a bitmap from text that starts with "BM".
     (re.compile(rb"BM.{12}[\x0c\x10\x28\x34\x38\x40\x6c\x7c]\x00\x00\x00", re.DOTALL), "BMP"),
     (re.compile(rb"P(?:[1-6]|f)[\s#]"), "PPM"),
+    (re.compile(rb"....ftyp(?:hei|hev|heix|mif1|msf1)", re.DOTALL), "HEIC"),
 )
 
 
@@ -32,7 +34,6 @@ _PROLOGUE = rb"\xef?\xbb?\xbf?\s*(?:<\?xml[^>]*>\s*)?(?:<!--(?:(?!-->).)*-->\s*)
 
 # Unsupported image formats: first bytes -> name, program to convert with.
 _OTHER_PICTURES = _table(
-    (rb"....ftyp(?:hei|hev|heix|mif1|msf1)", "HEIC", "heif-convert or a photo editor"),
     (rb"....ftypavi[fs]", "AVIF", "Pillow or a photo editor"),
     (rb"(?:\x00\x00\x00\x0cjP  \r\n|\xff\x4f\xff\x51)", "JPEG 2000", "Pillow or ImageMagick"),
     (rb"(?:\xff\x0a|\x00\x00\x00\x0cJXL )", "JPEG XL", "djxl"),
@@ -40,7 +41,6 @@ _OTHER_PICTURES = _table(
     (rb"\s{0,16}%PDF", "PDF", "pdftoppm"),
     (rb"%!PS|\xc5\xd0\xd3\xc6", "EPS or PostScript", "a drawing program"),
     (rb"8BPS", "PSD", "Photoshop or GIMP"),
-    (rb".{128}DICM", "DICOM", "pydicom, with a suitable window"),
     (rb"\x00\x00[\x01\x02]\x00[^\x00]\x00", "ICO or CUR", "Pillow"),
     (rb"\x76\x2f\x31\x01", "OpenEXR", "an HDR program, with a tone curve"),
     (rb"#\?(?:RADIANCE|RGBE)", "Radiance HDR", "an HDR program, with a tone curve"),

@@ -27,6 +27,9 @@ CATEGORIES: tuple[str, ...] = (
     "too_small",
     "extreme_aspect",
     "bad_array",
+    "bad_channels",
+    "bad_frame",
+    "missing_package",
     "crashed",
     "timed_out",
 )

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import PIL.Image
 from numpy.typing import NDArray
 
 from transferkit.errors import BadImageError
 from transferkit.images._ranges import ValueRange, to_uint8
+from transferkit.images._selection import pick_channels
 
-__all__ = ["is_white_zero", "is_wide", "orientation_of", "picture_to_rgb", "upright", "upright_box"]
+__all__ = [
+    "is_white_zero",
+    "is_wide",
+    "orientation_of",
+    "picture_to_rgb",
+    "upright",
+    "upright_box",
+]
 
 _ORIENTATION = 0x0112  # the EXIF tag
 _PHOTOMETRIC = 262  # the TIFF tag; 0 is WhiteIsZero
@@ -64,9 +74,18 @@ def is_white_zero(picture: PIL.Image.Image) -> bool:
 
 
 def picture_to_rgb(
-    picture: PIL.Image.Image, name: str, value_range: ValueRange | None = None
+    picture: PIL.Image.Image,
+    name: str,
+    value_range: ValueRange | None = None,
+    channels: Sequence[int] | None = None,
 ) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
-    """Return pixels (height, width, 3) and notes."""
+    """Return pixels (height, width, 3) and notes; with channels, alpha is one like the others."""
+    if channels is not None and not is_wide(picture):
+        bands = picture if picture.mode in ("L", "LA", "RGB", "RGBA") else picture.convert("RGB")
+        chosen = pick_channels(np.array(bands), channels, name)
+        return (np.repeat(chosen, 3, axis=2) if chosen.shape[2] == 1 else chosen), ()
+    if channels is not None and max(channels) > 0:
+        pick_channels(np.asarray(picture), channels, name)  # grey has one
     if is_wide(picture):
         return _wide_to_rgb(picture, name, value_range)
     if picture.mode == "LAB":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,28 +12,39 @@ import PIL.Image
 from numpy.typing import NDArray
 
 from transferkit.errors import BadImageError
-from transferkit.images._files import check_bytes, is_url, read_file, read_path, refuse_url
+from transferkit.images._files import check_bytes, read_file, read_path
 from transferkit.images._image import LIMITS, Image, Limits
 from transferkit.images._ranges import ValueRange
+from transferkit.images._remote import is_url, read_address, shown
+from transferkit.images._selection import EVERYTHING, Selection, check_selection
 from transferkit.images._sources import ArraySource, EncodedSource, PictureSource, Source
 from transferkit.images._stacks import ArrayRanges
 
 __all__ = ["load_image", "read_source"]
 
 
-def read_source(source: Any, *, limits: Limits = LIMITS, ranges: ArrayRanges | None = None) -> Source:
+def read_source(
+    source: Any,
+    *,
+    limits: Limits = LIMITS,
+    ranges: ArrayRanges | None = None,
+    selection: Selection = EVERYTHING,
+) -> Source:
     """Return an image as a :class:`Source`, without decoding it.
 
     Parameters
     ----------
     source : str, Path, bytes-like, binary file, PIL.Image.Image or ndarray
-        A file is read once, here: digest and pixels come from the same bytes. A file object is read from
-        its current position to its end. A Pillow image is taken as displayed, which loads it. Objects with
+        A file is read once, here: digest and pixels come from the same bytes. A str may be an address,
+        such as "https://...", which fsspec reads. A file object is read from its current position to its
+        end. A Pillow image is taken as displayed, which loads it. Objects with
         ``__array__``, such as tensors, are arrays.
     limits : Limits, optional
         Limits on the size of the image.
     ranges : mapping, optional
         What :func:`array_ranges` found in the images that this one belongs to.
+    selection : Selection, optional
+        The frame of a file, and the channels. A Pillow image shows its frame already.
 
     Returns
     -------
@@ -43,35 +55,47 @@ def read_source(source: Any, *, limits: Limits = LIMITS, ranges: ArrayRanges | N
     BadImageError
         Category ``not_found``, ``not_a_file``, ``unreadable``, ``empty`` or ``too_large`` if it cannot be
         read, ``bad_array`` for an array that does not hold numbers, ``not_an_image`` for other objects.
+    MissingDependencyError
+        An address needs a package that is not installed.
     """
     if isinstance(source, bytes | bytearray | memoryview):
         data = bytes(source)
         name = f"bytes of length {len(data)}"
-        return EncodedSource(check_bytes(data, name, limits), name, limits)
+        return EncodedSource(check_bytes(data, name, limits), name, limits, selection)
     if isinstance(source, str | os.PathLike):
         text = os.fsdecode(os.fspath(source))
         if isinstance(source, str) and is_url(text):
-            refuse_url(text)
+            name = shown(text)
+            return EncodedSource(
+                check_bytes(read_address(text, limits), name, limits), name, limits, selection
+            )
         path = Path(text)
-        return EncodedSource(read_path(path, limits), str(path), limits, path)
+        return EncodedSource(read_path(path, limits), str(path), limits, selection, path)
     if isinstance(source, PIL.Image.Image):
-        return PictureSource(source, limits)
+        return PictureSource(source, limits, selection)
     if hasattr(source, "__array__"):
-        return ArraySource(_as_array(source), limits, ranges)
+        return ArraySource(_as_array(source), limits, selection, ranges)
     if callable(getattr(source, "read", None)):
         label = getattr(source, "name", None)
         name = label if isinstance(label, str) else f"{type(source).__name__} object"
-        return EncodedSource(read_file(source, name, limits), name, limits)
-    shown = repr(source)
+        return EncodedSource(read_file(source, name, limits), name, limits, selection)
+    text = repr(source)
     raise BadImageError(
-        f"{type(source).__name__} {shown if len(shown) <= 60 else shown[:60] + '...'}",
+        f"{type(source).__name__} {text if len(text) <= 60 else text[:60] + '...'}",
         "not_an_image",
         "is not an image. Expected a path, bytes, a binary file, a Pillow image or an array.",
         "Convert nested lists to an array with numpy.asarray." if isinstance(source, list | tuple) else "",
     )
 
 
-def load_image(source: Any, *, value_range: ValueRange | None = None, limits: Limits = LIMITS) -> Image:
+def load_image(
+    source: Any,
+    *,
+    value_range: ValueRange | None = None,
+    limits: Limits = LIMITS,
+    frame: int | None = None,
+    channels: Sequence[int] | None = None,
+) -> Image:
     """Return the pixels of one image.
 
     Parameters
@@ -85,6 +109,8 @@ def load_image(source: Any, *, value_range: ValueRange | None = None, limits: Li
         that exceed 16, integers within 0..255 that reach 2, and 16 bits as 0..65535.
     limits : Limits, optional
         Limits on the size of the image.
+    frame, channels : optional
+        As for :class:`transferkit.FeatureExtractor`.
 
     Returns
     -------
@@ -96,7 +122,7 @@ def load_image(source: Any, *, value_range: ValueRange | None = None, limits: Li
     BadImageError
         With one of the categories in ``transferkit.images.CATEGORIES``.
     InvalidInputError
-        ``value_range`` is not a range.
+        ``value_range`` is not a range, or ``frame`` or ``channels`` no positions.
 
     Examples
     --------
@@ -105,7 +131,8 @@ def load_image(source: Any, *, value_range: ValueRange | None = None, limits: Li
     >>> image.pixels.shape, image.pixels.dtype
     ((32, 48, 3), dtype('uint8'))
     """
-    return read_source(source, limits=limits).decode(value_range)
+    selection = check_selection(frame, channels)
+    return read_source(source, limits=limits, selection=selection).decode(value_range)
 
 
 def _as_array(source: Any) -> NDArray[Any]:

@@ -19,6 +19,7 @@ from transferkit.images._failures import translated
 from transferkit.images._image import Image, Limits
 from transferkit.images._pictures import is_white_zero, orientation_of
 from transferkit.images._ranges import ValueRange, check_value_range, range_alone
+from transferkit.images._selection import EVERYTHING, Selection, pick_channels
 from transferkit.images._stacks import ArrayRanges, family_of
 from transferkit.images._target import Target
 from transferkit.images.isolation import decode_apart
@@ -37,13 +38,17 @@ class Source(ABC):
         The file it was read from.
     digest : str
         SHA-256 in hex, computed on first use: of the bytes of a file; of dtype, shape and values of an
-        array; of mode, size, palette, transparency, orientation and values of a Pillow image.
+        array, of its chosen channels only; of mode, size, palette, transparency, orientation and values of a
+        Pillow image.
     """
 
-    def __init__(self, name: str, limits: Limits, path: Path | None = None) -> None:
+    def __init__(
+        self, name: str, limits: Limits, selection: Selection = EVERYTHING, path: Path | None = None
+    ) -> None:
         self.name = name
         self.path = path
         self.limits = limits
+        self.selection = selection
         self._digest: str | None = None
 
     def __repr__(self) -> str:
@@ -84,8 +89,15 @@ class Source(ABC):
 class EncodedSource(Source):
     """Encoded bytes."""
 
-    def __init__(self, data: bytes, name: str, limits: Limits, path: Path | None = None) -> None:
-        super().__init__(name, limits, path)
+    def __init__(
+        self,
+        data: bytes,
+        name: str,
+        limits: Limits,
+        selection: Selection = EVERYTHING,
+        path: Path | None = None,
+    ) -> None:
+        super().__init__(name, limits, selection, path)
         self._data = data
 
     def _hash(self) -> str:
@@ -93,17 +105,27 @@ class EncodedSource(Source):
 
     def _decode(self, value_range: ValueRange | None, target: Target | None, isolate: float | None) -> Image:
         if isolate is not None:
-            return decode_apart(self._data, self.name, value_range, self.limits, isolate, target)
-        return decode_bytes(self._data, self.name, value_range, self.limits, target)
+            return decode_apart(
+                self._data, self.name, value_range, self.limits, isolate, target, self.selection
+            )
+        return decode_bytes(self._data, self.name, value_range, self.limits, target, self.selection)
 
 
 class ArraySource(Source):
     """An array; ``ranges`` say what is black and white in the images that it belongs to."""
 
-    def __init__(self, array: NDArray[Any], limits: Limits, ranges: ArrayRanges | None = None) -> None:
-        super().__init__(describe(array), limits)
+    def __init__(
+        self,
+        array: NDArray[Any],
+        limits: Limits,
+        selection: Selection = EVERYTHING,
+        ranges: ArrayRanges | None = None,
+    ) -> None:
+        super().__init__(describe(array), limits, selection)
         check_dtype(array)
         self._array = np.asarray(array)
+        if selection.channels is not None:
+            self._array = pick_channels(self._array, selection.channels, self.name)
         self._range = (ranges or {}).get(family_of(self._array.dtype) or "")
 
     def _hash(self) -> str:
@@ -119,11 +141,11 @@ class ArraySource(Source):
 class PictureSource(Source):
     """A Pillow image, as currently displayed."""
 
-    def __init__(self, picture: PIL.Image.Image, limits: Limits) -> None:
+    def __init__(self, picture: PIL.Image.Image, limits: Limits, selection: Selection = EVERYTHING) -> None:
         name = f"{picture.format or 'Pillow'} image of {picture.width} x {picture.height} pixels"
         if file := getattr(picture, "filename", ""):
             name += f" from {os.fsdecode(file)}"
-        super().__init__(name, limits)
+        super().__init__(name, limits, selection)
         if picture.format == "EPS":
             # Loading it would start Ghostscript, which executes PostScript programs.
             raise BadImageError(
@@ -148,7 +170,8 @@ class PictureSource(Source):
             )
 
     def _decode(self, value_range: ValueRange | None, target: Target | None, isolate: float | None) -> Image:
-        return decode_picture(self._picture, self.name, value_range, self.limits)
+        channels = self.selection.channels
+        return decode_picture(self._picture, self.name, value_range, self.limits, channels=channels)
 
 
 def _sha256(*parts: Any) -> str:

@@ -13,8 +13,9 @@ import numpy as np
 import PIL.Image
 from numpy.typing import NDArray
 
-from transferkit.errors import InvalidInputError
+from transferkit.errors import BadImageError, InvalidInputError
 from transferkit.images._ranges import ValueRange
+from transferkit.images._selection import pick_channels
 
 __all__ = ["FAMILIES", "ArrayRanges", "array_ranges", "check_agreement", "family_of"]
 
@@ -37,13 +38,15 @@ def family_of(dtype: np.dtype[Any]) -> str | None:
     return "uint16" if dtype == np.uint16 else "integer"
 
 
-def array_ranges(images: Sequence[Any]) -> dict[str, ValueRange]:
+def array_ranges(images: Sequence[Any], channels: Sequence[int] | None = None) -> dict[str, ValueRange]:
     """Return the range of the arrays among images, by family.
 
     Parameters
     ----------
     images : sequence of images
         Anything but arrays is passed over.
+    channels : sequence of int, optional
+        Only these count; by default all.
 
     Returns
     -------
@@ -56,7 +59,7 @@ def array_ranges(images: Sequence[Any]) -> dict[str, ValueRange]:
         The largest or smallest value leaves doubt.
     """
     found: dict[str, list[tuple[float, float]]] = {}
-    for array in _arrays(images):
+    for array in _arrays(images, channels):
         if (family := family_of(array.dtype)) and (extremes := _extremes(array)):
             found.setdefault(family, []).append(extremes)
     ranges = {}
@@ -77,13 +80,13 @@ def array_ranges(images: Sequence[Any]) -> dict[str, ValueRange]:
     return ranges
 
 
-def check_agreement(images: Sequence[Any]) -> None:
+def check_agreement(images: Sequence[Any], channels: Sequence[int] | None = None) -> None:
     """Raise InvalidInputError where some float arrays would be read as 0..1, and others as 0..255."""
     if len(images) < 2:
         return
     highest = [
         extremes[1]
-        for array in _arrays(images)
+        for array in _arrays(images, channels)
         if array.dtype.kind == "f" and (extremes := _extremes(array)) and extremes[1] > 0
     ]
     if highest and min(highest) <= 1 < max(highest):
@@ -93,9 +96,9 @@ def check_agreement(images: Sequence[Any]) -> None:
         )
 
 
-def _arrays(images: Sequence[Any]) -> list[NDArray[Any]]:
+def _arrays(images: Sequence[Any], channels: Sequence[int] | None) -> list[NDArray[Any]]:
     """Return the images that are arrays already; what others convert to is seen when they are read."""
-    return [
+    arrays = [
         np.asarray(image)
         for image in images
         if isinstance(image, np.ndarray)
@@ -103,6 +106,15 @@ def _arrays(images: Sequence[Any]) -> list[NDArray[Any]]:
             hasattr(image, "__array__") and hasattr(image, "dtype") and not isinstance(image, PIL.Image.Image)
         )
     ]
+    return arrays if channels is None else [array for each in arrays for array in _chosen(each, channels)]
+
+
+def _chosen(array: NDArray[Any], channels: Sequence[int]) -> list[NDArray[Any]]:
+    """Return the channels of an array; nothing of one that will be refused on its own."""
+    try:
+        return [pick_channels(array, channels, "")]
+    except BadImageError:
+        return []
 
 
 def _extremes(array: NDArray[Any]) -> tuple[float, float] | None:

@@ -125,7 +125,9 @@ class NearestImages(ExtractorOwner):
         extractor = gather(problems, self._make_extractor)
         items = gather(problems, lambda: images.as_collection(X))
         if items is not None and extractor is not None and extractor.value_range is None:
-            self._array_ranges = gather(problems, lambda: images.array_ranges(items)) or {}
+            self._array_ranges = (
+                gather(problems, lambda: images.array_ranges(items, extractor.channels)) or {}
+            )
         if items is None or extractor is None or problems:
             raise InvalidInputError(*problems)
         extractor.settle_ranges(self._array_ranges)

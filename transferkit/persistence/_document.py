@@ -27,12 +27,12 @@ from transferkit.extraction import FeatureExtractor, as_cache, isolation_seconds
 from transferkit.foundation.arguments import check, choice, is_path
 from transferkit.heads import head_from_dict, head_to_dict
 from transferkit.identity import feature_differences
-from transferkit.images import FAMILIES, check_value_range
+from transferkit.images import FAMILIES, check_selection, check_value_range
 from transferkit.persistence._file import read_model, write_model
 from transferkit.persistence._places import with_folders, without_folders
 from transferkit.persistence._records import records_from_json, records_to_json
 from transferkit.persistence._registry import ESTIMATORS, name_of
-from transferkit.persistence._schema import EXTRACTOR_PARAMETERS, check_document, views_of
+from transferkit.persistence._schema import check_document, extractor_parameters, views_of
 from transferkit.persistence._version0 import upgraded
 from transferkit.tasks import Values, task_from_json
 
@@ -81,7 +81,7 @@ def _shared(estimator: Any, fitted_extractor: Any, absolute_paths: bool) -> dict
     return {
         "estimator": name_of(estimator),
         "parameters": parameters if absolute_paths else without_folders(parameters, features),
-        "extractor": {name: _plain(getattr(extractor, name)) for name in EXTRACTOR_PARAMETERS},
+        "extractor": {name: _plain(getattr(extractor, name)) for name in extractor_parameters(extractor)},
         "features": features,
         "versions": {"transferkit": __version__, "numpy": np.__version__},
     }
@@ -189,6 +189,7 @@ def _rebuild(
         Backbone.from_json(parameters["backbone"]) if given["backbone"] is None else given["backbone"]
     )
     check_value_range(settings["value_range"])
+    check_selection(settings.get("frame"), settings.get("channels"))
     if own_weights:
         parameters["weights"] = given["weights"]
     if given["engine"] is not None:

@@ -32,11 +32,18 @@ _EXTRACTOR: dict[str, Types] = {
     "resize": (str,), "precision": (str,), "value_range": (list, _MAYBE), "on_error": (str, _MAYBE),
     "engine": (str, _MAYBE),
 }  # fmt: skip
+_CHOSEN: dict[str, Types] = {"frame": (int,), "channels": (list,)}  # only where they are set
 EXTRACTOR_PARAMETERS = tuple(_EXTRACTOR)  # of the model; the others belong to the machine
 
 # A file from a stranger may name any file of this machine, and ask for any amount of memory.
 _WEIGHTS_SUFFIXES = (".h5", ".hdf5", ".keras", ".onnx")
 _LARGEST_SIDE = 2048
+
+
+def extractor_parameters(extractor: Any) -> tuple[str, ...]:
+    """Return the names of the parameters of an extractor that are saved."""
+    chosen = tuple(name for name in _CHOSEN if getattr(extractor, name) is not None)
+    return EXTRACTOR_PARAMETERS + chosen
 
 
 def check_document(
@@ -53,7 +60,8 @@ def check_document(
     """
     check_keys("document", document, _COLLECTION if collection else _DOCUMENT)
     check_keys("parameters", document["parameters"], {name: _PARAMETERS[name] for name in parameters})
-    check_keys("extractor", document["extractor"], _EXTRACTOR)
+    chosen = {name: types for name, types in _CHOSEN.items() if name in document["extractor"]}
+    check_keys("extractor", document["extractor"], _EXTRACTOR | chosen)
     _check_reach(document["parameters"], own_weights)
     if collection:
         if document["features"] is None:

@@ -63,5 +63,5 @@ def guess_kind(y: Any) -> str:
 def check_lengths(n_images: int, y: Any, problems: list[str], name: str = "y", unit: str = "label") -> None:
     """Add a problem when images and targets do not pair up."""
     n = len(y)
-    if n != n_images and not (n == 0 and problems):  # what is no y at all was reported already
+    if n != n_images and not (0 in (n, n_images) and problems):  # what is no y, or no X, was reported already
         problems.append(f"{name} has {n} rows but X has {n_images} images. Each image needs one {unit}.")

@@ -17,6 +17,7 @@ import numpy as np
 from transferkit.errors import BadImageError
 from transferkit.images._decode import decode_bytes
 from transferkit.images._image import Limits
+from transferkit.images._selection import Selection
 from transferkit.images._target import Target
 
 __all__ = ["receive", "send", "serve"]
@@ -61,7 +62,8 @@ def _answer(facts: dict[str, Any], data: bytes) -> tuple[dict[str, Any], bytes |
     value_range = None if facts["value_range"] is None else tuple(facts["value_range"])
     try:
         target = None if facts["target"] is None else Target(*facts["target"])
-        image = decode_bytes(data, facts["name"], value_range, Limits(**facts["limits"]), target)
+        selection = Selection(*facts["selection"])
+        image = decode_bytes(data, facts["name"], value_range, Limits(**facts["limits"]), target, selection)
     except BadImageError as error:
         return {"error": [error.category, error.reason, error.hint]}, b""
     pixels = np.ascontiguousarray(image.pixels)

@@ -25,6 +25,7 @@ import numpy as np
 from transferkit.errors import BadImageError, IsolationError
 from transferkit.images._image import CATEGORIES, Image, Limits
 from transferkit.images._ranges import ValueRange
+from transferkit.images._selection import EVERYTHING, Selection
 from transferkit.images._target import Target
 from transferkit.images.isolation._helper import receive, send
 
@@ -50,6 +51,7 @@ def decode_apart(
     limits: Limits,
     seconds: float,
     target: Target | None = None,
+    selection: Selection = EVERYTHING,
 ) -> Image:
     """Decode the bytes of a file in a helper process, within a time limit in seconds.
 
@@ -64,7 +66,7 @@ def decode_apart(
     helper = _waiting_helper() or _Helper()
     answered = False
     try:
-        image = helper.decode(data, name, value_range, limits, seconds, target)
+        image = helper.decode(data, name, value_range, limits, seconds, target, selection)
         answered = True
         return image
     except BadImageError as error:
@@ -118,9 +120,16 @@ class _Helper:
         limits: Limits,
         seconds: float,
         target: Target | None,
+        selection: Selection,
     ) -> Image:
         """Return the image, or raise BadImageError."""
-        facts = {"name": name, "value_range": value_range, "limits": asdict(limits), "target": target}
+        facts = {
+            "name": name,
+            "value_range": value_range,
+            "limits": asdict(limits),
+            "target": target,
+            "selection": selection,
+        }
 
         def ask() -> Image:
             send(self._to, facts, data)

@@ -1,0 +1,407 @@
+"""Folders, patterns, and the data sets of other libraries become images and labels."""
+
+import shutil
+import types
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from transferkit import Classifier, FeatureExtractor, KeypointRegressor, compare, evaluate
+from transferkit.datasets import labelled_images
+from transferkit.errors import InvalidInputError
+from transferkit.images import as_image_list, gather_images, is_single_image
+
+# --------------------------------------------------------------------------- folders and patterns
+
+
+@pytest.fixture
+def photos(pictures, tmp_path):
+    """A folder with a sub-folder for each of two classes."""
+    for path, label in zip(*pictures, strict=True):
+        (tmp_path / "photos" / label).mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, tmp_path / "photos" / label / path.name)
+    return tmp_path / "photos"
+
+
+def test_a_folder_of_classes_is_images_and_labels(tiny, photos, pictures):
+    clf = Classifier(**tiny).fit(photos)
+    assert clf.classes_.tolist() == ["left", "right"]
+    paths = [*sorted(photos.glob("left/*")), *sorted(photos.glob("right/*"))]
+    labels = [path.parent.name for path in paths]
+    same = Classifier(**tiny).fit(paths, labels)
+    np.testing.assert_array_equal(clf.predict_proba(str(photos)), same.predict_proba(paths))
+    assert clf.score(str(photos)) == same.score(paths, labels)
+    assert evaluate(clf, photos).y_true.tolist() == labels
+    assert clf.extract(photos).digests == same.extract(paths).digests
+    assert len(compare([tiny["backbone"]], photos, cv=2, n_timed=0, progress=False).rows) == 1
+
+
+def test_a_pattern_is_its_files_in_order(tiny, pictures):
+    paths, labels = pictures
+    (paths[0].parent / "._0000.png").touch()
+    (paths[0].parent / "folder.png").mkdir()
+    pattern = str(paths[0].parent / "*.png")
+    assert as_image_list(pattern) == paths
+    assert not is_single_image(pattern)
+    clf = Classifier(**tiny).fit(pattern, labels)
+    assert clf.predict(paths[0].parent).tolist() == clf.predict(paths).tolist()
+    assert clf.score(pattern, labels) == clf.score(paths, labels)
+    assert as_image_list(str(paths[0].parent.parent / "**" / "000[12].png")) == paths[1:3]
+
+
+def test_a_name_with_brackets_is_a_name(pictures, tmp_path):
+    one = tmp_path / "photo[1].png"
+    shutil.copy(pictures[0][0], one)
+    assert as_image_list(str(one)) == [str(one)]
+    assert is_single_image(one)
+
+
+@pytest.mark.parametrize(
+    ("X", "y", "message"),
+    [
+        (
+            "pictures",
+            None,
+            "X must come with y, or be a folder of classes. Expected a sub-folder per class in",
+        ),
+        ("nowhere", None, r"X must come with y, or be a folder of classes. .* It does not exist"),
+        ("nowhere", ["a"], "fit expects a list of images. Got one str: 'nowhere'"),
+        ("nowhere/*.png", ["a"], "X must be images. No file matches the pattern 'nowhere/"),
+        ("nowhere/*.png", None, "X must be images. No file matches the pattern 'nowhere/"),
+        ("pictures/*.png", None, "One label per image requires y to be passed"),
+        ("pictures", ["a"], "y has 1 rows but X has 60 images"),
+        ("empty", ["a"], "X must be images. The folder 'empty' has none. Image suffixes are"),
+        ("pictures", np.eye(60), r"Got shape \(60, 60\). Of one-hot rows, pass y.argmax\(axis=1\)"),
+        ("pictures", np.eye(60)[:5], "Got shape"),
+    ],
+)
+def test_one_mistake_is_one_problem(tiny, pictures, tmp_path, monkeypatch, X, y, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InvalidInputError, match=message) as caught:
+        Classifier(**tiny).fit(X, y)
+    if len(np.shape(y)) < 2 or len(y) == 60:
+        assert len(caught.value.problems) == 1
+    else:  # of five one-hot rows, the number is wrong too
+        assert "y has 5 rows but X has 60 images" in caught.value.problems[1]
+
+
+def test_a_wrong_folder_hides_no_other_problem(tiny):
+    with pytest.raises(InvalidInputError) as caught:
+        Classifier(**tiny, random_state=-1).fit("nowhere")
+    assert [problem.split()[0] for problem in caught.value.problems] == ["X", "random_state"]
+
+
+# --------------------------------------------------------------------------- TensorFlow
+
+
+@pytest.fixture(scope="module")
+def tf():
+    return pytest.importorskip("tensorflow")
+
+
+def made(folder, **options):
+    import keras
+
+    return keras.utils.image_dataset_from_directory(
+        folder, image_size=(48, 48), batch_size=7, verbose=False, **options
+    )
+
+
+@pytest.mark.parametrize(
+    ("mode", "shuffle"), [("int", False), ("int", True), ("categorical", True), ("binary", True)]
+)
+def test_keras_datasets_of_a_folder_are_its_files(tf, photos, mode, shuffle):
+    data = made(photos, label_mode=mode, shuffle=shuffle, seed=3)
+    paths, labels = labelled_images(data)
+    assert paths == (sorted(data.file_paths) if shuffle else data.file_paths)
+    assert labels == [path.split("/")[-2] for path in paths]
+    plain = made(photos, label_mode=None, shuffle=False)
+    assert as_image_list(plain) == plain.file_paths
+
+
+def test_what_was_changed_is_pixels_with_their_labels(tf, photos, tiny):
+    """Even if somebody carries the paths over."""
+    data = made(photos, seed=3)
+    negative = data.map(lambda image, label: (255 - image, 1 - label))
+    negative.class_names, negative.file_paths = data.class_names, data.file_paths
+    images, labels = labelled_images(negative)
+    assert [image.shape for image in images] == [(48, 48, 3)] * 60
+    bright = [["left", "right"][int(image[:, :24].mean() > image[:, 24:].mean())] for image in images]
+    assert [label == guess for label, guess in zip(labels, bright, strict=True)].count(False) == 60
+    assert Classifier(**tiny).fit(negative).score(negative) > 0.8
+    own = tf.data.Dataset.from_tensor_slices(data.file_paths).map(
+        lambda path: 255 - tf.image.resize(tf.io.decode_png(tf.io.read_file(path), 3), (48, 48))
+    )
+    own.file_paths = data.file_paths
+    assert gather_images(own).images[0].shape == (48, 48, 3)
+    grey = made(photos, color_mode="grayscale")
+    assert gather_images(grey).images[0].shape == (48, 48, 1)
+
+
+def test_datasets_of_tensorflow_are_read_once(tf, pictures):
+    paths, labels = pictures
+    reads = []
+
+    def elements():
+        for path, label in zip(paths, labels, strict=True):
+            reads.append(path)
+            yield str(path), label
+
+    kind = tf.TensorSpec((), tf.string), tf.TensorSpec((), tf.string)
+    data = tf.data.Dataset.from_generator(elements, output_signature=kind)
+    for some in (data, data.batch(8)):
+        reads.clear()
+        assert labelled_images(some) == ([str(path) for path in paths], labels.tolist())
+        assert reads == paths
+    content = data.map(lambda path, label: {"image": tf.io.read_file(path), "label": label})
+    assert labelled_images(content) == ([path.read_bytes() for path in paths], labels.tolist())
+    with pytest.raises(InvalidInputError, match="X has no end"):
+        as_image_list(tf.data.Dataset.from_tensors(1).repeat())
+
+
+def test_what_is_shuffled_has_no_order(tf, photos, tiny, pictures):
+    shuffled = tf.data.Dataset.list_files(str(photos / "*" / "*"))
+    clf = Classifier(**tiny).fit(photos)
+    with pytest.raises(InvalidInputError, match="X is shuffled anew at each reading"):
+        clf.predict(shuffled)
+    with pytest.raises(InvalidInputError, match="y cannot be told apart from X, which is shuffled") as caught:
+        Classifier(**tiny).fit(shuffled, ["left", "right"] * 30)
+    assert len(caught.value.problems) == 1
+    assert len(clf.predict(tf.data.Dataset.list_files(str(photos / "*" / "*"), shuffle=False))) == 60
+    assert clf.score(made(photos)) == clf.score(photos)
+
+
+def test_labels_are_given_once(tf, photos, tiny):
+    with pytest.raises(InvalidInputError, match="y must be left out where X has labels of its own"):
+        Classifier(**tiny).fit(made(photos), ["left", "right"] * 30)
+
+
+# --------------------------------------------------------------------------- PyTorch
+
+
+class Shades:
+    """A data set as PyTorch's documentation writes it."""
+
+    classes = ("dark", "light")
+
+    def __init__(self):
+        self.reads = 0
+
+    def __len__(self):
+        return 8
+
+    def __getitem__(self, row):
+        self.reads += 1
+        return np.full((3, 24, 24), 30 + 20 * row, np.uint8), row // 4
+
+
+def test_a_dataset_of_pytorch_is_read_once(tiny):
+    data = Shades()
+    images, labels = labelled_images(data)
+    assert data.reads == 8
+    assert labels == ["dark"] * 4 + ["light"] * 4
+    assert [image[0, 0, 0] for image in images] == list(range(30, 190, 20))
+    clf = Classifier(**tiny, augment=None).fit(data)
+    assert clf.predict(Shades()).tolist() == clf.predict(images).tolist()
+
+
+def opened(path):
+    with Image.open(path) as picture:
+        return picture.copy()
+
+
+def folder_of_torchvision(samples, **own):
+    """The attributes of ImageFolder, with elements and a loader that belong to the module."""
+
+    def element(self, row):
+        path, number = self.samples[row]
+        picture = opened(path)
+        return (self.transform(picture) if self.transform else picture), number
+
+    def load(path):
+        return opened(path)
+
+    element.__module__ = load.__module__ = own.pop("module", "torchvision.datasets.folder")
+    kind = type("ImageFolder", (), {"__getitem__": element, "__len__": lambda self: len(self.samples)})
+    folder = kind()
+    attributes = {"transform": None, "target_transform": None, "loader": load, "classes": ["left", "right"]}
+    folder.__dict__.update({"samples": samples} | attributes | own)
+    return folder
+
+
+def test_an_image_folder_is_its_files_unless_something_changes_them(pictures):
+    paths, labels = pictures
+    samples = [(str(path), int(label == "right")) for path, label in zip(paths, labels, strict=True)]
+    assert labelled_images(folder_of_torchvision(samples)) == ([path for path, _ in samples], labels.tolist())
+    turned = folder_of_torchvision(samples, transform=lambda picture: picture.rotate(90))
+    images, found = labelled_images(turned)
+    assert found == labels.tolist()
+    assert images[0].tobytes() == opened(paths[0]).rotate(90).tobytes()
+    own = folder_of_torchvision(samples, module="mine")  # elements or a loader of the user's own
+    assert isinstance(labelled_images(own)[0][0], Image.Image)
+    other = folder_of_torchvision(samples, target_transform=lambda number: 10 + number)
+    assert labelled_images(other)[1] == [10 + number for _, number in samples]
+    subset = type("Subset", (), {"__len__": None, "__getitem__": None})()
+    subset.dataset, subset.indices = folder_of_torchvision(samples), [5, 2]
+    assert labelled_images(subset) == ([samples[5][0], samples[2][0]], ["right", "left"])
+
+
+def test_a_loader_is_read_in_its_batches():
+    data, kind = Shades(), type("SequentialSampler", (), {})
+    pairs = [data[row] for row in range(8)]
+    batches = [
+        (np.stack([image for image, _ in some]), np.array([label for _, label in some]))
+        for some in (pairs[:5], pairs[5:])
+    ]
+    members = {"__iter__": lambda self: iter(batches), "__len__": lambda self: 2}
+    loader = type("DataLoader", (), members)()
+    loader.dataset, loader.sampler, loader.batch_size = data, kind(), 5
+    assert labelled_images(loader)[1] == ["dark"] * 4 + ["light"] * 4
+    assert len(as_image_list(loader)) == 8
+    loader.sampler = object()
+    with pytest.raises(InvalidInputError, match="shuffled"):
+        as_image_list(loader)
+
+
+@pytest.mark.parametrize(
+    ("element", "message"),
+    [
+        ((0, 1, 2), "Got 3 parts"),
+        ({"pixels": 0}, r"Got dictionaries with \['pixels'\]"),
+        ((np.zeros((24, 24, 3)), -1), "labels must be in 0..1. Got -1 in 2 of 2 images"),
+        ((np.zeros((3, 24, 24)), np.zeros(3)), "3 grey images, or one with channels first"),
+    ],
+)
+def test_elements_that_cannot_be_used(element, message):
+    members = {"__len__": lambda self: 2, "__getitem__": lambda self, row: element, "classes": ["a", "b"]}
+    with pytest.raises(InvalidInputError, match=message):
+        gather_images(type("Data", (), members)())
+
+
+@pytest.mark.slow
+def test_real_torchvision(pictures, photos, tiny):
+    datasets = pytest.importorskip("torchvision.datasets")
+    import torch
+    from torchvision import transforms
+
+    whole = datasets.ImageFolder(photos)
+    assert labelled_images(whole)[0] == [path for path, _ in whole.samples]
+    some, _ = torch.utils.data.random_split(whole, [10, 50])
+    assert len(labelled_images(some)[0]) == 10
+    assert isinstance(labelled_images(some)[0][0], str)
+    tensors = datasets.ImageFolder(
+        photos, transforms.Compose([transforms.Resize((32, 32)), transforms.ToTensor()])
+    )
+    loader = torch.utils.data.DataLoader(tensors, batch_size=7)
+    assert labelled_images(loader)[1] == labelled_images(whole)[1]
+    assert Classifier(**tiny).fit(loader).score(tensors) > 0.8
+
+
+# --------------------------------------------------------------------------- Hugging Face
+
+
+class Feature:
+    """A feature of a column: an image or a class label."""
+
+    def __init__(self, decode=True, mode=None, names=None):
+        self.decode, self.mode, self.names = decode, mode, names
+
+
+class HubData:
+    """A table with the protocol of ``datasets.Dataset``."""
+
+    Image = type("Image", (Feature,), {})
+    ClassLabel = type("ClassLabel", (Feature,), {})
+
+    def __init__(self, columns, features, form=None):
+        self.columns, self.features, self.format = columns, features, {"type": form}
+        self.column_names = list(columns)
+
+    def __len__(self):
+        return len(next(iter(self.columns.values())))
+
+    def __iter__(self):
+        for row in range(len(self)):
+            yield {name: self._cell(name, values[row]) for name, values in self.columns.items()}
+
+    def _cell(self, name, value):
+        decoded = isinstance(self.features[name], self.Image) and self.features[name].decode
+        return opened(value["path"]) if decoded else value
+
+    def to_list(self):
+        return list(self)
+
+    def select_columns(self, names):
+        return HubData({name: self.columns[name] for name in names}, self.features)
+
+    def cast_column(self, name, feature):
+        return HubData(self.columns, self.features | {name: feature})
+
+
+def hub_data(pictures, **own):
+    paths, labels = pictures
+    cells = [
+        {"bytes": path.read_bytes() if row % 2 else None, "path": str(path)} for row, path in enumerate(paths)
+    ]
+    features = {"image": HubData.Image(**own), "label": HubData.ClassLabel(names=["left", "right"])}
+    return HubData({"image": cells, "label": [int(label == "right") for label in labels]}, features)
+
+
+def test_a_dataset_of_hugging_face_is_encoded_files_and_names(pictures):
+    paths, labels = pictures
+    images, found = labelled_images(hub_data(pictures))
+    assert images == [path.read_bytes() if row % 2 else str(path) for row, path in enumerate(paths)]
+    assert found == labels.tolist()
+    grey = labelled_images(hub_data(pictures, mode="L"))[0]
+    assert isinstance(grey[0], Image.Image)
+    twice = hub_data(pictures)
+    twice.features["mask"] = HubData.Image()
+    with pytest.raises(InvalidInputError, match="X must have one column of images. Got 2"):
+        gather_images(twice)
+
+
+@pytest.mark.slow
+def test_real_hugging_face(photos, tiny):
+    datasets = pytest.importorskip("datasets")
+    data = datasets.load_dataset("imagefolder", data_dir=str(photos), split="train")
+    images, labels = labelled_images(data)
+    assert sorted(set(labels)) == ["left", "right"]
+    assert isinstance(images[0], bytes | str)
+    clf = Classifier(**tiny).fit(data)
+    assert clf.score(data) == clf.score(photos)
+    assert clf.predict(data["image"]).tolist() == clf.predict(data).tolist()
+
+
+# --------------------------------------------------------------------------- columns
+
+
+def test_columns_of_paths_and_bytes(pictures, tiny):
+    pandas = pytest.importorskip("pandas")
+    paths, labels = pictures
+    table = pandas.DataFrame({"path": map(str, paths), "bytes": [path.read_bytes() for path in paths]})
+    clf = Classifier(**tiny).fit(table["path"], pandas.Series(labels))
+    expected = clf.predict(paths).tolist()
+    cells = pandas.Series([{"bytes": path.read_bytes(), "path": None} for path in paths])
+    for column in (
+        cells,
+        table["bytes"],
+        table[["path"]],
+        table["path"].to_numpy(),
+        np.array(list(map(str, paths))),
+    ):
+        assert clf.predict(column).tolist() == expected
+    polars = types.SimpleNamespace(to_list=lambda: list(map(str, paths)), dtype="String")
+    assert clf.predict(polars).tolist() == expected
+
+
+def test_points_come_with_a_dataset_too(tiny):
+    members = {"__len__": lambda self: 12, "__getitem__": lambda self, row: (IMAGES[row], POINTS[row])}
+    data = type("Data", (), members)()
+    kp = KeypointRegressor(**tiny, extractor=FeatureExtractor(cache=False)).fit(data)
+    assert kp.predict(data).shape == (12, 3, 2)
+
+
+IMAGES = [np.full((16, 16, 3), shade, np.uint8) for shade in range(10, 130, 10)]
+POINTS = np.random.default_rng(0).uniform(2, 14, (12, 3, 2))

@@ -1,0 +1,57 @@
+"""Images with their labels, from whatever holds both."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from transferkit.datasets._folder import read_image_folder
+from transferkit.errors import InvalidInputError
+from transferkit.images import gather_images, is_pattern, local_path, readable_again
+
+__all__ = ["labelled_images"]
+
+
+def labelled_images(X: Any, y: Any = None) -> tuple[list[Any], Any]:
+    """Return images that can be read again, and their labels.
+
+    Parameters
+    ----------
+    X : images
+        As for ``fit``.
+    y : array-like, optional
+        By default the labels that X holds: names of sub-folders, or those of a data set.
+
+    Returns
+    -------
+    (list, array-like or None)
+        None where y is, and X holds no labels.
+
+    Raises
+    ------
+    InvalidInputError
+        X holds no images, or labels beside y, or its order is another one at each reading, so that y cannot
+        refer to it.
+
+    Examples
+    --------
+    >>> paths, labels = labelled_images("photos")             # doctest: +SKIP
+    >>> paths, labels = labelled_images("photos/*.jpg", y)    # doctest: +SKIP
+    """
+    if y is None and local_path(X) is not None and not is_pattern(X) and not Path(X).is_file():
+        try:
+            return read_image_folder(X)
+        except InvalidInputError as error:
+            raise InvalidInputError(f"X must come with y, or be a folder of classes. {error}") from error
+    images, labels, shuffled = gather_images(X)
+    if y is not None and labels is not None:
+        raise InvalidInputError(
+            "y must be left out where X has labels of its own. To use others, pass a list of the images, and "
+            "y in their order."
+        )
+    if y is not None and shuffled:
+        raise InvalidInputError(
+            "y cannot be told apart from X, which is shuffled anew at each reading. Put the labels into the "
+            "data set, as pairs (image, label), or do not shuffle it."
+        )
+    return readable_again(images), labels if y is None else y

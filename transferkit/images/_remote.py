@@ -1,0 +1,107 @@
+"""Read images at addresses such as ``s3://bucket/1.jpg``, through fsspec.
+
+Nothing is kept of an address: it is read again each time, and its rows are found by the digest of what was
+read. Another content may have the same tag, size and time, as servers are free to choose them.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, NoReturn
+
+from transferkit.errors import BadImageError, InvalidInputError, MissingDependencyError
+from transferkit.images._image import Limits
+
+__all__ = ["is_url", "list_addresses", "read_address", "shown"]
+
+_URL = re.compile(r"(?:[a-z][a-z0-9+.-]+://|data:)", re.IGNORECASE)
+_BLOCK = 1 << 20
+
+
+def is_url(text: str) -> bool:
+    """Return True if a string is an address rather than a path."""
+    return _URL.match(text) is not None
+
+
+def shown(address: str) -> str:
+    """Return an address for messages: not too long, and without a password."""
+    address = re.sub(r"(?<=://)[^/@]+@", "", address)
+    return address if len(address) <= 200 else f"{address[:200]}..."
+
+
+def read_address(address: str, limits: Limits) -> bytes:
+    """Return the bytes at an address.
+
+    Raises
+    ------
+    BadImageError
+        Category ``not_found``, ``unreadable``, ``empty`` or ``too_large``.
+    MissingDependencyError
+        fsspec, or what it needs for this kind of address, is not installed.
+    """
+    name = shown(address)
+    if address[:5].lower() == "data:":
+        raise BadImageError(
+            name, "not_found", "is a data: URL.", "Pass the bytes: base64.b64decode(url.partition(',')[2])."
+        )
+    filesystem, path = _open(address)
+    data = bytearray()
+    try:
+        with filesystem.open(path, "rb") as file:
+            # A stream may give less than is asked for, and only its end gives nothing.
+            while len(data) <= limits.max_bytes and (block := file.read(_BLOCK)):
+                data += block
+    except Exception as error:  # noqa: BLE001 - each kind of server raises errors of its library
+        _refuse(name, error)
+    return bytes(data)
+
+
+def list_addresses(pattern: str) -> list[str]:
+    """Return the addresses that match a pattern, sorted.
+
+    Raises
+    ------
+    InvalidInputError
+        None does, or they cannot be listed.
+    MissingDependencyError
+        As for `read_address`.
+    """
+    filesystem, path = _open(pattern)
+    try:
+        found = sorted(filesystem.unstrip_protocol(name) for name in filesystem.glob(path))
+    except Exception as error:
+        raise InvalidInputError(
+            f"X must be images. {shown(pattern)!r} cannot be listed: {error}. Pass a list of addresses."
+        ) from error
+    if not found:
+        raise InvalidInputError(f"X must be images. No file matches the pattern {shown(pattern)!r}.")
+    return found
+
+
+def _open(address: str) -> tuple[Any, str]:
+    """Return the file system of an address, and its path there."""
+    try:
+        import fsspec
+    except ImportError as error:
+        raise MissingDependencyError("fsspec", "remote", f"Reading {shown(address)!r}") from error
+    try:
+        return fsspec.core.url_to_fs(address)
+    except ImportError as error:
+        package = getattr(error.__cause__, "name", None) or error.name or "a package"
+        extra = "remote" if package in ("aiohttp", "requests") else ""
+        raise MissingDependencyError(package, extra, f"Reading {shown(address)!r}") from error
+    except Exception as error:  # noqa: BLE001 - as when reading
+        _refuse(shown(address), error)
+
+
+def _refuse(name: str, error: Exception) -> NoReturn:
+    """Raise the BadImageError for what cannot be read; fsspec calls all that fails over HTTP not found."""
+    reason: BaseException = error
+    while isinstance(reason, FileNotFoundError) and reason.__cause__ is not None:
+        reason = reason.__cause__
+    if isinstance(reason, FileNotFoundError) or getattr(reason, "status", None) == 404:
+        raise BadImageError(name, "not_found", "does not exist.", "Check the address.") from error
+    text = (str(reason) or type(reason).__name__).rstrip(".")
+    raise BadImageError(
+        name, "unreadable", f"cannot be read: {text}.", "Check the address, the network and your permissions."
+    ) from error

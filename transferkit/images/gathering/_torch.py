@@ -1,0 +1,69 @@
+"""``Dataset``, ``Subset`` and ``DataLoader`` of PyTorch, and ``ImageFolder`` of torchvision."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from transferkit.images.gathering._elements import named, read_elements
+from transferkit.images.gathering._gathered import Gathered
+
+__all__ = ["gather", "is_one"]
+
+_FOLDER = "torchvision.datasets.folder"
+
+
+def is_one(X: Any) -> bool:
+    """Return True for what has a length and elements by number, or is a loader of such."""
+    return (
+        not isinstance(X, Mapping) and hasattr(X, "__len__") and (hasattr(X, "__getitem__") or _is_loader(X))
+    )
+
+
+def gather(X: Any) -> Gathered:
+    """Read it once: the files of a folder, if nothing changes their pixels, and the elements otherwise."""
+    if _is_loader(X):
+        shuffled = type(X.sampler).__name__ != "SequentialSampler"
+        return read_elements(X, _names(X.dataset), shuffled=shuffled)
+    files = _files(X)
+    if files is None:
+        return read_elements((X[row] for row in range(len(X))), _names(X))
+    paths, numbers = [path for path, _ in files], [number for _, number in files]
+    change = getattr(_whole(X), "target_transform", None)
+    labels = numbers if change is None else [change(number) for number in numbers]
+    return Gathered(paths, named(labels, _names(X)))
+
+
+def _is_loader(X: Any) -> bool:
+    return all(hasattr(X, name) for name in ("dataset", "sampler", "batch_size", "__iter__"))
+
+
+def _is_subset(X: Any) -> bool:
+    return type(X).__name__ == "Subset" and hasattr(X, "dataset") and hasattr(X, "indices")
+
+
+def _whole(X: Any) -> Any:
+    """Return the data set that a subset of a subset is taken from."""
+    return _whole(X.dataset) if _is_subset(X) else X
+
+
+def _names(X: Any) -> Any:
+    """Return the names of the classes; None where labels are no longer their numbers."""
+    X = _whole(X)
+    return None if getattr(X, "target_transform", None) is not None else getattr(X, "classes", None)
+
+
+def _files(X: Any) -> list[tuple[str, int]] | None:
+    """Return paths and class numbers of an ``ImageFolder`` that loads images as they are, or None.
+
+    A transform, a loader or elements of the user's own may change pixels.
+    """
+    if _is_subset(X):
+        whole = _files(X.dataset)
+        return whole and [whole[row] for row in X.indices]
+    as_is = (
+        getattr(X, "transform", None) is None
+        and getattr(type(X).__getitem__, "__module__", None) == _FOLDER
+        and getattr(getattr(X, "loader", None), "__module__", None) == _FOLDER
+    )
+    return list(X.samples) if as_is and hasattr(X, "samples") else None
