@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     )
     from transferkit.cache import FeatureCache
     from transferkit.comparison import compare
-    from transferkit.estimators import Classifier, KeypointRegressor, load
+    from transferkit.estimators import Classifier, ImageRegressor, KeypointRegressor, load
     from transferkit.evaluation import evaluate
     from transferkit.extraction import FeatureExtractor, extract_activations
     from transferkit.foundation.config import config_context, get_config, set_config
@@ -38,6 +38,7 @@ _HOMES = {
     "Classifier": "estimators",
     "FeatureCache": "cache",
     "FeatureExtractor": "extraction",
+    "ImageRegressor": "estimators",
     "KeypointRegressor": "estimators",
     "check_backbone": "backbones",
     "compare": "comparison",
@@ -59,6 +60,7 @@ __all__ = [
     "Classifier",
     "FeatureCache",
     "FeatureExtractor",
+    "ImageRegressor",
     "KeypointRegressor",
     "__version__",
     "cache",

@@ -43,6 +43,7 @@ CASES = {
     "plot_keypoints": ((IMAGES, POINTS, POINTS + 1), 4, ([], np.empty((0, 68, 2)))),
     "plot_mistakes": ((LABELS, PROBABILITIES), 2, ([], np.empty((0, 2)))),
     "plot_roc": ((LABELS, PROBABILITIES), 1, ([], np.empty((0, 2)))),
+    "plot_values": ((PROBABILITIES, PROBABILITIES**2), 2, ([], [])),
 }
 EXTRA = {"plot_mistakes": {"images": IMAGES, "names": ["a.jpg"] * 4}}
 parametrize = pytest.mark.parametrize("name", plots.__all__)

@@ -26,7 +26,7 @@ def run(options: argparse.Namespace) -> int:
     paths = _image_paths(options.images)
     features = model.extract(paths, on_error="skip")
     write: Any = csv.writer(sys.stdout).writerow if options.csv else _print_tabbed
-    header, answers = (_classes if model.kind == "classes" else _points)(model)
+    header, answers = _ANSWERS[model.kind](model)
     write(header)
     for failure in features.report.failures:
         complain(failure, options)
@@ -54,6 +54,20 @@ def _points(model: Any) -> tuple[list[str], Any]:
             yield [f"{value:.2f}" for value in points]
 
     return ["path", *(f"{axis}{i}" for i in range(model.n_points_) for axis in "xy")], answers
+
+
+def _values(model: Any) -> tuple[list[str], Any]:
+    """Return the columns, and a function from images to rows: the numbers of each image."""
+
+    def answers(images: list[str]) -> Any:
+        for values in model.predict(images).reshape(len(images), -1):
+            yield [f"{value:.6g}" for value in values]
+
+    n = model.n_outputs_
+    return ["path", *(["value"] if n == 1 else [f"value{i}" for i in range(n)])], answers
+
+
+_ANSWERS = {"classes": _classes, "points": _points, "values": _values}
 
 
 def _image_paths(names: Sequence[str]) -> list[str]:

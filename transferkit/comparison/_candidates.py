@@ -32,7 +32,7 @@ def as_candidates(backbones: Any, y: Any, template: Any) -> dict[str, Any]:
         raise InvalidInputError(f"backbones must have different candidates, one or more. Got {what}.")
     template = _template(y) if template is None else template
     candidates = {name: _as_estimator(name, value, template) for name, value in named}
-    if len({kind_of(estimator) for estimator in candidates.values()}) > 1:
+    if len({kind_of(estimator, y) for estimator in candidates.values()}) > 1:
         raise InvalidInputError(
             "Candidates must be classifiers all, or regressors all. "
             f"Got {quoted(type(estimator).__name__ for estimator in candidates.values())}."

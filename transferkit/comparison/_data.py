@@ -27,7 +27,7 @@ class Data:
     ----------
     items : list, or array of features
     targets : ndarray
-        Labels (n,), or points (n, p, 2).
+        Labels (n,), points (n, p, 2), or numbers (n,) or (n, k).
     kind : str
         See :mod:`transferkit.evaluation`.
     groups : ndarray, shape (n,), or None
@@ -44,7 +44,7 @@ class Data:
 
     @property
     def labels(self) -> NDArray[Any] | None:
-        """Labels to keep the shares of; None for points."""
+        """Labels to keep the shares of; None for points and numbers."""
         return self.targets if self.kind == "classes" else None
 
     def take(self, rows: Rows) -> Data:

@@ -9,7 +9,16 @@ plans which layers are read, ``_splitting`` what is held out, ``_nested`` serves
 from transferkit.estimators._base import ImageEstimator
 from transferkit.estimators._records import LayerTrial, Round
 from transferkit.estimators.classifier import Classifier
+from transferkit.estimators.image_regressor import ImageRegressor
 from transferkit.estimators.keypoint_regressor import KeypointRegressor
 from transferkit.persistence import load
 
-__all__ = ["Classifier", "ImageEstimator", "KeypointRegressor", "LayerTrial", "Round", "load"]
+__all__ = [
+    "Classifier",
+    "ImageEstimator",
+    "ImageRegressor",
+    "KeypointRegressor",
+    "LayerTrial",
+    "Round",
+    "load",
+]

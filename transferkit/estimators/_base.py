@@ -46,7 +46,7 @@ from transferkit.foundation.arguments import check, choice
 from transferkit.foundation.config import Configured
 from transferkit.foundation.scratch import memory_limit
 from transferkit.heads import FittedHead, Head, TrainingData, Validation, get_head
-from transferkit.tasks import Task, as_groups, check_lengths
+from transferkit.tasks import TASKS, Task, as_groups, check_lengths
 from transferkit.views import AUGMENTATIONS, MEANS, ORIGINAL, View
 
 Rows = NDArray[np.int64]
@@ -80,6 +80,7 @@ class ImageEstimator(FittedEstimator, Configured, NestedParameters):
     """An extractor plus a head."""
 
     kind: ClassVar[str]  # of the task on images
+    kinds: ClassVar[frozenset[str]] = frozenset(TASKS)  # that a saved model may have
     _unit: ClassVar[str] = "label"
 
     def plan_extraction(self, y: Any) -> tuple[FeatureExtractor, tuple[View, ...]] | None:

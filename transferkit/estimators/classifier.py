@@ -82,6 +82,7 @@ class Classifier(ClassifierMixin, ImageEstimator):
     """
 
     kind: ClassVar[str] = "classes"
+    kinds: ClassVar[frozenset[str]] = frozenset({"classes"})
 
     @takes_old_names
     def __init__(

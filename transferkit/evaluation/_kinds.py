@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,19 +17,22 @@ from transferkit.errors import InvalidInputError, gather, quoted
 from transferkit.estimators import ImageEstimator
 from transferkit.evaluation.classification import ClassificationEvaluation
 from transferkit.evaluation.keypoints import KeypointEvaluation, default_normalizer
+from transferkit.evaluation.values import ValueEvaluation
 from transferkit.foundation import arguments
 from transferkit.keypoints import as_points
 from transferkit.metrics import (
     CLASSIFICATION_FIGURES,
     KEYPOINT_FIGURES,
+    VALUE_FIGURES,
     check_confidence,
     check_limit,
     normalized_mean_error,
     positive_class,
 )
-from transferkit.tasks import as_labels
+from transferkit.tasks import as_labels, as_values
 
 Targets = npt.NDArray[Any]
+Evaluation = ClassificationEvaluation | KeypointEvaluation | ValueEvaluation
 Predicted = tuple[Targets, npt.NDArray[np.float64] | None]
 
 
@@ -58,11 +61,14 @@ class Kind:
     read: Callable[[Any, list[str]], Targets]
     options: Mapping[str, Callable[[Targets, Any], Any]]
     predict: Callable[[Any, Any], Predicted]
-    evaluation: Callable[..., ClassificationEvaluation | KeypointEvaluation]
+    evaluation: Callable[..., Evaluation]
 
 
-def kind_of(estimator: Any) -> str:
-    """Return the kind of an estimator; a regressor of another library is taken to find points."""
+def kind_of(estimator: Any, y: Any = None) -> str:
+    """Return the kind of an estimator.
+
+    A regressor of another library is taken to find points, unless ``y`` has one number for each image.
+    """
     from sklearn.base import is_classifier
 
     if isinstance(estimator, ImageEstimator):
@@ -73,7 +79,17 @@ def kind_of(estimator: Any) -> str:
                 "Use the metrics of scikit-learn."
             )
         return estimator.kind
-    return "classes" if is_classifier(estimator) else "points"
+    if is_classifier(estimator):
+        return "classes"
+    return "values" if isinstance(y, Sequence | np.ndarray) and not _has_rows(y) else "points"
+
+
+def _has_rows(y: Any) -> bool:
+    """Return True unless there is one number for each image."""
+    try:
+        return np.ndim(y) > 1
+    except ValueError:  # of lists of several lengths
+        return True
 
 
 def check_options(kind: str, truth: Targets, confidence: float, limit: float, **options: Any) -> None:
@@ -105,6 +121,14 @@ def _predict_points(estimator: Any, items: Any) -> Predicted:
     return as_points(estimator.predict(items), name="the prediction"), None
 
 
+def _predict_values(estimator: Any, items: Any) -> Predicted:
+    return np.asarray(estimator.predict(items)), None
+
+
+def _evaluate_values(truth: Targets, predicted: Targets, *_: None, **options: Any) -> ValueEvaluation:
+    return ValueEvaluation(truth, predicted, **options)
+
+
 def _evaluate_points(truth: Targets, predicted: Targets, *_: None, **options: Any) -> KeypointEvaluation:
     return KeypointEvaluation(truth, predicted, **options)
 
@@ -131,9 +155,12 @@ KINDS = {
         _predict_points,
         _evaluate_points,
     ),
+    "values": Kind(
+        "number, or row of numbers", VALUE_FIGURES, as_values, {}, _predict_values, _evaluate_values
+    ),
 }
 _OWNERS = {"pos_label": "classifiers", "normalizer": "keypoints"}
-_NOUNS = {"classes": "classifier", "points": "regressor"}
+_NOUNS = {"classes": "classifier", "points": "regressor", "values": "regressor of numbers"}
 
 
 def own_options(kind: str, limit: float, **options: Any) -> dict[str, Any]:
@@ -148,6 +175,6 @@ def check_kind(estimator: Any) -> None:
 
     if not hasattr(estimator, "predict") or not (is_classifier(estimator) or is_regressor(estimator)):
         raise InvalidInputError(
-            "estimator must be a fitted Classifier, KeypointRegressor, or another classifier or regressor of "
-            f"scikit-learn's kind. Got {type(estimator).__name__}."
+            "estimator must be a fitted Classifier, KeypointRegressor, ImageRegressor, or another classifier "
+            f"or regressor of scikit-learn's kind. Got {type(estimator).__name__}."
         )

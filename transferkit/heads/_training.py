@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from transferkit.foundation.progress import progress_bar
 from transferkit.heads._base import Maps, TrainingData, level
-from transferkit.tasks import Task
+from transferkit.tasks import Task, Values, deviations
 
 _BLOCK = 64  # rows whose values are summed at a time
 
@@ -93,15 +93,22 @@ def _moments(array: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float
     return mean, np.sqrt(squares)
 
 
-def learn_target_scale(data: TrainingData, *, bounded: bool) -> tuple[NDArray[np.float64], float]:
-    """Return mean and deviation of the targets; 0 and 1 for classes and bounded outputs."""
+def learn_target_scale(
+    data: TrainingData, *, bounded: bool
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return mean and deviation of the targets; 0 and 1 for classes and bounded outputs.
+
+    Points share one deviation, values have one each.
+    """
     if not data.task.regression or bounded:
-        return np.zeros(1), 1.0
+        return np.zeros(1), np.ones(())
     present = np.isfinite(data.targets)
     counts = np.maximum(present.sum(axis=0), 1)
     mean = np.where(present, data.targets, 0).sum(axis=0) / counts
-    deviation = float(np.sqrt(np.mean(np.square(data.targets - mean)[present]))) if present.any() else 1.0
-    return mean, deviation or 1.0
+    if isinstance(data.task, Values):
+        return mean, deviations(data.targets)
+    deviation = np.sqrt(np.mean(np.square(data.targets - mean)[present])) if present.any() else np.ones(())
+    return mean, np.where(deviation > 0, deviation, 1.0)
 
 
 def _masked_absolute_error(y_true: Any, y_pred: Any) -> Any:

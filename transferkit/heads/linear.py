@@ -11,10 +11,18 @@ from numpy.typing import NDArray
 
 from transferkit.errors import InvalidInputError
 from transferkit.foundation.arguments import is_number
-from transferkit.heads._base import ALL_KINDS, Maps, TrainingData, check_arrays, flatten, level, uneven
+from transferkit.heads._base import (
+    ALL_KINDS,
+    Maps,
+    TrainingData,
+    check_arrays,
+    flatten,
+    level,
+    uneven,
+)
 from transferkit.heads._reduction import Reduction
 from transferkit.heads._ridge import PENALTIES, Ridge, patterns
-from transferkit.tasks import Classes
+from transferkit.tasks import Classes, Values, deviations
 
 Solution = tuple[NDArray[np.float64], NDArray[np.float64]]
 
@@ -62,7 +70,8 @@ class LinearHead(LinearTraits):
     Notes
     -----
     The penalty is that with the least error on held-out groups: squared error of class codes, which rewards
-    scores near the truth; absolute error of values, which a few far misses do not decide.
+    scores near the truth; absolute error of values, which a few far misses do not decide. Several values
+    count in units of their standard deviations, points in one unit.
 
     Columns are centred and channels scaled to equal variance. Classes are coded as -1 and 1, which on wide
     features of frozen backbones is at least as accurate as a logistic loss. Logits come from a logistic
@@ -152,14 +161,20 @@ class LinearHead(LinearTraits):
             for columns, present in patterns(data.targets)
             if data.sample_weight[present].any()
         ]
+        units = np.ones(data.task.n_outputs)
+        if isinstance(data.task, Values) and len(units) > 1:  # each may have a unit of its own
+            units = deviations(data.targets, data.sample_weight)
         weights = [np.repeat(data.sample_weight[present], len(columns)) for columns, present, _ in parts]
         weight = uneven(np.concatenate(weights or [np.ones(1)]))
         history = []
         for penalty in self._penalties():
             errors = [
                 np.abs(
-                    ridge.held_out(data.targets[np.ix_(present, columns)], penalty, data.groups[present])
-                    - data.targets[np.ix_(present, columns)]
+                    (
+                        ridge.held_out(data.targets[np.ix_(present, columns)], penalty, data.groups[present])
+                        - data.targets[np.ix_(present, columns)]
+                    )
+                    / units[columns]
                 ).ravel()
                 for columns, present, ridge in parts
             ]
@@ -176,7 +191,7 @@ class LinearHead(LinearTraits):
         # The fit has not seen rows without a target: its own predictions are held-out ones.
         missing = np.isnan(held_out)
         held_out[missing] = (rows @ coefficients + intercept)[missing]
-        gaps = np.where(missing, 0.0, np.abs(held_out - np.where(missing, 0.0, data.targets)))
+        gaps = np.where(missing, 0.0, np.abs(held_out - np.where(missing, 0.0, data.targets)) / units)
         row_errors = gaps.sum(axis=1) / np.maximum((~missing).sum(axis=1), 1)
         return (coefficients, intercept), Tried(penalty, history, row_errors, held_out)
 

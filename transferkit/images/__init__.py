@@ -31,6 +31,7 @@ from transferkit.images._reading import load_image, read_source
 from transferkit.images._resize import letterbox, resize_image
 from transferkit.images._sources import Source
 from transferkit.images._stacks import FAMILIES, ArrayRanges, array_ranges, check_agreement
+from transferkit.images._tables import find_folder, raise_problems, read_rows
 from transferkit.images._target import Target
 
 __all__ = [
@@ -51,11 +52,14 @@ __all__ = [
     "check_value_range",
     "crop_image",
     "decoder",
+    "find_folder",
     "is_lasting",
     "is_side_file",
     "is_single_image",
     "letterbox",
     "load_image",
+    "raise_problems",
+    "read_rows",
     "read_source",
     "readable_again",
     "resize_image",

@@ -1,6 +1,6 @@
 """Figures of merit, as functions of arrays.
 
-``as_outcomes`` and ``positive_class`` are for the evaluation.
+``as_outcomes``, ``as_value_pair`` and ``positive_class`` are for the evaluation.
 """
 
 from transferkit.metrics._outcomes import as_outcomes, positive_class
@@ -26,15 +26,25 @@ from transferkit.metrics.keypoint_figures import (
 from transferkit.metrics.keypoints import group_errors, normalized_mean_error
 from transferkit.metrics.proportions import wilson_interval
 from transferkit.metrics.resampling import Resampling
+from transferkit.metrics.values import (
+    VALUE_FIGURES,
+    ValueFigures,
+    as_value_pair,
+    resampled_value_figures,
+    value_figures,
+)
 
 __all__ = [
     "CLASSIFICATION_FIGURES",
     "KEYPOINT_FIGURES",
+    "VALUE_FIGURES",
     "ClassificationFigures",
     "Figure",
     "Resampling",
+    "ValueFigures",
     "area_under_ced",
     "as_outcomes",
+    "as_value_pair",
     "check_confidence",
     "check_limit",
     "classification_figures",
@@ -48,5 +58,7 @@ __all__ = [
     "positive_class",
     "resampled_figures",
     "resampled_keypoint_figures",
+    "resampled_value_figures",
+    "value_figures",
     "wilson_interval",
 ]

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from transferkit.metrics._outcomes import Outcomes
-from transferkit.metrics.resampling import ratio
+from transferkit.metrics.resampling import mean_of_defined, ratio
 
 __all__ = ["CLASSIFICATION_FIGURES", "CLASS_FIGURES", "weighted_figures"]
 
@@ -49,9 +49,9 @@ def _summary(
 ) -> dict[str, Floats]:
     """Return the overall figures: those of the positive class, or means over all classes."""
     whole = {"accuracy": accuracy, "error_rate": 1 - accuracy, "mcc": mcc, **losses}
-    whole["balanced_accuracy"] = _mean_of_defined(by_class["sensitivity"])
+    whole["balanced_accuracy"] = mean_of_defined(by_class["sensitivity"])
     for name, values in by_class.items():
-        whole[name] = _mean_of_defined(values) if positive is None else values[:, positive]
+        whole[name] = mean_of_defined(values) if positive is None else values[:, positive]
     return {name: whole[name] for name in CLASSIFICATION_FIGURES if name in whole}
 
 
@@ -97,12 +97,6 @@ def _row_losses(outcomes: Outcomes) -> dict[str, Floats]:
         "log_loss": -np.log(np.maximum(of_truth, np.finfo(np.float64).eps)),
         "brier": np.square(chances - truth).sum(axis=1) / halves,
     }
-
-
-def _mean_of_defined(values: Floats) -> Floats:
-    """Return the mean of each row, ignoring NaN; NaN if nothing is left."""
-    defined = ~np.isnan(values)
-    return ratio(np.where(defined, values, 0.0).sum(axis=1), defined.sum(axis=1).astype(float))
 
 
 def _confusions(weights: Floats, cells: npt.NDArray[np.int64], k: int) -> Floats:

@@ -18,6 +18,7 @@ from transferkit.plots._images import plot_images
 from transferkit.plots._keypoints import plot_keypoints
 from transferkit.plots._mistakes import plot_mistakes
 from transferkit.plots._roc import plot_roc
+from transferkit.plots._values import plot_values
 
 __all__ = [
     "plot_activations",
@@ -31,4 +32,5 @@ __all__ = [
     "plot_keypoints",
     "plot_mistakes",
     "plot_roc",
+    "plot_values",
 ]
