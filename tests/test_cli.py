@@ -129,6 +129,22 @@ def test_train_numbers_and_labels_of_a_table(shades, capsys):
     assert "R² on 30 images" in capsys.readouterr().out
 
 
+def test_several_labels_of_a_table(shades, capsys):
+    model, table = str(shades / "model.safetensors"), shades / "labels.csv"
+    names = [";".join(name for name, there in (("dark", i < 15), ("odd", i % 2)) if there) for i in range(30)]
+    table.write_text("file,labels\n" + "\n".join(f"{i}.png,{name}" for i, name in enumerate(names)))
+    common = ["--backbone", "pixels", "--image-size", "32", "--output", model]
+    assert main(["train", str(table), "--target", "labels", *common]) == 0
+    assert re.search(r"micro F1 [\d.]+% on 6 images.*always saying", capsys.readouterr().out)
+    assert main(["predict", model, str(shades / "0.png"), "--csv"]) == 0
+    header, row = capsys.readouterr().out.splitlines()
+    assert header == "path,labels,p_dark,p_odd"
+    assert "dark" in row.split(",")[1].split(";")
+    table.write_text("file,labels\n0.png,dark\n1.png,odd\n")  # none of several
+    assert main(["evaluate", model, str(table), "--target", "labels"]) == 0
+    assert "2 images, 2 labels" in capsys.readouterr().out
+
+
 def test_targets_that_are_no_columns(shades, capsys):
     table = str(shades / "table.csv")
     assert main(["train", table, "--target", "age"]) == 2

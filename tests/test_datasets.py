@@ -381,6 +381,8 @@ def test_a_table_of_numbers_or_labels(people):
     np.testing.assert_array_equal(ages, [31, np.nan])
     np.testing.assert_array_equal(read_table(table, ["age"]).targets, [[31], [np.nan]])
     assert read_table(table, "name", image_folder=table.parent).targets.tolist() == ["Ann", "Bob"]
+    table = people("file,labels", "a.jpg,cat; outdoor", "b.jpg,")
+    assert read_table(table, "labels").targets.tolist() == [("cat", "outdoor"), ()]
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from transferkit.cli._shared import estimator_of, read_data
 from transferkit.errors import InvalidInputError
-from transferkit.evaluation import KeypointEvaluation, ValueEvaluation, evaluate
+from transferkit.evaluation import KeypointEvaluation, LabelEvaluation, ValueEvaluation, evaluate
 from transferkit.foundation.arguments import check, seed
 from transferkit.keypoints import as_points
 
@@ -40,7 +40,7 @@ def train_and_report(
     _check(options.data, output, test_fraction, random_state)
     paths, targets = read_data(options)
     estimator = estimator_of(options, targets)
-    labels = targets if estimator.kind == "classes" else None
+    labels = targets if targets.dtype.kind == "U" else None
     train, test = _split(len(paths), labels, test_fraction, random_state)
     model = estimator(random_state=random_state, **parameters)
     learned, tested = ([paths[i] for i in rows] for rows in (train, test))
@@ -53,7 +53,7 @@ def train_and_report(
     if model.kind == "points":
         line = _keypoints(model, evaluation, learned, targets[train], tested)
     else:
-        line = (_classes if model.kind == "classes" else _values)(evaluation, targets[train])
+        line = _LINES[model.kind_for(targets)](evaluation, targets[train])
     return f"images  {model.report_}\ntest    {line}\nmodel   {output}"
 
 
@@ -105,6 +105,21 @@ def _classes(evaluation: Any, learned: NDArray[Any]) -> str:
     )
 
 
+def _labels(evaluation: Any, learned: NDArray[Any]) -> str:
+    """Return figures of several labels, beside those of always answering the most frequent labels."""
+    true = evaluation.y_true
+    counts = [sum(label in row for row in learned) for label in evaluation.classes.tolist()]
+    usual = np.tile(np.array(counts) > len(learned) / 2, (len(true), 1))
+    baseline = LabelEvaluation(true, usual, None, evaluation.classes)
+    f1, exact = evaluation.figures["micro_f1"], evaluation.figures["subset_accuracy"]
+    return (
+        f"micro F1 {f1.value:.1%} on {len(true)} images that training never saw "
+        f"({100 * evaluation.confidence:.0f} % interval {f1.low:.1%} to {f1.high:.1%}), "
+        f"all labels right in {exact.value:.1%}; always saying the labels of most images: "
+        f"{baseline.figures['subset_accuracy'].value:.1%}"
+    )
+
+
 def _values(evaluation: Any, learned: NDArray[np.float64]) -> str:
     """Return error and R^2, beside the error of always answering the median of the training images."""
     usual = np.broadcast_to(np.nanmedian(learned.reshape(len(learned), -1), axis=0), evaluation.true.shape)
@@ -133,3 +148,6 @@ def _keypoints(model: Any, evaluation: Any, images: Any, learned: NDArray[np.flo
         f"mean error {error}{'' if pixels else f' of {evaluation.unit}'} on {len(evaluation.true)} images "
         f"that training never saw; the mean shape of the training images: {usual}"
     )
+
+
+_LINES = {"classes": _classes, "labels": _labels, "values": _values}

@@ -26,7 +26,7 @@ def run(options: argparse.Namespace) -> int:
     paths = _image_paths(options.images)
     features = model.extract(paths, on_error="skip")
     write: Any = csv.writer(sys.stdout).writerow if options.csv else _print_tabbed
-    header, answers = _ANSWERS[model.kind](model)
+    header, answers = _ANSWERS[model.kind_for(None)](model)
     write(header)
     for failure in features.report.failures:
         complain(failure, options)
@@ -44,6 +44,17 @@ def _classes(model: Any) -> tuple[list[str], Any]:
             yield [model.classes_[chances.argmax()], *(f"{chance:.4f}" for chance in chances)]
 
     return ["path", "label", *(f"p_{label}" for label in model.classes_)], answers
+
+
+def _labels(model: Any) -> tuple[list[str], Any]:
+    """Return the columns, and a function from images to rows: labels and the probability of each."""
+
+    def answers(images: list[str]) -> Any:
+        for chances in model.predict_proba(images):
+            found = model.classes_[chances > 0.5]
+            yield [";".join(map(str, found)), *(f"{chance:.4f}" for chance in chances)]
+
+    return ["path", "labels", *(f"p_{label}" for label in model.classes_)], answers
 
 
 def _points(model: Any) -> tuple[list[str], Any]:
@@ -67,7 +78,7 @@ def _values(model: Any) -> tuple[list[str], Any]:
     return ["path", *(["value"] if n == 1 else [f"value{i}" for i in range(n)])], answers
 
 
-_ANSWERS = {"classes": _classes, "points": _points, "values": _values}
+_ANSWERS = {"classes": _classes, "labels": _labels, "points": _points, "values": _values}
 
 
 def _image_paths(names: Sequence[str]) -> list[str]:

@@ -42,7 +42,7 @@ def as_candidates(backbones: Any, y: Any, template: Any) -> dict[str, Any]:
 
 def _template(y: Any) -> Any:
     """Return the estimator that the targets suggest."""
-    return next(kind for kind in ESTIMATORS.values() if kind.kind == guess_kind(y))()  # type: ignore[attr-defined]
+    return next(kind for kind in ESTIMATORS.values() if guess_kind(y) in kind.kinds)()  # type: ignore[attr-defined]
 
 
 def _name(value: Any) -> str:

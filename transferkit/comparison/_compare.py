@@ -71,7 +71,8 @@ def compare(
         Figure to sort by: ``"accuracy"`` by default, or another of
         `transferkit.metrics.classification_figures`; ``"nme"`` for keypoints, or another of
         `transferkit.metrics.keypoint_figures`; ``"r2"`` for numbers, or another of
-        `transferkit.metrics.value_figures`.
+        `transferkit.metrics.value_figures`; ``"subset_accuracy"`` for several labels each, or another of
+        `transferkit.metrics.label_figures`.
     cv : int, splitter or iterable, default=5
         Number of folds (classes keep their shares, groups stay whole), or a splitter of scikit-learn.
     groups : array-like, shape (n,), optional
@@ -167,9 +168,8 @@ def _evaluation(run: Run, data: Data, **settings: Any) -> Evaluation:
         "images": data.items if is_list else None,
         "groups": data.groups,
     }
-    classes = None if data.labels is None else np.unique(data.labels)
     evaluate = KINDS[data.kind].evaluation
-    return evaluate(data.targets, run.predicted, run.probabilities, classes, **settings)
+    return evaluate(data.targets, run.predicted, run.probabilities, data.classes, **settings)
 
 
 @contextmanager

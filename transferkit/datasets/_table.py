@@ -17,6 +17,7 @@ from transferkit.images import find_folder, raise_problems, read_rows
 
 __all__ = ["ImageTable", "read_table"]
 
+_BETWEEN = ";"  # labels of one image
 Cells = list[tuple[int, list[str]]]  # the number of each row, and its cells of the asked columns
 
 
@@ -27,7 +28,8 @@ class ImageTable(NamedTuple):
     ----------
     paths : list of Path
     targets : ndarray
-        Numbers, float64 (n,) or (n, k), NaN where missing; or labels, str (n,).
+        Numbers, float64 (n,) or (n, k), NaN where missing; labels, str (n,); or of several labels for each
+        image, objects (n,), a tuple of names each.
     """
 
     paths: list[Path]
@@ -48,7 +50,8 @@ def read_table(
         The first row is a header; the first column has file names.
     target : str or sequence of str
         Names of columns. A column of numbers and empty cells, which are missing ones, has numbers; any other
-        has labels.
+        has labels. Where a cell has several, as in ``cat;outdoor``, images may have several labels, and an
+        empty cell has none.
     image_folder : path, optional
         The folder that file names are relative to; by default that of the CSV file.
 
@@ -112,14 +115,20 @@ def _columns(path: Path, columns: list[str]) -> tuple[list[str], Cells]:
     )
 
 
-def _labels(cells: Cells, columns: list[str], problems: list[str]) -> npt.NDArray[np.str_]:
-    """Return one label for each row; add what is wrong to the problems."""
+def _labels(cells: Cells, columns: list[str], problems: list[str]) -> npt.NDArray[Any]:
+    """Return one label, or a tuple of them, for each row; add what is wrong to the problems."""
     if len(columns) > 1:
         number, cell = next((n, cell) for n, row in cells for cell in row if not _is_number(cell))
         problems.append(
             f"row {number} has {cell!r}, which is no number. Several columns must have numbers; labels are "
             "in one"
         )
+    if any(_BETWEEN in row[0] for _, row in cells):
+        sets = np.empty(len(cells), dtype=object)
+        sets[:] = [
+            tuple(name for part in row[0].split(_BETWEEN) if (name := part.strip())) for _, row in cells
+        ]
+        return sets
     problems += [f"row {number} has no label" for number, row in cells if not row[0]]
     return np.array([row[0] for _, row in cells], dtype=np.str_)
 

@@ -7,6 +7,7 @@ from transferkit.evaluation._names import image_names
 from transferkit.evaluation._report import Report
 from transferkit.evaluation.classification import ClassificationEvaluation, Mistake
 from transferkit.evaluation.keypoints import KeypointEvaluation, KeypointMistake
+from transferkit.evaluation.labels import LabelEvaluation, LabelMistake
 from transferkit.evaluation.values import ValueEvaluation, ValueMistake
 
 __all__ = [
@@ -16,6 +17,8 @@ __all__ = [
     "Evaluation",
     "KeypointEvaluation",
     "KeypointMistake",
+    "LabelEvaluation",
+    "LabelMistake",
     "Mistake",
     "Report",
     "ValueEvaluation",

@@ -43,7 +43,7 @@ def evaluate(
         Whatever its ``predict`` takes.
     y : array-like, shape (n,), or (n, 2 k) or (n, k, 2), or (n, n_outputs)
         Labels, keypoints in pixels of each original image, or numbers; of one image its label, points or
-        number will do.
+        number will do. Several labels for each image are given as for ``Classifier.fit``.
     pos_label : label, optional
         The positive class of two; by default the second of ``classes_``. The table says which it is.
     normalizer : str or float, optional
@@ -64,7 +64,7 @@ def evaluate(
 
     Returns
     -------
-    ClassificationEvaluation, KeypointEvaluation or ValueEvaluation
+    ClassificationEvaluation, LabelEvaluation, KeypointEvaluation or ValueEvaluation
         Print it; or take ``.figures``, ``.worst()``, ``.to_frame()``, ``.to_dict()``.
 
     Raises
@@ -82,12 +82,12 @@ def evaluate(
     """
     name = _fitted_kind(estimator, y)
     kind, classifies = KINDS[name], name == "classes"
+    classes: Any = getattr(estimator, "classes_", None) if name in ("classes", "labels") else None
     problems = arguments.choice("on_error", on_error, ("raise", "skip")) + arguments.seed("seed", seed)
     items, names = _as_items(estimator, X)
     y = [y] if len(items) == 1 and _is_of_one(y, name) else y
-    targets = kind.read(y, problems)
+    targets = kind.read(y, problems, classes)
     check_lengths(len(items), targets, problems, unit=kind.unit)
-    classes: Any = estimator.classes_ if classifies else None
     problems += _unseen(targets, classes) if classifies and not problems else []
     if groups is not None:
         as_groups(groups, len(items), problems)

@@ -15,15 +15,18 @@ __all__ = ["LOWER_IS_BETTER", "about_intervals", "figure_cells", "figure_rows", 
 _IN_UNITS = frozenset({"mae", "rmse", "median_error"})  # of what is estimated, whatever that is
 LOWER_IS_BETTER = _IN_UNITS | {"error_rate", "log_loss", "brier", "nme", "median", "failure_rate"}
 # Figures that people read as numbers; all others are percentages.
-_DECIMALS = frozenset({"mcc", "auc", "log_loss", "brier", "r2"})
+_DECIMALS = frozenset({"mcc", "auc", "log_loss", "brier", "r2", "macro_auc"})
 _TITLES = {
     "auc": "AUC",
     "brier": "Brier score",
     "f1": "F1",
+    "macro_auc": "macro AUC",
+    "macro_f1": "macro F1",
     "mae": "mean absolute error",
     "mcc": "MCC",
     "median": "median error",
     "median_error": "median absolute error",
+    "micro_f1": "micro F1",
     "nme": "mean error",
     "r2": "R²",
     "rmse": "RMSE",

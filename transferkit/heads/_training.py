@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from transferkit.foundation.progress import progress_bar
 from transferkit.heads._base import Maps, TrainingData, level
-from transferkit.tasks import Task, Values, deviations
+from transferkit.tasks import Labels, Task, Values, deviations
 
 _BLOCK = 64  # rows whose values are summed at a time
 
@@ -22,7 +22,7 @@ def loss_of(task: Task) -> Any:
 
     if task.regression:
         return _masked_absolute_error
-    if task.n_outputs == 1:
+    if _is_binary(task):
         return keras.losses.BinaryCrossentropy(from_logits=True)
     return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
@@ -34,7 +34,12 @@ def metrics_of(task: Task) -> list[Any]:
     if task.regression:
         return []
     # With one logit, Keras's own "accuracy" would compare it with 0.5.
-    return [keras.metrics.BinaryAccuracy("accuracy", threshold=0.0) if task.n_outputs == 1 else "accuracy"]
+    return [keras.metrics.BinaryAccuracy("accuracy", threshold=0.0) if _is_binary(task) else "accuracy"]
+
+
+def _is_binary(task: Task) -> bool:
+    """Return True where each logit speaks for itself."""
+    return isinstance(task, Labels) or task.n_outputs == 1
 
 
 def train(
@@ -135,8 +140,8 @@ def make_batches(
     weights = (np.ones(len(targets)) if weight is None else weight).astype(np.float32)
     if task.regression:
         targets = ((targets - fitted.target_scale[0]) / fitted.target_scale[1]).astype(np.float32)
-    elif task.n_outputs == 1:
-        targets = targets.astype(np.float32)[:, None]
+    elif _is_binary(task):
+        targets = targets.astype(np.float32).reshape(len(targets), -1)
     else:
         targets = targets.astype(np.int32)
 

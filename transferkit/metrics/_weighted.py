@@ -33,7 +33,7 @@ def weighted_figures(weights: Floats, outcomes: Outcomes) -> tuple[dict[str, Flo
     if outcomes.probabilities is not None:
         # Two classes have the same AUC.
         asked = range(k) if outcomes.positive is None else [outcomes.positive]
-        areas = [_areas(weights, outcomes.probabilities[:, c], outcomes.true == c) for c in asked]
+        areas = [areas_under_roc(weights, outcomes.probabilities[:, c], outcomes.true == c) for c in asked]
         by_class["auc"] = np.stack(areas * (k // len(areas)), axis=1)
         total = weights.sum(axis=1)
         losses = {name: weights @ loss / total for name, loss in _row_losses(outcomes).items()}
@@ -108,7 +108,7 @@ def _confusions(weights: Floats, cells: npt.NDArray[np.int64], k: int) -> Floats
     return sums.reshape(-1, k, k)
 
 
-def _areas(weights: Floats, scores: Floats, positive: npt.NDArray[np.bool_]) -> Floats:
+def areas_under_roc(weights: Floats, scores: Floats, positive: npt.NDArray[np.bool_]) -> Floats:
     """Return the area under the ROC curve: the probability that a positive scores above a negative.
 
     By the rank sum of Mann and Whitney (1947), where ties count half: the ranks of the positives count the
