@@ -6,7 +6,7 @@ import logging
 import numpy as np
 import pytest
 from sklearn import metrics
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import cross_val_score
 from sklearn.multiclass import OneVsRestClassifier
 
@@ -75,6 +75,20 @@ def test_each_label_is_learned_as_two_classes_would_be():
     theirs = OneVsRestClassifier(Classifier("precomputed", head=head)).fit(X[:60], Y[:60])
     np.testing.assert_allclose(together.predict_proba(X), theirs.predict_proba(X), atol=1e-9)
     np.testing.assert_array_equal(together.predict(X), theirs.predict(X))
+
+
+def test_scores_are_the_ridge_of_scikit_learn():
+    """On rows scaled to mean squared norm 1, with n times the penalty; then each label is calibrated."""
+    clf = fitted(Y, head=LinearHead(penalty=0.1))
+    scale = X[:60].astype(float).std(axis=0) * np.sqrt(6)
+    scores = Ridge(alpha=6).fit(X[:60] / scale, 2 * Y[:60] - 1).predict(X[60:] / scale)
+    logits = clf.decision_function(X[60:])
+    for i in range(3):
+        slope, offset = np.polyfit(scores[:, i], logits[:, i], 1)
+        assert slope > 0
+        np.testing.assert_allclose(logits[:, i], slope * scores[:, i] + offset, atol=1e-6)
+    auc = evaluate(clf, X[60:], Y[60:]).figures["macro_auc"].value
+    assert auc == pytest.approx(metrics.roc_auc_score(Y[60:], scores), abs=1e-12)
 
 
 def test_a_network_learns_labels_that_do_not_exclude_each_other():
@@ -176,6 +190,21 @@ def test_figures_are_those_of_scikit_learn():
     rows = np.repeat(np.arange(90), next(iter(Resampling(90)))[3].astype(int))
     drawn = metrics.average_precision_score(Y[rows], chances[rows])
     assert samples["macro_average_precision"][3] == pytest.approx(drawn)
+
+
+@pytest.mark.parametrize("plot", ["plot_roc", "plot_calibration"])
+def test_a_curve_for_each_label(plot):
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    from transferkit import plots
+
+    evaluation = evaluate(fitted(SETS), X[40:], SETS[40:])
+    drawn = getattr(plots, plot)(evaluation).get_legend_handles_labels()[1]
+    assert [any(name in text for text in drawn) for name in NAMES] == [True] * 3
+    drawn = getattr(plots, plot)({"test": evaluation}, pos_label="dog").get_legend_handles_labels()[1]
+    assert [any(name in text for text in drawn) for name in NAMES] == [False, True, False]
+    with pytest.raises(InvalidInputError, match="pos_label must be one of"):
+        getattr(plots, plot)(evaluation, pos_label="bird")
+    pyplot.close("all")
 
 
 def test_undefined_figures_say_why():

@@ -287,6 +287,12 @@ class Classifier(ClassifierMixin, ImageEstimator):
 
     # What is learned
 
+    def __sklearn_tags__(self) -> Any:
+        """Tell scikit-learn what goes in and comes out."""
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags
+
     def kind_for(self, y: Any) -> str:
         """Return the kind of the fitted model; before ``fit`` "labels" where images may have several."""
         if self.__sklearn_is_fitted__():
