@@ -101,7 +101,7 @@ def test_a_network_learns_labels_that_do_not_exclude_each_other():
 @pytest.mark.parametrize(
     ("y", "message"),
     [
-        (np.where(Y == 1, 2, 0), "y must have one dimension"),
+        (np.where(Y == 1, 2, 0), "y must have one dimension.* For several labels of an image, pass 0 and 1"),
         (np.column_stack([Y, np.ones(90, int)]), "each label in some images .* Of 60 images, it has 3 in 60"),
         ([["cat"]] * 90, "y must have two labels or more. Got 'cat'"),
         ([["cat", 1], ["dog"]] * 45, "y must have strings as names of labels. Row 0 is"),
