@@ -97,6 +97,63 @@ def test_train_keypoints(tmp_path, capsys):
     assert "in percent of 20 pixels" in capsys.readouterr().out
 
 
+@pytest.fixture
+def shades(tmp_path):
+    """A table of grey pictures with their shade, its square, and a label."""
+    rows = []
+    for i in range(30):
+        shade = 20 + 7 * i
+        Image.fromarray(np.full((30, 30, 3), shade, np.uint8)).save(tmp_path / f"{i}.png")
+        rows.append(f"{i}.png,{shade},{shade**2},{'dark' if i < 15 else 'bright'}")
+    (tmp_path / "table.csv").write_text("file,shade,square,name\n" + "\n".join(rows))
+    return tmp_path
+
+
+def test_train_numbers_and_labels_of_a_table(shades, capsys):
+    model, table = str(shades / "model.safetensors"), str(shades / "table.csv")
+    common = ["--backbone", "pixels", "--image-size", "32", "--output", model]
+    assert main(["train", table, "--target", "shade", *common]) == 0
+    assert re.search(r"error [\d.]+ on 6 images.*R² [\d.]+; always saying the", capsys.readouterr().out)
+    assert main(["predict", model, str(shades / "0.png"), "--csv"]) == 0
+    header, row = capsys.readouterr().out.splitlines()
+    assert header == "path,value"
+    assert abs(float(row.split(",")[1]) - 20) < 10
+    assert main(["evaluate", model, table, "--target", "shade"]) == 0
+    assert "mean absolute error" in capsys.readouterr().out
+    assert main(["train", table, "--target", "shade,square", *common]) == 0
+    assert main(["predict", model, str(shades / "0.png"), "--csv"]) == 0
+    assert "path,value0,value1" in capsys.readouterr().out
+    assert main(["train", table, "--target", "name", *common]) == 0
+    assert "accuracy" in capsys.readouterr().out
+    assert main(["compare", table, "--target", "shade", "--backbones", "pixels", "--cv", "2"]) == 0
+    assert "R² on 30 images" in capsys.readouterr().out
+
+
+def test_several_labels_of_a_table(shades, capsys):
+    model, table = str(shades / "model.safetensors"), shades / "labels.csv"
+    names = [";".join(name for name, there in (("dark", i < 15), ("odd", i % 2)) if there) for i in range(30)]
+    table.write_text("file,labels\n" + "\n".join(f"{i}.png,{name}" for i, name in enumerate(names)))
+    common = ["--backbone", "pixels", "--image-size", "32", "--output", model]
+    assert main(["train", str(table), "--target", "labels", *common]) == 0
+    assert re.search(r"micro F1 [\d.]+% on 6 images.*always saying", capsys.readouterr().out)
+    assert main(["predict", model, str(shades / "0.png"), "--csv"]) == 0
+    header, row = capsys.readouterr().out.splitlines()
+    assert header == "path,labels,p_dark,p_odd"
+    assert "dark" in row.split(",")[1].split(";")
+    table.write_text("file,labels\n0.png,dark\n1.png,odd\n")  # none of several
+    assert main(["evaluate", model, str(table), "--target", "labels"]) == 0
+    assert "2 images, 2 labels" in capsys.readouterr().out
+
+
+def test_targets_that_are_no_columns(shades, capsys):
+    table = str(shades / "table.csv")
+    assert main(["train", table, "--target", "age"]) == 2
+    assert "--target must name columns of" in (error := capsys.readouterr().err)
+    assert "'shade', 'square' or 'name'. Got 'age'" in error
+    assert main(["train", str(shades), "--target", "age"]) == 2
+    assert "--target is for the columns of a CSV" in capsys.readouterr().err
+
+
 def test_train_one_keypoint(tmp_path, capsys):
     (tmp_path / "points.csv").write_text("file,x,y\n" + "".join(f"{i}.png,{i + 5},9\n" for i in range(10)))
     for i in range(10):

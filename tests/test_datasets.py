@@ -11,6 +11,7 @@ from transferkit.datasets import (
     make_faces,
     read_image_folder,
     read_keypoints_csv,
+    read_table,
     write_faces,
 )
 from transferkit.datasets._face_shape import draw_camera, draw_head
@@ -358,3 +359,45 @@ def test_all_wrong_arguments_are_named_at_once():
 
 def test_faces_is_a_plain_tuple():
     assert Faces._fields == ("images", "labels", "keypoints")
+
+
+@pytest.fixture
+def people(tmp_path):
+    """A function that writes a table, beside its images."""
+    for name in ("a.jpg", "b.jpg"):
+        (tmp_path / name).touch()
+
+    def write(*rows):
+        (tmp_path / "people.csv").write_text("\n".join(rows))
+        return tmp_path / "people.csv"
+
+    return write
+
+
+def test_a_table_of_numbers_or_labels(people):
+    table = people("file,age,name", "a.jpg, 31,Ann", "", "b.jpg,,Bob")
+    paths, ages = read_table(table, "age")
+    assert [path.name for path in paths] == ["a.jpg", "b.jpg"]
+    np.testing.assert_array_equal(ages, [31, np.nan])
+    np.testing.assert_array_equal(read_table(table, ["age"]).targets, [[31], [np.nan]])
+    assert read_table(table, "name", image_folder=table.parent).targets.tolist() == ["Ann", "Bob"]
+    table = people("file,labels", "a.jpg,cat; outdoor", "b.jpg,")
+    assert read_table(table, "labels").targets.tolist() == [("cat", "outdoor"), ()]
+
+
+@pytest.mark.parametrize(
+    ("rows", "target", "message"),
+    [
+        (["file,age", "a.jpg,1"], "size", "target must name columns of .*people.csv: 'age'. Got 'size'"),
+        (["file,age", "a.jpg,1"], "file", "target must name columns"),
+        (["file,age", "a.jpg,1,2"], "age", "row 2 has 3 cells, but the header 2"),
+        (["file,age"], "age", "expected a row for each image"),
+        (["file,age", "a.jpg,x", "b.jpg,"], "age", "row 3 has no label"),
+        (["file,age,size", "a.jpg,1,inf"], ["age", "size"], "row 2 has 'inf', which is no number"),
+        (["file,age", "a.jpg,1", "a.jpg,2"], "age", "'a.jpg' occurs in 2 rows"),
+        (["file,age", "c.jpg,1"], "age", "'c.jpg', is not in .*image_folder="),
+    ],
+)
+def test_tables_that_cannot_be_read(people, rows, target, message):
+    with pytest.raises(InvalidInputError, match=message):
+        read_table(people(*rows), target)

@@ -187,7 +187,7 @@ def test_labels_that_were_never_seen(fitted, rows):
         ({"pos_label": "men"}, "pos_label must be 'man' or 'woman'. Got 'men'"),
         ({"confidence": 95}, "confidence must be between 0 and 1"),
         ({"on_error": "ignore"}, "on_error must be"),
-        ({"on_error": "skip"}, "on_error='skip' needs a Classifier or KeypointRegressor on images"),
+        ({"on_error": "skip"}, "on_error='skip' needs an estimator of transferkit on images"),
         ({"estimator": StandardScaler()}, "Got StandardScaler"),
         ({"estimator": "model.safetensors"}, "Got str"),
     ],
@@ -341,7 +341,7 @@ def test_one_image_with_its_own_label_or_points(tiny, pictures):
 
 def test_a_kind_that_evaluate_does_not_know_is_refused():
     class Numbers(ImageEstimator):
-        kind = "values"
+        kind = "orders"
 
-    with pytest.raises(InvalidInputError, match="Numbers, whose kind is 'values'"):
+    with pytest.raises(InvalidInputError, match="Numbers, whose kind is 'orders'"):
         kind_of(Numbers())

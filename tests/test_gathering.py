@@ -72,8 +72,7 @@ def test_a_name_with_brackets_is_a_name(pictures, tmp_path):
         ("pictures/*.png", None, "One label per image requires y to be passed"),
         ("pictures", ["a"], "y has 1 rows but X has 60 images"),
         ("empty", ["a"], "X must be images. The folder 'empty' has none. Image suffixes are"),
-        ("pictures", np.eye(60), r"Got shape \(60, 60\). Of one-hot rows, pass y.argmax\(axis=1\)"),
-        ("pictures", np.eye(60)[:5], "Got shape"),
+        ("pictures", np.zeros((60, 2, 2)), "Got shape"),
     ],
 )
 def test_one_mistake_is_one_problem(tiny, pictures, tmp_path, monkeypatch, X, y, message):

@@ -505,9 +505,13 @@ def test_the_penalty_of_a_regression_is_the_best_for_the_weighted_error():
     maps, targets = toy_maps(50), np.random.default_rng(0).normal(size=(50, 2))
     targets[:3, 1] = np.nan
     weight = np.random.default_rng(1).uniform(0, 3, 50)
+    targets[:, 1] *= 1000  # each has a unit of its own
     fitted = LinearHead().fit(training(maps, targets, weight=weight))
     gaps = np.abs(fitted.held_out - targets)
     present = np.isfinite(gaps)
+    for gap, column, there in zip(gaps.T, targets.T, present.T, strict=True):
+        mean = np.average(column[there], weights=weight[there])
+        gap /= np.sqrt(np.average((column[there] - mean) ** 2, weights=weight[there]))
     expected = np.average(gaps[present], weights=np.repeat(weight[:, None], 2, axis=1)[present])
     best = min(fitted.history, key=lambda row: row["absolute_error"])
     assert best["penalty"] == fitted.penalty

@@ -31,7 +31,7 @@ from transferkit.heads import (
     head_from_dict,
     head_to_dict,
 )
-from transferkit.tasks import Classes, Values
+from transferkit.tasks import Classes, Points, Values
 
 CONV = ConvHead(filters=4, hidden=8, dropout=0.2, epochs=3, batch_size=16, patience=None)
 MLP = MLPHead(hidden=8, dropout=0.2, epochs=3, batch_size=16, patience=None)
@@ -194,8 +194,10 @@ def test_a_missing_value_changes_nothing_whatever_its_column_held():
     assert np.isfinite([row["loss"] for row in fitted.history]).all()
     present = np.isfinite(data.targets)
     np.testing.assert_allclose(fitted.target_scale[0], np.nanmean(data.targets, axis=0))
+    np.testing.assert_allclose(fitted.target_scale[1], np.nanstd(data.targets, axis=0))  # a unit for each
+    points = MLP.fit(replace(data, task=Points(1)))  # one unit for both
     gaps = (data.targets - fitted.target_scale[0])[present]
-    assert fitted.target_scale[1] == pytest.approx(np.sqrt(np.mean(gaps**2)))
+    assert points.target_scale[1] == pytest.approx(np.sqrt(np.mean(gaps**2)))
 
 
 # The same again

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 
 from transferkit.errors import InvalidInputError
-from transferkit.tasks import TASKS, Classes, Points, Values, guess_kind, task_from_json
+from transferkit.tasks import TASKS, Classes, Labels, Points, Values, guess_kind, task_from_json
 
 CASES = [
     (Classes(np.array(["a", "b"])), np.array(["b", "a", "b"])),
     (Classes(np.array([1, 5, 9], dtype=np.int16)), np.array([9, 1, 5], dtype=np.int16)),
     (Classes(np.array([False, True])), np.array([True, False, True])),
+    (Labels(np.array(["dog", "cat"])), np.array([[0, 1], [1, 1], [0, 0]])),
     (Values(1, single=True), np.array([0.5, -1.0, 2.0])),
     (Values(2), np.array([[0.5, 1.0], [2.0, 3.0], [4.0, 5.0]])),
     (Points(2, flat=True), np.arange(12.0).reshape(3, 4)),
@@ -29,7 +30,7 @@ def test_a_perfect_head_gives_y_back(task, y):
         assert task.strata(targets) is targets
         assert np.array_equal(task.decide(outputs), targets)
     else:
-        outputs = targets
+        outputs = 2.0 * targets - 1 if isinstance(task, Labels) else targets
         assert task.strata(targets) is None
     decoded = task.decode(outputs)
     np.testing.assert_array_equal(decoded, y)
@@ -73,6 +74,8 @@ def test_labels_that_cannot_be_saved():
 
 
 def test_every_kind_has_its_own_name():
-    assert {kind.kind for kind in TASKS.values()} == set(TASKS) == {"classes", "values", "points"}
+    assert {kind.kind for kind in TASKS.values()} == set(TASKS) == {"classes", "labels", "values", "points"}
+    assert guess_kind([[0, 1], [1, 1]]) == guess_kind([["a"], []]) == guess_kind([{"a"}, {"b"}]) == "labels"
+    assert guess_kind([0.5, 1.0]) == guess_kind([np.nan, 1.0]) == "values"
     assert guess_kind(["a", "b"]) == guess_kind([[1], [2]]) == "classes"
-    assert guess_kind(np.zeros((5, 4))) == guess_kind(np.zeros((5, 2, 2))) == "points"
+    assert guess_kind(np.full((5, 4), 3.0)) == guess_kind(np.zeros((5, 2, 2))) == "points"

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     )
     from transferkit.cache import FeatureCache
     from transferkit.comparison import compare
-    from transferkit.estimators import Classifier, KeypointRegressor
+    from transferkit.estimators import Classifier, ImageRegressor, KeypointRegressor
     from transferkit.evaluation import evaluate
     from transferkit.extraction import FeatureExtractor, extract_activations
     from transferkit.foundation.config import config_context, get_config, set_config
@@ -39,6 +39,7 @@ _HOMES = {
     "Classifier": "estimators",
     "FeatureCache": "cache",
     "FeatureExtractor": "extraction",
+    "ImageRegressor": "estimators",
     "KeypointRegressor": "estimators",
     "NearestImages": "neighbours",
     "check_backbone": "backbones",
@@ -61,6 +62,7 @@ __all__ = [
     "Classifier",
     "FeatureCache",
     "FeatureExtractor",
+    "ImageRegressor",
     "KeypointRegressor",
     "NearestImages",
     "__version__",

@@ -23,14 +23,15 @@ from transferkit.heads import (
     register_head,
 )
 from transferkit.heads.cascade import CascadeHead
-from transferkit.tasks import TASKS, Classes, Points
+from transferkit.tasks import TASKS, Classes, Labels, Points
 
 N = 40
 # What makes a head quick, where it has such a field.
 QUICK = {"filters": 4, "hidden": 8, "epochs": 2, "patience": None}
 
 # One finds points only.
-CASES = [(name, k) for name in HEADS for k in (None, 2, 3) if k is None or name != "keypoint_map"]
+KINDS = (None, 2, 3, "labels")  # points, classes, or labels that do not exclude each other
+CASES = [(name, k) for name in HEADS for k in KINDS if k is None or name != "keypoint_map"]
 
 
 def small(name):
@@ -41,6 +42,9 @@ def small(name):
 def toy(n_classes, n=N):
     rng = np.random.default_rng(0)
     maps = rng.normal(size=(n, 4, 4, 3)).astype(np.float32) * 3 + 1
+    if n_classes == "labels":
+        targets = (rng.uniform(size=(n, 3)) < 0.4).astype(int)
+        return TrainingData([maps], targets, Labels(np.arange(3)), np.ones(n), np.arange(n), progress=False)
     targets = rng.normal(size=(n, 4)) if n_classes is None else np.arange(n) % n_classes
     if n_classes is None:
         targets[3, 1] = targets[5] = np.nan

@@ -10,6 +10,7 @@ from transferkit import (
     Classifier,
     FeatureCache,
     FeatureExtractor,
+    ImageRegressor,
     KeypointRegressor,
     NearestImages,
     compare,
@@ -29,7 +30,9 @@ VALUES = (
 )  # fmt: skip
 IMAGES = [np.full((16, 16, 3), shade, np.uint8) for shade in range(10, 130, 10)]
 LABELS = ["dark"] * 6 + ["bright"] * 6
+NUMBERS = np.linspace(0.5, 6, 12)
 POINTS = np.random.default_rng(0).uniform(2, 14, (12, 3, 2))
+TARGETS = {Classifier: LABELS, ImageRegressor: NUMBERS, KeypointRegressor: POINTS}
 # What the machine decides, not the type: a file that is there, a layer that the network has.
 NOT_FOUND = (FileNotFoundError, KeyError)
 
@@ -64,19 +67,18 @@ def somewhere_else(tmp_path, monkeypatch):
 
 @pytest.fixture
 def models(tiny):
-    """A fitted classifier and a fitted regressor, with what they learned from."""
+    """One of each estimator, fitted, with what it learned from."""
     clf = Classifier(**tiny, augment=None, extractor=FeatureExtractor(cache=False)).fit(IMAGES, LABELS)
     kp = KeypointRegressor(**tiny, extractor=FeatureExtractor(cache=False)).fit(IMAGES, POINTS)
-    return {"Classifier": (clf, LABELS), "KeypointRegressor": (kp, POINTS)}
+    reg = ImageRegressor(**tiny, augment=None, extractor=FeatureExtractor(cache=False)).fit(IMAGES, NUMBERS)
+    return {
+        "Classifier": (clf, LABELS), "KeypointRegressor": (kp, POINTS), "ImageRegressor": (reg, NUMBERS),
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("kind", "name"),
-    [
-        (kind, name)
-        for kind in (Classifier, KeypointRegressor, FeatureExtractor, NearestImages)
-        for name in parameters_of(kind)
-    ],
+    [(kind, name) for kind in (*TARGETS, FeatureExtractor, NearestImages) for name in parameters_of(kind)],
     ids=lambda part: part if isinstance(part, str) else part.__name__,
 )
 def test_parameters_of_estimators(tiny, kind, name):
@@ -86,7 +88,7 @@ def test_parameters_of_estimators(tiny, kind, name):
             if kind is FeatureExtractor:
                 kind(**own).transform(IMAGES)
             else:
-                kind(**own).fit(IMAGES, LABELS if kind is Classifier else POINTS)
+                kind(**own).fit(IMAGES, TARGETS.get(kind))
 
     refused, wrong = refusals(name, call, elsewhere=NOT_FOUND if name == "layers" else ())
     assert wrong == []
@@ -130,10 +132,10 @@ def test_fields_of_heads(kind, name):
     assert refused > len(VALUES) / 2
 
 
-@pytest.mark.parametrize("kind", [Classifier, KeypointRegressor])
+@pytest.mark.parametrize("kind", TARGETS)
 @pytest.mark.parametrize("name", ["y", "groups", "validation_data"])
 def test_arguments_of_fit(tiny, kind, name):
-    data = {"X": IMAGES, "y": LABELS if kind is Classifier else POINTS}
+    data = {"X": IMAGES, "y": TARGETS[kind]}
     refused, wrong = refusals(name, lambda value: kind(**tiny).fit(**(data | {name: value})))
     assert wrong == []
     assert refused >= len(VALUES) - 1  # None means none
@@ -160,7 +162,7 @@ def test_arguments_of_load_and_save(name):
         assert refused > len(VALUES) / 2
 
 
-@pytest.mark.parametrize("task", ["Classifier", "KeypointRegressor"])
+@pytest.mark.parametrize("task", ["Classifier", "ImageRegressor", "KeypointRegressor"])
 @pytest.mark.parametrize("name", [name for name in parameters_of(evaluate) if name != "X"])
 def test_arguments_of_evaluate(models, task, name):
     estimator, y = models[task]
@@ -179,11 +181,11 @@ def test_arguments_of_neighbours(tiny, call, name):
 
 
 @pytest.mark.filterwarnings("ignore:.*:tqdm.TqdmWarning")
-@pytest.mark.parametrize("kind", [Classifier, KeypointRegressor])
+@pytest.mark.parametrize("kind", TARGETS)
 @pytest.mark.parametrize("name", [name for name in parameters_of(compare) if name != "X"])
 def test_arguments_of_compare(tiny, kind, name):
     arguments = {
-        "backbones": [tiny["backbone"]], "X": IMAGES, "y": LABELS if kind is Classifier else POINTS,
+        "backbones": [tiny["backbone"]], "X": IMAGES, "y": TARGETS[kind],
         "estimator": kind(), "cv": 2, "n_timed": 0, "progress": False,
     }  # fmt: skip
     # The tiny backbone runs on the fake engine only, which an estimator of its own would not ask for.

@@ -49,6 +49,7 @@ CASES = {
     "plot_mistakes": ((LABELS, PROBABILITIES), 2, ([], np.empty((0, 2)))),
     "plot_neighbours": ((NEIGHBOURS, IMAGES), 3, (NO_NEIGHBOURS, IMAGES)),
     "plot_roc": ((LABELS, PROBABILITIES), 1, ([], np.empty((0, 2)))),
+    "plot_values": ((PROBABILITIES, PROBABILITIES**2), 2, ([], [])),
 }
 EXTRA = {"plot_mistakes": {"images": IMAGES, "names": ["a.jpg"] * 4}}
 parametrize = pytest.mark.parametrize("name", plots.__all__)

@@ -11,31 +11,46 @@ from pathlib import Path
 from typing import Any
 
 from transferkit.cli._flags import in_flags
+from transferkit.errors import InvalidInputError
 from transferkit.foundation.arguments import check
 
 EXIT_SOME_FAILED = 1
 
 
 def add_data(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments that say where labelled images are."""
+    """Add the arguments that say where images are, and what is known of them."""
     parser.add_argument(
-        "data", metavar="DIR_OR_CSV", help="a folder with a sub-folder per class, or file name, x0, y0, ..."
+        "data",
+        metavar="DIR_OR_CSV",
+        help="a folder with a sub-folder per class; or a CSV: file name, x0, y0, ..., or see --target",
+    )
+    parser.add_argument(
+        "--target", help="columns of a CSV with a header, with commas between: numbers, or one of labels"
     )
     parser.add_argument("--image-folder", help="folder of the images of a CSV, if not that of the CSV")
 
 
 def read_data(options: argparse.Namespace) -> Any:
-    """Return paths, and labels or keypoints."""
-    from transferkit.datasets import read_image_folder, read_keypoints_csv
+    """Return paths, and labels, numbers or keypoints."""
+    from transferkit.datasets import read_image_folder, read_keypoints_csv, read_table
 
-    if is_table(options.data):
+    if not options.data.lower().endswith(".csv"):
+        if options.target is not None:
+            raise InvalidInputError(f"target is for the columns of a CSV. Got {options.data}.")
+        return read_image_folder(options.data)
+    if options.target is None:
         return read_keypoints_csv(options.data, image_folder=options.image_folder)
-    return read_image_folder(options.data)
+    names = [name.strip() for name in options.target.split(",")]
+    return read_table(options.data, names if len(names) > 1 else names[0], image_folder=options.image_folder)
 
 
-def is_table(data: str) -> bool:
-    """Return True for a CSV of keypoints, False for a folder of classes."""
-    return data.lower().endswith(".csv")
+def estimator_of(options: argparse.Namespace, y: Any) -> Any:
+    """Return the class of estimators that learns such data."""
+    from transferkit import Classifier, ImageRegressor, KeypointRegressor
+
+    if y.dtype.kind != "f":
+        return Classifier
+    return KeypointRegressor if options.target is None else ImageRegressor
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:

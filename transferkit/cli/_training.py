@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from transferkit.cli._shared import is_table, read_data
+from transferkit.cli._shared import estimator_of, read_data
 from transferkit.errors import InvalidInputError
-from transferkit.estimators import Classifier, KeypointRegressor
-from transferkit.evaluation import KeypointEvaluation, evaluate
+from transferkit.evaluation import KeypointEvaluation, LabelEvaluation, ValueEvaluation, evaluate
 from transferkit.foundation.arguments import check, seed
 from transferkit.keypoints import as_points
 
@@ -19,12 +18,12 @@ from transferkit.keypoints import as_points
 def train_and_report(
     options: Any, output: Path, *, test_fraction: float, random_state: int, **parameters: Any
 ) -> str:
-    """Train on a folder per class or a keypoint CSV, save the model, and return a report.
+    """Train on a folder per class or a CSV, save the model, and return a report.
 
     Parameters
     ----------
     options : namespace
-        ``data`` and ``image_folder``, see :func:`read_data`.
+        ``data``, ``target`` and ``image_folder``, see :func:`read_data`.
     output : Path
         Where the model goes.
     test_fraction : float
@@ -40,21 +39,21 @@ def train_and_report(
     """
     _check(options.data, output, test_fraction, random_state)
     paths, targets = read_data(options)
-    table = is_table(options.data)
-    train, test = _split(len(paths), None if table else targets, test_fraction, random_state)
-    kind: Any = KeypointRegressor if table else Classifier
-    model = kind(random_state=random_state, **parameters)
-    model.fit(learned := [paths[i] for i in train], targets[train])
+    estimator = estimator_of(options, targets)
+    labels = targets if targets.dtype.kind == "U" else None
+    train, test = _split(len(paths), labels, test_fraction, random_state)
+    model = estimator(random_state=random_state, **parameters)
+    learned, tested = ([paths[i] for i in rows] for rows in (train, test))
+    model.fit(learned, targets[train])
     # One point has no size to divide its error by.
-    normalizer: dict[str, Any] = {"normalizer": 1.0} if table and model.n_points_ == 1 else {}
-    tested = [paths[i] for i in test]
+    alone = model.kind == "points" and model.n_points_ == 1
+    normalizer: dict[str, Any] = {"normalizer": 1.0} if alone else {}
     evaluation = evaluate(model, tested, targets[test], on_error="skip", **normalizer)
     model.save(output)
-    line = (
-        _keypoints(model, evaluation, learned, targets[train], tested)
-        if table
-        else _classes(evaluation, targets[train])
-    )
+    if model.kind == "points":
+        line = _keypoints(model, evaluation, learned, targets[train], tested)
+    else:
+        line = _LINES[model.kind_for(targets)](evaluation, targets[train])
     return f"images  {model.report_}\ntest    {line}\nmodel   {output}"
 
 
@@ -66,8 +65,7 @@ def _check(data: str, output: Path, test_fraction: float, random_state: int) -> 
     check(problems)
     if not Path(data).exists():
         raise InvalidInputError(
-            "Expected a folder with a sub-folder per class, or a CSV of keypoints. "
-            f"There is nothing at {data}."
+            f"Expected a folder with a sub-folder per class, or a CSV of images. There is nothing at {data}."
         )
     if output.is_dir():
         raise InvalidInputError(f"The output {output} is a folder. Pass the name of a file for the model.")
@@ -107,6 +105,33 @@ def _classes(evaluation: Any, learned: NDArray[Any]) -> str:
     )
 
 
+def _labels(evaluation: Any, learned: NDArray[Any]) -> str:
+    """Return figures of several labels, beside those of always answering the most frequent labels."""
+    true = evaluation.y_true
+    counts = [sum(label in row for row in learned) for label in evaluation.classes.tolist()]
+    usual = np.tile(np.array(counts) > len(learned) / 2, (len(true), 1))
+    baseline = LabelEvaluation(true, usual, None, evaluation.classes)
+    f1, exact = evaluation.figures["micro_f1"], evaluation.figures["subset_accuracy"]
+    return (
+        f"micro F1 {f1.value:.1%} on {len(true)} images that training never saw "
+        f"({100 * evaluation.confidence:.0f} % interval {f1.low:.1%} to {f1.high:.1%}), "
+        f"all labels right in {exact.value:.1%}; always saying the labels of most images: "
+        f"{baseline.figures['subset_accuracy'].value:.1%}"
+    )
+
+
+def _values(evaluation: Any, learned: NDArray[np.float64]) -> str:
+    """Return error and R^2, beside the error of always answering the median of the training images."""
+    usual = np.broadcast_to(np.nanmedian(learned.reshape(len(learned), -1), axis=0), evaluation.true.shape)
+    baseline = ValueEvaluation(evaluation.true, usual)
+    error, r2 = evaluation.figures["mae"], evaluation.figures["r2"]
+    return (
+        f"mean absolute error {error.value:.4g} on {len(evaluation.true)} images that training never saw "
+        f"({100 * evaluation.confidence:.0f} % interval {error.low:.4g} to {error.high:.4g}), "
+        f"R² {r2.value:.3f}; always saying the median: {baseline.figures['mae'].value:.4g}"
+    )
+
+
 def _keypoints(model: Any, evaluation: Any, images: Any, learned: NDArray[np.float64], tested: Any) -> str:
     """Return the mean error, beside that of always answering the mean shape of the training images."""
     known = model.extract(images, on_error="skip")
@@ -123,3 +148,6 @@ def _keypoints(model: Any, evaluation: Any, images: Any, learned: NDArray[np.flo
         f"mean error {error}{'' if pixels else f' of {evaluation.unit}'} on {len(evaluation.true)} images "
         f"that training never saw; the mean shape of the training images: {usual}"
     )
+
+
+_LINES = {"classes": _classes, "labels": _labels, "values": _values}

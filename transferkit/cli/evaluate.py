@@ -22,6 +22,8 @@ def run(options: argparse.Namespace) -> int:
 
     model = load_model(options)
     X, y = read_data(options)
+    if getattr(model, "kind_for", lambda _: "")(y) == "labels" and y.dtype.kind == "U":
+        y = [(label,) for label in y.tolist()]  # no image of this table has several
     labels = {str(label): label for label in getattr(model, "classes_", [])}
     evaluation = evaluate(
         model,

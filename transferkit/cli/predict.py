@@ -29,7 +29,7 @@ def run(options: argparse.Namespace) -> int:
     paths = image_paths(options.images)
     features = model.extract(paths, on_error="skip")
     write = row_writer(options)
-    header, answers = (_classes if model.kind == "classes" else _points)(model)
+    header, answers = _ANSWERS[model.kind_for(None)](model)
     write(header)
     for failure in features.report.failures:
         complain(failure, options)
@@ -49,6 +49,17 @@ def _classes(model: Any) -> tuple[list[str], Any]:
     return ["path", "label", *(f"p_{label}" for label in model.classes_)], answers
 
 
+def _labels(model: Any) -> tuple[list[str], Any]:
+    """Return the columns, and a function from images to rows: labels and the probability of each."""
+
+    def answers(images: list[str]) -> Any:
+        for chances in model.predict_proba(images):
+            found = model.classes_[chances > 0.5]
+            yield [";".join(map(str, found)), *(f"{chance:.4f}" for chance in chances)]
+
+    return ["path", "labels", *(f"p_{label}" for label in model.classes_)], answers
+
+
 def _points(model: Any) -> tuple[list[str], Any]:
     """Return the columns, and a function from images to rows: the coordinates of each point."""
 
@@ -57,3 +68,17 @@ def _points(model: Any) -> tuple[list[str], Any]:
             yield [f"{value:.2f}" for value in points]
 
     return ["path", *(f"{axis}{i}" for i in range(model.n_points_) for axis in "xy")], answers
+
+
+def _values(model: Any) -> tuple[list[str], Any]:
+    """Return the columns, and a function from images to rows: the numbers of each image."""
+
+    def answers(images: list[str]) -> Any:
+        for values in model.predict(images).reshape(len(images), -1):
+            yield [f"{value:.6g}" for value in values]
+
+    n = model.n_outputs_
+    return ["path", *(["value"] if n == 1 else [f"value{i}" for i in range(n)])], answers
+
+
+_ANSWERS = {"classes": _classes, "labels": _labels, "points": _points, "values": _values}

@@ -1,4 +1,4 @@
-"""train a model on a folder per class, or on a keypoint CSV"""
+"""train a model on a folder per class, or on a CSV of keypoints, numbers or labels"""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ def as_candidates(backbones: Any, y: Any, template: Any) -> dict[str, Any]:
         raise InvalidInputError(f"backbones must have different candidates, one or more. Got {what}.")
     template = _template(y) if template is None else template
     candidates = {name: _as_estimator(name, value, template) for name, value in named}
-    if len({kind_of(estimator) for estimator in candidates.values()}) > 1:
+    if len({kind_of(estimator, y) for estimator in candidates.values()}) > 1:
         raise InvalidInputError(
             "Candidates must be classifiers all, or regressors all. "
             f"Got {quoted(type(estimator).__name__ for estimator in candidates.values())}."
@@ -42,7 +42,7 @@ def as_candidates(backbones: Any, y: Any, template: Any) -> dict[str, Any]:
 
 def _template(y: Any) -> Any:
     """Return the estimator that the targets suggest."""
-    return next(kind for kind in ESTIMATORS.values() if kind.kind == guess_kind(y))()  # type: ignore[attr-defined]
+    return next(kind for kind in ESTIMATORS.values() if guess_kind(y) in kind.kinds)()  # type: ignore[attr-defined]
 
 
 def _name(value: Any) -> str:

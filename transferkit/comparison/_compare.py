@@ -16,11 +16,11 @@ from transferkit.comparison._data import Data, check_data
 from transferkit.comparison._folds import make_folds, without
 from transferkit.comparison._ranking import ranked
 from transferkit.comparison._run import Run, extract, plan, predict, raise_if_none_is_left
+from transferkit.datasets import labelled_images
 from transferkit.estimators import ImageEstimator
 from transferkit.evaluation import (
     KINDS,
-    ClassificationEvaluation,
-    KeypointEvaluation,
+    Evaluation,
     check_options,
     image_names,
     kind_of,
@@ -63,16 +63,18 @@ def compare(
         Names in the registry, Keras models or functions; or any settings under names of your choice, such as
         ``{"plain": Classifier(augment=None), "mirror": Classifier()}``.
     X : sequence of images, or features
-    y : array-like, shape (n,), or (n, 2 k) or (n, k, 2), optional
-        Labels, or keypoints in pixels of each original image; by default the labels that X holds, as for
-        ``fit``.
+    y : array-like, shape (n,), or (n, 2 k) or (n, k, 2), or (n, n_outputs), optional
+        Labels, keypoints in pixels of each original image, or numbers; by default the labels that X holds, as
+        for ``fit``.
     estimator : estimator, optional
-        What the backbones go into; by default ``Classifier()`` for labels and ``KeypointRegressor()`` for
-        keypoints.
+        What the backbones go into; by default ``Classifier()`` for labels, ``ImageRegressor()`` for numbers
+        with fractions, and ``KeypointRegressor()`` for several numbers each.
     metric : str, optional
         Figure to sort by: ``"accuracy"`` by default, or another of
         `transferkit.metrics.classification_figures`; ``"nme"`` for keypoints, or another of
-        `transferkit.metrics.keypoint_figures`.
+        `transferkit.metrics.keypoint_figures`; ``"r2"`` for numbers, or another of
+        `transferkit.metrics.value_figures`; ``"subset_accuracy"`` for several labels each, or another of
+        `transferkit.metrics.label_figures`.
     cv : int, splitter or iterable, default=5
         Number of folds (classes keep their shares, groups stay whole), or a splitter of scikit-learn.
     groups : array-like, shape (n,), optional
@@ -113,8 +115,10 @@ def compare(
     >>> from transferkit import compare
     >>> print(compare(["mobilenet", "vgg16"], paths, labels, groups=people))  # doctest: +SKIP
     """
+    if y is None:
+        X, y = labelled_images(X)
     candidates = as_candidates(backbones, y, estimator)
-    kind = kind_of(next(iter(candidates.values())))
+    kind = kind_of(next(iter(candidates.values())), y)
     known = KINDS[kind].figures
     metric = known[0] if metric is None else metric
     problems = arguments.choice("metric", metric, known)
@@ -160,7 +164,7 @@ def compare(
     )
 
 
-def _evaluation(run: Run, data: Data, **settings: Any) -> ClassificationEvaluation | KeypointEvaluation:
+def _evaluation(run: Run, data: Data, **settings: Any) -> Evaluation:
     """Return the figures of predictions that were made without each image."""
     is_list = isinstance(data.items, list)
     settings |= {
@@ -168,9 +172,8 @@ def _evaluation(run: Run, data: Data, **settings: Any) -> ClassificationEvaluati
         "images": data.items if is_list else None,
         "groups": data.groups,
     }
-    classes = None if data.labels is None else np.unique(data.labels)
     evaluate = KINDS[data.kind].evaluation
-    return evaluate(data.targets, run.predicted, run.probabilities, classes, **settings)
+    return evaluate(data.targets, run.predicted, run.probabilities, data.classes, **settings)
 
 
 @contextmanager

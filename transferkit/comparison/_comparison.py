@@ -10,6 +10,7 @@ from typing import Any
 from transferkit.evaluation import (
     LOWER_IS_BETTER,
     ClassificationEvaluation,
+    Evaluation,
     KeypointEvaluation,
     Report,
     figure_cells,
@@ -51,7 +52,7 @@ class ComparisonRow:
         Of the backbone.
     engine : str or None
         What ran the backbone.
-    evaluation : ClassificationEvaluation or KeypointEvaluation
+    evaluation : ClassificationEvaluation, KeypointEvaluation or ValueEvaluation
         All figures, and the worst mistakes.
     """
 
@@ -65,7 +66,7 @@ class ComparisonRow:
     bytes_per_image: int | None
     parameters: int | None
     engine: str | None
-    evaluation: ClassificationEvaluation | KeypointEvaluation
+    evaluation: Evaluation
 
     def record(self) -> dict[str, Any]:
         """Return one flat row, all figures among them."""

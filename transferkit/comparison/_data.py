@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from transferkit.errors import InvalidInputError
 from transferkit.estimators import ImageEstimator
 from transferkit.evaluation import KINDS
 from transferkit.extraction import is_precomputed
-from transferkit.tasks import as_groups, check_classes, check_lengths
+from transferkit.tasks import as_groups, as_label_sets, check_classes, check_lengths
 
 Rows = NDArray[np.int64]
 
@@ -27,16 +27,19 @@ class Data:
     ----------
     items : list, or array of features
     targets : ndarray
-        Labels (n,), or points (n, p, 2).
+        Labels (n,), 0 and 1 (n, k) of several labels, points (n, p, 2), or numbers (n,) or (n, k).
     kind : str
         See :mod:`transferkit.evaluation`.
     groups : ndarray, shape (n,), or None
+    names : ndarray, shape (k,), or None
+        Of several labels.
     """
 
     items: Any
     targets: NDArray[Any]
     kind: str
     groups: NDArray[Any] | None
+    names: NDArray[Any] | None = None
 
     def __len__(self) -> int:
         """Return the number of images."""
@@ -44,14 +47,19 @@ class Data:
 
     @property
     def labels(self) -> NDArray[Any] | None:
-        """Labels to keep the shares of; None for points."""
+        """Labels to keep the shares of; None for points and numbers."""
         return self.targets if self.kind == "classes" else None
 
     def take(self, rows: Rows) -> Data:
         """Return some of the images."""
         items = [self.items[row] for row in rows] if isinstance(self.items, Sequence) else self.items[rows]
         groups = None if self.groups is None else self.groups[rows]
-        return Data(items, self.targets[rows], self.kind, groups)
+        return replace(self, items=items, targets=self.targets[rows], groups=groups)
+
+    @property
+    def classes(self) -> NDArray[Any] | None:
+        """Names of classes or of several labels."""
+        return self.names if self.labels is None else np.unique(self.labels)
 
 
 def check_data(
@@ -61,7 +69,7 @@ def check_data(
     ours = [one for one in candidates.values() if isinstance(one, ImageEstimator)]
     looks = not all(is_precomputed(one.backbone) for one in ours)
     items, y = labelled_images(X, y) if looks or isinstance(X, list | tuple) else (X, y)
-    targets = KINDS[kind].read(y, problems)
+    targets = KINDS[kind].read(y, problems, None)
     check_lengths(len(items), targets, problems, unit=KINDS[kind].unit)
     if groups is not None:
         as_groups(groups, len(items), problems)
@@ -69,4 +77,5 @@ def check_data(
         raise InvalidInputError(*problems)
     if kind == "classes":
         check_classes(np.unique(targets), targets, len(targets))
-    return Data(items, targets, kind, None if groups is None else np.asarray(groups))
+    names = as_label_sets(y, []).names if kind == "labels" else None
+    return Data(items, targets, kind, None if groups is None else np.asarray(groups), names)

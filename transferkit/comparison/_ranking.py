@@ -9,10 +9,8 @@ import numpy as np
 
 from transferkit.comparison._comparison import BEST, NOISE, UNKNOWN, WORSE, ComparisonRow
 from transferkit.comparison._run import Run
-from transferkit.evaluation import LOWER_IS_BETTER, ClassificationEvaluation, KeypointEvaluation
+from transferkit.evaluation import LOWER_IS_BETTER, Evaluation
 from transferkit.metrics import Figure, percentile_figure
-
-Evaluation = ClassificationEvaluation | KeypointEvaluation
 
 
 def ranked(

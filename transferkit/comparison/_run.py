@@ -110,7 +110,7 @@ def predict(run: Run, data: Data, folds: Folds, advance: Advance) -> None:
     outputs = []
     for train, test in folds:
         model, known = clone(run.estimator), data.take(train)
-        targets = known.targets.reshape(len(train), -1) if data.labels is None else known.targets
+        targets = known.targets.reshape(len(train), -1) if data.kind == "points" else known.targets
         if isinstance(model, ImageEstimator):
             model.fit(known.items, targets, groups=known.groups)
         else:

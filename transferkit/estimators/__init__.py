@@ -13,12 +13,14 @@ from transferkit.estimators._fitting import all_or_nothing, snapshot
 from transferkit.estimators._records import LayerTrial, Round
 from transferkit.estimators._taps import Taps
 from transferkit.estimators.classifier import Classifier
+from transferkit.estimators.image_regressor import ImageRegressor
 from transferkit.estimators.keypoint_regressor import KeypointRegressor
 
 __all__ = [
     "Classifier",
     "ExtractorOwner",
     "ImageEstimator",
+    "ImageRegressor",
     "KeypointRegressor",
     "LayerTrial",
     "Round",

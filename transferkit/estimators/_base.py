@@ -43,7 +43,7 @@ from transferkit.extraction import (
 from transferkit.foundation.arguments import check, choice
 from transferkit.foundation.scratch import memory_limit
 from transferkit.heads import FittedHead, Head, TrainingData, Validation, get_head
-from transferkit.tasks import Task, as_groups, check_lengths
+from transferkit.tasks import TASKS, Labels, Task, as_groups, check_lengths
 from transferkit.views import AUGMENTATIONS, MEANS, ORIGINAL, View
 
 Rows = NDArray[np.int64]
@@ -76,7 +76,12 @@ class ImageEstimator(FittedEstimator, NestedParameters):
     """An extractor plus a head."""
 
     kind: ClassVar[str]  # of the task on images
+    kinds: ClassVar[frozenset[str]] = frozenset(TASKS)  # that a saved model may have
     _unit: ClassVar[str] = "label"
+
+    def kind_for(self, y: Any) -> str:
+        """Return the kind of task that this learns from such targets."""
+        return self.kind
 
     def plan_extraction(self, y: Any) -> tuple[FeatureExtractor, tuple[View, ...]] | None:
         """Return the extractor and the views with which ``fit`` will look at whole images.
@@ -262,7 +267,11 @@ class ImageEstimator(FittedEstimator, NestedParameters):
         if validation is None and head.uses_validation:
             fraction = getattr(head, "validation_fraction", 0.0)
             train, held = hold_out(len(rows), task.strata(data.targets[0]), groups, fraction, seed)
-            if not np.isfinite(data.targets[0][train]).any(axis=0).all():  # a point marked nowhere else
+            learned = data.targets[0][train]
+            stuck = (
+                isinstance(task, Labels) and not np.ptp(learned, axis=0).all()
+            )  # a label has one value left
+            if stuck or not np.isfinite(learned).any(axis=0).all():  # a point marked nowhere else
                 train, held = np.arange(len(rows)), np.arange(0)
         if len(held):
             maps = features.maps(rows[held], half=head.half)

@@ -1,4 +1,7 @@
-"""Score only images that can be read: one bad file must not make a whole cross-validation NaN."""
+"""Scores of images that can be read and of values that are there.
+
+One bad file must not make a whole cross-validation NaN.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import logging
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from transferkit.datasets import labelled_images
 from transferkit.errors import InvalidInputError
@@ -36,3 +40,21 @@ def readable_rows(estimator: Any, X: Any, y: Any, sample_weight: Any) -> tuple[A
     rows = np.flatnonzero(features.ok)
     weight = None if sample_weight is None else np.asarray(sample_weight)[rows]
     return [items[row] for row in rows], np.asarray(y)[rows], weight
+
+
+def explained_variance(
+    truth: NDArray[np.float64], found: NDArray[np.float64], sample_weight: Any = None
+) -> float:
+    """Return R^2 of values (n, k), averaged over the columns; NaN if none of them varies.
+
+    Missing values (NaN in ``truth``) and columns that do not vary are left out.
+    """
+    present = np.isfinite(truth)
+    weight = np.ones(len(truth)) if sample_weight is None else np.asarray(sample_weight, dtype=float)
+    weight = weight[:, None] * present
+    total = np.maximum(weight.sum(axis=0), np.finfo(float).tiny)
+    truth = np.where(present, truth, 0.0)
+    spread = (weight * np.square(truth - (weight * truth).sum(axis=0) / total)).sum(axis=0)
+    gaps = (weight * np.square(truth - found)).sum(axis=0)
+    varies = spread > 0
+    return float(np.mean(1 - gaps[varies] / spread[varies])) if varies.any() else float("nan")

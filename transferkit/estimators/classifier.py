@@ -20,7 +20,20 @@ from transferkit.explanation import ClassActivation, explain
 from transferkit.extraction import FeatureExtractor
 from transferkit.heads import Head
 from transferkit.persistence import register_estimator
-from transferkit.tasks import Classes, as_labels, check_classes, class_weight_problems, labels_among
+from transferkit.tasks import (
+    Classes,
+    Labels,
+    as_label_sets,
+    as_labels,
+    check_classes,
+    check_label_sets,
+    class_weight_problems,
+    is_label_sets,
+    label_set_problems,
+    label_sets_like,
+    labels_among,
+    warn_if_one_hot,
+)
 
 
 @register_estimator
@@ -57,7 +70,8 @@ class Classifier(ClassifierMixin, ImageEstimator):
     Attributes
     ----------
     classes_ : ndarray, shape (n_classes,)
-        Labels, sorted; columns of ``predict_proba`` follow them.
+        Labels, sorted; columns of ``predict_proba`` follow them. Of 0 and 1 in columns, the names of the
+        columns or their positions.
     history_ : list of dict
         What training recorded: a row per epoch, per mixture of layers, or per penalty tried.
     layer_selection_ : list of LayerTrial
@@ -82,6 +96,7 @@ class Classifier(ClassifierMixin, ImageEstimator):
     """
 
     kind: ClassVar[str] = "classes"
+    kinds: ClassVar[frozenset[str]] = frozenset({"classes", "labels"})
 
     @takes_old_names
     def __init__(
@@ -117,9 +132,11 @@ class Classifier(ClassifierMixin, ImageEstimator):
         X : sequence of images
             Paths, bytes, PIL images or arrays; a folder, a pattern such as ``"photos/*.jpg"``, or a data set
             of another library; features (n, d) or (n, h, w, c) for "precomputed".
-        y : array-like, shape (n,), optional
+        y : array-like, shape (n,), or several labels for each image, optional
             Labels: strings, integers or booleans, of two classes or more. By default those that X holds: the
-            names of the sub-folders of a folder, or the labels of a data set.
+            names of the sub-folders of a folder, or the labels of a data set. Where images may have several:
+            0 and 1 (n, n_labels) in an array or a DataFrame, whose columns are the names; or a list of lists,
+            tuples or sets of names.
         groups : array-like, shape (n,), optional
             Images in one group, such as one person, always stay on the same side of a split.
         validation_data : (X, y), optional
@@ -144,15 +161,15 @@ class Classifier(ClassifierMixin, ImageEstimator):
         """Labels, sorted."""
         return self._task().labels
 
-    def _task(self) -> Classes:
+    def _task(self) -> Classes | Labels:
         task = self._fitted().task
-        assert isinstance(task, Classes)
+        assert isinstance(task, Classes | Labels)
         return task
 
-    def _answer(self, X: Any) -> tuple[Classes, NDArray[np.float64]]:
+    def _answer(self, X: Any) -> tuple[Classes | Labels, NDArray[np.float64]]:
         """Return the outputs of the head, and the task of the same fit."""
         predictor = self._fitted()
-        assert isinstance(predictor.task, Classes)
+        assert isinstance(predictor.task, Classes | Labels)
         return predictor.task, self._outputs(predictor, X)
 
     def decision_function(self, X: Any) -> NDArray[np.float64]:
@@ -165,7 +182,8 @@ class Classifier(ClassifierMixin, ImageEstimator):
         Returns
         -------
         ndarray, shape (n,) for two classes, else (n, n_classes)
-            Logits; for two classes that of ``classes_[1]``, positive where it is predicted.
+            Logits; for two classes that of ``classes_[1]``, positive where it is predicted. Of several
+            labels, that of each.
 
         Raises
         ------
@@ -184,7 +202,8 @@ class Classifier(ClassifierMixin, ImageEstimator):
         Returns
         -------
         ndarray of float64, shape (n, n_classes)
-            Columns in the order of ``classes_``; each row sums to 1.
+            Columns in the order of ``classes_``; each row sums to 1. Of several labels, the probability of
+            each by itself.
 
         Raises
         ------
@@ -202,7 +221,8 @@ class Classifier(ClassifierMixin, ImageEstimator):
 
         Returns
         -------
-        ndarray, shape (n,)
+        ndarray, shape (n,), or (n, n_labels)
+            Of several labels 1 where one is more probable than not, else 0, in the order of ``classes_``.
 
         Raises
         ------
@@ -212,7 +232,7 @@ class Classifier(ClassifierMixin, ImageEstimator):
         return task.decode(outputs)
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
-        """Return the share of images that are given their label.
+        """Return the share of images that are given their label, or exactly all of their labels.
 
         With ``on_error="skip"``, the default in an estimator, images that cannot be read are left out, and a
         logged warning names them.
@@ -220,8 +240,8 @@ class Classifier(ClassifierMixin, ImageEstimator):
         Parameters
         ----------
         X : image or sequence of images
-        y : array-like, shape (n,), optional
-            By default the labels that X holds, as for ``fit``.
+        y : array-like, as for ``fit``
+            By default the labels that X holds.
         sample_weight : array-like, shape (n,), optional
 
         Returns
@@ -239,6 +259,8 @@ class Classifier(ClassifierMixin, ImageEstimator):
         --------
         transferkit.evaluate : Every usual figure, with its interval.
         """
+        task = self._task()
+        y = label_sets_like(y, task.labels, "y") if isinstance(task, Labels) else y
         return float(super().score(*readable_rows(self, X, y, sample_weight)))
 
     def class_activation(self, image: Any, *, label: Any = None, reference: Any = None) -> ClassActivation:
@@ -249,7 +271,7 @@ class Classifier(ClassifierMixin, ImageEstimator):
         image : image
             One image.
         label : label, optional
-            By default the predicted one.
+            By default the most probable one.
         reference : sequence of images, optional
             Such as training images: what they add in the mean is taken away.
 
@@ -268,21 +290,56 @@ class Classifier(ClassifierMixin, ImageEstimator):
 
     # What is learned
 
+    def __sklearn_tags__(self) -> Any:
+        """Tell scikit-learn what goes in and comes out."""
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags
+
+    def kind_for(self, y: Any) -> str:
+        """Return the kind of the fitted model; before ``fit`` "labels" where images may have several."""
+        if self.__sklearn_is_fitted__():
+            return self._task().kind
+        return Labels.kind if is_label_sets(y) else Classes.kind
+
     def _read_targets(self, y: Any, problems: list[str], name: str = "y") -> NDArray[Any]:
-        return as_labels(y, problems, name)
+        if not is_label_sets(y):
+            return as_labels(y, problems, name)
+        indicator, names = as_label_sets(y, problems, name)
+        problems += [] if problems else label_set_problems(indicator, names.tolist())
+        return indicator
 
     def _target_problems(self, targets: NDArray[Any]) -> list[str]:
-        return class_weight_problems(self.class_weight, np.unique(targets).tolist())
+        if targets.ndim == 1:
+            return class_weight_problems(self.class_weight, np.unique(targets).tolist())
+        problems = []
+        if self.class_weight is not None:
+            problems.append(
+                f"class_weight must be None with several labels for each image. Got {self.class_weight!r}."
+            )
+        if Labels.kind not in self._head().kinds:
+            problems.append(
+                f"head={self.head!r} does not learn several labels for each image. Choose another."
+            )
+        return problems
 
-    def _make_task(self, y: Any, targets: NDArray[Any], features: AnyFeatures) -> Classes:
+    def _make_task(self, y: Any, targets: NDArray[Any], features: AnyFeatures) -> Classes | Labels:
         labels = targets[features.ok]
+        if targets.ndim == 2:
+            names = as_label_sets(y, []).names
+            check_label_sets(labels, names)
+            warn_if_one_hot(labels)
+            return Labels(names)
         classes = np.unique(labels)
         check_classes(classes, targets, len(labels))
         return Classes(classes)
 
     def _validation_targets(self, y: Any, task: Any, name: str) -> NDArray[Any]:
-        return labels_among(y, task.labels, name)
+        like = label_sets_like if isinstance(task, Labels) else labels_among
+        return like(y, task.labels, name)
 
     def _weights(self, targets: NDArray[Any]) -> NDArray[np.float64]:
+        if targets.ndim == 2:
+            return super()._weights(targets)
         weight: NDArray[np.float64] = compute_sample_weight(self.class_weight, targets)
         return weight

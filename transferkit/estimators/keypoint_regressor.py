@@ -20,7 +20,7 @@ from transferkit.estimators._fitted import AnyFeatures
 from transferkit.estimators._old_names import takes_old_names
 from transferkit.estimators._precomputed import PrecomputedFeatures
 from transferkit.estimators._records import Round
-from transferkit.estimators._scoring import readable_rows
+from transferkit.estimators._scoring import explained_variance, readable_rows
 from transferkit.estimators._splitting import as_seed
 from transferkit.estimators._taps import Taps, close_taps, point_taps
 from transferkit.estimators.predictor import average_views
@@ -38,7 +38,7 @@ from transferkit.foundation.arguments import check, choice, is_number
 from transferkit.heads import Head, KeypointMapHead, LinearHead
 from transferkit.keypoints import as_points, mirror_order
 from transferkit.persistence import register_estimator
-from transferkit.tasks import Points, Values, check_inside, check_present
+from transferkit.tasks import Points, Values, check_enough, check_inside, check_present, values_like
 from transferkit.views import MIRROR, ORIGINAL, View
 
 # On fewer, a linear head takes seconds, and errs little more: 10.8 and 10.3 % with 150 faces; but 8.3 and
@@ -104,6 +104,7 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
     """
 
     kind: ClassVar[str] = "points"
+    kinds: ClassVar[frozenset[str]] = frozenset({"points", "values"})
     _unit: ClassVar[str] = "set of keypoints"
 
     @takes_old_names
@@ -246,18 +247,10 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         if self.extractor_ is None:
             return float(super().score(X, y, sample_weight))
         truth = as_points(y, name="y").reshape(len(y), -1)
-        found = self.predict(X).reshape(len(truth), -1)
-        present = np.isfinite(truth)
-        weight = np.ones(len(truth)) if sample_weight is None else np.asarray(sample_weight, dtype=float)
-        weight = weight[:, None] * present
-        total = np.maximum(weight.sum(axis=0), np.finfo(float).tiny)
-        truth = np.where(present, truth, 0.0)
-        spread = (weight * np.square(truth - (weight * truth).sum(axis=0) / total)).sum(axis=0)
-        gaps = (weight * np.square(truth - found)).sum(axis=0)
-        varies = spread > 0
-        if not varies.any():
+        score = explained_variance(truth, self.predict(X).reshape(len(truth), -1), sample_weight)
+        if np.isnan(score):
             raise InvalidInputError("score needs two images with different keypoints, present in y.")
-        return float(np.mean(1 - gaps[varies] / spread[varies]))
+        return score
 
     # What is learned
 
@@ -307,8 +300,7 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
 
     def _make_task(self, y: Any, targets: NDArray[Any], features: AnyFeatures) -> Points | Values:
         rows = np.flatnonzero(features.ok)
-        if len(rows) < 2:
-            raise InvalidInputError(f"fit needs two images or more. Got n_samples = {len(rows)}.")
+        check_enough(len(rows))
         if not isinstance(features, Features):
             n_values = int(np.prod(targets.shape[1:]))
             only_points = Values.kind not in self._head(len(rows)).kinds
@@ -318,14 +310,12 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         return Points(targets.shape[1], np.ndim(y) == 2)
 
     def _validation_targets(self, y: Any, task: Any, name: str) -> NDArray[Any]:
-        if isinstance(task, Points) and not is_precomputed(self.backbone):
-            targets, n, expected = (points := as_points(y, name=name)), points.shape[1], task.n_points
-            what = f"{name} has {n} points but y has {expected}."
-        else:
-            targets, n, expected = y, int(np.prod(y.shape[1:])), task.n_outputs
-            what = f"{name} has {n} values in a row but y has {expected}."
-        check([what] if n != expected else [])
-        return targets
+        if is_precomputed(self.backbone):
+            return values_like(y, task, name)
+        points = as_points(y, name=name)
+        n, expected = points.shape[1], task.n_points
+        check([f"{name} has {n} points but y has {expected}."] if n != expected else [])
+        return points
 
     def _encode(
         self, task: Any, targets: NDArray[Any], features: AnyFeatures, rows: Rows, view: View, extractor: Any

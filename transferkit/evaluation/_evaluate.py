@@ -11,10 +11,8 @@ import numpy.typing as npt
 from transferkit.datasets import labelled_images
 from transferkit.errors import InvalidInputError, quoted
 from transferkit.estimators import ImageEstimator
-from transferkit.evaluation._kinds import KINDS, check_kind, check_options, kind_of, own_options
+from transferkit.evaluation._kinds import KINDS, Evaluation, check_kind, check_options, kind_of, own_options
 from transferkit.evaluation._names import image_names
-from transferkit.evaluation.classification import ClassificationEvaluation
-from transferkit.evaluation.keypoints import KeypointEvaluation
 from transferkit.extraction import Failure
 from transferkit.foundation import arguments
 from transferkit.tasks import as_groups, check_lengths
@@ -34,18 +32,19 @@ def evaluate(
     on_error: str = "raise",
     confidence: float = 0.95,
     seed: int = 0,
-) -> ClassificationEvaluation | KeypointEvaluation:
+) -> Evaluation:
     """Return how good a fitted model is on images that it has not seen, with intervals.
 
     Parameters
     ----------
-    estimator : Classifier, KeypointRegressor or another fitted classifier or regressor
+    estimator : Classifier, KeypointRegressor, ImageRegressor or another fitted classifier or regressor
         With the methods of scikit-learn; AUC, log loss and Brier score need ``predict_proba``.
     X : image or sequence of images, or features
         Whatever its ``predict`` takes.
-    y : array-like, shape (n,), or (n, 2 k) or (n, k, 2), optional
-        Labels, or keypoints in pixels of each original image; of one image its label or points will do. By
-        default the labels that X holds, as for ``fit``.
+    y : array-like, shape (n,), or (n, 2 k) or (n, k, 2), or (n, n_outputs), optional
+        Labels, keypoints in pixels of each original image, or numbers; of one image its label, points or
+        number will do. Several labels for each image are given as for ``Classifier.fit``. By default the
+        labels that X holds.
     pos_label : label, optional
         The positive class of two; by default the second of ``classes_``. The table says which it is.
     normalizer : str or float, optional
@@ -66,7 +65,7 @@ def evaluate(
 
     Returns
     -------
-    ClassificationEvaluation or KeypointEvaluation
+    ClassificationEvaluation, LabelEvaluation, KeypointEvaluation or ValueEvaluation
         Print it; or take ``.figures``, ``.worst()``, ``.to_frame()``, ``.to_dict()``.
 
     Raises
@@ -82,14 +81,16 @@ def evaluate(
     >>> print(evaluation)                                    # doctest: +SKIP
     >>> evaluation.worst(3)                                  # doctest: +SKIP
     """
-    name = _fitted_kind(estimator)
+    if y is None:
+        X, y = labelled_images(X)
+    name = _fitted_kind(estimator, y)
     kind, classifies = KINDS[name], name == "classes"
+    classes: Any = getattr(estimator, "classes_", None) if name in ("classes", "labels") else None
     problems = arguments.choice("on_error", on_error, ("raise", "skip")) + arguments.seed("seed", seed)
     items, y, names = _as_items(estimator, X, y)
-    y = [y] if len(items) == 1 and _is_of_one(y, classifies) else y
-    targets = kind.read(y, problems)
+    y = [y] if len(items) == 1 and _is_of_one(y, name) else y
+    targets = kind.read(y, problems, classes)
     check_lengths(len(items), targets, problems, unit=kind.unit)
-    classes: Any = estimator.classes_ if classifies else None
     problems += _unseen(targets, classes) if classifies and not problems else []
     if groups is not None:
         as_groups(groups, len(items), problems)
@@ -114,9 +115,9 @@ def evaluate(
     )
 
 
-def _is_of_one(y: Any, classifies: bool) -> bool:
-    """Return True for the label, or the points (2 k,) or (k, 2), of a single image."""
-    if classifies:
+def _is_of_one(y: Any, kind: str) -> bool:
+    """Return True for the label, the number, or the points (2 k,) or (k, 2), of a single image."""
+    if kind != "points":
         return isinstance(y, str | np.generic | int | float)
     try:
         shape = np.shape(y)
@@ -125,7 +126,7 @@ def _is_of_one(y: Any, classifies: bool) -> bool:
     return len(shape) == 1 or (len(shape) == 2 and shape[0] > 1 and shape[1] == 2)
 
 
-def _fitted_kind(estimator: Any) -> str:
+def _fitted_kind(estimator: Any, y: Any) -> str:
     """Return the kind of a fitted model."""
     from sklearn.utils.validation import check_is_fitted
 
@@ -134,7 +135,7 @@ def _fitted_kind(estimator: Any) -> str:
         estimator._check_fitted()
     else:
         check_is_fitted(estimator)
-    return kind_of(estimator)
+    return kind_of(estimator, y)
 
 
 def _as_items(estimator: Any, X: Any, y: Any) -> tuple[Any, Any, list[str]]:
@@ -167,7 +168,7 @@ def _readable(estimator: Any, items: Any, on_error: str) -> tuple[npt.NDArray[np
         return rows, ()
     if getattr(estimator, "extractor_", None) is None:
         raise InvalidInputError(
-            "on_error='skip' needs a Classifier or KeypointRegressor on images. "
+            "on_error='skip' needs an estimator of transferkit on images. "
             f"Got {type(estimator).__name__}. Leave it out."
         )
     features = estimator.extract(items, on_error="skip")

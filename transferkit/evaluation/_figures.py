@@ -12,16 +12,24 @@ from transferkit.metrics import Figure
 
 __all__ = ["LOWER_IS_BETTER", "about_intervals", "figure_cells", "figure_rows", "figure_title"]
 
-LOWER_IS_BETTER = frozenset({"error_rate", "log_loss", "brier", "nme", "median", "failure_rate"})
+_IN_UNITS = frozenset({"mae", "rmse", "median_error"})  # of what is estimated, whatever that is
+LOWER_IS_BETTER = _IN_UNITS | {"error_rate", "log_loss", "brier", "nme", "median", "failure_rate"}
 # Figures that people read as numbers; all others are percentages.
-_DECIMALS = frozenset({"mcc", "auc", "log_loss", "brier"})
+_DECIMALS = frozenset({"mcc", "auc", "log_loss", "brier", "r2", "macro_auc"})
 _TITLES = {
     "auc": "AUC",
     "brier": "Brier score",
     "f1": "F1",
+    "macro_auc": "macro AUC",
+    "macro_f1": "macro F1",
+    "mae": "mean absolute error",
     "mcc": "MCC",
     "median": "median error",
+    "median_error": "median absolute error",
+    "micro_f1": "micro F1",
     "nme": "mean error",
+    "r2": "R²",
+    "rmse": "RMSE",
 }
 
 
@@ -35,6 +43,8 @@ def _number(value: float, name: str, *, signed: bool = False) -> str:
     if math.isnan(value):
         return "–"
     sign = "+" if signed else ""
+    if name in _IN_UNITS:
+        return f"{value:{sign}.4g}"
     return f"{value:{sign}.3f}" if name in _DECIMALS else f"{100 * value:{sign}.1f} %"
 
 
@@ -51,9 +61,10 @@ def figure_rows(figures: Mapping[str, Figure]) -> list[list[str]]:
     ]
 
 
-def about_intervals(confidence: float, groups: Any) -> str:
+def about_intervals(confidence: float, groups: Any, *, proportions: bool = True) -> str:
     """Return the line of a table that says what its intervals are."""
     if groups is None:
-        return f"Intervals: {100 * confidence:.4g} %, Wilson's for proportions of images, else bootstrap"
+        method = "Wilson's for proportions of images, else bootstrap" if proportions else "bootstrap"
+        return f"Intervals: {100 * confidence:.4g} %, {method}"
     n_groups = len(np.unique(np.asarray(groups)))
     return f"Intervals: {100 * confidence:.4g} %, bootstrap over {n_groups:,} groups"

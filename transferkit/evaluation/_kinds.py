@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,19 +17,24 @@ from transferkit.errors import InvalidInputError, gather, quoted
 from transferkit.estimators import ImageEstimator
 from transferkit.evaluation.classification import ClassificationEvaluation
 from transferkit.evaluation.keypoints import KeypointEvaluation, default_normalizer
+from transferkit.evaluation.labels import LabelEvaluation
+from transferkit.evaluation.values import ValueEvaluation
 from transferkit.foundation import arguments
 from transferkit.keypoints import as_points
 from transferkit.metrics import (
     CLASSIFICATION_FIGURES,
     KEYPOINT_FIGURES,
+    LABEL_FIGURES,
+    VALUE_FIGURES,
     check_confidence,
     check_limit,
     normalized_mean_error,
     positive_class,
 )
-from transferkit.tasks import as_labels
+from transferkit.tasks import as_label_sets, as_labels, as_values, is_label_sets
 
 Targets = npt.NDArray[Any]
+Evaluation = ClassificationEvaluation | KeypointEvaluation | LabelEvaluation | ValueEvaluation
 Predicted = tuple[Targets, npt.NDArray[np.float64] | None]
 
 
@@ -44,7 +49,7 @@ class Kind:
     figures : sequence of str
         Names, the one to sort by first.
     read : callable
-        From ``y`` and a list of problems to targets.
+        From ``y``, a list of problems, and the classes of a fitted model or None, to targets.
     options : mapping of str to callable
         Options of ``evaluate`` that are for this kind; each checks a value, given the truth.
     predict : callable
@@ -55,14 +60,17 @@ class Kind:
 
     unit: str
     figures: tuple[str, ...]
-    read: Callable[[Any, list[str]], Targets]
+    read: Callable[[Any, list[str], Any], Targets]
     options: Mapping[str, Callable[[Targets, Any], Any]]
     predict: Callable[[Any, Any], Predicted]
-    evaluation: Callable[..., ClassificationEvaluation | KeypointEvaluation]
+    evaluation: Callable[..., Evaluation]
 
 
-def kind_of(estimator: Any) -> str:
-    """Return the kind of an estimator; a regressor of another library is taken to find points."""
+def kind_of(estimator: Any, y: Any = None) -> str:
+    """Return the kind of an estimator.
+
+    A regressor of another library is taken to find points, unless ``y`` has one number for each image.
+    """
     from sklearn.base import is_classifier
 
     if isinstance(estimator, ImageEstimator):
@@ -72,8 +80,18 @@ def kind_of(estimator: Any) -> str:
                 f"{type(estimator).__name__}, whose kind is {estimator.kind!r}. "
                 "Use the metrics of scikit-learn."
             )
-        return estimator.kind
-    return "classes" if is_classifier(estimator) else "points"
+        return estimator.kind_for(y)
+    if is_classifier(estimator):
+        return "labels" if is_label_sets(y) else "classes"
+    return "values" if isinstance(y, Sequence | np.ndarray) and not _has_rows(y) else "points"
+
+
+def _has_rows(y: Any) -> bool:
+    """Return True unless there is one number for each image."""
+    try:
+        return np.ndim(y) > 1
+    except ValueError:  # of lists of several lengths
+        return True
 
 
 def check_options(kind: str, truth: Targets, confidence: float, limit: float, **options: Any) -> None:
@@ -105,6 +123,24 @@ def _predict_points(estimator: Any, items: Any) -> Predicted:
     return as_points(estimator.predict(items), name="the prediction"), None
 
 
+def _predict_labels(estimator: Any, items: Any) -> Predicted:
+    """Return 0 and 1 for each label, and probabilities where the model gives one for each."""
+    if isinstance(estimator, ImageEstimator):
+        chances = estimator.predict_proba(items)
+        return (chances > 0.5).astype(np.int64), chances
+    found = np.asarray(estimator.predict(items))
+    chances = estimator.predict_proba(items) if hasattr(estimator, "predict_proba") else None
+    return found, chances if getattr(chances, "shape", None) == found.shape else None
+
+
+def _predict_values(estimator: Any, items: Any) -> Predicted:
+    return np.asarray(estimator.predict(items)), None
+
+
+def _evaluate_values(truth: Targets, predicted: Targets, *_: None, **options: Any) -> ValueEvaluation:
+    return ValueEvaluation(truth, predicted, **options)
+
+
 def _evaluate_points(truth: Targets, predicted: Targets, *_: None, **options: Any) -> KeypointEvaluation:
     return KeypointEvaluation(truth, predicted, **options)
 
@@ -118,7 +154,7 @@ KINDS = {
     "classes": Kind(
         "label",
         CLASSIFICATION_FIGURES,
-        as_labels,
+        lambda y, problems, _: as_labels(y, problems),
         {"pos_label": positive_class},
         predict_classes,
         ClassificationEvaluation,
@@ -126,14 +162,35 @@ KINDS = {
     "points": Kind(
         "set of keypoints",
         KEYPOINT_FIGURES,
-        lambda y, problems: as_points(y, name="y"),
+        lambda y, problems, _: as_points(y, name="y"),
         {"normalizer": _check_normalizer},
         _predict_points,
         _evaluate_points,
     ),
+    "labels": Kind(
+        "set of labels",
+        LABEL_FIGURES,
+        lambda y, problems, classes: as_label_sets(y, problems, known=classes).indicator,
+        {},
+        _predict_labels,
+        LabelEvaluation,
+    ),
+    "values": Kind(
+        "number, or row of numbers",
+        VALUE_FIGURES,
+        lambda y, problems, _: as_values(y, problems),
+        {},
+        _predict_values,
+        _evaluate_values,
+    ),
 }
 _OWNERS = {"pos_label": "classifiers", "normalizer": "keypoints"}
-_NOUNS = {"classes": "classifier", "points": "regressor"}
+_NOUNS = {
+    "classes": "classifier",
+    "labels": "classifier of several labels",
+    "points": "regressor",
+    "values": "regressor of numbers",
+}
 
 
 def own_options(kind: str, limit: float, **options: Any) -> dict[str, Any]:
@@ -148,6 +205,6 @@ def check_kind(estimator: Any) -> None:
 
     if not hasattr(estimator, "predict") or not (is_classifier(estimator) or is_regressor(estimator)):
         raise InvalidInputError(
-            "estimator must be a fitted Classifier, KeypointRegressor, or another classifier or regressor of "
-            f"scikit-learn's kind. Got {type(estimator).__name__}."
+            "estimator must be a fitted Classifier, KeypointRegressor, ImageRegressor, or another classifier "
+            f"or regressor of scikit-learn's kind. Got {type(estimator).__name__}."
         )

@@ -72,7 +72,7 @@ def explain(predictor: Any, image: Any, label: Any, reference: Any, head: Any) -
     items = _check(predictor, image, head)
     task, extractor, fitted = predictor.task, predictor.extractor, predictor.head
     if label is None:
-        label = task.decode(predictor.outputs(extractor.extract(items, views=predictor.views)))[0]
+        label = task.likeliest(predictor.outputs(extractor.extract(items, views=predictor.views)))[0]
     if label not in (classes := task.labels.tolist()):
         raise InvalidInputError(f"label must be one of {classes}. Got {label!r}.")
     column, sign = task.column_of(label)

@@ -45,9 +45,9 @@ class TrainingData:
     maps : sequence of ndarray
         One array of float32 per layer, each (n, h, w, c) or (n, c).
     targets : ndarray
-        Class indices, int (n,), for classification; values, float64 (n, n_outputs), for regression, NaN
-        where missing.
-    task : Classes, Values or Points
+        Class indices, int (n,), for classes; 0 and 1, int (n, n_labels), for labels; values, float64
+        (n, n_outputs), for regression, NaN where missing.
+    task : Classes, Labels, Values or Points
     sample_weight : ndarray of float64, shape (n,)
     groups : ndarray of int, shape (n,)
         Rows in one group (views of an image, images of a person) always stay on the same side of a
@@ -103,7 +103,7 @@ class Head(Protocol):
     Attributes
     ----------
     kinds : frozenset of str
-        Kinds of task that it can learn: "classes", "values", "points".
+        Kinds of task that it can learn: "classes", "labels", "values", "points".
     layers : {"auto", "last"}
         Layers that it works best on.
     pools : bool
@@ -134,7 +134,7 @@ class Head(Protocol):
         """Return the fitted head that was saved; ValueError if the arrays do not belong together."""
 
 
-ALL_KINDS = frozenset({"classes", "values", "points"})
+ALL_KINDS = frozenset({"classes", "labels", "values", "points"})
 
 
 def is_fraction(value: Any) -> bool:

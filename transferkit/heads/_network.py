@@ -156,7 +156,7 @@ class NetworkHead:
             n_outputs,
             facts["regression"],
             scales,
-            (tensors["target_shift"], float(facts["target_gain"])),
+            (tensors["target_shift"], np.asarray(facts["target_gain"], dtype=np.float64)),
             weights,
             seed=facts["seed"],
         )
@@ -175,7 +175,7 @@ class FittedNetwork(KerasWeights):
     n_outputs: int
     regression: bool
     scales: list[Scale]
-    target_scale: tuple[NDArray[np.float64], float]
+    target_scale: tuple[NDArray[np.float64], NDArray[np.float64]]
     weights: list[NDArray[np.float32]] = field(default_factory=list)
     history: list[dict[str, Any]] = field(default_factory=list)
     seed: int = 0
@@ -227,7 +227,7 @@ class FittedNetwork(KerasWeights):
             "shapes": [list(shape) for shape in self.shapes],
             "n_outputs": self.n_outputs,
             "regression": self.regression,
-            "target_gain": float(self.target_scale[1]),
+            "target_gain": np.asarray(self.target_scale[1]).tolist(),
             "seed": self.seed,
         }
 
@@ -236,14 +236,15 @@ def _check_facts(facts: Mapping[str, Any]) -> None:
     """Raise ValueError unless these are the facts of a network."""
     if set(facts) != {"shapes", "n_outputs", "regression", "target_gain", "seed"}:
         raise ValueError(f"facts {sorted(facts)}")
-    shapes = facts["shapes"]
+    shapes, gains = facts["shapes"], facts["target_gain"]
     if not (
         isinstance(shapes, list)
         and shapes
         and all(isinstance(s, list) and len(s) in (1, 3) and all(map(is_count, s)) for s in shapes)
         and is_count(facts["n_outputs"])
         and isinstance(facts["regression"], bool)
-        and is_number(facts["target_gain"], above=0)
+        and (not isinstance(gains, list) or len(gains) == facts["n_outputs"])
+        and all(is_number(gain, above=0) for gain in (gains if isinstance(gains, list) else [gains]))
         and (facts["seed"] == 0 or is_count(facts["seed"]))
     ):
         raise ValueError(f"facts {facts!r}")

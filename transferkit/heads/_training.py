@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from transferkit.foundation.progress import progress_bar
 from transferkit.heads._base import Maps, TrainingData, level
-from transferkit.tasks import Task
+from transferkit.tasks import Labels, Task, Values, deviations
 
 _BLOCK = 64  # rows whose values are summed at a time
 
@@ -22,7 +22,7 @@ def loss_of(task: Task) -> Any:
 
     if task.regression:
         return _masked_absolute_error
-    if task.n_outputs == 1:
+    if _is_binary(task):
         return keras.losses.BinaryCrossentropy(from_logits=True)
     return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
@@ -34,7 +34,12 @@ def metrics_of(task: Task) -> list[Any]:
     if task.regression:
         return []
     # With one logit, Keras's own "accuracy" would compare it with 0.5.
-    return [keras.metrics.BinaryAccuracy("accuracy", threshold=0.0) if task.n_outputs == 1 else "accuracy"]
+    return [keras.metrics.BinaryAccuracy("accuracy", threshold=0.0) if _is_binary(task) else "accuracy"]
+
+
+def _is_binary(task: Task) -> bool:
+    """Return True where each logit speaks for itself."""
+    return isinstance(task, Labels) or task.n_outputs == 1
 
 
 def train(
@@ -93,15 +98,22 @@ def _moments(array: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float
     return mean, np.sqrt(squares)
 
 
-def learn_target_scale(data: TrainingData, *, bounded: bool) -> tuple[NDArray[np.float64], float]:
-    """Return mean and deviation of the targets; 0 and 1 for classes and bounded outputs."""
+def learn_target_scale(
+    data: TrainingData, *, bounded: bool
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return mean and deviation of the targets; 0 and 1 for classes and bounded outputs.
+
+    Points share one deviation, values have one each.
+    """
     if not data.task.regression or bounded:
-        return np.zeros(1), 1.0
+        return np.zeros(1), np.ones(())
     present = np.isfinite(data.targets)
     counts = np.maximum(present.sum(axis=0), 1)
     mean = np.where(present, data.targets, 0).sum(axis=0) / counts
-    deviation = float(np.sqrt(np.mean(np.square(data.targets - mean)[present]))) if present.any() else 1.0
-    return mean, deviation or 1.0
+    if isinstance(data.task, Values):
+        return mean, deviations(data.targets)
+    deviation = np.sqrt(np.mean(np.square(data.targets - mean)[present])) if present.any() else np.ones(())
+    return mean, np.where(deviation > 0, deviation, 1.0)
 
 
 def _masked_absolute_error(y_true: Any, y_pred: Any) -> Any:
@@ -128,8 +140,8 @@ def make_batches(
     weights = (np.ones(len(targets)) if weight is None else weight).astype(np.float32)
     if task.regression:
         targets = ((targets - fitted.target_scale[0]) / fitted.target_scale[1]).astype(np.float32)
-    elif task.n_outputs == 1:
-        targets = targets.astype(np.float32)[:, None]
+    elif _is_binary(task):
+        targets = targets.astype(np.float32).reshape(len(targets), -1)
     else:
         targets = targets.astype(np.int32)
 

@@ -82,7 +82,7 @@ def _try_all(data: TrainingData, candidates: Sequence[Shares]) -> list[dict[str,
     reference: NDArray[np.float64] | None = None
     for shares in candidates:
         mixed, _ = rows_of(sum((share * products[i] for i, share in shares.items()), np.zeros(())), weight)
-        _, tried = LinearHead().fit_rows(mixed, sample)
+        _, tried = LinearHead().fit_rows(mixed, sample, calibrate=False)
         reference = tried.row_errors if reference is None else reference
         gain, error = _mean_and_error(reference - tried.row_errors, weight)
         history.append(
@@ -135,7 +135,8 @@ def _sample(data: TrainingData) -> NDArray[np.int64]:
     if n <= _SELECTION_ROWS:
         return np.arange(n)
     generator = np.random.default_rng(data.random_state)
-    strata = np.zeros(n, dtype=np.int64) if data.task.regression else data.targets
+    strata = data.task.strata(data.targets)
+    strata = np.zeros(n, dtype=np.int64) if strata is None else strata
     counted = data.sample_weight > 0
     n = int(np.count_nonzero(counted))
     groups: list[NDArray[np.int64]] = []

@@ -11,10 +11,18 @@ from numpy.typing import NDArray
 
 from transferkit.errors import InvalidInputError
 from transferkit.foundation.arguments import is_number
-from transferkit.heads._base import ALL_KINDS, Maps, TrainingData, check_arrays, flatten, level, uneven
+from transferkit.heads._base import (
+    ALL_KINDS,
+    Maps,
+    TrainingData,
+    check_arrays,
+    flatten,
+    level,
+    uneven,
+)
 from transferkit.heads._reduction import Reduction
 from transferkit.heads._ridge import PENALTIES, Ridge, patterns
-from transferkit.tasks import Classes
+from transferkit.tasks import Classes, Labels, Values, deviations
 
 Solution = tuple[NDArray[np.float64], NDArray[np.float64]]
 
@@ -62,12 +70,14 @@ class LinearHead(LinearTraits):
     Notes
     -----
     The penalty is that with the least error on held-out groups: squared error of class codes, which rewards
-    scores near the truth; absolute error of values, which a few far misses do not decide.
+    scores near the truth; absolute error of values, which a few far misses do not decide. Several values
+    count in units of their standard deviations, points in one unit.
 
     Columns are centred and channels scaled to equal variance. Classes are coded as -1 and 1, which on wide
     features of frozen backbones is at least as accurate as a logistic loss. Logits come from a logistic
     regression on the *held-out* scores (Platt 1999, "Probabilistic outputs for support vector machines"), so
-    that probabilities are not overconfident.
+    that probabilities are not overconfident. Of several labels, each is learned as two classes of its own,
+    with the same penalty.
 
     A sample of weight 0 is the same as one left out. Only the ratios of weights count: a sample of weight 2
     is the same as two samples in one group, except for the strength of the weak prior of that logistic
@@ -97,10 +107,15 @@ class LinearHead(LinearTraits):
         weights, intercept = reduction.expand(coefficients, intercept)
         return FittedLinear(weights, intercept, tried.penalty, tried.history, tried.held_out)
 
-    def fit_rows(self, rows: NDArray[np.float64], data: TrainingData) -> tuple[Solution, Tried]:
-        """Return coefficients and intercept for reduced rows (n, r), and how the penalty was chosen."""
-        if isinstance(data.task, Classes):
-            return self._fit_classes(rows, data, data.task)
+    def fit_rows(
+        self, rows: NDArray[np.float64], data: TrainingData, *, calibrate: bool = True
+    ) -> tuple[Solution, Tried]:
+        """Return coefficients and intercept for reduced rows (n, r), and how the penalty was chosen.
+
+        Without calibration, which takes time for each label, outputs of a classification are scores.
+        """
+        if isinstance(data.task, Classes | Labels):
+            return self._fit_classes(rows, data, data.task, calibrate)
         return self._fit_values(rows, data)
 
     def rebuild(self, tensors: Mapping[str, NDArray[Any]], facts: Mapping[str, Any]) -> FittedLinear:
@@ -114,12 +129,11 @@ class LinearHead(LinearTraits):
         return FittedLinear(weights, intercept, float(facts["penalty"]), [])
 
     def _fit_classes(
-        self, rows: NDArray[np.float64], data: TrainingData, task: Classes
+        self, rows: NDArray[np.float64], data: TrainingData, task: Classes | Labels, calibrate: bool
     ) -> tuple[Solution, Tried]:
         """Fit class codes, and calibrate held-out scores into logits."""
         weight = level(data.sample_weight)
-        ideal = task.codes()
-        codes = ideal[data.targets]
+        codes = task.codes()[data.targets] if isinstance(task, Classes) else 2.0 * data.targets - 1
         ridge = Ridge.decompose(rows, weight)
         history: list[dict[str, Any]] = []
         best: tuple[float, NDArray[np.float64], float, NDArray[np.float64]] | None = None
@@ -127,21 +141,23 @@ class LinearHead(LinearTraits):
             scores = ridge.held_out(codes, penalty, data.groups)
             row_errors = np.square(scores - codes).mean(axis=1)
             squares = np.average(row_errors, weights=weight)
-            hits = np.average(task.decide(scores) == data.targets, weights=weight)
+            right = (task.decide(scores) == data.targets).reshape(len(weight), -1)
+            hits = np.average(right.mean(axis=1), weights=weight)
             history.append({"penalty": penalty, "squared_error": float(squares), "accuracy": float(hits)})
             if best is None or squares < best[0]:
                 best = float(squares), scores, penalty, row_errors
         assert best is not None
         _, scores, penalty, row_errors = best
         coefficients, intercept = ridge.solve(codes, penalty)
+        if not calibrate:
+            return (coefficients, intercept), Tried(penalty, history, row_errors, scores)
         # Leaving a row out moves the mean code away from its class: calibrate without that bias.
         centre = weight @ codes / weight.sum()
-        slope, offset = _calibrate(
-            scores - _centres_without(codes, weight, data.groups),
-            data.targets,
-            weight,
-            ideal - centre,
-        )
+        scores_without = scores - _centres_without(codes, weight, data.groups)
+        if isinstance(task, Classes):
+            slope, offset = _calibrate(scores_without, data.targets, weight, task.codes() - centre)
+        else:
+            slope, offset = _calibrate_each(scores_without, data.targets, weight, centre)
         solution = coefficients @ slope, (intercept - centre) @ slope + offset
         return solution, Tried(penalty, history, row_errors, scores)
 
@@ -152,14 +168,20 @@ class LinearHead(LinearTraits):
             for columns, present in patterns(data.targets)
             if data.sample_weight[present].any()
         ]
+        units = np.ones(data.task.n_outputs)
+        if isinstance(data.task, Values) and len(units) > 1:  # each may have a unit of its own
+            units = deviations(data.targets, data.sample_weight)
         weights = [np.repeat(data.sample_weight[present], len(columns)) for columns, present, _ in parts]
         weight = uneven(np.concatenate(weights or [np.ones(1)]))
         history = []
         for penalty in self._penalties():
             errors = [
                 np.abs(
-                    ridge.held_out(data.targets[np.ix_(present, columns)], penalty, data.groups[present])
-                    - data.targets[np.ix_(present, columns)]
+                    (
+                        ridge.held_out(data.targets[np.ix_(present, columns)], penalty, data.groups[present])
+                        - data.targets[np.ix_(present, columns)]
+                    )
+                    / units[columns]
                 ).ravel()
                 for columns, present, ridge in parts
             ]
@@ -176,7 +198,7 @@ class LinearHead(LinearTraits):
         # The fit has not seen rows without a target: its own predictions are held-out ones.
         missing = np.isnan(held_out)
         held_out[missing] = (rows @ coefficients + intercept)[missing]
-        gaps = np.where(missing, 0.0, np.abs(held_out - np.where(missing, 0.0, data.targets)))
+        gaps = np.where(missing, 0.0, np.abs(held_out - np.where(missing, 0.0, data.targets)) / units)
         row_errors = gaps.sum(axis=1) / np.maximum((~missing).sum(axis=1), 1)
         return (coefficients, intercept), Tried(penalty, history, row_errors, held_out)
 
@@ -262,3 +284,18 @@ def _calibrate(
     # The weak penalty only bounds the slope of separable classes.
     model = LogisticRegression(C=100.0, max_iter=1000).fit(scores, targets, sample_weight=weight)
     return model.coef_.T, model.intercept_
+
+
+def _calibrate_each(
+    scores: NDArray[np.float64],
+    targets: NDArray[Any],
+    weight: NDArray[np.float64],
+    centre: NDArray[np.float64],
+) -> Solution:
+    """Return slope (k, k), which is diagonal, and offset (k,): each column as two classes of its own."""
+    parts = [
+        _calibrate(scores[:, [i]], targets[:, i], weight, np.array([[-1.0], [1.0]]) - centre[i])
+        for i in range(scores.shape[1])
+    ]
+    slopes, offsets = zip(*parts, strict=True)
+    return np.diag(np.concatenate(slopes).ravel()), np.concatenate(offsets)

@@ -44,6 +44,7 @@ from transferkit.images._resize import letterbox, resize_image
 from transferkit.images._selection import EVERYTHING, Selection, check_selection
 from transferkit.images._sources import Source
 from transferkit.images._stacks import FAMILIES, ArrayRanges, array_ranges, check_agreement
+from transferkit.images._tables import find_folder, raise_problems, read_rows
 from transferkit.images._target import Target
 
 __all__ = [
@@ -68,6 +69,7 @@ __all__ = [
     "check_value_range",
     "crop_image",
     "decoder",
+    "find_folder",
     "gather_images",
     "image_files",
     "image_suffixes",
@@ -79,6 +81,8 @@ __all__ = [
     "load_image",
     "local_path",
     "log_ignored",
+    "raise_problems",
+    "read_rows",
     "read_source",
     "readable_again",
     "refuse_one_image",

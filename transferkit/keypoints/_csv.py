@@ -12,14 +12,12 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from transferkit.errors import InvalidInputError, quoted
-from transferkit.images import IMAGE_SUFFIXES
+from transferkit.errors import InvalidInputError
+from transferkit.images import IMAGE_SUFFIXES, find_folder, raise_problems, read_rows
 
 __all__ = ["KeypointTable", "read_keypoints_csv", "write_keypoints_csv"]
 
 _ENDINGS = ("_frames_keypoints", "_keypoints")
-_PROBED = 20  # files checked to find the image folder
-_REPORTED = 10  # problems listed in one error
 
 
 class KeypointTable(NamedTuple):
@@ -70,7 +68,8 @@ def read_keypoints_csv(
     """
     path = Path(csv_path)
     names, keypoints = _read_rows(path)
-    folder = _find_folder(path, names) if image_folder is None else _checked_folder(image_folder, names)
+    stems = [path.stem.removesuffix(ending) for ending in _ENDINGS if path.stem.endswith(ending)]
+    folder = find_folder(path, names, image_folder, tuple(stem for stem in stems if stem))
     return KeypointTable([folder / name for name in names], keypoints)
 
 
@@ -84,7 +83,7 @@ def write_keypoints_csv(path: Path, names: Iterable[str], keypoints: npt.NDArray
 
 def _read_rows(path: Path) -> tuple[list[str], npt.NDArray[np.float64]]:
     """Return file names and values; raise InvalidInputError with all problems."""
-    rows = _numbered_rows(path)
+    rows = _point_rows(path)
     first, width = rows[0][0], len(rows[0][1])
     if width < 3 or width % 2 == 0:
         raise InvalidInputError(
@@ -108,25 +107,13 @@ def _read_rows(path: Path) -> tuple[list[str], npt.NDArray[np.float64]]:
             problems.append(f"{where} has {len(row)} cells, but row {first} has {width}")
     counts = Counter(names)
     problems += [f"{name!r} occurs in {counts[name]} rows; keep one" for name in counts if counts[name] > 1]
-    if problems:
-        rest = [f"and {len(problems) - _REPORTED} more problems"] if len(problems) > _REPORTED else []
-        raise InvalidInputError(*(f"{path}: {text}." for text in problems[:_REPORTED] + rest))
+    raise_problems(path, problems)
     return names, keypoints
 
 
-def _numbered_rows(path: Path) -> list[tuple[int, list[str]]]:
-    """Return the non-blank rows below the header, numbered as in a spreadsheet."""
-    if not path.is_file():
-        state = "It is a folder." if path.is_dir() else f"The current folder is {Path.cwd()}."
-        raise InvalidInputError(f"Expected a CSV file of keypoints, but there is no file {path}. {state}")
-    try:
-        # utf-8-sig: spreadsheets write a byte order mark
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = [(number, row) for number, row in enumerate(csv.reader(file), start=1) if any(row)]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InvalidInputError(
-            f"{path} is not a CSV file in UTF-8: {error}. Export it as CSV in UTF-8."
-        ) from error
+def _point_rows(path: Path) -> list[tuple[int, list[str]]]:
+    """Return the rows below the header, numbered as in a spreadsheet."""
+    rows = read_rows(path, "keypoints")
     if rows and Path(rows[0][1][0].strip()).suffix.lower() not in IMAGE_SUFFIXES:
         del rows[0]  # the header, unless the first row is an image
     if not rows:
@@ -140,33 +127,3 @@ def _number(cell: str) -> float:
         return float(cell) if cell.strip() else np.nan
     except ValueError:
         return np.inf
-
-
-def _find_folder(path: Path, names: list[str]) -> Path:
-    """Return the folder near the CSV file that contains the first images."""
-    stems = [path.stem.removesuffix(ending) for ending in _ENDINGS if path.stem.endswith(ending)]
-    folders = [path.parent, *(path.parent / stem for stem in stems if stem)]
-    found = [_count_there(folder, names) for folder in folders]
-    if not any(found):
-        raise InvalidInputError(
-            f"None of the images of {path} were found: the first, {names[0]!r}, is not in "
-            f"{quoted(map(str, folders), 'or')}. Pass image_folder=."
-        )
-    return folders[int(np.argmax(found))]
-
-
-def _checked_folder(image_folder: str | os.PathLike[str], names: list[str]) -> Path:
-    """Return the given folder if it contains any of the first images."""
-    folder = Path(image_folder)
-    if not _count_there(folder, names):
-        state = "has none of the first images" if folder.is_dir() else "is not a folder"
-        raise InvalidInputError(
-            f"image_folder={str(folder)!r} {state}; {names[0]!r} was expected in it. "
-            "Pass the folder that the file names in the CSV file are relative to."
-        )
-    return folder
-
-
-def _count_there(folder: Path, names: list[str]) -> int:
-    """Return the number of the first files that exist in this folder."""
-    return sum((folder / name).is_file() for name in names[:_PROBED])

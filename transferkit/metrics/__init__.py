@@ -1,6 +1,6 @@
 """Figures of merit, as functions of arrays.
 
-``as_outcomes`` and ``positive_class`` are for the evaluation.
+``as_outcomes``, ``as_value_pair``, ``check_label_arrays`` and ``positive_class`` are for the evaluation.
 """
 
 from transferkit.metrics._outcomes import as_outcomes, positive_class
@@ -24,29 +24,55 @@ from transferkit.metrics.keypoint_figures import (
     resampled_keypoint_figures,
 )
 from transferkit.metrics.keypoints import group_errors, normalized_mean_error
+from transferkit.metrics.labels import (
+    EACH_LABEL_FIGURES,
+    LABEL_FIGURES,
+    LabelFigures,
+    check_label_arrays,
+    label_figures,
+    resampled_label_figures,
+)
 from transferkit.metrics.proportions import wilson_interval
 from transferkit.metrics.resampling import Resampling
+from transferkit.metrics.values import (
+    VALUE_FIGURES,
+    ValueFigures,
+    as_value_pair,
+    resampled_value_figures,
+    value_figures,
+)
 
 __all__ = [
     "CLASSIFICATION_FIGURES",
+    "EACH_LABEL_FIGURES",
     "KEYPOINT_FIGURES",
+    "LABEL_FIGURES",
+    "VALUE_FIGURES",
     "ClassificationFigures",
     "Figure",
+    "LabelFigures",
     "Resampling",
+    "ValueFigures",
     "area_under_ced",
     "as_outcomes",
+    "as_value_pair",
     "check_confidence",
+    "check_label_arrays",
     "check_limit",
     "classification_figures",
     "cumulative_error_distribution",
     "failure_rate",
     "group_errors",
     "keypoint_figures",
+    "label_figures",
     "mean_error_figures",
     "normalized_mean_error",
     "percentile_figure",
     "positive_class",
     "resampled_figures",
     "resampled_keypoint_figures",
+    "resampled_label_figures",
+    "resampled_value_figures",
+    "value_figures",
     "wilson_interval",
 ]

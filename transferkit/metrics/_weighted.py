@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from transferkit.metrics._outcomes import Outcomes
-from transferkit.metrics.resampling import ratio
+from transferkit.metrics.resampling import mean_of_defined, ratio
 
 __all__ = ["CLASSIFICATION_FIGURES", "CLASS_FIGURES", "weighted_figures"]
 
@@ -33,7 +33,7 @@ def weighted_figures(weights: Floats, outcomes: Outcomes) -> tuple[dict[str, Flo
     if outcomes.probabilities is not None:
         # Two classes have the same AUC.
         asked = range(k) if outcomes.positive is None else [outcomes.positive]
-        areas = [_areas(weights, outcomes.probabilities[:, c], outcomes.true == c) for c in asked]
+        areas = [areas_under_roc(weights, outcomes.probabilities[:, c], outcomes.true == c) for c in asked]
         by_class["auc"] = np.stack(areas * (k // len(areas)), axis=1)
         total = weights.sum(axis=1)
         losses = {name: weights @ loss / total for name, loss in _row_losses(outcomes).items()}
@@ -49,9 +49,9 @@ def _summary(
 ) -> dict[str, Floats]:
     """Return the overall figures: those of the positive class, or means over all classes."""
     whole = {"accuracy": accuracy, "error_rate": 1 - accuracy, "mcc": mcc, **losses}
-    whole["balanced_accuracy"] = _mean_of_defined(by_class["sensitivity"])
+    whole["balanced_accuracy"] = mean_of_defined(by_class["sensitivity"])
     for name, values in by_class.items():
-        whole[name] = _mean_of_defined(values) if positive is None else values[:, positive]
+        whole[name] = mean_of_defined(values) if positive is None else values[:, positive]
     return {name: whole[name] for name in CLASSIFICATION_FIGURES if name in whole}
 
 
@@ -99,12 +99,6 @@ def _row_losses(outcomes: Outcomes) -> dict[str, Floats]:
     }
 
 
-def _mean_of_defined(values: Floats) -> Floats:
-    """Return the mean of each row, ignoring NaN; NaN if nothing is left."""
-    defined = ~np.isnan(values)
-    return ratio(np.where(defined, values, 0.0).sum(axis=1), defined.sum(axis=1).astype(float))
-
-
 def _confusions(weights: Floats, cells: npt.NDArray[np.int64], k: int) -> Floats:
     """Return the weighted confusion matrices (b, k, k)."""
     order = np.argsort(cells, kind="stable")
@@ -114,7 +108,7 @@ def _confusions(weights: Floats, cells: npt.NDArray[np.int64], k: int) -> Floats
     return sums.reshape(-1, k, k)
 
 
-def _areas(weights: Floats, scores: Floats, positive: npt.NDArray[np.bool_]) -> Floats:
+def areas_under_roc(weights: Floats, scores: Floats, positive: npt.NDArray[np.bool_]) -> Floats:
     """Return the area under the ROC curve: the probability that a positive scores above a negative.
 
     By the rank sum of Mann and Whitney (1947), where ties count half: the ranks of the positives count the

@@ -11,7 +11,7 @@ from transferkit.errors import InvalidInputError
 from transferkit.metrics.error_distribution import area_under_ced, failure_rate, present_errors
 from transferkit.metrics.figure import Figure, check_confidence, percentile_figure
 from transferkit.metrics.proportions import wilson_interval
-from transferkit.metrics.resampling import Resampling, ratio
+from transferkit.metrics.resampling import Resampling, medians, ratio
 
 __all__ = ["KEYPOINT_FIGURES", "keypoint_figures", "mean_error_figures", "resampled_keypoint_figures"]
 
@@ -115,7 +115,7 @@ def resampled_keypoint_figures(
         total = weights @ present.astype(float)
         sums = [weights @ column for column in (filled, earned, failed.astype(float))]
         mean, area, failures = (ratio(part, total) for part in sums)
-        return np.stack([mean, _medians(weights[:, by_size], errors[by_size]), area, failures], axis=1)
+        return np.stack([mean, medians(weights[:, by_size], errors[by_size]), area, failures], axis=1)
 
     ordered = groups
     if groups is not None and np.shape(groups) == errors.shape:
@@ -153,14 +153,3 @@ def mean_error_figures(
         )
         for i, name in enumerate(errors)
     }
-
-
-def _medians(weights: Floats, values: Floats) -> Floats:
-    """Return the median of sorted values repeated by integer weights; NaN if all weights are 0."""
-    reached = np.cumsum(weights, axis=1)
-    total = reached[:, -1]
-    middle = [
-        values[np.minimum((reached <= place[:, None]).sum(axis=1), len(values) - 1)]
-        for place in ((total - 1) // 2, total // 2)
-    ]
-    return np.where(total > 0, np.mean(middle, axis=0), np.nan)

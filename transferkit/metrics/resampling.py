@@ -15,7 +15,7 @@ import numpy.typing as npt
 from transferkit.errors import InvalidInputError
 from transferkit.foundation import arguments
 
-__all__ = ["Resampling", "ratio"]
+__all__ = ["Resampling", "mean_of_defined", "medians", "ratio"]
 
 Floats = npt.NDArray[np.float64]
 _BLOCK = 1_000_000  # weights computed at a time: 8 MB
@@ -134,3 +134,20 @@ def _split_by_stratum(
 def ratio(part: Floats, whole: Floats) -> Floats:
     """Divide; 0 / 0 gives NaN."""
     return np.divide(part, whole, out=np.full(np.shape(part), np.nan), where=whole > 0)
+
+
+def medians(weights: Floats, values: Floats) -> Floats:
+    """Return the median of sorted values repeated by integer weights; NaN if all weights are 0."""
+    reached = np.cumsum(weights, axis=1)
+    total = reached[:, -1]
+    middle = [
+        values[np.minimum((reached <= place[:, None]).sum(axis=1), len(values) - 1)]
+        for place in ((total - 1) // 2, total // 2)
+    ]
+    return np.where(total > 0, np.mean(middle, axis=0), np.nan)
+
+
+def mean_of_defined(values: Floats) -> Floats:
+    """Return the mean of each row, ignoring NaN; NaN if nothing is left."""
+    defined = ~np.isnan(values)
+    return ratio(np.where(defined, values, 0.0).sum(axis=1), defined.sum(axis=1).astype(float))

@@ -204,6 +204,8 @@ def _rebuild(
     arrays, rounds = _split(tensors, len(document["refinements"]))
     fitted = head.rebuild(arrays, document["head_facts"])
     task = _task(document["task"], fitted)
+    if task.kind not in kind.kinds:
+        raise ValueError(f"a task of kind {task.kind!r} in a {document['estimator']}")
     n_features = document["n_features_in"]
     if n_features is not None:  # the first axis of features (d,) or (h, w, c)
         if fitted.n_inputs is not None and fitted.n_inputs % n_features:

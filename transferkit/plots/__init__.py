@@ -19,6 +19,7 @@ from transferkit.plots._keypoints import plot_keypoints
 from transferkit.plots._mistakes import plot_mistakes
 from transferkit.plots._neighbours import plot_neighbours
 from transferkit.plots._roc import plot_roc
+from transferkit.plots._values import plot_values
 
 __all__ = [
     "plot_activations",
@@ -33,4 +34,5 @@ __all__ = [
     "plot_mistakes",
     "plot_neighbours",
     "plot_roc",
+    "plot_values",
 ]

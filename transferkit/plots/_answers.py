@@ -72,13 +72,16 @@ def as_answers(evaluation: Any, probabilities: Any, classes: Any, pos_label: Any
 
 
 def curves_of(evaluation: Any, probabilities: Any, classes: Any, pos_label: Any) -> list[Curve]:
-    """Return the curves of each evaluation; with more than two classes, one of each class.
+    """Return the curves of each evaluation; with more than two classes, or several labels, one of each.
 
     With more than two classes, colours distinguish classes and line styles evaluations; otherwise colours
     distinguish evaluations.
     """
     curves: list[Curve] = []
     for i, (name, one) in enumerate(by_name(evaluation, "evaluation").items()):
+        if np.ndim(getattr(one, "y_true", ())) == 2:
+            curves += _of_labels(name, one, i, pos_label)
+            continue
         truth, values = one if isinstance(one, tuple) else (one, probabilities)
         answers = as_answers(truth, values, classes, pos_label)
         for column, label in _columns(answers):
@@ -93,6 +96,25 @@ def curves_of(evaluation: Any, probabilities: Any, classes: Any, pos_label: Any)
                 )
             )
     return curves
+
+
+def _of_labels(name: Any, evaluation: Any, place: int, label: Any) -> list[Curve]:
+    """Return a curve for each of several labels, or for one of them."""
+    labels = evaluation.classes.tolist()
+    if evaluation.probabilities is None:
+        raise InvalidInputError("The evaluation has no probabilities. Use a model with predict_proba.")
+    if label is not None and label not in labels:
+        raise InvalidInputError(f"pos_label must be one of {labels}. Got {label!r}.")
+    return [
+        Curve(
+            ", ".join(as_text(word) for word in (name, one) if word != ""),
+            evaluation.y_true[:, column] == 1,
+            evaluation.probabilities[:, column],
+            curve_style(column, place),
+        )
+        for column, one in enumerate(labels)
+        if label in (None, one)
+    ]
 
 
 def _columns(answers: Answers) -> Iterator[tuple[int, Any]]:

@@ -12,6 +12,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from transferkit.errors import MissingDependencyError
+
 LABEL_LENGTH = 24
 _ELLIPSIS = "…"
 # Not for text: placeholder boxes for all characters, and fonts of mathematical symbols.
@@ -65,7 +67,10 @@ def _family(character: str) -> str | None:
         return ""
     if unicodedata.category(character) in ("Cc", "Cs"):  # control characters and undecodable bytes
         return None
-    from matplotlib import font_manager
+    try:
+        from matplotlib import font_manager
+    except ImportError as error:
+        raise MissingDependencyError("matplotlib", "plots", "transferkit.plots") from error
 
     code = ord(character)
     if code in _characters(font_manager.findfont(font_manager.FontProperties())):

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from transferkit.errors import InvalidInputError
 from transferkit.tasks._groups import as_groups
 from transferkit.tasks._label_checks import (
     as_labels,
@@ -20,31 +21,53 @@ from transferkit.tasks._label_checks import (
     is_missing,
     labels_among,
 )
+from transferkit.tasks._label_sets import (
+    as_label_sets,
+    check_label_sets,
+    is_label_sets,
+    label_set_problems,
+    label_sets_like,
+    warn_if_one_hot,
+)
 from transferkit.tasks._point_checks import check_inside, check_present
+from transferkit.tasks._value_checks import as_values, check_values, values_like
 from transferkit.tasks.classes import Classes
+from transferkit.tasks.labels import Labels
 from transferkit.tasks.points import Points
-from transferkit.tasks.values import Values
+from transferkit.tasks.values import Values, deviations
 
-Task = Classes | Values | Points
-TASKS: dict[str, Any] = {task.kind: task for task in (Classes, Values, Points)}
+Task = Classes | Labels | Values | Points
+TASKS: dict[str, Any] = {task.kind: task for task in (Classes, Labels, Values, Points)}
 
 __all__ = [
     "TASKS",
     "Classes",
+    "Labels",
     "Points",
     "Task",
     "Values",
     "as_groups",
+    "as_label_sets",
     "as_labels",
+    "as_values",
     "check_classes",
+    "check_enough",
     "check_inside",
+    "check_label_sets",
     "check_lengths",
     "check_present",
+    "check_values",
     "class_weight_problems",
+    "deviations",
     "guess_kind",
+    "is_label_sets",
     "is_missing",
+    "label_set_problems",
+    "label_sets_like",
     "labels_among",
     "task_from_json",
+    "values_like",
+    "warn_if_one_hot",
 ]
 
 
@@ -55,9 +78,24 @@ def task_from_json(data: Mapping[str, Any]) -> Task:
 
 
 def guess_kind(y: Any) -> str:
-    """Return the kind of task that targets alone suggest: several numbers for each image are points."""
+    """Return the kind of task that targets alone suggest.
+
+    0 and 1 in several columns, or lists of names, are labels; several other numbers for each image are
+    points; one with a fraction, or missing, is a value.
+    """
+    if is_label_sets(y):
+        return "labels"
     shape = np.shape(y)
-    return "points" if len(shape) > 1 and shape[1] > 1 else "classes"
+    if len(shape) > 1 and shape[1] > 1:
+        return "points"
+    numbers = np.asarray(y)
+    return "values" if numbers.dtype.kind == "f" and (numbers != np.round(numbers)).any() else "classes"
+
+
+def check_enough(n_images: int) -> None:
+    """Raise unless there are images enough for a regression."""
+    if n_images < 2:
+        raise InvalidInputError(f"fit needs two images or more. Got n_samples = {n_images}.")
 
 
 def check_lengths(n_images: int, y: Any, problems: list[str], name: str = "y", unit: str = "label") -> None:

@@ -33,7 +33,9 @@ def as_labels(y: Any, problems: list[str], name: str = "y") -> NDArray[Any]:
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = column_or_1d(labels, warn=True)
     if labels.ndim != 1:
-        hint = " Of one-hot rows, pass y.argmax(axis=1)." if labels.ndim == 2 else ""
+        hint = (
+            " For several labels of an image, pass 0 and 1 in a column for each." if labels.ndim == 2 else ""
+        )
         problems.append(f"{name} must have one dimension, a label per image. Got shape {labels.shape}.{hint}")
         return np.zeros(labels.shape[:1] or 0)  # as many as there are rows, so that nothing else is reported
     missing = [i for i, label in enumerate(labels.tolist()) if is_missing(label)]

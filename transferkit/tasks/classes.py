@@ -83,23 +83,40 @@ class Classes:
         """Return what a split should keep the shares of."""
         return targets
 
+    def likeliest(self, outputs: NDArray[np.float64]) -> NDArray[Any]:
+        """Return the most probable label for each row of logits."""
+        return self.decode(outputs)
+
     def to_json(self) -> dict[str, Any]:
         """Return the task as JSON data."""
-        dtype = "str" if self.labels.dtype.kind == "U" else self.labels.dtype.name
-        if dtype not in _TYPES:
-            raise InvalidInputError(
-                f"Labels of type {self.labels.dtype} cannot be saved. Train with strings or integers."
-            )
-        return {"kind": self.kind, "dtype": dtype, "labels": self.labels.tolist()}
+        return {"kind": self.kind, **labels_to_json(self.labels)}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Classes:
         """Return the task that JSON data describes; ValueError where labels do not fit their type."""
-        check_keys("task", data, {"kind": (str,), "dtype": (str,), "labels": (list,)})
-        values, convert = data["labels"], _TYPES[data["dtype"]]
-        if len(values) < 2 or not all(type(value) is convert for value in values):
-            raise ValueError("labels are not all of their type")
-        labels = np.array(values, dtype=data["dtype"])
-        if labels.tolist() != values or not (labels[1:] > labels[:-1]).all():
-            raise ValueError("labels are not sorted, or do not fit their type")
+        labels = labels_from_json(data)
+        if not (labels[1:] > labels[:-1]).all():
+            raise ValueError("labels are not sorted")
         return cls(labels)
+
+
+def labels_to_json(labels: NDArray[Any]) -> dict[str, Any]:
+    """Return labels and their type as JSON data."""
+    dtype = "str" if labels.dtype.kind == "U" else labels.dtype.name
+    if dtype not in _TYPES:
+        raise InvalidInputError(
+            f"Labels of type {labels.dtype} cannot be saved. Train with strings or integers."
+        )
+    return {"dtype": dtype, "labels": labels.tolist()}
+
+
+def labels_from_json(data: Mapping[str, Any]) -> NDArray[Any]:
+    """Return the labels of a task in JSON, two or more; ValueError where they do not fit their type."""
+    check_keys("task", data, {"kind": (str,), "dtype": (str,), "labels": (list,)})
+    values, convert = data["labels"], _TYPES[data["dtype"]]
+    if len(values) < 2 or not all(type(value) is convert for value in values):
+        raise ValueError("labels are not all of their type")
+    labels = np.array(values, dtype=data["dtype"])
+    if labels.tolist() != values:
+        raise ValueError("labels do not fit their type")
+    return labels

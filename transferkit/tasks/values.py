@@ -52,3 +52,19 @@ class Values:
         if not 0 < data["n_outputs"] < 2**31:
             raise ValueError(f"task of {data['n_outputs']} outputs")
         return cls(data["n_outputs"], data["single"])
+
+
+def deviations(
+    targets: NDArray[np.float64], weight: NDArray[np.float64] | None = None
+) -> NDArray[np.float64]:
+    """Return the unit of each column, in which those of different ones compare: its standard deviation.
+
+    Missing values do not count. The unit of a column that does not vary is 1.
+    """
+    present = np.isfinite(targets)
+    weight = present * (1.0 if weight is None else weight[:, None])
+    total = np.maximum(weight.sum(axis=0), np.finfo(np.float64).tiny)
+    filled = np.where(present, targets, 0.0)
+    mean = (weight * filled).sum(axis=0) / total
+    found = np.sqrt((weight * np.square(filled - mean)).sum(axis=0) / total)
+    return np.where(found > 1e-9 * np.abs(mean), found, 1.0)  # what is left of a constant is rounding

@@ -1,0 +1,141 @@
+"""Read a CSV file with one image a row, and numbers or labels in its columns."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from transferkit.errors import InvalidInputError, quoted
+from transferkit.images import find_folder, raise_problems, read_rows
+
+__all__ = ["ImageTable", "read_table"]
+
+_BETWEEN = ";"  # labels of one image
+Cells = list[tuple[int, list[str]]]  # the number of each row, and its cells of the asked columns
+
+
+class ImageTable(NamedTuple):
+    """Image files and what is to be learned of them.
+
+    Attributes
+    ----------
+    paths : list of Path
+    targets : ndarray
+        Numbers, float64 (n,) or (n, k), NaN where missing; labels, str (n,); or of several labels for each
+        image, objects (n,), a tuple of names each.
+    """
+
+    paths: list[Path]
+    targets: npt.NDArray[Any]
+
+
+def read_table(
+    csv_path: str | os.PathLike[str],
+    target: str | Sequence[str],
+    *,
+    image_folder: str | os.PathLike[str] | None = None,
+) -> ImageTable:
+    """Read image paths and the numbers or labels of one column, or the numbers of several.
+
+    Parameters
+    ----------
+    csv_path : path
+        The first row is a header; the first column has file names.
+    target : str or sequence of str
+        Names of columns. A column of numbers and empty cells, which are missing ones, has numbers; any other
+        has labels. Where a cell has several, as in ``cat;outdoor``, images may have several labels, and an
+        empty cell has none.
+    image_folder : path, optional
+        The folder that file names are relative to; by default that of the CSV file.
+
+    Returns
+    -------
+    ImageTable
+        ``(paths, targets)`` in the order of the file. No image is opened.
+
+    Raises
+    ------
+    InvalidInputError
+        The file, a column or the images are not found, a cell cannot be used, or a file name occurs twice.
+        The message gives the row; the header is row 1.
+
+    See Also
+    --------
+    read_keypoints_csv : Keypoints.
+
+    Examples
+    --------
+    >>> paths, ages = read_table("people.csv", "age")  # doctest: +SKIP
+    >>> ages[:2]                                       # doctest: +SKIP
+    array([31., 54.])
+    """
+    path = Path(csv_path)
+    columns = [target] if isinstance(target, str) else list(target)
+    names, cells = _columns(path, columns)
+    problems = [
+        f"{name!r} occurs in {count} rows; keep one" for name, count in Counter(names).items() if count > 1
+    ]
+    if all(_is_number(cell) for _, row in cells for cell in row):
+        values = np.array([[float(cell) if cell else np.nan for cell in row] for _, row in cells])
+        targets: npt.NDArray[Any] = values[:, 0] if isinstance(target, str) else values
+    else:
+        targets = _labels(cells, columns, problems)
+    raise_problems(path, problems)
+    folder = find_folder(path, names, image_folder)
+    return ImageTable([folder / name for name in names], targets)
+
+
+def _columns(path: Path, columns: list[str]) -> tuple[list[str], Cells]:
+    """Return file names and the cells of these columns."""
+    rows = read_rows(path, "images with a header")
+    header = [cell.strip() for cell in rows[0][1]] if rows else []
+    if missing := [name for name in columns if name not in header[1:]]:
+        raise InvalidInputError(
+            f"target must name columns of {path}: {quoted(header[1:], 'or')}. "
+            f"Got {quoted(map(str, missing))}. The first row must be a header, the first column file names."
+        )
+    problems = [
+        f"row {number} has {len(row)} cells, but the header {len(header)}"
+        for number, row in rows[1:]
+        if len(row) != len(header)
+    ]
+    problems += [] if rows[1:] and columns else ["expected a row for each image below the header"]
+    raise_problems(path, problems)
+    places = [header.index(name, 1) for name in columns]
+    return (
+        [row[0].strip() for _, row in rows[1:]],
+        [(number, [row[place].strip() for place in places]) for number, row in rows[1:]],
+    )
+
+
+def _labels(cells: Cells, columns: list[str], problems: list[str]) -> npt.NDArray[Any]:
+    """Return one label, or a tuple of them, for each row; add what is wrong to the problems."""
+    if len(columns) > 1:
+        number, cell = next((n, cell) for n, row in cells for cell in row if not _is_number(cell))
+        problems.append(
+            f"row {number} has {cell!r}, which is no number. Several columns must have numbers; labels are "
+            "in one"
+        )
+    if any(_BETWEEN in row[0] for _, row in cells):
+        sets = np.empty(len(cells), dtype=object)
+        sets[:] = [
+            tuple(name for part in row[0].split(_BETWEEN) if (name := part.strip())) for _, row in cells
+        ]
+        return sets
+    problems += [f"row {number} has no label" for number, row in cells if not row[0]]
+    return np.array([row[0] for _, row in cells], dtype=np.str_)
+
+
+def _is_number(cell: str) -> bool:
+    """Return True for a finite number and for an empty cell."""
+    try:
+        return not cell or math.isfinite(float(cell))
+    except ValueError:
+        return False

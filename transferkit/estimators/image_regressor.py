@@ -1,0 +1,211 @@
+"""Images to numbers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import MultiOutputMixin, RegressorMixin
+
+from transferkit.backbones import Backbone
+from transferkit.errors import InvalidInputError
+from transferkit.estimators._base import ImageEstimator
+from transferkit.estimators._fitted import AnyFeatures
+from transferkit.estimators._scoring import explained_variance, readable_rows
+from transferkit.extraction import FeatureExtractor
+from transferkit.foundation.arguments import check
+from transferkit.heads import Head
+from transferkit.persistence import register_estimator
+from transferkit.tasks import Values, as_values, check_enough, check_lengths, check_values, values_like
+
+
+@register_estimator
+class ImageRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
+    """Estimate numbers from images, such as an age, a count or a grade.
+
+    A head learns them on the features of a frozen backbone: one number for each image, or several.
+
+    Parameters
+    ----------
+    backbone : str or Backbone, default="mobilenet"
+        Name in the registry, see :func:`transferkit.list_backbones`; ``"scattering"`` needs no
+        weights; ``"precomputed"`` means that X holds features.
+    head : str or head, default="auto"
+        ``"auto"`` (linear, on the layers that do best on held-out training rows), ``"linear"``,
+        ``"mlp"``, ``"conv"``, or an instance from :mod:`transferkit.heads`.
+    weights, image_size, layers, grid : default="imagenet" and None
+        As for :class:`Classifier`.
+    augment : {"mirror", "multi", "strong", None}, default="mirror"
+        As for :class:`Classifier`. None where a number changes when its image is mirrored, such as a
+        horizontal position or an angle.
+    random_state, extractor : default=0 and None
+        As for :class:`Classifier`.
+
+    Attributes
+    ----------
+    n_outputs_ : int
+        Numbers for each image.
+    history_ : list of dict
+        What training recorded: a row per epoch, per mixture of layers, or per penalty tried. Errors of
+        several outputs are in units of the standard deviation of each.
+    layer_selection_ : list of LayerTrial
+        As for :class:`Classifier`, with absolute errors.
+    report_ : ExtractionReport
+        Images from the cache, decoded, left out, and why.
+    extractor_, head_, fitted_head_
+        What makes predictions.
+
+    See Also
+    --------
+    KeypointRegressor : Positions in the image, which move when it is mirrored or resized.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from transferkit import ImageRegressor
+    >>> features = np.arange(20.0).reshape(10, 2)
+    >>> ages = features[:, 0] + 20
+    >>> ImageRegressor("precomputed").fit(features, ages).predict(features[:2]).round(1)
+    array([20., 22.])
+    """
+
+    kind: ClassVar[str] = "values"
+    kinds: ClassVar[frozenset[str]] = frozenset({"values"})
+    _unit: ClassVar[str] = "number, or row of numbers"
+
+    def __init__(
+        self,
+        backbone: str | Backbone = "mobilenet",
+        *,
+        head: str | Head = "auto",
+        weights: str | os.PathLike[str] | None = "imagenet",
+        image_size: int | None = None,
+        layers: str | Sequence[str] | None = None,
+        grid: int | str | Sequence[Any] | None = None,
+        augment: str | None = "mirror",
+        random_state: Any = 0,
+        extractor: FeatureExtractor | None = None,
+    ) -> None:
+        self.backbone = backbone
+        self.head = head
+        self.weights = weights
+        self.image_size = image_size
+        self.layers = layers
+        self.grid = grid
+        self.augment = augment
+        self.random_state = random_state
+        self.extractor = extractor
+
+    def fit(self, X: Any, y: Any, *, groups: Any = None, validation_data: Any = None) -> ImageRegressor:
+        """Extract features, once per image, and train the head.
+
+        Parameters
+        ----------
+        X : sequence of images
+            Paths, bytes, PIL images or arrays; features (n, d) or (n, h, w, c) for "precomputed".
+        y : array-like, shape (n,) or (n, n_outputs)
+            Numbers in any unit; each output may have its own. NaN is a missing one, and is left out.
+        groups : array-like, shape (n,), optional
+            Images in one group, such as one person, always stay on the same side of a split.
+        validation_data : (X, y), optional
+            Used instead of a held-out part; nothing but early stopping and the history sees it.
+
+        Returns
+        -------
+        ImageRegressor
+            Itself.
+
+        Raises
+        ------
+        InvalidInputError
+            The data or a parameter cannot be used; all problems are listed at once.
+        BadImageError
+            An image cannot be read and ``on_error`` is "raise".
+        """
+        return self._fit(X, y, groups, validation_data)
+
+    @property
+    def n_outputs_(self) -> int:
+        """Numbers for each image."""
+        return self._task().n_outputs
+
+    def _task(self) -> Values:
+        task = self._fitted().task
+        assert isinstance(task, Values)
+        return task
+
+    def predict(self, X: Any) -> NDArray[np.float64]:
+        """Return the numbers of each image, in the shape of ``y``; one row for a single image.
+
+        Parameters
+        ----------
+        X : image or sequence of images
+
+        Returns
+        -------
+        ndarray of float64, shape (n,) or (n, n_outputs)
+            In the unit of ``y``.
+
+        Raises
+        ------
+        NotFittedError, BadImageError
+        """
+        predictor = self._fitted()
+        return predictor.task.decode(self._outputs(predictor, X))
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return R^2, the share of the variance explained, averaged over the outputs.
+
+        With ``on_error="skip"``, the default in an estimator, images that cannot be read are left out, and a
+        logged warning names them.
+
+        Parameters
+        ----------
+        X : image or sequence of images
+        y : array-like, shape (n,) or (n, n_outputs)
+            Missing numbers (NaN) are left out.
+        sample_weight : array-like, shape (n,), optional
+
+        Returns
+        -------
+        float
+            1 is exact, 0 no better than the mean. Outputs that do not vary in ``y`` are left out.
+
+        Raises
+        ------
+        NotFittedError, BadImageError
+        InvalidInputError
+            Lengths differ, or no output varies in y.
+
+        See Also
+        --------
+        transferkit.evaluate : Errors too, with their intervals.
+        """
+        X, y, sample_weight = readable_rows(self, X, y, sample_weight)
+        n_outputs = self.n_outputs_
+        truth = values_like(y, self._task(), "y").reshape(-1, n_outputs)
+        found = self.predict(X).reshape(-1, n_outputs)
+        problems: list[str] = []
+        check_lengths(len(found), truth, problems, unit=self._unit)
+        check(problems)
+        score = explained_variance(truth, found, sample_weight)
+        if np.isnan(score):
+            raise InvalidInputError("score needs two images with different numbers, present in y.")
+        return score
+
+    # What is learned
+
+    def _read_targets(self, y: Any, problems: list[str], name: str = "y") -> NDArray[Any]:
+        return as_values(y, problems, name)
+
+    def _make_task(self, y: Any, targets: NDArray[Any], features: AnyFeatures) -> Values:
+        known = targets[features.ok]
+        check_enough(len(known))
+        check_values(known, len(targets))
+        return Values(int(np.prod(targets.shape[1:])), targets.ndim == 1)
+
+    def _validation_targets(self, y: Any, task: Any, name: str) -> NDArray[Any]:
+        return values_like(y, task, name)

@@ -1,0 +1,77 @@
+"""CSV files that name images: a header, then a file name and more in each row."""
+
+from __future__ import annotations
+
+import csv
+import os
+from pathlib import Path
+
+import numpy as np
+
+from transferkit.errors import InvalidInputError, quoted
+
+_PROBED = 20  # files checked to find the image folder
+_REPORTED = 10  # problems listed in one error
+
+NumberedRow = tuple[int, list[str]]
+
+
+def read_rows(path: Path, what: str) -> list[NumberedRow]:
+    """Return the non-blank rows, numbered as in a spreadsheet; ``what`` the file holds is for errors."""
+    if not path.is_file():
+        state = "It is a folder." if path.is_dir() else f"The current folder is {Path.cwd()}."
+        raise InvalidInputError(f"Expected a CSV file of {what}, but there is no file {path}. {state}")
+    try:
+        # utf-8-sig: spreadsheets write a byte order mark
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            return [(number, row) for number, row in enumerate(csv.reader(file), start=1) if any(row)]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InvalidInputError(
+            f"{path} is not a CSV file in UTF-8: {error}. Export it as CSV in UTF-8."
+        ) from error
+
+
+def find_folder(
+    path: Path,
+    names: list[str],
+    image_folder: str | os.PathLike[str] | None,
+    beside: tuple[str, ...] = (),
+) -> Path:
+    """Return the folder that the file names in a CSV file are relative to.
+
+    By default the folder of the CSV file, or a folder ``beside`` it: whichever has the first images.
+    """
+    if image_folder is not None:
+        return _checked_folder(image_folder, names)
+    folders = [path.parent, *(path.parent / name for name in beside)]
+    found = [_count_there(folder, names) for folder in folders]
+    if not any(found):
+        raise InvalidInputError(
+            f"None of the images of {path} were found: the first, {names[0]!r}, is not in "
+            f"{quoted(map(str, folders), 'or')}. Pass image_folder=."
+        )
+    return folders[int(np.argmax(found))]
+
+
+def raise_problems(path: Path, problems: list[str]) -> None:
+    """Raise if there are problems with a file, naming the first of them."""
+    if problems:
+        rest = [f"and {len(problems) - _REPORTED} more problems"] if len(problems) > _REPORTED else []
+        raise InvalidInputError(*(f"{path}: {text}." for text in problems[:_REPORTED] + rest))
+
+
+def _checked_folder(image_folder: str | os.PathLike[str], names: list[str]) -> Path:
+    """Return the given folder if it contains any of the first images."""
+    folder = Path(image_folder)
+    if not _count_there(folder, names):
+        state = "has none of the first images" if folder.is_dir() else "is not a folder"
+        raise InvalidInputError(
+            f"image_folder={str(folder)!r} {state}; {names[0]!r} was expected in it. "
+            "Pass the folder that the file names in the CSV file are relative to."
+        )
+    return folder
+
+
+def _count_there(folder: Path, names: list[str]) -> int:
+    """Return the number of the first files that exist in this folder."""
+    return sum((folder / name).is_file() for name in names[:_PROBED])

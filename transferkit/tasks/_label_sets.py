@@ -1,0 +1,160 @@
+"""Check which labels each image has, before anything is learned from them.
+
+The rule: a matrix of 0 and 1 or of booleans has a column for each label, and a list of lists, tuples or sets
+of strings has the names of the labels of each image. Everything else is one label for each image.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from transferkit.errors import InvalidInputError, quoted
+from transferkit.foundation.arguments import check
+from transferkit.tasks._label_checks import as_labels
+
+logger = logging.getLogger("transferkit")
+_SET = (list, tuple, set, frozenset)
+
+
+class LabelSets(NamedTuple):
+    """Which labels each image has: 0 and 1 (n, n_labels), and their names (n_labels,)."""
+
+    indicator: NDArray[np.int64]
+    names: NDArray[Any]
+
+
+def is_label_sets(y: Any) -> bool:
+    """Return True for a matrix of 0 and 1 of two columns or more, and for lists of names."""
+    if _has_names(y):
+        return True
+    matrix = _matrix(y)
+    return matrix is not None and bool(np.isin(matrix, (0, 1)).all())
+
+
+def as_label_sets(
+    y: Any, problems: list[str], name: str = "y", known: NDArray[Any] | None = None
+) -> LabelSets:
+    """Return which labels each image has; add what is wrong to the problems.
+
+    With ``known`` names, columns are theirs.
+    """
+    if _has_names(y):
+        return _of_names(y, problems, name, known)
+    matrix = _matrix(y)
+    if matrix is None or not np.isin(matrix, (0, 1)).all():
+        problems.append(
+            f"{name} must say which labels each image has: 0 and 1 in a column for each label, or a list of "
+            "names for each image."
+        )
+        return LabelSets(np.zeros((0, 0), np.int64), np.arange(0))
+    columns = getattr(y, "columns", None)
+    names = (
+        np.arange(matrix.shape[1])
+        if columns is None
+        else as_labels(list(columns), problems, f"{name}.columns")
+    )
+    indicator = matrix.astype(np.int64)
+    if known is None:
+        return LabelSets(indicator, names)
+    if columns is not None and sorted(names.tolist(), key=str) == sorted(known.tolist(), key=str):
+        return LabelSets(indicator[:, [names.tolist().index(label) for label in known.tolist()]], known)
+    if len(names) != len(known) or columns is not None:
+        problems.append(
+            f"{name} must have a column for each of {quoted(known.tolist())}. Got {quoted(names.tolist())}."
+        )
+    return LabelSets(indicator, known)
+
+
+def label_set_problems(indicator: NDArray[np.int64], names: Sequence[Any]) -> list[str]:
+    """Return what cannot be learned; a label that all images have, or none, tells nothing."""
+    if len(set(names)) < len(names):
+        return [f"y must have different names of columns. Got {quoted(names)}."]
+    counts = indicator.sum(axis=0)
+    stuck = [
+        (label, count)
+        for label, count in zip(names, counts.tolist(), strict=True)
+        if count in (0, len(indicator))
+    ]
+    if not stuck:
+        return []
+    shown = ", ".join(f"{label!r} in {count}" for label, count in stuck[:10])
+    return [
+        f"y must have each label in some images and not in others. Of {len(indicator)} images, it has "
+        f"{shown}. Leave out these labels, or add images."
+    ]
+
+
+def warn_if_one_hot(indicator: NDArray[np.int64]) -> None:
+    """Say how a matrix is read that classes may have made."""
+    if len(indicator) and (indicator.sum(axis=1) == 1).all():
+        logger.warning(
+            "y has exactly one label in each row. They are learned as labels that do not exclude each other. "
+            "For classes, which do, pass one label per image, such as y.argmax(axis=1)."
+        )
+
+
+def label_sets_like(y: Any, names: NDArray[Any], name: str) -> NDArray[np.int64]:
+    """Return 0 and 1 in the columns of these labels; raise if y has others."""
+    problems: list[str] = []
+    indicator = as_label_sets(y, problems, name, names).indicator
+    check(problems)
+    return indicator
+
+
+def check_label_sets(indicator: NDArray[np.int64], names: NDArray[Any]) -> None:
+    """Raise if there is a label to learn nothing about in the images that can be read."""
+    if problems := label_set_problems(indicator, names.tolist()):
+        raise InvalidInputError(*problems)
+
+
+def _has_names(y: Any) -> bool:
+    """Return True for a list, or an array or column of objects, of lists, tuples or sets with a string."""
+    if not (isinstance(y, list | tuple) or (str(getattr(y, "dtype", "")) == "object" and np.ndim(y) == 1)):
+        return False
+    rows = list(y)
+    return all(isinstance(row, _SET) for row in rows) and any(
+        isinstance(one, str) for row in rows for one in row
+    )
+
+
+def _matrix(y: Any) -> NDArray[Any] | None:
+    """Return numbers or booleans of two dimensions and two columns or more; else None."""
+    try:
+        matrix = np.asarray(y)
+    except ValueError:  # ragged
+        return None
+    if matrix.ndim != 2 or matrix.shape[1] < 2 or np.ma.is_masked(y):
+        return None
+    if matrix.dtype == object:
+        kinds = {type(one) for one in matrix.ravel().tolist()}
+        matrix = matrix.astype(float) if kinds <= {int, bool, float} else matrix
+    return matrix if matrix.dtype.kind in "biuf" else None
+
+
+def _of_names(y: Any, problems: list[str], name: str, known: NDArray[Any] | None) -> LabelSets:
+    """Return the labels of lists of names."""
+    rows = list(y)
+    wrong = [i for i, row in enumerate(rows) if not all(isinstance(one, str) for one in row)]
+    if wrong:
+        problems.append(f"{name} must have strings as names of labels. Row {wrong[0]} is {rows[wrong[0]]!r}.")
+        return LabelSets(np.zeros((len(rows), 0), np.int64), np.arange(0))
+    found = sorted({str(one) for row in rows for one in row})
+    if known is None:
+        names = as_labels(found, problems, f"names in {name}")
+        if len(found) < 2:
+            problems.append(
+                f"{name} must have two labels or more. Got {quoted(found)}. For one, pass True or False per "
+                "image."
+            )
+    else:
+        names = known
+        if unknown := [one for one in found if one not in set(known.tolist())]:
+            problems.append(f"{name} has labels that y has not: {quoted(unknown)}.")
+    sets = [set(map(str, row)) for row in rows]
+    indicator = np.array([[label in row for label in names.tolist()] for row in sets], dtype=np.int64)
+    return LabelSets(indicator.reshape(len(rows), -1), names)

@@ -1,0 +1,66 @@
+"""Check the numbers of a regression before anything is learned from them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from transferkit.errors import InvalidInputError
+from transferkit.foundation.arguments import check
+from transferkit.tasks.values import Values
+
+
+def as_values(y: Any, problems: list[str], name: str = "y") -> NDArray[np.float64]:
+    """Return numbers (n,) or (n, k), NaN where missing or masked; add what is wrong to the problems."""
+    nothing = np.empty(0)
+    if y is None or isinstance(y, str | bytes):
+        # scikit-learn's tests look for the words "requires y to be passed".
+        problems.append(
+            f"One number per image requires y to be passed, but the target y is {y!r}."
+            if name == "y"
+            else f"{name} must have one number per image. Got {y!r}."
+        )
+        return nothing
+    try:
+        given = y if np.ma.isMaskedArray(y) else np.asarray(y)
+        if given.dtype.kind in "cMmVSUT":
+            raise TypeError(f"their type is {given.dtype}")
+        values = np.array(given, dtype=np.float64)
+        values[np.ma.getmaskarray(given)] = np.nan
+    except (TypeError, ValueError) as error:
+        problems.append(
+            f"{name} must be one array of numbers, of shape (n,) or (n, n_outputs): {error}. "
+            "Use NaN for a missing one."
+        )
+        return nothing
+    if values.ndim not in (1, 2) or 0 in values.shape[1:]:
+        problems.append(f"{name} must have shape (n,) or (n, n_outputs). Got {values.shape}.")
+        return values.reshape(-1)
+    infinite = np.argwhere(np.isinf(values))
+    if len(infinite):
+        problems.append(f"{name} has an infinite number in row {infinite[0][0]}. Use NaN for a missing one.")
+    return values
+
+
+def check_values(values: NDArray[np.float64], n_rows: int) -> None:
+    """Raise unless each output of the readable images has a number to be learned from."""
+    absent = np.flatnonzero(~np.isfinite(values.reshape(len(values), -1)).any(axis=0))
+    if len(absent):
+        lost = f" ({n_rows - len(values)} images could not be read)" if len(values) < n_rows else ""
+        raise InvalidInputError(
+            f"y must have a number for each output in one image at least. All {len(values)} are missing in "
+            f"column {', '.join(map(str, absent[:10].tolist()))}{lost}. Leave it out."
+        )
+
+
+def values_like(y: Any, task: Values, name: str) -> NDArray[np.float64]:
+    """Return numbers; raise unless each image has as many as the task."""
+    problems: list[str] = []
+    values = as_values(y, problems, name)
+    n = int(np.prod(values.shape[1:]))
+    if not problems and n != task.n_outputs:
+        problems.append(f"{name} has {n} values in a row but y has {task.n_outputs}.")
+    check(problems)
+    return values

@@ -1,0 +1,81 @@
+"""Several labels for each image, none of which excludes another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from transferkit.tasks.classes import labels_from_json, labels_to_json
+
+
+@dataclass(frozen=True, eq=False)
+class Labels:
+    """Tell for each label whether an image has it.
+
+    Heads learn 0 and 1 in a column for each label, and give a logit for each, positive where it is predicted.
+
+    Parameters
+    ----------
+    labels : ndarray, shape (n_labels,)
+        Their names, two or more, in the order of the columns.
+    """
+
+    labels: NDArray[Any]
+
+    kind: ClassVar[str] = "labels"
+    regression: ClassVar[bool] = False
+
+    @property
+    def n_outputs(self) -> int:
+        """Number of logits that a head gives for an image."""
+        return len(self.labels)
+
+    def encode(self, indicator: NDArray[Any]) -> NDArray[np.int64]:
+        """Return 0 and 1 (n, n_labels)."""
+        return np.asarray(indicator, dtype=np.int64)
+
+    def decode(self, outputs: NDArray[np.float64]) -> NDArray[Any]:
+        """Return 0 and 1 (n, n_labels) for logits."""
+        return self.decide(outputs)
+
+    def decide(self, outputs: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Return 1 where a label is more probable than not."""
+        return (outputs > 0).astype(np.int64)
+
+    def decision(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return logits in the shape of scikit-learn's ``decision_function``."""
+        return outputs
+
+    def probabilities(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the probability of each label by itself (n, n_labels)."""
+        from scipy.special import expit
+
+        probabilities: NDArray[np.float64] = expit(outputs)
+        return probabilities
+
+    def likeliest(self, outputs: NDArray[np.float64]) -> NDArray[Any]:
+        """Return the label with the largest logit in each row."""
+        return self.labels[outputs.argmax(axis=1)]
+
+    def column_of(self, label: Any) -> tuple[int, int]:
+        """Return the column of the outputs that speaks of a label, and 1: for it."""
+        return self.labels.tolist().index(label), 1
+
+    def strata(self, targets: NDArray[Any]) -> None:
+        """Return what a split should keep the shares of: nothing, as combinations are many and rare."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the task as JSON data."""
+        return {"kind": self.kind, **labels_to_json(self.labels)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Labels:
+        """Return the task that JSON data describes; ValueError where labels do not fit their type."""
+        labels = labels_from_json(data)
+        if len(np.unique(labels)) < len(labels):
+            raise ValueError("a label stands twice")
+        return cls(labels)
