@@ -64,8 +64,8 @@ def forget(monkeypatch):
     engines.shared_engine.cache_clear()
 
 
-def auto(**parameters):
-    return FeatureExtractor(TINY, progress=False, **parameters)
+def auto(layers="last", **parameters):
+    return FeatureExtractor(TINY, layers=layers, grid="full", progress=False, **parameters)
 
 
 def origin(extractor, paths):

@@ -98,7 +98,7 @@ def test_fewer_layers_hit(tiny, engine, pictures):
 
 @pytest.mark.parametrize(
     "change",
-    [{"image_size": 48}, {"grid": 2}, {"layers": "fine"}, {"resize": "pad"}],
+    [{"image_size": 48}, {"grid": 2}, {"layers": "last"}, {"resize": "pad"}],
     ids=lambda c: next(iter(c)),
 )
 def test_whatever_changes_a_number_is_another_row(tiny, engine, pictures, change):
@@ -275,16 +275,16 @@ def test_scikit_learn_manners(tiny, pictures):
     expected = extractor.transform(paths[:4])
     sent = pickle.loads(pickle.dumps(extractor))
     np.testing.assert_array_equal(sent.transform(paths[:4]), expected)
-    np.testing.assert_array_equal(extractor.set_params(grid=None).transform(paths[:4]).shape, (4, 48))
-    assert extractor.fit().layers_ == ("last",)
+    np.testing.assert_array_equal(extractor.set_params(grid="full").transform(paths[:4]).shape, (4, 384))
+    assert extractor.fit().layers_ == ("fine",)
     assert extractor.image_size_ == 32
 
 
 def test_grid_pools_each_cell(tiny, pictures):
     paths, _ = pictures
-    full = FeatureExtractor(**tiny, cache=False).extract(paths).maps()[0]
+    full = FeatureExtractor(**tiny, cache=False, grid="full").extract(paths).maps()[0]
     pooled = FeatureExtractor(**tiny, cache=False, grid=2).extract(paths).maps()[0]
-    np.testing.assert_allclose(pooled[:, 0, 0], full[:, :2, :2].mean(axis=(1, 2)), rtol=2e-3)
+    np.testing.assert_allclose(pooled[:, 0, 0], full[:, :4, :4].mean(axis=(1, 2)), rtol=2e-3)
 
 
 def test_a_grid_for_each_layer(tiny, engine, pictures):
@@ -292,7 +292,7 @@ def test_a_grid_for_each_layer(tiny, engine, pictures):
     features = FeatureExtractor(**tiny, layers="auto", grid=(4, 1)).extract(paths)
     assert features.shapes == ((4, 4, 6), (1, 1, 3))
     np.testing.assert_array_equal(
-        FeatureExtractor(**tiny, grid=1).transform(paths), features.maps()[1].reshape(-1, 3)
+        FeatureExtractor(**tiny, layers="last").transform(paths), features.maps()[1].reshape(-1, 3)
     )
     assert engine.images == len(paths)
 
@@ -408,7 +408,7 @@ def test_maps_of_several_views_lie_below_each_other_also_in_half_precision(tiny,
 
 def test_what_half_precision_cannot_hold_is_read_as_it_is(tiny, pictures, monkeypatch):
     paths, _ = pictures
-    features = FeatureExtractor(**tiny).extract(paths[:20])
+    features = FeatureExtractor(**tiny, layers="last", grid="full").extract(paths[:20])
     monkeypatch.setattr(_features, "_LARGEST_HALF", 0.5)
     assert all(array.dtype == np.float32 for array in features.maps(half=True))
 

@@ -164,7 +164,7 @@ def test_a_grid_keeps_where_things_are(tiny, pictures):
 
 
 def test_the_vector_is_the_mean_of_the_last_map(nearest, pictures, tiny):
-    expected = FeatureExtractor(**tiny, grid=1).transform(pictures[0])
+    expected = FeatureExtractor(**tiny, layers="last").transform(pictures[0])
     np.testing.assert_array_equal(nearest.vectors_, expected)
 
 

@@ -57,7 +57,8 @@ class ExtractorOwner(Configured, BaseEstimator):
         extractor = FeatureExtractor() if self.extractor is None else clone(self.extractor)
         self._check_own(extractor)
         own = {name: getattr(self, name) for name in ("backbone", "weights", "image_size")}
-        extractor.set_params(**own, **taps._asdict(), engine=settings["engine"])
+        grid = "full" if taps.grid is None else taps.grid
+        extractor.set_params(**own, layers=taps.layers, grid=grid, engine=settings["engine"])
         if "_sent_config" in self.__dict__:
             extractor._sent_config = self._sent_config
         extractor.fit().settle_ranges(self.__dict__.get("_array_ranges", {}))

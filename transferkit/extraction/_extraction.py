@@ -228,7 +228,8 @@ class Extraction(Configured):
     def __getstate__(self) -> dict[str, Any]:
         """Drop models and connections when pickling; they are made again."""
         state = super().__getstate__()
-        state.pop("_made", None)
+        for name in ("_made", "_known_shapes"):
+            state.pop(name, None)
         return state
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import BaseEstimator, TransformerMixin, clone
 
 from transferkit import images
 from transferkit.extraction._extraction import Extraction
@@ -26,12 +26,12 @@ class FeatureExtractor(Extraction, TransformerMixin, BaseEstimator):
         Side in pixels of the square that the backbone sees; by default what it was trained at.
     layers : str or sequence of str, optional
         Layers to tap: ``"last"`` is the output of the backbone, ``"auto"`` the layers recommended for it; see
-        :func:`transferkit.list_layers` for all names. By default "last", or within an estimator the choice of
-        its head.
+        :func:`transferkit.list_layers` for all names. By default the last but one of those recommended (of a
+        transformer the summary), or within an estimator the choice of its head.
     grid : int, "full" or sequence of these, optional
         Average each map over a grid of this many cells a side (1 is global average pooling), the same for
-        all layers or one number for each; "full" keeps maps as they are. By default "full", or within an
-        estimator the choice of its head.
+        all layers or one number for each; "full" keeps maps as they are. By default 1, with ``layers="auto"``
+        what is recommended with these layers, or within an estimator the choice of its head.
     resize : {"stretch", "pad"}, default="stretch"
         Fill the square, or keep the aspect on a black ground.
     precision : {"float32", "bfloat16", "float16"}, default="float32"
@@ -89,7 +89,7 @@ class FeatureExtractor(Extraction, TransformerMixin, BaseEstimator):
     --------
     >>> from transferkit import FeatureExtractor
     >>> from transferkit.datasets import make_faces
-    >>> extractor = FeatureExtractor("scattering", grid=1, cache=False)
+    >>> extractor = FeatureExtractor("scattering", cache=False)
     >>> extractor.transform(make_faces(2).images).shape  # doctest: +SKIP
     (2, 219)
     """
@@ -138,6 +138,7 @@ class FeatureExtractor(Extraction, TransformerMixin, BaseEstimator):
         Returns
         -------
         ndarray of float32, shape (n, n_features)
+            By default one averaged vector; a memory map if it is larger than ``memory_limit``.
 
         Raises
         ------
@@ -147,8 +148,38 @@ class FeatureExtractor(Extraction, TransformerMixin, BaseEstimator):
             Weights or backbone are not those of ``fit`` or of the first use.
         """
         features = self.extract(X, on_error="raise")
+        self._known_shapes = self.settings(), features.shapes
         with memory_limit(self.settings().memory_limit):
             return features.flat()
+
+    def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
+        """Return the names of the columns of ``transform``, such as "last_17", or "last_0_6_17" on a grid.
+
+        A name has the layer, the row and the column of the cell where there are several, and the channel.
+
+        Parameters
+        ----------
+        input_features : ignored
+
+        Returns
+        -------
+        ndarray of str objects, shape (n_features,)
+
+        Raises
+        ------
+        InvalidInputError, MissingDependencyError, WeightsError
+            As for ``fit``.
+        """
+        settings = self.settings()
+        known = self.__dict__.get("_known_shapes")
+        if known is None or known[0] is not settings:  # only a network knows how many channels it has
+            black = np.zeros((settings.image_size, settings.image_size, 3), np.uint8)
+            known = self._known_shapes = settings, clone(self).extract([black]).shapes
+        names: list[str] = []
+        for layer, shape in zip(settings.layers, known[1], strict=True):
+            axes = shape if shape[:-1] != (1, 1) else shape[-1:]
+            names += [f"{layer}_{'_'.join(map(str, place))}" for place in np.ndindex(*axes)]
+        return np.array(names, dtype=object)
 
     def __sklearn_is_fitted__(self) -> bool:
         """Tell scikit-learn that there is nothing to learn."""

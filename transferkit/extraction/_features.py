@@ -96,8 +96,11 @@ class Features:
 
     def flat(self, rows: Any = None, view: AnyView | None = None) -> NDArray[np.float32]:
         """Return all layers of each image in one row: (len(rows), number of values)."""
-        maps = self.maps(rows, view)
-        return np.concatenate([array.reshape(len(array), -1) for array in maps], axis=1)
+        maps = [array.reshape(len(array), -1) for array in self.maps(rows, view)]
+        if len(maps) == 1:
+            return maps[0]
+        out = scratch((len(maps[0]), sum(each.shape[1] for each in maps)), np.float32)
+        return np.concatenate(maps, axis=1, out=out)
 
     def sizes(self, rows: Any = None) -> NDArray[np.int64]:
         """Return width and height in pixels of each upright original: (len(rows), 2)."""

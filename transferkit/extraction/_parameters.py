@@ -93,7 +93,7 @@ def as_cache(cache: Any) -> FeatureCache | None:
 def layer_names(layers: Any, backbone: Backbone) -> tuple[str, ...]:
     """Return the names of the layers that are asked for."""
     if layers is None:
-        return ("last",)
+        return backbone.layers[-2:][:1]  # of a transformer the summary; see "One vector" in architecture.md
     if isinstance(layers, str):
         return backbone.layers if layers == "auto" else (layers,)
     names = tuple(layers) if isinstance(layers, list | tuple) else ()  # a set has another order every day
@@ -105,8 +105,13 @@ def layer_names(layers: Any, backbone: Backbone) -> tuple[str, ...]:
     return names
 
 
+def default_grid(layers: Any, backbone: Backbone) -> Any:
+    """Return the grid where none is given: what is recommended with the recommended layers, else one cell."""
+    return ("full" if backbone.grid is None else backbone.grid) if layers == "auto" else 1
+
+
 def layer_grids(grid: Any, layers: Sequence[str]) -> tuple[int | None, ...]:
-    """Return one grid for each layer; None keeps a map as it is."""
+    """Return one grid for each layer; None among them keeps a map as it is."""
     if not isinstance(grid, list | tuple):
         return (_cells(grid),) * len(layers)
     if len(grid) != len(layers):

@@ -23,6 +23,7 @@ from transferkit.extraction._failed import KnownFailures
 from transferkit.extraction._job import Job
 from transferkit.extraction._parameters import (
     as_cache,
+    default_grid,
     isolation_seconds,
     layer_grids,
     layer_names,
@@ -53,7 +54,9 @@ class Settings:
     def __init__(self, backbone: Backbone, parameters: Mapping[str, Any]) -> None:
         self.backbone = backbone
         self.image_size, self.layers = _check(backbone, parameters)
-        self.grids = layer_grids(parameters["grid"], self.layers)
+        grid = parameters["grid"]
+        grid = default_grid(parameters["layers"], backbone) if grid is None else grid
+        self.grids = layer_grids(grid, self.layers)
         self.resize: str = parameters["resize"]
         self.batch_size: int = parameters["batch_size"]
         self.value_range = check_value_range(parameters["value_range"])

@@ -285,7 +285,8 @@ class NearestImages(ExtractorOwner):
                 "backbone='precomputed' has no images. Pass features to sklearn.neighbors.NearestNeighbors."
             )
         check(grid_problems(self.grid))
-        return self._make_image_extractor(Taps(self.layers, self.grid))
+        layers = "last" if self.layers is None else self.layers
+        return self._make_image_extractor(Taps(layers, self.grid))
 
     def _vectors(self, features: Features) -> NDArray[np.float32]:
         """Return one vector of each image that can be read."""
