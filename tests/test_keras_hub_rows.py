@@ -22,7 +22,7 @@ from transferkit import (
 from transferkit.backbones import build_network, is_declared, is_shipped, resolve_weights
 from transferkit.backbones.keras_hub import BACKBONES
 from transferkit.datasets import make_faces
-from transferkit.errors import ModelFileError
+from transferkit.errors import WeightsError
 
 keras_hub = pytest.importorskip("keras_hub", reason="KerasHub is not installed (extra hub)")
 # Rows above this size are built by hand only: their random weights would fill the memory of a test machine.
@@ -103,7 +103,7 @@ def test_a_model_names_the_folder_of_its_preset(folder, pictures, tmp_path):
         load(tmp_path / "model.safetensors").predict_proba(paths[:4]), expected, atol=1e-6
     )
     moved = preset.rename(tmp_path / "elsewhere")
-    with pytest.raises(ModelFileError, match=r"no folder on this machine; pass weights=\.\.\. to load\(\)"):
+    with pytest.raises(WeightsError, match="preset, which has the weights of the model, does not exist"):
         load(tmp_path / "model.safetensors")
     loaded = load(tmp_path / "model.safetensors", weights=moved)
     np.testing.assert_allclose(loaded.predict_proba(paths[:4]), expected, atol=1e-6)
