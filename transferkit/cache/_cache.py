@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -196,7 +196,7 @@ class FeatureCache:
         """
         everything = space_key is None and recipe is None and older_than is None
         wanted = None if recipe is None else self.space(recipe).key
-        limit = None if older_than is None else (datetime.now(timezone.utc) - older_than).timestamp()
+        limit = None if older_than is None else (datetime.now(UTC) - older_than).timestamp()
         freed = 0
         for path, key, _ in own_files(self.folder):
             chosen = (

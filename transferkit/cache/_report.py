@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from sqlite3 import Connection
 from typing import Any
@@ -120,7 +120,7 @@ def inspect_folder(folder: Path) -> CacheInfo:
 
 def inspect_space(path: Path, key: str) -> SpaceInfo:
     """Return the contents of one feature space."""
-    size, used = size_of(path), datetime.fromtimestamp(last_used(path), tz=timezone.utc)
+    size, used = size_of(path), datetime.fromtimestamp(last_used(path), tz=UTC)
     database = Database(path, SCHEMA, None)
     try:
         identity, rows, parts = database.read(_contents) or ("", 0, ())
