@@ -20,7 +20,7 @@ def test_they_are_those_of_the_layer_and_not_rounded(engine, pictures):
     assert maps.shape == (5, 8, 8, 6)
     assert maps.dtype == np.float32
     assert (engine.calls, engine.images) == (3, 5)
-    extractor = FeatureExtractor(TINY, layers="fine", engine="fake", cache=False, progress=False)
+    extractor = FeatureExtractor(TINY, layers="fine", grid="full", engine="fake", cache=False, progress=False)
     np.testing.assert_allclose(maps, extractor.extract(paths[:5]).maps()[0], atol=1e-3)
     assert (maps != maps.astype(np.float16)).any()
 

@@ -94,9 +94,9 @@ def test_bytes_are_not_decoded_twice(tiny, mixed, tries):
     images = [path.read_bytes() for path in mixed]
     extract(tiny, images)
     assert len(tries) == 33
-    extract(tiny, images, layers="fine")
+    extract(tiny, images, layers="last")
     assert len(tries) == 33 + 30
-    extract(tiny, images, layers="fine", retry_failed=True)
+    extract(tiny, images, layers="last", retry_failed=True)
     assert len(tries) == 33 + 30 + 3
 
 

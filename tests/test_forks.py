@@ -106,7 +106,7 @@ for lock in (_settings.LOCK, _quiet.quiet()):
 """,
         tmp_path,
     )
-    assert lines == ["((30, 48), (), True)"] * 2
+    assert lines == ["((30, 6), (), True)"] * 2
 
 
 def test_many_forks_while_threads_extract(tmp_path):

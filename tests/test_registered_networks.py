@@ -140,7 +140,7 @@ def test_a_model_that_cannot_be_copied_says_what_to_do(keras, images):
     with pytest.raises(InvalidInputError, match=r"cannot be copied: TypeError.*get_config"):
         FeatureExtractor(row(live), weights=None).fit()
     anew = row(lambda shape: keras.Model(inputs, Scale(2.0)(inputs)))
-    assert FeatureExtractor(anew, weights=None).transform(images).shape == (12, SIZE * SIZE * 3)
+    assert FeatureExtractor(anew, weights=None, grid="full").transform(images).shape == (12, SIZE * SIZE * 3)
 
 
 def test_a_copy_with_other_outputs_is_refused(keras):
@@ -208,7 +208,7 @@ def test_models_for_images_of_any_size(keras, images, live):
         return keras.Model(inputs, keras.layers.Conv2D(3, 3)(inputs))
 
     made = row(build() if live else build)
-    assert FeatureExtractor(made, weights=None).transform(images).shape == (12, 30 * 30 * 3)
+    assert FeatureExtractor(made, weights=None, grid="full").transform(images).shape == (12, 30 * 30 * 3)
 
 
 @pytest.mark.parametrize("live", [False, True])
@@ -221,7 +221,8 @@ def test_models_of_two_outputs_have_layers_but_no_last(keras, images, live):
     made = row(build() if live else build)
     assert list_layers(made)[-2:] == ["first", "second"]
     first, second = (
-        FeatureExtractor(made, weights=None, layers=name).transform(images) for name in ("first", "second")
+        FeatureExtractor(made, weights=None, grid="full", layers=name).transform(images)
+        for name in ("first", "second")
     )
     np.testing.assert_array_equal(np.maximum(first, 0), second)
     with pytest.raises(InvalidInputError, match=r"layers must name layers of the backbone\. Got 'last'"):
@@ -376,7 +377,9 @@ def test_an_exact_name_wins(keras, images, live):
     pixels = np.random.default_rng(0).integers(0, 256, (3, SIZE, SIZE, 3)).astype(np.uint8)
     for layer in names:
         expected = keras.Model(model.input, model.get_layer(layer).output)(pixels.astype(np.float32))
-        ours = FeatureExtractor(made, weights=None, layers=[layer], engine="keras").transform(pixels)
+        ours = FeatureExtractor(made, weights=None, grid="full", layers=[layer], engine="keras").transform(
+            pixels
+        )
         np.testing.assert_allclose(ours, np.asarray(expected).reshape(len(ours), -1), rtol=1e-3, atol=0.2)
 
 
