@@ -133,7 +133,7 @@ def test_fields_of_heads(kind, name):
 
 
 @pytest.mark.parametrize("kind", TARGETS)
-@pytest.mark.parametrize("name", ["y", "groups", "validation_data"])
+@pytest.mark.parametrize("name", ["y", "groups", "validation_data", "sample_weight"])
 def test_arguments_of_fit(tiny, kind, name):
     data = {"X": IMAGES, "y": TARGETS[kind]}
     refused, wrong = refusals(name, lambda value: kind(**tiny).fit(**(data | {name: value})))

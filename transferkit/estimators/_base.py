@@ -43,7 +43,7 @@ from transferkit.extraction import (
 from transferkit.foundation.arguments import check, choice
 from transferkit.foundation.scratch import memory_limit
 from transferkit.heads import FittedHead, Head, TrainingData, Validation, get_head
-from transferkit.tasks import TASKS, Labels, Task, as_groups, check_lengths
+from transferkit.tasks import TASKS, Labels, Task, as_groups, as_weights, check_lengths
 from transferkit.views import AUGMENTATIONS, MEANS, ORIGINAL, View
 
 Rows = NDArray[np.int64]
@@ -56,7 +56,7 @@ class TrainingSet:
     Attributes
     ----------
     rows : ndarray of int, shape (n,)
-        Images of the extraction that can be read.
+        Images of the extraction that can be read and whose weight is not 0.
     targets : list of ndarray
         One for each view, as the head learns them.
     groups : ndarray of int, shape (n,)
@@ -191,8 +191,8 @@ class ImageEstimator(FittedEstimator, NestedParameters):
         """Return what else is wrong with the targets of all images."""
         return []
 
-    def _make_task(self, y: Any, targets: NDArray[Any], features: AnyFeatures) -> Task:
-        """Return the task, after checking the targets of the images that can be read."""
+    def _make_task(self, y: Any, targets: NDArray[Any], features: AnyFeatures, rows: Rows) -> Task:
+        """Return the task, after checking the targets of the training rows."""
         raise NotImplementedError
 
     def _validation_targets(self, y: Any, task: Task, name: str) -> NDArray[Any]:
@@ -205,9 +205,9 @@ class ImageEstimator(FittedEstimator, NestedParameters):
         """Return targets as a head learns them, for one view."""
         return task.encode(targets)
 
-    def _weights(self, targets: NDArray[Any]) -> NDArray[np.float64]:
-        """Return a weight for each training row."""
-        return np.ones(len(targets))
+    def _weights(self, targets: NDArray[Any], weight: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the weight of each training row, given the caller's."""
+        return weight
 
     def _read_arrays(self, X: Any, y: Any, *, fitting: bool) -> tuple[PrecomputedFeatures, Any]:
         """Return features and targets of ``backbone="precomputed"``, checked as scikit-learn does."""
@@ -216,7 +216,7 @@ class ImageEstimator(FittedEstimator, NestedParameters):
     # Fit
 
     @all_or_nothing
-    def _fit(self, X: Any, y: Any, groups: Any, validation_data: Any) -> Any:
+    def _fit(self, X: Any, y: Any, groups: Any, validation_data: Any, sample_weight: Any = None) -> Any:
         """Extract features and train the head."""
         problems: list[str] = []
         X, y = self._gather(X, y, problems)
@@ -230,6 +230,7 @@ class ImageEstimator(FittedEstimator, NestedParameters):
         n_images = len(items) if features is None else len(features.ok)
         check_lengths(n_images, targets, problems, unit=self._unit)
         group_numbers = as_groups(groups, len(targets), problems)
+        weight = as_weights(sample_weight, n_images or len(targets), problems)
         problems += [] if problems else self._target_problems(targets)
         pair = validation_pair(validation_data, problems)
         check(problems)
@@ -237,8 +238,8 @@ class ImageEstimator(FittedEstimator, NestedParameters):
         if features is None:
             assert extractor is not None
             features = extractor.extract(items, views=views, on_error=extractor.on_error or "skip")
-        rows = np.flatnonzero(features.ok)
-        task = self._make_task(y, targets, features)
+        rows = np.flatnonzero(features.ok & (weight > 0))
+        task = self._make_task(y, targets, features, rows)
         if pair is not None and extractor is not None:
             pair = labelled_images(*pair)
         kept = targets[rows]
@@ -246,7 +247,7 @@ class ImageEstimator(FittedEstimator, NestedParameters):
             rows,
             [self._encode(task, kept, features, rows, view, extractor) for view in views],
             group_numbers[rows],
-            self._weights(kept),
+            self._weights(kept, weight[rows] / weight[rows].mean()),
             None if pair is None else self._validation(*pair, task, head, views, extractor),
         )
         with memory_limit(self._run_settings()["memory_limit"]):

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from transferkit.datasets import labelled_images
 from transferkit.errors import InvalidInputError
+from transferkit.foundation.arguments import check
+from transferkit.tasks import as_weights
 
 logger = logging.getLogger("transferkit")
 _NAMED = 3
@@ -21,14 +23,20 @@ _NAMED = 3
 def readable_rows(estimator: Any, X: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
     """Return X, y and weights: with ``on_error="skip"`` only those of readable images."""
     estimator._check_fitted()
-    if estimator.extractor_ is None:
-        return X, y, sample_weight
-    items, y = labelled_images(X, y)
+    items = X
+    if estimator.extractor_ is not None:
+        items, y = labelled_images(X, y)
     if y is None:
         raise InvalidInputError("y must be passed: X holds no labels of its own.")
+    n = np.shape(y)[0] if np.ndim(y) else 1
+    if sample_weight is not None:
+        problems: list[str] = []
+        sample_weight = as_weights(sample_weight, n, problems)
+        check(problems)
+    if estimator.extractor_ is None:
+        return X, y, sample_weight
     if (estimator._run_settings()["on_error"] or "skip") != "skip":
         return items, y, sample_weight
-    n = np.shape(y)[0] if np.ndim(y) else 1
     if n != len(items):
         raise InvalidInputError(f"y has {n} rows but X has {len(items)} images. Each image needs one.")
     features = estimator.extract(items, on_error="skip")
@@ -38,7 +46,7 @@ def readable_rows(estimator: Any, X: Any, y: Any, sample_weight: Any) -> tuple[A
     names = "; ".join(map(str, failures[:_NAMED])) + ("; ..." if len(failures) > _NAMED else "")
     logger.warning("score leaves out %d of %d images: %s", len(failures), len(items), names)
     rows = np.flatnonzero(features.ok)
-    weight = None if sample_weight is None else np.asarray(sample_weight)[rows]
+    weight = None if sample_weight is None else sample_weight[rows]
     return [items[row] for row in rows], np.asarray(y)[rows], weight
 
 

@@ -9,10 +9,9 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import ClassifierMixin
-from sklearn.utils.class_weight import compute_sample_weight
 
 from transferkit.backbones import Backbone
-from transferkit.estimators._base import ImageEstimator
+from transferkit.estimators._base import ImageEstimator, Rows
 from transferkit.estimators._fitted import AnyFeatures
 from transferkit.estimators._old_names import takes_old_names
 from transferkit.estimators._scoring import readable_rows
@@ -124,7 +123,15 @@ class Classifier(ClassifierMixin, ImageEstimator):
         self.random_state = random_state
         self.extractor = extractor
 
-    def fit(self, X: Any, y: Any = None, *, groups: Any = None, validation_data: Any = None) -> Classifier:
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        groups: Any = None,
+        validation_data: Any = None,
+        sample_weight: Any = None,
+    ) -> Classifier:
         """Extract features, once per image, and train the head.
 
         Parameters
@@ -141,6 +148,8 @@ class Classifier(ClassifierMixin, ImageEstimator):
             Images in one group, such as one person, always stay on the same side of a split.
         validation_data : (X, y), optional
             Used instead of a held-out part; nothing but early stopping and the history sees it.
+        sample_weight : array-like, shape (n,), optional
+            How much each image counts, 0 or more; only the ratios matter. An image of weight 0 is left out.
 
         Returns
         -------
@@ -154,7 +163,7 @@ class Classifier(ClassifierMixin, ImageEstimator):
         BadImageError
             An image cannot be read and ``on_error`` is "raise".
         """
-        return self._fit(X, y, groups, validation_data)
+        return self._fit(X, y, groups, validation_data, sample_weight)
 
     @property
     def classes_(self) -> NDArray[Any]:
@@ -211,6 +220,25 @@ class Classifier(ClassifierMixin, ImageEstimator):
         """
         task, outputs = self._answer(X)
         return task.probabilities(outputs)
+
+    def predict_log_proba(self, X: Any) -> NDArray[np.float64]:
+        """Return the logarithm of the probability of each class, finite where the probability rounds to 0.
+
+        Parameters
+        ----------
+        X : image or sequence of images
+
+        Returns
+        -------
+        ndarray of float64, shape (n, n_classes)
+            As ``predict_proba``.
+
+        Raises
+        ------
+        NotFittedError, BadImageError
+        """
+        task, outputs = self._answer(X)
+        return task.log_probabilities(outputs)
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Return the most probable label of each image; an array of one for a single image.
@@ -323,8 +351,10 @@ class Classifier(ClassifierMixin, ImageEstimator):
             )
         return problems
 
-    def _make_task(self, y: Any, targets: NDArray[Any], features: AnyFeatures) -> Classes | Labels:
-        labels = targets[features.ok]
+    def _make_task(
+        self, y: Any, targets: NDArray[Any], features: AnyFeatures, rows: Rows
+    ) -> Classes | Labels:
+        labels = targets[rows]
         if targets.ndim == 2:
             names = as_label_sets(y, []).names
             check_label_sets(labels, names)
@@ -338,8 +368,12 @@ class Classifier(ClassifierMixin, ImageEstimator):
         like = label_sets_like if isinstance(task, Labels) else labels_among
         return like(y, task.labels, name)
 
-    def _weights(self, targets: NDArray[Any]) -> NDArray[np.float64]:
-        if targets.ndim == 2:
-            return super()._weights(targets)
-        weight: NDArray[np.float64] = compute_sample_weight(self.class_weight, targets)
-        return weight
+    def _weights(self, targets: NDArray[Any], weight: NDArray[np.float64]) -> NDArray[np.float64]:
+        if targets.ndim == 2 or self.class_weight is None:
+            return weight
+        classes, which = np.unique(targets, return_inverse=True)
+        if isinstance(self.class_weight, str):  # "balanced": a row of weight 2 counts as two
+            shares = weight.sum() / (len(classes) * np.bincount(which, weight))
+        else:
+            shares = np.array([self.class_weight[label] for label in classes.tolist()])
+        return weight * shares[which]

@@ -12,7 +12,7 @@ from sklearn.base import MultiOutputMixin, RegressorMixin
 
 from transferkit.backbones import Backbone
 from transferkit.errors import InvalidInputError
-from transferkit.estimators._base import ImageEstimator
+from transferkit.estimators._base import ImageEstimator, Rows
 from transferkit.estimators._fitted import AnyFeatures
 from transferkit.estimators._scoring import explained_variance, readable_rows
 from transferkit.extraction import FeatureExtractor
@@ -99,7 +99,9 @@ class ImageRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         self.random_state = random_state
         self.extractor = extractor
 
-    def fit(self, X: Any, y: Any, *, groups: Any = None, validation_data: Any = None) -> ImageRegressor:
+    def fit(
+        self, X: Any, y: Any, *, groups: Any = None, validation_data: Any = None, sample_weight: Any = None
+    ) -> ImageRegressor:
         """Extract features, once per image, and train the head.
 
         Parameters
@@ -112,6 +114,8 @@ class ImageRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
             Images in one group, such as one person, always stay on the same side of a split.
         validation_data : (X, y), optional
             Used instead of a held-out part; nothing but early stopping and the history sees it.
+        sample_weight : array-like, shape (n,), optional
+            How much each image counts, 0 or more; only the ratios matter. An image of weight 0 is left out.
 
         Returns
         -------
@@ -125,7 +129,7 @@ class ImageRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         BadImageError
             An image cannot be read and ``on_error`` is "raise".
         """
-        return self._fit(X, y, groups, validation_data)
+        return self._fit(X, y, groups, validation_data, sample_weight)
 
     @property
     def n_outputs_(self) -> int:
@@ -201,8 +205,8 @@ class ImageRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
     def _read_targets(self, y: Any, problems: list[str], name: str = "y") -> NDArray[Any]:
         return as_values(y, problems, name)
 
-    def _make_task(self, y: Any, targets: NDArray[Any], features: AnyFeatures) -> Values:
-        known = targets[features.ok]
+    def _make_task(self, y: Any, targets: NDArray[Any], features: AnyFeatures, rows: Rows) -> Values:
+        known = targets[rows]
         check_enough(len(known))
         check_values(known, len(targets))
         return Values(int(np.prod(targets.shape[1:])), targets.ndim == 1)

@@ -134,7 +134,13 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         self.extractor = extractor
 
     def fit(
-        self, X: Any, y: Any = None, *, groups: Any = None, validation_data: Any = None
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        groups: Any = None,
+        validation_data: Any = None,
+        sample_weight: Any = None,
     ) -> KeypointRegressor:
         """Extract features, once per image, and train the head.
 
@@ -149,6 +155,8 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
             Images in one group, such as one person, always stay on the same side of a split.
         validation_data : (X, y), optional
             Used instead of a held-out part: to stop early, and to judge the closer look of a network.
+        sample_weight : array-like, shape (n,), optional
+            How much each image counts, 0 or more; only the ratios matter. An image of weight 0 is left out.
 
         Returns
         -------
@@ -162,7 +170,7 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         BadImageError
             An image cannot be read and ``on_error`` is "raise".
         """
-        return self._fit(X, y, groups, validation_data)
+        return self._fit(X, y, groups, validation_data, sample_weight)
 
     @property
     def n_points_(self) -> int:
@@ -298,8 +306,7 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
     def _read_targets(self, y: Any, problems: list[str], name: str = "y") -> NDArray[Any]:
         return y if is_precomputed(self.backbone) else as_points(y, name=name)
 
-    def _make_task(self, y: Any, targets: NDArray[Any], features: AnyFeatures) -> Points | Values:
-        rows = np.flatnonzero(features.ok)
+    def _make_task(self, y: Any, targets: NDArray[Any], features: AnyFeatures, rows: Rows) -> Points | Values:
         check_enough(len(rows))
         if not isinstance(features, Features):
             n_values = int(np.prod(targets.shape[1:]))

@@ -31,6 +31,7 @@ from transferkit.tasks._label_sets import (
 )
 from transferkit.tasks._point_checks import check_inside, check_present
 from transferkit.tasks._value_checks import as_values, check_values, values_like
+from transferkit.tasks._weights import as_weights
 from transferkit.tasks.classes import Classes
 from transferkit.tasks.labels import Labels
 from transferkit.tasks.points import Points
@@ -50,6 +51,7 @@ __all__ = [
     "as_label_sets",
     "as_labels",
     "as_values",
+    "as_weights",
     "check_classes",
     "check_enough",
     "check_inside",

@@ -113,7 +113,7 @@ def _kind(label: Any) -> str:
 def check_classes(classes: NDArray[Any], labels: NDArray[Any], n_ok: int) -> None:
     """Raise if there is nothing to tell apart."""
     if len(classes) < 2:
-        lost = f" ({len(labels) - n_ok} images could not be read)" if n_ok < len(labels) else ""
+        lost = f" ({len(labels) - n_ok} images were left out)" if n_ok < len(labels) else ""
         raise InvalidInputError(
             f"y must have at least two classes. Got {len(classes)} class: {quoted(classes.tolist())} "
             f"in {n_ok} rows{lost}. Add images of another class."

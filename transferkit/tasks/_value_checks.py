@@ -45,10 +45,10 @@ def as_values(y: Any, problems: list[str], name: str = "y") -> NDArray[np.float6
 
 
 def check_values(values: NDArray[np.float64], n_rows: int) -> None:
-    """Raise unless each output of the readable images has a number to be learned from."""
+    """Raise unless each output of the training images has a number to be learned from."""
     absent = np.flatnonzero(~np.isfinite(values.reshape(len(values), -1)).any(axis=0))
     if len(absent):
-        lost = f" ({n_rows - len(values)} images could not be read)" if len(values) < n_rows else ""
+        lost = f" ({n_rows - len(values)} images were left out)" if len(values) < n_rows else ""
         raise InvalidInputError(
             f"y must have a number for each output in one image at least. All {len(values)} are missing in "
             f"column {', '.join(map(str, absent[:10].tolist()))}{lost}. Leave it out."

@@ -70,9 +70,19 @@ class Classes:
         """Return probabilities (n, n_classes) for logits (n, n_outputs)."""
         from scipy.special import softmax
 
-        logits = np.column_stack([np.zeros(len(outputs)), outputs]) if self.n_classes == 2 else outputs
-        probabilities: NDArray[np.float64] = softmax(logits, axis=1)
+        probabilities: NDArray[np.float64] = softmax(self._logits(outputs), axis=1)
         return probabilities
+
+    def log_probabilities(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the logarithms of the probabilities, without rounding those to 0 first."""
+        from scipy.special import log_softmax
+
+        logarithms: NDArray[np.float64] = log_softmax(self._logits(outputs), axis=1)
+        return logarithms
+
+    def _logits(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return a logit for each class."""
+        return np.column_stack([np.zeros(len(outputs)), outputs]) if self.n_classes == 2 else outputs
 
     def column_of(self, label: Any) -> tuple[int, int]:
         """Return the column of the outputs that speaks of a class, and 1 or -1: for it or against it."""

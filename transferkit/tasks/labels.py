@@ -57,6 +57,13 @@ class Labels:
         probabilities: NDArray[np.float64] = expit(outputs)
         return probabilities
 
+    def log_probabilities(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the logarithms of the probabilities, without rounding those to 0 first."""
+        from scipy.special import log_expit
+
+        logarithms: NDArray[np.float64] = log_expit(outputs)
+        return logarithms
+
     def likeliest(self, outputs: NDArray[np.float64]) -> NDArray[Any]:
         """Return the label with the largest logit in each row."""
         return self.labels[outputs.argmax(axis=1)]
