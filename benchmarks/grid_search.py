@@ -5,9 +5,9 @@
 DATA has gender/train/{man,woman}, WEIGHTS has mobilenet.weights.h5. Both searches are scikit-learn's
 GridSearchCV over penalties of a ridge classifier on the averages of MobileNet's last layer, in one process.
 Images are counted where they enter the engine (a mirror image is one more, an exact copy is none); cache and
-engine are new for each search. The transformer of the pipeline is Keras's `model.predict`: how often it would see an image is
-counted in a real search on known features, with and without the pipeline's own `memory`, and the time that
-takes is *extrapolated* from 160 images.
+engine are new for each search. The transformer of the pipeline is Keras's `model.predict`: how often it would
+see an image is counted in a real search on known features, with and without the pipeline's own `memory`, and
+the time that takes is *extrapolated* from 160 images.
 """
 
 from __future__ import annotations
