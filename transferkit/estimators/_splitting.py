@@ -15,17 +15,17 @@ logger = logging.getLogger("transferkit")
 
 
 def copies_together(features: Any, rows: Rows, groups: Rows) -> Rows:
-    """Return the groups of rows; if each row is a group, exact copies of an image share one.
+    """Return the groups of rows; if each row is a group, copies of an image, or equal features, share one.
 
     Otherwise one copy would be held out while another is learned from. The caller's own groups stay, unless
     there is one alone: without it, nothing would be left to learn from.
     """
     own = len(np.unique(groups)) < len(groups)
-    if features.digests is not None and not own:
+    if not own:
         first: dict[str | None, int] = {}
-        digests = [features.digests[row] for row in rows]
+        digests = features.digests
         groups = np.array(
-            [first.setdefault(each, group) for each, group in zip(digests, groups, strict=True)]
+            [first.setdefault(digests[row], group) for row, group in zip(rows, groups, strict=True)]
         )
     if len(groups) < 2 or len(np.unique(groups)) > 1:
         return groups
