@@ -8,8 +8,8 @@ from transferkit import Classifier, ImageRegressor, KeypointRegressor
 pytestmark = pytest.mark.filterwarnings("ignore:.*:UserWarning:sklearn")
 
 EXPECTED_FAILURES = {
-    "check_sample_weight_equivalence_on_dense_data": "logits are calibrated with a weak prior, whose strength "
-    "depends on the number of rows: one of weight 2 is one row"
+    "check_sample_weight_equivalence_on_dense_data": "logits are calibrated with a weak prior, whose "
+    "strength depends on the number of rows: one of weight 2 is one row"
 }
 
 
