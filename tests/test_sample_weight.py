@@ -52,6 +52,16 @@ def test_weight_2_is_the_same_as_two_copies_in_one_group(tiny, kind, head):
     np.testing.assert_allclose(outputs(weighted, IMAGES), outputs(doubled, IMAGES), rtol=1e-6, atol=1e-6)
 
 
+def test_rows_of_equal_features_are_copies_too():
+    y = TARGETS[ImageRegressor]
+    weighted = ImageRegressor("precomputed", head="linear").fit(FEATURES, y, sample_weight=WEIGHT)
+    doubled = ImageRegressor("precomputed", head="linear").fit(FEATURES[TWICE], y[TWICE])
+    assert [row["absolute_error"] for row in weighted.history_] == pytest.approx(
+        [row["absolute_error"] for row in doubled.history_]
+    )
+    np.testing.assert_allclose(weighted.predict(FEATURES), doubled.predict(FEATURES), rtol=1e-6)
+
+
 @pytest.mark.parametrize("class_weight", [None, "balanced", {"a": 3, "b": 1, "c": 1}])
 def test_of_classes_up_to_the_weak_prior_of_the_calibration(tiny, class_weight):
     y = TARGETS[Classifier]
