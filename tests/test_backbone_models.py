@@ -130,6 +130,7 @@ def test_a_damaged_file_is_refused(trained, tmp_path, damage):
         build_model(row, resolve_weights(row, path), SIZE)
 
 
+@pytest.mark.slow
 def test_efficientnet_from_kerass_file_equals_kerass_own_imagenet_graph(keras, tmp_path, pixels, monkeypatch):
     from keras.src.applications import efficientnet
 
@@ -279,6 +280,7 @@ def test_description_of_a_users_row_is_the_same_when_it_is_built_again(custom):
     assert [description(custom.row()) for _ in range(2)] == [first] * 2
 
 
+@pytest.mark.slow
 def test_description_of_a_users_row_is_the_same_in_another_process(custom):
     code = """
 import json, custom_backbone

@@ -36,14 +36,14 @@ def rows_of(keys):
     return [(key, part, array_of(key, part)) for key in keys for part in PARTS]
 
 
-def assert_right(folder, *, complete=False):
+def assert_right(folder, *, complete=False, together=True):
     """Check every row of a cache, and return the keys that have all parts."""
     with FeatureCache(folder).space(RECIPE) as space:
         found = space.read(KEYS, PARTS)
         for (key, part), array in found.items():
             assert (array == array_of(key, part)).all()
         whole = space.find(KEYS, PARTS)
-        assert len(found) == 2 * len(whole), "both parts of an image are written together"
+        assert not together or len(found) == 2 * len(whole), "both parts of an image are written together"
         assert not complete or len(whole) == len(KEYS)
         return whole
 
@@ -218,7 +218,7 @@ def test_files_cut_under_a_running_process(tmp_path, seconds):
         time.sleep(0.02)
     assert finish(process) == "done\n"
     assert cuts > 20
-    assert_right(tmp_path)
+    assert_right(tmp_path, together=False)  # a cut may have taken one part
 
 
 CLEAR = """

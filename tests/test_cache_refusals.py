@@ -127,6 +127,7 @@ np.testing.assert_array_equal(FeatureExtractor(TINY, cache=cache).transform(path
 """
 
 
+@pytest.mark.slow
 def test_processes_share_a_cache_that_is_smaller_than_their_work(tmp_path):
     failed = crowd(tmp_path, n_runs=6)
     assert not failed, f"{len(failed)} runs: {failed[0]}"

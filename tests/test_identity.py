@@ -336,6 +336,7 @@ for backbone in ("mine", get_backbone("mine")):
 """
 
 
+@pytest.mark.slow
 def test_a_registered_backbone_in_a_worker_works_or_says_what_to_do(keras, tmp_path):
     script = tmp_path / "script.py"
     script.write_text(WORKER)

@@ -89,6 +89,7 @@ def test_missing_points_teach_nothing():
     assert np.isfinite(found).all()
 
 
+@pytest.mark.slow
 def test_a_fit_is_the_same_twice_and_a_row_does_not_depend_on_its_batch(learned):
     again = QUICK.fit(data_of(*bumps(160)))
     maps, _ = bumps(20, seed=2)
@@ -111,6 +112,7 @@ def test_validation_rows_change_nothing_that_is_learned(learned):
     assert all("val_loss" in row for row in checked.history)
 
 
+@pytest.mark.slow
 def test_validation_rows_of_weight_zero_do_not_count():
     maps, points = bumps(30, seed=4)
     weight = np.where(np.arange(30) < 10, 0.0, 1.0)
@@ -143,6 +145,7 @@ def test_it_is_saved_whole_and_what_does_not_fit_is_refused(learned):
             QUICK.rebuild(tensors | {name: tensors[name][:-1]}, facts)
 
 
+@pytest.mark.slow
 def test_one_map_serves_for_both_and_a_vector_is_a_map_of_one_cell():
     (fine, coarse), points = bumps(30)
     quick = KeypointMapHead(epochs=1)

@@ -227,6 +227,7 @@ def test_the_same_seed_gives_the_same_bits_and_another_does_not(name, n_classes)
     assert not all(map(np.array_equal, begun[0], begun[2]))
 
 
+@pytest.mark.slow
 def test_another_process_gives_the_same_bits():
     code = _FIT.format(tests=str(Path(__file__).parent))
     environment = os.environ | {"PYTHONHASHSEED": "7"}

@@ -120,6 +120,7 @@ print("done", clf.report_.n_cached, fake.images, clf.score(paths, labels) > 0.9,
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="sends signals")
 @pytest.mark.parametrize(
     "kind",
@@ -260,6 +261,7 @@ for _ in range(2):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("broken", [False, True])
 def test_ctrl_c_amid_the_import_of_keras(broken):
     run = run_python(INTERRUPTED.replace("BROKEN", str(broken)))

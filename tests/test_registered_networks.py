@@ -418,6 +418,7 @@ def test_models_of_earlier_versions_know_a_graph_as_before(keras):
     )
 
 
+@pytest.mark.slow
 def test_random_weights_are_the_same_in_a_fresh_process(keras):
     code = """
 import hashlib

@@ -75,6 +75,7 @@ def in_another_process(code, *arguments, **environment):
     return json.loads(done.stdout.splitlines()[-1])
 
 
+@pytest.mark.slow
 def test_another_process_fits_the_same_bits_cold_and_warm(engine, tmp_path):
     here = fit_all(tmp_path / "a")
     cold, calls = in_another_process(

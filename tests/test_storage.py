@@ -215,6 +215,7 @@ def survive_kills(tmp_path, kills):
     return seen
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")
 def test_a_kill_leaves_the_old_or_the_new_model(tmp_path):
     assert len(survive_kills(tmp_path, 10)) > 1

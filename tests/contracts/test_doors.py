@@ -12,7 +12,7 @@ from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import AdaBoostClassifier, BaggingClassifier, StackingClassifier, VotingClassifier
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.metrics import get_scorer
 from sklearn.model_selection import (
     FixedThresholdClassifier,
@@ -28,7 +28,7 @@ from sklearn.model_selection import (
 )
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.multioutput import MultiOutputClassifier
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import estimator_html_repr
 
@@ -70,6 +70,15 @@ class Doors:
         model = self.estimator.fit(self.paths, self.y)
         twin = pickle.loads(pickle.dumps(model))
         np.testing.assert_array_equal(twin.predict(self.paths), model.predict(self.paths))
+
+    def set_output(self):
+        frame = FeatureExtractor(**self.tiny).set_output(transform="pandas").fit_transform(self.paths)
+        assert frame.columns.tolist() == [f"fine_{i}" for i in range(6)]
+
+    def FeatureUnion(self):
+        both = FeatureUnion([(name, FeatureExtractor(**self.tiny, layers=name)) for name in ("fine", "last")])
+        model = make_pipeline(both, LinearRegression()).fit(self.paths, np.arange(N))
+        assert model[0].get_feature_names_out()[[0, -1]].tolist() == ["fine__fine_0", "last__last_2"]
 
     def estimator_html_repr(self):
         assert "tiny" in estimator_html_repr(self.estimator)
