@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 
 from transferkit.cache import FeatureCache, RowKey
+from transferkit.cache._sqlite import check_owner
 
 RECIPE = {"backbone": "tiny"}
 PARTS = ("a", "b")
@@ -201,6 +202,13 @@ with cache.space(RECIPE) as space:
             assert (array == array_of(key, part)).all()
 print("done")
 """
+
+
+def test_a_file_that_is_emptied_while_it_is_opened_is_no_strangers(tmp_path):
+    connection = sqlite3.connect(tmp_path / "empty.sqlite")
+    with pytest.raises(sqlite3.DatabaseError, match="emptied while it was opened"):
+        check_owner(connection, tmp_path / "empty.sqlite", None)
+    connection.close()
 
 
 @pytest.mark.parametrize("seconds", [2, pytest.param(30, marks=pytest.mark.slow)])

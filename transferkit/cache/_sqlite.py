@@ -93,6 +93,8 @@ def check_owner(connection: sqlite3.Connection, path: Path, identity: str | None
     """Raise CacheError for a foreign or newer file, sqlite3.DatabaseError for an unusable one."""
     found = pragma(connection, "application_id")
     if found != APPLICATION_ID:
+        if is_empty(connection):  # it was not a moment ago
+            raise sqlite3.DatabaseError("the file was emptied while it was opened")
         raise CacheError(
             f"{path} is a database of another program: expected application id {APPLICATION_ID}, "
             f"got {found}. Move it away, or set TRANSFERKIT_CACHE to another folder.",
