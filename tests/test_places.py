@@ -119,6 +119,12 @@ def test_other_weights_of_that_name_are_passed_by(model, weights, tmp_path):
     assert transferkit.load(model).weights == str(tmp_path / weights.name)
 
 
+def test_other_weights_in_the_working_folder_are_passed_by_too(model, weights, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / weights.name).write_bytes(b"other weights")
+    assert transferkit.load(model).weights == str(weights)
+
+
 def test_a_relative_path_stays(weights, pictures, monkeypatch):
     monkeypatch.chdir(weights.parent.parent)
     Classifier("tiny", weights="alice/net.weights.h5", head="linear").fit(*pictures).save("m.safetensors")

@@ -57,6 +57,11 @@ def test_names_of_columns(tiny, pictures, engine, parameters, first, last, n):
     assert len(extractor.set_params(layers="last", grid=None).get_feature_names_out()) == 3
 
 
+def test_names_do_not_depend_on_which_channels_are_chosen(tiny):
+    names = FeatureExtractor(**tiny, channels=(5, 3, 1), frame=2).get_feature_names_out()
+    assert names.tolist() == [f"fine_{i}" for i in range(6)]
+
+
 def test_names_leave_the_report_alone(tiny, pictures):
     extractor = FeatureExtractor(**tiny)
     extractor.extract(pictures[0][:3])

@@ -130,10 +130,11 @@ class InParts:
     def __call__(self, pixels: np.ndarray) -> list[np.ndarray]:
         """Return the outputs of all images."""
         while True:
-            size = self.largest or max(len(pixels), 1)
+            largest = self.largest  # another thread may find less memory meanwhile
+            size = largest or max(len(pixels), 1)
             try:
                 parts = [
-                    self._run(part, self._padded(len(part), self.largest or self._batch_size))
+                    self._run(part, self._padded(len(part), largest or self._batch_size))
                     for part in (pixels[i : i + size] for i in range(0, max(len(pixels), 1), size))
                 ]
             except Exception as error:

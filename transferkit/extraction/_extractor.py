@@ -174,7 +174,8 @@ class FeatureExtractor(Extraction, TransformerMixin, BaseEstimator):
         known = self.__dict__.get("_known_shapes")
         if known is None or known[0] is not settings:  # only a network knows how many channels it has
             black = np.zeros((settings.image_size, settings.image_size, 3), np.uint8)
-            known = self._known_shapes = settings, clone(self).extract([black]).shapes
+            of_any = clone(self).set_params(frame=None, channels=None)
+            known = self._known_shapes = settings, of_any.extract([black]).shapes
         names: list[str] = []
         for layer, shape in zip(settings.layers, known[1], strict=True):
             axes = shape if shape[:-1] != (1, 1) else shape[-1:]

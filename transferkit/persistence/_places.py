@@ -21,7 +21,6 @@ _PLAIN = re.compile(r"[^/\\:]+")  # without a folder
 
 def without_folders(parameters: Mapping[str, Any], features: Mapping[str, Any] | None) -> dict[str, Any]:
     """Return parameters whose weights have no absolute path; it is noted on this machine."""
-
     if features is None:  # of arrays, which have no weights
         return dict(parameters)
 
@@ -58,10 +57,10 @@ def with_folders(document: Mapping[str, Any], model: Any) -> dict[str, Any]:
 
 def _find(name: str, backbone: Any, features: Mapping[str, Any], model: Any) -> str:
     """Return the first place of a file, or a folder, that has these weights."""
-    if not _PLAIN.fullmatch(name) or Path(name).exists():
+    if not _PLAIN.fullmatch(name):
         return name
     noted = _note(features).read()
-    places = [Path(model).absolute().parent / name]
+    places = [Path(name), Path(model).absolute().parent / name]
     if folder := os.environ.get(FOLDER_VARIABLE):
         places.append(Path(folder).expanduser() / name)
     if isinstance(noted, dict) and isinstance(noted.get("path"), str):
