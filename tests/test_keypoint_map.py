@@ -1,6 +1,9 @@
 """The network that reads maps at points: it samples right, learns, and survives saving."""
 
 import json
+import pickle
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -70,6 +73,25 @@ def test_points_are_found_and_each_correction_helps(learned):
     steps = np.asarray(model([np.asarray(array) for array in maps], training=False))
     gaps = np.abs(steps - points[:, None]).mean(axis=(0, 2))
     assert gaps[-1] < 0.8 * gaps[0], gaps
+
+
+def test_predictions_are_those_of_the_keras_model(learned):
+    maps, _ = bumps(9, seed=4)
+    outputs = learned.model()([array.astype(learned.dtype) for array in maps], training=False)
+    assert np.allclose(np.asarray(outputs)[:, -1], learned.predict(maps), atol=2e-6)
+
+
+def test_predicting_needs_no_keras(learned, tmp_path):
+    maps, _ = bumps(3, seed=5)
+    np.savez(tmp_path / "maps.npz", *maps)
+    (tmp_path / "head.pickle").write_bytes(pickle.dumps(learned))
+    program = (
+        "import pickle, sys, numpy as np; head = pickle.load(open('head.pickle', 'rb'));"
+        "points = head.predict(list(np.load('maps.npz').values())); np.save('points.npy', points);"
+        "assert 'keras' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True)
+    assert np.allclose(np.load(tmp_path / "points.npy"), learned.predict(maps), rtol=0, atol=1e-6)
 
 
 def test_the_loss_leaves_missing_points_out():

@@ -55,7 +55,8 @@ def sample_maps(maps: NDArray[np.float32], points: NDArray[np.float64]) -> NDArr
     n, height, width, channels = maps.shape
     limits = np.array([width, height]) - 1.0
     place = np.clip(points * (limits + 1) - 0.5, 0, limits)
-    low = np.minimum(place.astype(np.int64), np.maximum(limits.astype(np.int64) - 1, 0))
+    # Points that are NaN, as of a training that diverged, give NaN.
+    low = np.minimum(np.nan_to_num(place).astype(np.int64), np.maximum(limits.astype(np.int64) - 1, 0))
     part = (place - low).astype(np.float32)[..., None]
     right, below = int(width > 1), int(height > 1)
     flat = maps.reshape(n, height * width, channels)

@@ -14,7 +14,9 @@ _DROPOUT = 0.3
 # In training, points are moved at random before a correction reads the map, by these fractions of the square,
 # together and individually: corrections then learn from larger errors than those on training rows.
 _SHIFT, _SCATTER = 0.01, 0.004
-_ZOOM = 4.0  # scales distances from the mean shape to about the size of features
+ZOOM = 4.0  # scales distances from the mean shape to about the size of features
+FARTHEST = 2.0  # largest scaled distance
+OUTSIDE = 0.2  # how far outside of the square a correction may begin
 
 
 def build_network(
@@ -62,7 +64,9 @@ def build_network(
         points = _make_start(next(seeds))(points)
         read = scaled(0)(layers.Lambda(lambda pair: read_at(*pair))([inputs[0], points]))
         read = layers.Flatten()(dense(head.channels, activation="relu")(read))
-        place = layers.Lambda(lambda x: ops.clip((x - mean.astype(np.float32)) * _ZOOM, -2.0, 2.0))(points)
+        place = layers.Lambda(lambda x: ops.clip((x - mean.astype(np.float32)) * ZOOM, -FARTHEST, FARTHEST))(
+            points
+        )
         points = layers.Add()([points, shape_from(layers.Concatenate()([read, place]))])
         found.append(points)
     outputs = layers.Lambda(lambda shapes: ops.stack(shapes, axis=1))(found)
@@ -138,7 +142,7 @@ def _make_start(seed: int) -> Any:
             self.seeds = keras.random.SeedGenerator(seed)
 
         def call(self, points: Any, training: bool = False) -> Any:
-            points = ops.clip(ops.stop_gradient(points), -0.2, 1.2)
+            points = ops.clip(ops.stop_gradient(points), -OUTSIDE, 1 + OUTSIDE)
             if not training:
                 return points
             n, size = ops.shape(points)[0], points.shape[1]

@@ -15,6 +15,7 @@ from transferkit.foundation.arguments import is_count, is_number, is_seed
 from transferkit.foundation.forks import enter_network
 from transferkit.heads._base import Maps, TrainingData, is_fraction
 from transferkit.heads._keras import KerasWeights, Scale, read_tensors
+from transferkit.heads._keypoint_forward import forward
 from transferkit.heads._keypoint_network import build_network, distance_loss, weight_shapes
 from transferkit.heads._training import learn_scale, train
 from transferkit.heads.cascade import coarse_maps, finest_map
@@ -30,7 +31,7 @@ class KeypointMapHead:
     """A small network that finds a shape on coarse maps and corrects it several times on the finest one.
 
     Each correction reads the finest map *at the points found so far* and moves all points together. All steps
-    are trained at once, on the mean distance of points. Needs TensorFlow.
+    are trained at once, on the mean distance of points. Training needs TensorFlow, predicting does not.
 
     Parameters
     ----------
@@ -219,19 +220,15 @@ class FittedKeypointMap(KerasWeights):
         InvalidInputError
             Maps of other shapes than in training.
         """
-        enter_network()
-        import keras
-
         found = [array.shape[1:] for array in _inputs([array[:1] for array in maps])]
         if found != list(self.shapes):
             raise InvalidInputError(f"The head was trained on maps of {list(self.shapes)}. Got {found}.")
-        model = self.model()
         outputs = np.empty((len(maps[0]), self.n_outputs))
         for start in range(0, len(outputs), _PREDICT_BATCH):
             block = [array[start : start + _PREDICT_BATCH] for array in maps]
             inputs = [_as_type(array, self.dtype) for array in _inputs(block)]
-            shapes = keras.ops.convert_to_numpy(model(inputs, training=False))
-            outputs[start : start + _PREDICT_BATCH] = shapes[:, -1]
+            points = forward(inputs, self.mean, self.scales, self.weights, self.head.steps)
+            outputs[start : start + _PREDICT_BATCH] = points
         return outputs
 
     def tensors(self) -> dict[str, NDArray[Any]]:

@@ -1,0 +1,73 @@
+"""The trained network of ``KeypointMapHead`` in numpy: predictions need no TensorFlow, and start at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from transferkit.foundation.maps import sample_maps
+from transferkit.heads._keras import Scale
+from transferkit.heads._keypoint_network import FARTHEST, OUTSIDE, ZOOM
+
+Floats = NDArray[np.float32]
+
+
+def forward(
+    maps: Sequence[NDArray[Any]],
+    mean: NDArray[np.float64],
+    scales: Sequence[Scale],
+    weights: Sequence[Floats],
+    steps: int,
+) -> Floats:
+    """Return points (n, 2 k) as fractions of the square; the same as the Keras model, without dropout.
+
+    Parameters
+    ----------
+    maps : sequence of ndarray, shape (n, h, w, c)
+        The finest map and the coarse ones.
+    mean : ndarray, shape (2 k,)
+        Mean shape of the training rows.
+    scales : sequence of (shift, gain)
+        Of the channels of each map.
+    weights : sequence of ndarray
+        In the order of :func:`~transferkit.heads._keypoint_network.weight_shapes`.
+    steps : int
+    """
+    n, remaining = len(maps[0]), iter(weights)
+    coarse = [
+        _relu(_scaled(array, scale), remaining).reshape(n, -1)
+        for array, scale in zip(maps[1:], scales[1:], strict=True)
+    ]
+    points = _shape(np.concatenate(coarse, axis=1), remaining)
+    centre = mean.astype(np.float32)
+    for _ in range(steps):
+        start = points.clip(-OUTSIDE, 1 + OUTSIDE)
+        read = _scaled(sample_maps(maps[0], start.reshape(n, -1, 2)), scales[0])
+        place = ((start - centre) * np.float32(ZOOM)).clip(-FARTHEST, FARTHEST)
+        read = _relu(read, remaining).reshape(n, -1)
+        points = start + _shape(np.concatenate([read, place], axis=1), remaining)
+    return points
+
+
+def _scaled(array: NDArray[Any], scale: Scale) -> Floats:
+    shift, gain = scale
+    scaled: Floats = (array.astype(np.float32) - shift) * gain
+    return scaled
+
+
+def _dense(x: Floats, weights: Iterator[Floats]) -> Floats:
+    kernel, bias = next(weights), next(weights)
+    outputs: Floats = (x.reshape(-1, len(kernel)) @ kernel + bias).reshape(*x.shape[:-1], -1)
+    return outputs
+
+
+def _relu(x: Floats, weights: Iterator[Floats]) -> Floats:
+    return np.maximum(_dense(x, weights), 0)
+
+
+def _shape(x: Floats, weights: Iterator[Floats]) -> Floats:
+    """Return coordinates: a hidden layer and a linear one."""
+    return _dense(_relu(x, weights), weights)
