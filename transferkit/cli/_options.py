@@ -22,10 +22,12 @@ _OWNERS = {"class_weight": "classes", "refine": "keypoints"}
 def add_layers(parser: argparse.ArgumentParser) -> None:
     """Add the arguments that say which features are taken from the backbone."""
     parser.add_argument(
-        "--layers", type=_names, help="auto, last, or names with commas between (see `transferkit layers`)"
+        "--layers", type=_names, help="auto, last, or names with commas between: see `transferkit layers`"
     )
     parser.add_argument(
-        "--grid", type=_grids, help="cells a side that maps are averaged over, or full; with commas: per layer"
+        "--grid",
+        type=_grids,
+        help="cells a side that maps are averaged over, or full; with commas, of each layer",
     )
 
 
@@ -33,7 +35,7 @@ def add_learning(parser: argparse.ArgumentParser) -> None:
     """Add the arguments that say what learns on the features."""
     parser.add_argument("--head", help="what learns on the features: auto (default), linear, mlp, conv ...")
     add_layers(parser)
-    parser.add_argument("--augment", help="mirror, multi, strong, or none; for keypoints auto, mirror or none")
+    parser.add_argument("--augment", help="mirror, multi, strong or none; of keypoints auto, mirror or none")
     parser.add_argument(
         "--class-weight", type=_class_weight, help="balanced, or weights such as cat=2,dog=1 (of classes)"
     )

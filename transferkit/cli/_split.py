@@ -62,7 +62,7 @@ def _of_groups(
         if labels is None or set(labels[train]) == set(labels[test]):
             return np.sort(train), np.sort(test)
     raise InvalidInputError(
-        f"groups must let every class be in both parts. In {_DRAWS} draws of {n_test} of {n_groups} groups for "
-        "the test, one part lacked a class. Each class needs images of several groups, or pass another "
+        f"groups must let every class be in both parts. In {_DRAWS} draws of {n_test} of {n_groups} groups "
+        "for the test, one part lacked a class. Each class needs images of several groups, or pass another "
         "test_fraction."
     )
