@@ -77,7 +77,7 @@ def learning_of(options: argparse.Namespace, estimator: Any) -> dict[str, Any]:
     """Return the parameters of this class of estimators; raise for those that it has not."""
     chosen, known = _chosen(options, _LEARNING), inspect.signature(estimator).parameters
     check(
-        f"{name} is for {_OWNERS[name]}, but this data needs a {estimator.__name__}. Leave it out."
+        f"{name} is for {_OWNERS[name]}, but this data needs {estimator.__name__}. Leave it out."
         for name in chosen
         if name not in known
     )
