@@ -7,11 +7,18 @@ import pytest
 from PIL import Image
 
 import transferkit
-from tests.conftest import make_pictures
+from tests.conftest import TINY, make_pictures
 from transferkit import load
+from transferkit.backbones import registry
 from transferkit.cli import main
 
-COMMON = ["--backbone", "pixels", "--image-size", "32", "--no-progress"]
+COMMON = ["--backbone", TINY.name, "--image-size", "32", "--no-progress"]
+
+
+@pytest.fixture(autouse=True)
+def network(tiny, monkeypatch):
+    """The tiny backbone has a name, which is all that a flag can say."""
+    monkeypatch.setitem(registry._backbones, TINY.name, TINY)
 
 
 @pytest.fixture
@@ -136,7 +143,10 @@ def test_evaluate_draws_and_cache_explains(table, tmp_path, capsys):
     known = str(tmp_path / "0000.png")
     assert main(["cache", "explain", known, "--model", model]) == 0
     assert f"{known}: Hit: " in capsys.readouterr().out
-    assert main(["cache", "explain", known, "--backbone", "pixels", "--image-size", "48"]) == 0
+    assert (
+        main(["cache", "explain", known, "--backbone", TINY.name, "--layers", "last", "--image-size", "48"])
+        == 0
+    )
     out = capsys.readouterr().out
     assert f"{known}: Miss: " in out
     assert "differs only in 'image_size' (stored: 32, requested: 48)" in out
