@@ -6,26 +6,30 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from transferkit._version import __version__
 from transferkit.cli import (
     backbones,
     cache,
+    check,
     compare,
     demo,
     download,
     evaluate,
     info,
+    layers,
     neighbours,
     predict,
     train,
 )
+from transferkit.cli._options import running_of
 from transferkit.cli._shared import complain
 from transferkit.errors import TransferKitError
+from transferkit.foundation.config import config_context
 
 COMMANDS: tuple[Any, ...] = (
-    demo, train, predict, evaluate, compare, neighbours, backbones, download, cache, info,
+    demo, train, predict, evaluate, compare, neighbours, backbones, layers, check, download, cache, info,
 )  # fmt: skip
 EXIT_MISTAKE = 2
 EXIT_INTERRUPTED = 130
@@ -36,8 +40,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     # A missing GPU is no error here; TensorFlow reports it as one in every process.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("MPLBACKEND", "agg")  # plots go to files, never to a window
     try:
-        code: int = options.run(options)
+        with config_context(**running_of(options)):
+            code: int = options.run(options)
         return code
     except (TransferKitError, OSError) as error:
         complain(error, options)
@@ -51,8 +57,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_INTERRUPTED
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser whose complaints are one line, like those of the library."""
+
+    def error(self, message: str) -> NoReturn:
+        """Exit with the code of a mistake."""
+        self.exit(EXIT_MISTAKE, f"transferkit: {message}. See {self.prog} --help.\n")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="transferkit", description="Transfer learning on images: frozen backbones, cached features."
     )
     parser.add_argument("--version", action="version", version=f"transferkit {__version__}")

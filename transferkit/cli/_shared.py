@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import csv
 import json
 import sys
@@ -28,6 +29,9 @@ def add_data(parser: argparse.ArgumentParser) -> None:
         "--target", help="columns of a CSV with a header, with commas between: numbers, or one of labels"
     )
     parser.add_argument("--image-folder", help="folder of the images of a CSV, if not that of the CSV")
+    parser.add_argument(
+        "--groups", metavar="COLUMN", help="column that says which images belong together, such as one person"
+    )
 
 
 def read_data(options: argparse.Namespace) -> Any:
@@ -42,6 +46,20 @@ def read_data(options: argparse.Namespace) -> Any:
         return read_keypoints_csv(options.data, image_folder=options.image_folder)
     names = [name.strip() for name in options.target.split(",")]
     return read_table(options.data, names if len(names) > 1 else names[0], image_folder=options.image_folder)
+
+
+def read_column(options: argparse.Namespace, name: str) -> Any:
+    """Return the column of the CSV that a flag names, or None without this flag."""
+    from transferkit import datasets
+
+    column = getattr(options, name)
+    if column is None:
+        return None
+    if options.target is None or not options.data.lower().endswith(".csv"):
+        raise InvalidInputError(
+            f"{name} must be a column of a CSV that is read with --target. Got {column!r} and {options.data}."
+        )
+    return datasets.read_column(options.data, column, name=name)
 
 
 def estimator_of(options: argparse.Namespace, y: Any) -> Any:
@@ -66,18 +84,25 @@ def load_model(options: argparse.Namespace) -> Any:
     return load(options.model, **({} if options.weights is None else {"weights": options.weights}))
 
 
-def add_backbone(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments that say which network sees the images."""
-    parser.add_argument(
-        "--backbone",
-        default="mobilenet",
-        help="see `transferkit backbones` (default mobilenet), or an ONNX file such as model.onnx",
-    )
-    parser.add_argument("--weights", default="imagenet", help="imagenet (default), a weights file, or none")
+def add_backbone(parser: argparse.ArgumentParser, *, by_place: bool = False) -> None:
+    """Add the arguments that say which network sees the images; without weights if it comes by its place."""
+    what = "see `transferkit backbones`{}, or an ONNX file such as model.onnx"
+    if by_place:
+        parser.add_argument("backbone", help=what.format(""))
+    else:
+        parser.add_argument("--backbone", default="mobilenet", help=what.format(" (default mobilenet)"))
+        add_weights(parser)
     parser.add_argument("--image-size", type=int, help="side in pixels that the backbone sees")
     for name in ("mean", "std"):
         what = f"{name} of pixels in 0..255 for an ONNX file: one number or three"
         parser.add_argument(f"--{name}", type=float, nargs="+", help=what)
+
+
+def add_weights(parser: argparse.ArgumentParser, default: str = "imagenet") -> None:
+    """Add the argument that says which weights the backbone has."""
+    parser.add_argument(
+        "--weights", default=default, help=f"imagenet, a weights file, or none (default {default})"
+    )
 
 
 def backbone_of(options: argparse.Namespace) -> Any:
@@ -121,12 +146,39 @@ def row_writer(options: argparse.Namespace) -> Callable[[Sequence[Any]], Any]:
     return lambda values: print(*values, sep="\t")
 
 
+def add_figures(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that say which figures a report has, and how it is printed."""
+    parser.add_argument("--json", action="store_true", help="JSON instead of tables")
+    parser.add_argument("--pos-label", help="the positive class of two (default: the second)")
+    parser.add_argument("--normalizer", help="what errors of keypoints are divided by: a name, or pixels")
+    parser.add_argument(
+        "--limit", type=float, default=0.08, help="error above which keypoints are not found (default 0.08)"
+    )
+    parser.add_argument("--confidence", type=float, default=0.95, help="of the intervals (default 0.95)")
+    parser.add_argument("--seed", type=int, default=0, help="of the bootstrap (default 0)")
+
+
+def figures_of(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the parameters of ``evaluate`` and ``compare`` that these flags stand for."""
+    names = ("pos_label", "normalizer", "limit", "confidence", "seed")
+    figures = {name: getattr(options, name) for name in names}
+    with contextlib.suppress(ValueError, TypeError):  # a name of a distance, or none
+        figures["normalizer"] = float(figures["normalizer"])
+    return figures
+
+
 def print_report(report: Any, options: argparse.Namespace) -> int:
     """Print tables or JSON, name what is left out, and return the exit code."""
     print(json.dumps(report.to_dict(), indent=2) if options.json else in_flags(str(report), options))
     for failure in report.skipped:
         complain(failure, options)
     return EXIT_SOME_FAILED if report.skipped or getattr(report, "failed", []) else 0
+
+
+def announce(paths: Sequence[Path]) -> None:
+    """Say on stderr which files were written."""
+    for path in paths:
+        print(f"transferkit: drew {path}", file=sys.stderr)
 
 
 def complain(problem: object, options: argparse.Namespace) -> None:

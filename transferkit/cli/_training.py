@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from transferkit.cli._shared import estimator_of, read_data
+from transferkit.cli._options import learning_of
+from transferkit.cli._shared import estimator_of, read_column, read_data
+from transferkit.cli._split import split
 from transferkit.errors import InvalidInputError
 from transferkit.evaluation import KeypointEvaluation, LabelEvaluation, ValueEvaluation, evaluate
 from transferkit.foundation.arguments import check, seed
@@ -23,14 +25,14 @@ def train_and_report(
     Parameters
     ----------
     options : namespace
-        ``data``, ``target`` and ``image_folder``, see :func:`read_data`.
+        What `add_data` and `add_learning` declare, and ``sample_weight``.
     output : Path
         Where the model goes.
     test_fraction : float
         Share of the images, drawn at random, that training never sees and the figures are of.
     random_state : int
     **parameters
-        Of the estimator.
+        Of the estimator, whatever the data.
 
     Returns
     -------
@@ -39,16 +41,20 @@ def train_and_report(
     """
     _check(options.data, output, test_fraction, random_state)
     paths, targets = read_data(options)
+    groups, weight = (read_column(options, name) for name in ("groups", "sample_weight"))
     estimator = estimator_of(options, targets)
+    parameters |= learning_of(options, estimator)
     labels = targets if targets.dtype.kind == "U" else None
-    train, test = _split(len(paths), labels, test_fraction, random_state)
+    train, test = split(len(paths), labels, groups, test_fraction, random_state)
     model = estimator(random_state=random_state, **parameters)
     learned, tested = ([paths[i] for i in rows] for rows in (train, test))
-    model.fit(learned, targets[train])
+    model.fit(learned, targets[train], groups=_rows(groups, train), sample_weight=_rows(weight, train))
     # One point has no size to divide its error by.
     alone = model.kind == "points" and model.n_points_ == 1
     normalizer: dict[str, Any] = {"normalizer": 1.0} if alone else {}
-    evaluation = evaluate(model, tested, targets[test], on_error="skip", **normalizer)
+    evaluation = evaluate(
+        model, tested, targets[test], groups=_rows(groups, test), on_error="skip", **normalizer
+    )
     model.save(output)
     if model.kind == "points":
         line = _keypoints(model, evaluation, learned, targets[train], tested)
@@ -73,24 +79,8 @@ def _check(data: str, output: Path, test_fraction: float, random_state: int) -> 
         raise InvalidInputError(f"The folder of the output, {output.parent}, does not exist. Make it first.")
 
 
-def _split(
-    n: int, labels: NDArray[Any] | None, test_fraction: float, random_state: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return training and test rows; classes keep their shares, with one row at least in each part."""
-    from sklearn.model_selection import train_test_split
-
-    fewest = 1
-    if labels is not None:
-        names, counts = np.unique(labels, return_counts=True)
-        fewest = len(names)
-        if counts.min() < 2:
-            label = names[counts.argmin()]
-            raise InvalidInputError(
-                f"Class {label!r} has one image; two are needed, one to train on and one to test."
-            )
-    n_test = min(max(fewest, round(test_fraction * n)), n - fewest)
-    train, test = train_test_split(np.arange(n), test_size=n_test, stratify=labels, random_state=random_state)
-    return np.sort(train), np.sort(test)
+def _rows(values: NDArray[Any] | None, rows: NDArray[np.int64]) -> NDArray[Any] | None:
+    return None if values is None else values[rows]
 
 
 def _classes(evaluation: Any, learned: NDArray[Any]) -> str:

@@ -3,34 +3,61 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
-from transferkit.cli._shared import add_data, estimator_of, print_report, read_data, weights_of
+from transferkit.cli._options import add_learning, add_reading, add_running, learning_of
+from transferkit.cli._plots import check_plots, write_plots
+from transferkit.cli._shared import (
+    add_data,
+    add_figures,
+    add_weights,
+    announce,
+    estimator_of,
+    figures_of,
+    print_report,
+    read_column,
+    read_data,
+    weights_of,
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     add_data(parser)
-    parser.add_argument("--json", action="store_true", help="JSON instead of tables")
     parser.add_argument("--backbones", required=True, help="names with commas between: vgg16,mobilenet")
     parser.add_argument(
         "--metric", help="figure to sort by (default: accuracy; nme for keypoints, r2 for numbers)"
     )
     parser.add_argument("--cv", type=int, default=5, help="number of folds (default 5)")
-    parser.add_argument("--weights", default="imagenet", help="imagenet (default) or none")
+    add_figures(parser)
+    parser.add_argument("--plots", metavar="FOLDER", help="draw the comparison to a PNG file in this folder")
+    add_weights(parser)
     parser.add_argument("--image-size", type=int, help="side in pixels that the backbones see")
+    add_learning(parser)
+    add_reading(parser)
+    add_running(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Run the command and return the exit code."""
     from transferkit import compare
 
+    check_plots(options.plots)
     X, y = read_data(options)
+    estimator = estimator_of(options, y)
     comparison = compare(
         [name.strip() for name in options.backbones.split(",")],
         X,
         y,
-        estimator=estimator_of(options, y)(weights=weights_of(options), image_size=options.image_size),
+        estimator=estimator(
+            weights=weights_of(options), image_size=options.image_size, **learning_of(options, estimator)
+        ),
         metric=options.metric,
         cv=options.cv,
+        groups=read_column(options, "groups"),
+        progress=options.progress is None,
+        **figures_of(options),
     )
+    if options.plots:
+        announce(write_plots(comparison, Path(options.plots)))
     return print_report(comparison, options)

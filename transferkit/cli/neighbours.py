@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
+from transferkit.cli._options import add_layers, add_reading, add_running, extractor_of, layers_of
+from transferkit.cli._plots import save
 from transferkit.cli._shared import (
     EXIT_SOME_FAILED,
     add_backbone,
@@ -28,8 +29,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--k", type=int, default=5, help="neighbours of each query (default 5)")
     parser.add_argument("--out", metavar="PICTURE", help="draw the answers to this file")
-    add_backbone(parser)
+    parser.add_argument("--metric", default="cosine", help="cosine (default) or euclidean")
     add_csv(parser)
+    add_backbone(parser)
+    add_layers(parser)
+    add_reading(parser)
+    add_running(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -38,7 +43,12 @@ def run(options: argparse.Namespace) -> int:
 
     _check(options)
     nearest = NearestImages(
-        backbone_of(options), weights=weights_of(options), image_size=options.image_size
+        backbone_of(options),
+        weights=weights_of(options),
+        image_size=options.image_size,
+        metric=options.metric,
+        **layers_of(options),
+        **extractor_of(options),
     ).fit(image_paths(options.images))
     queries = image_paths(options.query)
     found = nearest.query(queries, options.k)
@@ -47,22 +57,12 @@ def run(options: argparse.Namespace) -> int:
     for row in found.to_rows():
         write([queries[row["query"]], row["rank"], f"{row['distance']:.4g}", row["path"]])
     if options.out:
-        _draw(found, options.out)
+        from transferkit.plots import plot_neighbours
+
+        save(plot_neighbours(found, n=len(found)), options.out)
     for failure in nearest.report_.failures if nearest.report_ else ():
         complain(failure, options)
     return EXIT_SOME_FAILED if nearest.report_ and nearest.report_.failures else 0
-
-
-def _draw(found: Any, path: str) -> None:
-    """Draw without a window, whatever the user's settings are."""
-    from matplotlib.figure import Figure
-
-    from transferkit.plots import plot_neighbours
-
-    rows, columns = len(found), found.indices.shape[1] + 1
-    figure = Figure(figsize=(1.7 * columns, 2.05 * rows), layout="constrained")
-    plot_neighbours(found, n=rows, ax=figure.subplots(rows, columns, squeeze=False))
-    figure.savefig(path)
 
 
 def _check(options: argparse.Namespace) -> None:

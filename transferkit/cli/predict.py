@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from transferkit.cli._options import add_running
 from transferkit.cli._shared import (
     EXIT_SOME_FAILED,
     add_csv,
@@ -21,6 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model(parser)
     parser.add_argument("images", nargs="+", help="image files, or folders of them")
     add_csv(parser)
+    add_running(parser)
 
 
 def run(options: argparse.Namespace) -> int:

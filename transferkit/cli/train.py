@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from transferkit.cli._options import add_learning, add_reading, add_running
 from transferkit.cli._shared import add_backbone, add_data, backbone_of, weights_of
 
 
@@ -12,12 +13,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     add_data(parser)
     add_backbone(parser)
-    parser.add_argument("--head", default="auto", help="what learns on the features (default auto)")
+    parser.add_argument("--sample-weight", metavar="COLUMN", help="column with the weight of each image")
+    add_learning(parser)
     parser.add_argument(
         "--test-fraction", type=float, default=0.2, help="share held out to measure on (default 0.2)"
     )
     parser.add_argument("--output", default="model.safetensors", help="the model (default model.safetensors)")
     parser.add_argument("--seed", type=int, default=0, help="of the split and of training (default 0)")
+    add_reading(parser)
+    add_running(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -31,7 +35,6 @@ def run(options: argparse.Namespace) -> int:
             test_fraction=options.test_fraction,
             random_state=options.seed,
             backbone=backbone_of(options),
-            head=options.head,
             weights=weights_of(options),
             image_size=options.image_size,
         )

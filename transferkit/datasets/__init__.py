@@ -2,7 +2,7 @@
 
 from transferkit.datasets._folder import ImageFolder, read_image_folder
 from transferkit.datasets._labelled import labelled_images
-from transferkit.datasets._table import ImageTable, read_table
+from transferkit.datasets._table import ImageTable, read_column, read_table
 from transferkit.datasets.faces import Faces, make_faces, write_faces
 from transferkit.keypoints import KeypointTable, read_keypoints_csv
 
@@ -13,6 +13,7 @@ __all__ = [
     "KeypointTable",
     "labelled_images",
     "make_faces",
+    "read_column",
     "read_image_folder",
     "read_keypoints_csv",
     "read_table",

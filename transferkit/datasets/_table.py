@@ -92,13 +92,46 @@ def read_table(
     return ImageTable([folder / name for name in names], targets)
 
 
-def _columns(path: Path, columns: list[str]) -> tuple[list[str], Cells]:
+def read_column(csv_path: str | os.PathLike[str], column: str, *, name: str = "column") -> npt.NDArray[Any]:
+    """Read one more column of the CSV file of :func:`read_table`, such as groups or weights of images.
+
+    Parameters
+    ----------
+    csv_path : path
+        The first row is a header; the first column has file names.
+    column : str
+        Of the header.
+    name : str, default="column"
+        What error messages call it, such as ``"groups"``.
+
+    Returns
+    -------
+    ndarray of float64 or str, shape (n,)
+        In the order of the file; text as it is, if any cell is no number.
+
+    Raises
+    ------
+    InvalidInputError
+        The file or the column is not found, or a cell is empty.
+
+    Examples
+    --------
+    >>> people = read_column("people.csv", "person")  # doctest: +SKIP
+    """
+    _, cells = _columns(Path(csv_path), [column], name)
+    raise_problems(Path(csv_path), [f"row {n} has no {column}" for n, (cell,) in cells if not cell])
+    if all(_is_number(cell) for _, (cell,) in cells):
+        return np.array([float(cell) for _, (cell,) in cells])
+    return np.array([cell for _, (cell,) in cells], dtype=np.str_)
+
+
+def _columns(path: Path, columns: list[str], name: str = "target") -> tuple[list[str], Cells]:
     """Return file names and the cells of these columns."""
     rows = read_rows(path, "images with a header")
     header = [cell.strip() for cell in rows[0][1]] if rows else []
-    if missing := [name for name in columns if name not in header[1:]]:
+    if missing := [column for column in columns if column not in header[1:]]:
         raise InvalidInputError(
-            f"target must name columns of {path}: {quoted(header[1:], 'or')}. "
+            f"{name} must name columns of {path}: {quoted(header[1:], 'or')}. "
             f"Got {quoted(map(str, missing))}. The first row must be a header, the first column file names."
         )
     problems = [
@@ -108,7 +141,7 @@ def _columns(path: Path, columns: list[str]) -> tuple[list[str], Cells]:
     ]
     problems += [] if rows[1:] and columns else ["expected a row for each image below the header"]
     raise_problems(path, problems)
-    places = [header.index(name, 1) for name in columns]
+    places = [header.index(column, 1) for column in columns]
     return (
         [row[0].strip() for _, row in rows[1:]],
         [(number, [row[place].strip() for place in places]) for number, row in rows[1:]],

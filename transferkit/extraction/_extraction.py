@@ -20,7 +20,7 @@ from transferkit.extraction._stream import compute, look_up
 from transferkit.foundation.arguments import check, choice
 from transferkit.foundation.config import Configured
 from transferkit.identity import feature_differences
-from transferkit.views import ORIGINAL, AnyView
+from transferkit.views import ORIGINAL, AnyView, View
 
 
 class Extraction(Configured):
@@ -170,6 +170,33 @@ class Extraction(Configured):
             "layers": list(settings.layers),
             "grid": list(settings.grids),
         }
+
+    def explain(self, X: Any, *, view: View = ORIGINAL) -> str:
+        """Return why the features of an image are in the cache or not.
+
+        Parameters
+        ----------
+        X : image
+        view : View, default=ORIGINAL
+            Of those that a model looks at, one of its ``views_``.
+
+        Returns
+        -------
+        str
+            One or two sentences, starting with "Hit" or "Miss".
+
+        Raises
+        ------
+        BadImageError
+            The file cannot be read.
+        CacheError
+            The cache cannot be read.
+
+        Examples
+        --------
+        >>> print(clf.extractor_.explain("new.jpg", view=clf.views_[0]))  # doctest: +SKIP
+        """
+        return self.settings().explain(X, view)
 
     def own_parameters(self) -> dict[str, Any]:
         """Return what ``get_params`` does, which is slow: it asks for the signature each time."""

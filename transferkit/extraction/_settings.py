@@ -31,8 +31,8 @@ from transferkit.extraction._parameters import (
 )
 from transferkit.foundation.forks import enter_network
 from transferkit.identity import Guard, describe_backbone, describe_features
-from transferkit.images import check_selection, check_value_range
-from transferkit.views import AnyView
+from transferkit.images import check_selection, check_value_range, read_source
+from transferkit.views import AnyView, View
 
 LOCK = threading.RLock()
 if hasattr(os, "register_at_fork"):
@@ -110,6 +110,21 @@ class Settings:
                 )
             return self._space
 
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """What is stored of each image."""
+        return tuple(
+            f"{layer}@{'full' if grid is None else grid}"
+            for layer, grid in zip(self.layers, self.grids, strict=True)
+        )
+
+    def explain(self, image: Any, view: View) -> str:
+        """Return why the features of a view of an image are in the cache or not; builds no engine."""
+        if self._cache is None:
+            return "Miss: cache=False keeps features in memory only."
+        key = view.key(read_source(image, selection=self.selection).digest)
+        return self._cache.explain(key.digest, self.description, self.parts, key.view)
+
     def engine(self) -> Engine:
         """Return the engine, built on first use: a warm run never needs it."""
         enter_network()
@@ -135,12 +150,8 @@ class Settings:
 
     def job(self, views: tuple[AnyView, ...]) -> Job:
         """Return what the pipeline must know to make these views."""
-        parts = tuple(
-            f"{layer}@{'full' if grid is None else grid}"
-            for layer, grid in zip(self.layers, self.grids, strict=True)
-        )
         failures = KnownFailures(self.space, retry=self.retry_failed)
-        return Job(self.space, parts, self.grids, views, self.image_size, self.resize, self.batch_size,
+        return Job(self.space, self.parts, self.grids, views, self.image_size, self.resize, self.batch_size,
                    self.value_range, failures, self.isolate, selection=self.selection)  # fmt: skip
 
 

@@ -1,0 +1,150 @@
+"""Options that several commands share, each declared once, and the parameters of Python they become.
+
+Flags have the names of the parameters, with dashes. A flag that is left out is not passed on, so defaults are
+those of the library, which also checks the values; ``none`` stands for None.
+"""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+from collections.abc import Iterable
+from typing import Any
+
+from transferkit.foundation.arguments import check
+
+_LEARNING = ("head", "refine", "layers", "grid", "augment", "class_weight")
+_READING = ("resize", "precision", "value_range", "frame", "channels")
+_RUNNING = ("engine", "batch_size", "memory_limit", "cache", "isolate", "retry_failed", "progress")
+_OWNERS = {"class_weight": "classes", "refine": "keypoints"}
+
+
+def add_layers(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that say which features are taken from the backbone."""
+    parser.add_argument(
+        "--layers", type=_names, help="auto, last, or names with commas between: see `transferkit layers`"
+    )
+    parser.add_argument(
+        "--grid",
+        type=_grids,
+        help="cells a side that maps are averaged over, or full; with commas, of each layer",
+    )
+
+
+def add_learning(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that say what learns on the features."""
+    parser.add_argument("--head", help="what learns on the features: auto (default), linear, mlp, conv ...")
+    add_layers(parser)
+    parser.add_argument("--augment", help="mirror, multi, strong or none; of keypoints auto, mirror or none")
+    parser.add_argument(
+        "--class-weight", type=_class_weight, help="balanced, or weights such as cat=2,dog=1 (of classes)"
+    )
+    parser.add_argument("--refine", type=_int_or_text, help="number of closer looks, or auto (of keypoints)")
+
+
+def add_reading(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that say how images are read and computed with."""
+    group = parser.add_argument_group("how images are read")
+    group.add_argument("--resize", help="stretch (default) to a square, or pad with black")
+    group.add_argument("--precision", help="float32 (default), bfloat16 or float16")
+    group.add_argument(
+        "--value-range", type=float, nargs=2, metavar=("BLACK", "WHITE"), help="window of DICOM files"
+    )
+    group.add_argument("--frame", type=int, help="frame or page of each file, counted from 0")
+    group.add_argument("--channels", type=_ints, help="channels that are red, green and blue: 3,2,1")
+
+
+def add_running(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that say how work is run; they change no result beyond rounding."""
+    group = parser.add_argument_group("how work is run")
+    group.add_argument("--engine", help="auto (default), keras, openvino or onnxruntime")
+    group.add_argument("--batch-size", type=int, help="images in one call of the backbone (default 32)")
+    group.add_argument("--memory-limit", type=float, metavar="BYTES", help="for features, such as 2e9")
+    group.add_argument("--cache", metavar="FOLDER", help="another folder than the usual one, or none")
+    group.add_argument(
+        "--isolate", type=float, nargs="?", const=True, metavar="SECONDS",
+        help="decode in a process apart, so that a crash costs one image; SECONDS for each (default 30)",
+    )  # fmt: skip
+    group.add_argument(
+        "--retry-failed", action="store_const", const=True, help="try again what could not be read before"
+    )
+    group.add_argument(
+        "--no-progress", dest="progress", action="store_const", const=False, help="show no bars on stderr"
+    )
+
+
+def learning_of(options: argparse.Namespace, estimator: Any) -> dict[str, Any]:
+    """Return the parameters of this class of estimators; raise for those that it has not."""
+    chosen, known = _chosen(options, _LEARNING), inspect.signature(estimator).parameters
+    check(
+        f"{name} is for {_OWNERS[name]}, but this data needs {estimator.__name__}. Leave it out."
+        for name in chosen
+        if name not in known
+    )
+    return {**chosen, **extractor_of(options)}
+
+
+def extractor_of(options: argparse.Namespace) -> dict[str, Any]:
+    """Return ``extractor=``, if a flag needs one."""
+    chosen = reading_of(options)
+    if not chosen:
+        return {}
+    from transferkit import FeatureExtractor
+
+    return {"extractor": FeatureExtractor(**chosen)}
+
+
+def layers_of(options: argparse.Namespace) -> dict[str, Any]:
+    """Return which features are taken."""
+    return _chosen(options, ("layers", "grid"))
+
+
+def reading_of(options: argparse.Namespace) -> dict[str, Any]:
+    """Return how images are read."""
+    chosen = _chosen(options, _READING)
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in chosen.items()}
+
+
+def running_of(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the configuration; empty for commands without these flags."""
+    chosen = _chosen(options, _RUNNING)
+    return {**chosen, "cache": False} if chosen.get("cache", "") is None else chosen
+
+
+def _chosen(options: argparse.Namespace, names: Iterable[str]) -> dict[str, Any]:
+    given = {name: value for name in names if (value := getattr(options, name, None)) is not None}
+    return {name: None if value == "none" else value for name, value in given.items()}
+
+
+def _names(text: str) -> str | list[str]:
+    """Return one name, or the names between commas."""
+    names = [name.strip() for name in text.split(",")]
+    return names if len(names) > 1 else names[0]
+
+
+def _int_or_text(text: str) -> int | str:
+    """Return a number; the library says what is wrong with anything else."""
+    return int(text) if text.strip().lstrip("-").isdecimal() else text
+
+
+def _grids(text: str) -> Any:
+    grids = [_int_or_text(part.strip()) for part in text.split(",")]
+    return grids if len(grids) > 1 else grids[0]
+
+
+def _ints(text: str) -> list[int]:
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected numbers such as 3,2,1. Got {text!r}") from None
+
+
+def _class_weight(text: str) -> str | dict[str, float]:
+    """Return a name, or the weight of each class."""
+    if "=" not in text:
+        return text
+    try:
+        pairs = [part.rpartition("=") for part in text.split(",")]
+        return {label.strip(): float(weight) for label, _, weight in pairs}
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected weights such as cat=2,dog=1. Got {text!r}") from None

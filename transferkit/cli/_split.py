@@ -1,0 +1,68 @@
+"""Which images a model learns from, and which it is measured on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from transferkit.errors import InvalidInputError
+
+Rows = NDArray[np.int64]
+_DRAWS = 100  # of groups, until every class is on both sides
+
+
+def split(
+    n: int, labels: NDArray[Any] | None, groups: NDArray[Any] | None, test_fraction: float, seed: int
+) -> tuple[Rows, Rows]:
+    """Return training and test rows in ascending order.
+
+    Parameters
+    ----------
+    n : int
+        Number of images.
+    labels : ndarray, shape (n,), or None
+        Each class is in both parts.
+    groups : ndarray, shape (n,), or None
+        Whole groups go to one part, this fraction of them to the test; without groups, classes keep their
+        shares.
+    test_fraction : float
+    seed : int
+    """
+    if labels is not None:
+        names, counts = np.unique(labels, return_counts=True)
+        if counts.min() < 2:
+            label = names[counts.argmin()]
+            raise InvalidInputError(
+                f"Class {label!r} has one image; two are needed, one to train on and one to test."
+            )
+    if groups is not None:
+        return _of_groups(labels, groups, test_fraction, seed)
+    from sklearn.model_selection import train_test_split
+
+    fewest = 1 if labels is None else len(names)
+    n_test = min(max(fewest, round(test_fraction * n)), n - fewest)
+    train, test = train_test_split(np.arange(n), test_size=n_test, stratify=labels, random_state=seed)
+    return np.sort(train), np.sort(test)
+
+
+def _of_groups(
+    labels: NDArray[Any] | None, groups: NDArray[Any], test_fraction: float, seed: int
+) -> tuple[Rows, Rows]:
+    """Return the first draw of whole groups that has every class on both sides."""
+    from sklearn.model_selection import GroupShuffleSplit
+
+    n_groups = len(np.unique(groups))
+    if n_groups < 2:
+        raise InvalidInputError("groups must have two groups or more, to train on and to test. Got 1.")
+    n_test = min(max(1, round(test_fraction * n_groups)), n_groups - 1)
+    draws = GroupShuffleSplit(_DRAWS, test_size=n_test, random_state=seed)
+    for train, test in draws.split(groups, groups=groups):
+        if labels is None or set(labels[train]) == set(labels[test]):
+            return np.sort(train), np.sort(test)
+    raise InvalidInputError(
+        f"groups must let every class be in both parts. In {_DRAWS} draws of {n_test} of {n_groups} groups "
+        "for the test, one part lacked a class. Each class needs images of several groups, or pass another "
+        "test_fraction."
+    )
