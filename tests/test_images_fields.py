@@ -160,7 +160,7 @@ def test_sixteen_bit_colour_of_dicom_has_a_range():
     data = dicom(np.full((12, 16, 3), 200, np.uint16))
     with pytest.raises(BadImageError, match="Pass value_range"):
         load_image(data)
-    assert load_image(data, value_range=(0, 400)).pixels[0, 0].tolist() == [128] * 3
+    assert load_image(data, value_range=(0, 510)).pixels[0, 0].tolist() == [100] * 3
 
 
 def test_dicom_and_heic_without_their_packages(monkeypatch, tiny):
