@@ -347,7 +347,7 @@ def test_written_faces_are_read_back(tmp_path):
 
 def test_all_wrong_arguments_are_named_at_once():
     with pytest.raises(InvalidInputError) as caught:
-        make_faces(0, size=8.0, random_state=-1, pose=2, clutter=float("nan"))
+        make_faces(0, size=8.0, random_state=-1, pose="2", clutter=float("nan"))
     assert [text.split()[0] for text in caught.value.problems] == [
         "n",
         "size",

@@ -56,7 +56,8 @@ def read_image_folder(folder: str | os.PathLike[str], *, classes: Sequence[str] 
     Notes
     -----
     Side files such as ``._1.jpg``, ``.DS_Store`` and ``Thumbs.db`` are skipped silently; other files
-    without an image suffix are counted in a log message. Links to folders are not followed.
+    without an image suffix are counted in a log message. Links to folders are followed for
+    classes, not within them.
 
     Examples
     --------
