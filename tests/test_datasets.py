@@ -347,7 +347,7 @@ def test_written_faces_are_read_back(tmp_path):
 
 def test_all_wrong_arguments_are_named_at_once():
     with pytest.raises(InvalidInputError) as caught:
-        make_faces(0, size=8.0, random_state=-1, pose=2, clutter=float("nan"))
+        make_faces(0, size=8.0, random_state=-1, pose="2", clutter=float("nan"))
     assert [text.split()[0] for text in caught.value.problems] == [
         "n",
         "size",
@@ -381,6 +381,8 @@ def test_a_table_of_numbers_or_labels(people):
     np.testing.assert_array_equal(ages, [31, np.nan])
     np.testing.assert_array_equal(read_table(table, ["age"]).targets, [[31], [np.nan]])
     assert read_table(table, "name", image_folder=table.parent).targets.tolist() == ["Ann", "Bob"]
+    table = people("file,number", "a.jpg,1_0", "b.jpg,2_1")
+    assert read_table(table, "number").targets.tolist() == ["1_0", "2_1"]
     table = people("file,labels", "a.jpg,cat; outdoor", "b.jpg,")
     assert read_table(table, "labels").targets.tolist() == [("cat", "outdoor"), ()]
 
@@ -395,6 +397,8 @@ def test_a_table_of_numbers_or_labels(people):
         (["file,age", "a.jpg,x", "b.jpg,"], "age", "row 3 has no label"),
         (["file,age,size", "a.jpg,1,inf"], ["age", "size"], "row 2 has 'inf', which is no number"),
         (["file,age", "a.jpg,1", "a.jpg,2"], "age", "'a.jpg' occurs in 2 rows"),
+        (["file,age", "a.jpg,1", ",2"], "age", "row 3 has no file name"),
+        (["file,age,age", "a.jpg,1,2"], "age", "'age' is the name of 2 columns"),
         (["file,age", "c.jpg,1"], "age", "'c.jpg', is not in .*image_folder="),
     ],
 )

@@ -1,5 +1,6 @@
 """Folders, patterns, and the data sets of other libraries become images and labels."""
 
+import os
 import shutil
 import types
 
@@ -48,6 +49,38 @@ def test_a_pattern_is_its_files_in_order(tiny, pictures):
     assert clf.predict(paths[0].parent).tolist() == clf.predict(paths).tolist()
     assert clf.score(pattern, labels) == clf.score(paths, labels)
     assert as_image_list(str(paths[0].parent.parent / "**" / "000[12].png")) == paths[1:3]
+
+
+def test_files_of_a_folder_are_in_the_order_of_sorted_paths(tmp_path):
+    """Of ``y`` in that order, a label must not come to another image."""
+    names = ["b.png", "a/1.png", "a-b/2.png", "a/c/3.PNG", "Z.png", "ü.png", ".hidden/4.png"]
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    expected = sorted(tmp_path / name for name in names[:-1])
+    assert as_image_list(tmp_path) == expected
+    assert as_image_list(str(tmp_path / "**" / "**" / "*.[pP]*")) == expected  # each once
+
+
+def test_a_folder_that_cannot_be_read_is_not_left_out(tmp_path, monkeypatch):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "1.png").touch()
+    real = os.scandir
+
+    def scandir(path):
+        if str(path).endswith("a"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    with pytest.raises(InvalidInputError, match="/a' cannot be read: Permission denied"):
+        as_image_list(tmp_path)
+
+
+@pytest.mark.parametrize("X", ["a" * 5000, "a\0/*"])
+def test_names_that_no_file_can_have(X):
+    with pytest.raises(InvalidInputError, match="It does not exist"):
+        labelled_images(X)
 
 
 def test_a_name_with_brackets_is_a_name(pictures, tmp_path):
@@ -172,6 +205,25 @@ def test_what_is_shuffled_has_no_order(tf, photos, tiny, pictures):
     assert clf.score(made(photos)) == clf.score(photos)
 
 
+def test_what_is_ready_first_has_no_order(tf):
+    numbers = tf.data.Dataset.from_tensor_slices(["1.png", "2.png"])
+    options = tf.data.Options()
+    options.deterministic = False
+    for data in (
+        numbers.map(tf.identity, num_parallel_calls=2, deterministic=False).batch(2),
+        numbers.with_options(options),
+        tf.data.Dataset.sample_from_datasets([numbers, numbers]),
+    ):
+        assert gather_images(data).shuffled
+    assert not gather_images(numbers.map(tf.identity, num_parallel_calls=2)).shuffled
+
+
+def test_paths_that_begin_like_a_file_of_pixels(tf, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "P1 left.png").touch()
+    assert as_image_list(tf.data.Dataset.from_tensor_slices(["P1 left.png"])) == ["P1 left.png"]
+
+
 def test_labels_are_given_once(tf, photos, tiny):
     with pytest.raises(InvalidInputError, match="y must be left out where X has labels of its own"):
         Classifier(**tiny).fit(made(photos), ["left", "right"] * 30)
@@ -230,6 +282,13 @@ def folder_of_torchvision(samples, **own):
     return folder
 
 
+def of_torch(self, row):
+    raise AssertionError("never read")
+
+
+of_torch.__module__ = "torch.utils.data.dataset"
+
+
 def test_an_image_folder_is_its_files_unless_something_changes_them(pictures):
     paths, labels = pictures
     samples = [(str(path), int(label == "right")) for path, label in zip(paths, labels, strict=True)]
@@ -242,9 +301,13 @@ def test_an_image_folder_is_its_files_unless_something_changes_them(pictures):
     assert isinstance(labelled_images(own)[0][0], Image.Image)
     other = folder_of_torchvision(samples, target_transform=lambda number: 10 + number)
     assert labelled_images(other)[1] == [10 + number for _, number in samples]
-    subset = type("Subset", (), {"__len__": None, "__getitem__": None})()
+    subset = type("Subset", (), {"__len__": None, "__getitem__": of_torch})()
     subset.dataset, subset.indices = folder_of_torchvision(samples), [5, 2]
     assert labelled_images(subset) == ([samples[5][0], samples[2][0]], ["right", "left"])
+    turning = {"__len__": lambda self: 2, "__getitem__": lambda self, row: (opened(paths[row]).rotate(90), 1)}
+    mine = type("Subset", (), turning)()  # as one writes it for transforms of its own
+    mine.dataset, mine.indices = subset.dataset, [0, 1]
+    assert labelled_images(mine)[0][1].tobytes() == opened(paths[1]).rotate(90).tobytes()
 
 
 def test_a_loader_is_read_in_its_batches():
@@ -264,9 +327,85 @@ def test_a_loader_is_read_in_its_batches():
         as_image_list(loader)
 
 
+def loader_of(batches, *, collate=None, batch_sampler=None, **more):
+    """The attributes of a DataLoader."""
+    members = {"__iter__": lambda self: iter(batches), "__len__": lambda self: len(batches)}
+    loader = type("DataLoader", (), members)()
+    loader.dataset, loader.sampler, loader.batch_size = Shades(), type("SequentialSampler", (), {})(), 4
+    collate = collate or (lambda batch: batch)
+    collate.__name__ = more.pop("name", "default_collate")
+    loader.collate_fn, loader.batch_sampler = collate, batch_sampler
+    loader.__dict__.update(more)
+    return loader
+
+
+def test_batches_of_a_loader_are_batches():
+    """Four grey images are not one with its channels first; two paths are not a path and its label."""
+    grey = np.arange(4 * 24 * 24, dtype=np.uint8).reshape(4, 24, 24)
+    assert [image.shape for image in as_image_list(loader_of([grey, grey[:1]]))] == [(24, 24)] * 5
+    assert as_image_list(loader_of([["1.png", "2.png"], ["3.png"]])) == ["1.png", "2.png", "3.png"]
+    own = loader_of([(grey[:3], 1)], name="first")  # one at a time, by a function of its own
+    assert [image.shape for image in as_image_list(own)] == [(3, 24, 24)]
+
+
+def test_a_loader_with_batches_in_another_order_is_shuffled():
+    batches = [np.zeros((2, 24, 24, 3), np.uint8)]
+    sequential = types.SimpleNamespace(sampler=type("SequentialSampler", (), {})())
+    in_order = type("BatchSampler", (), {"sampler": sequential.sampler})()
+    assert len(as_image_list(loader_of(batches, batch_sampler=in_order))) == 2
+    by_chance = type("BatchSampler", (), {"sampler": type("RandomSampler", (), {})()})()
+    for options in (
+        {"batch_sampler": by_chance},
+        {"batch_sampler": sequential},
+        {"batch_sampler": in_order, "in_order": False},
+    ):
+        with pytest.raises(InvalidInputError, match="shuffled"):
+            as_image_list(loader_of(batches, **options))
+
+
+def data_of(element, **own):
+    members = {"__len__": lambda self: 4, "__getitem__": lambda self, row: element(row)}
+    return type("Data", (), members | own)()
+
+
+def test_one_image_of_many_channels_is_one():
+    data = data_of(lambda row: (np.full((24, 24, 7), row, np.uint8), row % 2))
+    images, labels = labelled_images(data)
+    assert [image.shape for image in images] == [(24, 24, 7)] * 4
+    assert labels == [0, 1, 0, 1]
+    with pytest.raises(InvalidInputError, match="a batch of images with one label, 1"):
+        labelled_images(data_of(lambda row: (["1.png", "2.png"], 1)))
+
+
+@pytest.mark.parametrize(
+    "classes", [np.repeat([0, 1], 2), [("tench", "Tinca"), ("shark",)], ["crane", "crane"]]
+)
+def test_classes_that_are_no_names_leave_labels_as_they_are(classes):
+    """Iterators of Keras have the number of each image there, ImageNet synonyms, and two cranes."""
+    data = data_of(lambda row: (np.zeros((8, 8, 3), np.uint8), row // 2), classes=classes)
+    assert labelled_images(data)[1] == [0, 0, 1, 1]
+
+
+def test_an_iterator_that_shuffles_is_shuffled():
+    with pytest.raises(InvalidInputError, match="shuffled"):
+        as_image_list(data_of(lambda row: np.zeros((2, 8, 8, 3), np.uint8), shuffle=True))
+
+
+def test_labels_of_new_images_may_be_anything(tiny):
+    """The tests of many collections have -1."""
+    unknown = data_of(lambda row: (np.zeros((8, 8, 3), np.uint8), -1), classes=["a", "b"])
+    assert len(as_image_list(unknown)) == 4
+    with pytest.raises(InvalidInputError, match="labels must be in 0..1. Got -1"):
+        labelled_images(unknown)
+    some = data_of(lambda row: (np.zeros((8, 8, 3), np.uint8), row or None))
+    with pytest.raises(InvalidInputError, match="X has 4 images but 3 labels"):
+        labelled_images(some)
+
+
 @pytest.mark.parametrize(
     ("element", "message"),
     [
+        ((Image.new("L", (8, 8)), Image.new("L", (8, 8))), "Got two images"),
         ((0, 1, 2), "Got 3 parts"),
         ({"pixels": 0}, r"Got dictionaries with \['pixels'\]"),
         ((np.zeros((24, 24, 3)), -1), "labels must be in 0..1. Got -1 in 2 of 2 images"),

@@ -521,6 +521,23 @@ def test_pixels_cannot_be_written_through_to_the_callers_array():
     assert RGB.flags.writeable
 
 
+def test_reading_a_file_again_has_the_limit_of_files(monkeypatch):
+    """And a stream that gives a few bytes at a time is read to its end."""
+
+    class Endless(io.RawIOBase):
+        def tell(self):
+            return 0
+
+        def read(self, n=-1):
+            assert 0 < n <= 101
+            return bytes(min(n, 10))
+
+    monkeypatch.setattr("transferkit.images._again.LIMITS", Limits(max_bytes=100))
+    assert readable_again([Endless()]) == [bytes(101)]
+    with pytest.raises(BadImageError, match="or more; at most 0 are allowed"):
+        read_source(Endless(), limits=Limits(max_bytes=100))
+
+
 def test_file_objects_become_bytes_and_everything_else_is_kept():
     data = encode(RGB)
     text, empty, closed = io.StringIO("text"), io.BytesIO(), io.BytesIO(data)

@@ -11,7 +11,7 @@ import PIL.Image
 import pytest
 
 from transferkit.errors import BadImageError, InvalidInputError
-from transferkit.images import as_image_list, is_single_image, load_image, read_source
+from transferkit.images import array_ranges, as_image_list, is_single_image, load_image, read_source
 
 RGB = np.random.default_rng(3).integers(0, 256, (12, 20, 3), dtype=np.uint8)
 RGB[0, 0], RGB[0, 1] = 0, 255  # so that every scaling has its ends
@@ -264,3 +264,14 @@ def test_two_channels_are_no_stack_of_narrow_images():
     with pytest.raises(BadImageError, match=r"such as array\[\.\.\., :1\]"):
         load_image(np.zeros((40, 40, 2), np.uint8))
     assert len(as_image_list(np.zeros((40, 40, 5), np.uint8))) == 40
+
+
+def test_the_order_of_bytes_changes_nothing():
+    """FITS files and memory maps of other machines are big-endian."""
+    deep = np.linspace(0, 60000, 16 * 16).astype(np.uint16).reshape(16, 16)
+    swapped = deep.astype(">u2")
+    np.testing.assert_array_equal(load_image(swapped).pixels, load_image(deep).pixels)
+    assert array_ranges([swapped]) == array_ranges([deep])
+    for order in "<>":
+        with pytest.raises(BadImageError, match="8 bits stored as 16"):
+            load_image(np.full((16, 16), 200, f"{order}u2"))

@@ -11,7 +11,7 @@ import transferkit
 from transferkit import Classifier, FeatureExtractor
 from transferkit.backbones import registry
 from transferkit.errors import BadImageError, InvalidInputError
-from transferkit.images import load_image, read_source
+from transferkit.images import Limits, load_image, read_source
 
 RAMP = np.arange(12 * 16, dtype=np.uint16).reshape(12, 16) * 20  # 0 to 3820
 
@@ -136,6 +136,33 @@ def test_damaged_and_huge_dicom_is_refused():
     assert caught.value.category == "too_large"
 
 
+def test_deflated_dicom_is_read_within_the_limit_for_files():
+    pydicom = pytest.importorskip("pydicom")
+    file = pydicom.dcmread(io.BytesIO(dicom(RAMP, WindowCenter=500, WindowWidth=900)))
+    plain = load_image(dicom(RAMP, WindowCenter=500, WindowWidth=900)).pixels
+    file.file_meta.TransferSyntaxUID = pydicom.uid.DeflatedExplicitVRLittleEndian
+    file.save_as(small := io.BytesIO(), enforce_file_format=True)
+    np.testing.assert_array_equal(load_image(small.getvalue()).pixels, plain)
+    file.add_new(0x00091010, "OB", bytes(3_000_000))
+    file.save_as(bomb := io.BytesIO(), enforce_file_format=True)
+    assert len(bomb.getvalue()) < 10_000
+    with pytest.raises(BadImageError, match="compressed DICOM of more than 1 MB") as caught:
+        load_image(bomb.getvalue(), limits=Limits(max_bytes=1_000_000))
+    assert caught.value.category == "too_large"
+
+
+def test_a_window_without_width_is_no_damage_of_the_download():
+    with pytest.raises(BadImageError, match="has a window of width 0. Pass a value_range"):
+        load_image(dicom(RAMP, WindowCenter=500, WindowWidth=0))
+
+
+def test_sixteen_bit_colour_of_dicom_has_a_range():
+    data = dicom(np.full((12, 16, 3), 200, np.uint16))
+    with pytest.raises(BadImageError, match="Pass value_range"):
+        load_image(data)
+    assert load_image(data, value_range=(0, 510)).pixels[0, 0].tolist() == [100] * 3
+
+
 def test_dicom_and_heic_without_their_packages(monkeypatch, tiny):
     data = {"pydicom": dicom(RAMP), "pillow_heif": b"\0\0\0\x18ftypheic\0\0\0\0"}
     extractor = FeatureExtractor(**tiny)
@@ -254,6 +281,54 @@ def test_channels_of_a_tiff_are_chosen(together, deep, monkeypatch):
     monkeypatch.setitem(sys.modules, "tifffile", None)
     with pytest.raises(BadImageError, match=r'pip install "transferkit\[tiff\]"'):
         load_image(data, channels=(6, 2, 1))
+
+
+def test_channels_are_counted_on_the_chosen_page():
+    """Pillow drops a fourth channel that is no alpha, without a word."""
+    tifffile = pytest.importorskip("tifffile")
+    with tifffile.TiffWriter(stream := io.BytesIO()) as file:
+        file.write(BANDS[:, :, 0], photometric="minisblack")
+        file.write(BANDS[:, :, :4], photometric="rgb", extrasamples=["unspecified"])
+        file.write(BANDS, photometric="minisblack", planarconfig="contig")
+    data = stream.getvalue()
+    np.testing.assert_array_equal(grey(data), BANDS[:, :, 0])
+    for frame, count in ((1, 4), (2, 7)):
+        with pytest.raises(BadImageError, match=f"has {count} channels. Choose:"):
+            load_image(data, frame=frame)
+        chosen = load_image(data, frame=frame, channels=(3, 0, 1)).pixels
+        np.testing.assert_array_equal(chosen, BANDS[:, :, [3, 0, 1]])
+
+
+def test_sixteen_bits_one_channel_after_the_other():
+    """Pillow mixes up their bytes where they are not compressed."""
+    tifffile = pytest.importorskip("tifffile")
+    apart = BANDS[:, :, :3].transpose(2, 0, 1).astype(np.uint16) * 256 + 7
+    for order in "<>":
+        options = {"photometric": "rgb", "planarconfig": "separate", "byteorder": order}
+        tifffile.imwrite(stream := io.BytesIO(), np.ascontiguousarray(apart), **options)
+        with pytest.raises(BadImageError, match="one after the other, without compression"):
+            load_image(stream.getvalue())
+        chosen = load_image(stream.getvalue(), channels=(0, 1, 2)).pixels
+        np.testing.assert_array_equal(chosen, BANDS[:, :, :3])
+        tifffile.imwrite(stream := io.BytesIO(), np.ascontiguousarray(apart), compression="zlib", **options)
+        np.testing.assert_array_equal(load_image(stream.getvalue()).pixels, BANDS[:, :, :3])
+
+
+def test_channels_of_a_tiff_are_limited_in_memory():
+    tifffile = pytest.importorskip("tifffile")
+    many = np.zeros((100, 100, 300), np.uint8)
+    tifffile.imwrite(stream := io.BytesIO(), many, photometric="minisblack", planarconfig="contig")
+    limits = Limits(max_pixels=100 * 100)
+    with pytest.raises(BadImageError, match="has 3 MB in 300 channels; at most 0 are") as caught:
+        load_image(stream.getvalue(), channels=(0,), limits=limits)
+    assert caught.value.category == "too_large"
+
+
+def test_values_that_pillow_does_not_read_may_be_passed_as_an_array():
+    tifffile = pytest.importorskip("tifffile")
+    tifffile.imwrite(stream := io.BytesIO(), np.zeros((12, 16), np.float64))
+    with pytest.raises(BadImageError, match="pass its array, such as that of tifffile"):
+        load_image(stream.getvalue())
 
 
 def test_the_range_is_that_of_the_chosen_channels(tiny):

@@ -149,6 +149,12 @@ def test_a_message_that_is_too_large_is_not_read():
         _helper.receive(stream, 1 << 20)
 
 
+def test_a_helper_that_cannot_be_started_is_named(encoded, helpers, monkeypatch):
+    monkeypatch.setattr("sys.executable", "/nowhere/python")
+    with pytest.raises(IsolationError, match=r"none can be started: .*No such file.* Pass isolate=False"):
+        read_source(encoded).decode(isolate=20)
+
+
 def test_no_helper_at_all(encoded, helpers, monkeypatch):
     monkeypatch.setenv("BROKEN", "1")
     with pytest.raises(

@@ -4,6 +4,7 @@ import io
 import sys
 import threading
 import types
+import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
@@ -104,14 +105,18 @@ def test_reading_stops_at_the_limit(monkeypatch):
             assert self.given <= 3 << 20
             return bytes(n)
 
-    filesystem = types.SimpleNamespace(open=lambda path, mode: Endless())
+    filesystem = types.SimpleNamespace(open=lambda path, mode: Endless(), invalidate_cache=lambda path: None)
     monkeypatch.setattr(_remote, "_open", lambda address: (filesystem, ""))
     with pytest.raises(BadImageError) as caught:
         read_source("http://127.0.0.1/large.png", limits=Limits(max_bytes=1_000_000))
     assert caught.value.category == "too_large"
 
 
-def test_passwords_are_not_shown():
+def test_passwords_are_not_shown(monkeypatch):
+    def refuse(address):
+        raise PermissionError(f"no access to {address}")
+
+    monkeypatch.setattr(fsspec.core, "url_to_fs", refuse)
     with pytest.raises(BadImageError) as caught:
         load_image("foo://me:secret@host/1.png")
     assert "secret" not in str(caught.value)
@@ -134,6 +139,47 @@ def test_patterns_of_addresses(pictures, tiny):
         assert len(caught.value.problems) == 1
     finally:
         memory.rm("/shades", recursive=True)
+
+
+def test_a_pattern_of_addresses_is_files_alone(tmp_path):
+    memory = fsspec.filesystem("memory")
+    for name in ("1.png", "._1.png", "more/2.png"):
+        memory.pipe(f"/mixed/{name}", b"x")
+    try:
+        assert as_image_list("memory://mixed/*") == ["memory:///mixed/1.png"]
+    finally:
+        memory.rm("/mixed", recursive=True)
+    Image.new("RGB", (8, 8), "red").save(tmp_path / "1.png")
+    with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
+        archive.write(tmp_path / "1.png", "1.png")
+    addresses = as_image_list(f"zip://*.png::{tmp_path / 'all.zip'}")
+    assert load_image(addresses[0]).pixels[0, 0].tolist() == [255, 0, 0]
+
+
+class Listing:
+    """A file system that remembers what it listed, and whose addresses have no server."""
+
+    known, unstrip_protocol = True, staticmethod("ftp://{}".format)
+
+    def invalidate_cache(self, path=None):
+        self.known = False
+
+    def glob(self, path, detail):
+        assert detail
+        assert not self.known
+        return {"/1.png": {"type": "file"}}
+
+    def open(self, path, mode):
+        assert not self.known
+        return io.BytesIO(b"new")
+
+
+def test_listings_are_made_anew_and_addresses_keep_their_server(monkeypatch):
+    monkeypatch.setattr(_remote, "_open", lambda address: (Listing(), "/*.png"))
+    with pytest.raises(InvalidInputError, match="what is listed there has no address of its own") as caught:
+        as_image_list("ftp://me:secret@host/*.png")
+    assert "secret" not in str(caught.value)
+    assert _remote.read_address("ftp://host/1.png", Limits()) == b"new"
 
 
 def test_missing_packages_are_named(monkeypatch, tiny):

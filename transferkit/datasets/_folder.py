@@ -56,7 +56,8 @@ def read_image_folder(folder: str | os.PathLike[str], *, classes: Sequence[str] 
     Notes
     -----
     Side files such as ``._1.jpg``, ``.DS_Store`` and ``Thumbs.db`` are skipped silently; other files
-    without an image suffix are counted in a log message. Links to folders are not followed.
+    without an image suffix are counted in a log message. Links to folders are followed for
+    classes, not within them.
 
     Examples
     --------
@@ -88,8 +89,8 @@ def read_image_folder(folder: str | os.PathLike[str], *, classes: Sequence[str] 
 
 def _class_names(root: Path, classes: Sequence[str] | None) -> list[str]:
     """Return the names of the sub-folders to read, after checking that they exist."""
-    if not root.is_dir():
-        state = "It is a file." if root.exists() else "It does not exist."
+    if not os.path.isdir(root):  # noqa: PTH112 - False for a name that is too long
+        state = "It is a file." if os.path.isfile(root) else "It does not exist."  # noqa: PTH113
         raise InvalidInputError(
             f"Expected a folder with a sub-folder per class. Got {root}. {state} "
             f"The current folder is {Path.cwd()}."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
 from typing import Any
 
 from transferkit.datasets._folder import read_image_folder
@@ -38,12 +38,13 @@ def labelled_images(X: Any, y: Any = None) -> tuple[list[Any], Any]:
     >>> paths, labels = labelled_images("photos")             # doctest: +SKIP
     >>> paths, labels = labelled_images("photos/*.jpg", y)    # doctest: +SKIP
     """
-    if y is None and local_path(X) is not None and not is_pattern(X) and not Path(X).is_file():
+    path = local_path(X) if y is None else None
+    if path is not None and not is_pattern(X) and not os.path.isfile(path):  # noqa: PTH113 - of any length
         try:
             return read_image_folder(X)
         except InvalidInputError as error:
             raise InvalidInputError(f"X must come with y, or be a folder of classes. {error}") from error
-    images, labels, shuffled = gather_images(X)
+    images, labels, shuffled, _ = gather_images(X)
     if y is not None and labels is not None:
         raise InvalidInputError(
             "y must be left out where X has labels of its own. To use others, pass a list of the images, and "

@@ -140,6 +140,12 @@ def _columns(path: Path, columns: list[str], name: str = "target") -> tuple[list
         if len(row) != len(header)
     ]
     problems += [] if rows[1:] and columns else ["expected a row for each image below the header"]
+    problems += [f"row {number} has no file name" for number, row in rows[1:] if not row[0].strip()]
+    problems += [
+        f"{name!r} is the name of {header[1:].count(name)} columns; rename all but one"
+        for name in dict.fromkeys(columns)
+        if header[1:].count(name) > 1
+    ]
     raise_problems(path, problems)
     places = [header.index(column, 1) for column in columns]
     return (
@@ -169,6 +175,6 @@ def _labels(cells: Cells, columns: list[str], problems: list[str]) -> npt.NDArra
 def _is_number(cell: str) -> bool:
     """Return True for a finite number and for an empty cell."""
     try:
-        return not cell or math.isfinite(float(cell))
+        return not cell or ("_" not in cell and math.isfinite(float(cell)))  # Python reads 1_2 as 12
     except ValueError:
         return False

@@ -134,7 +134,7 @@ def _check(n: int, size: int, random_state: int, pose: float, clutter: float) ->
     problems += [
         f"{name} must be in 0..1. Got {value!r}."
         for name, value in (("pose", pose), ("clutter", clutter))
-        if not 0 <= value <= 1
+        if not isinstance(value, int | float | np.integer | np.floating) or not 0 <= value <= 1
     ]
     if problems:
         raise InvalidInputError(*problems)

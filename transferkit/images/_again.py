@@ -8,7 +8,9 @@ from typing import Any
 
 from transferkit.errors import InvalidInputError
 from transferkit.images._collections import is_single_image
+from transferkit.images._files import read_rest
 from transferkit.images._gather import as_image_list
+from transferkit.images._image import LIMITS
 
 __all__ = ["as_collection", "readable_again", "refuse_one_image"]
 
@@ -37,7 +39,7 @@ def _content(file: Any) -> Any:
     """Return the bytes of a file object, or the object itself if decoding it will raise the error."""
     try:
         start = file.tell()
-        content = file.read()
+        content = read_rest(file, LIMITS)
     except (OSError, ValueError, AttributeError):
         return file
     if isinstance(content, bytes) and content:

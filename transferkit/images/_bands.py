@@ -6,7 +6,8 @@ Pillow reads four at most, and passes over the others without a word.
 from __future__ import annotations
 
 import io
-from typing import Any
+import math
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,20 +19,34 @@ from transferkit.images._image import Limits, check_size
 from transferkit.images._quiet import quiet
 from transferkit.images._selection import Selection, pick_channels
 
-__all__ = ["MOST_CHANNELS", "check_channels", "count_channels", "read_bands"]
+__all__ = ["MOST_CHANNELS", "Layout", "check_channels", "check_order", "read_bands", "read_layout"]
 
 MOST_CHANNELS = 4  # that Pillow reads
-_SAMPLES, _ORIENTATION = 277, 274  # TIFF tags
+_BITS, _COMPRESSION, _ORIENTATION, _SAMPLES, _PLANES = 258, 259, 274, 277, 284  # TIFF tags
+_LARGEST = 20  # bytes of all channels for each of the pixels that are allowed
 
 
-def count_channels(data: bytes, name: str) -> int:
-    """Return the number of channels in the first page of a TIFF."""
+class Layout(NamedTuple):
+    """The number of channels of a page, and whether Pillow would mix their bytes up."""
+
+    n_channels: int = 1
+    mixed_up: bool = False
+
+
+def read_layout(data: bytes, name: str, frame: int) -> Layout:
+    """Return the layout of a page of a TIFF; of the last one, if there are not so many."""
     with translated(name, "TIFF"), quiet():
         header = data[:16] if b"+" in data[2:4] else data[:8]  # BigTIFF or not
         tags = TiffImagePlugin.ImageFileDirectory_v2(header)
-        (file := io.BytesIO(data)).seek(tags.next)
-        tags.load(file)
-        return int(tags.get(_SAMPLES, 1))
+        file = io.BytesIO(data)
+        for _ in range(frame + 1):
+            if not tags.next:
+                break
+            file.seek(tags.next)
+            tags.load(file)
+        n_channels = int(tags.get(_SAMPLES, 1))
+        apart = tags.get(_PLANES) == 2 and tags.get(_COMPRESSION, 1) == 1 and max(tags.get(_BITS, (1,))) > 8
+        return Layout(n_channels, apart and n_channels > 1)
 
 
 def check_channels(count: int, read: int, name: str) -> None:
@@ -42,6 +57,17 @@ def check_channels(count: int, read: int, name: str) -> None:
             "bad_channels",
             f"has {count} channels.",
             "Choose: FeatureExtractor(channels=(0, 1, 2)) for the first three, (0,) for the first as grey.",
+        )
+
+
+def check_order(layout: Layout, name: str) -> None:
+    """Raise BadImageError where Pillow would take bytes of one channel for those of another."""
+    if layout.mixed_up:
+        raise BadImageError(
+            name,
+            "format_not_supported",
+            "has channels of more than 8 bits one after the other, without compression.",
+            "Save it with its channels side by side, or choose: FeatureExtractor(channels=(0, 1, 2)).",
         )
 
 
@@ -65,6 +91,16 @@ def read_bands(data: bytes, name: str, limits: Limits, selection: Selection) -> 
             raise BadImageError(name, "bad_frame", f"has no frame {frame}.", "Count from 0.")
         page = file.pages[frame]
         check_size(name, page.imagewidth, page.imagelength, limits)
+        # A small file may claim any number of channels, and tiles far larger than the image.
+        n_bytes = max(page.size, math.prod(page.chunks)) * page.bitspersample // 8
+        if n_bytes > _LARGEST * limits.max_pixels:
+            raise BadImageError(
+                name,
+                "too_large",
+                f"has {n_bytes / 1e6:,.0f} MB in {page.samplesperpixel:,} channels; at most "
+                f"{_LARGEST * limits.max_pixels / 1e6:,.0f} are allowed.",
+                "Cut it, or keep only the channels in use.",
+            )
         if _ORIENTATION in page.tags and page.tags[_ORIENTATION].value != 1:
             raise BadImageError(
                 name,

@@ -21,7 +21,14 @@ from PIL import (
 
 from transferkit.errors import BadImageError
 from transferkit.images._arrays import array_to_image
-from transferkit.images._bands import MOST_CHANNELS, check_channels, count_channels, read_bands
+from transferkit.images._bands import (
+    MOST_CHANNELS,
+    Layout,
+    check_channels,
+    check_order,
+    read_bands,
+    read_layout,
+)
 from transferkit.images._dicom import decode_dicom
 from transferkit.images._failures import RAW_SUFFIXES, translated
 from transferkit.images._folders import SUFFIX_FORMATS
@@ -72,10 +79,11 @@ def decode_bytes(
         return decode_dicom(data, name, value_range, limits, selection)
     if format == "HEIC":
         require_heic(name)
-    n_channels = count_channels(data, name) if format == "TIFF" else 1
-    if n_channels not in (1, 3) and selection.channels is not None:
+    layout = read_layout(data, name, selection.frame or 0) if format == "TIFF" else Layout()
+    if selection.channels is not None and (layout.n_channels not in (1, 3) or layout.mixed_up):
         return array_to_image(read_bands(data, name, limits, selection), value_range, limits, name=name)
-    check_channels(n_channels, MOST_CHANNELS, name)
+    check_channels(layout.n_channels, MOST_CHANNELS, name)
+    check_order(layout, name)
     check_end(data, format, name)
     extra = check_png(data, name) if format == "PNG" else 0
     if size := first_size(data, format):
@@ -85,11 +93,11 @@ def decode_bytes(
             picture = _OPENERS[format](io.BytesIO(data))
         check_size(name, *picture.size, limits)
         _refuse_raw(picture, name)
-        check_channels(n_channels, len(picture.getbands()), name)
         check_scans(data, picture, name)
         if selection.frame:
             with quiet():
                 _go_to(picture, selection.frame, name)
+        check_channels(layout.n_channels, len(picture.getbands()), name)
         whole = format != "JPEG" or bool(selection.frame)
         reduction = 1 if target is None or whole else target.reduction(*picture.size)
     image = decode_picture(picture, name, value_range, limits, reduction, selection.channels)

@@ -7,6 +7,7 @@ Stored values become those of the modality (rescale slope and intercept, or its 
 from __future__ import annotations
 
 import io
+import zlib
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,7 @@ def decode_dicom(
             name, "missing_package", "is DICOM, which needs pydicom.", 'Run: pip install "transferkit[dicom]"'
         ) from error
     with translated(name, "DICOM"):
+        _check_inflated(data, name, limits)
         with quiet():  # also while pixels are read, of which pydicom warns too
             file = pydicom.dcmread(io.BytesIO(data))
             if "Columns" not in file or "Rows" not in file:
@@ -55,9 +57,10 @@ def decode_dicom(
         if file.PhotometricInterpretation == "PALETTE COLOR":
             values = pydicom.pixels.apply_color_lut(values, file)
         if values.ndim == 3:
-            pixels, notes = to_uint8(values, name, None, is_16_bit=values.dtype == np.uint16)
+            mapped = file.PhotometricInterpretation == "PALETTE COLOR"
+            pixels, notes = to_uint8(values, name, None if mapped else value_range)
         else:
-            pixels, notes = _grey_levels(file, values, value_range)
+            pixels, notes = _grey_levels(file, values, value_range, name)
     if selection.channels is not None:
         pixels = pick_channels(pixels, selection.channels, name)
     if pixels.ndim == 2 or pixels.shape[2] == 1:
@@ -65,6 +68,28 @@ def decode_dicom(
     pixels = np.ascontiguousarray(pixels)
     pixels.flags.writeable = False
     return Image(pixels, notes)
+
+
+def _check_inflated(data: bytes, name: str, limits: Limits) -> None:
+    """Raise BadImageError for a file compressed as a whole that would grow beyond the limit for files."""
+    import pydicom
+
+    stream = io.BytesIO(data)
+    stream.seek(132)  # after the preamble and its mark
+    meta = pydicom.filereader.read_dataset(stream, False, True, stop_when=lambda tag, *_: tag >> 16 != 2)
+    if meta.get("TransferSyntaxUID") != pydicom.uid.DeflatedExplicitVRLittleEndian:
+        return
+    inflate, rest, held = zlib.decompressobj(-zlib.MAX_WBITS), data[stream.tell() :], 0
+    while rest and held <= limits.max_bytes:
+        held += len(inflate.decompress(rest, 1 << 20))
+        rest = inflate.unconsumed_tail
+    if held > limits.max_bytes:
+        raise BadImageError(
+            name,
+            "too_large",
+            f"is compressed DICOM of more than {limits.max_bytes / 1e6:,.0f} MB.",
+            "Save it smaller.",
+        )
 
 
 def _frame(file: Any, name: str, selection: Selection) -> int:
@@ -125,7 +150,7 @@ def _take_from_frame(file: Any, frame: int) -> None:
 
 
 def _grey_levels(
-    file: Any, stored: NDArray[Any], value_range: ValueRange | None
+    file: Any, stored: NDArray[Any], value_range: ValueRange | None, name: str
 ) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
     """Return grey of stored values, and a note on the window."""
     from pydicom import pixels
@@ -140,7 +165,9 @@ def _grey_levels(
         shown, (low, high), note = pixels.apply_voi(inside, file), (0, 2**bits - 1), "the file's VOI table"
     elif file.get("WindowWidth") is not None and file.get("WindowCenter") is not None:
         # The standard has functions of several forms, whose ends depend on the file.
-        centre, width = _first(file.WindowCenter), abs(_first(file.WindowWidth))
+        centre, width = _first(file.WindowCenter), _first(file.WindowWidth)
+        if width <= 0:
+            raise BadImageError(name, "corrupt", f"has a window of width {width:g}.", "Pass a value_range.")
         ends = pixels.apply_windowing(np.array([centre - _FAR * width, centre + _FAR * width]), file)
         shown, (low, high) = pixels.apply_windowing(values, file), ends.tolist()
         note = f"the file's window ({centre:g}, width {width:g})"

@@ -63,9 +63,10 @@ def _damaged(name: str, format: str, error: Exception) -> BadImageError:
     cut = isinstance(error, EOFError) or any(word in text.lower() for word in _CUT)
     category = "truncated" if cut else "corrupt"
     problem = "is truncated" if cut else "is damaged"
-    return BadImageError(
-        name, category, f"{format} {problem}: {text.rstrip('.')}.", "Download or copy the file again."
-    )
+    hint = "Download or copy the file again."
+    if format == "TIFF" and "unknown pixel mode" in text:  # a sound file, perhaps, of wide or signed values
+        hint += " If other programs open it, pass its array, such as that of tifffile.imread(path)."
+    return BadImageError(name, category, f"{format} {problem}: {text.rstrip('.')}.", hint)
 
 
 def is_lasting(error: BadImageError) -> bool:

@@ -12,7 +12,7 @@ from transferkit.errors import BadImageError
 from transferkit.images._image import Limits
 from transferkit.images._remote import is_url
 
-__all__ = ["check_bytes", "local_path", "read_file", "read_path"]
+__all__ = ["check_bytes", "local_path", "read_file", "read_path", "read_rest"]
 
 
 def local_path(source: Any) -> str | None:
@@ -44,7 +44,7 @@ def read_path(path: Path, limits: Limits) -> bytes:
 def read_file(file: IO[bytes], name: str, limits: Limits) -> bytes:
     """Return the bytes from the current position to the end."""
     try:
-        data = file.read(limits.max_bytes + 1)
+        data = read_rest(file, limits)
     except Exception as error:  # file objects of other libraries may raise anything
         raise BadImageError(name, "unreadable", f"cannot be read: {error}.", "Is the file open?") from error
     if not isinstance(data, bytes | bytearray | memoryview):
@@ -57,6 +57,19 @@ def read_file(file: IO[bytes], name: str, limits: Limits) -> bytes:
         )
     _check_length(name, len(data), limits)
     return bytes(data)
+
+
+def read_rest(file: IO[bytes], limits: Limits) -> Any:
+    """Return what a file has left, but at most one byte more than the limits allow."""
+    data: Any = file.read(limits.max_bytes + 1)
+    if not isinstance(data, bytes):
+        return data
+    # A stream may give less than is asked for, and only its end gives nothing.
+    blocks, left = [data], limits.max_bytes + 1 - len(data)
+    while blocks[-1] and left > 0:
+        blocks.append(file.read(left) or b"")
+        left -= len(blocks[-1])
+    return b"".join(blocks)
 
 
 def check_bytes(data: bytes, name: str, limits: Limits) -> bytes:

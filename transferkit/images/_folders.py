@@ -6,6 +6,9 @@ import logging
 import os
 from collections import Counter
 from pathlib import Path, PurePath
+from typing import NoReturn
+
+from transferkit.errors import InvalidInputError
 
 __all__ = ["IMAGE_SUFFIXES", "SUFFIX_FORMATS", "image_files", "image_suffixes", "is_side_file", "log_ignored"]
 
@@ -61,19 +64,27 @@ def is_side_file(path: str | os.PathLike[str]) -> bool:
 
 
 def image_files(folder: Path, ignored: Counter[str]) -> list[Path]:
-    """Return the images at any depth, sorted within each folder; count other files by suffix.
+    """Return the images at any depth, as ``sorted`` has their paths; count other files by suffix.
 
-    Side files are skipped, and links to folders are not followed.
+    Side files are skipped, and links to folders are not followed. A folder that cannot be read is an
+    InvalidInputError: its images must not be missing without a word.
     """
     found = []
-    for here, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not is_side_file(name))
-        for path in (Path(here, name) for name in sorted(files) if not is_side_file(name)):
+    for here, folders, files in os.walk(folder, onerror=_refuse):
+        folders[:] = [name for name in folders if not is_side_file(name)]
+        for path in (Path(here, name) for name in files if not is_side_file(name)):
             if path.suffix.lower() in IMAGE_SUFFIXES:
                 found.append(path)
             else:
                 ignored[path.suffix.lower() or "no suffix"] += 1
-    return found
+    return sorted(found)
+
+
+def _refuse(error: OSError) -> NoReturn:
+    raise InvalidInputError(
+        f"X must be images. The folder {error.filename!r} cannot be read: {error.strerror}. Check its "
+        "permissions, or pass a list of paths."
+    ) from error
 
 
 def log_ignored(folder: Path, ignored: Counter[str]) -> None:

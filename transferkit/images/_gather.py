@@ -7,7 +7,7 @@ from typing import Any
 
 from transferkit.errors import InvalidInputError
 from transferkit.images._collections import EXPECTED, is_dataset, plain_list
-from transferkit.images.gathering import Gathered, dataset_reader, list_images
+from transferkit.images.gathering import Gathered, dataset_reader, list_images, named
 
 __all__ = ["as_image_list", "gather_images"]
 
@@ -23,13 +23,19 @@ def gather_images(X: Any) -> Gathered:
     Returns
     -------
     Gathered
-        ``(images, labels, shuffled)``. A data set is read once, in one pass.
+        ``images``, ``labels`` and ``shuffled``. A data set is read once, in one pass.
 
     Raises
     ------
     InvalidInputError
-        As for :func:`as_image_list`, but that a data set may be shuffled.
+        As for :func:`as_image_list`, but that a data set may be shuffled; or its labels cannot be used.
     """
+    found = _gathered(X)
+    return Gathered(found.images, named(found), found.shuffled)
+
+
+def _gathered(X: Any) -> Gathered:
+    """Return the images in X, and labels as they are there."""
     if isinstance(X, str | os.PathLike) and (paths := list_images(os.fsdecode(X))) is not None:
         return Gathered(list(paths))
     gathered = dataset_reader(X).gather(X) if is_dataset(X) else Gathered(plain_list(X))
@@ -68,10 +74,10 @@ def as_image_list(X: Any) -> list[Any]:
     narrower than the size limits allow. *Inside* a list, (3, h, w) is one image with channels first, because
     each entry of a list is one image.
     """
-    images, _, shuffled = gather_images(X)
-    if shuffled:
+    found = _gathered(X)  # whatever its labels are: those of new images may be -1
+    if found.shuffled:
         raise InvalidInputError(
             "X is shuffled anew at each reading, so nobody could tell which image a row belongs to. Pass the "
             "data set without shuffling."
         )
-    return images
+    return found.images

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from transferkit.errors import BadImageError, InvalidInputError
 
-__all__ = ["ValueRange", "check_value_range", "range_alone", "to_uint8"]
+__all__ = ["ValueRange", "check_value_range", "is_uint16", "range_alone", "to_uint8"]
 
 ValueRange = tuple[float, float]
 
@@ -49,6 +49,11 @@ def check_value_range(value_range: Any) -> ValueRange | None:
     )
 
 
+def is_uint16(dtype: np.dtype[Any]) -> bool:
+    """Return True for unsigned integers of 16 bits, in either byte order."""
+    return dtype.kind == "u" and dtype.itemsize == 2
+
+
 def to_uint8(
     values: NDArray[Any], name: str, value_range: ValueRange | None, *, is_16_bit: bool = False
 ) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
@@ -61,7 +66,7 @@ def to_uint8(
     if values.dtype == np.bool_:
         return values.view(np.uint8) * np.uint8(255), ()
     low, high = _extremes(values, name)
-    wide = is_16_bit or values.dtype == np.uint16
+    wide = is_16_bit or is_uint16(values.dtype)
     if wide and value_range is None and 0 < high <= 255:
         raise BadImageError(
             name,
@@ -80,7 +85,7 @@ def range_alone(values: NDArray[Any]) -> ValueRange | None:
     """Return the range of an array by itself, or None if that is ambiguous."""
     try:
         low, high = _extremes(values, "")
-        if values.dtype == np.uint16 and high > 255:
+        if is_uint16(values.dtype) and high > 255:
             return _FULL_16
         return _only_reading(values, "", low, high)
     except (BadImageError, ValueError):
@@ -107,7 +112,7 @@ def _only_reading(values: NDArray[Any], name: str, low: float, high: float) -> V
     if is_float and low >= 0 and 0 < high <= 1:
         return 0.0, 1.0
     # More than the 16 grey levels of scikit-learn's digits.
-    smallest_white = 16.01 if is_float else 256 if values.dtype == np.uint16 else 2
+    smallest_white = 16.01 if is_float else 256 if is_uint16(values.dtype) else 2
     if low >= 0 and (high == 0 or smallest_white <= high <= 255):
         return 0.0, 255.0
     raise BadImageError(

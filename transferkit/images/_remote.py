@@ -10,6 +10,7 @@ import re
 from typing import Any, NoReturn
 
 from transferkit.errors import BadImageError, InvalidInputError, MissingDependencyError
+from transferkit.images._folders import is_side_file
 from transferkit.images._image import Limits
 
 __all__ = ["is_url", "list_addresses", "read_address", "shown"]
@@ -25,8 +26,12 @@ def is_url(text: str) -> bool:
 
 def shown(address: str) -> str:
     """Return an address for messages: not too long, and without a password."""
-    address = re.sub(r"(?<=://)[^/@]+@", "", address)
+    address = _without_password(address)
     return address if len(address) <= 200 else f"{address[:200]}..."
+
+
+def _without_password(text: str) -> str:
+    return re.sub(r"(?<=://)[^/@\s]+@", "", text)
 
 
 def read_address(address: str, limits: Limits) -> bytes:
@@ -47,6 +52,7 @@ def read_address(address: str, limits: Limits) -> bytes:
     filesystem, path = _open(address)
     data = bytearray()
     try:
+        filesystem.invalidate_cache(path)  # it may know the size of what was there when it was listed
         with filesystem.open(path, "rb") as file:
             # A stream may give less than is asked for, and only its end gives nothing.
             while len(data) <= limits.max_bytes and (block := file.read(_BLOCK)):
@@ -57,25 +63,43 @@ def read_address(address: str, limits: Limits) -> bytes:
 
 
 def list_addresses(pattern: str) -> list[str]:
-    """Return the addresses that match a pattern, sorted.
+    """Return the addresses of files that match a pattern, sorted.
 
     Raises
     ------
     InvalidInputError
-        None does, or they cannot be listed.
+        None does, they cannot be listed, or the addresses would lack the server.
     MissingDependencyError
         As for `read_address`.
     """
     filesystem, path = _open(pattern)
+    _, link, container = pattern.partition("::")  # as in zip://*.png::archive.zip
     try:
-        found = sorted(filesystem.unstrip_protocol(name) for name in filesystem.glob(path))
+        filesystem.invalidate_cache()
+        found = filesystem.glob(path, detail=True)
+        names = sorted(
+            name
+            for name, facts in found.items()
+            if facts.get("type") != "directory" and not is_side_file(name)
+        )
+        addresses = [filesystem.unstrip_protocol(name) + link + container for name in names]
+        # Some file systems drop the server, and the user, of an address.
+        lost = bool(names) and _open(addresses[0]) != (filesystem, names[0])
+    except MissingDependencyError:
+        raise
     except Exception as error:
+        text = _without_password(str(error)).rstrip(".")
         raise InvalidInputError(
-            f"X must be images. {shown(pattern)!r} cannot be listed: {error}. Pass a list of addresses."
+            f"X must be images. {shown(pattern)!r} cannot be listed: {text}. Pass a list of addresses."
         ) from error
-    if not found:
+    if not addresses:
         raise InvalidInputError(f"X must be images. No file matches the pattern {shown(pattern)!r}.")
-    return found
+    if lost:
+        raise InvalidInputError(
+            f"X must be images. Patterns cannot be used with addresses such as {shown(pattern)!r}: what is "
+            "listed there has no address of its own. Pass a list of addresses."
+        )
+    return addresses
 
 
 def _open(address: str) -> tuple[Any, str]:
@@ -101,7 +125,7 @@ def _refuse(name: str, error: Exception) -> NoReturn:
         reason = reason.__cause__
     if isinstance(reason, FileNotFoundError) or getattr(reason, "status", None) == 404:
         raise BadImageError(name, "not_found", "does not exist.", "Check the address.") from error
-    text = (str(reason) or type(reason).__name__).rstrip(".")
+    text = _without_password(str(reason) or type(reason).__name__).rstrip(".")
     raise BadImageError(
         name, "unreadable", f"cannot be read: {text}.", "Check the address, the network and your permissions."
     ) from error

@@ -14,7 +14,7 @@ import PIL.Image
 from numpy.typing import NDArray
 
 from transferkit.errors import BadImageError, InvalidInputError
-from transferkit.images._ranges import ValueRange
+from transferkit.images._ranges import ValueRange, is_uint16
 from transferkit.images._selection import pick_channels
 
 __all__ = ["FAMILIES", "ArrayRanges", "array_ranges", "check_agreement", "family_of"]
@@ -35,7 +35,7 @@ def family_of(dtype: np.dtype[Any]) -> str | None:
         return "float"
     if dtype.kind not in "iu" or dtype == np.uint8:
         return None
-    return "uint16" if dtype == np.uint16 else "integer"
+    return "uint16" if is_uint16(dtype) else "integer"
 
 
 def array_ranges(images: Sequence[Any], channels: Sequence[int] | None = None) -> dict[str, ValueRange]:

@@ -8,11 +8,12 @@ from __future__ import annotations
 from typing import Any
 
 from transferkit.images.gathering import _huggingface, _tensorflow, _torch
+from transferkit.images.gathering._elements import named
 from transferkit.images.gathering._gathered import Gathered
 from transferkit.images.gathering._huggingface import file_content
 from transferkit.images.gathering._listing import has_pattern, is_folder, list_images
 
-__all__ = ["Gathered", "dataset_reader", "file_content", "has_pattern", "is_folder", "list_images"]
+__all__ = ["Gathered", "dataset_reader", "file_content", "has_pattern", "is_folder", "list_images", "named"]
 
 _LIBRARIES: tuple[Any, ...] = (_tensorflow, _huggingface, _torch)  # the last takes anything like a sequence
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
+import PIL.Image
 
 from transferkit.errors import InvalidInputError
 from transferkit.images._arrays import CHANNELS
@@ -14,43 +15,50 @@ from transferkit.images.gathering._gathered import Gathered
 __all__ = ["named", "read_elements"]
 
 
-def read_elements(
-    elements: Iterable[Any], names: Sequence[str] | None = None, *, shuffled: bool = False
-) -> Gathered:
+def read_elements(elements: Iterable[Any], *, batches: bool | None = None) -> Gathered:
     """Return the images and labels of elements, reading each once.
 
     Parameters
     ----------
     elements : iterable
-        The first one says whether they are batches and have labels.
-    names : sequence of str, optional
-        Of the classes; labels are positions among them.
-    shuffled : bool, default=False
+    batches : bool, optional
+        Whether each element has several images; by default, the first one says it.
 
     Raises
     ------
     InvalidInputError
-        Elements are no images, or labels are no positions among the names.
+        Elements are no images, or a batch has one label.
     """
     images: list[Any] = []
     labels: list[Any] = []
-    batched = None
     for element in elements:
-        image, label = _pair(element)
-        batched = _is_batch(image, label) if batched is None else batched
-        images += list(image) if batched else [image]
+        image, label = _pair(element, batches)
+        if batches is None:
+            batches = _is_batch(image, label)
+        images += list(image) if batches else [image]
+        if label is not None and batches and _count(label) is None:
+            raise InvalidInputError(f"X has a batch of images with one label, {label!r}. Each needs one.")
         if label is not None:
-            labels += list(label) if batched else [label]
-    if not labels:
-        return Gathered(images, None, shuffled)
-    if len(labels) != len(images):
-        raise InvalidInputError(f"X has {len(images)} images but {len(labels)} labels. Each image needs one.")
-    return Gathered(images, named([_plain(label) for label in labels], names), shuffled)
+            labels += list(label) if batches else [label]
+    return Gathered(images, [_plain(label) for label in labels] or None)
 
 
-def named(labels: Sequence[Any], names: Sequence[str] | None) -> Any:
-    """Return the names of labels that are positions or one-hot rows; other labels as they are."""
-    if names is None or any(isinstance(label, str) for label in labels):
+def named(found: Gathered) -> Any:
+    """Return the names of labels that are positions or one-hot rows; other labels as they are.
+
+    Raises
+    ------
+    InvalidInputError
+        Some images have no label, or labels are no positions among the names.
+    """
+    labels, names = found.labels, found.names
+    if labels is None:
+        return None
+    if len(labels) != len(found.images):
+        raise InvalidInputError(
+            f"X has {len(found.images)} images but {len(labels)} labels. Each image needs one."
+        )
+    if not _are_names(names) or any(isinstance(label, str) for label in labels):
         return labels
     rows = np.asarray(labels)
     if rows.ndim == 2 and rows.shape[1] == 1:
@@ -68,7 +76,14 @@ def named(labels: Sequence[Any], names: Sequence[str] | None) -> Any:
     return [names[int(row)] for row in rows]
 
 
-def _pair(element: Any) -> tuple[Any, Any]:
+def _are_names(names: Any) -> TypeGuard[Sequence[str]]:
+    """Return False for what only has the attribute: numbers of all images, synonyms, names of two classes."""
+    if names is None or not all(isinstance(name, str) for name in names):
+        return False
+    return len(set(names)) == len(names)
+
+
+def _pair(element: Any, batches: bool | None) -> tuple[Any, Any]:
     """Return image and label; None for no label."""
     if isinstance(element, Mapping):
         if "image" in element:
@@ -76,6 +91,10 @@ def _pair(element: Any) -> tuple[Any, Any]:
         got = f"dictionaries with {sorted(map(str, element))}"
     elif not isinstance(element, tuple | list):
         return _array(element), None
+    elif batches and all(isinstance(part, str | bytes) for part in element):
+        return list(element), None  # images alone, which PyTorch collates to a list
+    elif len(element) == 2 and isinstance(element[1], PIL.Image.Image):
+        got = "two images"
     elif len(element) in (1, 2):
         return _array(element[0]), _array(element[1]) if len(element) == 2 else None
     else:
@@ -100,17 +119,27 @@ def _is_batch(image: Any, label: Any) -> bool:
     """Return True if an element has several images: a stack, or a list of paths or pictures."""
     if isinstance(image, list | tuple):
         return True
-    shape: tuple[int, ...] = np.shape(image) if isinstance(image, np.ndarray) else ()
-    if len(shape) != 3:
-        return len(shape) in (1, 4)
+    count = _count(label)
+    if not isinstance(image, np.ndarray) or (label is not None and count is None):
+        return False
+    if image.ndim != 3:
+        return image.ndim == 4 or (image.ndim == 1 and image.dtype.kind in "OUST")
+    shape = image.shape
     if shape[2] in CHANNELS:
         return False
-    if shape[0] in CHANNELS and np.shape(label)[:1] == shape[:1]:
+    if shape[0] in CHANNELS and count == shape[0]:
         raise InvalidInputError(
             f"X has elements of shape {shape}, with labels of shape {np.shape(label)}: {shape[0]} grey "
             "images, or one with channels first? Add an axis of channels: (n, height, width, 1)."
         )
-    return shape[0] not in CHANNELS
+    return shape[0] not in CHANNELS and count in (None, shape[0])
+
+
+def _count(label: Any) -> int | None:
+    """Return the number of labels; None for a single one."""
+    if isinstance(label, np.ndarray):
+        return label.shape[0] if label.ndim else None
+    return len(label) if isinstance(label, list | tuple) else None
 
 
 def _plain(label: Any) -> Any:

@@ -23,8 +23,8 @@ def gather(X: Any) -> Gathered:
     classes = [name for name, feature in features.items() if type(feature).__name__ == "ClassLabel"]
     if len(pictures) != 1:
         raise InvalidInputError(
-            f"X must have one column of images. Got {len(pictures)}, among {quoted(X.column_names)}. Pass "
-            "the column, such as X['image'], and y."
+            f"X must have one column of images. Got {len(pictures)}, among {quoted(X.column_names or [])}. "
+            "Pass the column, such as X['image'], and y."
         )
     image, label = pictures[0], classes[0] if len(classes) == 1 else None
     names = None if label is None else features[label].names
@@ -33,8 +33,9 @@ def gather(X: Any) -> Gathered:
         rows = X.select_columns(columns).cast_column(image, type(features[image])(decode=False))
     else:
         rows = X
-    found = read_elements((tuple(row[column] for column in columns) for row in rows), names)
-    return found._replace(images=[file_content(picture) for picture in found.images])
+    pairs = (tuple(row[column] for column in columns) for row in rows)
+    found = read_elements(pairs, batches=False)
+    return found._replace(images=[file_content(picture) for picture in found.images], names=names)
 
 
 def _is_plain(X: Any, feature: Any) -> bool:

@@ -17,7 +17,7 @@ def has_pattern(text: str) -> bool:
     """Return True if a path is a pattern; the name of a file or folder that exists is none."""
     if is_url(text):  # where a question mark begins a query
         return "*" in text
-    return glob.has_magic(text) and not _exists(text)
+    return glob.has_magic(text) and "\0" not in text and not _exists(text)
 
 
 def list_images(text: str) -> list[Path] | list[str] | None:
@@ -32,7 +32,7 @@ def list_images(text: str) -> list[Path] | list[str] | None:
         return list_addresses(text) if has_pattern(text) else None
     if has_pattern(text):
         # Path.glob takes no absolute pattern.
-        matches = sorted(map(Path, glob.glob(text, recursive=True)))  # noqa: PTH207
+        matches = sorted(set(map(Path, glob.glob(text, recursive=True))))  # noqa: PTH207
         paths = [path for path in matches if path.is_file() and not is_side_file(path)]
         if not paths:
             raise InvalidInputError(

@@ -30,19 +30,31 @@ def gather(X: Any) -> Gathered:
     if int(X.cardinality()) == _ENDLESS:
         raise InvalidInputError("X has no end: it repeats. Pass the dataset without repeat(), or X.take(n).")
     names = getattr(X, "class_names", None)
-    shuffled = any("Shuffle" in type(stage).__name__ for stage in _stages(X))
+    shuffled = _is_shuffled(X)
     pairs = _files(X)
     if pairs is not None:
-        found = read_elements(pairs.as_numpy_iterator(), names)
+        found = read_elements(pairs.as_numpy_iterator())
         paths = [os.fsdecode(path) for path in found.images]
         # Each file once, and no other. Shuffled ones are sorted, so that a fit does not depend on chance.
         if sorted(paths) == sorted(X.file_paths) and len(set(paths)) == len(paths):
             order = np.argsort(paths, kind="stable") if shuffled else np.arange(len(paths))
             labels = None if found.labels is None else [found.labels[row] for row in order]
-            return Gathered([paths[row] for row in order], labels, shuffled)
-    images, labels, _ = read_elements(X.as_numpy_iterator(), names)
-    return Gathered(
-        [_path_or_content(image) if isinstance(image, bytes) else image for image in images], labels, shuffled
+            return Gathered([paths[row] for row in order], labels, shuffled, names)
+    found = read_elements(X.as_numpy_iterator())
+    images = [_path_or_content(image) if isinstance(image, bytes) else image for image in found.images]
+    return Gathered(images, found.labels, shuffled, names)
+
+
+def _is_shuffled(X: Any) -> bool:
+    """Return True where a stage takes elements by chance, or as they become ready."""
+    options = getattr(X, "options", None)
+    if callable(options) and getattr(options(), "deterministic", None) is False:
+        return True
+    return any(
+        "Shuffle" in type(stage).__name__
+        or "Random" in type(stage).__name__
+        or getattr(stage, "_deterministic", None) == "false"
+        for stage in _stages(X)
     )
 
 
@@ -81,6 +93,8 @@ def _path_or_content(data: bytes) -> str | bytes:
     """Return a string of TensorFlow as a path, unless it is the content of an image file."""
     if len(data) > _LONGEST_PATH or b"\0" in data:
         return data
+    if os.path.exists(data):  # noqa: PTH110 - bytes; such as b"P1 left/1.png", which is no bitmap
+        return os.fsdecode(data)
     try:
         identify(data, "")
     except BadImageError:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from transferkit.images.gathering._elements import named, read_elements
+from transferkit.images.gathering._elements import read_elements
 from transferkit.images.gathering._gathered import Gathered
 
 __all__ = ["gather", "is_one"]
 
 _FOLDER = "torchvision.datasets.folder"
+_SUBSET = "torch.utils.data.dataset"
 
 
 def is_one(X: Any) -> bool:
@@ -23,23 +24,37 @@ def is_one(X: Any) -> bool:
 def gather(X: Any) -> Gathered:
     """Read it once: the files of a folder, if nothing changes their pixels, and the elements otherwise."""
     if _is_loader(X):
-        shuffled = type(X.sampler).__name__ != "SequentialSampler"
-        return read_elements(X, _names(X.dataset), shuffled=shuffled)
+        # A function of the user's own may make anything of the elements of a batch.
+        own = getattr(getattr(X, "collate_fn", None), "__name__", "") != "default_collate"
+        found = read_elements(X, batches=None if own else True)
+        return found._replace(shuffled=_is_shuffled(X), names=_names(X.dataset))
     files = _files(X)
     if files is None:
-        return read_elements((X[row] for row in range(len(X))), _names(X))
+        found = read_elements(X[row] for row in range(len(X)))
+        return found._replace(shuffled=getattr(X, "shuffle", None) is True, names=_names(X))
     paths, numbers = [path for path, _ in files], [number for _, number in files]
     change = getattr(_whole(X), "target_transform", None)
     labels = numbers if change is None else [change(number) for number in numbers]
-    return Gathered(paths, named(labels, _names(X)))
+    return Gathered(paths, labels, names=_names(X))
 
 
 def _is_loader(X: Any) -> bool:
     return all(hasattr(X, name) for name in ("dataset", "sampler", "batch_size", "__iter__"))
 
 
+def _is_shuffled(loader: Any) -> bool:
+    """Return True unless a loader surely takes elements in their order."""
+    batches = getattr(loader, "batch_sampler", None)
+    samplers = [loader.sampler] if batches is None else [loader.sampler, getattr(batches, "sampler", None)]
+    in_order = all(type(sampler).__name__ == "SequentialSampler" for sampler in samplers)
+    plain = batches is None or type(batches).__name__ == "BatchSampler"
+    return not (in_order and plain and getattr(loader, "in_order", True))
+
+
 def _is_subset(X: Any) -> bool:
-    return type(X).__name__ == "Subset" and hasattr(X, "dataset") and hasattr(X, "indices")
+    """Return True for PyTorch's own; another class of the same name may change the elements."""
+    element = getattr(type(X), "__getitem__", None)
+    return getattr(element, "__module__", None) == _SUBSET and hasattr(X, "indices")
 
 
 def _whole(X: Any) -> Any:
@@ -63,7 +78,7 @@ def _files(X: Any) -> list[tuple[str, int]] | None:
         return whole and [whole[row] for row in X.indices]
     as_is = (
         getattr(X, "transform", None) is None
-        and getattr(type(X).__getitem__, "__module__", None) == _FOLDER
+        and getattr(getattr(type(X), "__getitem__", None), "__module__", None) == _FOLDER
         and getattr(getattr(X, "loader", None), "__module__", None) == _FOLDER
     )
     return list(X.samples) if as_is and hasattr(X, "samples") else None

@@ -92,14 +92,21 @@ class _Helper:
 
     def __init__(self) -> None:
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the process runs
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", _CODE, _HOME],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._log,
-            # Helpers already run in parallel.
-            env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
-        )
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", _CODE, _HOME],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._log,
+                # Helpers already run in parallel.
+                env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
+            )
+        except OSError as error:
+            self._log.close()
+            raise IsolationError(
+                f"isolate=True decodes in helper processes, but none can be started: {error}. "
+                "Pass isolate=False to decode in this process."
+            ) from error
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._to, self._from = self._process.stdin, self._process.stdout
