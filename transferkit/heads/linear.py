@@ -141,9 +141,8 @@ class LinearHead(LinearTraits):
         """Fit each label as two classes, whose rows have weights of their own."""
         assert isinstance(data.task, Labels)
         weights, intercepts, penalties, held_out = [], [], [], []
-        history: list[dict[str, Any]] = []
-        for i, label in enumerate(data.task.labels.tolist()):
-            targets = data.targets[:, i]
+        histories = []
+        for i, targets in enumerate(data.targets.T):
             weight = data.sample_weight * label_weight[targets, i]
             two = Classes(np.array([0, 1]))
             one = replace(data, targets=targets, task=two, sample_weight=weight, label_weight=None)
@@ -154,7 +153,14 @@ class LinearHead(LinearTraits):
             intercepts.append(intercept)
             penalties.append(tried.penalty)
             held_out.append(tried.held_out)
-            history += [{"label": label, **row} for row in tried.history]
+            histories.append(tried.history)
+        history = [  # of each penalty, means over the labels
+            {
+                name: value if name == "penalty" else float(np.mean([row[name] for row in rows]))
+                for name, value in rows[0].items()
+            }
+            for rows in zip(*histories, strict=True)
+        ]
         return FittedLinear(
             np.hstack(weights), np.concatenate(intercepts), penalties, history, np.hstack(held_out)
         )
