@@ -62,7 +62,7 @@ def test_a_threshold_is_that_of_scikit_learn():
 def test_chosen_thresholds_are_the_best_on_held_out_rows(criterion):
     """And on no others: chances of the rows that were learned from are larger where the label is there."""
     clf = fitted(threshold=criterion)
-    chances = Labels(np.arange(3)).probabilities(clf.fitted_head_.held_out)
+    chances = Labels(np.arange(3)).probabilities(clf.fitted_head_.held_out_logits)
     assert np.abs(chances - clf.predict_proba(X[:120])).max() > 0.01
     figure = {"f1": metrics.f1_score, "balanced_accuracy": metrics.balanced_accuracy_score}[criterion]
     for i, threshold in enumerate(clf.thresholds_):
@@ -102,7 +102,7 @@ def test_a_head_without_held_out_predictions_is_trained_by_folds(monkeypatch):
     def forget(self, data, **named):
         seen.append(set(data.maps[0][:, 0].tolist()))
         head = fit(self, data, **named)
-        head.held_out = None
+        head.held_out_logits = None
         return head
 
     exact = fitted(threshold="f1", head=LinearHead(penalty=0.1)).thresholds_

@@ -33,8 +33,9 @@ def held_out_outputs(
     A linear head has them already, exactly. Any other is trained anew, by ``train``, for each of five folds,
     which keep the shares of the labels.
     """
-    if fitted.held_out is not None:
-        return average_views(views, np.split(fitted.held_out, len(views)))
+    logits = getattr(fitted, "held_out_logits", None)
+    if logits is not None:
+        return average_views(views, np.split(logits, len(views)))
     groups = copies_together(features, data.rows, data.groups)
     n_folds = min(N_FOLDS, len(np.unique(groups)))
     folds = label_folds(data.targets[0], groups, n_folds, seed)

@@ -86,7 +86,7 @@ class FittedHead(Protocol):
 
     @property
     def held_out(self) -> NDArray[np.float64] | None:
-        """Cross-validated values or logits (n, n_outputs) of the training rows; None for networks.
+        """Cross-validated predictions (n, n_outputs) of the training rows; None for networks.
 
         Neither saved nor pickled.
         """
@@ -125,7 +125,8 @@ class Head(Protocol):
     Notes
     -----
     A head that uses ``TrainingData.label_weight`` has ``weighs_labels = True`` too; with any other,
-    ``class_weight`` with several labels is an error.
+    ``class_weight`` with several labels is an error. A fitted head with cross-validated logits has them as
+    ``held_out_logits``; without, thresholds are chosen by training five more times.
     """
 
     kinds: ClassVar[frozenset[str]]

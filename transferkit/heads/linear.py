@@ -33,14 +33,15 @@ class Tried(NamedTuple):
     """Results of the search for the penalty.
 
     ``row_errors`` (n,) are the errors of held-out rows at the best penalty: squared for classification,
-    absolute for regression. ``held_out`` (n, k) are their predictions: logits (scores, where nothing is
-    calibrated) or values.
+    absolute for regression. ``held_out`` (n, k) are their predictions: scores of classes, or values; and
+    ``logits`` (n, k) the scores after calibration.
     """
 
     penalty: float
     history: list[dict[str, Any]]
     row_errors: NDArray[np.float64]
     held_out: NDArray[np.float64]
+    logits: NDArray[np.float64] | None = None
 
 
 class LinearTraits:
@@ -110,7 +111,7 @@ class LinearHead(LinearTraits):
         reduction = Reduction.fit(data.maps, data.random_state, shares, uneven(data.sample_weight))
         (coefficients, intercept), tried = self.fit_rows(reduction.rows, data)
         weights, intercept = reduction.expand(coefficients, intercept)
-        return FittedLinear(weights, intercept, tried.penalty, tried.history, tried.held_out)
+        return FittedLinear(weights, intercept, tried.penalty, tried.history, tried.held_out, tried.logits)
 
     def fit_rows(
         self, rows: NDArray[np.float64], data: TrainingData, *, calibrate: bool = True
@@ -140,8 +141,7 @@ class LinearHead(LinearTraits):
     ) -> FittedLinear:
         """Fit each label as two classes, whose rows have weights of their own."""
         assert isinstance(data.task, Labels)
-        weights, intercepts, penalties, held_out = [], [], [], []
-        histories = []
+        weights, intercepts, penalties, tries = [], [], [], []
         for i, targets in enumerate(data.targets.T):
             weight = data.sample_weight * label_weight[targets, i]
             two = Classes(np.array([0, 1]))
@@ -152,17 +152,21 @@ class LinearHead(LinearTraits):
             weights.append(raw)
             intercepts.append(intercept)
             penalties.append(tried.penalty)
-            held_out.append(tried.held_out)
-            histories.append(tried.history)
+            tries.append(tried)
         history = [  # of each penalty, means over the labels
             {
                 name: value if name == "penalty" else float(np.mean([row[name] for row in rows]))
                 for name, value in rows[0].items()
             }
-            for rows in zip(*histories, strict=True)
+            for rows in zip(*(tried.history for tried in tries), strict=True)
         ]
         return FittedLinear(
-            np.hstack(weights), np.concatenate(intercepts), penalties, history, np.hstack(held_out)
+            np.hstack(weights),
+            np.concatenate(intercepts),
+            penalties,
+            history,
+            np.hstack([tried.held_out for tried in tries]),
+            np.hstack([tried.logits for tried in tries if tried.logits is not None]),
         )
 
     def _fit_classes(
@@ -196,7 +200,7 @@ class LinearHead(LinearTraits):
         else:
             slope, offset = _calibrate_each(scores_without, data.targets, weight, centre)
         solution = coefficients @ slope, (intercept - centre) @ slope + offset
-        return solution, Tried(penalty, history, row_errors, scores_without @ slope + offset)
+        return solution, Tried(penalty, history, row_errors, scores, scores_without @ slope + offset)
 
     def _fit_values(self, rows: NDArray[np.float64], data: TrainingData) -> tuple[Solution, Tried]:
         """Fit values; columns with the same missing rows share a decomposition, and all share the penalty."""
@@ -248,8 +252,9 @@ class FittedLinear:
     """Weights of a linear head, for raw features.
 
     ``held_out`` (n, k) are predictions of the training rows, each by the model trained without its group:
-    values, or logits, whose calibration alone has seen all groups. Neither saved nor pickled. ``penalty`` is
-    a list where each label has its own.
+    values, or scores of classes before calibration; ``held_out_logits`` are the scores after it, and the
+    calibration alone has seen all groups. Neither saved nor pickled. ``penalty`` is a list where each label
+    has its own.
     """
 
     weights: NDArray[np.float32]
@@ -257,6 +262,7 @@ class FittedLinear:
     penalty: float | list[float]
     history: list[dict[str, Any]] = field(default_factory=list)
     held_out: NDArray[np.float64] | None = field(default=None, repr=False)
+    held_out_logits: NDArray[np.float64] | None = field(default=None, repr=False)
 
     @property
     def n_outputs(self) -> int:
@@ -288,7 +294,7 @@ class FittedLinear:
 
     def __getstate__(self) -> dict[str, Any]:
         """Drop the held-out predictions when pickling."""
-        return self.__dict__ | {"held_out": None}
+        return self.__dict__ | {"held_out": None, "held_out_logits": None}
 
 
 def _centres_without(
