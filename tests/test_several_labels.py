@@ -119,8 +119,10 @@ def test_what_cannot_be_learned(y, message):
 
 def test_contradictions_are_refused_before_anything_is_computed(tiny, engine):
     images = RNG.integers(0, 255, (20, 32, 32, 3)).astype(np.uint8)
-    with pytest.raises(InvalidInputError, match="class_weight must be None with several labels"):
-        Classifier(**tiny, class_weight="balanced").fit(images, Y[:20])
+    with pytest.raises(
+        InvalidInputError, match="class_weight must have a weight for each .* Missing: 1 and 2"
+    ):
+        Classifier(**tiny, class_weight={0: 3}).fit(images, Y[:20])
     with pytest.raises(InvalidInputError, match="validation_data has labels that y has not: 'bird'"):
         fitted(SETS).fit(X, SETS, validation_data=(X[:2], [["bird"], ["cat"]]))
     with pytest.raises(InvalidInputError, match="y has 19 rows but X has 20 images"):

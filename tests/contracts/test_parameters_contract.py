@@ -95,6 +95,23 @@ def test_parameters_of_estimators(tiny, kind, name):
     assert refused > len(VALUES) / 2
 
 
+@pytest.mark.parametrize("name", ["threshold", "class_weight"])
+def test_parameters_of_several_labels(name):
+    features = np.random.default_rng(0).normal(size=(12, 2))
+    y = (features > 0).astype(int)
+
+    def call(value):
+        clf = Classifier("precomputed", head="linear", **{name: value}).fit(features, y)
+        clf.save("model.safetensors")
+        assert (
+            transferkit.load("model.safetensors").predict(features).tolist() == clf.predict(features).tolist()
+        )
+
+    refused, wrong = refusals(name, call)
+    assert wrong == []
+    assert refused > len(VALUES) / 2
+
+
 @pytest.mark.parametrize("name", get_config())
 def test_settings_of_the_configuration(tiny, name):
     def call(value):

@@ -56,7 +56,7 @@ def _labels(model: Any) -> tuple[list[str], Any]:
 
     def answers(images: list[str]) -> Any:
         for chances in model.predict_proba(images):
-            found = model.classes_[chances > 0.5]
+            found = model.classes_[chances > model.thresholds_]
             yield [";".join(map(str, found)), *(f"{chance:.4f}" for chance in chances)]
 
     return ["path", "labels", *(f"p_{label}" for label in model.classes_)], answers

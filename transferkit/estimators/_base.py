@@ -27,6 +27,7 @@ from transferkit.estimators._splitting import (
     as_seed,
     copies_together,
     hold_out,
+    hold_out_labels,
     seed_problems,
     validation_pair,
 )
@@ -43,7 +44,7 @@ from transferkit.extraction import (
 from transferkit.foundation.arguments import check, choice
 from transferkit.foundation.scratch import memory_limit
 from transferkit.heads import FittedHead, Head, TrainingData, Validation, get_head
-from transferkit.tasks import TASKS, Labels, Task, as_groups, as_weights, check_lengths
+from transferkit.tasks import TASKS, Labels, Task, as_groups, as_weights, check_lengths, dense_labels
 from transferkit.views import AUGMENTATIONS, MEANS, ORIGINAL, View
 
 Rows = NDArray[np.int64]
@@ -100,7 +101,7 @@ class ImageEstimator(FittedEstimator, NestedParameters):
             A parameter cannot be used.
         WeightsError, MissingDependencyError
         """
-        head = self._head(len(y))
+        head = self._head(len(dense_labels(y)))
         extractor = self._make_extractor(head)
         return None if extractor is None else (extractor, self._views(head, y))
 
@@ -187,7 +188,7 @@ class ImageEstimator(FittedEstimator, NestedParameters):
         """Return checked targets, one for each image; add what is wrong to the problems."""
         raise NotImplementedError
 
-    def _target_problems(self, targets: NDArray[Any]) -> list[str]:
+    def _target_problems(self, y: Any, targets: NDArray[Any]) -> list[str]:
         """Return what else is wrong with the targets of all images."""
         return []
 
@@ -208,6 +209,24 @@ class ImageEstimator(FittedEstimator, NestedParameters):
     def _weights(self, targets: NDArray[Any], weight: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the weight of each training row, given the caller's."""
         return weight
+
+    def _label_weight(
+        self, task: Task, targets: NDArray[Any], weight: NDArray[np.float64]
+    ) -> NDArray[np.float64] | None:
+        """Return how much training rows count for each of several labels; None for all the same."""
+        return None
+
+    def _finish_task(
+        self,
+        task: Task,
+        head: Head,
+        fitted: FittedHead,
+        features: AnyFeatures,
+        data: TrainingSet,
+        views: Sequence[View],
+    ) -> Task:
+        """Return the task with what is decided about its answers once the head is trained."""
+        return task
 
     def _read_arrays(self, X: Any, y: Any, *, fitting: bool) -> tuple[PrecomputedFeatures, Any]:
         """Return features and targets of ``backbone="precomputed"``, checked as scikit-learn does."""
@@ -231,7 +250,7 @@ class ImageEstimator(FittedEstimator, NestedParameters):
         check_lengths(n_images, targets, problems, unit=self._unit)
         group_numbers = as_groups(groups, len(targets), problems)
         weight = as_weights(sample_weight, n_images or len(targets), problems)
-        problems += [] if problems else self._target_problems(targets)
+        problems += [] if problems else self._target_problems(y, targets)
         pair = validation_pair(validation_data, problems)
         check(problems)
         views = self._views(head, targets)
@@ -252,6 +271,7 @@ class ImageEstimator(FittedEstimator, NestedParameters):
         )
         with memory_limit(self._run_settings()["memory_limit"]):
             fitted, held = self._train(head, task, features, data, views)
+            task = self._finish_task(task, head, fitted, features, data, views)
             self.report_: ExtractionReport | None = features.report
             self._adopt(head, fitted, self._make_predictor(extractor, views, head, fitted, task))
             self._look_closer(items, features, kept, data, held, pair)
@@ -267,12 +287,11 @@ class ImageEstimator(FittedEstimator, NestedParameters):
         train, held = np.arange(len(rows)), np.arange(0)
         if validation is None and head.uses_validation:
             fraction = getattr(head, "validation_fraction", 0.0)
-            train, held = hold_out(len(rows), task.strata(data.targets[0]), groups, fraction, seed)
-            learned = data.targets[0][train]
-            stuck = (
-                isinstance(task, Labels) and not np.ptp(learned, axis=0).all()
-            )  # a label has one value left
-            if stuck or not np.isfinite(learned).any(axis=0).all():  # a point marked nowhere else
+            if isinstance(task, Labels):
+                train, held = hold_out_labels(data.targets[0], groups, fraction, seed)
+            else:
+                train, held = hold_out(len(rows), task.strata(data.targets[0]), groups, fraction, seed)
+            if not np.isfinite(data.targets[0][train]).any(axis=0).all():  # a point marked nowhere else
                 train, held = np.arange(len(rows)), np.arange(0)
         if len(held):
             maps = features.maps(rows[held], half=head.half)
@@ -287,6 +306,7 @@ class ImageEstimator(FittedEstimator, NestedParameters):
                 validation,
                 seed,
                 self._run_settings()["progress"],
+                self._label_weight(task, data.targets[0][train], data.weight[train]),
             )
         )
         return fitted, held

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transferkit.foundation.arguments import LARGEST_SEED, is_seed
+from transferkit.tasks import label_folds
 
 Rows = NDArray[np.int64]
 logger = logging.getLogger("transferkit")
@@ -61,6 +62,21 @@ def hold_out(
     if len(np.unique(strata[train])) < len(np.unique(strata)):
         return everything
     return train, held
+
+
+def hold_out_labels(indicator: Rows, groups: Rows, fraction: float, seed: int) -> tuple[Rows, Rows]:
+    """Return training and held-out rows; groups stay whole, and each label keeps its share.
+
+    Nothing is held out where that would leave a label with one value.
+    """
+    n_splits = round(1 / fraction) if fraction > 0 else 0
+    if 2 <= n_splits <= len(np.unique(groups)):
+        folds = label_folds(indicator, groups, n_splits, seed)
+        for fold in range(n_splits):
+            train, held = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
+            if len(held) and np.ptp(indicator[train], axis=0).all():
+                return train, held
+    return np.arange(len(indicator)), np.arange(0)
 
 
 def validation_pair(validation_data: Any, problems: list[str]) -> tuple[Any, Any] | None:

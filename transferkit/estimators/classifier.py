@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,28 +12,37 @@ from numpy.typing import NDArray
 from sklearn.base import ClassifierMixin
 
 from transferkit.backbones import Backbone
-from transferkit.estimators._base import ImageEstimator, Rows
+from transferkit.estimators._base import ImageEstimator, Rows, TrainingSet
 from transferkit.estimators._fitted import AnyFeatures
+from transferkit.estimators._held_out import held_out_outputs
 from transferkit.estimators._old_names import takes_old_names
 from transferkit.estimators._scoring import readable_rows
+from transferkit.estimators._splitting import as_seed
 from transferkit.explanation import ClassActivation, explain
 from transferkit.extraction import FeatureExtractor
-from transferkit.heads import Head
+from transferkit.heads import FittedHead, Head
 from transferkit.persistence import register_estimator
 from transferkit.tasks import (
     Classes,
     Labels,
     as_label_sets,
     as_labels,
+    best_thresholds,
     check_classes,
     check_label_sets,
     class_weight_problems,
+    dense_labels,
+    given_thresholds,
+    is_criterion,
     is_label_sets,
     label_set_problems,
     label_sets_like,
+    label_weights,
     labels_among,
+    threshold_problems,
     warn_if_one_hot,
 )
+from transferkit.views import View
 
 
 @register_estimator
@@ -58,7 +68,14 @@ class Classifier(ClassifierMixin, ImageEstimator):
         closer and turned a little ("multi"), or turned by up to 63 degrees, shifted, some upside down
         ("strong"). Linear heads keep their mean as one row. None where left and right differ in meaning.
     class_weight : dict, "balanced" or None, default=None
-        Weight of each class's errors; ``"balanced"`` weighs classes equally.
+        Weight of each class's errors; ``"balanced"`` weighs classes equally. Of several labels, how much an
+        image counts for a label that it has, where one without counts 1; ``"balanced"`` weighs those with and
+        without each label equally.
+    threshold : float, dict, "f1" or "balanced_accuracy", default=0.5
+        Of several labels, the probability above which one is predicted: a number in (0, 1) for all, or by
+        label, where those left out have 0.5. ``"f1"`` and ``"balanced_accuracy"`` choose for each label the
+        threshold with the highest figure on training images, from predictions by models that had not seen
+        them. Probabilities stay the same.
     random_state : int, RandomState or None, default=0
         Of the split, of initial weights and of shuffling.
     extractor : FeatureExtractor, optional
@@ -77,6 +94,8 @@ class Classifier(ClassifierMixin, ImageEstimator):
         Of ``head="auto"``: the mixtures of layers that were tried, each with its error on held-out training
         rows, its ``gain`` over equal shares with the ``standard_error``, and, of the one that was
         ``chosen``, ``why``.
+    thresholds_ : ndarray of float64, shape (n_labels,)
+        Of several labels only: the probability above which each is predicted.
     report_ : ExtractionReport
         Images from the cache, decoded, left out, and why.
     extractor_, head_, fitted_head_
@@ -109,6 +128,7 @@ class Classifier(ClassifierMixin, ImageEstimator):
         grid: int | str | Sequence[Any] | None = None,
         augment: str | None = "mirror",
         class_weight: Mapping[Any, float] | str | None = None,
+        threshold: float | Mapping[Any, float] | str = 0.5,
         random_state: Any = 0,
         extractor: FeatureExtractor | None = None,
     ) -> None:
@@ -120,6 +140,7 @@ class Classifier(ClassifierMixin, ImageEstimator):
         self.grid = grid
         self.augment = augment
         self.class_weight = class_weight
+        self.threshold = threshold
         self.random_state = random_state
         self.extractor = extractor
 
@@ -142,8 +163,8 @@ class Classifier(ClassifierMixin, ImageEstimator):
         y : array-like, shape (n,), or several labels for each image, optional
             Labels: strings, integers or booleans, of two classes or more. By default those that X holds: the
             names of the sub-folders of a folder, or the labels of a data set. Where images may have several:
-            0 and 1 (n, n_labels) in an array or a DataFrame, whose columns are the names; or a list of lists,
-            tuples or sets of names.
+            0 and 1 (n, n_labels) in an array, a sparse matrix, or a DataFrame, whose columns are the names;
+            or a list of lists, tuples or sets of names.
         groups : array-like, shape (n,), optional
             Images in one group, such as one person, always stay on the same side of a split.
         validation_data : (X, y), optional
@@ -169,6 +190,16 @@ class Classifier(ClassifierMixin, ImageEstimator):
     def classes_(self) -> NDArray[Any]:
         """Labels, sorted."""
         return self._task().labels
+
+    @property
+    def thresholds_(self) -> NDArray[np.float64]:
+        """The probability above which each of several labels is predicted."""
+        task = self._task()
+        if not isinstance(task, Labels):
+            raise AttributeError(
+                "thresholds_ is for several labels. This model has classes, one for each image."
+            )
+        return np.full(len(task.labels), 0.5) if task.thresholds is None else task.thresholds.copy()
 
     def _task(self) -> Classes | Labels:
         task = self._fitted().task
@@ -250,7 +281,8 @@ class Classifier(ClassifierMixin, ImageEstimator):
         Returns
         -------
         ndarray, shape (n,), or (n, n_labels)
-            Of several labels 1 where one is more probable than not, else 0, in the order of ``classes_``.
+            Of several labels 1 where the probability is above the one of ``thresholds_``, else 0, in the
+            order of ``classes_``.
 
         Raises
         ------
@@ -331,23 +363,27 @@ class Classifier(ClassifierMixin, ImageEstimator):
         return Labels.kind if is_label_sets(y) else Classes.kind
 
     def _read_targets(self, y: Any, problems: list[str], name: str = "y") -> NDArray[Any]:
+        y = dense_labels(y)
         if not is_label_sets(y):
             return as_labels(y, problems, name)
         indicator, names = as_label_sets(y, problems, name)
         problems += [] if problems else label_set_problems(indicator, names.tolist())
         return indicator
 
-    def _target_problems(self, targets: NDArray[Any]) -> list[str]:
-        if targets.ndim == 1:
-            return class_weight_problems(self.class_weight, np.unique(targets).tolist())
-        problems = []
-        if self.class_weight is not None:
-            problems.append(
-                f"class_weight must be None with several labels for each image. Got {self.class_weight!r}."
-            )
-        if Labels.kind not in self._head().kinds:
+    def _target_problems(self, y: Any, targets: NDArray[Any]) -> list[str]:
+        several = targets.ndim == 2
+        names = (as_label_sets(y, []).names if several else np.unique(targets)).tolist()
+        problems = class_weight_problems(self.class_weight, names)
+        problems += threshold_problems(self.threshold, names if several else None)
+        head = self._head()
+        if several and Labels.kind not in head.kinds:
             problems.append(
                 f"head={self.head!r} does not learn several labels for each image. Choose another."
+            )
+        elif several and self.class_weight is not None and not getattr(head, "weighs_labels", False):
+            problems.append(
+                f"class_weight must be None with head={self.head!r} and several labels for each image: this "
+                f"head cannot weigh labels. Got {self.class_weight!r}. Leave it out, or choose another head."
             )
         return problems
 
@@ -367,6 +403,46 @@ class Classifier(ClassifierMixin, ImageEstimator):
     def _validation_targets(self, y: Any, task: Any, name: str) -> NDArray[Any]:
         like = label_sets_like if isinstance(task, Labels) else labels_among
         return like(y, task.labels, name)
+
+    def _label_weight(
+        self, task: Any, targets: NDArray[Any], weight: NDArray[np.float64]
+    ) -> NDArray[np.float64] | None:
+        if self.class_weight is None or not isinstance(task, Labels):
+            return None
+        return label_weights(self.class_weight, task.labels, targets, weight)
+
+    def _finish_task(
+        self,
+        task: Any,
+        head: Head,
+        fitted: FittedHead,
+        features: AnyFeatures,
+        data: TrainingSet,
+        views: Sequence[View],
+    ) -> Classes | Labels:
+        if not isinstance(task, Labels):
+            assert isinstance(task, Classes)
+            return task
+        if not is_criterion(self.threshold):
+            given = given_thresholds(self.threshold, task.labels)
+            return task if (given == 0.5).all() else replace(task, thresholds=given)
+        outputs = held_out_outputs(
+            lambda part: self._train(head, task, features, part, views)[0],
+            fitted,
+            features,
+            data,
+            views,
+            half=head.half,
+            seed=as_seed(self.random_state),
+        )
+        chances, indicator = task.probabilities(outputs), data.targets[0]
+        chosen = best_thresholds(chances, indicator, data.weight, str(self.threshold))
+        return replace(task, thresholds=chosen)
+
+    def _restore(self, head: Head, predictor: Any, records: Any) -> None:
+        super()._restore(head, predictor, records)
+        if self.threshold is None:  # a dictionary, whose keys may be no strings, is saved with the task
+            self.threshold = dict(zip(self.classes_.tolist(), self.thresholds_.tolist(), strict=True))
 
     def _weights(self, targets: NDArray[Any], weight: NDArray[np.float64]) -> NDArray[np.float64]:
         if targets.ndim == 2 or self.class_weight is None:

@@ -97,6 +97,8 @@ def evaluate(
     arguments.check(problems)
     options = {"pos_label": pos_label, "normalizer": normalizer}
     own = own_options(name, limit, **options)
+    if name == "labels" and isinstance(estimator, ImageEstimator):
+        own["thresholds"] = getattr(estimator, "thresholds_", None)
     check_options(name, classes if classifies else targets, confidence, limit, **options)
     rows, skipped = _readable(estimator, items, on_error)
     if len(rows) < len(items):

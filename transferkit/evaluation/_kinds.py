@@ -127,7 +127,7 @@ def _predict_labels(estimator: Any, items: Any) -> Predicted:
     """Return 0 and 1 for each label, and probabilities where the model gives one for each."""
     if isinstance(estimator, ImageEstimator):
         chances = estimator.predict_proba(items)
-        return (chances > 0.5).astype(np.int64), chances
+        return (chances > estimator.thresholds_).astype(np.int64), chances
     found = np.asarray(estimator.predict(items))
     chances = estimator.predict_proba(items) if hasattr(estimator, "predict_proba") else None
     return found, chances if getattr(chances, "shape", None) == found.shape else None

@@ -52,6 +52,8 @@ class LabelEvaluation(Report):
     probabilities : ndarray of float64, shape (n, k), or None
     classes : ndarray, shape (k,)
         Names of the labels.
+    thresholds : ndarray of float64, shape (k,), or None
+        Probability above which the model predicts each label, where it says so.
     names : list of str
         File name of each image, or ``"#position"``.
     images : list or None
@@ -72,6 +74,7 @@ class LabelEvaluation(Report):
         probabilities: npt.NDArray[np.float64] | None,
         classes: npt.NDArray[Any],
         *,
+        thresholds: npt.NDArray[np.float64] | None = None,
         names: Sequence[str] | None = None,
         images: list[Any] | None = None,
         groups: npt.NDArray[Any] | None = None,
@@ -82,6 +85,7 @@ class LabelEvaluation(Report):
         true, predicted, self.probabilities = check_label_arrays(y_true, y_pred, probabilities)
         self.y_true, self.y_pred = true.astype(np.int64), predicted.astype(np.int64)
         self.classes = classes
+        self.thresholds = thresholds
         self.names = [f"#{i}" for i in range(len(true))] if names is None else list(names)
         self.images = images
         self.groups = groups
@@ -136,6 +140,7 @@ class LabelEvaluation(Report):
             "n_images": len(self.y_true),
             "n_skipped": len(self.skipped),
             "labels": self.classes.tolist(),
+            "thresholds": None if self.thresholds is None else self.thresholds.tolist(),
             "confidence": self.confidence,
             "figures": {name: figure.to_dict() for name, figure in self.figures.items()},
             "label_figures": [
@@ -157,9 +162,14 @@ class LabelEvaluation(Report):
             [str(label), str(count), *("{} ({})".format(*figure_cells(name, row[name])) for name in row)]
             for (label, row), count in zip(self.label_figures.items(), counts, strict=True)
         ]
+        columns = ["label", "images", *map(figure_title, EACH_LABEL_FIGURES)]
+        if self.thresholds is not None:
+            columns.insert(2, "threshold")
+            for row, threshold in zip(rows, self.thresholds.tolist(), strict=True):
+                row.insert(2, f"{threshold:.3g}")
         return [
             Table(("figure", "value", "interval", ""), figure_rows(self.figures), self._title(), left=(0, 3)),
-            Table(("label", "images", *map(figure_title, EACH_LABEL_FIGURES)), rows, "Each label by itself"),
+            Table(tuple(columns), rows, "Each label by itself"),
         ]
 
     def _title(self) -> str:

@@ -55,6 +55,9 @@ class TrainingData:
     validation : Validation or None
     random_state : int
     progress : bool
+    label_weight : ndarray of float64, shape (2, n_labels), or None
+        Of labels: how much a row counts for each that it does not have (first row), and for each that it has
+        (second). Only heads with ``weighs_labels`` are given it.
     """
 
     maps: Maps
@@ -65,6 +68,7 @@ class TrainingData:
     validation: Validation | None = None
     random_state: int = 0
     progress: bool = True
+    label_weight: NDArray[np.float64] | None = None
 
 
 class FittedHead(Protocol):
@@ -117,6 +121,12 @@ class Head(Protocol):
         Whether to pass maps in half precision, as they are cached; this halves the memory.
     refinement : {"cascade", "network"} or None
         How its keypoints can be refined: "cascade" needs exact held-out predictions.
+
+    Notes
+    -----
+    A head that uses ``TrainingData.label_weight`` has ``weighs_labels = True`` too; with any other,
+    ``class_weight`` with several labels is an error. A fitted head with cross-validated logits has them as
+    ``held_out_logits``; without, thresholds are chosen by training five more times.
     """
 
     kinds: ClassVar[frozenset[str]]

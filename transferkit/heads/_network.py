@@ -47,6 +47,7 @@ class NetworkHead:
     averages_views: ClassVar[bool] = False
     half: ClassVar[bool] = False
     refinement: ClassVar[str | None] = None
+    weighs_labels: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         """Check the fields; all problems are reported together."""
@@ -111,7 +112,7 @@ class NetworkHead:
         )
         fitted.model().compile(
             optimizer=keras.optimizers.Adam(self.learning_rate),
-            loss=loss_of(data.task),
+            loss=loss_of(data.task, data.label_weight),
             weighted_metrics=metrics_of(data.task),
             jit_compile=False,
         )

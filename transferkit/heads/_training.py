@@ -16,12 +16,14 @@ from transferkit.tasks import Labels, Task, Values, deviations
 _BLOCK = 64  # rows whose values are summed at a time
 
 
-def loss_of(task: Task) -> Any:
-    """Return the Keras loss of a task."""
+def loss_of(task: Task, label_weight: NDArray[np.float64] | None = None) -> Any:
+    """Return the Keras loss of a task; ``label_weight`` as in ``TrainingData``."""
     import keras
 
     if task.regression:
         return _masked_absolute_error
+    if label_weight is not None:
+        return _weighted_cross_entropy(label_weight)
     if _is_binary(task):
         return keras.losses.BinaryCrossentropy(from_logits=True)
     return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
@@ -123,6 +125,19 @@ def _masked_absolute_error(y_true: Any, y_pred: Any) -> Any:
     present = ops.logical_not(ops.isnan(y_true))
     gaps = ops.where(present, ops.abs(ops.where(present, y_true, 0.0) - y_pred), 0.0)
     return ops.sum(gaps, axis=-1) / ops.maximum(ops.sum(ops.cast(present, gaps.dtype), axis=-1), 1.0)
+
+
+def _weighted_cross_entropy(label_weight: NDArray[np.float64]) -> Any:
+    """Return the binary cross-entropy with weights of each label."""
+    absent, present = label_weight.astype(np.float32)
+
+    def loss(y_true: Any, y_pred: Any) -> Any:
+        from keras import ops
+
+        each = ops.binary_crossentropy(y_true, y_pred, from_logits=True)
+        return ops.mean(each * (y_true * present + (1 - y_true) * absent), axis=-1)
+
+    return loss
 
 
 def make_batches(

@@ -58,7 +58,8 @@ class AutoHead(LinearTraits):
         part = replace(data, maps=[data.maps[i] for i in chosen])
         fitted = LinearHead().fit(part, shares=winner["shares"])
         weights = _widen(fitted.weights, data, chosen)
-        return FittedLinear(weights, fitted.intercept, fitted.penalty, history, fitted.held_out)
+        held_out = fitted.held_out, fitted.held_out_logits
+        return FittedLinear(weights, fitted.intercept, fitted.penalty, history, *held_out)
 
     def rebuild(self, tensors: Mapping[str, NDArray[Any]], facts: Mapping[str, Any]) -> FittedLinear:
         """Return the fitted head that was saved; ValueError if the arrays do not belong together."""

@@ -59,7 +59,9 @@ class CascadeHead:
         parts = [LinearHead().fit(replace(data, maps=coarse_maps(data.maps)))]
         shapes = parts[0].held_out
         assert shapes is not None
-        history = [{"step": 0, "penalty": parts[0].penalty, "absolute_error": _error(shapes, data)}]
+        history: list[dict[str, Any]] = [
+            {"step": 0, "penalty": parts[0].penalty, "absolute_error": _error(shapes, data)}
+        ]
         for step in range(1, self.steps + 1):
             sampled = _sample(data.maps[finest], shapes)
             fitted = LinearHead().fit(replace(data, maps=[sampled], targets=data.targets - shapes))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -33,13 +33,15 @@ class Tried(NamedTuple):
     """Results of the search for the penalty.
 
     ``row_errors`` (n,) are the errors of held-out rows at the best penalty: squared for classification,
-    absolute for regression. ``held_out`` (n, k) are their predictions: scores of classes, or values.
+    absolute for regression. ``held_out`` (n, k) are their predictions: scores of classes, or values; and
+    ``logits`` (n, k) the scores after calibration.
     """
 
     penalty: float
     history: list[dict[str, Any]]
     row_errors: NDArray[np.float64]
     held_out: NDArray[np.float64]
+    logits: NDArray[np.float64] | None = None
 
 
 class LinearTraits:
@@ -52,6 +54,7 @@ class LinearTraits:
     averages_views: ClassVar[bool] = True
     half: ClassVar[bool] = False
     refinement: ClassVar[str | None] = "cascade"
+    weighs_labels: ClassVar[bool] = True
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,8 @@ class LinearHead(LinearTraits):
     features of frozen backbones is at least as accurate as a logistic loss. Logits come from a logistic
     regression on the *held-out* scores (Platt 1999, "Probabilistic outputs for support vector machines"), so
     that probabilities are not overconfident. Of several labels, each is learned as two classes of its own,
-    with the same penalty.
+    with the same penalty. With class weights, rows weigh otherwise for each label, so each has a penalty of
+    its own, and training takes as many times as long.
 
     A sample of weight 0 is the same as one left out. Only the ratios of weights count: a sample of weight 2
     is the same as two samples in one group, except for the strength of the weak prior of that logistic
@@ -102,10 +106,12 @@ class LinearHead(LinearTraits):
 
         ``shares`` are the shares of the layers in the variance of a row, equal by default.
         """
+        if data.label_weight is not None:
+            return self._fit_each_label(data, data.label_weight, shares)
         reduction = Reduction.fit(data.maps, data.random_state, shares, uneven(data.sample_weight))
         (coefficients, intercept), tried = self.fit_rows(reduction.rows, data)
         weights, intercept = reduction.expand(coefficients, intercept)
-        return FittedLinear(weights, intercept, tried.penalty, tried.history, tried.held_out)
+        return FittedLinear(weights, intercept, tried.penalty, tried.history, tried.held_out, tried.logits)
 
     def fit_rows(
         self, rows: NDArray[np.float64], data: TrainingData, *, calibrate: bool = True
@@ -122,11 +128,46 @@ class LinearHead(LinearTraits):
         """Return the fitted head that was saved; ValueError if the arrays do not belong together."""
         weights, intercept = tensors["weights"], tensors["intercept"]
         check_arrays(tensors, {"weights": ("f4", 2), "intercept": ("f8", 1)})
-        if set(facts) != {"penalty"} or not is_number(facts["penalty"], above=0):
+        penalty: Any = facts.get("penalty")
+        each = penalty if isinstance(penalty, list) else [penalty]
+        if set(facts) != {"penalty"} or not all(is_number(one, above=0) for one in each):
             raise ValueError(f"facts of a linear head {facts!r}")
-        if weights.shape[1] != len(intercept):
-            raise ValueError(f"weights {weights.shape} and intercept {intercept.shape}")
-        return FittedLinear(weights, intercept, float(facts["penalty"]), [])
+        if weights.shape[1] != len(intercept) or (each is penalty and len(each) != len(intercept)):
+            raise ValueError(f"weights {weights.shape}, intercept {intercept.shape}, penalty {penalty!r}")
+        return FittedLinear(weights, intercept, each if each is penalty else float(each[0]), [])
+
+    def _fit_each_label(
+        self, data: TrainingData, label_weight: NDArray[np.float64], shares: Sequence[float] | None
+    ) -> FittedLinear:
+        """Fit each label as two classes, whose rows have weights of their own."""
+        assert isinstance(data.task, Labels)
+        weights, intercepts, penalties, tries = [], [], [], []
+        for i, targets in enumerate(data.targets.T):
+            weight = data.sample_weight * label_weight[targets, i]
+            two = Classes(np.array([0, 1]))
+            one = replace(data, targets=targets, task=two, sample_weight=weight, label_weight=None)
+            reduction = Reduction.fit(data.maps, data.random_state, shares, uneven(weight))
+            solution, tried = self.fit_rows(reduction.rows, one)
+            raw, intercept = reduction.expand(*solution)
+            weights.append(raw)
+            intercepts.append(intercept)
+            penalties.append(tried.penalty)
+            tries.append(tried)
+        history = [  # of each penalty, means over the labels
+            {
+                name: value if name == "penalty" else float(np.mean([row[name] for row in rows]))
+                for name, value in rows[0].items()
+            }
+            for rows in zip(*(tried.history for tried in tries), strict=True)
+        ]
+        return FittedLinear(
+            np.hstack(weights),
+            np.concatenate(intercepts),
+            penalties,
+            history,
+            np.hstack([tried.held_out for tried in tries]),
+            np.hstack([tried.logits for tried in tries if tried.logits is not None]),
+        )
 
     def _fit_classes(
         self, rows: NDArray[np.float64], data: TrainingData, task: Classes | Labels, calibrate: bool
@@ -159,7 +200,7 @@ class LinearHead(LinearTraits):
         else:
             slope, offset = _calibrate_each(scores_without, data.targets, weight, centre)
         solution = coefficients @ slope, (intercept - centre) @ slope + offset
-        return solution, Tried(penalty, history, row_errors, scores)
+        return solution, Tried(penalty, history, row_errors, scores, scores_without @ slope + offset)
 
     def _fit_values(self, rows: NDArray[np.float64], data: TrainingData) -> tuple[Solution, Tried]:
         """Fit values; columns with the same missing rows share a decomposition, and all share the penalty."""
@@ -211,14 +252,17 @@ class FittedLinear:
     """Weights of a linear head, for raw features.
 
     ``held_out`` (n, k) are predictions of the training rows, each by the model trained without its group:
-    values, or scores of classes before calibration. Neither saved nor pickled.
+    values, or scores of classes before calibration; ``held_out_logits`` are the scores after it, and the
+    calibration alone has seen all groups. Neither saved nor pickled. ``penalty`` is a list where each label
+    has its own.
     """
 
     weights: NDArray[np.float32]
     intercept: NDArray[np.float64]
-    penalty: float
+    penalty: float | list[float]
     history: list[dict[str, Any]] = field(default_factory=list)
     held_out: NDArray[np.float64] | None = field(default=None, repr=False)
+    held_out_logits: NDArray[np.float64] | None = field(default=None, repr=False)
 
     @property
     def n_outputs(self) -> int:
@@ -250,7 +294,7 @@ class FittedLinear:
 
     def __getstate__(self) -> dict[str, Any]:
         """Drop the held-out predictions when pickling."""
-        return self.__dict__ | {"held_out": None}
+        return self.__dict__ | {"held_out": None, "held_out_logits": None}
 
 
 def _centres_without(

@@ -25,9 +25,10 @@ _DOCUMENT: dict[str, Types] = {
 _PARAMETERS: dict[str, Types] = {
     "backbone": (str, dict), "weights": (str, _MAYBE), "image_size": (int, _MAYBE),
     "layers": (str, list, _MAYBE), "grid": (int, str, list, _MAYBE),
-    "augment": (str, _MAYBE), "class_weight": (str, _MAYBE),
+    "augment": (str, _MAYBE), "class_weight": (str, _MAYBE), "threshold": (float, str, _MAYBE),
     "refine": (int, str), "metric": (str,), "method": (str,),
 }  # fmt: skip
+_LATER = ("threshold",)  # parameters that a model saved before they came does not have
 _EXTRACTOR: dict[str, Types] = {
     "resize": (str,), "precision": (str,), "value_range": (list, _MAYBE), "on_error": (str, _MAYBE),
     "engine": (str, _MAYBE),
@@ -59,7 +60,8 @@ def check_document(
     names are not used. A ``collection`` has neither head nor task.
     """
     check_keys("document", document, _COLLECTION if collection else _DOCUMENT)
-    check_keys("parameters", document["parameters"], {name: _PARAMETERS[name] for name in parameters})
+    there = [name for name in parameters if name in document["parameters"] or name not in _LATER]
+    check_keys("parameters", document["parameters"], {name: _PARAMETERS[name] for name in there})
     chosen = {name: types for name, types in _CHOSEN.items() if name in document["extractor"]}
     check_keys("extractor", document["extractor"], _EXTRACTOR | chosen)
     _check_reach(document["parameters"], own_weights)

@@ -21,17 +21,25 @@ from transferkit.tasks._label_checks import (
     is_missing,
     labels_among,
 )
+from transferkit.tasks._label_folds import label_folds
 from transferkit.tasks._label_sets import (
     as_label_sets,
     check_label_sets,
+    dense_labels,
     is_label_sets,
     label_set_problems,
     label_sets_like,
     warn_if_one_hot,
 )
 from transferkit.tasks._point_checks import check_inside, check_present
+from transferkit.tasks._thresholds import (
+    best_thresholds,
+    given_thresholds,
+    is_criterion,
+    threshold_problems,
+)
 from transferkit.tasks._value_checks import as_values, check_values, values_like
-from transferkit.tasks._weights import as_weights
+from transferkit.tasks._weights import as_weights, label_weights
 from transferkit.tasks.classes import Classes
 from transferkit.tasks.labels import Labels
 from transferkit.tasks.points import Points
@@ -52,6 +60,7 @@ __all__ = [
     "as_labels",
     "as_values",
     "as_weights",
+    "best_thresholds",
     "check_classes",
     "check_enough",
     "check_inside",
@@ -60,14 +69,20 @@ __all__ = [
     "check_present",
     "check_values",
     "class_weight_problems",
+    "dense_labels",
     "deviations",
+    "given_thresholds",
     "guess_kind",
+    "is_criterion",
     "is_label_sets",
     "is_missing",
+    "label_folds",
     "label_set_problems",
     "label_sets_like",
+    "label_weights",
     "labels_among",
     "task_from_json",
+    "threshold_problems",
     "values_like",
     "warn_if_one_hot",
 ]
@@ -85,6 +100,7 @@ def guess_kind(y: Any) -> str:
     0 and 1 in several columns, or lists of names, are labels; several other numbers for each image are
     points; one with a fraction, or missing, is a value.
     """
+    y = dense_labels(y)
     if is_label_sets(y):
         return "labels"
     shape = np.shape(y)

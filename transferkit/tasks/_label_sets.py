@@ -1,7 +1,7 @@
 """Check which labels each image has, before anything is learned from them.
 
-The rule: a matrix of 0 and 1 or of booleans has a column for each label, and a list of lists, tuples or sets
-of strings has the names of the labels of each image. Everything else is one label for each image.
+The rule: a matrix of 0 and 1 or of booleans, dense or sparse, has a column for each label; a list of lists,
+tuples or sets of strings has the names of the labels of each image. Everything else is one label per image.
 """
 
 from __future__ import annotations
@@ -26,6 +26,12 @@ class LabelSets(NamedTuple):
 
     indicator: NDArray[np.int64]
     names: NDArray[Any]
+
+
+def dense_labels(y: Any) -> Any:
+    """Return a sparse matrix of scipy as an array; anything else as it is."""
+    # Known by what it can do: scipy takes time to import.
+    return y.toarray() if hasattr(y, "toarray") and hasattr(y, "nnz") else y
 
 
 def is_label_sets(y: Any) -> bool:
@@ -125,7 +131,7 @@ def _has_names(y: Any) -> bool:
 def _matrix(y: Any) -> NDArray[Any] | None:
     """Return numbers or booleans of two dimensions and two columns or more; else None."""
     try:
-        matrix = np.asarray(y)
+        matrix = np.asarray(dense_labels(y))
     except ValueError:  # ragged
         return None
     if matrix.ndim != 2 or matrix.shape[1] < 2 or np.ma.is_masked(y):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -45,3 +46,23 @@ def as_weights(sample_weight: Any, n_images: int, problems: list[str]) -> NDArra
     else:
         return np.asarray(weight / positive.max())
     return equal
+
+
+def label_weights(
+    class_weight: Mapping[Any, float] | str,
+    names: NDArray[Any],
+    indicator: NDArray[np.int64],
+    weight: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Return how much an image counts for each label (2, n_labels): if it lacks the label, and if it has it.
+
+    Each label has mean 1 over the images, so that none counts more than another.
+    """
+    present = weight @ indicator
+    counts = np.stack([weight.sum() - present, present])
+    if isinstance(class_weight, str):  # "balanced"
+        table = 1 / np.maximum(counts, np.finfo(float).tiny)
+    else:
+        table = np.stack([np.ones(len(names)), [float(class_weight[label]) for label in names.tolist()]])
+    shares: NDArray[np.float64] = table * (weight.sum() / (table * counts).sum(axis=0))
+    return shares

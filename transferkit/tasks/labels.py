@@ -22,9 +22,12 @@ class Labels:
     ----------
     labels : ndarray, shape (n_labels,)
         Their names, two or more, in the order of the columns.
+    thresholds : ndarray of float64, shape (n_labels,), optional
+        The probability above which each is predicted, in (0, 1); 0.5 by default.
     """
 
     labels: NDArray[Any]
+    thresholds: NDArray[np.float64] | None = None
 
     kind: ClassVar[str] = "labels"
     regression: ClassVar[bool] = False
@@ -43,8 +46,10 @@ class Labels:
         return self.decide(outputs)
 
     def decide(self, outputs: NDArray[np.float64]) -> NDArray[np.int64]:
-        """Return 1 where a label is more probable than not."""
-        return (outputs > 0).astype(np.int64)
+        """Return 1 where a label is more probable than its threshold."""
+        # Of probabilities, so that exactly this comes out for whoever compares those with the thresholds.
+        found = outputs > 0 if self.thresholds is None else self.probabilities(outputs) > self.thresholds
+        return found.astype(np.int64)
 
     def decision(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return logits in the shape of scikit-learn's ``decision_function``."""
@@ -77,12 +82,20 @@ class Labels:
 
     def to_json(self) -> dict[str, Any]:
         """Return the task as JSON data."""
-        return {"kind": self.kind, **labels_to_json(self.labels)}
+        data = {"kind": self.kind, **labels_to_json(self.labels)}
+        return data if self.thresholds is None else {**data, "thresholds": self.thresholds.tolist()}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Labels:
         """Return the task that JSON data describes; ValueError where labels do not fit their type."""
-        labels = labels_from_json(data)
+        labels = labels_from_json({name: value for name, value in data.items() if name != "thresholds"})
         if len(np.unique(labels)) < len(labels):
             raise ValueError("a label stands twice")
-        return cls(labels)
+        if "thresholds" not in data:
+            return cls(labels)
+        thresholds = data["thresholds"]
+        if not isinstance(thresholds, list) or len(thresholds) != len(labels):
+            raise ValueError("labels have a threshold each")
+        if not all(type(value) is float and 0 < value < 1 for value in thresholds):
+            raise ValueError("thresholds are above 0 and below 1")
+        return cls(labels, np.array(thresholds))

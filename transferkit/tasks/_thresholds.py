@@ -1,0 +1,93 @@
+"""Thresholds of labels: the probability above which each is predicted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from transferkit.errors import quoted
+from transferkit.foundation.arguments import is_number
+
+CRITERIA = ("f1", "balanced_accuracy")
+HALF = 0.5
+_CLOSEST = 1e-9  # to 0 and 1
+_NO_DIFFERENCE = 1e-12
+
+
+def threshold_problems(threshold: Any, labels: Sequence[Any] | None) -> list[str]:
+    """Return what is wrong with a threshold, given the labels; None for one label per image."""
+    if labels is None:
+        if _is_threshold(threshold) and threshold == HALF:
+            return []
+        return [
+            "threshold must be 0.5 with one label for each image: it is for several. "
+            f"Got {threshold!r}. For two classes, wrap the classifier in FixedThresholdClassifier or "
+            "TunedThresholdClassifierCV of sklearn.model_selection."
+        ]
+    if isinstance(threshold, Mapping):
+        problems = []
+        if strange := [label for label in threshold if label not in labels]:
+            problems.append(
+                f"threshold must have labels of y as keys. Got {quoted(strange)}. y has {quoted(labels)}."
+            )
+        if bad := {label: value for label, value in threshold.items() if not _is_threshold(value)}:
+            problems.append(f"threshold must have numbers above 0 and below 1. Got {bad!r}.")
+        return problems
+    if _is_threshold(threshold) or (isinstance(threshold, str) and threshold in CRITERIA):
+        return []
+    return [
+        "threshold must be a number above 0 and below 1, a dictionary from labels to such numbers, or "
+        f"{quoted(CRITERIA, 'or')}. Got {threshold!r}."
+    ]
+
+
+def is_criterion(threshold: Any) -> bool:
+    """Return True where thresholds are chosen on held-out rows."""
+    return isinstance(threshold, str)
+
+
+def given_thresholds(threshold: Any, labels: NDArray[Any]) -> NDArray[np.float64]:
+    """Return thresholds (n_labels,) for a number or a dictionary; a label that it lacks has 0.5."""
+    if isinstance(threshold, Mapping):
+        return np.array([float(threshold.get(label, HALF)) for label in labels.tolist()])
+    return np.full(len(labels), float(threshold))
+
+
+def best_thresholds(
+    probabilities: NDArray[np.float64],
+    indicator: NDArray[np.int64],
+    weight: NDArray[np.float64],
+    criterion: str,
+) -> NDArray[np.float64]:
+    """Return for each label the threshold (n_labels,) that is best on rows that were not learned from.
+
+    It lies halfway between two probabilities (n, n_labels); of several as good, it is the nearest to 0.5.
+    """
+    columns = zip(probabilities.T, indicator.T, strict=True)
+    return np.array([_best(chances, has, weight, criterion) for chances, has in columns])
+
+
+def _best(
+    chances: NDArray[np.float64], has: NDArray[np.int64], weight: NDArray[np.float64], criterion: str
+) -> float:
+    """Return the best threshold of one label."""
+    order = np.argsort(-chances, kind="stable")
+    chances, has, weight = chances[order], has[order], weight[order]
+    # Of the rows down to each one, if the label is predicted for them and no others.
+    right, wrong = np.cumsum(weight * has), np.cumsum(weight * (1 - has))
+    if criterion == "f1":
+        values = 2 * right / (right + wrong + right[-1])
+    else:
+        values = right / right[-1] - wrong / wrong[-1]
+    below = np.append(chances[1:], 0.0)
+    values[chances <= below] = -np.inf  # rows of equal probability are predicted together
+    good = np.flatnonzero(values >= values.max() - _NO_DIFFERENCE)
+    thresholds = np.clip((chances[good] + below[good]) / 2, _CLOSEST, 1 - _CLOSEST)
+    return float(thresholds[np.abs(thresholds - HALF).argmin()])
+
+
+def _is_threshold(value: Any) -> bool:
+    return is_number(value, above=0) and bool(value < 1)
