@@ -543,3 +543,34 @@ def test_points_come_with_a_dataset_too(tiny):
 
 IMAGES = [np.full((16, 16, 3), shade, np.uint8) for shade in range(10, 130, 10)]
 POINTS = np.random.default_rng(0).uniform(2, 14, (12, 3, 2))
+
+
+@pytest.mark.parametrize("container", [list, tuple, lambda rows: np.array(rows, dtype=object)])
+@pytest.mark.parametrize("kept", ["bytes", "path"])
+def test_dictionaries_of_bytes_and_path_need_no_column(tiny, pictures, container, kept):
+    paths, labels = pictures
+    rows = [
+        {
+            "bytes": path.read_bytes() if kept == "bytes" else None,
+            "path": str(path) if kept == "path" else None,
+        }
+        for path in paths
+    ]
+    by_path, by_row = Classifier(**tiny).fit(paths, labels), Classifier(**tiny).fit(container(rows), labels)
+    assert (by_path.predict_proba(paths) == by_row.predict_proba(container(rows))).all()
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_an_iterator_of_labels_is_named_as_such(tiny, pictures, several):
+    paths, labels = pictures
+    rows = ([label] for label in labels) if several else (label for label in labels)
+    with pytest.raises(InvalidInputError, match=r"^y is an iterator, .* Pass list\(y\)\.$"):
+        Classifier(**tiny).fit(paths, rows)
+
+
+def test_missing_values_among_several_labels_are_named(tiny, pictures):
+    paths, _ = pictures
+    y = np.eye(2)[np.arange(len(paths)) % 2]
+    y[0, 0] = np.nan
+    with pytest.raises(InvalidInputError, match="missing: drop those images"):
+        Classifier(**tiny).fit(paths, y)

@@ -81,8 +81,8 @@ def plain_list(X: Any) -> list[Any]:
         X = np.asanyarray(X)
         if X.ndim == 2:  # of objects or strings
             X = X[:, 0] if X.shape[1] == 1 else _refuse_columns(X.shape[1])
-    # A column of a parquet file that Hugging Face wrote has dictionaries of bytes and path.
-    return [file_content(image) for image in X.to_list()] if _is_column(X) else list(X)
+    # Rows of a parquet file that Hugging Face wrote are dictionaries of bytes and path.
+    return [file_content(image) for image in (X.to_list() if _is_column(X) else X)]
 
 
 def _is_one_array(array: NDArray[Any]) -> bool:

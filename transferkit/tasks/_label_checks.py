@@ -27,6 +27,9 @@ def as_labels(y: Any, problems: list[str], name: str = "y") -> NDArray[Any]:
     if isinstance(y, Mapping | set | frozenset):
         problems.append(f"{name} must have one label per image, in their order. Got a {type(y).__name__}.")
         return np.array([])
+    if hasattr(y, "__next__"):
+        problems.append(f"{name} is an iterator, which can be consumed only once. Pass list({name}).")
+        return np.array([])
     if np.ma.is_masked(y):
         problems.append(f"{name} has masked labels. Drop those images.")
     labels = _as_array(y)
@@ -36,6 +39,8 @@ def as_labels(y: Any, problems: list[str], name: str = "y") -> NDArray[Any]:
         hint = (
             " For several labels of an image, pass 0 and 1 in a column for each." if labels.ndim == 2 else ""
         )
+        if labels.ndim == 2 and any(is_missing(label) for label in labels.ravel().tolist()):
+            hint += " Some are missing: drop those images."
         problems.append(f"{name} must have one dimension, a label per image. Got shape {labels.shape}.{hint}")
         return np.zeros(labels.shape[:1] or 0)  # as many as there are rows, so that nothing else is reported
     missing = [i for i, label in enumerate(labels.tolist()) if is_missing(label)]
