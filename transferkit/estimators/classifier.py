@@ -31,6 +31,7 @@ from transferkit.tasks import (
     label_set_problems,
     label_sets_like,
     labels_among,
+    labels_like,
     warn_if_one_hot,
 )
 
@@ -288,8 +289,9 @@ class Classifier(ClassifierMixin, ImageEstimator):
         transferkit.evaluate : Every usual figure, with its interval.
         """
         task = self._task()
-        y = label_sets_like(y, task.labels, "y") if isinstance(task, Labels) else y
-        return float(super().score(*readable_rows(self, X, y, sample_weight)))
+        like = label_sets_like if isinstance(task, Labels) else labels_like
+        rows = readable_rows(self, X, y, sample_weight, lambda y: like(y, task.labels, "y"))
+        return float(super().score(*rows))
 
     def class_activation(self, image: Any, *, label: Any = None, reference: Any = None) -> ClassActivation:
         """Return what each place of an image adds to the score of a class, exactly, for linear heads.

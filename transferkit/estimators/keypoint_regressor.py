@@ -251,10 +251,12 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         --------
         transferkit.metrics.normalized_mean_error : Errors in units of the face.
         """
-        X, y, sample_weight = readable_rows(self, X, y, sample_weight)
+        self._check_fitted()
         if self.extractor_ is None:
+            X, y, sample_weight = readable_rows(self, X, y, sample_weight, lambda y: y)
             return float(super().score(X, y, sample_weight))
-        truth = as_points(y, name="y").reshape(len(y), -1)
+        X, truth, sample_weight = readable_rows(self, X, y, sample_weight, lambda y: as_points(y, name="y"))
+        truth = truth.reshape(len(truth), -1)
         score = explained_variance(truth, self.predict(X).reshape(len(truth), -1), sample_weight)
         if np.isnan(score):
             raise InvalidInputError("score needs two images with different keypoints, present in y.")

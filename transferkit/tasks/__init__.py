@@ -20,6 +20,7 @@ from transferkit.tasks._label_checks import (
     class_weight_problems,
     is_missing,
     labels_among,
+    labels_like,
 )
 from transferkit.tasks._label_sets import (
     as_label_sets,
@@ -67,6 +68,7 @@ __all__ = [
     "label_set_problems",
     "label_sets_like",
     "labels_among",
+    "labels_like",
     "task_from_json",
     "values_like",
     "warn_if_one_hot",
@@ -87,7 +89,10 @@ def guess_kind(y: Any) -> str:
     """
     if is_label_sets(y):
         return "labels"
-    shape = np.shape(y)
+    try:
+        shape = np.shape(y)
+    except ValueError:  # of lists of several lengths, which are nothing that can be learned
+        return "classes"
     if len(shape) > 1 and shape[1] > 1:
         return "points"
     numbers = np.asarray(y)
