@@ -101,7 +101,9 @@ def test_targets_that_cannot_be_learned(tiny, engine, y, message):
 
 
 def test_validation_data_and_scores_must_fit(tiny, ages):
-    with pytest.raises(InvalidInputError, match="y of validation_data has 2 values in a row but the y of fit has 1"):
+    with pytest.raises(
+        InvalidInputError, match="y of validation_data has 2 values in a row but the y of fit has 1"
+    ):
         ages.fit(IMAGES, AGES, validation_data=(IMAGES, BOTH))
     with pytest.raises(InvalidInputError, match="y has 2 values in a row but the y of fit has 1"):
         ages.score(IMAGES, BOTH)

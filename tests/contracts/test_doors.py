@@ -177,7 +177,7 @@ class Doors:
     def ColumnTransformer(self):
         pandas = pytest.importorskip("pandas")
         table = pandas.DataFrame({"path": self.column[:, 0], "age": np.arange(N)})
-        image = FeatureExtractor(**self.tiny, grid=1)
+        image = FeatureExtractor(**self.tiny, grid=2)
         columns = ColumnTransformer([("image", image, ["path"]), ("number", StandardScaler(), ["age"])])
         rows = columns.fit_transform(table)
         np.testing.assert_array_equal(rows[:, :-1], image.transform(self.paths))

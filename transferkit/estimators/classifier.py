@@ -147,7 +147,7 @@ class Classifier(ClassifierMixin, ImageEstimator):
             tuples or sets of names.
         groups : array-like, shape (n,), optional
             Images in one group, such as one person, always stay on the same side of a split.
-        validation_data : (X, y), optional
+        validation_data : (X, y) or (X, y, sample_weight), optional
             Used instead of a held-out part; nothing but early stopping and the history sees it.
         sample_weight : array-like, shape (n,), optional
             How much each image counts, 0 or more; only the ratios matter. An image of weight 0 is left out.

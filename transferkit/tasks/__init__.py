@@ -109,4 +109,7 @@ def check_lengths(n_images: int, y: Any, problems: list[str], name: str = "y", u
     """Add a problem when images and targets do not pair up."""
     n = len(y)
     if n != n_images and not (0 in (n, n_images) and problems):  # what is no y, or no X, was reported already
-        problems.append(f"{name} has {n} rows but X has {n_images} images. Each image needs one {unit}.")
+        whose = "X" if name == "y" else "its X"
+        problems.append(
+            f"{name} has {n} rows but {whose} has {n_images} images. Each image needs one {unit}."
+        )
