@@ -65,6 +65,7 @@ class Doors:
         twin = clone(self.estimator.set_params(extractor=FeatureExtractor(), extractor__precision="float32"))
         assert repr(twin.get_params()) == repr(self.estimator.get_params())
         assert twin.extractor is not self.estimator.extractor
+        assert (twin.augment, twin.extractor.precision) == (None, "float32")
 
     def pickle(self):
         model = self.estimator.fit(self.paths, self.y)
@@ -81,7 +82,7 @@ class Doors:
         assert model[0].get_feature_names_out()[[0, -1]].tolist() == ["fine__fine_0", "last__last_2"]
 
     def estimator_html_repr(self):
-        assert "tiny" in estimator_html_repr(self.estimator)
+        assert "backbone tiny, 32 x 32 pixels" in estimator_html_repr(self.estimator)
 
     def cross_validate(self):
         paths = list(self.paths)
@@ -113,6 +114,8 @@ class Doors:
         model = self.estimator.set_params(extractor=FeatureExtractor())
         search = GridSearchCV(model, grid, cv=2, error_score="raise").fit(self.paths, self.y)
         assert len(search.cv_results_["params"]) == 2
+        chosen = search.best_estimator_.get_params()
+        assert {name: chosen[name] for name in search.best_params_} == search.best_params_
         assert np.isfinite(search.cv_results_["mean_test_score"]).all()
         model = model.set_params(**search.best_params_).fit(self.paths, self.y)
         np.testing.assert_array_equal(search.predict(self.paths), model.predict(self.paths))
@@ -120,6 +123,7 @@ class Doors:
     def HalvingGridSearchCV(self):
         search = HalvingGridSearchCV(self.estimator, {"augment": [None]}, cv=2, error_score="raise")
         assert search.fit(self.paths, self.y).best_params_ == {"augment": None}
+        assert search.best_estimator_.augment is None
 
     def learning_curve(self):
         _, _, scores = learning_curve(

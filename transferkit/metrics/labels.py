@@ -232,7 +232,7 @@ def _note(
         if name in _NEEDS_PROBABILITIES and chances is None:
             return "needs probabilities"
         return "needs images with and without the label" if name == "auc" else "no image has the label"
-    never = ~predicted.any(axis=0)
+    never: npt.NDArray[np.bool_] = np.logical_not(predicted.any(axis=0))
     if place is not None:
         return "never predicted, counted as 0" if name == "precision" and never[place] else ""
     if not key[0].startswith("macro_"):
