@@ -11,7 +11,7 @@ from sklearn.model_selection import KFold, ShuffleSplit
 
 import transferkit
 from tests.conftest import TINY, make_pictures
-from transferkit import Classifier, KeypointRegressor, compare
+from transferkit import Classifier, ImageRegressor, KeypointRegressor, compare
 from transferkit.backbones import registry
 from transferkit.errors import BadImageError, InvalidInputError, UnknownBackboneError, WeightsError
 from transferkit.evaluation import ClassificationEvaluation
@@ -363,3 +363,21 @@ def test_unknown_names_at_once(rows):
 
 def test_public_name():
     assert transferkit.compare is compare
+
+
+def test_regressors_of_scikit_learn_do_what_ours_do():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(30, 3)), rng.normal(size=(30, 4))
+    theirs = Ridge()
+    for ours, metric in ((ImageRegressor("precomputed"), "r2"), (KeypointRegressor("precomputed"), "nme")):
+        for candidates in ({"theirs": theirs, "ours": ours}, {"ours": ours, "theirs": theirs}):
+            assert compare(candidates, X, y, cv=2, progress=False).metric == metric
+    with pytest.raises(InvalidInputError, match="classifiers all, or regressors all"):
+        compare({"one": ImageRegressor("precomputed"), "two": KeypointRegressor("precomputed")}, X, y)
+
+
+def test_targets_of_several_lengths_are_refused_kindly(pictures):
+    with pytest.raises(
+        InvalidInputError, match="y must have strings, integers or booleans as labels. Got list"
+    ):
+        compare(["mobilenet"], pictures[0][:2], [[1, 2], [3]], progress=False)

@@ -6,13 +6,14 @@ import sys
 import numpy as np
 import pytest
 from sklearn.dummy import DummyClassifier
-from sklearn.linear_model import LinearRegression
+from sklearn.linear_model import LinearRegression, Ridge
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 import transferkit
-from transferkit import Classifier, FeatureExtractor, KeypointRegressor, evaluate
+from transferkit import Classifier, FeatureExtractor, ImageRegressor, KeypointRegressor, evaluate
 from transferkit.datasets import make_faces
 from transferkit.errors import BadImageError, InvalidInputError, MissingDependencyError, NotFittedError
 from transferkit.estimators import ImageEstimator
@@ -345,3 +346,41 @@ def test_a_kind_that_evaluate_does_not_know_is_refused():
 
     with pytest.raises(InvalidInputError, match="Numbers, whose kind is 'orders'"):
         kind_of(Numbers())
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_predictions_are_those_of_predict_where_rounding_hides_which_is_larger(rows, monkeypatch, several):
+    X, y = rows
+    y = np.column_stack([y == np.unique(y)[0], np.arange(len(y)) % 2 == 0]) if several else y
+    clf = Classifier("precomputed").fit(X, y)
+    tiny = np.full((len(X), 2 if several else 1), 1e-20)
+    monkeypatch.setattr(clf, "_outputs", lambda predictor, X: tiny)
+    assert (clf.predict_proba(X) == 0.5).all()
+    np.testing.assert_array_equal(evaluate(clf, X, y).y_pred, clf.predict(X))
+
+
+@pytest.mark.parametrize("shape", ["series", "column", "three", "one"])
+def test_numbers_of_any_regressor(shape):
+    pandas = pytest.importorskip("pandas")
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(30, 3)), rng.normal(size=(30, 3))
+    y = {"series": pandas.Series(y[:, 0]), "column": y[:, :1], "three": y, "one": y[:, 0]}[shape]
+    model = Ridge().fit(X, y)
+    found = evaluate(model, X, y)
+    assert found.figures["r2"].value == pytest.approx(model.score(X, y))
+    if shape == "one":
+        assert evaluate(model, X[:1], y[0]).true.tolist() == [[y[0]]]
+
+
+def test_a_search_over_our_estimators_is_of_their_kind():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(30, 3)), rng.normal(size=(30, 4))
+    for regressor, figure in (
+        (ImageRegressor("precomputed"), "r2"),
+        (KeypointRegressor("precomputed"), "nme"),
+    ):
+        for wrap in (
+            lambda one: GridSearchCV(one, {"random_state": [0]}, cv=2),
+            lambda one: make_pipeline(StandardScaler(), one),
+        ):
+            assert figure in evaluate(wrap(regressor).fit(X, y), X, y).figures

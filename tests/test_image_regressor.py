@@ -16,6 +16,7 @@ from transferkit.errors import InvalidInputError, ModelFileError
 from transferkit.heads import LinearHead, MLPHead
 from transferkit.metrics import value_figures
 from transferkit.persistence import _file
+from transferkit.tasks import deviations
 
 RNG = np.random.default_rng(0)
 SHADES = RNG.uniform(20, 220, 40)
@@ -101,9 +102,11 @@ def test_targets_that_cannot_be_learned(tiny, engine, y, message):
 
 
 def test_validation_data_and_scores_must_fit(tiny, ages):
-    with pytest.raises(InvalidInputError, match="y of validation_data has 2 values in a row but y has 1"):
+    with pytest.raises(
+        InvalidInputError, match="y of validation_data has 2 values in a row but the y of fit has 1"
+    ):
         ages.fit(IMAGES, AGES, validation_data=(IMAGES, BOTH))
-    with pytest.raises(InvalidInputError, match="y has 2 values in a row but y has 1"):
+    with pytest.raises(InvalidInputError, match="y has 2 values in a row but the y of fit has 1"):
         ages.score(IMAGES, BOTH)
     with pytest.raises(InvalidInputError, match="score needs two images with different numbers"):
         ages.score(IMAGES[:2], [3.0, 3.0])
@@ -250,3 +253,13 @@ def test_scikit_learn_searches_and_folds(tiny):
     assert transferkit.ImageRegressor is ImageRegressor
     with pytest.raises(InvalidInputError, match="continuous"):
         Classifier(**tiny).fit(IMAGES, AGES)
+
+
+def test_the_unit_of_an_output_is_the_deviation_of_the_numbers_present():
+    y = NUMBERS.copy()
+    y[:20, 0] = np.nan
+    np.testing.assert_allclose(deviations(y), np.nanstd(y, axis=0))
+    weight = np.arange(60) % 3
+    expected = [np.std(np.repeat(column, weight)) for column in NUMBERS.T]
+    np.testing.assert_allclose(deviations(NUMBERS, weight), expected)
+    assert deviations(np.full((10, 1), 0.1)).tolist() == [1.0]

@@ -579,9 +579,11 @@ def test_validation_rows_of_feature_arrays():
     kp = KeypointRegressor("precomputed", head=replace(head, validation_fraction=0.0))
     kp.fit(X, X[:, :2], validation_data=(X[:6], X[:6, :2]))
     assert "val_loss" in kp.history_[0]
-    with pytest.raises(ValueError, match="X has 2 features, but Classifier is expecting 3"):
+    with pytest.raises(ValueError, match="X of validation_data has 2 features, but Classifier is"):
         clf.fit(X, X[:, 0] > 0, validation_data=(X[:6, :2], X[:6, 0] > 0))
-    with pytest.raises(ValueError, match="X has 2 features, but KeypointRegressor is expecting 3"):
+    with pytest.raises(
+        ValueError, match="X of validation_data has 2 features, but KeypointRegressor is expecting 3"
+    ):
         kp.fit(X, X[:, :2], validation_data=(X[:6, :2], X[:6, :2]))
-    with pytest.raises(InvalidInputError, match="y of validation_data has 3 values in a row but y has 2"):
+    with pytest.raises(InvalidInputError, match="y of validation_data has 3 values in a row but the y of"):
         kp.fit(X, X[:, :2], validation_data=(X[:6], X[:6]))

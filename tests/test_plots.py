@@ -347,7 +347,7 @@ def test_comparison_has_intervals_and_marks_noise(axes):
     table = SimpleNamespace(rows=rows, metric="balanced_accuracy", greater_is_better=True)
     scores, differences = plots.plot_comparison(table, ax=axes)
     assert [label.get_text() for label in scores.get_yticklabels()] == ["a", "b", "c"]
-    assert scores.get_xlabel() == "Balanced accuracy, 95 % interval"
+    assert scores.get_xlabel() == "Balanced accuracy, with interval"
     assert scores.lines[0].get_xydata().tolist() == [[0.8, 0], [0.95, 0]]
     assert scores.get_ylim()[0] > scores.get_ylim()[1]  # the first on top
     dots = [line for line in differences.lines if line.get_marker() in ("o", "D")]
@@ -394,3 +394,68 @@ def test_history_of_the_default_head(tiny, pictures):
     clf = Classifier(**tiny).fit(*pictures)
     (panel,) = plots.plot_history(clf)
     assert len(panel.get_yticks()) == len(clf.layer_selection_)
+
+
+def answers(**attributes):
+    """Return an evaluation of two classes, as attributes."""
+    return SimpleNamespace(
+        y_true=np.array(["a", "b", "a", "b"]),
+        classes=np.array(["a", "b"]),
+        pos_label="b",
+        names=[f"{i}.jpg" for i in range(4)],
+        images=IMAGES,
+        **attributes,
+    )
+
+
+def test_mistakes_are_those_of_predict(axes):
+    """A threshold other than one half predicts other labels than the most probable."""
+    chances = np.array([[0.6, 0.4], [0.3, 0.7], [0.9, 0.1], [0.2, 0.8]])
+    found = answers(y_pred=np.array(["b", "b", "a", "a"]), probabilities=chances)
+    panels = plots.plot_mistakes(found)
+    titles = [panel.get_title() for panel in panels]
+    assert [panel.get_xlabel() for panel in panels] == ["0.jpg", "3.jpg"]
+    assert titles == ["Actual: a\nPredicted: b (40%)", "Actual: b\nPredicted: a (20%)"]
+
+
+@pytest.mark.parametrize("name", ["plot_roc", "plot_calibration", "plot_mistakes"])
+def test_an_evaluation_without_probabilities_is_told(name):
+    with pytest.raises(InvalidInputError, match="The evaluation has no probabilities. Use a model with"):
+        getattr(plots, name)(answers(y_pred=np.array(["a"] * 4), probabilities=None))
+
+
+@pytest.mark.parametrize("name", ["plot_mistakes", "plot_confusion_matrix"])
+def test_several_labels_have_no_classes(name):
+    labels = SimpleNamespace(
+        y_true=np.eye(4, 2), classes=["a", "b"], probabilities=np.eye(4, 2), images=IMAGES
+    )
+    with pytest.raises(InvalidInputError, match=f"{name} is for one label.* several labels.*worst"):
+        getattr(plots, name)(labels)
+
+
+def test_labels_that_are_no_class_are_told():
+    with pytest.raises(InvalidInputError, match="y_true has labels that are not in classes: 'z'"):
+        plots.plot_roc(["a", "b", "z"], [0.1, 0.2, 0.9], classes=["a", "b"])
+
+
+def test_errors_in_a_unit_of_their_own_are_no_percentages():
+    numbers = SimpleNamespace(errors=[1.0, 2.0], output_figures=[])
+    with pytest.raises(InvalidInputError, match="errors must be fractions.* plot_values"):
+        plots.plot_error_curve(numbers)
+
+
+def test_a_comparison_says_its_confidence_and_fills_no_dot_without_an_interval(axes):
+    nothing = SimpleNamespace(value=-0.2, low=np.nan, high=np.nan)
+    best, other = (
+        SimpleNamespace(value=0.9, low=0.8, high=1.0),
+        SimpleNamespace(value=-0.2, low=-0.3, high=-0.1),
+    )
+    rows = [
+        SimpleNamespace(name=str(i), score=one, difference=one)
+        for i, one in enumerate((best, other, nothing))
+    ]
+    comparison = SimpleNamespace(rows=rows, metric="accuracy", greater_is_better=True, confidence=0.9)
+    scores, differences = plots.plot_comparison(comparison)
+    assert scores.get_xlabel() == "Accuracy, 90 % interval"
+    dots = [line for line in differences.lines if line.get_marker() == "o"]
+    assert [dot.get_markerfacecolor() == "white" for dot in dots] == [False, True]

@@ -167,3 +167,41 @@ def test_logarithms_of_probabilities_that_round_to_0_are_finite():
         assert np.isfinite(found).all()
         assert not probabilities.all()
         np.testing.assert_allclose(np.exp(found), probabilities, atol=1e-12)
+
+
+def test_validation_data_have_weights_of_their_own(tiny):
+    y = TARGETS[ImageRegressor]
+    head = MLPHead(hidden=4, epochs=1)
+
+    def loss(*validation_data):
+        model = ImageRegressor(**tiny, head=head).fit(IMAGES, y, validation_data=validation_data)
+        return model.history_[0]["val_loss"]
+
+    assert loss(IMAGES, y, WEIGHT) == pytest.approx(loss(chosen(IMAGES, TWICE), y[TWICE]), rel=1e-5)
+    assert loss(IMAGES, y, WEIGHT > 0) == pytest.approx(loss(chosen(IMAGES, KEPT), y[KEPT]), rel=1e-5)
+    assert loss(IMAGES, y, None) == loss(IMAGES, y) != pytest.approx(loss(IMAGES, y, WEIGHT), rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("pair", "message"),
+    [
+        ((None, "y"), "^X of validation_data must be one image"),
+        (("nothing*.png", "y"), "^X of validation_data must be images. No file matches"),
+        (("X", "two"), "^y of validation_data has 2 rows but its X has 24 images"),
+        (("X", "y", np.ones(3)), "^sample_weight of validation_data must .*== \\(3,\\) but its X has 24"),
+        (("X",), r"^validation_data must be \(X, y\), or \(X, y, sample_weight\)"),
+    ],
+)
+def test_problems_of_validation_data_name_it(tiny, engine, pair, message):
+    y = TARGETS[ImageRegressor]
+    known = {"X": IMAGES, "y": y, "two": y[:2]}
+    pair = tuple(known.get(one, one) if isinstance(one, str) else one for one in pair)
+    with pytest.raises(InvalidInputError, match=message):
+        ImageRegressor(**tiny, head=LinearHead(0.1)).fit(IMAGES, y, validation_data=pair)
+
+
+def test_logarithms_keep_what_a_probability_rounds_to_1():
+    clf = Classifier("precomputed", head=LinearHead(1e-3)).fit(FEATURES, np.arange(N) % 2)
+    found = clf._task().log_probabilities(np.array([[50.0], [-50.0], [0.5]]))
+    assert found[0, 1] == found[1, 0] == pytest.approx(-np.exp(-50), rel=1e-9)
+    np.testing.assert_allclose(found[2], np.log([1 / (1 + np.exp(0.5)), 1 / (1 + np.exp(-0.5))]))

@@ -5,11 +5,14 @@ import logging
 
 import numpy as np
 import pytest
+from sklearn.metrics import r2_score
 from sklearn.model_selection import cross_val_score
 
 from tests.conftest import make_pictures
-from transferkit import Classifier, KeypointRegressor
+from transferkit import Classifier, ImageRegressor, KeypointRegressor
 from transferkit.errors import BadImageError, InvalidInputError
+from transferkit.estimators._scoring import explained_variance
+from transferkit.heads import LinearHead
 
 
 @pytest.fixture
@@ -55,3 +58,76 @@ def test_lengths_must_agree(tiny, one_bad):
         clf.score(paths, labels[1:])
     with pytest.raises(InvalidInputError, match="y has 1 rows but X has 30 images"):
         clf.score(paths, "left")
+
+
+FEATURES = np.random.default_rng(0).normal(size=(30, 4))
+SIGNS = np.where(FEATURES[:, 0] > 0, "pos", "neg")
+HEAD = LinearHead(0.1)
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        ([None] * 30, "y must not have missing labels. 30 of 30"),
+        ([["pos", "neg"], ["pos"]] * 15, "y must have strings, integers or booleans as labels. Got list"),
+        (np.eye(30, 2), r"y must have one dimension, a label per image. Got shape \(30, 2\)"),
+        (SIGNS[1:], "y has 29 rows but X has 30 images"),
+        (SIGNS == "pos", "y must have labels like 'neg' and 'pos', those of fit. Got booleans or numbers"),
+    ],
+)
+def test_labels_that_cannot_be_compared(y, message):
+    clf = Classifier("precomputed", head=HEAD).fit(FEATURES, SIGNS)
+    with pytest.raises(InvalidInputError, match=message) as error:
+        clf.score(FEATURES, y)
+    assert len(error.value.problems) == 1
+
+
+def test_labels_of_another_type_than_those_of_fit():
+    clf = Classifier("precomputed", head=HEAD).fit(FEATURES, SIGNS == "pos")
+    assert clf.score(FEATURES, (SIGNS == "pos") * 1.0) == clf.score(FEATURES, SIGNS == "pos") > 0.9
+    with pytest.raises(InvalidInputError, match="y must have labels like False and True.* Got strings"):
+        clf.score(FEATURES, SIGNS)
+    assert clf.score(FEATURES, np.full(30, 7)) == 0  # of a class that was never learned
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        ([[1, 2], [3]] * 15, "y must be one array of numbers"),
+        (FEATURES[1:, :2], "y has 29 rows but X has 30 images"),
+        (FEATURES[:, 0], "y has 1 values in a row but the y of fit has 2"),
+    ],
+)
+def test_numbers_that_cannot_be_compared(y, message):
+    model = ImageRegressor("precomputed", head=HEAD).fit(FEATURES, FEATURES[:, :2])
+    with pytest.raises(InvalidInputError, match=message):
+        model.score(FEATURES, y)
+
+
+def test_an_output_that_does_not_vary_is_left_out_of_a_score():
+    """The mean of ten times 0.1 is not 0.1, and what is left over is no variance."""
+    model = ImageRegressor("precomputed", head=HEAD).fit(FEATURES, FEATURES[:, :2])
+    alone = ImageRegressor("precomputed", head=HEAD).fit(FEATURES, FEATURES[:, 0])
+    y = np.column_stack([FEATURES[:, 0], np.full(30, 0.1)])
+    for rows in (slice(None), slice(10)):
+        assert model.score(FEATURES[rows], y[rows]) == pytest.approx(alone.score(FEATURES[rows], y[rows, 0]))
+    with pytest.raises(InvalidInputError, match="score needs two images with different numbers"):
+        model.score(FEATURES, np.full((30, 2), 0.1))
+
+
+def test_a_score_far_from_0_is_that_of_scikit_learn():
+    rng = np.random.default_rng(1)
+    truth, weight = 2000 + rng.normal(size=(30, 2)) * [1, 50], rng.uniform(size=30)
+    found = truth + rng.normal(size=(30, 2))
+    assert explained_variance(truth, found, weight) == pytest.approx(
+        r2_score(truth, found, sample_weight=weight)
+    )
+
+
+def test_masked_numbers_stay_masked_where_an_image_is_left_out(tiny, one_bad):
+    paths, _ = one_bad
+    model = ImageRegressor(**tiny, head=HEAD).fit(paths, np.arange(30.0))
+    hidden = np.arange(30) % 5 == 1
+    y = np.where(hidden, 1e6, np.arange(30.0))
+    missing = np.where(hidden, np.nan, y)
+    assert model.score(paths, np.ma.array(y, mask=hidden)) == model.score(paths, missing)

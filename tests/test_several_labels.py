@@ -5,10 +5,13 @@ import logging
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_array, csr_matrix
 from sklearn import metrics
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import cross_val_score
 from sklearn.multiclass import OneVsRestClassifier
+from sklearn.multioutput import MultiOutputClassifier
 
 from tests.conftest import TINY
 from transferkit import Classifier, compare, evaluate, load
@@ -244,5 +247,53 @@ def test_evaluate_and_compare():
     assert list(guessed.rows[0].evaluation.label_figures) == NAMES.tolist()
     with pytest.raises(InvalidInputError, match="pos_label is for classifiers"):
         evaluate(clf, X, SETS, pos_label="cat")
-    with pytest.raises(InvalidInputError, match="y has labels that y has not|never"):
+    with pytest.raises(InvalidInputError, match="y has labels that the y of fit has not: 'bird'"):
         evaluate(clf, X[:2], [["bird"], ["cat"]])
+
+
+@pytest.mark.parametrize("kind", [csr_array, csr_matrix])
+def test_a_sparse_matrix_is_a_matrix(kind):
+    clf = fitted(kind(Y))
+    np.testing.assert_array_equal(clf.predict_proba(X), fitted(Y).predict_proba(X))
+    assert clf.score(X, kind(Y)) == clf.score(X, Y)
+    assert evaluate(clf, X, kind(Y)).figures == evaluate(clf, X, Y).figures
+    assert compare({"one": clf}, X, kind(Y), cv=2, progress=False).metric == "subset_accuracy"
+
+
+def test_no_image_may_have_a_label_where_they_are_known():
+    clf = fitted(SETS)
+    few = np.flatnonzero(~Y.any(axis=1))[:2]
+    nothing = [[] for _ in few]
+    assert clf.score(X[few], nothing) == clf.score(X[few], Y[few])
+    found = evaluate(clf, X[few], nothing)
+    assert found.figures["subset_accuracy"].value == clf.score(X[few], Y[few])
+    with pytest.raises(InvalidInputError, match="y must"):
+        Classifier("precomputed").fit(X[few], nothing)
+
+
+def test_labels_of_one_image():
+    clf = fitted(SETS)
+    for one in (SETS[0], set(SETS[0])):
+        assert evaluate(clf, X[:1], one).y_true.tolist() == Y[:1].tolist()
+
+
+def forest():
+    return RandomForestClassifier(3, random_state=0)
+
+
+@pytest.mark.parametrize("model", [forest, lambda: MultiOutputClassifier(LogisticRegression())])
+def test_classifiers_of_scikit_learn_with_probabilities_for_each_label(model):
+    clf = model().fit(X[:60], Y[:60])
+    evaluation = evaluate(clf, X[60:], Y[60:])
+    chances = np.column_stack([one[:, 1] for one in clf.predict_proba(X[60:])])
+    assert evaluation.figures["macro_auc"].value == pytest.approx(metrics.roc_auc_score(Y[60:], chances))
+    assert list(evaluation.label_figures) == [0, 1, 2]
+    pandas = pytest.importorskip("pandas")
+    with pytest.raises(InvalidInputError, match=r"column for each of 0, 1 and 2.* pass y.to_numpy\(\)"):
+        evaluate(clf, X[60:], pandas.DataFrame(Y[60:], columns=NAMES))
+
+
+def test_labels_where_there_is_one_for_each_image():
+    clf = Classifier("precomputed").fit(X, NAMES[np.arange(90) % 3])
+    with pytest.raises(InvalidInputError, match="y must have one dimension"):
+        evaluate(clf, X, Y)

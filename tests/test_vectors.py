@@ -57,6 +57,17 @@ def test_names_of_columns(tiny, pictures, engine, parameters, first, last, n):
     assert len(extractor.set_params(layers="last", grid=None).get_feature_names_out()) == 3
 
 
+def test_a_name_is_the_place_of_its_column(tiny, pictures):
+    extractor = FeatureExtractor(**tiny, layers=["last", "fine"], grid=(1, 2))
+    maps = dict(zip(("last", "fine"), extractor.extract(pictures[0][:3]).maps(), strict=True))
+    rows = extractor.transform(pictures[0][:3])
+    assert not np.allclose(maps["fine"], maps["fine"].transpose(0, 2, 1, 3))
+    for column, name in zip(rows.T, extractor.get_feature_names_out(), strict=True):
+        layer, *place = name.split("_")
+        y, x, channel = map(int, ["0", "0", *place][-3:])
+        np.testing.assert_array_equal(column, maps[layer][:, y, x, channel])
+
+
 def test_names_do_not_depend_on_which_channels_are_chosen(tiny):
     names = FeatureExtractor(**tiny, channels=(5, 3, 1), frame=2).get_feature_names_out()
     assert names.tolist() == [f"fine_{i}" for i in range(6)]

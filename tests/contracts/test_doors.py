@@ -65,6 +65,7 @@ class Doors:
         twin = clone(self.estimator.set_params(extractor=FeatureExtractor(), extractor__precision="float32"))
         assert repr(twin.get_params()) == repr(self.estimator.get_params())
         assert twin.extractor is not self.estimator.extractor
+        assert (twin.augment, twin.extractor.precision) == (None, "float32")
 
     def pickle(self):
         model = self.estimator.fit(self.paths, self.y)
@@ -81,7 +82,7 @@ class Doors:
         assert model[0].get_feature_names_out()[[0, -1]].tolist() == ["fine__fine_0", "last__last_2"]
 
     def estimator_html_repr(self):
-        assert "tiny" in estimator_html_repr(self.estimator)
+        assert "backbone tiny, 32 x 32 pixels" in estimator_html_repr(self.estimator)
 
     def cross_validate(self):
         paths = list(self.paths)
@@ -92,6 +93,12 @@ class Doors:
     def cross_val_predict(self):
         found = cross_val_predict(self.estimator, self.paths, self.y, cv=2)
         assert found.shape == self.y.shape
+        if self.kind is Classifier:
+            assert np.mean(found == self.y) > 0.9
+            return
+        for rows, others in ((slice(12), slice(12, None)), (slice(12, None), slice(12))):
+            model = clone(self.estimator).fit(self.paths[others], self.y[others])
+            np.testing.assert_allclose(found[rows], model.predict(self.paths[rows]))
 
     def n_jobs(self):
         engine = FeatureExtractor(engine="keras")  # the fake one is in this process only
@@ -106,11 +113,17 @@ class Doors:
         grid = [{"head": ["linear"], "grid": [2]}, {"extractor__resize": ["pad"]}]
         model = self.estimator.set_params(extractor=FeatureExtractor())
         search = GridSearchCV(model, grid, cv=2, error_score="raise").fit(self.paths, self.y)
-        assert search.predict(self.paths[:2]).shape == self.y[:2].shape
+        assert len(search.cv_results_["params"]) == 2
+        chosen = search.best_estimator_.get_params()
+        assert {name: chosen[name] for name in search.best_params_} == search.best_params_
+        assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+        model = model.set_params(**search.best_params_).fit(self.paths, self.y)
+        np.testing.assert_array_equal(search.predict(self.paths), model.predict(self.paths))
 
     def HalvingGridSearchCV(self):
         search = HalvingGridSearchCV(self.estimator, {"augment": [None]}, cv=2, error_score="raise")
         assert search.fit(self.paths, self.y).best_params_ == {"augment": None}
+        assert search.best_estimator_.augment is None
 
     def learning_curve(self):
         _, _, scores = learning_curve(
@@ -135,7 +148,8 @@ class Doors:
 
     def Pipeline(self):
         model = make_pipeline(self.estimator).fit(self.paths, self.y)
-        assert model.predict(self.paths).shape == self.y.shape
+        alone = clone(self.estimator).fit(self.paths, self.y)
+        np.testing.assert_array_equal(model.predict(self.paths), alone.predict(self.paths))
 
     def sample_weight(self):
         found = self.estimator.fit(self.paths, self.y, sample_weight=WEIGHT > 0).predict(self.paths)
@@ -167,12 +181,12 @@ class Doors:
     def ColumnTransformer(self):
         pandas = pytest.importorskip("pandas")
         table = pandas.DataFrame({"path": self.column[:, 0], "age": np.arange(N)})
-        image = FeatureExtractor(**self.tiny, grid=1)
+        image = FeatureExtractor(**self.tiny, grid=2)
         columns = ColumnTransformer([("image", image, ["path"]), ("number", StandardScaler(), ["age"])])
         rows = columns.fit_transform(table)
         np.testing.assert_array_equal(rows[:, :-1], image.transform(self.paths))
-        model = make_pipeline(columns, LogisticRegression()).fit(table, self.y)
-        assert model.predict(table).shape == self.y.shape
+        model = make_pipeline(columns, StandardScaler(), LogisticRegression()).fit(table, self.y)
+        assert model.score(table, self.y) > 0.9
 
     # Of classifiers
 
@@ -201,8 +215,12 @@ class Doors:
         self.of_classes(CalibratedClassifierCV(self.estimator, cv=2))
 
     def FixedThresholdClassifier(self):
-        always = FixedThresholdClassifier(self.estimator, threshold=0.0, response_method="predict_proba")
-        assert always.fit(self.paths, self.y).predict(self.paths).all()
+        for threshold, expected in ((0.0, 1), (1.0, 0)):
+            model = FixedThresholdClassifier(
+                self.estimator, threshold=threshold, response_method="predict_proba"
+            )
+            assert (model.fit(self.paths, self.y).predict(self.paths) == expected).all()
+        self.of_classes(FixedThresholdClassifier(self.estimator, threshold=0.5))
 
     def TunedThresholdClassifierCV(self):
         self.of_classes(TunedThresholdClassifierCV(self.estimator, cv=2))

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sklearn.base import clone, is_classifier, is_regressor
 
 from transferkit.backbones import Backbone, get_backbone
 from transferkit.errors import InvalidInputError, quoted
+from transferkit.estimators import ImageEstimator
 from transferkit.evaluation import kind_of
 from transferkit.persistence import ESTIMATORS
 from transferkit.tasks import guess_kind
 
 
-def as_candidates(backbones: Any, y: Any, template: Any) -> dict[str, Any]:
-    """Return estimators by name, in the order that the user wrote them."""
+def as_candidates(backbones: Any, y: Any, template: Any) -> tuple[dict[str, Any], str]:
+    """Return estimators by name, in the order that the user wrote them, and what all of them learn."""
     if isinstance(backbones, Mapping):
         named = [(str(name), value) for name, value in backbones.items()]
     elif isinstance(backbones, str | Backbone) or not isinstance(backbones, Iterable):
@@ -32,12 +33,21 @@ def as_candidates(backbones: Any, y: Any, template: Any) -> dict[str, Any]:
         raise InvalidInputError(f"backbones must have different candidates, one or more. Got {what}.")
     template = _template(y) if template is None else template
     candidates = {name: _as_estimator(name, value, template) for name, value in named}
-    if len({kind_of(estimator, y) for estimator in candidates.values()}) > 1:
+    return candidates, _kind_of_all(list(candidates.values()), y)
+
+
+def _kind_of_all(estimators: Sequence[Any], y: Any) -> str:
+    """Return the kind of all candidates; regressors of other libraries find whatever ours do."""
+    kinds = [kind_of(estimator, y) for estimator in estimators]
+    told = {kind for kind, one in zip(kinds, estimators, strict=True) if isinstance(one, ImageEstimator)}
+    if len(told) == 1 and set(kinds) == {"points", "values"}:
+        return told.pop()
+    if len(set(kinds)) > 1:
         raise InvalidInputError(
-            "Candidates must be classifiers all, or regressors all. "
-            f"Got {quoted(type(estimator).__name__ for estimator in candidates.values())}."
+            "Candidates must be classifiers all, or regressors all, of numbers or of keypoints. "
+            f"Got {quoted(type(estimator).__name__ for estimator in estimators)}."
         )
-    return candidates
+    return kinds[0]
 
 
 def _template(y: Any) -> Any:

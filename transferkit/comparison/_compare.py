@@ -23,7 +23,6 @@ from transferkit.evaluation import (
     Evaluation,
     check_options,
     image_names,
-    kind_of,
     own_options,
 )
 from transferkit.foundation import arguments
@@ -117,8 +116,7 @@ def compare(
     """
     if y is None:
         X, y = labelled_images(X)
-    candidates = as_candidates(backbones, y, estimator)
-    kind = kind_of(next(iter(candidates.values())), y)
+    candidates, kind = as_candidates(backbones, y, estimator)
     known = KINDS[kind].figures
     metric = known[0] if metric is None else metric
     problems = arguments.choice("metric", metric, known)

@@ -24,12 +24,14 @@ from transferkit.estimators._nested import NestedParameters
 from transferkit.estimators._precomputed import PrecomputedFeatures
 from transferkit.estimators._records import LayerTrial
 from transferkit.estimators._splitting import (
+    OwnValidation,
     as_seed,
     copies_together,
     hold_out,
     hold_out_labels,
+    naming_validation_data,
+    own_validation,
     seed_problems,
-    validation_pair,
 )
 from transferkit.estimators._taps import Taps, class_taps
 from transferkit.estimators.predictor import Predictor
@@ -251,7 +253,7 @@ class ImageEstimator(FittedEstimator, NestedParameters):
         group_numbers = as_groups(groups, len(targets), problems)
         weight = as_weights(sample_weight, n_images or len(targets), problems)
         problems += [] if problems else self._target_problems(y, targets)
-        pair = validation_pair(validation_data, problems)
+        own = own_validation(validation_data, problems)
         check(problems)
         views = self._views(head, targets)
         if features is None:
@@ -259,22 +261,23 @@ class ImageEstimator(FittedEstimator, NestedParameters):
             features = extractor.extract(items, views=views, on_error=extractor.on_error or "skip")
         rows = np.flatnonzero(features.ok & (weight > 0))
         task = self._make_task(y, targets, features, rows)
-        if pair is not None and extractor is not None:
-            pair = labelled_images(*pair)
+        if own is not None and extractor is not None:
+            with naming_validation_data():
+                own = OwnValidation(*labelled_images(own.X, own.y), own.sample_weight)
         kept = targets[rows]
         data = TrainingSet(
             rows,
             [self._encode(task, kept, features, rows, view, extractor) for view in views],
             group_numbers[rows],
             self._weights(kept, weight[rows] / weight[rows].mean()),
-            None if pair is None else self._validation(*pair, task, head, views, extractor),
+            None if own is None else self._validation(own, task, head, views, extractor),
         )
         with memory_limit(self._run_settings()["memory_limit"]):
             fitted, held = self._train(head, task, features, data, views)
             task = self._finish_task(task, head, fitted, features, data, views)
             self.report_: ExtractionReport | None = features.report
             self._adopt(head, fitted, self._make_predictor(extractor, views, head, fitted, task))
-            self._look_closer(items, features, kept, data, held, pair)
+            self._look_closer(items, features, kept, data, held, own)
         return self
 
     def _train(
@@ -312,23 +315,26 @@ class ImageEstimator(FittedEstimator, NestedParameters):
         return fitted, held
 
     def _validation(
-        self, X: Any, y: Any, task: Task, head: Head, views: Sequence[View], extractor: Any
+        self, own: OwnValidation, task: Task, head: Head, views: Sequence[View], extractor: Any
     ) -> Validation:
-        """Return features and targets of the caller's own validation data."""
-        name = "y of validation_data"
+        """Return features, targets and weights of the caller's own validation data."""
+        X, y, name = own.X, own.y, "y of validation_data"
         problems: list[str] = []
         if extractor is None:
-            features, y = self._read_arrays(X, y, fitting=False)
+            with naming_validation_data():
+                features, y = self._read_arrays(X, y, fitting=False)
         targets = self._validation_targets(y, task, name)
-        if extractor is not None:
-            on_error = extractor.on_error or "skip"
-            features = extractor.extract(X, views=views, on_error=on_error)
-        check_lengths(len(features.ok), targets, problems, name, self._unit)
+        n_images = len(X) if extractor is not None else len(features.ok)
+        check_lengths(n_images, targets, problems, name, self._unit)
+        weight = as_weights(own.sample_weight, n_images, problems, "sample_weight of validation_data")
         check(problems)
-        rows = np.flatnonzero(features.ok)
+        if extractor is not None:
+            features = extractor.extract(X, views=views, on_error=extractor.on_error or "skip")
+        rows = np.flatnonzero(features.ok & (weight > 0))
         with memory_limit(self._run_settings()["memory_limit"]):
             maps = features.maps(rows, half=head.half)
-        return Validation(maps, self._encode(task, targets[rows], features, rows, views[0], extractor), None)
+        encoded = self._encode(task, targets[rows], features, rows, views[0], extractor)
+        return Validation(maps, encoded, None if own.sample_weight is None else weight[rows])
 
     def _adopt(self, head: Head, fitted: FittedHead, predictor: Predictor) -> None:
         """Keep what was learned."""

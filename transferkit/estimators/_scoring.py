@@ -6,6 +6,7 @@ One bad file must not make a whole cross-validation NaN.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -20,15 +21,23 @@ logger = logging.getLogger("transferkit")
 _NAMED = 3
 
 
-def readable_rows(estimator: Any, X: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
-    """Return X, y and weights: with ``on_error="skip"`` only those of readable images."""
+def readable_rows(
+    estimator: Any, X: Any, y: Any, sample_weight: Any, read: Callable[[Any], Any]
+) -> tuple[Any, Any, Any]:
+    """Return X, y and weights: with ``on_error="skip"`` only those of readable images.
+
+    ``read`` checks y, which it returns as an array, before images are looked at.
+    """
     estimator._check_fitted()
     items = X
     if estimator.extractor_ is not None:
         items, y = labelled_images(X, y)
     if y is None:
         raise InvalidInputError("y must be passed: X holds no labels of its own.")
-    n = np.shape(y)[0] if np.ndim(y) else 1
+    y = read([y] if isinstance(y, str | bool | int | float | np.generic) else y)
+    n, n_images = len(y), _length(items)
+    if n_images not in (None, n):
+        raise InvalidInputError(f"y has {n} rows but X has {n_images} images. Each image needs one.")
     if sample_weight is not None:
         problems: list[str] = []
         sample_weight = as_weights(sample_weight, n, problems)
@@ -37,8 +46,6 @@ def readable_rows(estimator: Any, X: Any, y: Any, sample_weight: Any) -> tuple[A
         return X, y, sample_weight
     if (estimator._run_settings()["on_error"] or "skip") != "skip":
         return items, y, sample_weight
-    if n != len(items):
-        raise InvalidInputError(f"y has {n} rows but X has {len(items)} images. Each image needs one.")
     features = estimator.extract(items, on_error="skip")
     if features.ok.all():
         return items, y, sample_weight
@@ -47,7 +54,15 @@ def readable_rows(estimator: Any, X: Any, y: Any, sample_weight: Any) -> tuple[A
     logger.warning("score leaves out %d of %d images: %s", len(failures), len(items), names)
     rows = np.flatnonzero(features.ok)
     weight = None if sample_weight is None else sample_weight[rows]
-    return [items[row] for row in rows], np.asarray(y)[rows], weight
+    return [items[row] for row in rows], y[rows], weight
+
+
+def _length(X: Any) -> int | None:
+    """Return the number of images, or of rows of features; None where X is neither."""
+    shape = getattr(X, "shape", None)
+    if shape is not None:
+        return int(shape[0]) if len(shape) else None
+    return len(X) if hasattr(X, "__len__") else None
 
 
 def explained_variance(
@@ -61,7 +76,10 @@ def explained_variance(
     weight = np.ones(len(truth)) if sample_weight is None else np.asarray(sample_weight, dtype=float)
     weight = weight[:, None] * present
     total = np.maximum(weight.sum(axis=0), np.finfo(float).tiny)
-    truth = np.where(present, truth, 0.0)
+    # Counted from one of its numbers, a column that does not vary is exactly 0.
+    origin = np.take_along_axis(truth, present.argmax(axis=0)[None], axis=0)
+    origin = np.where(np.isfinite(origin), origin, 0.0)
+    truth, found = np.where(present, truth - origin, 0.0), found - origin
     spread = (weight * np.square(truth - (weight * truth).sum(axis=0) / total)).sum(axis=0)
     gaps = (weight * np.square(truth - found)).sum(axis=0)
     varies = spread > 0

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from transferkit.errors import InvalidInputError
 from transferkit.foundation.arguments import LARGEST_SEED, is_seed
 from transferkit.tasks import label_folds
 
@@ -79,19 +82,44 @@ def hold_out_labels(indicator: Rows, groups: Rows, fraction: float, seed: int) -
     return np.arange(len(indicator)), np.arange(0)
 
 
-def validation_pair(validation_data: Any, problems: list[str]) -> tuple[Any, Any] | None:
-    """Return the caller's own validation data as X and y, None if there is none."""
+class OwnValidation(NamedTuple):
+    """The caller's own validation data."""
+
+    X: Any
+    y: Any
+    sample_weight: Any = None
+
+
+def own_validation(validation_data: Any, problems: list[str]) -> OwnValidation | None:
+    """Return the caller's own validation data, None if there is none."""
     if validation_data is None:
         return None
-    if isinstance(validation_data, tuple | list) and len(validation_data) == 2:
-        return validation_data[0], validation_data[1]
+    if isinstance(validation_data, tuple | list) and len(validation_data) in (2, 3):
+        return OwnValidation(*validation_data)
     kind = type(validation_data).__name__
     size = f" of {len(validation_data)}" if isinstance(validation_data, tuple | list) else ""
     problems.append(
-        f"validation_data must be a pair (X, y) of images and their targets. Got {kind}{size}. Leave it out "
-        "to have a part of the training images held out."
+        f"validation_data must be (X, y), or (X, y, sample_weight), of images and their targets. Got "
+        f"{kind}{size}. Leave it out to have a part of the training images held out."
     )
     return None
+
+
+@contextlib.contextmanager
+def naming_validation_data() -> Iterator[None]:
+    """Let what is wrong with X say which X."""
+    try:
+        yield
+    except ValueError as error:  # of scikit-learn, or ours
+        problems = error.problems if isinstance(error, InvalidInputError) else [str(error)]
+        raise InvalidInputError(
+            *(
+                problem.replace("X ", "X of validation_data ", 1)
+                if problem.startswith("X ")
+                else f"validation_data: {problem}"
+                for problem in problems
+            )
+        ) from error
 
 
 def seed_problems(random_state: Any) -> list[str]:

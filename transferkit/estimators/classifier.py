@@ -39,6 +39,7 @@ from transferkit.tasks import (
     label_sets_like,
     label_weights,
     labels_among,
+    labels_like,
     threshold_problems,
     warn_if_one_hot,
 )
@@ -167,7 +168,7 @@ class Classifier(ClassifierMixin, ImageEstimator):
             or a list of lists, tuples or sets of names.
         groups : array-like, shape (n,), optional
             Images in one group, such as one person, always stay on the same side of a split.
-        validation_data : (X, y), optional
+        validation_data : (X, y) or (X, y, sample_weight), optional
             Used instead of a held-out part; nothing but early stopping and the history sees it.
         sample_weight : array-like, shape (n,), optional
             How much each image counts, 0 or more; only the ratios matter. An image of weight 0 is left out.
@@ -320,8 +321,9 @@ class Classifier(ClassifierMixin, ImageEstimator):
         transferkit.evaluate : Every usual figure, with its interval.
         """
         task = self._task()
-        y = label_sets_like(y, task.labels, "y") if isinstance(task, Labels) else y
-        return float(super().score(*readable_rows(self, X, y, sample_weight)))
+        like = label_sets_like if isinstance(task, Labels) else labels_like
+        rows = readable_rows(self, X, y, sample_weight, lambda y: like(y, task.labels, "y"))
+        return float(super().score(*rows))
 
     def class_activation(self, image: Any, *, label: Any = None, reference: Any = None) -> ClassActivation:
         """Return what each place of an image adds to the score of a class, exactly, for linear heads.

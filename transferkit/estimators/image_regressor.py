@@ -16,10 +16,9 @@ from transferkit.estimators._base import ImageEstimator, Rows
 from transferkit.estimators._fitted import AnyFeatures
 from transferkit.estimators._scoring import explained_variance, readable_rows
 from transferkit.extraction import FeatureExtractor
-from transferkit.foundation.arguments import check
 from transferkit.heads import Head
 from transferkit.persistence import register_estimator
-from transferkit.tasks import Values, as_values, check_enough, check_lengths, check_values, values_like
+from transferkit.tasks import Values, as_values, check_enough, check_values, values_like
 
 
 @register_estimator
@@ -112,7 +111,7 @@ class ImageRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
             Numbers in any unit; each output may have its own. NaN is a missing one, and is left out.
         groups : array-like, shape (n,), optional
             Images in one group, such as one person, always stay on the same side of a split.
-        validation_data : (X, y), optional
+        validation_data : (X, y) or (X, y, sample_weight), optional
             Used instead of a held-out part; nothing but early stopping and the history sees it.
         sample_weight : array-like, shape (n,), optional
             How much each image counts, 0 or more; only the ratios matter. An image of weight 0 is left out.
@@ -188,13 +187,10 @@ class ImageRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         --------
         transferkit.evaluate : Errors too, with their intervals.
         """
-        X, y, sample_weight = readable_rows(self, X, y, sample_weight)
-        n_outputs = self.n_outputs_
-        truth = values_like(y, self._task(), "y").reshape(-1, n_outputs)
-        found = self.predict(X).reshape(-1, n_outputs)
-        problems: list[str] = []
-        check_lengths(len(found), truth, problems, unit=self._unit)
-        check(problems)
+        task = self._task()
+        read = lambda y: values_like(y, task, "y").reshape(-1, task.n_outputs)  # noqa: E731
+        X, truth, sample_weight = readable_rows(self, X, y, sample_weight, read)
+        found = self.predict(X).reshape(-1, task.n_outputs)
         score = explained_variance(truth, found, sample_weight)
         if np.isnan(score):
             raise InvalidInputError("score needs two images with different numbers, present in y.")

@@ -38,7 +38,15 @@ from transferkit.foundation.arguments import check, choice, is_number
 from transferkit.heads import Head, KeypointMapHead, LinearHead
 from transferkit.keypoints import as_points, mirror_order
 from transferkit.persistence import register_estimator
-from transferkit.tasks import Points, Values, check_enough, check_inside, check_present, values_like
+from transferkit.tasks import (
+    Points,
+    Values,
+    as_weights,
+    check_enough,
+    check_inside,
+    check_present,
+    values_like,
+)
 from transferkit.views import MIRROR, ORIGINAL, View
 
 # On fewer, a linear head takes seconds, and errs little more: 10.8 and 10.3 % with 150 faces; but 8.3 and
@@ -153,7 +161,7 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
             targets of a data set, where X is one.
         groups : array-like, shape (n,), optional
             Images in one group, such as one person, always stay on the same side of a split.
-        validation_data : (X, y), optional
+        validation_data : (X, y) or (X, y, sample_weight), optional
             Used instead of a held-out part: to stop early, and to judge the closer look of a network.
         sample_weight : array-like, shape (n,), optional
             How much each image counts, 0 or more; only the ratios matter. An image of weight 0 is left out.
@@ -251,10 +259,12 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         --------
         transferkit.metrics.normalized_mean_error : Errors in units of the face.
         """
-        X, y, sample_weight = readable_rows(self, X, y, sample_weight)
+        self._check_fitted()
         if self.extractor_ is None:
+            X, y, sample_weight = readable_rows(self, X, y, sample_weight, lambda y: y)
             return float(super().score(X, y, sample_weight))
-        truth = as_points(y, name="y").reshape(len(y), -1)
+        X, truth, sample_weight = readable_rows(self, X, y, sample_weight, lambda y: as_points(y, name="y"))
+        truth = truth.reshape(len(truth), -1)
         score = explained_variance(truth, self.predict(X).reshape(len(truth), -1), sample_weight)
         if np.isnan(score):
             raise InvalidInputError("score needs two images with different keypoints, present in y.")
@@ -382,11 +392,12 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         """Return images that training did not see, with the shapes found in them; None without any shape."""
         predictor = self.predictor_
         if own is not None:
-            others = predictor.extractor.extract(own[0], views=predictor.views, on_error="skip")
-            seen = np.flatnonzero(others.ok)
-            truth = as_points(own[1], name="y of validation_data")[seen]
+            others = predictor.extractor.extract(own.X, views=predictor.views, on_error="skip")
+            weight = as_weights(own.sample_weight, len(own.X), [])
+            seen = np.flatnonzero(others.ok & (weight > 0))
+            truth = as_points(own.y, name="y of validation_data")[seen]
             found = predictor.outputs(others, seen)
-            judged = Sample([own[0][row] for row in seen], truth, found, np.ones(len(seen)))
+            judged = Sample([own.X[row] for row in seen], truth, found, weight[seen])
         elif len(held):
             found = predictor.outputs(features, data.rows[held])
             judged = Sample([items[row] for row in held], points[held], found, data.weight[held])

@@ -11,7 +11,15 @@ import numpy.typing as npt
 from transferkit.datasets import labelled_images
 from transferkit.errors import InvalidInputError, quoted
 from transferkit.estimators import ImageEstimator
-from transferkit.evaluation._kinds import KINDS, Evaluation, check_kind, check_options, kind_of, own_options
+from transferkit.evaluation._kinds import (
+    KINDS,
+    Evaluation,
+    check_kind,
+    check_options,
+    kind_of,
+    known_classes,
+    own_options,
+)
 from transferkit.evaluation._names import image_names
 from transferkit.extraction import Failure
 from transferkit.foundation import arguments
@@ -85,7 +93,7 @@ def evaluate(
         X, y = labelled_images(X)
     name = _fitted_kind(estimator, y)
     kind, classifies = KINDS[name], name == "classes"
-    classes: Any = getattr(estimator, "classes_", None) if name in ("classes", "labels") else None
+    classes = known_classes(estimator, name)
     problems = arguments.choice("on_error", on_error, ("raise", "skip")) + arguments.seed("seed", seed)
     items, y, names = _as_items(estimator, X, y)
     y = [y] if len(items) == 1 and _is_of_one(y, name) else y
@@ -118,7 +126,10 @@ def evaluate(
 
 
 def _is_of_one(y: Any, kind: str) -> bool:
-    """Return True for the label, the number, or the points (2 k,) or (k, 2), of a single image."""
+    """Return True for the label or labels, the number, or the points (2 k,) or (k, 2), of a single image."""
+    if kind == "labels":
+        names = isinstance(y, list | tuple | set | frozenset)
+        return names and len(y) > 0 and all(isinstance(one, str) for one in y)
     if kind != "points":
         return isinstance(y, str | np.generic | int | float)
     try:

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from transferkit.errors import InvalidInputError, gather, quoted
-from transferkit.estimators import ImageEstimator
+from transferkit.estimators import Classifier, ImageEstimator
 from transferkit.evaluation.classification import ClassificationEvaluation
 from transferkit.evaluation.keypoints import KeypointEvaluation, default_normalizer
 from transferkit.evaluation.labels import LabelEvaluation
@@ -69,10 +69,13 @@ class Kind:
 def kind_of(estimator: Any, y: Any = None) -> str:
     """Return the kind of an estimator.
 
-    A regressor of another library is taken to find points, unless ``y`` has one number for each image.
+    A search or a pipeline with one of our estimators inside is of its kind. Another regressor is taken to
+    find points, unless ``y`` has one number for each image, or an odd number, which no points have.
     """
     from sklearn.base import is_classifier
 
+    if not isinstance(estimator, ImageEstimator) and not is_classifier(estimator):
+        estimator = _innermost(estimator)
     if isinstance(estimator, ImageEstimator):
         if estimator.kind not in KINDS:
             raise InvalidInputError(
@@ -83,15 +86,30 @@ def kind_of(estimator: Any, y: Any = None) -> str:
         return estimator.kind_for(y)
     if is_classifier(estimator):
         return "labels" if is_label_sets(y) else "classes"
-    return "values" if isinstance(y, Sequence | np.ndarray) and not _has_rows(y) else "points"
+    return "points" if _may_be_points(y) else "values"
 
 
-def _has_rows(y: Any) -> bool:
-    """Return True unless there is one number for each image."""
+def _innermost(estimator: Any) -> Any:
+    """Return what a search, a pipeline or the like has inside, if that is of ours."""
+    inner = estimator
+    while inner is not None and not isinstance(inner, ImageEstimator):
+        steps = getattr(inner, "steps", None)
+        names = ("best_estimator_", "estimator", "regressor")
+        inner = (
+            steps[-1][1]
+            if steps
+            else next((getattr(inner, name) for name in names if hasattr(inner, name)), None)
+        )
+    return estimator if inner is None else inner
+
+
+def _may_be_points(y: Any) -> bool:
+    """Return True unless there is one number for each image, or an odd number."""
     try:
-        return np.ndim(y) > 1
+        shape = np.shape(y)
     except ValueError:  # of lists of several lengths
         return True
+    return len(shape) > 2 or (len(shape) == 2 and shape[1] % 2 == 0)
 
 
 def check_options(kind: str, truth: Targets, confidence: float, limit: float, **options: Any) -> None:
@@ -112,9 +130,8 @@ def check_options(kind: str, truth: Targets, confidence: float, limit: float, **
 
 def predict_classes(estimator: Any, items: Any) -> Predicted:
     """Return labels, and probabilities where the model gives them; one pass for a model of our own."""
-    if isinstance(estimator, ImageEstimator):
-        chances = estimator.predict_proba(items)
-        return estimator.classes_[chances.argmax(axis=1)], chances
+    if isinstance(estimator, Classifier):
+        return _answers(estimator, items)
     has_chances = hasattr(estimator, "predict_proba")
     return np.asarray(estimator.predict(items)), estimator.predict_proba(items) if has_chances else None
 
@@ -125,12 +142,34 @@ def _predict_points(estimator: Any, items: Any) -> Predicted:
 
 def _predict_labels(estimator: Any, items: Any) -> Predicted:
     """Return 0 and 1 for each label, and probabilities where the model gives one for each."""
-    if isinstance(estimator, ImageEstimator):
-        chances = estimator.predict_proba(items)
-        return (chances > estimator.thresholds_).astype(np.int64), chances
-    found = np.asarray(estimator.predict(items))
+    if isinstance(estimator, Classifier):
+        return _answers(estimator, items)
+    found = estimator.predict(items)
+    found = np.asarray(found.toarray() if hasattr(found, "toarray") else found)
     chances = estimator.predict_proba(items) if hasattr(estimator, "predict_proba") else None
+    if isinstance(chances, list):  # of each label one array (n, 2), as of trees
+        pairs = zip(chances, estimator.classes_, strict=True)
+        chances = np.column_stack([_of_present(one, list(classes)) for one, classes in pairs])
     return found, chances if getattr(chances, "shape", None) == found.shape else None
+
+
+def _answers(estimator: Classifier, items: Any) -> Predicted:
+    """Return exactly what ``predict`` and ``predict_proba`` would, in one pass."""
+    task, outputs = estimator._answer(items)
+    return task.decode(outputs), task.probabilities(outputs)
+
+
+def _of_present(chances: npt.NDArray[np.float64], classes: list[Any]) -> npt.NDArray[np.float64]:
+    """Return the probability of 1 (n,); one of 0 and 1 may not have occurred in training."""
+    return chances[:, classes.index(1)] if 1 in classes else np.zeros(len(chances))
+
+
+def known_classes(estimator: Any, kind: str) -> Any:
+    """Return the classes or labels of a fitted model; positions where it only knows 0 and 1 of each label."""
+    if kind not in ("classes", "labels"):
+        return None
+    classes = getattr(estimator, "classes_", None)
+    return np.arange(len(classes)) if kind == "labels" and isinstance(classes, list) else classes
 
 
 def _predict_values(estimator: Any, items: Any) -> Predicted:

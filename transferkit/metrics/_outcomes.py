@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from transferkit.errors import InvalidInputError, quoted
+from transferkit.foundation.arguments import check
+from transferkit.tasks import as_labels
 
 Floats = npt.NDArray[np.float64]
 _SUM_TOLERANCE = 1e-3
@@ -57,11 +59,18 @@ def as_outcomes(
     y_true: Any, y_pred: Any, probabilities: Any = None, *, classes: Any = None, pos_label: Any = None
 ) -> Outcomes:
     """Validate labels and probabilities; parameters and errors as for `classification_figures`."""
-    true, predicted = np.asarray(y_true), np.asarray(y_pred)
-    if true.ndim != 1 or true.shape != predicted.shape or not len(true):
+    problems: list[str] = []
+    true, predicted = as_labels(y_true, problems, "y_true"), as_labels(y_pred, problems, "y_pred")
+    check(problems)
+    if true.shape != predicted.shape or not len(true):
         raise InvalidInputError(
             f"y_true and y_pred must have shape (n,), one label for each image, n >= 1. "
             f"Got {true.shape} and {predicted.shape}."
+        )
+    if classes is None and (true.dtype.kind == "U") != (predicted.dtype.kind == "U"):
+        raise InvalidInputError(  # numpy would turn both into strings
+            "y_true and y_pred must have labels of one type. "
+            f"Got {true.tolist()[0]!r} and {predicted.tolist()[0]!r}."
         )
     known = np.asarray(np.union1d(true, predicted) if classes is None else classes)
     if len(known) < 2 or len(np.unique(known)) < len(known):
@@ -116,7 +125,13 @@ def _positions(labels: npt.NDArray[Any], classes: npt.NDArray[Any], name: str) -
 
 def _as_probabilities(probabilities: Any, n: int, n_classes: int) -> Floats:
     """Return validated probabilities as float64."""
-    values = np.asarray(probabilities, dtype=np.float64)
+    try:
+        values = np.asarray(probabilities, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InvalidInputError(
+            f"probabilities must be numbers of shape {(n, n_classes)}: {error}. "
+            "Pass what predict_proba returns."
+        ) from error
     if values.shape != (n, n_classes):
         raise InvalidInputError(
             f"probabilities must have shape {(n, n_classes)}, one column for each class. Got {values.shape}."

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from transferkit.errors import InvalidInputError
+from transferkit.errors import InvalidInputError, quoted
 from transferkit.metrics._weighted import areas_under_roc
 from transferkit.metrics.figure import Figure, check_confidence, percentile_figure
 from transferkit.metrics.resampling import Resampling, mean_of_defined, ratio
@@ -66,7 +67,7 @@ def label_figures(
     probabilities : array-like, shape (n, k), optional
         Of each label by itself. Needed for AUC and average precision.
     labels : array-like, shape (k,), optional
-        Names of the columns; by default their positions.
+        Names of the columns, each another; by default their positions.
     groups : array-like, shape (n,), optional
         Images in one group, such as one person, are resampled together, as they are not independent.
     confidence : float, default=0.95
@@ -83,12 +84,13 @@ def label_figures(
     Raises
     ------
     InvalidInputError
-        Shapes differ, values are not 0 and 1, or a parameter is invalid.
+        Shapes differ, values are not 0 and 1, one is masked, or a parameter is invalid.
 
     Notes
     -----
     Intervals are percentiles of a bootstrap. As in scikit-learn, the precision of a label that was never
-    predicted is 0. Figures of a label that no image has are undefined, and left out of means.
+    predicted is 0, with a note, and so is that of a label that was predicted but that no image has. All other
+    figures of a label that no image has are undefined, and left out of means, with a note.
 
     Examples
     --------
@@ -98,14 +100,18 @@ def label_figures(
     """
     confidence = check_confidence(confidence)
     true, predicted, chances = check_label_arrays(y_true, y_pred, probabilities)
-    names = list(range(true.shape[1])) if labels is None else np.asarray(labels).tolist()
+    names = _names(labels, true.shape[1])
     values = _statistic(np.ones((1, len(true))), true, predicted, chances)[0]
     resampling = Resampling(len(true), groups=groups, n_resamples=n_resamples, seed=seed)
     samples = resampling.apply(lambda weights: _statistic(weights, true, predicted, chances))
     keys = _keys(true.shape[1])
+    value = dict(zip(keys, values.tolist(), strict=True))
     found = {
         key: percentile_figure(
-            values[i], samples[:, i], confidence=confidence, note=_note(key, values[i], chances)
+            value[key],
+            samples[:, i],
+            confidence=confidence,
+            note=_note(key, value, predicted, chances),
         )
         for i, key in enumerate(keys)
     }
@@ -133,8 +139,8 @@ def check_label_arrays(
     y_true: Any, y_pred: Any, probabilities: Any = None
 ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_], Floats | None]:
     """Validate labels and probabilities; errors as for `label_figures`."""
-    true, predicted = np.asarray(y_true), np.asarray(y_pred)
-    chances = None if probabilities is None else np.asarray(probabilities, dtype=np.float64)
+    true, predicted = _matrix(y_true, "y_true"), _matrix(y_pred, "y_pred")
+    chances = None if probabilities is None else _matrix(probabilities, "probabilities").astype(np.float64)
     shapes = {array.shape for array in (true, predicted, chances) if array is not None}
     if len(shapes) > 1 or true.ndim != 2 or not true.size:
         raise InvalidInputError(
@@ -146,6 +152,29 @@ def check_label_arrays(
     if chances is not None and not ((chances >= 0) & (chances <= 1)).all():
         raise InvalidInputError("probabilities must be in 0..1. Pass what predict_proba returns.")
     return true.astype(bool), predicted.astype(bool), chances
+
+
+def _matrix(values: Any, name: str) -> npt.NDArray[Any]:
+    """Return numbers or booleans as an array, also of a sparse matrix; raise where there are others."""
+    try:
+        array = np.asarray(values.toarray() if hasattr(values, "toarray") else values)
+        array = array.astype(np.float64) if array.dtype == object else array
+    except (TypeError, ValueError) as error:  # such as rows of several lengths
+        raise InvalidInputError(f"{name} must be numbers of shape (n, n_labels): {error}.") from error
+    if array.dtype.kind not in "biuf" or np.ma.is_masked(values):
+        what = "masked values" if np.ma.is_masked(values) else f"type {array.dtype}"
+        raise InvalidInputError(f"{name} must be numbers of shape (n, n_labels): it has {what}.")
+    return array
+
+
+def _names(labels: Any, n_labels: int) -> list[Any]:
+    """Return a name for each column."""
+    names: list[Any] = list(range(n_labels)) if labels is None else np.asarray(labels).tolist()
+    if len(set(names)) != n_labels:
+        raise InvalidInputError(
+            f"labels must have {n_labels} different names, one for each column. Got {quoted(names)}."
+        )
+    return names
 
 
 def _keys(n_labels: int) -> list[tuple[str, int | None]]:
@@ -191,11 +220,26 @@ def _average_precision(weights: Floats, chances: Floats, truth: npt.NDArray[np.b
     return ratio((gained * precision).sum(axis=1), hits[:, -1])
 
 
-def _note(key: tuple[str, int | None], value: float, chances: Floats | None) -> str:
-    """Return why a figure is undefined; usually an empty string."""
-    name = key[0].removeprefix("macro_")
-    if not np.isnan(value):
+def _note(
+    key: tuple[str, int | None],
+    values: Mapping[tuple[str, int | None], float],
+    predicted: npt.NDArray[np.bool_],
+    chances: Floats | None,
+) -> str:
+    """Return why a figure is undefined, or what it counts or leaves out; usually an empty string."""
+    name, place = key[0].removeprefix("macro_"), key[1]
+    if np.isnan(values[key]):
+        if name in _NEEDS_PROBABILITIES and chances is None:
+            return "needs probabilities"
+        return "needs images with and without the label" if name == "auc" else "no image has the label"
+    never: npt.NDArray[np.bool_] = np.logical_not(predicted.any(axis=0))
+    if place is not None:
+        return "never predicted, counted as 0" if name == "precision" and never[place] else ""
+    if not key[0].startswith("macro_"):
         return ""
-    if name in _NEEDS_PROBABILITIES and chances is None:
-        return "needs probabilities"
-    return "needs images with and without the label" if name == "auc" else "no image has the label"
+    parts = [values[name, column] for column in range(len(never))]
+    n_defined = len(parts) - int(np.isnan(parts).sum())
+    notes = [f"mean of the {n_defined} of {len(parts)} labels where it is defined"] * (n_defined < len(parts))
+    n_never = int((never & ~np.isnan(parts)).sum()) if name == "precision" else 0
+    notes += [f"{n_never} of {len(parts)} labels never predicted, counted as 0"] * (n_never > 0)
+    return "; ".join(notes)

@@ -138,6 +138,8 @@ def ratio(part: Floats, whole: Floats) -> Floats:
 
 def medians(weights: Floats, values: Floats) -> Floats:
     """Return the median of sorted values repeated by integer weights; NaN if all weights are 0."""
+    if not len(values):
+        return np.full(len(weights), np.nan)
     reached = np.cumsum(weights, axis=1)
     total = reached[:, -1]
     middle = [

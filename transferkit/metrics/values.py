@@ -59,8 +59,8 @@ def value_figures(
     -------
     ValueFigures
         ``r2``, and ``mae``, ``rmse`` and ``median_error`` (of absolute errors) in the unit of `y_true`. Those
-        of several outputs are means over the outputs, as in scikit-learn; R^2 of an output that does not vary
-        is undefined, and left out of the mean.
+        of several outputs are means over the outputs, as in scikit-learn. R^2 of an output that does not
+        vary, and every figure of one without numbers, is undefined and left out of the mean.
 
     Raises
     ------
@@ -91,7 +91,10 @@ def value_figures(
     by_place = [
         {
             name: percentile_figure(
-                values[i, place], samples[:, i, place], confidence=confidence, note=_note(values[i], place)
+                values[i, place],
+                samples[:, i, place],
+                confidence=confidence,
+                note=_note(name, values[i], place),
             )
             for i, name in enumerate(VALUE_FIGURES)
         }
@@ -168,10 +171,10 @@ class _Statistic:
         return np.concatenate([means[:, :, None], figures], axis=2)
 
 
-def _note(values: Floats, place: int) -> str:
+def _note(name: str, values: Floats, place: int) -> str:
     """Return why a figure is undefined, or how many outputs it averages; usually an empty string."""
     defined, n_outputs = int(np.isfinite(values[1:]).sum()), len(values) - 1
     if np.isnan(values[place]):
-        return "needs images with different numbers"
+        return "needs images with different numbers" if name == "r2" else "no image has a number"
     averages = place == 0 and defined < n_outputs
     return f"mean of the {defined} of {n_outputs} outputs where it is defined" if averages else ""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from transferkit.errors import InvalidInputError
+from transferkit.errors import InvalidInputError, quoted
 from transferkit.plots._axes import by_name, curve_style
 from transferkit.plots._text import as_text
 
@@ -40,6 +40,7 @@ class Curve:
 def as_answers(evaluation: Any, probabilities: Any, classes: Any, pos_label: Any) -> Answers:
     """Return validated arrays from an evaluation, or from true labels and probabilities."""
     if hasattr(evaluation, "probabilities"):
+        check_probabilities(evaluation)
         classes = evaluation.classes
         probabilities = evaluation.probabilities
         pos_label = evaluation.pos_label if pos_label is None else pos_label
@@ -54,6 +55,11 @@ def as_answers(evaluation: Any, probabilities: Any, classes: Any, pos_label: Any
     if y_true.ndim != 1 or not len(y_true):
         raise InvalidInputError(f"y_true must have shape (n,), with at least one label. Got {y_true.shape}.")
     known = np.unique(y_true) if classes is None else np.asarray(classes)
+    if strange := sorted(set(y_true.tolist()) - set(known.tolist()), key=str):
+        raise InvalidInputError(
+            f"y_true has labels that are not in classes: {quoted(strange)}. "
+            f"The classes are {quoted(known.tolist())}."
+        )
     if pos_label is None and len(known) == 2:
         pos_label = known[1]
     if pos_label is not None and pos_label not in known:
@@ -69,6 +75,21 @@ def as_answers(evaluation: Any, probabilities: Any, classes: Any, pos_label: Any
     if not np.isfinite(values).all():
         raise InvalidInputError("probabilities must be finite. Got NaN or infinity.")
     return Answers(y_true, values, known, pos_label)
+
+
+def check_probabilities(evaluation: Any) -> None:
+    """Raise if the model of an evaluation gives none."""
+    if evaluation.probabilities is None:
+        raise InvalidInputError("The evaluation has no probabilities. Use a model with predict_proba.")
+
+
+def refuse_several_labels(evaluation: Any, plot: str) -> None:
+    """Raise for an evaluation of several labels for each image."""
+    if np.ndim(getattr(evaluation, "y_true", ())) == 2:
+        raise InvalidInputError(
+            f"{plot} is for one label of each image. Got an evaluation of several labels. "
+            "Its worst() lists the images with wrong labels."
+        )
 
 
 def curves_of(evaluation: Any, probabilities: Any, classes: Any, pos_label: Any) -> list[Curve]:
@@ -101,8 +122,7 @@ def curves_of(evaluation: Any, probabilities: Any, classes: Any, pos_label: Any)
 def _of_labels(name: Any, evaluation: Any, place: int, label: Any) -> list[Curve]:
     """Return a curve for each of several labels, or for one of them."""
     labels = evaluation.classes.tolist()
-    if evaluation.probabilities is None:
-        raise InvalidInputError("The evaluation has no probabilities. Use a model with predict_proba.")
+    check_probabilities(evaluation)
     if label is not None and label not in labels:
         raise InvalidInputError(f"pos_label must be one of {labels}. Got {label!r}.")
     return [

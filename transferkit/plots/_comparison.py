@@ -18,7 +18,8 @@ def plot_comparison(comparison: Any, *, ax: Any = None) -> Any:
     ----------
     comparison : Comparison
         Result of :func:`transferkit.compare`: ``.rows`` with ``.name``, ``.score`` and ``.difference``, each
-        figure with ``.value``, ``.low`` and ``.high``; ``.metric``; and ``.greater_is_better``.
+        figure with ``.value``, ``.low`` and ``.high``; ``.metric``; ``.greater_is_better``; and
+        ``.confidence``, if it is known.
     ax : array of two matplotlib Axes, optional
         By default a new figure.
 
@@ -26,7 +27,7 @@ def plot_comparison(comparison: Any, *, ax: Any = None) -> Any:
     -------
     ndarray of matplotlib Axes, shape (2,)
         Scores and paired differences, with intervals. A hollow dot marks a difference whose interval
-        contains 0, which may be noise.
+        contains 0 or is unknown, which may be noise.
 
     Raises
     ------
@@ -47,16 +48,16 @@ def plot_comparison(comparison: Any, *, ax: Any = None) -> Any:
         if row is best:
             differences.plot(0, place, marker="D", markersize=6, color=COLOURS[0])
         elif row.difference is not None:
-            _dot(
-                differences, row.difference, place, filled=not row.difference.low <= 0 <= row.difference.high
-            )
+            _dot(differences, row.difference, place, filled=row.difference.low > 0 or row.difference.high < 0)
     differences.axvline(0, color="0.6", linewidth=1, zorder=0)
     names = [as_text(row.name) for row in rows]
     for panel, labels in ((scores, names), (differences, [""] * len(rows))):
         panel.set_yticks(np.arange(len(rows)), labels)
         panel.set_ylim(len(rows) - 0.5, -0.5)
         panel.grid(axis="x", alpha=0.3)
-    scores.set_xlabel(f"{metric[:1].upper()}{metric[1:]}, 95 % interval")
+    confidence = getattr(comparison, "confidence", None)
+    level = "with interval" if confidence is None else f"{100 * confidence:.4g} % interval"
+    scores.set_xlabel(f"{metric[:1].upper()}{metric[1:]}, {level}")
     differences.set_xlabel("Paired difference from the best\n(hollow: could be noise)")
     use_fonts(axes)
     return axes

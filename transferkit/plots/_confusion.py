@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from transferkit.errors import InvalidInputError
+from transferkit.plots._answers import refuse_several_labels
 from transferkit.plots._axes import new_axes
 from transferkit.plots._text import as_text, use_fonts
 
@@ -72,6 +73,7 @@ def plot_confusion_matrix(evaluation: Any, y_pred: Any = None, *, classes: Any =
 
 def _counts(evaluation: Any, y_pred: Any, classes: Any) -> tuple[Any, Any]:
     """Return counts (k, k), with true classes in rows and predicted classes in columns, and the classes."""
+    refuse_several_labels(evaluation, "plot_confusion_matrix")
     if hasattr(evaluation, "confusion_matrix"):
         return np.asarray(evaluation.confusion_matrix), np.asarray(evaluation.classes)
     y_true, found = np.asarray(evaluation), np.asarray(y_pred)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from transferkit.errors import InvalidInputError
 from transferkit.metrics import area_under_ced, cumulative_error_distribution, failure_rate
 from transferkit.plots._axes import by_name, curve_style, new_axes
 from transferkit.plots._text import as_text, use_fonts
@@ -45,6 +46,11 @@ def plot_error_curve(errors: Any, *, limit: float = 0.08, ax: Any = None) -> Any
     named = by_name(errors, "array of errors")
     curves = []
     for name, one in named.items():
+        if hasattr(one, "output_figures"):
+            raise InvalidInputError(
+                "errors must be fractions, as those of keypoints. Got an evaluation of numbers, which have a "
+                "unit of their own. Use plot_values."
+            )
         values = getattr(one, "errors", one)
         area, failures = area_under_ced(values, limit=limit), failure_rate(values, limit=limit)
         figures = f"AUC@{limit:.3g} {area:.3f}, {failures:.1%} beyond"

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from transferkit.errors import InvalidInputError
-from transferkit.plots._answers import as_answers
+from transferkit.plots._answers import as_answers, refuse_several_labels
 from transferkit.plots._axes import check_count, new_grid
 from transferkit.plots._panels import pair_up, show_images
 from transferkit.plots._text import as_name, as_text
@@ -31,7 +31,8 @@ def plot_mistakes(
     evaluation : evaluation or array-like of shape (n_images,)
         Result of :func:`transferkit.evaluate`, or true labels.
     probabilities : array-like of shape (n_images, k), optional
-        Required with true labels: one column per class in the order of ``classes``.
+        Required with true labels: one column per class in the order of ``classes``. The most
+        probable label is the predicted one; that of an evaluation is its own.
     images : sequence of images, optional
         By default those of the evaluation.
     names : sequence of str, optional
@@ -60,6 +61,7 @@ def plot_mistakes(
     """
     images = getattr(evaluation, "images", None) if images is None else images
     names = getattr(evaluation, "names", None) if names is None else names
+    refuse_several_labels(evaluation, "plot_mistakes")
     answers = as_answers(evaluation, probabilities, classes, None)
     if images is None:
         raise InvalidInputError("There are no images to plot. Pass images=, one per label.")
@@ -67,8 +69,12 @@ def plot_mistakes(
     if names is not None:
         pair_up(images, names, "names")
     n, columns = check_count(n, "n"), check_count(columns, "columns")
-    predicted = answers.classes[answers.probabilities.argmax(axis=1)]
-    of_truth = (answers.probabilities * (answers.classes == answers.y_true[:, None])).sum(axis=1)
+    likeliest = answers.classes[answers.probabilities.argmax(axis=1)]
+    predicted = np.asarray(getattr(evaluation, "y_pred", likeliest))
+    of_truth, of_predicted = (
+        (answers.probabilities * (answers.classes == labels[:, None])).sum(axis=1)
+        for labels in (answers.y_true, predicted)
+    )
     wrong = np.flatnonzero(predicted != answers.y_true)
     worst = wrong[np.argsort(of_truth[wrong], kind="stable")][:n]
     if not len(worst):
@@ -78,8 +84,7 @@ def plot_mistakes(
         return axes
     axes = new_grid(len(worst), ax, columns=columns, width=2.4, height=2.9)
     titles = [
-        f"Actual: {as_text(truth[i], 18)}\n"
-        f"Predicted: {as_text(predicted[i], 14)} ({answers.probabilities[i].max():.0%})"
+        f"Actual: {as_text(truth[i], 18)}\nPredicted: {as_text(predicted[i], 14)} ({of_predicted[i]:.0%})"
         for i in worst
     ]
     captions = None if names is None else [as_name(names[i]) for i in worst]

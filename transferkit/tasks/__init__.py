@@ -20,6 +20,7 @@ from transferkit.tasks._label_checks import (
     class_weight_problems,
     is_missing,
     labels_among,
+    labels_like,
 )
 from transferkit.tasks._label_folds import label_folds
 from transferkit.tasks._label_sets import (
@@ -81,6 +82,7 @@ __all__ = [
     "label_sets_like",
     "label_weights",
     "labels_among",
+    "labels_like",
     "task_from_json",
     "threshold_problems",
     "values_like",
@@ -103,7 +105,10 @@ def guess_kind(y: Any) -> str:
     y = dense_labels(y)
     if is_label_sets(y):
         return "labels"
-    shape = np.shape(y)
+    try:
+        shape = np.shape(y)
+    except ValueError:  # of lists of several lengths, which are nothing that can be learned
+        return "classes"
     if len(shape) > 1 and shape[1] > 1:
         return "points"
     numbers = np.asarray(y)
@@ -120,4 +125,7 @@ def check_lengths(n_images: int, y: Any, problems: list[str], name: str = "y", u
     """Add a problem when images and targets do not pair up."""
     n = len(y)
     if n != n_images and not (0 in (n, n_images) and problems):  # what is no y, or no X, was reported already
-        problems.append(f"{name} has {n} rows but X has {n_images} images. Each image needs one {unit}.")
+        whose = "X" if name == "y" else "its X"
+        problems.append(
+            f"{name} has {n} rows but {whose} has {n_images} images. Each image needs one {unit}."
+        )

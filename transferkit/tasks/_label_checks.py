@@ -147,6 +147,20 @@ def class_weight_problems(class_weight: Any, known: Sequence[Any]) -> list[str]:
     return problems
 
 
+def labels_like(y: Any, classes: NDArray[Any], name: str) -> NDArray[Any]:
+    """Return labels; raise if they cannot be compared with the classes. Others are fine."""
+    problems: list[str] = []
+    labels = as_labels(y, problems, name)
+    strings = labels.dtype.kind == "U"
+    if not problems and len(labels) and strings != (classes.dtype.kind == "U"):
+        problems.append(
+            f"{name} must have labels like {quoted(classes[:3].tolist())}, those of fit. "
+            f"Got {'strings' if strings else 'booleans or numbers'}."
+        )
+    check(problems)
+    return labels
+
+
 def labels_among(y: Any, classes: NDArray[Any], name: str) -> NDArray[Any]:
     """Return labels; raise if one is not among the classes."""
     problems: list[str] = []

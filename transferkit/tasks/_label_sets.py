@@ -49,7 +49,7 @@ def as_label_sets(
 
     With ``known`` names, columns are theirs.
     """
-    if _has_names(y):
+    if _has_names(y) or (known is not None and _has_nothing(y)):
         return _of_names(y, problems, name, known)
     matrix = _matrix(y)
     if matrix is None or not np.isin(matrix, (0, 1)).all():
@@ -72,6 +72,8 @@ def as_label_sets(
     if len(names) != len(known) or columns is not None:
         problems.append(
             f"{name} must have a column for each of {quoted(known.tolist())}. Got {quoted(names.tolist())}."
+            + " If they are in this order, pass y.to_numpy()."
+            * (columns is not None and len(names) == len(known))
         )
     return LabelSets(indicator, known)
 
@@ -128,6 +130,11 @@ def _has_names(y: Any) -> bool:
     )
 
 
+def _has_nothing(y: Any) -> bool:
+    """Return True for empty lists, tuples or sets: images without any label, if labels are known."""
+    return isinstance(y, list | tuple) and len(y) > 0 and all(isinstance(row, _SET) and not row for row in y)
+
+
 def _matrix(y: Any) -> NDArray[Any] | None:
     """Return numbers or booleans of two dimensions and two columns or more; else None."""
     try:
@@ -160,7 +167,8 @@ def _of_names(y: Any, problems: list[str], name: str, known: NDArray[Any] | None
     else:
         names = known
         if unknown := [one for one in found if one not in set(known.tolist())]:
-            problems.append(f"{name} has labels that y has not: {quoted(unknown)}.")
+            whose = "y has not" if name != "y" else "the y of fit has not"
+            problems.append(f"{name} has labels that {whose}: {quoted(unknown)}.")
     sets = [set(map(str, row)) for row in rows]
     indicator = np.array([[label in row for label in names.tolist()] for row in sets], dtype=np.int64)
     return LabelSets(indicator.reshape(len(rows), -1), names)

@@ -61,6 +61,6 @@ def values_like(y: Any, task: Values, name: str) -> NDArray[np.float64]:
     values = as_values(y, problems, name)
     n = int(np.prod(values.shape[1:]))
     if not problems and n != task.n_outputs:
-        problems.append(f"{name} has {n} values in a row but y has {task.n_outputs}.")
+        problems.append(f"{name} has {n} values in a row but the y of fit has {task.n_outputs}.")
     check(problems)
     return values

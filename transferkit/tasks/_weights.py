@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 _LARGEST_RATIO = 1e12
 
 
-def as_weights(sample_weight: Any, n_images: int, problems: list[str]) -> NDArray[np.float64]:
+def as_weights(
+    sample_weight: Any, n_images: int, problems: list[str], name: str = "sample_weight"
+) -> NDArray[np.float64]:
     """Return the weight of each image, at most 1; add what is wrong to the problems."""
     equal = np.ones(n_images)
     if sample_weight is None:
         return equal
-    expected = "sample_weight must have one number for each image, 0 or more"
+    expected = f"{name} must have one number for each image, 0 or more"
     if np.ma.is_masked(sample_weight):
         problems.append(f"{expected}, and none masked. Give an image that should not count the weight 0.")
         return equal
@@ -32,7 +34,10 @@ def as_weights(sample_weight: Any, n_images: int, problems: list[str]) -> NDArra
     positive = weight[weight > 0]
     if weight.shape != (n_images,):
         # scikit-learn's tests look for the words "sample_weight.shape ==".
-        problems.append(f"{expected}. Got sample_weight.shape == {weight.shape} but X has {n_images} images.")
+        whose = "X" if name == "sample_weight" else "its X"
+        problems.append(
+            f"{expected}. Got sample_weight.shape == {weight.shape} but {whose} has {n_images} images."
+        )
     elif not fine.all():
         row = int(np.argmin(fine))
         problems.append(f"{expected}. Got {weight[row]} in row {row}. An image of weight 0 does not count.")
