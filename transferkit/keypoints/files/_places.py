@@ -1,0 +1,63 @@
+"""Where the images of a file of keypoints are, and what they are called when one is written."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from transferkit.errors import InvalidInputError
+from transferkit.images import IMAGE_SUFFIXES
+
+__all__ = [
+    "checked_file",
+    "is_image_name",
+    "names_to_write",
+    "per_image",
+    "read_json",
+]
+
+
+def is_image_name(cell: str) -> bool:
+    """Return True if a cell is the name of an image file."""
+    return Path(cell.strip()).suffix.lower() in IMAGE_SUFFIXES
+
+
+def checked_file(path: str | os.PathLike[str], what: str) -> Path:
+    """Return the path of a file that exists."""
+    path = Path(path)
+    if not path.is_file():
+        state = "It is a folder." if path.is_dir() else f"The current folder is {Path.cwd()}."
+        raise InvalidInputError(f"Expected {what}, but there is no file {path}. {state}")
+    return path
+
+
+def read_json(path: Path) -> Any:
+    """Return the content of a JSON file."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8-sig"))
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        raise InvalidInputError(f"{path} is not a JSON file in UTF-8: {error}. Export it again.") from error
+
+
+def per_image(names: Sequence[str]) -> npt.NDArray[np.str_] | None:
+    """Return the image names as groups if one of them has several subjects, which a split must not part."""
+    return np.array(names, dtype=np.str_) if max(Counter(names).values(), default=0) > 1 else None
+
+
+def names_to_write(paths: Sequence[Path], folder: Path | None) -> list[str]:
+    """Return file names relative to a folder, by default the deepest one that holds all of them.
+
+    A path outside the folder stays as it is.
+    """
+    if not paths:
+        return []
+    if folder is None:
+        folder = Path(os.path.commonpath([str(path.parent) for path in paths]))
+    return [(path.relative_to(folder) if path.is_relative_to(folder) else path).as_posix() for path in paths]
