@@ -4,6 +4,7 @@ Any number of points is supported; 68 points have names, mirror pairs and eye co
 in both coordinates.
 """
 
+from transferkit.keypoints._boxes import frames_of_boxes
 from transferkit.keypoints._faces import (
     EYE_POINTS,
     GROUPS,
@@ -14,7 +15,7 @@ from transferkit.keypoints._faces import (
     pupils,
 )
 from transferkit.keypoints._layouts import as_layout, as_points
-from transferkit.keypoints._names import Pairs, mirror_pairs_by_name
+from transferkit.keypoints._names import Pairs, checked_pairs, mirror_pairs_by_name
 from transferkit.keypoints._shapes import frames_around, mean_shape
 from transferkit.keypoints._smoothing import smooth_keypoints
 from transferkit.keypoints.files import (
@@ -43,7 +44,9 @@ __all__ = [
     "Pairs",
     "as_layout",
     "as_points",
+    "checked_pairs",
     "frames_around",
+    "frames_of_boxes",
     "mean_shape",
     "mirror_order",
     "mirror_pairs_by_name",

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Sequence
+from typing import Any
 
-__all__ = ["Pairs", "mirror_pairs_by_name"]
+from transferkit.errors import InvalidInputError
+
+__all__ = ["Pairs", "checked_pairs", "mirror_pairs_by_name"]
 
 Pairs = tuple[tuple[int, int], ...]
 
@@ -42,6 +46,29 @@ def mirror_pairs_by_name(names: Sequence[str]) -> Pairs:
             words[sided[0]] = "*"
             places.setdefault(tuple(words), {}).setdefault(side, index)
     return tuple((pair["left"], pair["right"]) for pair in places.values() if len(pair) == 2)
+
+
+def checked_pairs(pairs: Any, n_points: int) -> Pairs | None:
+    """Return mirror pairs as tuples of int; None if there are none.
+
+    Raises
+    ------
+    InvalidInputError
+        They are no pairs of different points below `n_points`, or a point is in two.
+    """
+    if pairs is None or (hasattr(pairs, "__len__") and len(pairs) == 0):
+        return None
+    try:
+        found = tuple((operator.index(a), operator.index(b)) for a, b in pairs)
+    except (TypeError, ValueError):
+        found = ()
+    points = [point for pair in found for point in pair]
+    if not found or len(set(points)) < len(points) or not set(points) <= set(range(n_points)):
+        raise InvalidInputError(
+            f"mirror_pairs must be pairs of different points in 0..{n_points - 1}, each in one pair at most, "
+            f"such as ((0, 1), (2, 3)). Got {pairs!r}."
+        )
+    return found
 
 
 def _spaced(name: str) -> str:

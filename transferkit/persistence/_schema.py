@@ -28,6 +28,7 @@ _PARAMETERS: dict[str, Types] = {
     "augment": (str, _MAYBE), "class_weight": (str, _MAYBE),
     "refine": (int, str), "metric": (str,), "method": (str,),
 }  # fmt: skip
+_OPTIONAL: dict[str, Types] = {"mirror_pairs": (list,)}  # only where they are set
 _EXTRACTOR: dict[str, Types] = {
     "resize": (str,), "precision": (str,), "value_range": (list, _MAYBE), "on_error": (str, _MAYBE),
     "engine": (str, _MAYBE),
@@ -38,6 +39,11 @@ EXTRACTOR_PARAMETERS = tuple(_EXTRACTOR)  # of the model; the others belong to t
 # A file from a stranger may name any file of this machine, and ask for any amount of memory.
 _WEIGHTS_SUFFIXES = (".h5", ".hdf5", ".keras", ".onnx")
 _LARGEST_SIDE = 2048
+
+
+def without_defaults(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Return the parameters of an estimator without optional ones that are not set."""
+    return {name: value for name, value in parameters.items() if name not in _OPTIONAL or value is not None}
 
 
 def extractor_parameters(extractor: Any) -> tuple[str, ...]:
@@ -59,7 +65,10 @@ def check_document(
     names are not used. A ``collection`` has neither head nor task.
     """
     check_keys("document", document, _COLLECTION if collection else _DOCUMENT)
-    check_keys("parameters", document["parameters"], {name: _PARAMETERS[name] for name in parameters})
+    given = document["parameters"]
+    known = {name: _PARAMETERS[name] for name in parameters if name not in _OPTIONAL}
+    known |= {name: types for name, types in _OPTIONAL.items() if name in parameters and name in given}
+    check_keys("parameters", given, known)
     chosen = {name: types for name, types in _CHOSEN.items() if name in document["extractor"]}
     check_keys("extractor", document["extractor"], _EXTRACTOR | chosen)
     _check_reach(document["parameters"], own_weights)

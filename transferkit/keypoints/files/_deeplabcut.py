@@ -87,7 +87,7 @@ def read_deeplabcut(
             "DeepLabCut, and pass the CollectedData file; for the frames of a film use datasets.video_frames."
         )
     points, likelihood, rows, parts = _by_individual(columns, values)
-    kept = np.isfinite(points).all(axis=2).any(axis=1, keepdims=True)[:, 0]
+    kept: npt.NDArray[np.bool_] = np.isfinite(points).all(axis=2).max(axis=1)
     if not kept.any():
         raise InvalidInputError(f"{path} has no labelled point.")
     if len(kept) > kept.sum():
