@@ -38,13 +38,17 @@ def train_and_report(
         The figure, its baseline and its interval, and where the model is.
     """
     _check(options.data, output, test_fraction, random_state)
-    paths, targets = read_data(options)
+    data = read_data(options)
+    paths, targets = data
     estimator = estimator_of(options, targets)
+    groups = getattr(data, "groups", None)  # of keypoints: films, in which frames look alike
+    if pairs := getattr(data, "mirror_pairs", None):
+        parameters["mirror_pairs"] = pairs
     labels = targets if targets.dtype.kind == "U" else None
-    train, test = _split(len(paths), labels, test_fraction, random_state)
+    train, test = _split(len(paths), labels, test_fraction, random_state, groups)
     model = estimator(random_state=random_state, **parameters)
     learned, tested = ([paths[i] for i in rows] for rows in (train, test))
-    model.fit(learned, targets[train])
+    model.fit(learned, targets[train], groups=None if groups is None else groups[train])
     # One point has no size to divide its error by.
     alone = model.kind == "points" and model.n_points_ == 1
     normalizer: dict[str, Any] = {"normalizer": 1.0} if alone else {}
@@ -74,10 +78,17 @@ def _check(data: str, output: Path, test_fraction: float, random_state: int) -> 
 
 
 def _split(
-    n: int, labels: NDArray[Any] | None, test_fraction: float, random_state: int
+    n: int, labels: NDArray[Any] | None, test_fraction: float, random_state: int, groups: Any = None
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return training and test rows; classes keep their shares, with one row at least in each part."""
-    from sklearn.model_selection import train_test_split
+    """Return training and test rows; classes keep their shares, with one row at least in each part.
+
+    Groups, where there are several, are not parted.
+    """
+    from sklearn.model_selection import GroupShuffleSplit, train_test_split
+
+    if groups is not None and len(np.unique(groups)) > 1:
+        splitter = GroupShuffleSplit(1, test_size=test_fraction, random_state=random_state)
+        return next(splitter.split(np.zeros(n), groups=groups))
 
     fewest = 1
     if labels is not None:

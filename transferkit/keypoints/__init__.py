@@ -20,6 +20,7 @@ from transferkit.keypoints._shapes import frames_around, mean_shape
 from transferkit.keypoints._smoothing import smooth_keypoints
 from transferkit.keypoints.files import (
     KeypointTable,
+    format_of_keypoints,
     read_coco_keypoints,
     read_deeplabcut,
     read_keypoints,
@@ -45,6 +46,7 @@ __all__ = [
     "as_layout",
     "as_points",
     "checked_pairs",
+    "format_of_keypoints",
     "frames_around",
     "frames_of_boxes",
     "mean_shape",

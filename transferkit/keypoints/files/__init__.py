@@ -18,6 +18,7 @@ from transferkit.keypoints.files._coco_out import write_coco_keypoints
 from transferkit.keypoints.files._csv import read_keypoints_csv, write_keypoints_csv
 from transferkit.keypoints.files._deeplabcut import read_deeplabcut
 from transferkit.keypoints.files._deeplabcut_out import write_deeplabcut
+from transferkit.keypoints.files._kinds import kind_of as format_of_keypoints
 from transferkit.keypoints.files._label_studio import read_label_studio
 from transferkit.keypoints.files._labelme import read_labelme
 from transferkit.keypoints.files._pts import read_pts
@@ -27,6 +28,7 @@ from transferkit.keypoints.files._yolo import read_yolo_pose
 
 __all__ = [
     "KeypointTable",
+    "format_of_keypoints",
     "read_coco_keypoints",
     "read_deeplabcut",
     "read_keypoints",
