@@ -297,6 +297,18 @@ def test_hdf5_as_pandas_writes_it(project, layout, several):
     assert (of_h5.names, of_h5.paths) == (of_csv.names, of_csv.paths)
 
 
+def test_images_of_a_project_are_named_as_deeplabcut_does(project, monkeypatch):
+    paths = [project.parent / "img01.png", project.parent.parent / "mouse2" / "img07.png"]
+    datasets.write_deeplabcut(KeypointTable(paths, np.ones((2, 1, 2))), project)
+    assert [line.split(",")[:3] for line in project.read_text().splitlines()[3:]] == [
+        ["labeled-data", "mouse1", "img01.png"],
+        ["labeled-data", "mouse2", "img07.png"],
+    ]
+    monkeypatch.chdir(project.parent)
+    datasets.write_deeplabcut(KeypointTable(["img01.png"], np.ones((1, 1, 2))), "here.csv")
+    assert datasets.read_deeplabcut("here.csv").keypoints.tolist() == [[[1, 1]]]
+
+
 # --------------------------------------------------------------------------- COCO
 
 

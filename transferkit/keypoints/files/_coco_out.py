@@ -29,7 +29,8 @@ def write_coco_keypoints(
     ----------
     table : KeypointTable
         Points without names are called ``point0``, ``point1``, ... File names are relative to the folder of
-        the table, by default the deepest one that holds all images. Images are opened for their size.
+        the table; by default to that of the file, or to the deepest one that holds all images. Images are
+        opened for their size.
     path : path
     category : str, default="person"
         What the subjects are.
@@ -55,7 +56,7 @@ def write_coco_keypoints(
     """
     points = as_points(table.keypoints)
     names = table.names or tuple(f"point{i}" for i in range(points.shape[1]))
-    files = names_to_write(table.paths, table.folder)
+    files = names_to_write(table.paths, table.folder, Path(path))
     ids = {file: number for number, file in enumerate(dict.fromkeys(files), start=1)}
     places = dict(zip(files, table.paths, strict=True))
     images = []

@@ -88,8 +88,8 @@ def write_keypoints_csv(
     Parameters
     ----------
     table : KeypointTable
-        File names are written relative to its folder; by default to that of the CSV file, for images below
-        it. Groups and boxes get columns. Missing points are empty cells.
+        File names are relative to its folder; by default to that of the CSV file, or to the deepest one that
+        holds all images. Groups and boxes get columns. Missing points are empty cells.
     path : path
     """
     path = Path(path)
@@ -107,7 +107,7 @@ def write_keypoints_csv(
     if table.boxes is not None:
         header += [f"box_{side}" for side in ("left", "top", "right", "bottom")]
         extra = [[*row, *_cells(box)] for row, box in zip(extra, table.boxes, strict=True)]
-    files = names_to_write(table.paths, table.folder or path.parent)
+    files = names_to_write(table.paths, table.folder, path)
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["file", *header])

@@ -15,6 +15,8 @@ from transferkit.keypoints.files._table import KeypointTable
 
 __all__ = ["write_deeplabcut"]
 
+_ROOT = "labeled-data"
+
 
 def write_deeplabcut(
     table: KeypointTable, path: str | os.PathLike[str], *, scorer: str = "transferkit"
@@ -47,7 +49,7 @@ def write_deeplabcut(
     names = table.names or tuple(f"point{i}" for i in range(n_points))
     values = points if table.likelihood is None else np.dstack([points, table.likelihood])
     coords = ("x", "y", "likelihood")[: values.shape[2]]
-    files = names_to_write(table.paths, table.folder)
+    files = _names(table, Path(path))
     n_subjects = max(Counter(files).values(), default=1)
     images = list(dict.fromkeys(files))
     cells = np.full((len(images), n_subjects, n_points, len(coords)), np.nan)
@@ -73,3 +75,12 @@ def write_deeplabcut(
         for image, numbers in zip(images, cells.reshape(len(images), -1).tolist(), strict=True):
             index = image.split("/") if folders else [image]
             writer.writerow([*index, *("" if value != value else value for value in numbers)])
+
+
+def _names(table: KeypointTable, file: Path) -> list[str]:
+    """Return the names of the images, from ``labeled-data`` on where they lie in it."""
+    names = names_to_write(table.paths, table.folder, file)
+    parts = [path.absolute().parts for path in table.paths]
+    if table.folder is not None or not all(_ROOT in part for part in parts):
+        return names
+    return ["/".join(part[len(part) - 1 - part[::-1].index(_ROOT) :]) for part in parts]

@@ -51,13 +51,17 @@ def per_image(names: Sequence[str]) -> npt.NDArray[np.str_] | None:
     return np.array(names, dtype=np.str_) if max(Counter(names).values(), default=0) > 1 else None
 
 
-def names_to_write(paths: Sequence[Path], folder: Path | None) -> list[str]:
-    """Return file names relative to a folder, by default the deepest one that holds all of them.
+def names_to_write(paths: Sequence[Path], folder: Path | None, file: Path) -> list[str]:
+    """Return the names of images in a file that is written.
 
-    A path outside the folder stays as it is.
+    They are relative to the folder, by default to that of the file, or else to the deepest one that holds all
+    images. A path outside the folder stays as it is.
     """
-    if not paths:
-        return []
-    if folder is None:
-        folder = Path(os.path.commonpath([str(path.parent) for path in paths]))
-    return [(path.relative_to(folder) if path.is_relative_to(folder) else path).as_posix() for path in paths]
+    whole = [Path(os.path.abspath(path)) for path in paths]  # noqa: PTH100 - links are to stay
+    root = Path(os.path.abspath(file.parent if folder is None else folder))  # noqa: PTH100
+    if folder is None and whole and not all(path.is_relative_to(root) for path in whole):
+        root = Path(os.path.commonpath([str(path.parent) for path in whole]))
+    return [
+        (full.relative_to(root) if full.is_relative_to(root) else path).as_posix()
+        for path, full in zip(paths, whole, strict=True)
+    ]
