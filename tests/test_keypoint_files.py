@@ -564,6 +564,39 @@ def test_label_studio_that_is_broken(tmp_path):
         datasets.read_label_studio(text(path, [{"img": "a.png", "annotations": 3}]))
 
 
+def nodes(part, path=()):
+    yield path
+    for key in part if isinstance(part, dict) else range(len(part)) if isinstance(part, list) else ():
+        yield from nodes(part[key], (*path, key))
+
+
+@pytest.mark.parametrize("kind", ["coco", "labelme", "label_studio"])
+def test_json_of_any_form_is_read_or_named(tmp_path, kind):
+    picture(tmp_path / "a.png"), picture(tmp_path / "b.png")
+    box = {"type": "rectanglelabels", "id": "box", "value": {"x": 10, "y": 20, "width": 30, "height": 40}}
+    rectangle = {"label": "face", "points": [[9, 8], [1, 2]], "group_id": 1, "shape_type": "rectangle"}
+    reader, content = {
+        "coco": (datasets.read_coco_keypoints, coco()),
+        "labelme": (datasets.read_labelme, labelme(point("nose", 1, 2, 1), rectangle)),
+        "label_studio": (datasets.read_label_studio, studio(spot("nose", 10, 20), box)),
+    }[kind]
+    assert len(reader(text(tmp_path / "x.json", content)).paths) > 0
+    refused = 0
+    for path in nodes(content):
+        for value in (None, "x", [], 3):
+            changed = json.loads(json.dumps(content))
+            part = changed
+            for key in path[:-1]:
+                part = part[key]
+            if path:
+                part[path[-1]] = value
+            try:
+                reader(text(tmp_path / "x.json", changed if path else value))
+            except InvalidInputError:
+                refused += 1
+    assert refused > 20
+
+
 # --------------------------------------------------------------------------- YOLO
 
 

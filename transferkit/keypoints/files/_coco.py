@@ -14,7 +14,7 @@ from transferkit.errors import InvalidInputError, quoted
 from transferkit.images import find_folder, raise_problems
 from transferkit.keypoints._names import Pairs
 from transferkit.keypoints.files._kinds import refuse_others
-from transferkit.keypoints.files._places import checked_file, per_image, read_json
+from transferkit.keypoints.files._places import checked_file, laid_out, per_image, read_json
 from transferkit.keypoints.files._table import KeypointTable
 
 __all__ = ["read_coco_keypoints"]
@@ -75,6 +75,14 @@ def read_coco_keypoints(
             f"{path}: a COCO file must have the lists 'images', 'annotations' and 'categories'. It lacks "
             f"{quoted(missing)}. (Results for COCO's server name images by number only, and cannot be read.)"
         )
+    with laid_out(path, "COCO"):
+        return _table(path, content, image_folder, category)
+
+
+def _table(
+    path: Path, content: dict[str, Any], image_folder: str | os.PathLike[str] | None, category: str | None
+) -> KeypointTable:
+    """Return what the file holds."""
     chosen = _category(path, content["categories"], category)
     names = tuple(map(str, chosen["keypoints"]))
     files = {image.get("id"): image.get("file_name") for image in content["images"]}

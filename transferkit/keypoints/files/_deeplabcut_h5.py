@@ -19,6 +19,12 @@ from transferkit.errors import InvalidInputError
 
 __all__ = ["read_h5"]
 
+# What h5py, NumPy and pickle raise where bytes are not what they should be.
+_BROKEN = (
+    *(AttributeError, EOFError, LookupError, MemoryError, OSError, RuntimeError, StopIteration),
+    *(TypeError, ValueError, pickle.UnpicklingError),
+)
+
 
 class _PlainUnpickler(pickle.Unpickler):
     """Unpickles lists, tuples, text and numbers; any other object is refused, so that no code runs."""
@@ -36,15 +42,7 @@ def read_h5(path: Path) -> tuple[list[str], list[dict[str, str]], npt.NDArray[np
         with h5py.File(path, "r") as file:
             group = next(iter(file.values()))  # "df_with_missing" or "keypoints"
             return _read_table(group) if "table" in group else _read_fixed(group)
-    except (
-        KeyError,
-        ValueError,
-        TypeError,
-        IndexError,
-        OSError,
-        StopIteration,
-        pickle.UnpicklingError,
-    ) as error:
+    except _BROKEN as error:
         raise InvalidInputError(
             f"{path} is not an HDF5 file of DeepLabCut: {error}. Pass the CSV file beside it."
         ) from error

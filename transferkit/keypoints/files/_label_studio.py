@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from transferkit.errors import InvalidInputError
 from transferkit.images import raise_problems
 from transferkit.keypoints.files._kinds import refuse_others
-from transferkit.keypoints.files._places import checked_file, is_image_name, read_json
+from transferkit.keypoints.files._places import checked_file, is_image_name, laid_out, read_json
 from transferkit.keypoints.files._subjects import Subject, table_of
 from transferkit.keypoints.files._table import KeypointTable
 
@@ -71,12 +71,13 @@ def read_label_studio(
     folder = path.parent if image_folder is None else Path(image_folder)
     problems: list[str] = []
     subjects: list[Subject] = []
-    for number, task in enumerate(tasks):
-        results = _results(task)
-        if not any(result.get("type") == "keypointlabels" for result in results):
-            continue
-        where = f"task {task.get('id', number)}"
-        subjects += _subjects(results, _image(task, folder, where, problems), where, problems)
+    with laid_out(path, "Label Studio"):
+        for number, task in enumerate(tasks):
+            results = _results(task)
+            if not any(result.get("type") == "keypointlabels" for result in results):
+                continue
+            where = f"task {task.get('id', number)}"
+            subjects += _subjects(results, _image(task, folder, where, problems), where, problems)
     raise_problems(path, problems)
     return table_of(subjects, path, names, folder=folder)
 

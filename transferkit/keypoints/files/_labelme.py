@@ -10,7 +10,7 @@ from typing import Any
 from transferkit.errors import InvalidInputError
 from transferkit.images import raise_problems
 from transferkit.keypoints.files._kinds import refuse_others
-from transferkit.keypoints.files._places import read_json
+from transferkit.keypoints.files._places import laid_out, read_json
 from transferkit.keypoints.files._subjects import Subject, table_of
 from transferkit.keypoints.files._table import KeypointTable
 
@@ -52,7 +52,10 @@ def read_labelme(path: str | os.PathLike[str], *, names: Sequence[str] | None = 
             f"Expected a JSON file of LabelMe, or a folder of them. There is none at {path}."
         )
     problems: list[str] = []
-    subjects = [subject for file in files for subject in _subjects(file, problems)]
+    subjects: list[Subject] = []
+    for file in files:
+        with laid_out(file, "LabelMe"):
+            subjects += _subjects(file, problems)
     raise_problems(path, problems)
     return table_of(subjects, path, names)
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from transferkit.images import IMAGE_SUFFIXES
 __all__ = [
     "checked_file",
     "is_image_name",
+    "laid_out",
     "names_to_write",
     "per_image",
     "read_json",
@@ -44,6 +46,19 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8-sig"))
     except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise InvalidInputError(f"{path} is not a JSON file in UTF-8: {error}. Export it again.") from error
+
+
+@contextlib.contextmanager
+def laid_out(path: Path, kind: str) -> Iterator[None]:
+    """Name the file in the error where it lacks a part that its format asks for, or has a wrong one."""
+    try:
+        yield
+    except InvalidInputError:
+        raise
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise InvalidInputError(
+            f"{path} is not laid out as {kind} files are: {type(error).__name__}, {error}. Export it again."
+        ) from error
 
 
 def per_image(names: Sequence[str]) -> npt.NDArray[np.str_] | None:

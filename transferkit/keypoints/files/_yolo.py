@@ -119,7 +119,7 @@ def _rows(file: Path, shape: list[int], problems: list[str]) -> list[list[float]
     """Return the numbers in each line of a label file."""
     rows = []
     expected = 5 + shape[0] * shape[1]
-    for place, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
+    for place, line in enumerate(file.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
         values = [number(cell) for cell in line.split()]
         if values and (len(values) != expected or not np.isfinite(values).all()):
             problems.append(f"{file.name}, line {place} must have {expected} numbers. Got {len(values)}")
