@@ -1,5 +1,6 @@
 """Readers of keypoints: a file in the real layout, there and back, and what a broken one gets."""
 
+import gc
 import json
 import logging
 
@@ -657,6 +658,33 @@ def test_sleap(tmp_path):
     files[0].unlink()
     with pytest.raises(InvalidInputError, match="a.png is not there"):
         datasets.read_sleap(tmp_path / "labels.slp")
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # imageio's pipes stay open
+@pytest.mark.parametrize("embed", [False, True])
+def test_frames_of_sleaps_videos_become_files(tmp_path, embed):
+    sleap_io = pytest.importorskip("sleap_io")
+    pictures = np.stack([np.full((64, 80, 3), 40 * i, np.uint8) for i in range(5)])
+    sleap_io.save_video(pictures, str(tmp_path / "film.mp4"))
+    skeleton = sleap_io.Skeleton(["nose"])
+    one = sleap_io.Instance.from_numpy(np.array([[1.0, 2.0]]), skeleton=skeleton)
+    video = sleap_io.load_video(str(tmp_path / "film.mp4"))
+    labels = sleap_io.Labels([sleap_io.LabeledFrame(video=video, frame_idx=3, instances=[one])])
+    path = tmp_path / ("labels.pkg.slp" if embed else "labels.slp")
+    sleap_io.save_slp(labels, str(path), **({"embed": True} if embed else {}))
+    with pytest.raises(InvalidInputError, match="pass image_folder=, where they are written as PNG"):
+        datasets.read_sleap(path)
+    if embed:
+        (tmp_path / "film.mp4").unlink()
+    table = datasets.read_sleap(path, image_folder=tmp_path / "frames")
+    assert table.keypoints.tolist() == [[[1, 2]]]
+    pixels = np.asarray(Image.open(table.paths[0]))
+    assert pixels.shape[:2] == (64, 80)
+    assert abs(int(pixels[32, 40].mean()) - 120) < 8
+    before = table.paths[0].stat().st_mtime_ns
+    assert datasets.read_sleap(path, image_folder=tmp_path / "frames").paths == table.paths
+    assert table.paths[0].stat().st_mtime_ns == before  # a frame is written once
+    gc.collect()  # so that no later test finds the pipes
 
 
 def test_sleap_that_is_broken(tmp_path):

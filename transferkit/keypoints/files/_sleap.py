@@ -61,6 +61,8 @@ def read_sleap(
     problems: list[str] = []
     images = _Images(path, None if image_folder is None else Path(image_folder), problems)
     paths = [images.path_of(frame) for frame, _ in frames]
+    for video in labels.videos:
+        video.close()
     raise_problems(path, list(dict.fromkeys(problems)))
     videos = {id(video): f"video {number}" for number, video in enumerate(labels.videos)}
     groups = np.array([videos.get(id(frame.video), "") for frame, _ in frames], dtype=np.str_)
