@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from transferkit.images import load_image
 from transferkit.keypoints._layouts import as_points
-from transferkit.keypoints.files._places import names_to_write
+from transferkit.keypoints.files._places import image_size, names_to_write
 from transferkit.keypoints.files._table import KeypointTable
 
 __all__ = ["write_coco_keypoints"]
@@ -61,7 +60,7 @@ def write_coco_keypoints(
     places = dict(zip(files, table.paths, strict=True))
     images = []
     for file, number in ids.items():
-        width, height = _size(places[file])
+        width, height = image_size(places[file])
         images.append({"id": number, "file_name": file, "width": width, "height": height})
     annotations = [
         {
@@ -99,9 +98,3 @@ def _annotation(table: KeypointTable, points: npt.NDArray[np.float64], row: int)
         "bbox": [left, top, right - left, bottom - top],
         "area": (right - left) * (bottom - top),
     }
-
-
-def _size(path: Path) -> tuple[int, int]:
-    """Return width and height of an image as it is seen upright."""
-    width, height = load_image(path).size
-    return int(width), int(height)

@@ -67,8 +67,8 @@ def read_deeplabcut(
 
     Notes
     -----
-    HDF5 is read without pandas and PyTables, and nothing in it is executed: what they would unpickle is read
-    as plain tuples of text.
+    HDF5 is read without pandas and PyTables, which would run what is pickled in it. That of predictions has
+    pickled columns, and is refused; the CSV file beside it has the same numbers.
 
     Examples
     --------

@@ -14,10 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from transferkit.errors import InvalidInputError
-from transferkit.images import IMAGE_SUFFIXES
+from transferkit.images import IMAGE_SUFFIXES, Target, read_source
 
 __all__ = [
     "checked_file",
+    "image_size",
     "is_image_name",
     "laid_out",
     "names_to_write",
@@ -59,6 +60,12 @@ def laid_out(path: Path, kind: str) -> Iterator[None]:
         raise InvalidInputError(
             f"{path} is not laid out as {kind} files are: {type(error).__name__}, {error}. Export it again."
         ) from error
+
+
+def image_size(path: Path) -> tuple[int, int]:
+    """Return width and height of an image as it is seen upright; a large JPEG is decoded at reduced size."""
+    width, height = read_source(path).decode(target=Target(32)).size
+    return int(width), int(height)
 
 
 def per_image(names: Sequence[str]) -> npt.NDArray[np.str_] | None:

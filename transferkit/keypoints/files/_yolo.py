@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 
 from transferkit.errors import InvalidInputError, MissingDependencyError
-from transferkit.images import image_files, load_image, raise_problems
+from transferkit.images import image_files, raise_problems
 from transferkit.keypoints._names import Pairs
 from transferkit.keypoints.files._columns import number
 from transferkit.keypoints.files._kinds import refuse_others
-from transferkit.keypoints.files._places import checked_file, per_image
+from transferkit.keypoints.files._places import checked_file, image_size, per_image
 from transferkit.keypoints.files._table import KeypointTable
 
 __all__ = ["read_yolo_pose"]
@@ -76,7 +76,7 @@ def read_yolo_pose(path: str | os.PathLike[str], *, split: str = "train") -> Key
             f"{path}: the images in {folder} have no labels in {_label_file(folder / 'x').parent}."
         )
     paths = [image for image, _ in rows]
-    sizes = {image: load_image(image).size for image in dict.fromkeys(paths)}
+    sizes = {image: image_size(image) for image in dict.fromkeys(paths)}
     scale = np.array([sizes[image] for image in paths], dtype=np.float64)
     values = np.array([row for _, row in rows])
     centre, side = values[:, 1:3] * scale, values[:, 3:5] * scale
