@@ -97,6 +97,27 @@ def test_train_keypoints(tmp_path, capsys):
     assert "in percent of 20 pixels" in capsys.readouterr().out
 
 
+def test_train_on_the_labels_of_a_tool(tmp_path, capsys):
+    from transferkit.datasets import KeypointTable, write_coco_keypoints, write_deeplabcut
+
+    generator = np.random.default_rng(0)
+    paths = [tmp_path / "labeled-data" / f"film{i % 4}" / f"{i}.png" for i in range(24)]
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(generator.integers(0, 255, (40, 50, 3), dtype=np.uint8)).save(path)
+    points = generator.uniform(5, 35, (24, 2, 2))
+    table = KeypointTable(paths, points, names=("earL", "earR"), folder=tmp_path)
+    write_deeplabcut(table, tmp_path / "labels.csv")
+    model = tmp_path / "model.safetensors"
+    arguments = ["--backbone", "scattering", "--image-size", "32", "--output", str(model)]
+    assert main(["train", str(tmp_path / "labels.csv"), *arguments]) == 0
+    assert "on 6 images that training never saw" in capsys.readouterr().out  # one film of four
+    assert transferkit.load(model).mirror_pairs is not None
+    write_coco_keypoints(KeypointTable([*paths, paths[0]], [*points, points[1]]), tmp_path / "labels.json")
+    assert main(["train", str(tmp_path / "labels.json"), *arguments]) == 2
+    assert "boxes=table.boxes" in capsys.readouterr().err
+
+
 @pytest.fixture
 def shades(tmp_path):
     """A table of grey pictures with their shade, its square, and a label."""

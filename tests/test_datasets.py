@@ -133,7 +133,7 @@ def test_spreadsheet_habits_are_forgiven(images):
         (["a.jpg,1,2,3,4", "a.jpg,1,2,3,4"], "'a.jpg' occurs in 2 rows"),
         (["a.jpg,1,2,3,4", ",1,2,3,4"], "row 3 .*must start with a file name"),
         (["a.jpg,1,2,3"], r"even number.*Row 2 has 4 cell\(s\)"),
-        (["a.jpg;1;2"], r"separated by commas. Row 2 has 1 cell\(s\)"),
+        (["a.jpg;1;2"], r"separated by commas, semicolons or tabs. Row 2 has 1 cell\(s\)"),
         (["c.jpg,1,2"], "'c.jpg', is not in .*image_folder="),
         ([], "no row"),
     ],

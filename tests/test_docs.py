@@ -174,6 +174,17 @@ def test_the_table_of_backbones_has_every_row():
     assert f"| `vgg16` | 224 | 32 | 14.7 | 30.7 | 512 | 71.3 | {layers} | 4 |" in lines
 
 
+def test_the_page_of_formats_has_every_reader_and_writer():
+    page = (ROOT / "docs" / "keypoint_formats.md").read_text()
+    table = {
+        name for line in page.splitlines() if line.startswith("|") for name in re.findall(r"`(\w+)`", line)
+    }
+    offered = {name for name in transferkit.datasets.__all__ if re.match("(read|write)_", name)}
+    assert table & offered == offered - {"read_image_folder", "read_table", "read_keypoints", "write_faces"}
+    for name in re.findall(r"`((?:read|write)_\w+)`", page):
+        assert name in offered
+
+
 def test_readme_names_exist():
     text = (ROOT / "README.md").read_text()
     for link in re.findall(r"\]\(([^)#:]+)\)", text):

@@ -29,6 +29,7 @@ BELOW = {("foundation", "images"), ("keypoints", "tasks")}
 HEAVY = {
     *("tensorflow", "keras", "keras_hub", "kagglehub", "openvino", "onnx", "onnxruntime", "torch", "jax"),
     *("sklearn", "matplotlib", "scipy", "pandas", "faiss", "fsspec", "pydicom", "pillow_heif", "tifffile"),
+    *("h5py", "av", "sleap_io", "yaml"),
 }
 # Where a heavy package may be imported when the module is.
 ALLOWED = {

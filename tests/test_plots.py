@@ -237,6 +237,15 @@ def test_mirror_pairs_are_an_option(ax):
         plots.plot_keypoints(IMAGES[0], points[:5], mirror_pairs=True)
 
 
+def test_skeletons_are_drawn(ax):
+    points = np.array([[1.0, 2.0], [3, 4], [5, 6]])
+    plots.plot_keypoints(IMAGES[0], points, skeleton=((0, 1), (1, 2)), ax=ax)
+    assert [line.get_xdata().tolist() for line in ax.lines[:2]] == [[1, 3], [3, 5]]
+    for wrong in ([(0, 3)], [(0,)], 5):
+        with pytest.raises(InvalidInputError, match=r"skeleton must be pairs of points in 0..2"):
+            plots.plot_keypoints(IMAGES[0], points, skeleton=wrong)
+
+
 def test_any_number_of_points_with_missing_ones_on_several_images(axes):
     points = np.ones((4, 5, 2))
     points[0, 2] = np.nan

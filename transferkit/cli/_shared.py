@@ -23,7 +23,8 @@ def add_data(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "data",
         metavar="DIR_OR_CSV",
-        help="a folder with a sub-folder per class; or a CSV: file name, x0, y0, ..., or see --target",
+        help="a folder with a sub-folder per class; or a CSV: file name, x0, y0, ..., or see --target; or "
+        "keypoints of DeepLabCut, COCO, 300-W (.pts), LabelMe, SLEAP, Label Studio or YOLO",
     )
     parser.add_argument(
         "--target", help="columns of a CSV with a header, with commas between: numbers, or one of labels"
@@ -36,14 +37,17 @@ def add_data(parser: argparse.ArgumentParser) -> None:
 
 def read_data(options: argparse.Namespace) -> Any:
     """Return paths, and labels, numbers or keypoints."""
-    from transferkit.datasets import read_image_folder, read_keypoints_csv, read_table
+    from transferkit.datasets import read_image_folder, read_keypoints, read_table
+    from transferkit.keypoints import format_of_keypoints
 
-    if not options.data.lower().endswith(".csv"):
-        if options.target is not None:
-            raise InvalidInputError(f"target is for the columns of a CSV. Got {options.data}.")
-        return read_image_folder(options.data)
     if options.target is None:
-        return read_keypoints_csv(options.data, image_folder=options.image_folder)
+        is_table = options.data.lower().endswith(".csv")
+        if not is_table and format_of_keypoints(options.data) is None:
+            return read_image_folder(options.data)
+        place = {} if options.image_folder is None else {"image_folder": options.image_folder}
+        return one_subject_each(read_keypoints(options.data, **place))
+    if not options.data.lower().endswith((".csv", ".tsv", ".txt")):
+        raise InvalidInputError(f"target is for the columns of a CSV. Got {options.data}.")
     names = [name.strip() for name in options.target.split(",")]
     return read_table(options.data, names if len(names) > 1 else names[0], image_folder=options.image_folder)
 
@@ -60,6 +64,17 @@ def read_column(options: argparse.Namespace, name: str) -> Any:
             f"{name} must be a column of a CSV that is read with --target. Got {column!r} and {options.data}."
         )
     return datasets.read_column(options.data, column, name=name)
+
+
+def one_subject_each(table: Any) -> Any:
+    """Return a table of keypoints, unless images have several subjects, whose boxes a command cannot pass."""
+    several = len(table.paths) - len(set(table.paths))
+    if several:
+        raise InvalidInputError(
+            f"data must have one subject for each image. {several} row(s) are further subjects of an image. "
+            "In Python, KeypointRegressor takes them with fit(..., boxes=table.boxes)."
+        )
+    return table
 
 
 def estimator_of(options: argparse.Namespace, y: Any) -> Any:

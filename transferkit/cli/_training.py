@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from transferkit.cli._options import learning_of
 from transferkit.cli._shared import estimator_of, read_column, read_data
-from transferkit.cli._split import split
+from transferkit.cli._split import groups_of, split
 from transferkit.errors import InvalidInputError
 from transferkit.evaluation import KeypointEvaluation, LabelEvaluation, ValueEvaluation, evaluate
 from transferkit.foundation.arguments import check, seed
@@ -40,10 +40,15 @@ def train_and_report(
         The figure, its baseline and its interval, and where the model is.
     """
     _check(options.data, output, test_fraction, random_state)
-    paths, targets = read_data(options)
+    data = read_data(options)
+    paths, targets = data
     groups, weight = (read_column(options, name) for name in ("groups", "sample_weight"))
+    if groups is None:
+        groups = groups_of(data)
     estimator = estimator_of(options, targets)
     parameters |= learning_of(options, estimator)
+    if pairs := getattr(data, "mirror_pairs", None):
+        parameters["mirror_pairs"] = pairs
     labels = targets if targets.dtype.kind == "U" else None
     train, test = split(len(paths), labels, groups, test_fraction, random_state)
     model = estimator(random_state=random_state, **parameters)

@@ -13,7 +13,7 @@ from PIL import Image
 from transferkit.datasets._face_picture import draw_picture
 from transferkit.datasets._face_shape import draw_camera, draw_head
 from transferkit.errors import InvalidInputError
-from transferkit.keypoints import N_FACE_POINTS, write_keypoints_csv
+from transferkit.keypoints import N_FACE_POINTS, KeypointTable, write_keypoints_csv
 
 __all__ = ["Faces", "make_faces", "write_faces"]
 
@@ -120,7 +120,7 @@ def write_faces(faces: Faces, folder: str | os.PathLike[str]) -> Path:
     for name, image in zip(names, faces.images, strict=True):
         Image.fromarray(image).save(root / name)
     table = root / "keypoints.csv"
-    write_keypoints_csv(table, names, faces.keypoints)
+    write_keypoints_csv(KeypointTable([root / name for name in names], faces.keypoints), table)
     return table
 
 

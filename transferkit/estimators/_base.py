@@ -6,8 +6,8 @@ A subclass says what it learns: how ``y`` is checked (``_read_targets``), which 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -47,7 +47,7 @@ from transferkit.foundation.arguments import check, choice
 from transferkit.foundation.scratch import memory_limit
 from transferkit.heads import FittedHead, Head, TrainingData, Validation, get_head
 from transferkit.tasks import TASKS, Labels, Task, as_groups, as_weights, check_lengths, dense_labels
-from transferkit.views import AUGMENTATIONS, MEANS, ORIGINAL, View
+from transferkit.views import AUGMENTATIONS, MEANS, ORIGINAL, AnyView, View, crops_of
 
 Rows = NDArray[np.int64]
 
@@ -66,6 +66,8 @@ class TrainingSet:
     weight : ndarray of float64, shape (n,)
     validation : Validation or None
         The caller's own.
+    views : tuple of View or Crops
+        What features are of.
     """
 
     rows: Rows
@@ -73,6 +75,7 @@ class TrainingSet:
     groups: Rows
     weight: NDArray[np.float64]
     validation: Validation | None
+    views: tuple[AnyView, ...]
 
 
 class ImageEstimator(FittedEstimator, NestedParameters):
@@ -203,7 +206,13 @@ class ImageEstimator(FittedEstimator, NestedParameters):
         raise NotImplementedError
 
     def _encode(
-        self, task: Task, targets: NDArray[Any], features: AnyFeatures, rows: Rows, view: View, extractor: Any
+        self,
+        task: Task,
+        targets: NDArray[Any],
+        features: AnyFeatures,
+        rows: Rows,
+        view: AnyView,
+        extractor: Any,
     ) -> NDArray[Any]:
         """Return targets as a head learns them, for one view."""
         return task.encode(targets)
@@ -225,7 +234,6 @@ class ImageEstimator(FittedEstimator, NestedParameters):
         fitted: FittedHead,
         features: AnyFeatures,
         data: TrainingSet,
-        views: Sequence[View],
     ) -> Task:
         """Return the task with what is decided about its answers once the head is trained."""
         return task
@@ -237,8 +245,19 @@ class ImageEstimator(FittedEstimator, NestedParameters):
     # Fit
 
     @all_or_nothing
-    def _fit(self, X: Any, y: Any, groups: Any, validation_data: Any, sample_weight: Any = None) -> Any:
-        """Extract features and train the head."""
+    def _fit(
+        self,
+        X: Any,
+        y: Any,
+        groups: Any,
+        validation_data: Any,
+        sample_weight: Any = None,
+        frames_of: Callable[[int], Any] | None = None,
+    ) -> Any:
+        """Extract features and train the head.
+
+        ``frames_of`` returns squares of the images, given their number, to look at in place of the whole.
+        """
         problems: list[str] = []
         X, y = self._gather(X, y, problems)
         items, head, extractor = self._plan(X, problems)
@@ -254,38 +273,43 @@ class ImageEstimator(FittedEstimator, NestedParameters):
         weight = as_weights(sample_weight, n_images or len(targets), problems)
         problems += [] if problems else self._target_problems(y, targets)
         own = own_validation(validation_data, problems)
+        frames = None if frames_of is None else gather(problems, lambda: frames_of(n_images))
         check(problems)
         views = self._views(head, targets)
+        looks: tuple[AnyView, ...] = views if frames is None else crops_of(views, frames)
         if features is None:
             assert extractor is not None
-            features = extractor.extract(items, views=views, on_error=extractor.on_error or "skip")
+            features = extractor.extract(items, views=looks, on_error=extractor.on_error or "skip")
         rows = np.flatnonzero(features.ok & (weight > 0))
-        task = self._make_task(y, targets, features, rows)
+        task: Any = self._make_task(y, targets, features, rows)
+        if frames is not None:
+            task = replace(task, boxed=True)  # predictions need boxes, too
         if own is not None and extractor is not None:
             with naming_validation_data():
                 own = OwnValidation(*labelled_images(own.X, own.y), own.sample_weight)
         kept = targets[rows]
         data = TrainingSet(
             rows,
-            [self._encode(task, kept, features, rows, view, extractor) for view in views],
+            [self._encode(task, kept, features, rows, look.of(rows), extractor) for look in looks],
             group_numbers[rows],
             self._weights(kept, weight[rows] / weight[rows].mean()),
             None if own is None else self._validation(own, task, head, views, extractor),
+            looks,
         )
         with memory_limit(self._run_settings()["memory_limit"]):
-            fitted, held = self._train(head, task, features, data, views)
-            task = self._finish_task(task, head, fitted, features, data, views)
+            fitted, held = self._train(head, task, features, data)
+            task = self._finish_task(task, head, fitted, features, data)
             self.report_: ExtractionReport | None = features.report
             self._adopt(head, fitted, self._make_predictor(extractor, views, head, fitted, task))
             self._look_closer(items, features, kept, data, held, own)
         return self
 
     def _train(
-        self, head: Head, task: Task, features: AnyFeatures, data: TrainingSet, views: Sequence[View]
+        self, head: Head, task: Task, features: AnyFeatures, data: TrainingSet
     ) -> tuple[FittedHead, Rows]:
         """Split, stack the views, and train the head; return also which rows were held out of it."""
         seed = as_seed(self.random_state)
-        rows, validation = data.rows, data.validation
+        rows, validation, views = data.rows, data.validation, data.views
         groups = copies_together(features, rows, data.groups)
         train, held = np.arange(len(rows)), np.arange(0)
         if validation is None and head.uses_validation:

@@ -155,15 +155,16 @@ class FittedEstimator(ExtractorOwner):
         with memory_limit(self._run_settings()["memory_limit"]):
             yield
 
-    def _outputs(self, predictor: Predictor, X: Any) -> NDArray[np.float64]:
+    def _outputs(self, predictor: Predictor, X: Any, views: Any = None) -> NDArray[np.float64]:
         """Return the outputs of the head for X, averaged over the views; every image must be readable.
 
-        The predictor is an argument, asked for once in each answer: another thread may fit anew meanwhile.
+        Views are those of the predictor, unless others are given. The predictor is an argument, asked for
+        once in each answer: another thread may fit anew meanwhile.
         """
         features: AnyFeatures
         if predictor.extractor is None:
             features = PrecomputedFeatures.of(self, X, fitting=False)
         else:
-            features = predictor.extractor.extract(X, views=predictor.views, on_error="raise")
+            features = predictor.extractor.extract(X, views=views or predictor.views, on_error="raise")
         with self._limited():
-            return predictor.outputs(features)
+            return predictor.outputs(features, views=views)

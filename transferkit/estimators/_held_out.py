@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +13,6 @@ from transferkit.estimators._splitting import copies_together
 from transferkit.estimators.predictor import average_views
 from transferkit.heads import FittedHead
 from transferkit.tasks import label_folds
-from transferkit.views import View
 
 N_FOLDS = 5
 
@@ -23,7 +22,6 @@ def held_out_outputs(
     fitted: FittedHead,
     features: Any,
     data: Any,
-    views: Sequence[View],
     *,
     half: bool,
     seed: int,
@@ -33,6 +31,7 @@ def held_out_outputs(
     A linear head has them already, exactly. Any other is trained anew, by ``train``, for each of five folds,
     which keep the shares of the labels.
     """
+    views = data.views
     logits = getattr(fitted, "held_out_logits", None)
     if logits is not None:
         return average_views(views, np.split(logits, len(views)))

@@ -43,7 +43,6 @@ from transferkit.tasks import (
     threshold_problems,
     warn_if_one_hot,
 )
-from transferkit.views import View
 
 
 @register_estimator
@@ -420,7 +419,6 @@ class Classifier(ClassifierMixin, ImageEstimator):
         fitted: FittedHead,
         features: AnyFeatures,
         data: TrainingSet,
-        views: Sequence[View],
     ) -> Classes | Labels:
         if not isinstance(task, Labels):
             assert isinstance(task, Classes)
@@ -429,11 +427,10 @@ class Classifier(ClassifierMixin, ImageEstimator):
             given = given_thresholds(self.threshold, task.labels)
             return task if (given == 0.5).all() else replace(task, thresholds=given)
         outputs = held_out_outputs(
-            lambda part: self._train(head, task, features, part, views)[0],
+            lambda part: self._train(head, task, features, part)[0],
             fitted,
             features,
             data,
-            views,
             half=head.half,
             seed=as_seed(self.random_state),
         )

@@ -22,8 +22,9 @@ from transferkit.estimators._precomputed import PrecomputedFeatures
 from transferkit.estimators._records import Round
 from transferkit.estimators._scoring import explained_variance, readable_rows
 from transferkit.estimators._splitting import as_seed
+from transferkit.estimators._subjects import box_views, in_batches
 from transferkit.estimators._taps import Taps, close_taps, point_taps
-from transferkit.estimators.predictor import average_views
+from transferkit.estimators.predictor import Predictor, average_views
 from transferkit.estimators.refinement import (
     MIN_IMAGES,
     MIN_POINTS,
@@ -35,8 +36,8 @@ from transferkit.estimators.refinement import (
 )
 from transferkit.extraction import FeatureExtractor, Features, is_precomputed
 from transferkit.foundation.arguments import check, choice, is_number
-from transferkit.heads import Head, KeypointMapHead, LinearHead
-from transferkit.keypoints import as_points, mirror_order
+from transferkit.heads import FittedHead, Head, KeypointMapHead, LinearHead
+from transferkit.keypoints import as_points, checked_pairs, frames_of_boxes, mirror_order
 from transferkit.persistence import register_estimator
 from transferkit.tasks import (
     Points,
@@ -47,7 +48,7 @@ from transferkit.tasks import (
     check_present,
     values_like,
 )
-from transferkit.views import MIRROR, ORIGINAL, View
+from transferkit.views import MIRROR, ORIGINAL, AnyView, View, with_pairs
 
 # On fewer, a linear head takes seconds, and errs little more: 10.8 and 10.3 % with 150 faces; but 8.3 and
 # 6.7 % with 500.
@@ -59,8 +60,8 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
     """Find keypoints in images, by a head on the features of a frozen backbone.
 
     Coordinates are pixels of each original image as it is seen upright, whatever its size; the
-    integer coordinate is the centre of a pixel. Any number of points will do; for 68 facial points
-    the order of left and right is known, so that mirror images can be used.
+    integer coordinate is the centre of a pixel. Any number of points will do; for 68 facial points, or
+    with ``mirror_pairs``, left and right are known, so that mirror images can be used.
 
     Parameters
     ----------
@@ -82,8 +83,11 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         7 for the two layers of ``"keypoint_map"`` (28 and 7 in the closer look), 7, 7, 4 and 2 for four
         layers of a linear head (whole maps for ``"scattering"``), full maps for ``"conv"``.
     augment : {"auto", "mirror", None}, default="auto"
-        Train on mirror images too, and average both views at prediction; "auto" does so for 68
-        points, whose mirror pairs are known.
+        Train on mirror images too, and average both views at prediction; "auto" does so where mirror pairs
+        are known.
+    mirror_pairs : sequence of (int, int), optional
+        Points that swap when the image is mirrored, such as ``table.mirror_pairs`` of what a reader of
+        :mod:`transferkit.datasets` returns; all others stay. By default known for 68 points only.
     weights, image_size, random_state, extractor
         As for :class:`Classifier`.
 
@@ -127,6 +131,7 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         layers: str | Sequence[str] | None = None,
         grid: int | str | Sequence[Any] | None = None,
         augment: str | None = "auto",
+        mirror_pairs: Any = None,
         random_state: Any = 0,
         extractor: FeatureExtractor | None = None,
     ) -> None:
@@ -138,6 +143,7 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         self.layers = layers
         self.grid = grid
         self.augment = augment
+        self.mirror_pairs = mirror_pairs
         self.random_state = random_state
         self.extractor = extractor
 
@@ -149,6 +155,7 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         groups: Any = None,
         validation_data: Any = None,
         sample_weight: Any = None,
+        boxes: Any = None,
     ) -> KeypointRegressor:
         """Extract features, once per image, and train the head.
 
@@ -165,6 +172,10 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
             Used instead of a held-out part: to stop early, and to judge the closer look of a network.
         sample_weight : array-like, shape (n,), optional
             How much each image counts, 0 or more; only the ratios matter. An image of weight 0 is left out.
+        boxes : array-like, shape (n, 4), optional
+            Where the subject is: left, top, right and bottom edge in pixels of each original image. Only the
+            square around it is looked at. Of several subjects in one image, the image is in X once for each;
+            y stays in pixels of the image. ``predict`` needs boxes then.
 
         Returns
         -------
@@ -178,7 +189,13 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         BadImageError
             An image cannot be read and ``on_error`` is "raise".
         """
-        return self._fit(X, y, groups, validation_data, sample_weight)
+        if boxes is None:
+            return self._fit(X, y, groups, validation_data, sample_weight)
+        if is_precomputed(self.backbone) or validation_data is not None:
+            what = "validation_data" if validation_data is not None else "backbone='precomputed'"
+            raise InvalidInputError(f"boxes cannot be used with {what}. Leave one of the two out.")
+        frames_of = partial(frames_of_boxes, boxes)
+        return self._fit(X, y, groups, None, sample_weight, frames_of)
 
     @property
     def n_points_(self) -> int:
@@ -207,12 +224,15 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         super().set_params(**params)
         return self
 
-    def predict(self, X: Any) -> NDArray[np.float64]:
+    def predict(self, X: Any, boxes: Any = None) -> NDArray[np.float64]:
         """Return the keypoints of each image, in the layout that ``fit`` got.
 
         Parameters
         ----------
-        X : image or sequence of images
+        X : image, sequence of images or iterator over images
+            An iterator, such as :func:`transferkit.datasets.video_frames`, is never held as a whole.
+        boxes : array-like, shape (n, 4), optional
+            As for ``fit``, which must have had some.
 
         Returns
         -------
@@ -222,16 +242,20 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         Raises
         ------
         NotFittedError, BadImageError
+        InvalidInputError
+            X cannot be used, or boxes are missing or do not fit.
         """
         predictor = self._fitted()
         if predictor.extractor is None:
             return predictor.task.decode(self._outputs(predictor, X))
+        if hasattr(X, "__next__"):
+            return in_batches(self.predict, X, boxes)
         items = images.readable_again(images.as_image_list(X))
-        points = self._outputs(predictor, items)
+        points = self._outputs(predictor, items, box_views(predictor, boxes, len(items)))
         with self._limited():
             return predictor.task.decode(predictor.refine(items, points))
 
-    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None, boxes: Any = None) -> float:
         """Return R^2, the share of the variance of coordinates explained, averaged over them.
 
         With ``on_error="skip"``, the default in an estimator, images that cannot be read are left out, and a
@@ -243,6 +267,8 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         y : array-like, shape (n, 2 k) or (n, k, 2), optional
             Pixels of each original image; missing points (NaN) are left out. By default those that X holds.
         sample_weight : array-like, shape (n,), optional
+        boxes : array-like, shape (n, 4), optional
+            As for ``fit``; every image must be readable then.
 
         Returns
         -------
@@ -263,9 +289,14 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         if self.extractor_ is None:
             X, y, sample_weight = readable_rows(self, X, y, sample_weight, lambda y: y)
             return float(super().score(X, y, sample_weight))
-        X, truth, sample_weight = readable_rows(self, X, y, sample_weight, lambda y: as_points(y, name="y"))
+        if boxes is None:
+            X, truth, sample_weight = readable_rows(
+                self, X, y, sample_weight, lambda y: as_points(y, name="y")
+            )
+        else:
+            truth = as_points(y, name="y")
         truth = truth.reshape(len(truth), -1)
-        score = explained_variance(truth, self.predict(X).reshape(len(truth), -1), sample_weight)
+        score = explained_variance(truth, self.predict(X, boxes).reshape(len(truth), -1), sample_weight)
         if np.isnan(score):
             raise InvalidInputError("score needs two images with different keypoints, present in y.")
         return score
@@ -302,13 +333,14 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
                 f"refine={self.refine!r} needs {MIN_POINTS} points or more, which have a shape. "
                 f"Got {n_points}. Pass refine=0."
             )
-        known = mirror_order(n_points) is not None
+        pairs = checked_pairs(self.mirror_pairs, n_points)
+        known = mirror_order(n_points, pairs) is not None
         if self.augment == "mirror" and not known:
             raise InvalidInputError(
                 f"augment='mirror' needs to know which points swap sides, known for 68 facial points. "
-                f"Got {n_points} points. Pass augment=None."
+                f"Got {n_points} points. Pass mirror_pairs=, or augment=None."
             )
-        return (ORIGINAL, MIRROR) if self.augment and known else (ORIGINAL,)
+        return with_pairs((ORIGINAL, MIRROR) if self.augment and known else (ORIGINAL,), pairs)
 
     def _read_arrays(self, X: Any, y: Any, *, fitting: bool) -> tuple[PrecomputedFeatures, Any]:
         return PrecomputedFeatures.with_values(self, X, y, fitting=fitting)
@@ -335,7 +367,13 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         return points
 
     def _encode(
-        self, task: Any, targets: NDArray[Any], features: AnyFeatures, rows: Rows, view: View, extractor: Any
+        self,
+        task: Any,
+        targets: NDArray[Any],
+        features: AnyFeatures,
+        rows: Rows,
+        view: AnyView,
+        extractor: Any,
     ) -> NDArray[np.float64]:
         if not isinstance(features, Features):  # values, or points as fractions of the maps, as they are
             return np.asarray(targets, dtype=np.float64).reshape(len(targets), -1)
@@ -364,6 +402,7 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
             partial(self._make_image_extractor, close_taps(self._backbone(), head, self.layers)),
             int(len(rows) >= MIN_IMAGES) if self.refine == "auto" else int(self.refine),
             len(predictor.views) > 1,
+            predictor.views[0].pairs,
             as_seed(self.random_state),
             self._run_settings()["progress"],
         )
@@ -372,14 +411,13 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
             lost = train[~has_place(points[train])]  # they are cut out where they were found
             shapes = points.copy()
             if len(lost) and look.n_rounds:
-                shapes[lost] = predictor.outputs(features, rows[lost])
+                shapes[lost] = predictor.outputs(features, rows[lost], data.views)
             learned = Sample([items[row] for row in train], points[train], shapes[train], data.weight[train])
             look.fit_network(head, learned, self._judged(items, features, points, data, held, own))
         elif predictor.head.held_out is not None:
             sizes = features.sizes(rows), predictor.extractor.image_size_, predictor.extractor.resize
-            shapes = average_views(
-                predictor.views, np.split(predictor.head.held_out, len(predictor.views)), sizes
-            )
+            views = [view.of(rows) for view in data.views]
+            shapes = average_views(views, np.split(predictor.head.held_out, len(views)), sizes)
             look.fit_cascade(items, shapes, points, data.groups, data.weight)
         self._rounds = look.rounds
         if self.report_ is not None:
@@ -399,7 +437,7 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
             found = predictor.outputs(others, seen)
             judged = Sample([own.X[row] for row in seen], truth, found, weight[seen])
         elif len(held):
-            found = predictor.outputs(features, data.rows[held])
+            found = predictor.outputs(features, data.rows[held], data.views)
             judged = Sample([items[row] for row in held], points[held], found, data.weight[held])
         else:
             return None
@@ -422,7 +460,15 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
 
         if len(saved) and not isinstance(task, Points):
             raise ValueError("refinements of values that are no points")
-        return tuple(rebuild_refinement(arrays, facts, make, task.n_points) for arrays, facts in saved)
+        pairs = checked_pairs(self.mirror_pairs, task.n_outputs // 2)
+        return tuple(rebuild_refinement(arrays, facts, make, task.n_points, pairs) for arrays, facts in saved)
+
+    def _make_predictor(
+        self, extractor: Any, views: tuple[View, ...], head: Head, fitted: FittedHead, task: Any
+    ) -> Predictor:
+        if isinstance(task, Points):  # saved by their names, which say nothing of pairs
+            views = with_pairs(views, checked_pairs(self.mirror_pairs, task.n_points))
+        return super()._make_predictor(extractor, views, head, fitted, task)
 
 
 def _is_rounds(value: Any) -> bool:

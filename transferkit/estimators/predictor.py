@@ -41,7 +41,12 @@ class Predictor:
     half: bool = False
     refinements: tuple[Any, ...] = ()
 
-    def outputs(self, features: Any, rows: NDArray[np.int64] | None = None) -> Floats:
+    def outputs(
+        self,
+        features: Any,
+        rows: NDArray[np.int64] | None = None,
+        views: Sequence[AnyView] | None = None,
+    ) -> Floats:
         """Return the mean output over the views: logits or values (n, k), or points (n, k, 2) in pixels.
 
         Parameters
@@ -49,12 +54,16 @@ class Predictor:
         features : Features or PrecomputedFeatures
         rows : ndarray of int, optional
             By default all images that can be read.
+        views : sequence of View or Crops, optional
+            What the features are of, where that is not the whole images.
         """
-        outputs = [self.head.predict(features.maps(rows, view, half=self.half)) for view in self.views]
+        views = self.views if views is None else views
+        outputs = [self.head.predict(features.maps(rows, view, half=self.half)) for view in views]
         if self.extractor is None or not isinstance(self.task, Points):
-            return average_views(self.views, outputs)
+            return average_views(views, outputs)
         place = features.sizes(rows), self.extractor.image_size_, self.extractor.resize
-        return average_views(self.views, outputs, place)
+        chosen = np.flatnonzero(features.ok) if rows is None else rows
+        return average_views([view.of(chosen) for view in views], outputs, place)
 
     def refine(self, items: Sequence[Any], points: Floats) -> Floats:
         """Return points after every closer look."""

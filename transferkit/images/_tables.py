@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
+import io
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -13,22 +16,48 @@ from transferkit.errors import InvalidInputError, quoted
 _PROBED = 20  # files checked to find the image folder
 _REPORTED = 10  # problems listed in one error
 
+_DECIMAL_COMMA = re.compile(r"^(\s*[-+]?\d*),(\d+(?:[eE][-+]?\d+)?\s*)$")
+
 NumberedRow = tuple[int, list[str]]
 
 
 def read_rows(path: Path, what: str) -> list[NumberedRow]:
-    """Return the non-blank rows, numbered as in a spreadsheet; ``what`` the file holds is for errors."""
+    """Return the non-blank rows, numbered as in a spreadsheet; ``what`` the file holds is for errors.
+
+    Cells are separated by commas, semicolons or tabs, whichever the first row has. Where it is not commas,
+    numbers may have a decimal comma, which becomes a point.
+    """
     if not path.is_file():
         state = "It is a folder." if path.is_dir() else f"The current folder is {Path.cwd()}."
         raise InvalidInputError(f"Expected a CSV file of {what}, but there is no file {path}. {state}")
     try:
-        # utf-8-sig: spreadsheets write a byte order mark
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            return [(number, row) for number, row in enumerate(csv.reader(file), start=1) if any(row)]
-    except (UnicodeDecodeError, csv.Error) as error:
+        text = _text(path)
+        first = next((line for line in io.StringIO(text) if line.strip()), "")
+        told = re.fullmatch(r"sep=(.)\s*", first)  # Excel's own note
+        delimiter = told[1] if told else _delimiter(first)
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+        rows = [(number, row) for number, row in enumerate(reader, start=1) if any(row)]
+    except (UnicodeError, csv.Error) as error:
         raise InvalidInputError(
             f"{path} is not a CSV file in UTF-8: {error}. Export it as CSV in UTF-8."
         ) from error
+    del rows[: bool(told)]
+    if delimiter == ",":
+        return rows
+    return [(number, [_DECIMAL_COMMA.sub(r"\1.\2", cell) for cell in row]) for number, row in rows]
+
+
+def _text(path: Path) -> str:
+    """Return the text of a file in UTF-8, or in the UTF-16 that Excel calls Unicode text."""
+    content = path.read_bytes()
+    wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    # utf-8-sig: spreadsheets write a byte order mark
+    return content.decode("utf-16" if wide else "utf-8-sig")
+
+
+def _delimiter(line: str) -> str:
+    """Return what separates the cells of the first row; text in quotes does not count."""
+    return next((mark for mark in "\t;" if len(next(csv.reader([line], delimiter=mark), [])) > 1), ",")
 
 
 def find_folder(
@@ -37,13 +66,14 @@ def find_folder(
     image_folder: str | os.PathLike[str] | None,
     beside: tuple[str, ...] = (),
 ) -> Path:
-    """Return the folder that the file names in a CSV file are relative to.
+    """Return the folder that the file names in a table are relative to.
 
-    By default the folder of the CSV file, or a folder ``beside`` it: whichever has the first images.
+    By default the folder of the table, or one ``beside`` it, such as ``"images"`` or ``".."``: whichever has
+    most of the first images.
     """
     if image_folder is not None:
         return _checked_folder(image_folder, names)
-    folders = [path.parent, *(path.parent / name for name in beside)]
+    folders = [path.parent, *(Path(os.path.normpath(path.parent / name)) for name in beside)]
     found = [_count_there(folder, names) for folder in folders]
     if not any(found):
         raise InvalidInputError(
@@ -67,7 +97,7 @@ def _checked_folder(image_folder: str | os.PathLike[str], names: list[str]) -> P
         state = "has none of the first images" if folder.is_dir() else "is not a folder"
         raise InvalidInputError(
             f"image_folder={str(folder)!r} {state}; {names[0]!r} was expected in it. "
-            "Pass the folder that the file names in the CSV file are relative to."
+            "Pass the folder that the file names in the table are relative to."
         )
     return folder
 

@@ -1,10 +1,10 @@
-"""Keypoints: the 68-point scheme of the face, array layouts, shapes, and CSV files.
+"""Keypoints: the 68-point scheme of the face, array layouts, shapes, and files of every format.
 
 Any number of points is supported; 68 points have names, mirror pairs and eye corners. A missing point is NaN
 in both coordinates.
 """
 
-from transferkit.keypoints._csv import KeypointTable, read_keypoints_csv, write_keypoints_csv
+from transferkit.keypoints._boxes import frames_of_boxes
 from transferkit.keypoints._faces import (
     EYE_POINTS,
     GROUPS,
@@ -15,7 +15,25 @@ from transferkit.keypoints._faces import (
     pupils,
 )
 from transferkit.keypoints._layouts import as_layout, as_points
+from transferkit.keypoints._names import Pairs, checked_pairs, mirror_pairs_by_name
 from transferkit.keypoints._shapes import frames_around, mean_shape
+from transferkit.keypoints._smoothing import smooth_keypoints
+from transferkit.keypoints.files import (
+    KeypointTable,
+    format_of_keypoints,
+    read_coco_keypoints,
+    read_deeplabcut,
+    read_keypoints,
+    read_keypoints_csv,
+    read_label_studio,
+    read_labelme,
+    read_pts,
+    read_sleap,
+    read_yolo_pose,
+    write_coco_keypoints,
+    write_deeplabcut,
+    write_keypoints_csv,
+)
 
 __all__ = [
     "EYE_POINTS",
@@ -24,12 +42,28 @@ __all__ = [
     "N_FACE_POINTS",
     "OUTER_EYE_CORNERS",
     "KeypointTable",
+    "Pairs",
     "as_layout",
     "as_points",
+    "checked_pairs",
+    "format_of_keypoints",
     "frames_around",
+    "frames_of_boxes",
     "mean_shape",
     "mirror_order",
+    "mirror_pairs_by_name",
     "pupils",
+    "read_coco_keypoints",
+    "read_deeplabcut",
+    "read_keypoints",
     "read_keypoints_csv",
+    "read_label_studio",
+    "read_labelme",
+    "read_pts",
+    "read_sleap",
+    "read_yolo_pose",
+    "smooth_keypoints",
+    "write_coco_keypoints",
+    "write_deeplabcut",
     "write_keypoints_csv",
 ]

@@ -16,6 +16,8 @@ from types import MappingProxyType
 import numpy as np
 import numpy.typing as npt
 
+from transferkit.keypoints._names import Pairs
+
 N_FACE_POINTS = 68
 
 GROUPS = MappingProxyType(
@@ -50,19 +52,21 @@ MIRROR_PAIRS: tuple[tuple[int, int], ...] = (
 """Pairs of points that swap when the image is mirrored; the other 10 points stay."""
 
 
-def mirror_order(n_points: int) -> npt.NDArray[np.intp] | None:
+def mirror_order(n_points: int, pairs: Pairs | None = None) -> npt.NDArray[np.intp] | None:
     """Return the order of the points after mirroring the image horizontally.
 
     Parameters
     ----------
     n_points : int
         Number of points.
+    pairs : tuple of (int, int), optional
+        Points that swap; all others stay. By default those of the 68 points of the face.
 
     Returns
     -------
     ndarray of int, shape (n_points,), or None
-        ``mirrored = points[:, order]``, with each ``x`` replaced by ``width - 1 - x``. None unless there
-        are 68 points: the pairs of other schemes are unknown.
+        ``mirrored = points[:, order]``, with each ``x`` replaced by ``width - 1 - x``. None without
+        pairs, unless there are 68 points: those of other schemes are unknown.
 
     Examples
     --------
@@ -71,10 +75,10 @@ def mirror_order(n_points: int) -> npt.NDArray[np.intp] | None:
     >>> mirror_order(5) is None
     True
     """
-    if n_points != N_FACE_POINTS:
+    if pairs is None and n_points != N_FACE_POINTS:
         return None
-    order = np.arange(N_FACE_POINTS)
-    for right, left in MIRROR_PAIRS:
+    order = np.arange(n_points)
+    for right, left in MIRROR_PAIRS if pairs is None else pairs:
         order[right], order[left] = left, right
     return order
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transferkit.keypoints._faces import mirror_order
+from transferkit.keypoints._names import Pairs
 
 __all__ = ["frames_around", "mean_shape"]
 
@@ -18,13 +19,15 @@ Floats = NDArray[np.float64]
 _ROUNDS = 5  # of aligning and averaging; converges in two or three
 
 
-def mean_shape(points: Floats) -> Floats:
+def mean_shape(points: Floats, pairs: Pairs | None = None) -> Floats:
     """Return the mean of aligned shapes.
 
     Parameters
     ----------
     points : ndarray, shape (n, k, 2)
         In pixels; NaN is a missing point. Rows with fewer than two visible points are ignored.
+    pairs : tuple of (int, int), optional
+        Mirror pairs; by default those of 68 points.
 
     Returns
     -------
@@ -36,11 +39,12 @@ def mean_shape(points: Floats) -> Floats:
     present = np.asarray(np.isfinite(points).all(axis=2))
     sizes = np.nanmax(points, axis=(1, 2)) - np.nanmin(points, axis=(1, 2))
     centred = (points - np.nanmean(points, axis=1, keepdims=True)) / np.maximum(sizes, 1e-9)[:, None, None]
-    mean = _level(_mean(centred))
+    order = mirror_order(points.shape[1], pairs)
+    mean = _level(_mean(centred), order)
     for _ in range(_ROUNDS):
         scale, turn, shift = _similarities(points, mean, present)
         aligned = scale[:, None, None] * (points @ turn) + shift[:, None]
-        mean = _level(_mean(aligned))
+        mean = _level(_mean(aligned), order)
     return mean
 
 
@@ -94,9 +98,8 @@ def _mean(shapes: Floats) -> Floats:
     return mean
 
 
-def _level(mean: Floats) -> Floats:
+def _level(mean: Floats, order: NDArray[np.intp] | None) -> Floats:
     """Return a shape centred on 0 with size 1, made symmetric if mirror pairs are known."""
-    order = mirror_order(len(mean))
     if order is not None:
         middle = mean[:, 0].mean()
         mean = (mean + (mean[order] - [middle, 0.0]) * [-1.0, 1.0] + [middle, 0.0]) / 2

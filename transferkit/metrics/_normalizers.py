@@ -53,6 +53,8 @@ _NEED_A_FACE = ("outer_eye_corners", "pupils")
 def reference_distances(points: FloatArray, normalizer: str | float) -> FloatArray:
     """Return the reference distance of each image, NaN if its points are missing.
 
+    The points that are left in an image may have no size, as a single one has none: that is NaN, too.
+
     Parameters
     ----------
     points : ndarray of shape (n, k, 2)
@@ -68,7 +70,7 @@ def reference_distances(points: FloatArray, normalizer: str | float) -> FloatArr
     Raises
     ------
     InvalidInputError
-        If the normalizer is unknown or needs 68 points, or if a distance is zero.
+        If the normalizer is unknown or needs 68 points, or if a distance is zero though no point is missing.
     """
     if is_number(normalizer, above=0):
         return np.full(len(points), float(normalizer))
@@ -88,6 +90,8 @@ def reference_distances(points: FloatArray, normalizer: str | float) -> FloatArr
             "Pass a number of pixels, such as normalizer=100.0; errors are then fractions of it."
         )
     distances = NORMALIZERS[normalizer](points)
+    incomplete = np.isnan(points).any(axis=(1, 2))
+    distances = np.where((distances == 0) & incomplete, np.nan, distances)
     zero = np.flatnonzero(distances == 0)
     if len(zero):
         raise InvalidInputError(

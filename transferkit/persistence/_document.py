@@ -32,7 +32,7 @@ from transferkit.persistence._file import read_model, write_model
 from transferkit.persistence._places import with_folders, without_folders
 from transferkit.persistence._records import records_from_json, records_to_json
 from transferkit.persistence._registry import ESTIMATORS, name_of
-from transferkit.persistence._schema import check_document, extractor_parameters, views_of
+from transferkit.persistence._schema import check_document, extractor_parameters, views_of, without_defaults
 from transferkit.persistence._version0 import upgraded
 from transferkit.tasks import Values, task_from_json
 
@@ -77,6 +77,7 @@ def _shared(estimator: Any, fitted_extractor: Any, absolute_paths: bool) -> dict
     """Return what every document says: the parameters, and what features depend on."""
     extractor = fitted_extractor or estimator._parameters_["extractor"] or FeatureExtractor()
     parameters = {name: _plain(value) for name, value in estimator._parameters_.items() if name not in _LOCAL}
+    parameters = without_defaults(parameters)
     features = None if fitted_extractor is None else fitted_extractor.describe()
     return {
         "estimator": name_of(estimator),

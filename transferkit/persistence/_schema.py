@@ -26,9 +26,10 @@ _PARAMETERS: dict[str, Types] = {
     "backbone": (str, dict), "weights": (str, _MAYBE), "image_size": (int, _MAYBE),
     "layers": (str, list, _MAYBE), "grid": (int, str, list, _MAYBE),
     "augment": (str, _MAYBE), "class_weight": (str, _MAYBE), "threshold": (float, str, _MAYBE),
-    "refine": (int, str), "metric": (str,), "method": (str,),
+    "mirror_pairs": (list,), "refine": (int, str), "metric": (str,), "method": (str,),
 }  # fmt: skip
-_LATER = ("threshold",)  # parameters that a model saved before they came does not have
+# Parameters that a model may lack: one saved before they came, or one that does not set them.
+_OPTIONAL = ("threshold", "mirror_pairs")
 _EXTRACTOR: dict[str, Types] = {
     "resize": (str,), "precision": (str,), "value_range": (list, _MAYBE), "on_error": (str, _MAYBE),
     "engine": (str, _MAYBE),
@@ -39,6 +40,11 @@ EXTRACTOR_PARAMETERS = tuple(_EXTRACTOR)  # of the model; the others belong to t
 # A file from a stranger may name any file of this machine, and ask for any amount of memory.
 _WEIGHTS_SUFFIXES = (".h5", ".hdf5", ".keras", ".onnx")
 _LARGEST_SIDE = 2048
+
+
+def without_defaults(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Return the parameters of an estimator without optional ones that are not set."""
+    return {name: value for name, value in parameters.items() if name not in _OPTIONAL or value is not None}
 
 
 def extractor_parameters(extractor: Any) -> tuple[str, ...]:
@@ -60,7 +66,7 @@ def check_document(
     names are not used. A ``collection`` has neither head nor task.
     """
     check_keys("document", document, _COLLECTION if collection else _DOCUMENT)
-    there = [name for name in parameters if name in document["parameters"] or name not in _LATER]
+    there = [name for name in parameters if name in document["parameters"] or name not in _OPTIONAL]
     check_keys("parameters", document["parameters"], {name: _PARAMETERS[name] for name in there})
     chosen = {name: types for name, types in _CHOSEN.items() if name in document["extractor"]}
     check_keys("extractor", document["extractor"], _EXTRACTOR | chosen)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -39,6 +40,7 @@ def plot_keypoints(
     truth: Any = None,
     *,
     mirror_pairs: bool = False,
+    skeleton: Any = (),
     n: int = 12,
     columns: int = 4,
     ax: Any = None,
@@ -57,6 +59,9 @@ def plot_keypoints(
         True points.
     mirror_pairs : bool, default=False
         Connect mirror pairs; for 68 points only.
+    skeleton : sequence of (int, int), default=()
+        Points to connect by lines, such as ``table.skeleton`` of what a reader of
+        :mod:`transferkit.datasets` returns.
     n : int, default=12
         Maximum number of images.
     columns : int, default=4
@@ -87,13 +92,14 @@ def plot_keypoints(
             f"mirror_pairs=True needs the standard {N_FACE_POINTS} points of the face. "
             f"Got {len(panels[0].points)} points. Leave it out."
         )
+    lines = _lines(skeleton, len(panels[0].points))
     if alone:
         axes = [new_axes(ax, width=4.0, height=4.0)]
     else:
         axes = new_grid(len(panels), ax, columns=columns, width=2.2, height=2.4)
     show_images(axes, [panel.image for panel in panels], [panel.title for panel in panels])
     for place, panel in zip(axes, panels, strict=True):
-        _draw_points(place, panel, mirror_pairs)
+        _draw_points(place, panel, mirror_pairs, lines)
     if panels[0].truth is not None:
         axes[0].set_xlabel("white: true points", fontsize="small")
     return axes[0] if alone else axes
@@ -132,18 +138,34 @@ def _of_evaluation(evaluation: Any, n: int) -> list[_Panel]:
     ]
 
 
-def _draw_points(ax: Any, panel: _Panel, mirror_pairs: bool) -> None:
+def _draw_points(ax: Any, panel: _Panel, mirror_pairs: bool, lines: list[tuple[int, int]]) -> None:
     """Draw the points of a panel on its image."""
     ax.autoscale(False)  # distant points must not shrink the image
     joined = len(panel.points) == N_FACE_POINTS
     if mirror_pairs:
         for pair in MIRROR_PAIRS:
             ax.plot(*panel.points[list(pair)].T, color="white", linewidth=0.6, alpha=0.8)
+    for line in lines:
+        ax.plot(*panel.points[list(line)].T, color=_REGION_COLOURS["jaw"], linewidth=1.5, alpha=0.9)
     if panel.truth is not None:
         for indices, _ in _regions(len(panel.truth)):
             _draw_region(ax, panel.truth[indices], "white", joined)
     for indices, colour in _regions(len(panel.points)):
         _draw_region(ax, panel.points[indices], colour, joined)
+
+
+def _lines(skeleton: Any, n_points: int) -> list[tuple[int, int]]:
+    """Return the pairs of points to connect."""
+    try:
+        lines = [(operator.index(a), operator.index(b)) for a, b in skeleton]
+    except (TypeError, ValueError):
+        lines = [(-1, -1)]
+    if any(not 0 <= end < n_points for line in lines for end in line):
+        raise InvalidInputError(
+            f"skeleton must be pairs of points in 0..{n_points - 1}, such as ((0, 1), (1, 2)). "
+            f"Got {skeleton!r}."
+        )
+    return lines
 
 
 def _draw_region(ax: Any, points: NDArray[np.float64], colour: str, joined: bool) -> None:

@@ -25,10 +25,13 @@ class Points:
     n_points : int
     flat : bool, default=True
         Whether ``y`` is (n, 2 k) rather than (n, k, 2), and answers are too.
+    boxed : bool, default=False
+        Whether they are looked for in a box of each image, which must be passed then.
     """
 
     n_points: int
     flat: bool = True
+    boxed: bool = False
 
     kind: ClassVar[str] = "points"
     regression: ClassVar[bool] = True
@@ -51,12 +54,14 @@ class Points:
 
     def to_json(self) -> dict[str, Any]:
         """Return the task as JSON data."""
-        return {"kind": self.kind, "n_points": self.n_points, "flat": self.flat}
+        data: dict[str, Any] = {"kind": self.kind, "n_points": self.n_points, "flat": self.flat}
+        return data | ({"boxed": True} if self.boxed else {})  # models of whole images stay as they were
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Points:
         """Return the task that JSON data describes."""
-        check_keys("task", data, {"kind": (str,), "n_points": (int,), "flat": (bool,)})
+        expected = {"kind": (str,), "n_points": (int,), "flat": (bool,)}
+        check_keys("task", data, expected | ({"boxed": (bool,)} if "boxed" in data else {}))
         if not 0 < data["n_points"] < 2**31:
             raise ValueError(f"task of {data['n_points']} points")
-        return cls(data["n_points"], data["flat"])
+        return cls(data["n_points"], data["flat"], data.get("boxed", False))

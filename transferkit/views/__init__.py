@@ -1,8 +1,17 @@
 """Views: which square of an image a backbone sees, and where its points lie there."""
 
-from transferkit.views._crops import Crop, Crops
+from transferkit.views._crops import Crop, Crops, crops_of
 from transferkit.views._render import Rendered, render
-from transferkit.views._views import AUGMENTATIONS, MEANS, MIRROR, ORIGINAL, Square, View, mirror_points
+from transferkit.views._views import (
+    AUGMENTATIONS,
+    MEANS,
+    MIRROR,
+    ORIGINAL,
+    Square,
+    View,
+    mirror_points,
+    with_pairs,
+)
 
 AnyView = View | Crops
 
@@ -17,6 +26,8 @@ __all__ = [
     "Rendered",
     "Square",
     "View",
+    "crops_of",
     "mirror_points",
     "render",
+    "with_pairs",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,7 +11,8 @@ from numpy.typing import NDArray
 
 from transferkit.cache import RowKey
 from transferkit.images import Image, Target, crop_image
-from transferkit.views._views import mirror_points
+from transferkit.keypoints import Pairs
+from transferkit.views._views import View, mirror_points
 
 Floats = NDArray[np.float64]
 
@@ -25,10 +27,13 @@ class Crops:
         Of each image: x and y of the square's centre and its side, in pixels (0 at the image's edge), and
         its angle in degrees. Rounded to quarters: the key in the cache is made from them.
     mirror : bool, default=False
+    pairs : tuple of (int, int), optional
+        Points that swap in a mirror image; by default those of 68 points.
     """
 
     frames: Floats
     mirror: bool = False
+    pairs: Pairs | None = None
 
     def __post_init__(self) -> None:
         """Round, so that the geometry is exactly what the name says."""
@@ -42,16 +47,20 @@ class Crops:
         """Return the mirror images of these squares."""
         return replace(self, mirror=not self.mirror)
 
+    def of(self, rows: NDArray[np.int64]) -> Crops:
+        """Return the squares of some images, for their points."""
+        return replace(self, frames=self.frames[rows])
+
     def to_square(self, points: Floats, *_: object) -> Floats:
         """Map points (n, k, 2) in pixels of the images to the squares."""
         centre, side, turn = self._geometry()
         square: Floats = (points + 0.5 - centre) @ turn / side + 0.5
-        return mirror_points(square) if self.mirror else square
+        return mirror_points(square, self.pairs) if self.mirror else square
 
     def from_square(self, square: Floats, *_: object) -> Floats:
         """Map points (n, k, 2) of the squares back to pixels of each image; undoes ``to_square``."""
         centre, side, turn = self._geometry()
-        square = mirror_points(square) if self.mirror else square
+        square = mirror_points(square, self.pairs) if self.mirror else square
         points: Floats = (square - 0.5) * side @ turn.transpose(0, 2, 1) + centre - 0.5
         return points
 
@@ -60,6 +69,11 @@ class Crops:
         angle = np.radians(self.frames[:, 3])
         turn = np.stack([np.cos(angle), -np.sin(angle), np.sin(angle), np.cos(angle)], axis=1)
         return self.frames[:, None, :2], self.frames[:, 2, None, None], turn.reshape(-1, 2, 2)
+
+
+def crops_of(views: Sequence[View], frames: Floats) -> tuple[Crops, ...]:
+    """Return the views of squares (n, 4) that take the place of these views of whole images."""
+    return tuple(Crops(frames, view.squares[0].mirror, view.pairs) for view in views)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ A view of the whole image is the same for every image; crops have a square of th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 from transferkit.cache import RowKey
 from transferkit.errors import InvalidInputError
 from transferkit.images import Image, Target, crop_image, letterbox, resize_image
-from transferkit.keypoints import mirror_order
+from transferkit.keypoints import Pairs, mirror_order
 
 Floats = NDArray[np.float64]
 
@@ -93,13 +94,20 @@ class View:
     squares : tuple of Square, default=(Square(),)
         Of several squares the row is the mean of their maps: what a linear model of all of them
         needs, at the cost in the cache of one.
+    pairs : tuple of (int, int), optional
+        Points that swap in a mirror image; by default those of 68 points. They change no pixel.
     """
 
     name: str
     squares: tuple[Square, ...] = (Square(),)
+    pairs: Pairs | None = None
 
     def at(self, index: int) -> View:
         """Return the view of one image."""
+        return self
+
+    def of(self, rows: NDArray[np.int64]) -> View:
+        """Return the view of some images, for their points."""
         return self
 
     def key(self, digest: str) -> RowKey:
@@ -127,13 +135,16 @@ class View:
         """
         square = self._only_square()
         scale, offset = _geometry(sizes, image_size, resize)
-        return _swapped(square, square.from_whole(((points + 0.5) * scale + offset) / image_size))
+        moved = square.from_whole(((points + 0.5) * scale + offset) / image_size)
+        return _swapped(square, moved, self.pairs)
 
     def from_square(self, square: Floats, sizes: NDArray[np.int64], image_size: int, resize: str) -> Floats:
         """Map points (n, k, 2) of the square back to pixels of each image; undoes ``to_square``."""
         only = self._only_square()
         scale, offset = _geometry(sizes, image_size, resize)
-        points: Floats = (only.to_whole(_swapped(only, square)) * image_size - offset) / scale - 0.5
+        points: Floats = (
+            only.to_whole(_swapped(only, square, self.pairs)) * image_size - offset
+        ) / scale - 0.5
         return points
 
     def _only_square(self) -> Square:
@@ -181,17 +192,22 @@ MEANS = {
 """The mean of an augmentation's views, as one view."""
 
 
-def mirror_points(square: Floats) -> Floats:
-    """Mirror points (n, k, 2) of a square, and swap left and right ones where the scheme is known."""
-    return _swapped(_MIRRORED, _MIRRORED.from_whole(square))
+def with_pairs(views: Sequence[View], pairs: Pairs | None) -> tuple[View, ...]:
+    """Return the same views, with the points that swap in a mirror image."""
+    return tuple(replace(view, pairs=pairs) for view in views)
+
+
+def mirror_points(square: Floats, pairs: Pairs | None = None) -> Floats:
+    """Mirror points (n, k, 2) of a square, and swap left and right ones where the pairs are known."""
+    return _swapped(_MIRRORED, _MIRRORED.from_whole(square), pairs)
 
 
 _MIRRORED = Square(mirror=True)
 
 
-def _swapped(square: Square, points: Floats) -> Floats:
-    """Return points with left and right ones swapped, where the scheme is known and the square reflects."""
-    order = mirror_order(points.shape[1]) if square.reflects else None
+def _swapped(square: Square, points: Floats, pairs: Pairs | None) -> Floats:
+    """Return points with left and right ones swapped, where the pairs are known and the square reflects."""
+    order = mirror_order(points.shape[1], pairs) if square.reflects else None
     return points if order is None else points[:, order]
 
 

@@ -17,7 +17,7 @@ from transferkit.estimators.refinement._refinement import MARGIN, Floats, Refine
 from transferkit.extraction import FeatureExtractor, Features
 from transferkit.heads import TrainingData
 from transferkit.heads.cascade import CascadeHead
-from transferkit.keypoints import frames_around, mean_shape
+from transferkit.keypoints import Pairs, frames_around, mean_shape
 from transferkit.tasks import Points
 
 MIN_IMAGES = 50  # fewer say too little about the errors to mend
@@ -32,6 +32,7 @@ def fit_cascade_round(
     weight: NDArray[np.float64],
     *,
     mirror: bool,
+    pairs: Pairs | None,
     random_state: int,
     progress: bool,
 ) -> tuple[Refinement, Floats, Features]:
@@ -49,11 +50,13 @@ def fit_cascade_round(
     groups : ndarray of int, shape (n,)
     weight : ndarray, shape (n,)
     mirror : bool
+    pairs : tuple of (int, int) or None
+        Points that swap in a mirror image.
     random_state, progress
         As for the estimator.
     """
-    mean = mean_shape(points)
-    views = views_around(frames_around(shapes, mean, MARGIN), mirror)
+    mean = mean_shape(points, pairs)
+    views = views_around(frames_around(shapes, mean, MARGIN), mirror, pairs)
     features = extractor.extract(X, views=views, on_error="raise")
     targets = [view.to_square(points).reshape(len(points), -1) for view in views]
     kind = CascadeHead()
@@ -71,4 +74,4 @@ def fit_cascade_round(
     )
     assert head.held_out is not None
     held_out = average_views(views, np.split(head.held_out, len(views)), ())
-    return Refinement(extractor, mean, kind, head, mirror), held_out, features
+    return Refinement(extractor, mean, kind, head, mirror, pairs), held_out, features

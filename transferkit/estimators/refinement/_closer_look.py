@@ -15,6 +15,7 @@ from transferkit.estimators.refinement._network import Sample, fit_network_round
 from transferkit.estimators.refinement._refinement import Floats, Refinement, shape_errors
 from transferkit.extraction import ExtractionReport, FeatureExtractor, Features
 from transferkit.heads import Head
+from transferkit.keypoints import Pairs
 
 
 @dataclass
@@ -27,7 +28,7 @@ class CloserLook:
         Returns a new extractor with the taps of the closer look.
     n_rounds : int
         At most.
-    mirror, random_state, progress
+    mirror, pairs, random_state, progress
         As for the estimator.
 
     Attributes
@@ -43,6 +44,7 @@ class CloserLook:
     make_extractor: Callable[[], FeatureExtractor]
     n_rounds: int
     mirror: bool
+    pairs: Pairs | None
     random_state: int
     progress: bool
     refinements: list[Refinement] = field(default_factory=list)
@@ -85,7 +87,12 @@ class CloserLook:
             self.refinements.append(refinement)
 
     def _options(self) -> dict[str, Any]:
-        return {"mirror": self.mirror, "random_state": self.random_state, "progress": self.progress}
+        return {
+            "mirror": self.mirror,
+            "pairs": self.pairs,
+            "random_state": self.random_state,
+            "progress": self.progress,
+        }
 
     def _renewed(self, refinement: Refinement) -> Refinement:
         """Return a round without the rows it learned from, which its extractor holds without a cache."""

@@ -20,7 +20,7 @@ from transferkit.estimators.refinement._refinement import (
 )
 from transferkit.extraction import FeatureExtractor, Features
 from transferkit.heads import Head, TrainingData
-from transferkit.keypoints import frames_around, mean_shape
+from transferkit.keypoints import Pairs, frames_around, mean_shape
 from transferkit.tasks import Points
 from transferkit.views import Crops
 
@@ -47,6 +47,7 @@ def fit_network_round(
     train: Sample,
     *,
     mirror: bool,
+    pairs: Pairs | None,
     random_state: int,
     progress: bool,
 ) -> tuple[Refinement, Features]:
@@ -61,6 +62,8 @@ def fit_network_round(
     train : Sample
         Shapes are only used where an image has too few points.
     mirror : bool
+    pairs : tuple of (int, int) or None
+        Points that swap in a mirror image.
     random_state, progress
         As for the estimator.
 
@@ -70,13 +73,13 @@ def fit_network_round(
     Features
         Of the squares that were learned from.
     """
-    mean = mean_shape(train.points)
+    mean = mean_shape(train.points, pairs)
     frames = _true_frames(train, mean)
     generator = np.random.default_rng(random_state)
     views: list[Crops] = []
     for _ in range(1 if len(frames) > _MANY else 2):
         moved = _moved(frames, generator)
-        views += views_around(moved, mirror)
+        views += views_around(moved, mirror, pairs)
     features = extractor.extract(train.items, views=tuple(views), on_error="raise")
     data = TrainingData(
         features.maps(view=views, half=head.half),
@@ -88,7 +91,7 @@ def fit_network_round(
         random_state,
         progress,
     )
-    return Refinement(extractor, mean, head, head.fit(data), mirror), features
+    return Refinement(extractor, mean, head, head.fit(data), mirror, pairs), features
 
 
 def has_place(points: Floats) -> NDArray[np.bool_]:

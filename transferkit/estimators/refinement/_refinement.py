@@ -17,7 +17,7 @@ from transferkit.estimators.predictor import average_views
 from transferkit.extraction import FeatureExtractor
 from transferkit.heads import FittedHead, Head, head_from_dict, head_to_dict
 from transferkit.heads.cascade import CascadeHead
-from transferkit.keypoints import frames_around, mirror_order
+from transferkit.keypoints import Pairs, frames_around, mirror_order
 from transferkit.views import Crops
 
 Floats = NDArray[np.float64]
@@ -40,6 +40,8 @@ class Refinement:
     head : FittedHead
     mirror : bool
         Whether both the square and its mirror image are looked at.
+    pairs : tuple of (int, int) or None
+        Points that swap in a mirror image.
     """
 
     extractor: FeatureExtractor
@@ -47,10 +49,11 @@ class Refinement:
     kind: Head
     head: FittedHead
     mirror: bool
+    pairs: Pairs | None = None
 
     def predict(self, X: Sequence[Any], shapes: Floats) -> Floats:
         """Return better shapes (n, k, 2) in pixels of each image, given rough ones."""
-        views = views_around(frames_around(shapes, self.mean, MARGIN), self.mirror)
+        views = views_around(frames_around(shapes, self.mean, MARGIN), self.mirror, self.pairs)
         features = self.extractor.extract(X, views=views, on_error="raise")
         outputs = [self.head.predict(features.maps(view=view, half=self.kind.half)) for view in views]
         return average_views(views, outputs, ())
@@ -70,14 +73,18 @@ class Refinement:
         }
 
 
-def views_around(frames: Floats, mirror: bool) -> tuple[Crops, ...]:
+def views_around(frames: Floats, mirror: bool, pairs: Pairs | None = None) -> tuple[Crops, ...]:
     """Return the views of squares (n, 4), with their mirror images if wanted."""
-    crops = Crops(frames)
+    crops = Crops(frames, pairs=pairs)
     return (crops, crops.mirrored()) if mirror else (crops,)
 
 
 def rebuild_refinement(
-    tensors: Mapping[str, NDArray[Any]], facts: Mapping[str, Any], extractor: Any, n_points: int
+    tensors: Mapping[str, NDArray[Any]],
+    facts: Mapping[str, Any],
+    extractor: Any,
+    n_points: int,
+    pairs: Pairs | None = None,
 ) -> Refinement:
     """Return the round that was saved; ValueError if arrays and facts do not belong together.
 
@@ -94,10 +101,10 @@ def rebuild_refinement(
     fits = mean.dtype == np.float64 and mean.shape == (n_points, 2) and bool(np.isfinite(mean).all())
     if not fits or head.n_outputs != 2 * n_points:
         raise ValueError(f"a round of shape {mean.shape} for {n_points} points")
-    if facts["mirror"] and mirror_order(n_points) is None:
+    if facts["mirror"] and mirror_order(n_points, pairs) is None:
         raise ValueError(f"mirrored views of {n_points} points")
     close = extractor(tuple(facts["layers"]), tuple(facts["grid"]))
-    return Refinement(close, mean, kind, head, facts["mirror"])
+    return Refinement(close, mean, kind, head, facts["mirror"], pairs)
 
 
 def shape_errors(shapes: Floats, points: Floats) -> tuple[Floats, NDArray[np.int64]]:

@@ -1,0 +1,299 @@
+"""Keypoints of named points, of subjects in boxes, with points missing, and in films."""
+
+import warnings
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.conftest import TINY
+from transferkit import KeypointRegressor, evaluate, load
+from transferkit.backbones import registry
+from transferkit.datasets import video_frames
+from transferkit.errors import InvalidInputError, MissingDependencyError
+from transferkit.estimators._subjects import in_batches
+from transferkit.evaluation import KeypointEvaluation
+from transferkit.keypoints import smooth_keypoints
+
+NAN = np.nan
+
+
+def blob(pixels, x, y, size, channel):
+    rows, columns = np.mgrid[: pixels.shape[0], : pixels.shape[1]]
+    pixels[..., channel] += 200 * np.exp(-((columns - x) ** 2 + (rows - y) ** 2) / (2 * (0.12 * size) ** 2))
+
+
+@pytest.fixture
+def pairs():
+    """Pictures with a red blob left of a green one, and a point far below: (n, 3, 2)."""
+    generator = np.random.default_rng(0)
+    images, points = [], []
+    for _ in range(60):
+        pixels = np.full((64, 80, 3), 30.0)
+        x, y = generator.uniform(20, 40), generator.uniform(15, 45)
+        blob(pixels, x, y, 64, 0)
+        blob(pixels, x + 20, y, 64, 1)
+        images.append(pixels.clip(0, 255).astype(np.uint8))
+        points.append([[x, y], [x + 20, y], [x + 10, y + 15]])
+    return images, np.array(points)
+
+
+def distance(found, truth):
+    return np.nanmean(np.linalg.norm(found - truth, axis=-1))
+
+
+# --------------------------------------------------------------------------- missing points
+
+
+@pytest.mark.parametrize("refine", [0, 1])
+def test_missing_points_are_learned_around(tiny, pairs, refine):
+    images, points = pairs
+    holes = points.copy()
+    holes[::3, 1] = NAN
+    holes[1::5, 2] = NAN
+    holes[4] = NAN  # an image without any point
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        kp = KeypointRegressor(**tiny, refine=refine).fit(images, holes)
+        found = kp.predict(images)
+        assert kp.score(images, holes) > 0.8
+        evaluation = evaluate(kp, images, holes)
+    assert np.isfinite(found).all()
+    assert distance(found, points) < 3
+    whole = distance(KeypointRegressor(**tiny, refine=refine).fit(images, points).predict(images), points)
+    assert distance(found, points) < 2 * whole + 0.5
+    assert evaluation.figures["nme"].value < 0.3
+    assert np.isnan(evaluation.errors[4])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("head", ["mlp", "conv", "keypoint_map"])
+def test_networks_learn_around_missing_points(tiny, pairs, head):
+    images, points = pairs
+    holes = points.copy()
+    holes[::3, 1] = NAN
+    holes[4] = NAN
+    whole, some = (
+        KeypointRegressor(**tiny, head=head).fit(images, targets).predict(images)
+        for targets in (points, holes)
+    )
+    assert np.isfinite(some).all()
+    assert distance(some, points) < 1.3 * distance(whole, points) + 0.5
+
+
+def test_images_whose_points_have_no_size_are_left_out_of_figures():
+    truth = np.array([[[1.0, 1], [9, 9]], [[1, 1], [NAN, NAN]]])
+    evaluation = KeypointEvaluation(truth, truth + 1)
+    assert np.isnan(evaluation.errors).tolist() == [False, True]
+    truth[1, 1] = truth[1, 0]
+    with pytest.raises(InvalidInputError, match="image 1 have zero 'box_size'"):
+        KeypointEvaluation(truth, truth + 1)
+
+
+# --------------------------------------------------------------------------- mirror pairs
+
+
+def test_named_pairs_are_mirrored(tiny, pairs, tmp_path):
+    registry.add(TINY)
+    images, points = pairs
+    kp = KeypointRegressor(**tiny, mirror_pairs=((0, 1),), refine=1).fit(images, points)
+    assert [view.name for view in kp.views_] == ["original", "mirror"]
+    found = kp.predict(images)
+    assert distance(found, points) < 3
+    # Of the mirror image, left is right.
+    mirrored = kp.predict([image[:, ::-1].copy() for image in images])[:, [1, 0, 2]]
+    mirrored[..., 0] = 79 - mirrored[..., 0]
+    np.testing.assert_allclose(mirrored, found, atol=0.3)
+    kp.save(tmp_path / "kp.model")
+    loaded = load(tmp_path / "kp.model")
+    np.testing.assert_allclose(loaded.predict(images[:5]), found[:5], atol=1e-6)
+    assert loaded.get_params()["mirror_pairs"] is not None
+    assert len(kp.refinements_) == len(loaded.refinements_)
+
+
+def test_pairs_that_are_none_change_nothing(tiny, pairs, tmp_path):
+    images, points = pairs
+    kp = KeypointRegressor(**tiny, mirror_pairs=(), refine=0).fit(images, points)
+    assert [view.name for view in kp.views_] == ["original"]
+    for wrong in ([(0, 3)], [(0, 0)], [(0, 1), (1, 2)], [(0,)], 5, "01"):
+        with pytest.raises(
+            InvalidInputError, match=r"mirror_pairs must be pairs of different points in 0..2"
+        ):
+            KeypointRegressor(**tiny, mirror_pairs=wrong).fit(images, points)
+
+
+# --------------------------------------------------------------------------- boxes
+
+
+@pytest.fixture
+def crowd(tmp_path):
+    """Pictures of two subjects each, of any size: a path for each subject, its points and its box."""
+    generator = np.random.default_rng(1)
+    paths, points, boxes = [], [], []
+    for number in range(40):
+        pixels = np.full((120, 240, 3), 30.0)
+        path = tmp_path / f"{number:02}.png"
+        for half in range(2):
+            size = generator.uniform(30, 60)
+            left, top = 120 * half + generator.uniform(5, 50), generator.uniform(5, 50)
+            x, y = left + size * generator.uniform(0.2, 0.5), top + size * generator.uniform(0.3, 0.7)
+            blob(pixels, x, y, size, 0)
+            blob(pixels, x + 0.3 * size, y, size, 1)
+            paths.append(path)
+            points.append([[x, y], [x + 0.3 * size, y], [x + 0.15 * size, y + 0.2 * size]])
+            boxes.append([left, top, left + size, top + size])
+        Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(path)
+    return paths, np.array(points), np.array(boxes)
+
+
+@pytest.mark.parametrize("refine", [0, 1])
+def test_subjects_are_found_in_their_boxes(tiny, crowd, refine):
+    paths, points, boxes = crowd
+    kp = KeypointRegressor(**tiny, refine=refine).fit(paths[:60], points[:60], boxes=boxes[:60])
+    found = kp.predict(paths[60:], boxes=boxes[60:])
+    assert distance(found, points[60:]) < 4
+    # Two subjects of one image are told apart.
+    assert np.linalg.norm(found[0] - found[1], axis=-1).min() > 20
+    assert kp.score(paths[60:], points[60:], boxes=boxes[60:]) > 0.9
+    assert KeypointEvaluation(points[60:], found).figures["nme"].value < 0.5
+    alone = kp.predict(paths[60], boxes=boxes[60:61])
+    np.testing.assert_allclose(alone, found[:1], atol=0.01)
+
+
+def test_boxes_leave_rows_aligned_and_are_saved(tiny, crowd, tmp_path):
+    registry.add(TINY)
+    paths, points, boxes = crowd
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    mixed = [tmp_path / "broken.png", *paths]
+    targets, places = np.concatenate([points[:1], points]), np.concatenate([boxes[:1], boxes])
+    weight = np.ones(len(mixed))
+    weight[3] = 0
+    kp = KeypointRegressor(**tiny, augment="mirror", mirror_pairs=[(0, 1)], refine=0)
+    kp.fit(mixed, targets, boxes=places, sample_weight=weight)
+    assert distance(kp.predict(paths, boxes=boxes), points) < 4
+    kp.save(tmp_path / "kp.model")
+    loaded = load(tmp_path / "kp.model")
+    np.testing.assert_allclose(loaded.predict(paths, boxes=boxes), kp.predict(paths, boxes=boxes), atol=1e-6)
+    with pytest.raises(InvalidInputError, match="boxes must be passed: this model was fitted with boxes"):
+        loaded.predict(paths)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda boxes: boxes[:5], r"boxes must have shape \(80, 4\).*Got \(5, 4\)"),
+        (lambda boxes: np.where(np.arange(80)[:, None] == 7, NAN, boxes), "Row 7 is .*1 row"),
+        (
+            lambda boxes: np.column_stack([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]]),
+            "left, top, width, height",
+        ),
+        (lambda boxes: "here", "boxes must be numbers"),
+    ],
+)
+def test_boxes_that_cannot_be_used(tiny, crowd, change, words):
+    paths, points, boxes = crowd
+    with pytest.raises(InvalidInputError, match=words):
+        KeypointRegressor(**tiny).fit(paths, points, boxes=change(boxes))
+
+
+def test_boxes_need_a_model_that_was_fitted_with_some(tiny, crowd):
+    paths, points, boxes = crowd
+    with pytest.raises(InvalidInputError, match="boxes cannot be used with validation_data"):
+        KeypointRegressor(**tiny).fit(paths, points, boxes=boxes, validation_data=(paths, points))
+    kp = KeypointRegressor(**tiny, refine=0).fit(paths, points)
+    with pytest.raises(InvalidInputError, match="fitted on whole images"):
+        kp.predict(paths, boxes=boxes)
+
+
+# --------------------------------------------------------------------------- films
+
+
+def film(path, images, rotation=None):
+    av = pytest.importorskip("av")
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=10)
+        stream.height, stream.width = images[0].shape[:2]
+        stream.pix_fmt = "yuv420p"
+        stream.bit_rate = 4_000_000
+        for image in images:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        container.mux(stream.encode(None))
+    return path
+
+
+def test_iterators_are_predicted_in_batches(tiny, pairs):
+    images, points = pairs
+    kp = KeypointRegressor(**tiny, refine=0).fit(images, points)
+
+    def stream():
+        return (images[number % 60] for number in range(150))
+
+    lengths = []
+    in_batches(lambda batch: np.zeros((lengths.append(len(batch)) or 1, 6)), stream(), None)
+    assert lengths == [64, 64, 22]
+    found = kp.predict(stream())
+    np.testing.assert_allclose(found[:60], kp.predict(images), atol=1e-6)
+    np.testing.assert_allclose(found[120:], found[:30], atol=1e-6)
+    with pytest.raises(InvalidInputError, match="at its end"):
+        kp.predict(iter([]))
+    with pytest.raises(InvalidInputError, match="not an iterator"):
+        kp.predict(iter(images), boxes=np.ones((60, 4)))
+
+
+def test_frames_of_a_film(tiny, pairs, tmp_path):
+    images, points = pairs
+    path = film(tmp_path / "x.mp4", images)
+    frames = video_frames(path, every=7)
+    kp = KeypointRegressor(**tiny, refine=0).fit(images, points)
+    found = kp.predict(frames)
+    assert frames.numbers == list(range(0, 60, 7))
+    np.testing.assert_allclose(frames.times, np.arange(0, 6, 0.7), atol=1e-6)
+    assert distance(found, points[::7]) < 4
+    first = next(video_frames(path))
+    assert (first.shape, first.dtype) == ((64, 80, 3), np.uint8)
+    assert np.abs(first.astype(int) - images[0]).mean() < 12
+
+
+def test_films_are_turned_as_they_are_shown():
+    from transferkit.datasets._video import _upright
+
+    class Frame:
+        rotation = -90  # as telephones held upright write it: a quarter turn clockwise is to be made
+
+        def to_ndarray(self, format):
+            return np.arange(6, dtype=np.uint8).reshape(1, 2, 3)
+
+    assert _upright(Frame()).tolist() == [[[0, 1, 2]], [[3, 4, 5]]]
+
+
+def test_films_that_cannot_be_read(tmp_path, pairs):
+    path = film(tmp_path / "x.mp4", pairs[0][:5])
+    with pytest.raises(InvalidInputError, match="every must be a positive integer"):
+        video_frames(path, every=0)
+    with pytest.raises(InvalidInputError, match="there is no file"):
+        video_frames(tmp_path / "gone.mp4")
+    (tmp_path / "text.mp4").write_text("no film")
+    with pytest.raises(InvalidInputError, match="not a film that FFmpeg can read"):
+        video_frames(tmp_path / "text.mp4")
+
+
+def test_films_need_a_package(tmp_path, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "av", None)
+    (tmp_path / "x.mp4").touch()
+    with pytest.raises(MissingDependencyError, match=r"transferkit\[video\]"):
+        video_frames(tmp_path / "x.mp4")
+
+
+def test_smoothing_takes_out_single_frames():
+    track = np.column_stack([np.arange(20.0), np.full(20, 5.0)])
+    wrong = track.copy()
+    wrong[7] = 90
+    wrong[12] = NAN
+    smooth = smooth_keypoints(wrong)
+    assert np.abs(smooth - track)[2:-2].max() <= 1
+    np.testing.assert_array_equal(smooth_keypoints(wrong, window=1), wrong)
+    assert smooth_keypoints(wrong.reshape(20, 1, 2)).shape == (20, 1, 2)
+    assert np.isnan(smooth_keypoints(np.full((4, 2), NAN), window=3)).all()
+    for window in (0, 2, 1.5, "5"):
+        with pytest.raises(InvalidInputError, match="window must be an odd number"):
+            smooth_keypoints(track, window=window)

@@ -1,0 +1,128 @@
+"""The frames of a film, one at a time."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from transferkit.errors import InvalidInputError, MissingDependencyError
+from transferkit.foundation.arguments import check, is_count
+
+__all__ = ["VideoFrames", "video_frames"]
+
+
+class VideoFrames:
+    """An iterator over the frames of a film, as `video_frames` makes it.
+
+    Attributes
+    ----------
+    path : Path
+    numbers : list of int
+        Of the frames given out so far, counted from 0.
+    times : list of float
+        Of the frames given out so far, in seconds; NaN where the file does not say.
+    """
+
+    def __init__(self, path: Path, container: Any, every: int) -> None:
+        self.path = path
+        self.numbers: list[int] = []
+        self.times: list[float] = []
+        self._frames = self._decode(container, every)
+
+    def __iter__(self) -> VideoFrames:
+        return self
+
+    def __next__(self) -> npt.NDArray[np.uint8]:
+        return next(self._frames)
+
+    def _decode(self, container: Any, every: int) -> Iterator[npt.NDArray[np.uint8]]:
+        """Yield frames, and close the file at the end."""
+        from av.error import FFmpegError
+
+        with container:
+            frames = container.decode(video=0)
+            number = -1
+            while True:
+                try:
+                    frame = next(frames)
+                except StopIteration:
+                    return
+                except FFmpegError as error:
+                    raise InvalidInputError(
+                        f"{self.path} cannot be decoded beyond frame {number}: {error}. The file is "
+                        "damaged, or was not copied to its end."
+                    ) from error
+                number += 1
+                if number % every == 0:
+                    pixels = _upright(frame)
+                    self.numbers.append(number)
+                    self.times.append(float("nan") if frame.time is None else float(frame.time))
+                    yield pixels
+
+
+def video_frames(path: str | os.PathLike[str], *, every: int = 1) -> VideoFrames:
+    """Return an iterator over the frames of a film, which `KeypointRegressor.predict` takes.
+
+    Frames are decoded as they are asked for, so that a film of any length takes the memory of a few.
+
+    Parameters
+    ----------
+    path : path
+        A film in any format of FFmpeg.
+    every : int, default=1
+        Give out every n-th frame, from the first one on.
+
+    Returns
+    -------
+    VideoFrames
+        Of uint8 arrays (height, width, 3), upright. It can be gone through once.
+
+    Raises
+    ------
+    InvalidInputError
+        If there is no such file, it has no film in it, or it is damaged.
+    MissingDependencyError
+        PyAV is not installed.
+
+    See Also
+    --------
+    transferkit.keypoints.smooth_keypoints : Takes out frames that are wrong.
+
+    Examples
+    --------
+    >>> frames = video_frames("mouse.mp4", every=5)              # doctest: +SKIP
+    >>> points = kp.predict(frames)                              # doctest: +SKIP
+    >>> frames.numbers[:3]                                       # doctest: +SKIP
+    [0, 5, 10]
+    """
+    path = Path(path)
+    check([] if is_count(every) else [f"every must be a positive integer. Got {every!r}."])
+    if not path.is_file():
+        raise InvalidInputError(
+            f"Expected a film, but there is no file {path}. The current folder is {Path.cwd()}."
+        )
+    try:
+        import av
+    except ImportError as error:
+        raise MissingDependencyError("av", "video", "Reading films") from error
+    try:
+        container = av.open(str(path))
+    except av.error.FFmpegError as error:
+        raise InvalidInputError(f"{path} is not a film that FFmpeg can read: {error}.") from error
+    if not container.streams.video:
+        container.close()
+        raise InvalidInputError(f"{path} has no film in it, only {len(container.streams)} other stream(s).")
+    container.streams.video[0].thread_type = "AUTO"
+    return VideoFrames(path, container, int(every))
+
+
+def _upright(frame: Any) -> npt.NDArray[np.uint8]:
+    """Return the pixels of a frame as they are shown; telephones note the turn beside the film."""
+    pixels: npt.NDArray[np.uint8] = frame.to_ndarray(format="rgb24")
+    turns = round(float(getattr(frame, "rotation", 0) or 0) / 90) % 4
+    return np.ascontiguousarray(np.rot90(pixels, turns))

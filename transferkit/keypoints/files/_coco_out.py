@@ -1,0 +1,100 @@
+"""Write COCO's keypoints."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from transferkit.keypoints._layouts import as_points
+from transferkit.keypoints.files._places import image_size, names_to_write
+from transferkit.keypoints.files._table import KeypointTable
+
+__all__ = ["write_coco_keypoints"]
+
+_VISIBLE = 2
+
+
+def write_coco_keypoints(
+    table: KeypointTable, path: str | os.PathLike[str], *, category: str = "person"
+) -> None:
+    """Write keypoints in COCO's format, which most labelling tools import.
+
+    Parameters
+    ----------
+    table : KeypointTable
+        Points without names are called ``point0``, ``point1``, ... File names are relative to the folder of
+        the table; by default to that of the file, or to the deepest one that holds all images. Images are
+        opened for their size.
+    path : path
+    category : str, default="person"
+        What the subjects are.
+
+    Raises
+    ------
+    BadImageError
+        If an image cannot be read.
+
+    Notes
+    -----
+    Present points are visible (2) and missing ones are not labelled (0), unless the table says more. Subjects
+    without a box get that of their points; as area stands that of the box.
+
+    See Also
+    --------
+    read_coco_keypoints : Reads it back.
+
+    Examples
+    --------
+    >>> found = table.with_keypoints(kp.predict(table.paths))  # doctest: +SKIP
+    >>> write_coco_keypoints(found, "predicted.json")          # doctest: +SKIP
+    """
+    points = as_points(table.keypoints)
+    names = table.names or tuple(f"point{i}" for i in range(points.shape[1]))
+    files = names_to_write(table.paths, table.folder, Path(path))
+    ids = {file: number for number, file in enumerate(dict.fromkeys(files), start=1)}
+    places = dict(zip(files, table.paths, strict=True))
+    images = []
+    for file, number in ids.items():
+        width, height = image_size(places[file])
+        images.append({"id": number, "file_name": file, "width": width, "height": height})
+    annotations = [
+        {
+            "id": row + 1,
+            "image_id": ids[file],
+            "category_id": 1,
+            "iscrowd": 0,
+            **_annotation(table, points, row),
+        }
+        for row, file in enumerate(files)
+    ]
+    kind: dict[str, Any] = {"id": 1, "name": category, "supercategory": category, "keypoints": list(names)}
+    kind["skeleton"] = [[a + 1, b + 1] for a, b in table.skeleton]
+    content = {"images": images, "annotations": annotations, "categories": [kind]}
+    Path(path).write_text(json.dumps(content, indent=1, allow_nan=False), encoding="utf-8")
+
+
+def _annotation(table: KeypointTable, points: npt.NDArray[np.float64], row: int) -> dict[str, Any]:
+    """Return what is written of one subject."""
+    present = np.isfinite(points[row]).all(axis=1)
+    states = np.where(present, _VISIBLE, 0) if table.visibility is None else table.visibility[row] * present
+    triples = [
+        value
+        for (x, y), state in zip(points[row].tolist(), states.tolist(), strict=True)
+        for value in ((x, y, state) if state else (0, 0, 0))
+    ]
+    box = None if table.boxes is None else table.boxes[row]
+    if box is None or not np.isfinite(box).all():
+        seen = points[row][present] if present.any() else np.zeros((1, 2))
+        box = np.concatenate([seen.min(axis=0), seen.max(axis=0)])
+    left, top, right, bottom = box.tolist()
+    return {
+        "keypoints": triples,
+        "num_keypoints": int((states > 0).sum()),
+        "bbox": [left, top, right - left, bottom - top],
+        "area": (right - left) * (bottom - top),
+    }

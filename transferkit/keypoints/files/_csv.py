@@ -1,0 +1,155 @@
+"""Plain CSV files of keypoints, as spreadsheets write them."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from transferkit.errors import InvalidInputError
+from transferkit.images import find_folder, raise_problems, read_rows
+from transferkit.keypoints._layouts import as_points
+from transferkit.keypoints.files._columns import Columns, number
+from transferkit.keypoints.files._kinds import refuse_others
+from transferkit.keypoints.files._places import is_image_name, names_to_write, per_image
+from transferkit.keypoints.files._table import KeypointTable
+
+__all__ = ["read_keypoints_csv", "write_keypoints_csv"]
+
+_ENDINGS = ("_frames_keypoints", "_keypoints")
+
+
+def read_keypoints_csv(
+    csv_path: str | os.PathLike[str], *, image_folder: str | os.PathLike[str] | None = None
+) -> KeypointTable:
+    """Read image paths and keypoints from a CSV file.
+
+    Parameters
+    ----------
+    csv_path : path
+        Each row is a file name followed by ``x0, y0, x1, y1, ...`` in pixels. Commas, semicolons or tabs
+        separate cells; with the latter two, numbers may have a decimal comma. An empty cell, ``NA`` or
+        ``nan`` is a missing point. A header is optional; in one, ``nose_x, nose_y`` name a point, ``group``
+        is a column of groups, and ``box_left, box_top, box_right, box_bottom`` are columns of boxes.
+    image_folder : path, optional
+        The folder that file names are relative to. By default the folder of the CSV file, or the folder
+        beside it with its name without ``_frames_keypoints`` or ``_keypoints``: whichever has the first
+        files.
+
+    Returns
+    -------
+    KeypointTable
+        Unpacks into ``(paths, keypoints)``, in the order of the file, with keypoints of shape (n, 2 * k). No
+        image is opened.
+
+    Raises
+    ------
+    InvalidInputError
+        If the file or the images are not found, rows differ in length, a value is not a number, or a file
+        name occurs twice without boxes that tell its subjects apart. The message gives row (the first is row
+        1), column and value. A file of another format is named as what it is.
+
+    See Also
+    --------
+    read_keypoints : Files of any format.
+
+    Examples
+    --------
+    >>> paths, keypoints = read_keypoints_csv("training_frames_keypoints.csv")  # doctest: +SKIP
+    >>> keypoints.shape                                                         # doctest: +SKIP
+    (2475, 136)
+    """
+    path = Path(csv_path)
+    refuse_others(path, "CSV")
+    names, values, columns = _read_cells(path)
+    stems = [path.stem.removesuffix(ending) for ending in _ENDINGS if path.stem.endswith(ending)]
+    folder = find_folder(path, names, image_folder, tuple(stem for stem in stems if stem))
+    groups = columns.groups if columns.groups is not None else per_image(names)
+    return KeypointTable(
+        [folder / name for name in names],
+        values[:, columns.points],
+        names=columns.names,
+        boxes=values[:, columns.box] if columns.box else None,
+        groups=groups,
+        folder=folder,
+    )
+
+
+def write_keypoints_csv(
+    table: KeypointTable,
+    path: str | os.PathLike[str],
+) -> None:
+    """Write a CSV file that `read_keypoints_csv` reads.
+
+    Parameters
+    ----------
+    table : KeypointTable
+        File names are relative to its folder; by default to that of the CSV file, or to the deepest one that
+        holds all images. Groups and boxes get columns. Missing points are empty cells.
+    path : path
+    """
+    path = Path(path)
+    points = as_points(table.keypoints)
+    names = table.names or [""] * points.shape[1]
+    header = [
+        f"{name}_{axis}" if name else "xy"[j] + str(i)
+        for i, name in enumerate(names)
+        for j, axis in enumerate("xy")
+    ]
+    extra: list[list[object]] = [[] for _ in table.paths]
+    if table.groups is not None:
+        header.append("group")
+        extra = [[*row, str(group)] for row, group in zip(extra, table.groups, strict=True)]
+    if table.boxes is not None:
+        header += [f"box_{side}" for side in ("left", "top", "right", "bottom")]
+        extra = [[*row, *_cells(box)] for row, box in zip(extra, table.boxes, strict=True)]
+    files = names_to_write(table.paths, table.folder, path)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["file", *header])
+        writer.writerows(
+            [name, *_cells(row), *more]
+            for name, row, more in zip(files, points.reshape(len(points), -1), extra, strict=True)
+        )
+
+
+def _cells(values: npt.NDArray[np.float64]) -> list[object]:
+    """Return numbers as cells, empty where they are missing."""
+    return ["" if value != value else value for value in values.tolist()]
+
+
+def _read_cells(path: Path) -> tuple[list[str], npt.NDArray[np.float64], Columns]:
+    """Return file names, the values of all columns, and what they are; raise with all problems."""
+    rows = read_rows(path, "keypoints")
+    header = None
+    if rows and not any(is_image_name(cell) for cell in rows[0][1]):
+        header = rows.pop(0)[1]  # unless the first row has an image
+    if not rows:
+        raise InvalidInputError(f"{path} has no row of keypoints below its header.")
+    first, width = rows[0][0], len(rows[0][1])
+    columns = Columns.of(path, header, rows)
+    names = [row[columns.file].strip() if len(row) > columns.file else "" for _, row in rows]
+    values = np.full((len(rows), width), np.nan)
+    problems: list[str] = []
+    for cells, name, (place, row) in zip(values, names, rows, strict=True):
+        where = f"row {place} ({name or 'no file name'})"
+        if not name:
+            problems.append(f"{where} must start with a file name")
+        if len(row) != width:
+            problems.append(f"{where} has {len(row)} cells, but row {first} has {width}")
+            continue
+        for column in (*columns.points, *columns.box):
+            cells[column] = number(row[column])
+            if np.isinf(cells[column]):
+                problems.append(f"{where}, column {column + 1}: {row[column]!r} is not a finite number")
+    counts = Counter(names)
+    if not columns.box:
+        problems += [
+            f"{name!r} occurs in {counts[name]} rows; keep one" for name in counts if counts[name] > 1
+        ]
+    raise_problems(path, problems)
+    return names, values, columns

@@ -1,0 +1,86 @@
+"""Write DeepLabCut's CSV files."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+
+from transferkit.keypoints._layouts import as_points
+from transferkit.keypoints.files._places import names_to_write
+from transferkit.keypoints.files._table import KeypointTable
+
+__all__ = ["write_deeplabcut"]
+
+_ROOT = "labeled-data"
+
+
+def write_deeplabcut(
+    table: KeypointTable, path: str | os.PathLike[str], *, scorer: str = "transferkit"
+) -> None:
+    """Write keypoints as DeepLabCut's labels, so that its windows can show and correct them.
+
+    Parameters
+    ----------
+    table : KeypointTable
+        Points without names are called ``point0``, ``point1``, ... Several rows of one image become
+        individuals. Missing points are empty cells.
+    path : path
+        For DeepLabCut ``CollectedData_SCORER.csv`` in the folder of the images; its
+        ``deeplabcut.convertcsv2h5`` then makes the HDF5 file that the windows open.
+    scorer : str, default="transferkit"
+        Must be the ``scorer`` of the project's ``config.yaml``.
+
+    See Also
+    --------
+    read_deeplabcut : Reads it back.
+
+    Examples
+    --------
+    >>> table = read_deeplabcut("labeled-data/mouse1/CollectedData_Ann.csv")         # doctest: +SKIP
+    >>> found = table.with_keypoints(kp.predict(table.paths))                        # doctest: +SKIP
+    >>> write_deeplabcut(found, "labeled-data/mouse1/predicted.csv", scorer="Ann")   # doctest: +SKIP
+    """
+    points = as_points(table.keypoints)
+    n_points = points.shape[1]
+    names = table.names or tuple(f"point{i}" for i in range(n_points))
+    values = points if table.likelihood is None else np.dstack([points, table.likelihood])
+    coords = ("x", "y", "likelihood")[: values.shape[2]]
+    files = _names(table, Path(path))
+    n_subjects = max(Counter(files).values(), default=1)
+    images = list(dict.fromkeys(files))
+    cells = np.full((len(images), n_subjects, n_points, len(coords)), np.nan)
+    seen: Counter[str] = Counter()
+    for file, row in zip(files, values, strict=True):
+        cells[images.index(file), seen[file]] = row
+        seen[file] += 1
+    # labeled-data, video and file have a cell each, as in DeepLabCut since version 2.2.
+    folders = all(image.count("/") == 2 for image in images)
+    indexes = 3 if folders else 1
+    subjects = [f"individual{i + 1}" for i in range(n_subjects)]
+    columns = [(subject, name, coord) for subject in subjects for name in names for coord in coords]
+    heads = [["scorer", *[scorer] * len(columns)], ["individuals", *(column[0] for column in columns)]]
+    heads += [
+        ["bodyparts", *(column[1] for column in columns)],
+        ["coords", *(column[2] for column in columns)],
+    ]
+    if n_subjects == 1:
+        del heads[1]
+    with Path(path).open("w", newline="", encoding="utf-8") as output:
+        writer = csv.writer(output)
+        writer.writerows([head[0], *[""] * (indexes - 1), *head[1:]] for head in heads)
+        for image, numbers in zip(images, cells.reshape(len(images), -1).tolist(), strict=True):
+            index = image.split("/") if folders else [image]
+            writer.writerow([*index, *("" if value != value else value for value in numbers)])
+
+
+def _names(table: KeypointTable, file: Path) -> list[str]:
+    """Return the names of the images, from ``labeled-data`` on where they lie in it."""
+    names = names_to_write(table.paths, table.folder, file)
+    parts = [path.absolute().parts for path in table.paths]
+    if table.folder is not None or not all(_ROOT in part for part in parts):
+        return names
+    return ["/".join(part[len(part) - 1 - part[::-1].index(_ROOT) :]) for part in parts]

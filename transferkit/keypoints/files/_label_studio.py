@@ -1,0 +1,137 @@
+"""Label Studio's export in its own JSON format.
+
+sleap-io has a reader of this name, but for tasks that it wrote itself: of others it asks for the video.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from transferkit.errors import InvalidInputError
+from transferkit.images import raise_problems
+from transferkit.keypoints.files._kinds import refuse_others
+from transferkit.keypoints.files._places import checked_file, is_image_name, laid_out, read_json
+from transferkit.keypoints.files._subjects import Subject, table_of
+from transferkit.keypoints.files._table import KeypointTable
+
+__all__ = ["read_label_studio"]
+
+_UPLOADED = re.compile(r"^[0-9a-f]{8}-")  # put before the names of uploaded files
+
+
+def read_label_studio(
+    path: str | os.PathLike[str],
+    *,
+    image_folder: str | os.PathLike[str] | None = None,
+    names: Sequence[str] | None = None,
+) -> KeypointTable:
+    """Read the points of Label Studio, a row for each subject.
+
+    Parameters
+    ----------
+    path : path
+        An export in the format "JSON", a list of tasks. Of a task, the last annotation counts that was not
+        cancelled. Keypoints inside a rectangle (by "parentID" or a relation) are a subject with this box; all
+        others of an image are one subject.
+    image_folder : path, optional
+        Where the images are, by default the folder of the file. Only the last part of the task's address
+        is looked for, also without the eight characters that Label Studio puts before uploaded files.
+    names : sequence of str, optional
+        The points, in the order of the result; by default all, in the order of first appearance.
+
+    Returns
+    -------
+    KeypointTable
+        Percentages have become pixels.
+
+    Raises
+    ------
+    InvalidInputError
+        If the file or an image is not found, or the file is not such an export.
+
+    References
+    ----------
+    https://labelstud.io/guide/export#Label-Studio-JSON-format-of-annotated-tasks
+    """
+    path = checked_file(path, "a JSON file of Label Studio")
+    refuse_others(path, "Label Studio")
+    tasks = read_json(path)
+    if not isinstance(tasks, list) or not all(
+        isinstance(t, dict) and isinstance(t.get("data"), dict) for t in tasks
+    ):
+        raise InvalidInputError(
+            f"{path} must be a list of tasks with 'data' and 'annotations'. Export it in the format "
+            "JSON, not JSON-MIN."
+        )
+    folder = path.parent if image_folder is None else Path(image_folder)
+    problems: list[str] = []
+    subjects: list[Subject] = []
+    with laid_out(path, "Label Studio"):
+        for number, task in enumerate(tasks):
+            results = _results(task)
+            if not any(result.get("type") == "keypointlabels" for result in results):
+                continue
+            where = f"task {task.get('id', number)}"
+            subjects += _subjects(results, _image(task, folder, where, problems), where, problems)
+    raise_problems(path, problems)
+    return table_of(subjects, path, names, folder=folder)
+
+
+def _results(task: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return what the last annotation has that counts."""
+    valid = [
+        a for a in task.get("annotations") or task.get("completions") or [] if not a.get("was_cancelled")
+    ]
+    return list(valid[-1].get("result") or []) if valid else []
+
+
+def _image(task: dict[str, Any], folder: Path, where: str, problems: list[str]) -> Path:
+    """Return the image of a task."""
+    texts = [value for value in task["data"].values() if isinstance(value, str)]
+    parts = [urlsplit(text) for text in texts]
+    local = [(parse_qs(part.query).get("d") or [part.path])[0] for part in parts]  # ?d= of local storage
+    names = [unquote(text).replace("\\", "/").rsplit("/", 1)[-1] for text in local]
+    names = [name for name in names if is_image_name(name)] or names
+    for name in names:
+        for own in (name, _UPLOADED.sub("", name)):
+            if (folder / own).is_file():
+                return folder / own
+    problems.append(
+        f"{where} is of the image {', '.join(names) or 'without a name'}, which is not in {folder}; pass "
+        "image_folder="
+    )
+    return folder
+
+
+def _subjects(results: list[dict[str, Any]], image: Path, where: str, problems: list[str]) -> list[Subject]:
+    """Return the subjects of one image, those with a box first."""
+    owners = {r.get("id"): r.get("parentID") for r in results}
+    for result in results:
+        if result.get("type") == "relation":
+            ends = result.get("from_id"), result.get("to_id")
+            owners.update({ends[1]: ends[0]} | {ends[0]: owners.get(ends[0]) or ends[1]})
+    found: dict[Any, Subject] = {}
+    for result in results:
+        if result.get("type") == "rectanglelabels":
+            value, (width, height) = result["value"], _size(result)
+            left, top = value["x"] * width / 100, value["y"] * height / 100
+            right, bottom = left + value["width"] * width / 100, top + value["height"] * height / 100
+            found[result.get("id")] = Subject(image, box=(left, top, right, bottom))
+    for result in results:
+        if result.get("type") == "keypointlabels":
+            owner = owners.get(result.get("id"))
+            subject = found.setdefault(owner if owner in found else None, Subject(image))
+            value, (width, height) = result["value"], _size(result)
+            name = str(value["keypointlabels"][0])
+            subject.add(name, value["x"] * width / 100, value["y"] * height / 100, where, problems)
+    return list(found.values())
+
+
+def _size(result: dict[str, Any]) -> tuple[float, float]:
+    """Return width and height of the image that percentages are of."""
+    return float(result["original_width"]), float(result["original_height"])

@@ -1,0 +1,84 @@
+"""LabelMe's files, one JSON file for each image."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from transferkit.errors import InvalidInputError
+from transferkit.images import raise_problems
+from transferkit.keypoints.files._kinds import refuse_others
+from transferkit.keypoints.files._places import laid_out, read_json
+from transferkit.keypoints.files._subjects import Subject, table_of
+from transferkit.keypoints.files._table import KeypointTable
+
+__all__ = ["read_labelme"]
+
+
+def read_labelme(path: str | os.PathLike[str], *, names: Sequence[str] | None = None) -> KeypointTable:
+    """Read the points of LabelMe, a row for each subject.
+
+    Parameters
+    ----------
+    path : path
+        A JSON file, or a folder of them. Shapes of type "point" are points, named by their label; those of
+        one ``group_id`` are one subject, and a "rectangle" of this group is its box.
+    names : sequence of str, optional
+        The points, in the order of the result; by default all, in the order of first appearance.
+
+    Returns
+    -------
+    KeypointTable
+        Points that an image lacks are missing. Images without any are left out.
+
+    Raises
+    ------
+    InvalidInputError
+        If there are no files, one is not LabelMe's, its image is not found, or a subject has a point twice.
+
+    Examples
+    --------
+    >>> table = read_labelme("labels")  # doctest: +SKIP
+    >>> table.names                     # doctest: +SKIP
+    ('left_eye', 'right_eye', 'nose')
+    """
+    path = Path(path)
+    refuse_others(path, "LabelMe")
+    files = sorted(path.glob("*.json")) if path.is_dir() else [path] if path.is_file() else []
+    if not files:
+        raise InvalidInputError(
+            f"Expected a JSON file of LabelMe, or a folder of them. There is none at {path}."
+        )
+    problems: list[str] = []
+    subjects: list[Subject] = []
+    for file in files:
+        with laid_out(file, "LabelMe"):
+            subjects += _subjects(file, problems)
+    raise_problems(path, problems)
+    return table_of(subjects, path, names)
+
+
+def _subjects(file: Path, problems: list[str]) -> list[Subject]:
+    """Return the subjects in one file."""
+    content = read_json(file)
+    shapes = content.get("shapes") if isinstance(content, dict) else None
+    name = content.get("imagePath") if isinstance(content, dict) else None
+    if not isinstance(shapes, list) or not isinstance(name, str):
+        problems.append(f"{file.name} is not a file of LabelMe; it needs 'shapes' and 'imagePath'")
+        return []
+    image = file.parent / name.replace("\\", "/")
+    if not image.is_file() and not (image := file.parent / image.name).is_file():
+        problems.append(f"{file.name} is of the image {name!r}, which is not there")
+    found: dict[Any, Subject] = {}
+    for shape in shapes:
+        subject = found.setdefault(shape.get("group_id"), Subject(image))
+        corners = shape.get("points") or []
+        if shape.get("shape_type") == "point" and len(corners) == 1:
+            x, y = corners[0]
+            subject.add(str(shape.get("label")), x, y, file.name, problems)
+        elif shape.get("shape_type") == "rectangle" and len(corners) == 2:
+            (x0, y0), (x1, y1) = corners
+            subject.box = min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1)
+    return list(found.values())

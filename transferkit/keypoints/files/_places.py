@@ -1,0 +1,89 @@
+"""Where the images of a file of keypoints are, and what they are called when one is written."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from transferkit.errors import InvalidInputError
+from transferkit.images import IMAGE_SUFFIXES, Target, read_source
+
+__all__ = [
+    "checked_file",
+    "image_size",
+    "is_image_name",
+    "laid_out",
+    "names_to_write",
+    "per_image",
+    "read_json",
+]
+
+
+def is_image_name(cell: str) -> bool:
+    """Return True if a cell is the name of an image file."""
+    return Path(cell.strip()).suffix.lower() in IMAGE_SUFFIXES
+
+
+def checked_file(path: str | os.PathLike[str], what: str) -> Path:
+    """Return the path of a file that exists."""
+    path = Path(path)
+    if not path.is_file():
+        state = "It is a folder." if path.is_dir() else f"The current folder is {Path.cwd()}."
+        raise InvalidInputError(f"Expected {what}, but there is no file {path}. {state}")
+    return path
+
+
+def read_json(path: Path) -> Any:
+    """Return the content of a JSON file."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8-sig"))
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        raise InvalidInputError(f"{path} is not a JSON file in UTF-8: {error}. Export it again.") from error
+
+
+@contextlib.contextmanager
+def laid_out(path: Path, kind: str) -> Iterator[None]:
+    """Name the file in the error where it lacks a part that its format asks for, or has a wrong one."""
+    try:
+        yield
+    except InvalidInputError:
+        raise
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise InvalidInputError(
+            f"{path} is not laid out as {kind} files are: {type(error).__name__}, {error}. Export it again."
+        ) from error
+
+
+def image_size(path: Path) -> tuple[int, int]:
+    """Return width and height of an image as it is seen upright; a large JPEG is decoded at reduced size."""
+    width, height = read_source(path).decode(target=Target(32)).size
+    return int(width), int(height)
+
+
+def per_image(names: Sequence[str]) -> npt.NDArray[np.str_] | None:
+    """Return the image names as groups if one of them has several subjects, which a split must not part."""
+    return np.array(names, dtype=np.str_) if max(Counter(names).values(), default=0) > 1 else None
+
+
+def names_to_write(paths: Sequence[Path], folder: Path | None, file: Path) -> list[str]:
+    """Return the names of images in a file that is written.
+
+    They are relative to the folder, by default to that of the file, or else to the deepest one that holds all
+    images. A path outside the folder stays as it is.
+    """
+    whole = [Path(os.path.abspath(path)) for path in paths]  # noqa: PTH100 - links are to stay
+    root = Path(os.path.abspath(file.parent if folder is None else folder))  # noqa: PTH100
+    if folder is None and whole and not all(path.is_relative_to(root) for path in whole):
+        root = Path(os.path.commonpath([str(path.parent) for path in whole]))
+    return [
+        (full.relative_to(root) if full.is_relative_to(root) else path).as_posix()
+        for path, full in zip(paths, whole, strict=True)
+    ]

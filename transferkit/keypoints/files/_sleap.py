@@ -1,0 +1,148 @@
+"""SLEAP's ``.slp`` files, through sleap-io."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from transferkit.errors import InvalidInputError, MissingDependencyError
+from transferkit.images import raise_problems
+from transferkit.keypoints.files._kinds import refuse_others
+from transferkit.keypoints.files._places import checked_file, per_image
+from transferkit.keypoints.files._table import KeypointTable
+
+__all__ = ["read_sleap"]
+
+
+def read_sleap(
+    path: str | os.PathLike[str], *, image_folder: str | os.PathLike[str] | None = None
+) -> KeypointTable:
+    """Read the labels of SLEAP, a row for each labelled animal.
+
+    Parameters
+    ----------
+    path : path
+        A ``.slp`` file; with ``.pkg.slp`` the images are inside.
+    image_folder : path, optional
+        Where labelled frames of videos are written as PNG files, unless they are there. Needed if the labels
+        are of videos, not of image files.
+
+    Returns
+    -------
+    KeypointTable
+        With names, skeleton, and the mirror pairs that the skeleton has. Predicted instances are read only in
+        frames that no person labelled, and then with likelihood. Groups are the videos.
+
+    Raises
+    ------
+    InvalidInputError
+        If the file is not SLEAP's, has no labels, or its images are not found.
+    MissingDependencyError
+        sleap-io is not installed.
+
+    References
+    ----------
+    https://io.sleap.ai
+    """
+    path = checked_file(path, "a .slp file of SLEAP")
+    refuse_others(path, "SLEAP")
+    labels = _load(path)
+    if not labels.skeletons:
+        raise InvalidInputError(f"{path} has no skeleton.")
+    skeleton = labels.skeletons[0]
+    names = tuple(map(str, skeleton.node_names))
+    frames = [(frame, instance) for frame in labels for instance in _instances(frame)]
+    frames = [(frame, one) for frame, one in frames if one.skeleton.node_names == skeleton.node_names]
+    if not frames:
+        raise InvalidInputError(f"{path} has no labelled point.")
+    problems: list[str] = []
+    images = _Images(path, None if image_folder is None else Path(image_folder), problems)
+    paths = [images.path_of(frame) for frame, _ in frames]
+    for video in labels.videos:
+        video.close()
+    raise_problems(path, list(dict.fromkeys(problems)))
+    videos = {id(video): f"video {number}" for number, video in enumerate(labels.videos)}
+    groups = np.array([videos.get(id(frame.video), "") for frame, _ in frames], dtype=np.str_)
+    return KeypointTable(
+        paths,
+        np.array([one.numpy()[:, :2] for _, one in frames], dtype=np.float64),
+        names=names,
+        skeleton=tuple((int(a), int(b)) for a, b in skeleton.edge_inds),
+        mirror_pairs=tuple(tuple(sorted(map(int, pair))) for pair in skeleton.symmetry_inds) or None,  # type: ignore[misc]
+        groups=groups if len(set(groups)) > 1 else per_image([one.as_posix() for one in paths]),
+        likelihood=_likelihood([one for _, one in frames]),
+    )
+
+
+def _load(path: Path) -> Any:
+    """Return the labels, as sleap-io reads them."""
+    try:
+        import sleap_io
+    except ImportError as error:
+        raise MissingDependencyError("sleap-io", "sleap", "Reading the files of SLEAP") from error
+    try:
+        return sleap_io.load_slp(str(path))
+    except (OSError, KeyError, ValueError, TypeError, AttributeError) as error:
+        raise InvalidInputError(f"{path} is not a file of SLEAP: {error}.") from error
+
+
+def _instances(frame: Any) -> list[Any]:
+    """Return the instances of a frame that people labelled, or else the predicted ones."""
+    own = frame.user_instances or frame.predicted_instances
+    return [one for one in own if np.isfinite(one.numpy()[:, :2]).all(axis=1).any()]
+
+
+def _likelihood(instances: list[Any]) -> Any:
+    """Return the scores of predicted points; those that a person labelled are certain. None without any."""
+    scores = [getattr(one, "score", None) is not None and one.numpy(scores=True)[:, 2] for one in instances]
+    if not any(isinstance(score, np.ndarray) for score in scores):
+        return None
+    return np.array(
+        [
+            s if isinstance(s, np.ndarray) else np.ones(len(one.numpy()))
+            for s, one in zip(scores, instances, strict=True)
+        ]
+    )
+
+
+class _Images:
+    """Finds the image of a frame, or writes it."""
+
+    def __init__(self, path: Path, folder: Path | None, problems: list[str]) -> None:
+        self.path, self.folder, self.problems = path, folder, problems
+
+    def path_of(self, frame: Any) -> Path:
+        """Return the path of the image of a frame; add what is wrong to the problems."""
+        source = frame.video.filename
+        if isinstance(source, list):
+            file = Path(source[frame.frame_idx])
+            folders = [file, self.path.parent / file, self.path.parent / file.name]
+            folders += [self.folder / file.name] if self.folder is not None else []
+            found = next((place for place in folders if place.is_file()), None)
+            if found is None:
+                self.problems.append(f"the image {file} is not there; pass image_folder=")
+            return found or file
+        if self.folder is None:
+            self.problems.append(
+                f"the labels are of frames of {Path(source).name}; pass image_folder=, where they are "
+                "written as PNG files"
+            )
+            return Path(source)
+        target = self.folder / f"{Path(source).stem}_{frame.frame_idx:06d}.png"
+        if not target.is_file():
+            self._write(frame, target)
+        return target
+
+    def _write(self, frame: Any, target: Path) -> None:
+        from PIL import Image
+
+        try:
+            pixels = np.asarray(frame.image)
+        except (OSError, ValueError, IndexError, AttributeError, TypeError) as error:
+            self.problems.append(f"frame {frame.frame_idx} of {frame.video.filename} cannot be read: {error}")
+            return
+        target.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(target)

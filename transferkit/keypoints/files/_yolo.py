@@ -1,0 +1,144 @@
+"""Data sets for the pose models of YOLO: ``data.yaml``, and a text file for each image.
+
+sleap-io has a reader, but for folders as it writes them (``train/images``), not as Ultralytics documents them
+(``images/train``).
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from transferkit.errors import InvalidInputError, MissingDependencyError
+from transferkit.images import image_files, raise_problems
+from transferkit.keypoints._names import Pairs
+from transferkit.keypoints.files._columns import number
+from transferkit.keypoints.files._kinds import refuse_others
+from transferkit.keypoints.files._places import checked_file, image_size, per_image
+from transferkit.keypoints.files._table import KeypointTable
+
+__all__ = ["read_yolo_pose"]
+
+
+def read_yolo_pose(path: str | os.PathLike[str], *, split: str = "train") -> KeypointTable:
+    """Read keypoints in the format of YOLO's pose models, a row for each subject.
+
+    Parameters
+    ----------
+    path : path
+        The ``data.yaml`` of a data set.
+    split : str, default="train"
+        Which images: the key in ``data.yaml``.
+
+    Returns
+    -------
+    KeypointTable
+        With boxes; with visibility if points have three values; names and mirror pairs if the file has
+        ``kpt_names`` and ``flip_idx``. Images are opened for their size, since the files have fractions.
+
+    Raises
+    ------
+    InvalidInputError
+        If a file or folder is not found, or does not have what the format asks for.
+    BadImageError
+        If an image cannot be read.
+    MissingDependencyError
+        PyYAML is not installed.
+
+    References
+    ----------
+    https://docs.ultralytics.com/datasets/pose/
+    """
+    path = checked_file(path, "a data.yaml of YOLO")
+    refuse_others(path, "YOLO")
+    content = _read_yaml(path)
+    shape = content.get("kpt_shape")
+    if not (isinstance(shape, list) and len(shape) == 2 and shape[1] in (2, 3) and shape[0] > 0):
+        raise InvalidInputError(f"{path} must have kpt_shape: [number of points, 2 or 3]. Got {shape!r}.")
+    if not isinstance(content.get(split), str):
+        raise InvalidInputError(f"split must be a folder named in {path}, such as 'train'. Got {split!r}.")
+    root = path.parent / (content.get("path") or "")
+    folder = next((r / content[split] for r in (root, path.parent) if (r / content[split]).is_dir()), None)
+    if folder is None:
+        raise InvalidInputError(f"{path} names the folder {content[split]!r}, which is not in {root}.")
+    problems: list[str] = []
+    rows = []
+    for image in image_files(folder, Counter()):
+        if (file := _label_file(image)).is_file():
+            rows += [(image, row) for row in _rows(file, shape, problems)]
+    raise_problems(path, problems)
+    if not rows:
+        raise InvalidInputError(
+            f"{path}: the images in {folder} have no labels in {_label_file(folder / 'x').parent}."
+        )
+    paths = [image for image, _ in rows]
+    sizes = {image: image_size(image) for image in dict.fromkeys(paths)}
+    scale = np.array([sizes[image] for image in paths], dtype=np.float64)
+    values = np.array([row for _, row in rows])
+    centre, side = values[:, 1:3] * scale, values[:, 3:5] * scale
+    points = values[:, 5:].reshape(len(rows), *shape)
+    seen = points[..., 2] if shape[1] == 3 else (points[..., :2] != 0).any(axis=2)  # (0, 0) is not labelled
+    return KeypointTable(
+        paths,
+        np.where((seen > 0)[..., None], points[..., :2] * scale[:, None], np.nan),
+        names=_names(content, shape[0]),
+        mirror_pairs=_pairs(content, shape[0]),
+        boxes=np.hstack([centre - side / 2, centre + side / 2]),
+        groups=per_image([image.as_posix() for image in paths]),
+        visibility=seen.astype(np.int64) if shape[1] == 3 else None,
+        folder=folder,
+    )
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    """Return the content of a YAML file."""
+    try:
+        import yaml
+    except ImportError as error:
+        raise MissingDependencyError("PyYAML", "yolo", "Reading data.yaml") from error
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InvalidInputError(f"{path} is not a YAML file: {error}.") from error
+    return content if isinstance(content, dict) else {}
+
+
+def _label_file(image: Path) -> Path:
+    """Return where the labels of an image are: ``labels`` takes the place of the last ``images``."""
+    parts = list(image.parts)
+    if "images" in parts:
+        parts[len(parts) - 1 - parts[::-1].index("images")] = "labels"
+    return Path(*parts).with_suffix(".txt")
+
+
+def _rows(file: Path, shape: list[int], problems: list[str]) -> list[list[float]]:
+    """Return the numbers in each line of a label file."""
+    rows = []
+    expected = 5 + shape[0] * shape[1]
+    for place, line in enumerate(file.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
+        values = [number(cell) for cell in line.split()]
+        if values and (len(values) != expected or not np.isfinite(values).all()):
+            problems.append(f"{file.name}, line {place} must have {expected} numbers. Got {len(values)}")
+        elif values:
+            rows.append(values)
+    return rows
+
+
+def _names(content: dict[str, Any], n_points: int) -> tuple[str, ...] | None:
+    """Return the names of the points, of the first class that has them."""
+    given = content.get("kpt_names")
+    lists = list(given.values()) if isinstance(given, dict) else [given]
+    names = next((found for found in lists if isinstance(found, list) and len(found) == n_points), None)
+    return None if names is None else tuple(map(str, names))
+
+
+def _pairs(content: dict[str, Any], n_points: int) -> Pairs | None:
+    """Return the pairs of points that ``flip_idx`` swaps."""
+    order = content.get("flip_idx")
+    if not isinstance(order, list) or sorted(map(str, order)) != sorted(map(str, range(n_points))):
+        return None
+    return tuple((i, j) for i, j in enumerate(order) if i < j and order[j] == i)
