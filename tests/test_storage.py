@@ -415,13 +415,17 @@ FREE = {
 }
 
 
+# Written by write_model itself; missing in models that were saved before it came.
+DROPPED = (("format",), ("schema",), ("parameters", "threshold"))
+
+
 def test_every_value_of_a_document_is_checked(fitted, model, rows):
     tensors, document = read_model(model)
     n_loaded = 0
     for place in places(document):
         for value in VALUES:
-            if place[0] == "versions" or (value is DROP and place in (("format",), ("schema",))):
-                continue  # told to a reader only; written by write_model itself
+            if place[0] == "versions" or (value is DROP and place in DROPPED):
+                continue
             altered = changed(document, place, value)
             if json.dumps(altered) == json.dumps(document):
                 continue
