@@ -28,8 +28,8 @@ _PARAMETERS: dict[str, Types] = {
     "augment": (str, _MAYBE), "class_weight": (str, _MAYBE), "threshold": (float, str, _MAYBE),
     "mirror_pairs": (list,), "refine": (int, str), "metric": (str,), "method": (str,),
 }  # fmt: skip
-# Parameters that a model may lack: one saved before they came, or one that does not set them.
-_OPTIONAL = ("threshold", "mirror_pairs")
+_UNSET = ("mirror_pairs",)  # parameters that are only written where they are set
+_OPTIONAL = ("threshold", *_UNSET)  # those that a model may lack: it may have been saved before they came
 _EXTRACTOR: dict[str, Types] = {
     "resize": (str,), "precision": (str,), "value_range": (list, _MAYBE), "on_error": (str, _MAYBE),
     "engine": (str, _MAYBE),
@@ -44,7 +44,7 @@ _LARGEST_SIDE = 2048
 
 def without_defaults(parameters: dict[str, Any]) -> dict[str, Any]:
     """Return the parameters of an estimator without optional ones that are not set."""
-    return {name: value for name, value in parameters.items() if name not in _OPTIONAL or value is not None}
+    return {name: value for name, value in parameters.items() if name not in _UNSET or value is not None}
 
 
 def extractor_parameters(extractor: Any) -> tuple[str, ...]:
