@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import threading
@@ -19,6 +20,17 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 # Whoever imports openvino first would let it report to its makers, from threads that fork: the process may
 # then wait for ever for locks of numpy's. transferkit itself does the same before it imports it.
 sys.modules.setdefault("openvino_telemetry", None)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_networks_left():
+    """Free the networks of a file: a process that runs all slow tests would hold 7 GB of them."""
+    yield
+    if "keras" in sys.modules:
+        import keras
+
+        keras.backend.clear_session()
+        gc.collect()
 
 
 @pytest.fixture(autouse=True)
