@@ -62,10 +62,10 @@ class Doors:
     # Of every estimator
 
     def clone(self):
-        twin = clone(self.estimator.set_params(extractor=FeatureExtractor(), extractor__precision="float32"))
+        twin = clone(self.estimator.set_params(extractor=FeatureExtractor(), extractor__resize="pad"))
         assert repr(twin.get_params()) == repr(self.estimator.get_params())
         assert twin.extractor is not self.estimator.extractor
-        assert (twin.augment, twin.extractor.precision) == (None, "float32")
+        assert (twin.augment, twin.extractor.resize) == (None, "pad")
 
     def pickle(self):
         model = self.estimator.fit(self.paths, self.y)
