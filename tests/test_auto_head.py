@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from transferkit.heads import AutoHead, LinearHead, TrainingData
+from transferkit.heads import AutoHead, LinearHead, TrainingData, sample_rows
 from transferkit.heads import auto as auto_module
 from transferkit.tasks import Classes, Values
 
@@ -62,11 +62,11 @@ def test_noise_does_not_drop_layers(count):
 def test_selection_takes_a_sample_with_every_class(monkeypatch):
     data = make(n=400, n_classes=3)
     monkeypatch.setattr(auto_module, "_SELECTION_ROWS", 60)
-    rows = auto_module._sample(data)
+    rows = sample_rows(data, 60)
     assert 55 <= len(rows) <= 65
     assert len(np.unique(data.targets[rows])) == 3
     grouped = TrainingData(data.maps, data.targets, data.task, data.sample_weight, np.arange(400) // 2)
-    rows = auto_module._sample(grouped)
+    rows = sample_rows(grouped, 60)
     counts = np.bincount(grouped.groups[rows])
     assert set(counts) <= {0, 2}  # groups come whole
     assert AutoHead().fit(data).weights.shape == (4 * 360, 3)
@@ -92,10 +92,10 @@ def test_rows_of_weight_zero_have_no_part_in_the_choice(kind):
     np.testing.assert_allclose(weighted.predict(maps), alone.predict(maps), atol=1e-4)
 
 
-def test_the_sample_has_no_rows_of_weight_zero(monkeypatch):
+def test_the_sample_has_no_rows_of_weight_zero():
     data = make(n=400)
-    monkeypatch.setattr(auto_module, "_SELECTION_ROWS", 60)
-    rows = auto_module._sample(replace(data, sample_weight=np.where(np.arange(400) < 200, 0.0, 1.0)))
+    weight = np.where(np.arange(400) < 200, 0.0, 1.0)
+    rows = sample_rows(replace(data, sample_weight=weight), 60)
     assert 55 <= len(rows) <= 65
     assert rows.min() >= 200
 

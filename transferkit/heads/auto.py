@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transferkit.heads._base import TrainingData, uneven
+from transferkit.heads._held_out import mean_and_error, sample_rows
 from transferkit.heads._reduction import products_of, rows_of
 from transferkit.heads.linear import FittedLinear, LinearHead, LinearTraits
 
@@ -67,14 +68,7 @@ class AutoHead(LinearTraits):
 
 def _try_all(data: TrainingData, candidates: Sequence[Shares]) -> list[dict[str, Any]]:
     """Compare the candidates with the first one; return the history."""
-    rows = _sample(data)
-    sample = replace(
-        data,
-        maps=[array[rows] for array in data.maps],
-        targets=data.targets[rows],
-        sample_weight=data.sample_weight[rows],
-        groups=data.groups[rows],
-    )
+    sample = data.take(sample_rows(data, _SELECTION_ROWS))
     weight = uneven(sample.sample_weight)
     products = [products_of(array, weight) for array in sample.maps]
     key = "absolute_error" if data.task.regression else "squared_error"
@@ -84,7 +78,7 @@ def _try_all(data: TrainingData, candidates: Sequence[Shares]) -> list[dict[str,
         mixed, _ = rows_of(sum((share * products[i] for i, share in shares.items()), np.zeros(())), weight)
         _, tried = LinearHead().fit_rows(mixed, sample, calibrate=False)
         reference = tried.row_errors if reference is None else reference
-        gain, error = _mean_and_error(reference - tried.row_errors, weight)
+        gain, error = mean_and_error(reference - tried.row_errors, weight)
         history.append(
             {
                 "layers": tuple(shares),
@@ -106,14 +100,6 @@ def _try_all(data: TrainingData, candidates: Sequence[Shares]) -> list[dict[str,
     return history
 
 
-def _mean_and_error(values: NDArray[np.float64], weight: NDArray[np.float64] | None) -> tuple[float, float]:
-    """Return the weighted mean and its standard error."""
-    mean = np.average(values, weights=weight)
-    if weight is None:
-        return float(mean), float(values.std() / np.sqrt(len(values)))
-    return float(mean), float(np.linalg.norm(weight * (values - mean)) / weight.sum())
-
-
 def _candidates(n_layers: int) -> list[Shares]:
     """Return the mixtures of layers to try, equal shares of all first."""
     everything, last = range(n_layers), n_layers - 1
@@ -127,26 +113,6 @@ def _candidates(n_layers: int) -> list[Shares]:
         for first in everything
     ]
     return equal + before_others
-
-
-def _sample(data: TrainingData) -> NDArray[np.int64]:
-    """Return about 1,000 rows at most, in whole groups, stratified by class."""
-    n = len(data.targets)
-    if n <= _SELECTION_ROWS:
-        return np.arange(n)
-    generator = np.random.default_rng(data.random_state)
-    strata = data.task.strata(data.targets)
-    strata = np.zeros(n, dtype=np.int64) if strata is None else strata
-    counted = data.sample_weight > 0
-    n = int(np.count_nonzero(counted))
-    groups: list[NDArray[np.int64]] = []
-    for label in np.unique(strata):
-        rows = generator.permutation(np.flatnonzero((strata == label) & counted))
-        groups.append(data.groups[rows[: max(2, round(_SELECTION_ROWS * len(rows) / n))]])
-    kept: NDArray[np.int64] = np.flatnonzero(np.isin(data.groups, np.concatenate(groups)))
-    if len(kept) > 2 * _SELECTION_ROWS:  # the groups are large: keep a part of each
-        kept = np.sort(generator.permutation(kept)[: 2 * _SELECTION_ROWS])
-    return kept
 
 
 def _widen(weights: NDArray[np.float32], data: TrainingData, layers: tuple[int, ...]) -> NDArray[np.float32]:
