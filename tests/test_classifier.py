@@ -103,7 +103,7 @@ def test_mirrored_views_are_averaged(tiny, engine, pictures, tmp_path):
 
 
 def test_the_plan_is_what_fit_looks_at(tiny, engine, pictures):
-    clf = Classifier(**tiny, head="linear")
+    clf = Classifier(**tiny, head="linear", augment="mirror")
     extractor, views = clf.plan_extraction(pictures[1])
     extractor.extract(pictures[0], views=views)
     assert engine.images == 120  # the picture and its mirror image
@@ -202,7 +202,7 @@ def test_one_class(tiny, pictures):
 def test_parameters_that_cannot_be_used(tiny, pictures):
     paths, labels = pictures
     for parameters, message in (
-        ({"augment": "flip"}, "augment must be 'mirror', 'multi' or 'strong', or None. Got 'flip'."),
+        ({"augment": "flip"}, "augment must be 'auto', 'mirror', 'multi' or 'strong', or None. Got 'flip'."),
         ({"head": "tree"}, "head must be 'auto', 'linear', 'mlp', 'conv' or 'keypoint_map', or an instance"),
         ({"random_state": "x"}, "random_state must be an integer in"),
         ({"image_size": 4}, "image_size must be at least 16"),

@@ -20,6 +20,7 @@ from transferkit.errors import InvalidInputError, gather, quoted
 from transferkit.estimators._diagram import diagram
 from transferkit.estimators._fitted import AnyFeatures, FittedEstimator
 from transferkit.estimators._fitting import all_or_nothing
+from transferkit.estimators._mirroring import mirroring_hides
 from transferkit.estimators._nested import NestedParameters
 from transferkit.estimators._precomputed import PrecomputedFeatures
 from transferkit.estimators._records import LayerTrial
@@ -93,7 +94,8 @@ class ImageEstimator(FittedEstimator, NestedParameters):
         """Return the extractor and the views with which ``fit`` will look at whole images.
 
         None for ``backbone="precomputed"``. Nothing is learned, and the estimator stays as it is; after an
-        extraction with them, ``fit`` on as many images finds everything in the cache.
+        extraction with them, ``fit`` on as many images finds everything in the cache, but for the few hundred
+        unmirrored ones that ``augment="auto"`` looks at.
 
         Parameters
         ----------
@@ -139,11 +141,12 @@ class ImageEstimator(FittedEstimator, NestedParameters):
 
     def _views(self, head: Head | None, y: Any = None) -> tuple[View, ...]:
         """Return the views that ``augment`` stands for, with this head."""
-        check(choice("augment", self.augment, AUGMENTATIONS, or_none=True))
+        check(choice("augment", self.augment, ("auto", *AUGMENTATIONS), or_none=True))
         if self.augment is None or is_precomputed(self.backbone):
             return (ORIGINAL,)
+        name = "mirror" if self.augment == "auto" else self.augment
         means = head is not None and head.averages_views
-        return (MEANS[self.augment],) if means else AUGMENTATIONS[self.augment]
+        return (MEANS[name],) if means else AUGMENTATIONS[name]
 
     def _taps(self, head: Head) -> Taps:
         """Return what to tap and how finely to average it."""
@@ -242,6 +245,10 @@ class ImageEstimator(FittedEstimator, NestedParameters):
         """Return features and targets of ``backbone="precomputed"``, checked as scikit-learn does."""
         return PrecomputedFeatures.of(self, X, fitting=fitting), y
 
+    def _may_drop_mirror(self, task: Task) -> bool:
+        """Return whether ``fit`` checks if mirroring hides what is learned."""
+        return self.augment == "auto"
+
     # Fit
 
     @all_or_nothing
@@ -280,6 +287,7 @@ class ImageEstimator(FittedEstimator, NestedParameters):
         if features is None:
             assert extractor is not None
             features = extractor.extract(items, views=looks, on_error=extractor.on_error or "skip")
+        report = features.report
         rows = np.flatnonzero(features.ok & (weight > 0))
         task: Any = self._make_task(y, targets, features, rows)
         if frames is not None:
@@ -288,18 +296,26 @@ class ImageEstimator(FittedEstimator, NestedParameters):
             with naming_validation_data():
                 own = OwnValidation(*labelled_images(own.X, own.y), own.sample_weight)
         kept = targets[rows]
+        weight = self._weights(kept, weight[rows] / weight[rows].mean())
+        if extractor is not None and self._may_drop_mirror(task):
+            known = TrainingData([], task.encode(kept), task, weight, group_numbers[rows])
+            with memory_limit(self._run_settings()["memory_limit"]):
+                hidden = mirroring_hides(extractor, items, features, known, rows)
+            if hidden:
+                views = looks = (ORIGINAL,)
+                features = extractor.extract(items, views=views, on_error=extractor.on_error or "skip")
         data = TrainingSet(
             rows,
             [self._encode(task, kept, features, rows, look.of(rows), extractor) for look in looks],
             group_numbers[rows],
-            self._weights(kept, weight[rows] / weight[rows].mean()),
+            weight,
             None if own is None else self._validation(own, task, head, views, extractor),
             looks,
         )
         with memory_limit(self._run_settings()["memory_limit"]):
             fitted, held = self._train(head, task, features, data)
             task = self._finish_task(task, head, fitted, features, data)
-            self.report_: ExtractionReport | None = features.report
+            self.report_: ExtractionReport | None = report
             self._adopt(head, fitted, self._make_predictor(extractor, views, head, fitted, task))
             self._look_closer(items, features, kept, data, held, own)
         return self

@@ -63,10 +63,11 @@ class Classifier(ClassifierMixin, ImageEstimator):
         Layers to tap; by default the head's choice. See :class:`FeatureExtractor`.
     grid : int, "full" or sequence of these, optional
         Average each map over this many cells a side; ``"full"`` keeps maps. By default the head's choice.
-    augment : {"mirror", "multi", "strong", None}, default="mirror"
-        Views of each image to learn from, and to average at prediction: with its mirror image; or six more,
-        closer and turned a little ("multi"), or turned by up to 63 degrees, shifted, some upside down
-        ("strong"). Linear heads keep their mean as one row. None where left and right differ in meaning.
+    augment : {"auto", "mirror", "multi", "strong", None}, default="auto"
+        Views of each image to learn from, and to average at prediction: with its mirror image ("mirror"); or
+        six more, closer and turned a little ("multi"), or turned by up to 63 degrees, shifted, some upside
+        down ("strong"). Linear heads keep their mean as one row. None where left and right differ in meaning.
+        "auto" is "mirror", or None if up to 256 training images are surely learned better without the mirror.
     class_weight : dict, "balanced" or None, default=None
         Weight of each class's errors; ``"balanced"`` weighs classes equally. Of several labels, how much an
         image counts for a label that it has, where one without counts 1; ``"balanced"`` weighs those with and
@@ -126,7 +127,7 @@ class Classifier(ClassifierMixin, ImageEstimator):
         image_size: int | None = None,
         layers: str | Sequence[str] | None = None,
         grid: int | str | Sequence[Any] | None = None,
-        augment: str | None = "mirror",
+        augment: str | None = "auto",
         class_weight: Mapping[Any, float] | str | None = None,
         threshold: float | Mapping[Any, float] | str = 0.5,
         random_state: Any = 0,

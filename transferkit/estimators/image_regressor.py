@@ -37,7 +37,7 @@ class ImageRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         ``"mlp"``, ``"conv"``, or an instance from :mod:`transferkit.heads`.
     weights, image_size, layers, grid : default="imagenet" and None
         As for :class:`Classifier`.
-    augment : {"mirror", "multi", "strong", None}, default="mirror"
+    augment : {"auto", "mirror", "multi", "strong", None}, default="auto"
         As for :class:`Classifier`. None where a number changes when its image is mirrored, such as a
         horizontal position or an angle.
     random_state, extractor : default=0 and None
@@ -84,7 +84,7 @@ class ImageRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         image_size: int | None = None,
         layers: str | Sequence[str] | None = None,
         grid: int | str | Sequence[Any] | None = None,
-        augment: str | None = "mirror",
+        augment: str | None = "auto",
         random_state: Any = 0,
         extractor: FeatureExtractor | None = None,
     ) -> None:

@@ -315,6 +315,9 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
     def _taps(self, head: Head) -> Taps:
         return point_taps(self._backbone(), head, self.layers, self.grid)
 
+    def _may_drop_mirror(self, task: Any) -> bool:
+        return False  # points are mirrored with their images
+
     def _views(self, head: Head | None, y: Any = None) -> tuple[View, ...]:
         """Return the views; without ``y``, only check what can be checked before it is known."""
         if not _is_rounds(self.refine):

@@ -9,6 +9,7 @@ import warnings
 from typing import Any
 
 from transferkit.heads._base import FittedHead, Head, TrainingData, Validation
+from transferkit.heads._held_out import held_out_gain, sample_rows
 from transferkit.heads._registry import HEADS, get_head, head_from_dict, head_to_dict, register_head
 from transferkit.heads.auto import AutoHead
 from transferkit.heads.conv import ConvHead
@@ -30,7 +31,9 @@ __all__ = [
     "get_head",
     "head_from_dict",
     "head_to_dict",
+    "held_out_gain",
     "register_head",
+    "sample_rows",
 ]
 
 

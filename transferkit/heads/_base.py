@@ -7,7 +7,7 @@ few facts, so that models are saved without pickle and sent to other processes.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
@@ -69,6 +69,16 @@ class TrainingData:
     random_state: int = 0
     progress: bool = True
     label_weight: NDArray[np.float64] | None = None
+
+    def take(self, rows: NDArray[np.int64]) -> TrainingData:
+        """Return some of the rows."""
+        return replace(
+            self,
+            maps=[array[rows] for array in self.maps],
+            targets=self.targets[rows],
+            sample_weight=self.sample_weight[rows],
+            groups=self.groups[rows],
+        )
 
 
 class FittedHead(Protocol):

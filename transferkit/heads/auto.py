@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transferkit.heads._base import TrainingData, uneven
+from transferkit.heads._held_out import mean_and_error, sample_rows
 from transferkit.heads._reduction import products_of, rows_of
 from transferkit.heads.linear import FittedLinear, LinearHead, LinearTraits
 
@@ -19,6 +20,8 @@ Shares = dict[int, float]  # position of a layer -> its share in the variance of
 _SELECTION_ROWS = 1000
 # How many times the variance of the others an emphasised layer gets.
 _EMPHASES = (4.0, 16.0)
+# Best candidates whose mean is fitted: it is at least as good as the best one, which is that partly by luck.
+_AVERAGED = 3
 
 
 @dataclass(frozen=True)
@@ -28,8 +31,8 @@ class AutoHead(LinearTraits):
     Which layers are best depends on the images: early and fine ones for faces, the last one for cats and
     dogs. The candidates are all layers in equal shares, each layer alone, each with the last one, and each
     emphasised over the others. They are compared by their held-out errors, which are exact and by group (see
-    :class:`LinearHead`). Equal shares win unless others are better by more than one standard error of the
-    *paired* difference; then the best of those wins, and is fitted on all rows. Only training rows are used.
+    :class:`LinearHead`). The head is fitted on all rows with the mean shares of the best three, since what is
+    best is that partly by luck. Only training rows are used.
 
     Notes
     -----
@@ -37,8 +40,8 @@ class AutoHead(LinearTraits):
     does not grow with the data. The inner products of each layer's rows are computed once; a candidate is
     their weighted sum. ``history`` has a row for each candidate: ``"layers"`` are positions, ``"shares"``
     their shares in the variance of a row, ``"gain"`` is the error of equal shares minus that of the
-    candidate, with its ``"standard_error"``, ``"chosen"`` marks the winner, and ``"why"`` explains the
-    choice. Errors are weighted by ``sample_weight``.
+    candidate, with the ``"standard_error"`` of the paired difference. The last row is what is fitted: it is
+    ``"chosen"``, and ``"why"`` explains the choice. Errors are weighted by ``sample_weight``.
 
     Examples
     --------
@@ -67,52 +70,36 @@ class AutoHead(LinearTraits):
 
 
 def _try_all(data: TrainingData, candidates: Sequence[Shares]) -> list[dict[str, Any]]:
-    """Compare the candidates with the first one; return the history."""
-    rows = _sample(data)
-    sample = replace(
-        data,
-        maps=[array[rows] for array in data.maps],
-        targets=data.targets[rows],
-        sample_weight=data.sample_weight[rows],
-        groups=data.groups[rows],
-    )
+    """Compare the candidates with the first one, and add the mean of the best; return the history."""
+    sample = data.take(sample_rows(data, _SELECTION_ROWS))
     weight = uneven(sample.sample_weight)
     products = [products_of(array, weight) for array in sample.maps]
     key = "absolute_error" if data.task.regression else "squared_error"
-    history: list[dict[str, Any]] = []
     reference: NDArray[np.float64] | None = None
-    for shares in candidates:
+    history: list[dict[str, Any]] = []
+
+    def attempt(shares: Shares) -> None:
+        nonlocal reference
         mixed, _ = rows_of(sum((share * products[i] for i, share in shares.items()), np.zeros(())), weight)
         _, tried = LinearHead().fit_rows(mixed, sample, calibrate=False)
         reference = tried.row_errors if reference is None else reference
-        gain, error = _mean_and_error(reference - tried.row_errors, weight)
-        history.append(
-            {
-                "layers": tuple(shares),
-                "shares": tuple(shares.values()),
-                **min(tried.history, key=lambda row: row[key]),
-                "gain": gain,
-                "standard_error": error,
-            }
-        )
-    better = [row for row in history if row["gain"] > row["standard_error"]]
-    winner = max(better, key=lambda row: row["gain"]) if better else history[0]
-    for row in history:
-        row["chosen"] = row is winner
-    winner["why"] = (
-        f"the least error of the {len(better)} that beat equal shares by more than a standard error"
-        if better
-        else "none beats equal shares of all layers by more than a standard error"
-    )
+        gain, error = mean_and_error(reference - tried.row_errors, weight)
+        best = min(tried.history, key=lambda row: row[key])
+        mixture = {"layers": tuple(shares), "shares": tuple(shares.values())}
+        history.append({**mixture, **best, "gain": gain, "standard_error": error, "chosen": False})
+
+    for shares in candidates:
+        attempt(shares)
+    best = sorted(range(len(history)), key=lambda i: history[i][key])[:_AVERAGED]
+    attempt(_mean_shares([candidates[i] for i in best]))
+    history[-1] |= {"chosen": True, "why": f"the mean of the {len(best)} with the least error"}
     return history
 
 
-def _mean_and_error(values: NDArray[np.float64], weight: NDArray[np.float64] | None) -> tuple[float, float]:
-    """Return the weighted mean and its standard error."""
-    mean = np.average(values, weights=weight)
-    if weight is None:
-        return float(mean), float(values.std() / np.sqrt(len(values)))
-    return float(mean), float(np.linalg.norm(weight * (values - mean)) / weight.sum())
+def _mean_shares(several: Sequence[Shares]) -> Shares:
+    """Return the mean share of each layer that any of them has."""
+    layers = sorted(set().union(*several))
+    return {i: sum(shares.get(i, 0.0) for shares in several) / len(several) for i in layers}
 
 
 def _candidates(n_layers: int) -> list[Shares]:
@@ -128,26 +115,6 @@ def _candidates(n_layers: int) -> list[Shares]:
         for first in everything
     ]
     return equal + before_others
-
-
-def _sample(data: TrainingData) -> NDArray[np.int64]:
-    """Return about 1,000 rows at most, in whole groups, stratified by class."""
-    n = len(data.targets)
-    if n <= _SELECTION_ROWS:
-        return np.arange(n)
-    generator = np.random.default_rng(data.random_state)
-    strata = data.task.strata(data.targets)
-    strata = np.zeros(n, dtype=np.int64) if strata is None else strata
-    counted = data.sample_weight > 0
-    n = int(np.count_nonzero(counted))
-    groups: list[NDArray[np.int64]] = []
-    for label in np.unique(strata):
-        rows = generator.permutation(np.flatnonzero((strata == label) & counted))
-        groups.append(data.groups[rows[: max(2, round(_SELECTION_ROWS * len(rows) / n))]])
-    kept: NDArray[np.int64] = np.flatnonzero(np.isin(data.groups, np.concatenate(groups)))
-    if len(kept) > 2 * _SELECTION_ROWS:  # the groups are large: keep a part of each
-        kept = np.sort(generator.permutation(kept)[: 2 * _SELECTION_ROWS])
-    return kept
 
 
 def _widen(weights: NDArray[np.float32], data: TrainingData, layers: tuple[int, ...]) -> NDArray[np.float32]:

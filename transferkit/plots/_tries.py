@@ -26,7 +26,7 @@ def error_name(rows: Sequence[Any]) -> str | None:
 def draw_tries(rows: Sequence[Any], ax: Any) -> Any:
     """Draw one line per combination, in the order they were tried, with the chosen one in another colour.
 
-    A bar is one standard error of the paired difference from the first; the chosen one is better by more.
+    A bar is one standard error of the paired difference from the first; the chosen one is a mean of several.
     """
     name = error_name(rows)
     axes = new_grid(1, ax, columns=1, width=6.4, height=1.1 + 0.27 * len(rows))
@@ -70,5 +70,7 @@ def _label(row: Any, n_layers: int) -> str:
     names, shares = [as_text(name) for name in _layers(row)], list(row["shares"])
     if max(shares) > min(shares):
         first = int(np.argmax(shares))
+        if np.ptp(np.delete(shares, first)) > 1e-9:  # the mean of several
+            return ", ".join(f"{name} {share:.0%}" for name, share in zip(names, shares, strict=True))
         return f"{names[first]} {shares[first]:.0%}, others {min(shares):.0%}"
     return f"all {n_layers} in equal shares" if len(names) == n_layers > 2 else " + ".join(names)

@@ -1,0 +1,64 @@
+"""Whether mirrored views hide what is learned: ``augment="auto"``.
+
+The mean of an image and its mirror image is the same for what points to the left and what points to the
+right. So a class that is a matter of sides cannot be learned from it, and nothing in the result would say
+why. A sample of the training images is therefore looked at without the mirror too, and the held-out errors
+are compared, row by row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from transferkit.estimators._splitting import copies_together
+from transferkit.foundation.maps import pool_to_grid
+from transferkit.heads import TrainingData, held_out_gain, sample_rows
+from transferkit.views import ORIGINAL
+
+# Enough to see what mirroring hides, few enough to cost seconds of the backbone.
+_SAMPLE = 256
+_FEWEST = 10  # with fewer rows a standard error says nothing
+_STANDARD_ERRORS = 2.0
+_GRID = 7  # of the maps that a network takes whole
+
+
+def mirroring_hides(
+    extractor: Any, items: Sequence[Any], features: Any, data: TrainingData, rows: NDArray[np.int64]
+) -> bool:
+    """Return True where a linear model has surely less error without the mirror than with it.
+
+    Parameters
+    ----------
+    extractor : FeatureExtractor
+    items : sequence of images
+    features : Features
+        Of all images, in the views with the mirror: their mean, or each.
+    data : TrainingData
+        Of the training rows, without maps.
+    rows : ndarray of int, shape (n,)
+        Their places among the images.
+    """
+    sample = sample_rows(data, _SAMPLE)
+    chosen = rows[sample]
+    n_groups = len(np.unique(data.groups[sample]))
+    if min(len(sample), len({features.digests[row] for row in chosen})) < _FEWEST or n_groups < 2:
+        return False
+    part = data.take(sample)
+    part = replace(part, groups=copies_together(features, chosen, part.groups))
+    each = [_pooled(features.maps(chosen, view)) for view in features.views]
+    if ORIGINAL in features.views:
+        plain = each[features.views.index(ORIGINAL)]
+    else:
+        plain = _pooled(extractor.extract([items[row] for row in chosen], views=(ORIGINAL,)).maps())
+    mirrored = each[0] if len(each) == 1 else [sum(views) / len(each) for views in zip(*each, strict=True)]
+    gain, error = held_out_gain(replace(part, maps=mirrored), replace(part, maps=plain))
+    return gain > _STANDARD_ERRORS * error
+
+
+def _pooled(maps: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+    return [pool_to_grid(array, _GRID) for array in maps]
