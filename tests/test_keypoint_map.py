@@ -224,7 +224,7 @@ def shapes_of(n, seed=0):
 
 def test_moved_squares_are_spread_about_true_ones_whatever_their_angle():
     frames = np.tile([[100.0, 50.0, 80.0, 30.0]], (4000, 1))
-    moved = _network._moved(frames, np.random.default_rng(0))
+    moved = _network.moved_frames(frames, np.random.default_rng(0))
     spread = _network._SPREAD * [80, 80, 1, 1]
     np.testing.assert_allclose(moved[:, [0, 1, 3]].mean(0), [100, 50, 30], atol=0.5)
     np.testing.assert_allclose(moved[:, [0, 1, 3]].std(0), spread[[0, 1, 3]], rtol=0.1)
@@ -236,7 +236,7 @@ def test_a_square_lies_around_the_shape_found_where_too_few_points_are_known():
     whole, mean = points.copy(), mean_shape(points)
     points[1, 3] = np.nan  # three of four are left
     points[2, 2:] = np.nan
-    frames = _network._true_frames(Sample([None] * 5, points, found, np.ones(5)), mean)
+    frames = _network.true_frames(Sample([None] * 5, points, found, np.ones(5)), mean)
     around = [frames_around(shapes, mean, _network.MARGIN) for shapes in (whole, found)]
     np.testing.assert_allclose(frames[[0, 3, 4]], around[0][[0, 3, 4]])
     np.testing.assert_allclose(frames[1], around[0][1], atol=8)

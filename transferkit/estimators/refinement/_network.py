@@ -71,11 +71,11 @@ def fit_network_round(
         Of the squares that were learned from.
     """
     mean = mean_shape(train.points)
-    frames = _true_frames(train, mean)
+    frames = true_frames(train, mean)
     generator = np.random.default_rng(random_state)
     views: list[Crops] = []
     for _ in range(1 if len(frames) > _MANY else 2):
-        moved = _moved(frames, generator)
+        moved = moved_frames(frames, generator)
         views += views_around(moved, mirror)
     features = extractor.extract(train.items, views=tuple(views), on_error="raise")
     data = TrainingData(
@@ -97,13 +97,13 @@ def has_place(points: Floats) -> NDArray[np.bool_]:
     return np.asarray(n_present >= max(MIN_POINTS, points.shape[1] / 2))
 
 
-def _true_frames(part: Sample, mean: Floats) -> Floats:
+def true_frames(part: Sample, mean: Floats) -> Floats:
     """Return the squares around true shapes; around the shapes found, where too few points are known."""
     known = has_place(part.points)[:, None, None]
     return frames_around(np.where(known, part.points, part.shapes), mean, MARGIN)
 
 
-def _moved(frames: Floats, generator: np.random.Generator) -> Floats:
+def moved_frames(frames: Floats, generator: np.random.Generator) -> Floats:
     """Return frames moved by fractions of their side, in their own directions, scaled and turned."""
     drawn = generator.standard_normal((len(frames), 4)).clip(-_LARGEST, _LARGEST) * _SPREAD
     angle = np.radians(frames[:, 3])
