@@ -16,6 +16,7 @@ POINT_GRIDS = (7, 7, 4, 2)  # of the four layers that most backbones recommend, 
 SCORE_GRIDS = (14, 14, 7, 2)  # of the same layers, where cells are scored; a whole-map regression halves them
 SCORE_GRID = 14
 CASCADE_GRIDS = (14, 7, 4)  # of the closer look: fine where features are read at points
+FEW_CASCADE_GRIDS = (28, 7, 4)  # of the closer look at few images, where finer cells cost little
 NETWORK_GRID = 14  # of the fine map of a whole image, where it only has to show the place
 CLOSE_NETWORK_GRID = 28
 COARSE_GRID = 7
@@ -52,16 +53,17 @@ def point_taps(backbone: Backbone, head: Head, layers: Any, grid: Any) -> Taps:
     return Taps(taps.layers, same)
 
 
-def close_taps(backbone: Backbone, head: Head, layers: Any) -> Taps:
-    """Return the taps of a closer look."""
+def close_taps(backbone: Backbone, head: Head, layers: Any, *, few: bool = False) -> Taps:
+    """Return the taps of a closer look, at few images or many."""
     if head.refinement == "network":
         return network_taps(backbone, layers, CLOSE_NETWORK_GRID)
     if not _are_recommended(layers):
         chosen = (layers,) if isinstance(layers, str) else tuple(layers)
     else:
         chosen = backbone.layers
-    chosen = chosen[: len(CASCADE_GRIDS)]
-    return Taps(chosen, CASCADE_GRIDS[: len(chosen)])
+    grids = FEW_CASCADE_GRIDS if few else CASCADE_GRIDS
+    chosen = chosen[: len(grids)]
+    return Taps(chosen, grids[: len(chosen)])
 
 
 def network_taps(backbone: Backbone, layers: Any, fine: int) -> Taps:

@@ -354,8 +354,9 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
             return
         rows, points = data.rows, targets
         items = [items[row] for row in rows]
+        taps = close_taps(self._backbone(), head, self.layers, few=len(rows) < FEW_IMAGES)
         look = CloserLook(
-            partial(self._make_image_extractor, close_taps(self._backbone(), head, self.layers)),
+            partial(self._make_image_extractor, taps),
             self._n_rounds(head, len(rows)),
             len(predictor.views) > 1,
             as_seed(self.random_state),
