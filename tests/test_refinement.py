@@ -62,9 +62,11 @@ def test_a_closer_look_errs_less_and_says_by_how_much(tiny, faces, fitted):
     after = normalized_mean_error(keypoints[100:], fitted.predict(images[100:]))
     assert after < 0.8 * before
     rounds = fitted.rounds_
-    assert [row.number for row in rounds] == [0, 1]
-    assert [row.used for row in rounds] == [True, True]
+    assert [row.number for row in rounds] == [0, 1, 2]
+    assert sum(row.used for row in rounds) == 1 + len(fitted.refinements_) > 1
     assert plain.rounds_ == rounds[:1]
+    rounds = [row for row in rounds if row.used]
+    rounds = [rounds[0], rounds[-1]]
     # What it says of held-out training images holds for new ones.
     for row, model in zip(rounds, (plain, fitted), strict=True):
         errors, _ = _refinement.shape_errors(model.predict(images[100:]), keypoints[100:])
@@ -74,10 +76,11 @@ def test_a_closer_look_errs_less_and_says_by_how_much(tiny, faces, fitted):
 def test_fit_again_runs_no_backbone_and_gives_the_same_model(tiny, engine, faces):
     images, keypoints = faces
     fitted = KeypointRegressor(**tiny).fit(images[:100], keypoints[:100])
-    assert engine.images == 4 * 100  # two views of the whole picture, two of the square
+    # Two views of the whole picture; of each square, of which the first round has three and the second one.
+    assert engine.images == 10 * 100
     assert fitted.report_.n_backbone_calls == engine.calls
     again = KeypointRegressor(**tiny).fit(images[:100], keypoints[:100])
-    assert engine.images == 4 * 100
+    assert engine.images == 10 * 100
     assert again.report_.n_backbone_calls == 0
     np.testing.assert_array_equal(again.predict(images[:5]), fitted.predict(images[:5]))
 
@@ -133,16 +136,16 @@ def test_missing_points(tiny, faces, fitted):
     holes[::2, 60:] = np.nan
     holes[5] = np.nan  # nothing is known of this one
     kp = KeypointRegressor(**tiny).fit(images[:100], holes)
-    assert len(kp.refinements_) == 1
+    assert kp.refinements_ != []
     whole = normalized_mean_error(keypoints[100:], fitted.predict(images[100:]))
     assert normalized_mean_error(keypoints[100:], kp.predict(images[100:])) < 1.2 * whole
 
 
 def test_few_images_or_points_get_no_rounds(tiny, faces):
     images, keypoints = faces
-    assert KeypointRegressor(**tiny).fit(images[:49], keypoints[:49]).refinements_ == []
+    assert KeypointRegressor(**tiny).fit(images[:9], keypoints[:9]).refinements_ == []
     assert KeypointRegressor(**tiny).fit(images[:60], keypoints[:60, :2]).refinements_ == []
-    assert len(KeypointRegressor(**tiny).fit(images[:60], keypoints[:60, 20:40]).refinements_) == 1
+    assert KeypointRegressor(**tiny).fit(images[:20], keypoints[:20, 20:40]).refinements_ != []
 
 
 @pytest.mark.parametrize("looks", [1, 3])
@@ -195,7 +198,9 @@ def test_what_cannot_be_rounds(tiny, faces, refine):
 
 
 def test_other_networks_take_no_closer_look(tiny, faces):
-    with pytest.raises(InvalidInputError, match="refine=1 needs the head 'auto', 'keypoint_map' or 'linear'"):
+    with pytest.raises(
+        InvalidInputError, match="refine=1 needs the head 'auto', 'keypoint_map', 'score_map' or 'linear'"
+    ):
         KeypointRegressor(**tiny, refine=1, head=ConvHead()).fit(faces[0][:60], faces[1][:60])
 
 

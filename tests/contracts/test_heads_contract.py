@@ -29,9 +29,9 @@ N = 40
 # What makes a head quick, where it has such a field.
 QUICK = {"filters": 4, "hidden": 8, "epochs": 2, "patience": None}
 
-# One finds points only.
+# Two find points only.
 KINDS = (None, 2, 3, "labels")  # points, classes, or labels that do not exclude each other
-CASES = [(name, k) for name in HEADS for k in KINDS if k is None or name != "keypoint_map"]
+CASES = [(name, k) for name in HEADS for k in KINDS if k is None or name not in ("keypoint_map", "score_map")]
 
 
 def small(name):
@@ -108,7 +108,7 @@ def test_it_states_its_inputs_and_outputs(case):
     for one in (fitted, head.rebuild(fitted.tensors(), fitted.facts())):
         assert one.n_outputs == data.task.n_outputs
         assert one.n_inputs in (48, None)
-    assert (fitted.n_inputs is None) == (type(head) is HEADS["keypoint_map"])
+    assert (fitted.n_inputs is None) == (type(head) in (HEADS["keypoint_map"], HEADS["score_map"]))
 
 
 def test_held_out_predictions_are_dropped_when_pickled(case):

@@ -4,6 +4,7 @@ from transferkit.datasets._folder import ImageFolder, read_image_folder
 from transferkit.datasets._labelled import labelled_images
 from transferkit.datasets._table import ImageTable, read_column, read_table
 from transferkit.datasets._video import VideoFrames, video_frames
+from transferkit.datasets.bodies import Bodies, make_bodies
 from transferkit.datasets.faces import Faces, make_faces, write_faces
 from transferkit.keypoints import (
     KeypointTable,
@@ -22,12 +23,14 @@ from transferkit.keypoints import (
 )
 
 __all__ = [
+    "Bodies",
     "Faces",
     "ImageFolder",
     "ImageTable",
     "KeypointTable",
     "VideoFrames",
     "labelled_images",
+    "make_bodies",
     "make_faces",
     "read_coco_keypoints",
     "read_column",

@@ -7,8 +7,8 @@ import numpy.typing as npt
 from PIL import Image
 
 from transferkit.datasets._face_looks import Looks
-from transferkit.datasets._face_paint import Brush, mix, smooth
 from transferkit.datasets._face_shape import Camera, Head
+from transferkit.datasets._paint import Brush, mix, smooth
 from transferkit.keypoints import EYE_POINTS, GROUPS
 
 __all__ = ["paint_features"]

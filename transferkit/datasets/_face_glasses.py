@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from transferkit.datasets._face_paint import Brush, Colour, mix, smooth
 from transferkit.datasets._face_shape import Camera
+from transferkit.datasets._paint import Brush, Colour, mix, smooth
 
 __all__ = ["paint_glasses"]
 

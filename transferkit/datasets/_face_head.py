@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from transferkit.datasets._face_looks import Looks
-from transferkit.datasets._face_paint import Brush, Colour, mix, smooth
 from transferkit.datasets._face_shape import Camera, Head
+from transferkit.datasets._paint import Brush, Colour, mix, smooth
 from transferkit.keypoints import GROUPS
 
 __all__ = ["Outline", "draw_outline", "paint_back", "paint_hair"]

@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFilter
 
-from transferkit.datasets._face_paint import Brush, smooth
 from transferkit.datasets._face_shape import Camera, Head
+from transferkit.datasets._paint import Brush, smooth
 
 __all__ = ["shading"]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from transferkit.datasets._face_paint import Colour, mix
+from transferkit.datasets._paint import Colour, mix
 
 __all__ = ["Looks", "any_colour", "draw_looks"]
 

@@ -11,8 +11,8 @@ from transferkit.datasets._face_glasses import paint_glasses
 from transferkit.datasets._face_head import draw_outline, paint_back, paint_hair
 from transferkit.datasets._face_light import shading
 from transferkit.datasets._face_looks import any_colour, draw_looks
-from transferkit.datasets._face_paint import Brush, mix
 from transferkit.datasets._face_shape import Camera, Head
+from transferkit.datasets._paint import Brush, mix
 
 __all__ = ["draw_picture"]
 

@@ -8,12 +8,15 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from transferkit.backbones import Backbone
-from transferkit.heads import Head
+from transferkit.heads import Head, ScoreMapHead
 
 CLASS_GRID = 4  # for layers of the user's choice, where the backbone recommends one grid for each of its own
 POINT_GRID = 7
 POINT_GRIDS = (7, 7, 4, 2)  # of the four layers that most backbones recommend, fine ones first
+SCORE_GRIDS = (14, 14, 7, 2)  # of the same layers, where cells are scored; a whole-map regression halves them
+SCORE_GRID = 14
 CASCADE_GRIDS = (14, 7, 4)  # of the closer look: fine where features are read at points
+FEW_CASCADE_GRIDS = (28, 7, 4)  # of the closer look at few images, where finer cells cost little
 NETWORK_GRID = 14  # of the fine map of a whole image, where it only has to show the place
 CLOSE_NETWORK_GRID = 28
 COARSE_GRID = 7
@@ -44,21 +47,23 @@ def point_taps(backbone: Backbone, head: Head, layers: Any, grid: Any) -> Taps:
     if grid is not None or not head.pools or taps.grid is None:
         return taps
     recommended = isinstance(taps.layers, str) and taps.layers == "auto"
-    if recommended and len(backbone.layers) == len(POINT_GRIDS):
-        return Taps(taps.layers, POINT_GRIDS)
-    return Taps(taps.layers, POINT_GRID)
+    each, same = (SCORE_GRIDS, SCORE_GRID) if isinstance(head, ScoreMapHead) else (POINT_GRIDS, POINT_GRID)
+    if recommended and len(backbone.layers) == len(each):
+        return Taps(taps.layers, each)
+    return Taps(taps.layers, same)
 
 
-def close_taps(backbone: Backbone, head: Head, layers: Any) -> Taps:
-    """Return the taps of a closer look."""
+def close_taps(backbone: Backbone, head: Head, layers: Any, *, few: bool = False) -> Taps:
+    """Return the taps of a closer look, at few images or many."""
     if head.refinement == "network":
         return network_taps(backbone, layers, CLOSE_NETWORK_GRID)
     if not _are_recommended(layers):
         chosen = (layers,) if isinstance(layers, str) else tuple(layers)
     else:
         chosen = backbone.layers
-    chosen = chosen[: len(CASCADE_GRIDS)]
-    return Taps(chosen, CASCADE_GRIDS[: len(chosen)])
+    grids = FEW_CASCADE_GRIDS if few else CASCADE_GRIDS
+    chosen = chosen[: len(grids)]
+    return Taps(chosen, grids[: len(chosen)])
 
 
 def network_taps(backbone: Backbone, layers: Any, fine: int) -> Taps:

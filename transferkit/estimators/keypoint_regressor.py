@@ -26,6 +26,7 @@ from transferkit.estimators._subjects import box_views, in_batches
 from transferkit.estimators._taps import Taps, close_taps, point_taps
 from transferkit.estimators.predictor import Predictor, average_views
 from transferkit.estimators.refinement import (
+    FEW_IMAGES,
     MIN_IMAGES,
     MIN_POINTS,
     CloserLook,
@@ -36,7 +37,7 @@ from transferkit.estimators.refinement import (
 )
 from transferkit.extraction import FeatureExtractor, Features, is_precomputed
 from transferkit.foundation.arguments import check, choice, is_number
-from transferkit.heads import FittedHead, Head, KeypointMapHead, LinearHead
+from transferkit.heads import FittedHead, Head, KeypointMapHead, LinearHead, ScoreMapHead
 from transferkit.keypoints import as_points, checked_pairs, frames_of_boxes, mirror_order
 from transferkit.persistence import register_estimator
 from transferkit.tasks import (
@@ -69,13 +70,15 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         Name in the registry; ``"scattering"`` needs no weights; ``"precomputed"`` means that X
         holds features, and y is learned as it is.
     head : str or head, default="auto"
-        ``"auto"`` is ``"keypoint_map"``, a network that corrects points by what lies at them, and
-        ``"linear"`` on fewer than 300 images or a backbone of one layer; also ``"mlp"``, ``"conv"``, or
-        an instance from :mod:`transferkit.heads`.
+        ``"auto"`` is ``"keypoint_map"``, a network that corrects points by what lies at them; on fewer than
+        300 images ``"score_map"``, which looks for each point everywhere; and ``"linear"`` on a backbone of
+        one layer, or with a grid of your own on few images. Also ``"mlp"``, ``"conv"``, or an instance
+        from :mod:`transferkit.heads`.
     refine : int or "auto", default="auto"
         Rounds of a closer look: cut out the square around the points found so far, upright, extract its
-        features, and find the points again. "auto" is one round for these two heads on 50 images or more
-        with 3 points or more, else none. A round that does not lower the error on held-out rows ends them.
+        features, and find the points again. "auto", for these three heads with 3 points or more, is one
+        round on 300 images or more, two on 10 or more, else none. A round that does not lower the error on
+        held-out rows ends them.
     layers : str or sequence of str, optional
         Layers to tap; by default the head's choice.
     grid : int, "full" or sequence of these, optional
@@ -307,10 +310,11 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         """Return the head; by default a network, if there are images and layers enough for one."""
         if not (isinstance(self.head, str) and self.head == "auto"):
             return super()._head(n_images)
-        few = n_images is not None and n_images < MIN_IMAGES_OF_NETWORK
-        if few or is_precomputed(self.backbone) or len(self._backbone().layers) < 2:
+        if is_precomputed(self.backbone) or len(self._backbone().layers) < 2:
             return LinearHead()
-        return KeypointMapHead()
+        if n_images is None or n_images >= MIN_IMAGES_OF_NETWORK:
+            return KeypointMapHead()
+        return ScoreMapHead() if self.grid is None else LinearHead()
 
     def _taps(self, head: Head) -> Taps:
         return point_taps(self._backbone(), head, self.layers, self.grid)
@@ -324,7 +328,7 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
             raise InvalidInputError(f"refine must be 'auto' or a number of rounds. Got {self.refine!r}.")
         if self.refine not in ("auto", 0) and head is not None and head.refinement is None:
             raise InvalidInputError(
-                f"refine={self.refine!r} needs the head 'auto', 'keypoint_map' or 'linear'. "
+                f"refine={self.refine!r} needs the head 'auto', 'keypoint_map', 'score_map' or 'linear'. "
                 f"Got {self.head!r}. Pass refine=0 or another head."
             )
         check(choice("augment", self.augment, ("auto", "mirror"), or_none=True))
@@ -401,9 +405,10 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
             return
         rows, points = data.rows, targets
         items = [items[row] for row in rows]
+        taps = close_taps(self._backbone(), head, self.layers, few=len(rows) < FEW_IMAGES)
         look = CloserLook(
-            partial(self._make_image_extractor, close_taps(self._backbone(), head, self.layers)),
-            int(len(rows) >= MIN_IMAGES) if self.refine == "auto" else int(self.refine),
+            partial(self._make_image_extractor, taps),
+            self._n_rounds(head, len(rows)),
             len(predictor.views) > 1,
             predictor.views[0].pairs,
             as_seed(self.random_state),
@@ -426,6 +431,13 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         if self.report_ is not None:
             self.report_.merge(look.report)
         self.predictor_ = replace(predictor, refinements=tuple(look.refinements))
+
+    def _n_rounds(self, head: Head, n_images: int) -> int:
+        """Return how many rounds to try: a second one pays where the first look is coarse."""
+        if self.refine != "auto":
+            return int(self.refine)
+        few = head.refinement == "cascade" and n_images < FEW_IMAGES
+        return 0 if n_images < MIN_IMAGES else 2 if few else 1
 
     def _judged(
         self, items: Any, features: Features, points: NDArray[Any], data: TrainingSet, held: Rows, own: Any

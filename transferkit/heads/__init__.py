@@ -16,6 +16,7 @@ from transferkit.heads.conv import ConvHead
 from transferkit.heads.keypoint_map import KeypointMapHead
 from transferkit.heads.linear import LinearHead
 from transferkit.heads.mlp import MLPHead
+from transferkit.heads.score_map import ScoreMapHead
 
 __all__ = [
     "HEADS",
@@ -26,6 +27,7 @@ __all__ = [
     "KeypointMapHead",
     "LinearHead",
     "MLPHead",
+    "ScoreMapHead",
     "TrainingData",
     "Validation",
     "get_head",

@@ -13,6 +13,7 @@ from transferkit.heads.conv import ConvHead
 from transferkit.heads.keypoint_map import KeypointMapHead
 from transferkit.heads.linear import LinearHead
 from transferkit.heads.mlp import MLPHead
+from transferkit.heads.score_map import ScoreMapHead
 
 HEADS: dict[str, type] = {
     "auto": AutoHead,
@@ -20,6 +21,7 @@ HEADS: dict[str, type] = {
     "mlp": MLPHead,
     "conv": ConvHead,
     "keypoint_map": KeypointMapHead,
+    "score_map": ScoreMapHead,
 }
 
 _MEMBERS = (*Head.__annotations__, "fit", "rebuild")

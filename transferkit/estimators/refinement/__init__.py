@@ -4,12 +4,13 @@
 keep.
 """
 
-from transferkit.estimators.refinement._cascade import MIN_IMAGES
+from transferkit.estimators.refinement._cascade import FEW_IMAGES, MIN_IMAGES
 from transferkit.estimators.refinement._closer_look import CloserLook
 from transferkit.estimators.refinement._network import Sample, has_place
 from transferkit.estimators.refinement._refinement import MIN_POINTS, Refinement, rebuild_refinement
 
 __all__ = [
+    "FEW_IMAGES",
     "MIN_IMAGES",
     "MIN_POINTS",
     "CloserLook",
