@@ -67,10 +67,11 @@ def test_a_closer_look_errs_less_and_says_by_how_much(tiny, faces, fitted):
     assert plain.rounds_ == rounds[:1]
     rounds = [row for row in rounds if row.used]
     rounds = [rounds[0], rounds[-1]]
-    # What it says of held-out training images holds for new ones.
+    # What it says of held-out training images is no better than on new ones, and not far worse: they are found
+    # by models that have seen fewer images.
     for row, model in zip(rounds, (plain, fitted), strict=True):
         errors, _ = _refinement.shape_errors(model.predict(images[100:]), keypoints[100:])
-        assert row.held_out_error == pytest.approx(errors.mean(), rel=0.25)
+        assert 0.8 < row.held_out_error / errors.mean() < 1.5
 
 
 def test_fit_again_runs_no_backbone_and_gives_the_same_model(tiny, engine, faces):
@@ -145,7 +146,8 @@ def test_few_images_or_points_get_no_rounds(tiny, faces):
     images, keypoints = faces
     assert KeypointRegressor(**tiny).fit(images[:9], keypoints[:9]).refinements_ == []
     assert KeypointRegressor(**tiny).fit(images[:60], keypoints[:60, :2]).refinements_ == []
-    assert KeypointRegressor(**tiny).fit(images[:20], keypoints[:20, 20:40]).refinements_ != []
+    few = KeypointRegressor(**tiny).fit(images[:20], keypoints[:20])
+    assert [row.number for row in few.rounds_[:2]] == [0, 1]  # tried, and kept if it helps
 
 
 @pytest.mark.parametrize("looks", [1, 3])
