@@ -247,7 +247,7 @@ def shapes_of(n, seed=0):
 def test_moved_squares_are_spread_about_true_ones_whatever_their_angle():
     frames = np.tile([[100.0, 50.0, 80.0, 30.0]], (4000, 1))
     moved = _network.moved_frames(frames, np.random.default_rng(0))
-    spread = _network.NEAR * [80, 80, 1, 1]
+    spread = _network._SPREAD * [80, 80, 1, 1]
     np.testing.assert_allclose(moved[:, [0, 1, 3]].mean(0), [100, 50, 30], atol=0.5)
     np.testing.assert_allclose(moved[:, [0, 1, 3]].std(0), spread[[0, 1, 3]], rtol=0.1)
     np.testing.assert_allclose(np.log(moved[:, 2] / 80).std(), spread[2], rtol=0.1)

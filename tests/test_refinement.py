@@ -150,26 +150,6 @@ def test_few_images_or_points_get_no_rounds(tiny, faces):
     assert [row.number for row in few.rounds_[:2]] == [0, 1]  # tried, and kept if it helps
 
 
-@pytest.mark.parametrize("looks", [1, 3])
-def test_only_a_shape_that_moves_far_is_looked_at_again(looks):
-    truth = np.array([[0.0, 0.0], [100.0, 0.0], [0.0, 80.0]])
-    seen = []
-
-    class NineTenths(_refinement.Refinement):
-        def _look(self, X, shapes):
-            seen.append(list(X))
-            return shapes + 0.9 * (truth - shapes)
-
-    refinement = NineTenths(None, truth, None, None, False, looks=looks)
-    shapes = np.stack([truth + 5, truth + 60, truth - 2])
-    found = refinement.predict(["near", "far", "nearer"], shapes)
-    assert seen == [["near", "far", "nearer"], ["far"]][:looks]
-    np.testing.assert_allclose(
-        found - truth, np.array([0.5, 6.0 if looks == 1 else 0.6, -0.2])[:, None, None] + 0 * found
-    )
-    np.testing.assert_array_equal(shapes[1], truth + 60)  # the caller's are left alone
-
-
 def test_one_point_has_no_shape(tiny, faces):
     images, keypoints = faces
     kp = KeypointRegressor(**tiny).fit(images[:60], keypoints[:60, :1])
@@ -249,8 +229,6 @@ def test_a_vector_as_the_only_layer(tiny, faces):
     [
         lambda facts, arrays: facts.update(mirror=1),
         lambda facts, arrays: facts.update(more=1),
-        lambda facts, arrays: facts.update(looks=0),
-        lambda facts, arrays: facts.update(looks=10**6),
         lambda facts, arrays: facts["head"].update(finest=-1),
         lambda facts, arrays: facts["head"].update(finest=True),
         lambda facts, arrays: facts["head"].update(penalties=[]),

@@ -1,8 +1,7 @@
 """A closer look by a network, which learns on squares that are worse placed than those of new images.
 
 A network's errors on its own training rows are too small to learn from. So every training image is cut out
-around its true shape, moved, scaled and turned at random; once as badly as if the first look had missed, so
-that an image in which the shape moves far can be looked at again.
+around its true shape, moved, scaled and turned at random.
 """
 
 from __future__ import annotations
@@ -15,9 +14,9 @@ from numpy.typing import NDArray
 from transferkit.estimators.refinement._refinement import (
     MARGIN,
     MIN_POINTS,
-    MOST_LOOKS,
     Floats,
     Refinement,
+    views_around,
 )
 from transferkit.extraction import FeatureExtractor, Features
 from transferkit.heads import Head, TrainingData
@@ -25,13 +24,11 @@ from transferkit.keypoints import Pairs, frames_around, mean_shape
 from transferkit.tasks import Points
 from transferkit.views import Crops
 
+_MANY = 2500  # training images that need no second square each
 # Deviations of the square's place as a fraction of its side, of the logarithm of its side, and of its angle
-# in degrees. NEAR ones are three to six times the errors of the first look on faces. Errors as small as those
-# did worse (5.9 % against 5.3 % on people held out), since a square that lies badly was then something new.
-# FAR ones are those of a first look that missed: the square shows a part of the shape, or it is small in it.
-NEAR = np.array([0.07, 0.07, 0.15, 12.0])
-FAR = np.array([0.3, 0.3, 0.35, 20.0])
-_WIDER = 0.15  # far squares are larger, too: the logarithm
+# in degrees: three to six times the errors of the first look on faces. Errors as small as those did worse
+# (5.9 % against 5.3 % on people held out), since a square that lies badly was then something new.
+_SPREAD = np.array([0.07, 0.07, 0.15, 12.0])
 _LARGEST = 2.5  # deviations
 
 
@@ -79,9 +76,10 @@ def fit_network_round(
     mean = mean_shape(train.points, pairs)
     frames = true_frames(train, mean)
     generator = np.random.default_rng(random_state)
-    near, other, far = (moved_frames(frames, generator, spread) for spread in (NEAR, NEAR, FAR))
-    far[:, 2] *= np.exp(_WIDER)
-    views = [Crops(near, pairs=pairs), Crops(other, mirror=mirror, pairs=pairs), Crops(far, pairs=pairs)]
+    views: list[Crops] = []
+    for _ in range(1 if len(frames) > _MANY else 2):
+        moved = moved_frames(frames, generator)
+        views += views_around(moved, mirror, pairs)
     features = extractor.extract(train.items, views=tuple(views), on_error="raise")
     data = TrainingData(
         features.maps(view=views, half=head.half),
@@ -93,7 +91,7 @@ def fit_network_round(
         random_state,
         progress,
     )
-    return Refinement(extractor, mean, head, head.fit(data), mirror, pairs, MOST_LOOKS), features
+    return Refinement(extractor, mean, head, head.fit(data), mirror, pairs), features
 
 
 def has_place(points: Floats) -> NDArray[np.bool_]:
@@ -108,9 +106,9 @@ def true_frames(part: Sample, mean: Floats) -> Floats:
     return frames_around(np.where(known, part.points, part.shapes), mean, MARGIN)
 
 
-def moved_frames(frames: Floats, generator: np.random.Generator, spread: Floats = NEAR) -> Floats:
+def moved_frames(frames: Floats, generator: np.random.Generator) -> Floats:
     """Return frames moved by fractions of their side, in their own directions, scaled and turned."""
-    drawn = generator.standard_normal((len(frames), 4)).clip(-_LARGEST, _LARGEST) * spread
+    drawn = generator.standard_normal((len(frames), 4)).clip(-_LARGEST, _LARGEST) * _SPREAD
     angle = np.radians(frames[:, 3])
     cosine, sine, (x, y) = np.cos(angle), np.sin(angle), drawn[:, :2].T * frames[:, 2]
     centre = frames[:, :2] + np.stack([x * cosine - y * sine, x * sine + y * cosine], axis=1)

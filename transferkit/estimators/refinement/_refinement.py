@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from transferkit.estimators.predictor import average_views
 from transferkit.extraction import FeatureExtractor
-from transferkit.foundation.arguments import is_count
 from transferkit.heads import FittedHead, Head, head_from_dict, head_to_dict
 from transferkit.heads.cascade import CascadeHead
 from transferkit.keypoints import Pairs, frames_around, mirror_order
@@ -25,9 +24,6 @@ Floats = NDArray[np.float64]
 
 MARGIN = 0.3  # on each side of the shape: room for its errors, and for what surrounds it
 MIN_POINTS = 3  # fewer have no shape
-# A shape that moves by more of its size than this was not where the square was cut out: look again.
-MISSED = 0.1
-MOST_LOOKS = 3
 
 
 @dataclass(frozen=True)
@@ -46,9 +42,6 @@ class Refinement:
         Whether both the square and its mirror image are looked at.
     pairs : tuple of (int, int) or None
         Points that swap in a mirror image.
-    looks : int
-        At most, at images in which the shape moves far. More than one need a head that has learned from
-        squares that lie so badly.
     """
 
     extractor: FeatureExtractor
@@ -57,20 +50,9 @@ class Refinement:
     head: FittedHead
     mirror: bool
     pairs: Pairs | None = None
-    looks: int = 1
 
     def predict(self, X: Sequence[Any], shapes: Floats) -> Floats:
         """Return better shapes (n, k, 2) in pixels of each image, given rough ones."""
-        found, rows = self._look(X, shapes), np.arange(len(shapes))
-        for _ in range(self.looks - 1):
-            rows = rows[_movement(shapes[rows], found[rows]) > MISSED]
-            if not len(rows):
-                break
-            shapes = found.copy()
-            found[rows] = self._look([X[row] for row in rows.tolist()], shapes[rows])
-        return found
-
-    def _look(self, X: Sequence[Any], shapes: Floats) -> Floats:
         views = views_around(frames_around(shapes, self.mean, MARGIN), self.mirror, self.pairs)
         features = self.extractor.extract(X, views=views, on_error="raise")
         outputs = [self.head.predict(features.maps(view=view, half=self.kind.half)) for view in views]
@@ -83,10 +65,7 @@ class Refinement:
     def facts(self) -> dict[str, Any]:
         """Return what else to save, as JSON."""
         cascade = isinstance(self.kind, CascadeHead)  # has no name in the registry of heads
-        chosen: dict[str, Any] = {} if cascade else {"kind": head_to_dict(self.kind)}
-        if self.looks > 1:
-            chosen["looks"] = self.looks
-        return chosen | {
+        return ({} if cascade else {"kind": head_to_dict(self.kind)}) | {
             "head": self.head.facts(),
             "mirror": self.mirror,
             "layers": list(self.extractor.layers_),
@@ -111,12 +90,7 @@ def rebuild_refinement(
 
     ``extractor`` makes a FeatureExtractor of layers and grids.
     """
-    keys, looks = set(facts) - {"kind", "looks"}, facts.get("looks", 1)
-    if (
-        keys != {"head", "mirror", "layers", "grid"}
-        or not isinstance(facts["mirror"], bool)
-        or not (is_count(looks) and looks <= MOST_LOOKS)
-    ):
+    if set(facts) - {"kind"} != {"head", "mirror", "layers", "grid"} or not isinstance(facts["mirror"], bool):
         raise ValueError(f"facts of a round {facts!r}")
     arrays = dict(tensors)
     mean = arrays.pop("mean")
@@ -130,14 +104,7 @@ def rebuild_refinement(
     if facts["mirror"] and mirror_order(n_points, pairs) is None:
         raise ValueError(f"mirrored views of {n_points} points")
     close = extractor(tuple(facts["layers"]), tuple(facts["grid"]))
-    return Refinement(close, mean, kind, head, facts["mirror"], pairs, looks)
-
-
-def _movement(before: Floats, after: Floats) -> Floats:
-    """Return the mean distance that the points moved, as a fraction of the size of the shape."""
-    sizes = (after.max(axis=1) - after.min(axis=1)).max(axis=1)
-    moved: Floats = np.linalg.norm(after - before, axis=2).mean(axis=1) / np.maximum(sizes, 1e-9)
-    return moved
+    return Refinement(close, mean, kind, head, facts["mirror"], pairs)
 
 
 def shape_errors(shapes: Floats, points: Floats) -> tuple[Floats, NDArray[np.int64]]:
