@@ -67,8 +67,8 @@ def test_a_closer_look_errs_less_and_says_by_how_much(tiny, faces, fitted):
     assert plain.rounds_ == rounds[:1]
     rounds = [row for row in rounds if row.used]
     rounds = [rounds[0], rounds[-1]]
-    # What it says of held-out training images is no better than on new ones, and not far worse: they are found
-    # by models that have seen fewer images.
+    # What it says of held-out training images is no better than on new ones, and not far worse: models that
+    # have seen fewer images find them.
     for row, model in zip(rounds, (plain, fitted), strict=True):
         errors, _ = _refinement.shape_errors(model.predict(images[100:]), keypoints[100:])
         assert 0.8 < row.held_out_error / errors.mean() < 1.5
