@@ -1,0 +1,327 @@
+"""What each idea brings to the accuracy of the default classifier, by exact held-out errors.
+
+    python benchmarks/classification.py --data DATA --weights WEIGHTS
+        [--only grids pooling scaling kernel views backbones selection chest]
+        [--sets cats_dogs chest_xray gender]
+
+DATA as for accuracy.py; the results are on the page docs/accuracy.md. Ridge regression on the inner products
+of the rows gives the score of every image by a model without it. Each line has the squared error (of scores,
+classes are -1 and 1), the log-loss after a logistic calibration of the scores, and the accuracy, each with
+its paired difference from the first line and the standard error. "selection" is nested instead: choices are
+made on training rows, and errors are those of test rows, in five shuffles (five folds each, or 1,000 test
+images of the faces; the first time the folder val).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+from scipy.linalg import cho_factor, cho_solve
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold, StratifiedShuffleSplit
+
+from transferkit import FeatureExtractor
+from transferkit.datasets import read_image_folder
+from transferkit.foundation.maps import pool_to_grid
+from transferkit.heads import auto
+from transferkit.views import AUGMENTATIONS, MEANS, ORIGINAL, View
+
+LAYERS = ("conv_pw_5_relu", "conv_pw_8_relu", "conv_pw_12_relu", "last")
+GRIDS = (2, 7, 2, 1)
+LAYERS_V2, GRIDS_V2 = (
+    ("block_6_expand_relu", "block_10_expand_relu", "block_13_expand_relu", "last"),
+    (3, 7, 3, 1),
+)
+FAVOURITE = {"gender": 1, "cats_dogs": 3, "chest_xray": None}  # what "auto" takes most: 16 times the variance
+SHUFFLES = 5
+
+
+class Images:
+    """A set of images, their classes, and features that are extracted once."""
+
+    def __init__(self, name, data):
+        self.name = name
+        folders = [data / name / part for part in ("train", "val")] if name == "gender" else [data / name]
+        parts = [read_image_folder(folder) for folder in folders]
+        self.paths = [path for part in parts for path in part[0]]
+        self.n_first = len(parts[0][0])
+        self.classes, self.y = np.unique(np.concatenate([part[1] for part in parts]), return_inverse=True)
+        self.codes = 2.0 * np.eye(len(self.classes))[self.y] - 1
+        self._kept = {}
+
+    def maps(self, backbone="mobilenet", layers=LAYERS, grid=7, view=MEANS["mirror"], size=None, images=None):
+        key = (backbone, layers, grid, view.name, size)
+        if images is not None or key not in self._kept:
+            extractor = FeatureExtractor(
+                backbone, layers=list(layers), grid=grid, image_size=size, cache=False, progress=False
+            )
+            features = extractor.extract(self.paths if images is None else images, views=(view,))
+            if images is not None:
+                return features.maps()
+            self._kept[key] = features.maps(half=True)
+        return self._kept[key]
+
+
+def gram(maps, *, power=1.0, change=None, unit=False):
+    """Return inner products of centred rows with mean diagonal 1.
+
+    Channels are divided by a power of their deviation.
+    """
+    maps = np.asarray(maps, np.float32)
+    maps = maps if change is None else change(maps)
+    rows = maps.reshape(len(maps), -1)
+    rows = rows - rows.mean(axis=0)
+    variance = (rows**2).mean(axis=0)
+    if maps.ndim > 2:
+        channels = variance.reshape(-1, maps.shape[-1]).mean(axis=0)
+        variance = np.tile(channels, len(variance) // len(channels))
+    rows *= np.maximum(variance, 1e-3 * variance.mean()) ** (-power / 2)
+    if unit:
+        rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    return centred(rows @ rows.T)
+
+
+def centred(products):
+    mean = products.mean(axis=0)
+    products = products - mean - mean[:, None] + mean.mean()
+    return products * (len(products) / np.trace(products))
+
+
+def gaussian(products, width):
+    squares = np.diag(products)
+    distances = squares + squares[:, None] - 2 * products
+    return centred(np.exp(-width * distances / distances.mean()))
+
+
+def held_out(products, codes):
+    """Return scores of each row by the model without it, at the best penalty, and that penalty."""
+    best = None
+    for power in np.arange(-5, 0.01, 0.5):
+        matrix = products + len(codes) * 10.0**power * np.eye(len(codes))
+        inverse = cho_solve(cho_factor(matrix, overwrite_a=True), np.eye(len(codes)))
+        sums = inverse.sum(axis=0)
+        inverse -= np.outer(sums, sums) / sums.sum()
+        scores = codes - (inverse @ codes) / np.diag(inverse)[:, None]
+        error = np.square(scores - codes).mean()
+        if best is None or error < best[0]:
+            best = error, scores, 10.0**power
+    return best[1:]
+
+
+def outcome(scores, codes, y, calibration=None):
+    """Return squared error, log-loss and correctness of each row."""
+    model = calibration or LogisticRegression(C=100, max_iter=1000).fit(scores, y)
+    chance = np.clip(model.predict_proba(scores)[np.arange(len(y)), y], 1e-9, 1)
+    return np.square(scores - codes).mean(axis=1), -np.log(chance), 100.0 * (scores.argmax(axis=1) == y)
+
+
+class Table:
+    """Lines of figures, each with its paired difference from the first."""
+
+    def __init__(self, title, repeats=1):
+        print(f"\n## {title}", flush=True)
+        self.first, self.repeats = None, repeats
+
+    def line(self, name, figures):
+        self.first = figures if self.first is None else self.first
+        words = []
+        for label, format_, new, old in zip(
+            ("squared", "log-loss", "accuracy"), (".4f", ".4f", ".2f"), figures, self.first, strict=True
+        ):
+            error = (new - old).std() / np.sqrt(len(new) / self.repeats)
+            words.append(
+                f"{label} {new.mean():{format_}} ({(new - old).mean():+{format_}} ± {error:{format_}})"
+            )
+        print(f"{name:44} {', '.join(words)}", flush=True)
+
+    def held_out(self, name, products, data):
+        self.line(name, outcome(held_out(products, data.codes)[0], data.codes, data.y))
+
+
+def mixture(parts, favourite):
+    """Return equal shares, or one part with 16 times the variance of the others."""
+    return sum(parts) + (0 if favourite is None else 15 * parts[favourite])
+
+
+def default_parts(data, **more):
+    return [
+        gram(pool_to_grid(np.asarray(maps, np.float32), grid), **more)
+        for maps, grid in zip(data.maps(), GRIDS, strict=True)
+    ]
+
+
+def grids(data):
+    table, favourite = Table(f"{data.name}: grids of the four layers"), FAVOURITE[data.name]
+    for cells in (GRIDS, (2, 7, 2, 2), (2, 7, 2, 3), (2, 7, 2, 7), (2, 7, 4, 4), (7, 7, 2, 1)):
+        parts = [
+            gram(pool_to_grid(np.asarray(m, np.float32), g)) for m, g in zip(data.maps(), cells, strict=True)
+        ]
+        table.held_out(str(cells), mixture(parts, favourite), data)
+
+
+def pooling(data):
+    table, favourite = Table(f"{data.name}: a layer of maxima or deviations more"), FAVOURITE[data.name]
+    base = centred(mixture(default_parts(data), favourite))
+    table.held_out("means", base, data)
+    for position in (1, 3):
+        more = {"maxima": [], "deviations": []}
+        for start in range(0, len(data.paths), 50):
+            layers, images = (LAYERS[position],), data.paths[start : start + 50]
+            maps = data.maps(layers=layers, grid="full", images=images)[0]
+            side = 7 if maps.shape[1] > 7 else 1
+            shape = (len(maps), side, maps.shape[1] // side, side, maps.shape[2] // side, -1)
+            more["maxima"].append(maps.reshape(shape).max(axis=(2, 4)))
+            more["deviations"].append(maps.reshape(shape).std(axis=(2, 4)))
+        for name, blocks in more.items():
+            table.held_out(f"a quarter {name} of {layers[0]}", 3 * base + gram(np.concatenate(blocks)), data)
+
+
+def scaling(data):
+    table, favourite = Table(f"{data.name}: scales of channels"), FAVOURITE[data.name]
+    for name, more in (
+        ("divided by their deviation", {}), ("by its root", {"power": 0.5}), ("raw", {"power": 0.0}),
+        ("square roots of activations", {"change": np.sqrt}), ("rows of length 1", {"unit": True}),
+    ):  # fmt: skip
+        table.held_out(name, mixture(default_parts(data, **more), favourite), data)
+
+
+def kernel(data):
+    table = Table(f"{data.name}: a Gaussian kernel")
+    base = centred(mixture(default_parts(data), FAVOURITE[data.name]))
+    table.held_out("linear", base, data)
+    for width in (0.25, 0.5, 1.0):
+        table.held_out(f"width {width}", gaussian(base, width), data)
+
+
+def views(data):
+    table, favourite = Table(f"{data.name}: views"), FAVOURITE[data.name]
+    zoom = View("mean:zoom", tuple(square for view in AUGMENTATIONS["multi"][2:4] for square in view.squares))
+    products = {}
+    for name, view in (
+        ("mirror", MEANS["mirror"]),
+        ("original", ORIGINAL),
+        ("multi", MEANS["multi"]),
+        ("zoom", zoom),
+    ):
+        products[name] = centred(mixture([gram(m) for m in data.maps(grid=GRIDS, view=view)], favourite))
+        table.held_out(name, products[name], data)
+    table.held_out("mirror and zoom side by side", products["mirror"] + products["zoom"], data)
+    for size in (160, 320):
+        other = centred(mixture([gram(m) for m in data.maps(grid=GRIDS, size=size)], favourite))
+        table.held_out(f"{size} pixels", other, data)
+        table.held_out(f"224 and {size} pixels side by side", products["mirror"] + other, data)
+
+
+def backbones(data):
+    table, favourite = Table(f"{data.name}: two backbones"), FAVOURITE[data.name]
+    one = centred(mixture(default_parts(data), favourite))
+    two = [gram(m) for m in data.maps("mobilenet_v2", LAYERS_V2, GRIDS_V2)]
+    two = centred(mixture(two, favourite))
+    table.held_out("mobilenet", one, data)
+    table.held_out("mobilenet_v2", two, data)
+    table.held_out("features side by side", one + two, data)
+    mean = (held_out(one, data.codes)[0] + held_out(two, data.codes)[0]) / 2
+    table.line("mean of the scores", outcome(mean, data.codes, data.y))
+
+
+def selection(data):
+    parts, y, codes = default_parts(data), data.y, data.codes
+    candidates = [np.array([shares.get(i, 0.0) for i in range(4)]) for shares in auto._candidates(4)]
+    figures = {}
+    for seed in range(SHUFFLES):
+        if data.name == "gender":
+            splits = StratifiedShuffleSplit(1, test_size=1000, random_state=seed).split(y, y)
+            splits = [(np.arange(data.n_first), np.arange(data.n_first, len(y)))] if seed == 0 else splits
+        else:
+            splits = StratifiedKFold(5, shuffle=True, random_state=seed).split(y, y)
+        for train, test in splits:
+            some = np.random.default_rng(seed).permutation(train)[:1000]
+            inner = [centred(part[np.ix_(some, some)]) for part in parts]
+            errors = []
+            for shares in candidates:
+                scores, _ = held_out(
+                    sum(s * part for s, part in zip(shares, inner, strict=True)), codes[some]
+                )
+                errors.append(np.square(scores - codes[some]).mean(axis=1))
+            means, gains = np.mean(errors, axis=1), errors[0] - np.array(errors)
+            sure = gains.mean(axis=1) > gains.std(axis=1) / np.sqrt(len(some))
+            order = np.argsort(means)
+            choices = {
+                "the best, if surely better than equal": candidates[order[0] if sure[order[0]] else 0],
+                "equal shares": candidates[0],
+                "the mean of the best three": np.mean([candidates[i] for i in order[:3]], axis=0),
+                "the mean of the best five": np.mean([candidates[i] for i in order[:5]], axis=0),
+            }
+            for name, shares in choices.items():
+                mixed = sum(s * part for s, part in zip(shares, parts, strict=True))
+                figures.setdefault(name, []).append(tested(mixed, codes, y, train, test))
+    table = Table(f"{data.name}: what is fitted", 1 if data.name == "gender" else SHUFFLES)
+    for name, each in figures.items():
+        table.line(name, [np.concatenate(part) for part in zip(*each, strict=True)])
+
+
+def tested(products, codes, y, train, test):
+    """Return the figures of test rows by a model of the training rows."""
+    own, cross = products[np.ix_(train, train)], products[np.ix_(test, train)]
+    mean, size = own.mean(axis=0), np.trace(centred(own)) / (np.trace(own) - len(own) * own.mean())
+    own, cross = centred(own), (cross - cross.mean(axis=1, keepdims=True) - mean + mean.mean()) * size
+    scores, penalty = held_out(own, codes[train])
+    duals = np.linalg.solve(
+        own + len(train) * penalty * np.eye(len(train)), codes[train] - codes[train].mean(axis=0)
+    )
+    calibration = LogisticRegression(C=100, max_iter=1000).fit(scores, y[train])
+    return outcome(cross @ duals + codes[train].mean(axis=0), codes[test], y[test], calibration)
+
+
+def chest(data):
+    if data.name != "chest_xray":
+        return
+    table, wrong = Table("chest_xray: size, contrast, or labels?"), {}
+    pictures = [Image.open(path).convert("L").resize((512, 512)) for path in data.paths]
+    small = [image.resize((112, 112), Image.Resampling.BOX).resize((512, 512)) for image in pictures]
+    for name, more in (
+        ("as they are, 224 pixels", {}), ("160 pixels", {"size": 160}), ("320 pixels", {"size": 320}),
+        ("no more than 112 pixels of detail", {"images": small}),
+        ("contrast stretched", {"images": [ImageOps.autocontrast(image, cutoff=1) for image in pictures]}),
+        ("histograms equalised", {"images": [ImageOps.equalize(image) for image in pictures]}),
+        ("mobilenet_v2", {"backbone": "mobilenet_v2", "layers": LAYERS_V2}),
+    ):  # fmt: skip
+        if "images" in more:
+            more["images"] = [np.asarray(image.convert("RGB")) for image in more["images"]]
+        grid = GRIDS_V2 if "backbone" in more else GRIDS
+        scores, _ = held_out(sum(gram(m) for m in data.maps(grid=grid, **more)) / 4, data.codes)
+        table.line(name, outcome(scores, data.codes, data.y))
+        wrong[name] = scores.argmax(axis=1) != data.y
+        if not more:
+            confusion = np.zeros((3, 3), int)
+            np.add.at(confusion, (data.y, scores.argmax(axis=1)), 1)
+            print(f"{data.classes.tolist()}, rows are true: {confusion.tolist()}")
+    names = ("as they are, 224 pixels", "160 pixels", "320 pixels", "mobilenet_v2")
+    common = np.all([wrong[name] for name in names], axis=0).sum()
+    print(f"wrong: {[int(wrong[name].sum()) for name in names]}, by all four {common}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parts = {part.__name__: part for part in
+             (grids, pooling, scaling, kernel, views, backbones, selection, chest)}  # fmt: skip
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--weights", type=Path, required=True)
+    parser.add_argument("--only", nargs="+", choices=parts, default=list(parts))
+    parser.add_argument("--sets", nargs="+", choices=FAVOURITE, default=["cats_dogs", "chest_xray", "gender"])
+    options = parser.parse_args()
+    os.environ["TRANSFERKIT_WEIGHTS"] = str(options.weights)
+    for name in options.sets:
+        data = Images(name, options.data)
+        for part in options.only:
+            parts[part](data)
+
+
+if __name__ == "__main__":
+    main()
