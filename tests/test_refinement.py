@@ -145,7 +145,7 @@ def test_few_images_or_points_get_no_rounds(tiny, faces):
     images, keypoints = faces
     assert KeypointRegressor(**tiny).fit(images[:9], keypoints[:9]).refinements_ == []
     assert KeypointRegressor(**tiny).fit(images[:60], keypoints[:60, :2]).refinements_ == []
-    assert KeypointRegressor(**tiny).fit(images[:20], keypoints[:20, 20:40]).refinements_ != []
+    assert KeypointRegressor(**tiny).fit(images[:60], keypoints[:60, 20:40]).refinements_ != []
 
 
 def test_one_point_has_no_shape(tiny, faces):
