@@ -67,10 +67,10 @@ def test_a_closer_look_errs_less_and_says_by_how_much(tiny, faces, fitted):
     assert plain.rounds_ == rounds[:1]
     rounds = [row for row in rounds if row.used]
     rounds = [rounds[0], rounds[-1]]
-    # What it says of held-out training images holds for new ones.
+    # What it says of held-out training images holds for new ones; models without a fold learned from fewer.
     for row, model in zip(rounds, (plain, fitted), strict=True):
         errors, _ = _refinement.shape_errors(model.predict(images[100:]), keypoints[100:])
-        assert row.held_out_error == pytest.approx(errors.mean(), rel=0.25)
+        assert row.held_out_error == pytest.approx(errors.mean(), rel=0.35)
 
 
 def test_fit_again_runs_no_backbone_and_gives_the_same_model(tiny, engine, faces):
