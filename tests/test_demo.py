@@ -13,8 +13,8 @@ def test_demo(tmp_path):
     lines = {line.split("  ")[0]: line.split() for line in table.splitlines() if line}
     assert lines["classifier"][-2:] == ["4", "0%"]  # 60 images and their mirror images in batches of 32
     assert lines["classifier, second head"][-2:] == ["0", "100%"]
-    # The picture and its mirror image apart, and once more the squares around what was found.
-    assert lines["keypoint regressor"][-2:] == ["8", "0%"]
+    # The picture and its mirror image apart, then squares: around what was found, and moved to learn from.
+    assert lines["keypoint regressor"][-2:] == ["25", "0%"]
     assert "baseline" in table
     with Image.open(tmp_path / "demo" / "keypoints.png") as picture:
         assert picture.size == (1200, 420)

@@ -12,7 +12,7 @@ from tests.test_refinement import faces, registered  # noqa: F401 (fixtures)
 from transferkit import Classifier, FeatureExtractor, KeypointRegressor, engines
 from transferkit.errors import InvalidInputError, ModelFileError
 from transferkit.estimators.keypoint_regressor import MIN_IMAGES_OF_NETWORK
-from transferkit.heads import KeypointMapHead, LinearHead
+from transferkit.heads import KeypointMapHead, LinearHead, ScoreMapHead
 from transferkit.heads.linear import FittedLinear
 from transferkit.metrics import normalized_mean_error
 from transferkit.persistence._file import read_model, write_model
@@ -175,7 +175,7 @@ def without_format(document):
 def test_the_default_head_depends_on_the_number_of_images(tiny, faces, monkeypatch):  # noqa: F811
     images, keypoints = faces
     few = KeypointRegressor(**tiny, extractor=FeatureExtractor(cache=False))
-    assert isinstance(few.fit(images[:60], keypoints[:60]).head_, LinearHead)
+    assert isinstance(few.fit(images[:60], keypoints[:60]).head_, ScoreMapHead)
     assert isinstance(few._head(MIN_IMAGES_OF_NETWORK), KeypointMapHead)
     assert isinstance(few._head(None), KeypointMapHead)
     assert isinstance(KeypointRegressor("precomputed")._head(10_000), LinearHead)
@@ -186,7 +186,7 @@ def test_a_series_counts_as_many_images_as_a_list(tiny, faces):  # noqa: F811
     kp = KeypointRegressor(**tiny, extractor=FeatureExtractor(cache=False)).fit(
         pandas.Series(faces[0][:60]), faces[1][:60]
     )
-    assert isinstance(kp.head_, LinearHead)
+    assert isinstance(kp.head_, ScoreMapHead)
 
 
 def test_the_default_has_no_fields_before_it_has_chosen_a_head():

@@ -23,6 +23,7 @@ from transferkit.heads import (
     KeypointMapHead,
     LinearHead,
     MLPHead,
+    ScoreMapHead,
     TrainingData,
     Validation,
     _network,
@@ -518,6 +519,7 @@ CHANGED = {
     "keypoint_map": KeypointMapHead(
         steps=2, channels=5, hidden=7, epochs=3, batch_size=4, learning_rate=0.01
     ),
+    "score_map": ScoreMapHead(penalty=0.1, spread=0.1),
 }
 
 
@@ -543,7 +545,10 @@ def test_fields_of_another_version_are_refused(name):
 
 @pytest.mark.parametrize("bad", ["forest", None, LinearHead, 3, ["linear"]])
 def test_what_is_no_head_is_refused(bad):
-    with pytest.raises(InvalidInputError, match="head must be 'auto', 'linear', 'mlp', 'conv' or"):
+    with pytest.raises(
+        InvalidInputError,
+        match="head must be 'auto', 'linear', 'mlp', 'conv', 'keypoint_map' or 'score_map', or",
+    ):
         get_head(bad)
 
 
