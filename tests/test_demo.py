@@ -11,7 +11,10 @@ from transferkit.cli._demo import _draw_keypoints, run_demo
 def test_demo(tmp_path):
     table = run_demo(tmp_path / "demo", n=90)
     lines = {line.split("  ")[0]: line.split() for line in table.splitlines() if line}
-    assert lines["classifier"][-2:] == ["4", "0%"]  # 60 images and their mirror images in batches of 32
+    assert lines["classifier"][-2:] == [
+        "6",
+        "0%",
+    ]  # 60 images and their mirror images in batches, and alone
     assert lines["classifier, second head"][-2:] == ["0", "100%"]
     # The picture and its mirror image apart, then squares: around what was found, and moved to learn from.
     assert lines["keypoint regressor"][-2:] == ["25", "0%"]

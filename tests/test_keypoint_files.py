@@ -3,6 +3,7 @@
 import gc
 import json
 import logging
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -115,11 +116,28 @@ def test_csv_keeps_groups_and_boxes(tmp_path):
     assert back.mirror_pairs == ((0, 1),)
 
 
+@pytest.mark.parametrize("name", ["write_keypoints_csv", "write_coco_keypoints", "write_deeplabcut"])
+def test_a_file_that_cannot_be_written_whole_stays_as_it_was(tmp_path, monkeypatch, name):
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    table = KeypointTable([tmp_path / "a.png"], np.ones((1, 1, 2)))
+    (tmp_path / "labels").write_text("a day's work")
+
+    def fail(self, target):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", fail)
+    with pytest.raises(OSError, match="No space left on device: .*labels"):
+        getattr(datasets, name)(table, tmp_path / "labels")
+    assert (tmp_path / "labels").read_text() == "a day's work"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "labels"]
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
         ("file;x0;y0\na.jpg;1.000,5;2\n", r"row 2 \(a.jpg\), column 2: '1.000,5' is not a finite number"),
         ('file,x0,y0\na.jpg,"1,5",2\n', "'1,5' is not a finite number"),
+        ("file,x0,y0\na.jpg,1_2,2\n", "'1_2' is not a finite number"),
         ("file,nose_y,nose_x\na.jpg,1,2\n", "x and then y. Got 'nose_y' and then 'nose_x'"),
         ("file,x0,y0,size\na.jpg,1,2,3\n", "even number of values.*of which 3 are coordinates"),
     ],

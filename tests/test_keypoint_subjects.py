@@ -156,6 +156,8 @@ def test_subjects_are_found_in_their_boxes(tiny, crowd, refine):
     assert np.linalg.norm(found[0] - found[1], axis=-1).min() > 20
     assert kp.score(paths[60:], points[60:], boxes=boxes[60:]) > 0.9
     assert KeypointEvaluation(points[60:], found).figures["nme"].value < 0.5
+    with pytest.raises(InvalidInputError, match="sample_weight must have one number for each image"):
+        kp.score(paths[60:], points[60:], np.ones(3), boxes=boxes[60:])
     alone = kp.predict(paths[60], boxes=boxes[60:61])
     np.testing.assert_allclose(alone, found[:1], atol=0.01)
 
@@ -219,6 +221,14 @@ def film(path, images, rotation=None):
             container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
         container.mux(stream.encode(None))
     return path
+
+
+def test_an_open_file_is_one_image(tiny, pairs, tmp_path):
+    images, points = pairs
+    kp = KeypointRegressor(**tiny, refine=0).fit(images, points)
+    Image.fromarray(images[0]).save(tmp_path / "a.png")
+    with (tmp_path / "a.png").open("rb") as file:
+        np.testing.assert_array_equal(kp.predict(file), kp.predict(images[0]))
 
 
 def test_iterators_are_predicted_in_batches(tiny, pairs):

@@ -190,7 +190,7 @@ def test_a_series_counts_as_many_images_as_a_list(tiny, faces):  # noqa: F811
 
 
 def test_the_default_has_no_fields_before_it_has_chosen_a_head():
-    with pytest.raises(InvalidInputError, match="chooses between 'keypoint_map' and 'linear'"):
+    with pytest.raises(InvalidInputError, match="chooses between 'keypoint_map', 'score_map' and 'linear'"):
         KeypointRegressor().set_params(head__penalty=0.1)
     assert KeypointRegressor().set_params(head="linear", head__penalty=0.1).head == LinearHead(0.1)
 

@@ -43,6 +43,7 @@ def test_the_mirror_is_dropped_where_it_hides_the_classes(
     # Views apart are there already; otherwise forty pictures are looked at again, then the other twenty.
     assert engine.images == 120 + (0 if isinstance(head, Separate) else 40 + 20)
     assert clf.report_.n_decoded == 60  # of the images, not of the second look
+    assert clf.report_.n_backbone_calls == engine.calls  # of both
     assert clf.score(*make_pictures(tmp_path / "new", 40, seed=1)) > 0.9
     if head == "auto":
         clf.save(tmp_path / "model.safetensors")

@@ -297,13 +297,15 @@ class ImageEstimator(FittedEstimator, NestedParameters):
                 own = OwnValidation(*labelled_images(own.X, own.y), own.sample_weight)
         kept = targets[rows]
         weight = self._weights(kept, weight[rows] / weight[rows].mean())
-        if extractor is not None and self._may_drop_mirror(task):
+        if extractor is not None and report is not None and self._may_drop_mirror(task):
             known = TrainingData([], task.encode(kept), task, weight, group_numbers[rows])
             with memory_limit(self._run_settings()["memory_limit"]):
-                hidden = mirroring_hides(extractor, items, features, known, rows)
+                hidden = mirroring_hides(extractor, items, features, known, rows, report)
             if hidden:
                 views = looks = (ORIGINAL,)
                 features = extractor.extract(items, views=views, on_error=extractor.on_error or "skip")
+                assert features.report is not None
+                report.add_work(features.report)
         data = TrainingSet(
             rows,
             [self._encode(task, kept, features, rows, look.of(rows), extractor) for look in looks],

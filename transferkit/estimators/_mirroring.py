@@ -28,7 +28,12 @@ _GRID = 7  # of the maps that a network takes whole
 
 
 def mirroring_hides(
-    extractor: Any, items: Sequence[Any], features: Any, data: TrainingData, rows: NDArray[np.int64]
+    extractor: Any,
+    items: Sequence[Any],
+    features: Any,
+    data: TrainingData,
+    rows: NDArray[np.int64],
+    report: Any,
 ) -> bool:
     """Return True where a linear model has surely less error without the mirror than with it.
 
@@ -42,6 +47,8 @@ def mirroring_hides(
         Of the training rows, without maps.
     rows : ndarray of int, shape (n,)
         Their places among the images.
+    report : ExtractionReport
+        Gets the work of looking again.
     """
     sample = sample_rows(data, _SAMPLE)
     chosen = rows[sample]
@@ -54,7 +61,9 @@ def mirroring_hides(
     if ORIGINAL in features.views:
         plain = each[features.views.index(ORIGINAL)]
     else:
-        plain = _pooled(extractor.extract([items[row] for row in chosen], views=(ORIGINAL,)).maps())
+        again = extractor.extract([items[row] for row in chosen], views=(ORIGINAL,))
+        report.add_work(again.report)
+        plain = _pooled(again.maps())
     mirrored = each[0] if len(each) == 1 else [sum(views) / len(each) for views in zip(*each, strict=True)]
     gain, error = held_out_gain(replace(part, maps=mirrored), replace(part, maps=plain))
     return gain > _STANDARD_ERRORS * error

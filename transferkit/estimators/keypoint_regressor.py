@@ -221,8 +221,8 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         head = params.get("head", self.head)
         if isinstance(head, str) and head == "auto" and any(name.startswith("head__") for name in params):
             raise InvalidInputError(
-                "head='auto' chooses between 'keypoint_map' and 'linear' by the number of images, so it has "
-                "no fields to set. Set head to one of them first."
+                "head='auto' chooses between 'keypoint_map', 'score_map' and 'linear' by the number of "
+                "images, so it has no fields to set. Set head to one of them first."
             )
         super().set_params(**params)
         return self
@@ -251,7 +251,7 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         predictor = self._fitted()
         if predictor.extractor is None:
             return predictor.task.decode(self._outputs(predictor, X))
-        if hasattr(X, "__next__"):
+        if hasattr(X, "__next__") and not hasattr(X, "read"):  # an open file is one image
             return in_batches(self.predict, X, boxes)
         items = images.readable_again(images.as_image_list(X))
         points = self._outputs(predictor, items, box_views(predictor, boxes, len(items)))
@@ -297,7 +297,9 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
                 self, X, y, sample_weight, lambda y: as_points(y, name="y")
             )
         else:
-            truth = as_points(y, name="y")
+            truth, problems = as_points(y, name="y"), list[str]()
+            sample_weight = as_weights(sample_weight, len(truth), problems)
+            check(problems)
         truth = truth.reshape(len(truth), -1)
         score = explained_variance(truth, self.predict(X, boxes).reshape(len(truth), -1), sample_weight)
         if np.isnan(score):

@@ -75,10 +75,14 @@ class ExtractionReport:
 
     def merge(self, other: ExtractionReport) -> None:
         """Add the work of another extraction of the same images, such as a closer look at them."""
-        self.n_backbone_calls += other.n_backbone_calls
+        self.add_work(other)
         self.n_decoded += other.n_decoded
-        self.seconds += other.seconds
         self.notes.update(other.notes)
+
+    def add_work(self, other: ExtractionReport) -> None:
+        """Add what the backbone did in another extraction, whose images are counted already."""
+        self.n_backbone_calls += other.n_backbone_calls
+        self.seconds += other.seconds
 
     def counts(self) -> dict[str, int]:
         """Return the number of failures by category, the most frequent first."""

@@ -13,7 +13,6 @@ import hashlib
 import json
 import math
 import os
-import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from numpy.typing import NDArray
 
 from transferkit.errors import InvalidInputError, ModelFileError
 from transferkit.foundation.arguments import is_path
+from transferkit.foundation.files import replaced
 
 FORMAT = "transferkit"
 SCHEMA = 2
@@ -62,20 +62,11 @@ def write_model(
         raise IsADirectoryError(
             f"{str(path)!r} is a folder. Pass the name of a file, such as model.safetensors."
         )
-    temporary = target.parent / f".transferkit-{secrets.token_hex(8)}.tmp"
     try:
-        with temporary.open("xb") as stream:
+        with replaced(target) as stream:
             stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(target)
     except OSError as error:
-        # The user knows nothing of the temporary file.
         raise type(error)(error.errno, f"The model was not saved: {error.strerror}", str(path)) from error
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            temporary.unlink()
-    _sync_folder(target.parent)
 
 
 def read_model(path: str | os.PathLike[str]) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
@@ -180,14 +171,3 @@ def _digest(text: str, tensors: Mapping[str, NDArray[Any]]) -> str:
         digest.update(f"\n{name} {array.dtype.str} {array.shape}\n".encode())
         digest.update(array.tobytes())
     return digest.hexdigest()
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the rename itself last through a power cut, where the system can; the file is there anyway."""
-    if hasattr(os, "O_DIRECTORY"):
-        with contextlib.suppress(OSError):
-            handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                os.fsync(handle)
-            finally:
-                os.close(handle)

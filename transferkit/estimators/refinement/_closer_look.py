@@ -13,7 +13,7 @@ from transferkit.estimators._records import Round
 from transferkit.estimators.refinement._cascade import fit_cascade_round
 from transferkit.estimators.refinement._network import Sample, fit_network_round
 from transferkit.estimators.refinement._refinement import Floats, Refinement, shape_errors
-from transferkit.extraction import ExtractionReport, FeatureExtractor, Features
+from transferkit.extraction import ExtractionReport, FeatureExtractor
 from transferkit.heads import Head
 from transferkit.keypoints import Pairs
 
@@ -65,7 +65,7 @@ class CloserLook:
             refinement, shapes, features = fit_cascade_round(
                 self.make_extractor(), items, shapes, points, groups, weight, **self._options()
             )
-            self._count(features)
+            self.report.add_work(features.report)
             if not self._add_round(shapes, points, weight):
                 break
             self.refinements.append(self._renewed(refinement))
@@ -77,7 +77,7 @@ class CloserLook:
         if self.n_rounds == 0:
             return
         refinement, features = fit_network_round(self.make_extractor(), head, train, **self._options())
-        self._count(features)
+        self.report.add_work(features.report)
         refinement = self._renewed(refinement)
         for _ in range(self.n_rounds):
             if judged is not None:
@@ -105,8 +105,3 @@ class CloserLook:
         better = not self.rounds or error < self.rounds[-1].held_out_error
         self.rounds.append(Round(len(self.rounds), error, better))
         return better
-
-    def _count(self, features: Features) -> None:
-        """Count the work of an extraction, but not its images again."""
-        self.report.n_backbone_calls += features.report.n_backbone_calls
-        self.report.seconds += features.report.seconds

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from transferkit.foundation.files import write_text
 from transferkit.keypoints._layouts import as_points
 from transferkit.keypoints.files._places import image_size, names_to_write
 from transferkit.keypoints.files._table import KeypointTable
@@ -75,7 +76,7 @@ def write_coco_keypoints(
     kind: dict[str, Any] = {"id": 1, "name": category, "supercategory": category, "keypoints": list(names)}
     kind["skeleton"] = [[a + 1, b + 1] for a, b in table.skeleton]
     content = {"images": images, "annotations": annotations, "categories": [kind]}
-    Path(path).write_text(json.dumps(content, indent=1, allow_nan=False), encoding="utf-8")
+    write_text(path, json.dumps(content, indent=1, allow_nan=False))
 
 
 def _annotation(table: KeypointTable, points: npt.NDArray[np.float64], row: int) -> dict[str, Any]:

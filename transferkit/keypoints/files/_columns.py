@@ -28,7 +28,7 @@ def number(cell: str) -> float:
     if text.lower() in _MISSING:
         return np.nan
     try:
-        return float(text)
+        return np.inf if "_" in text else float(text)  # Python reads 1_2 as 12
     except ValueError:
         return np.inf
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 from collections import Counter
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from transferkit.errors import InvalidInputError
+from transferkit.foundation.files import write_text
 from transferkit.images import find_folder, raise_problems, read_rows
 from transferkit.keypoints._layouts import as_points
 from transferkit.keypoints.files._columns import Columns, number
@@ -108,13 +110,14 @@ def write_keypoints_csv(
         header += [f"box_{side}" for side in ("left", "top", "right", "bottom")]
         extra = [[*row, *_cells(box)] for row, box in zip(extra, table.boxes, strict=True)]
     files = names_to_write(table.paths, table.folder, path)
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["file", *header])
-        writer.writerows(
-            [name, *_cells(row), *more]
-            for name, row, more in zip(files, points.reshape(len(points), -1), extra, strict=True)
-        )
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(["file", *header])
+    writer.writerows(
+        [name, *_cells(row), *more]
+        for name, row, more in zip(files, points.reshape(len(points), -1), extra, strict=True)
+    )
+    write_text(path, text.getvalue())
 
 
 def _cells(values: npt.NDArray[np.float64]) -> list[object]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 
+from transferkit.foundation.files import write_text
 from transferkit.keypoints._layouts import as_points
 from transferkit.keypoints.files._places import names_to_write
 from transferkit.keypoints.files._table import KeypointTable
@@ -69,12 +71,13 @@ def write_deeplabcut(
     ]
     if n_subjects == 1:
         del heads[1]
-    with Path(path).open("w", newline="", encoding="utf-8") as output:
-        writer = csv.writer(output)
-        writer.writerows([head[0], *[""] * (indexes - 1), *head[1:]] for head in heads)
-        for image, numbers in zip(images, cells.reshape(len(images), -1).tolist(), strict=True):
-            index = image.split("/") if folders else [image]
-            writer.writerow([*index, *("" if value != value else value for value in numbers)])
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerows([head[0], *[""] * (indexes - 1), *head[1:]] for head in heads)
+    for image, numbers in zip(images, cells.reshape(len(images), -1).tolist(), strict=True):
+        index = image.split("/") if folders else [image]
+        writer.writerow([*index, *("" if value != value else value for value in numbers)])
+    write_text(path, text.getvalue())
 
 
 def _names(table: KeypointTable, file: Path) -> list[str]:
