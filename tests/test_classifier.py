@@ -153,7 +153,8 @@ print(report.n_decoded, report.n_backbone_calls, "tensorflow" in sys.modules, "k
         )
         assert result.returncode == 0, result.stderr
         outputs.append(result.stdout.split())
-    assert outputs[0] == ["40", "3", "True", "True"]
+    # Forty images and their mirror images in three calls, and alone, to see what mirroring hides, in two.
+    assert outputs[0] == ["40", "5", "True", "True"]
     assert outputs[1] == ["0", "0", "False", "False"]
 
 

@@ -31,6 +31,7 @@ from transferkit.tasks import (
     check_classes,
     check_label_sets,
     class_weight_problems,
+    class_weights,
     dense_labels,
     given_thresholds,
     is_criterion,
@@ -447,9 +448,4 @@ class Classifier(ClassifierMixin, ImageEstimator):
     def _weights(self, targets: NDArray[Any], weight: NDArray[np.float64]) -> NDArray[np.float64]:
         if targets.ndim == 2 or self.class_weight is None:
             return weight
-        classes, which = np.unique(targets, return_inverse=True)
-        if isinstance(self.class_weight, str):  # "balanced": a row of weight 2 counts as two
-            shares = weight.sum() / (len(classes) * np.bincount(which, weight))
-        else:
-            shares = np.array([self.class_weight[label] for label in classes.tolist()])
-        return weight * shares[which]
+        return class_weights(self.class_weight, targets, weight)

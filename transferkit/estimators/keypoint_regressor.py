@@ -24,15 +24,14 @@ from transferkit.estimators._scoring import explained_variance, readable_rows
 from transferkit.estimators._splitting import as_seed
 from transferkit.estimators._subjects import box_views, in_batches
 from transferkit.estimators._taps import Taps, close_taps, point_taps
-from transferkit.estimators.predictor import Predictor, average_views
+from transferkit.estimators.predictor import Predictor
 from transferkit.estimators.refinement import (
     FEW_IMAGES,
     MIN_IMAGES,
     MIN_POINTS,
     CloserLook,
     Refinement,
-    Sample,
-    has_place,
+    fit_rounds,
     rebuild_refinement,
 )
 from transferkit.extraction import FeatureExtractor, Features, is_precomputed
@@ -405,30 +404,18 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         self._rounds: list[Round] = []
         if not isinstance(features, Features) or targets.shape[1] < MIN_POINTS or head.refinement is None:
             return
-        rows, points = data.rows, targets
-        items = [items[row] for row in rows]
-        taps = close_taps(self._backbone(), head, self.layers, few=len(rows) < FEW_IMAGES)
+        n_images = len(data.rows)
+        taps = close_taps(self._backbone(), head, self.layers, few=n_images < FEW_IMAGES)
         look = CloserLook(
             partial(self._make_image_extractor, taps),
-            self._n_rounds(head, len(rows)),
+            self._n_rounds(head, n_images),
             len(predictor.views) > 1,
             predictor.views[0].pairs,
             as_seed(self.random_state),
             self._run_settings()["progress"],
         )
-        if head.refinement == "network":
-            train = np.setdiff1d(np.arange(len(rows)), held)
-            lost = train[~has_place(points[train])]  # they are cut out where they were found
-            shapes = points.copy()
-            if len(lost) and look.n_rounds:
-                shapes[lost] = predictor.outputs(features, rows[lost], data.views)
-            learned = Sample([items[row] for row in train], points[train], shapes[train], data.weight[train])
-            look.fit_network(head, learned, self._judged(items, features, points, data, held, own))
-        elif predictor.head.held_out is not None:
-            sizes = features.sizes(rows), predictor.extractor.image_size_, predictor.extractor.resize
-            views = [view.of(rows) for view in data.views]
-            shapes = average_views(views, np.split(predictor.head.held_out, len(views)), sizes)
-            look.fit_cascade(items, shapes, points, data.groups, data.weight)
+        learned = [items[row] for row in data.rows]
+        fit_rounds(look, predictor, head, learned, features, targets, data, held, own)
         self._rounds = look.rounds
         if self.report_ is not None:
             self.report_.merge(look.report)
@@ -440,25 +427,6 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
             return int(self.refine)
         few = head.refinement == "cascade" and n_images < FEW_IMAGES
         return 0 if n_images < MIN_IMAGES else 2 if few else 1
-
-    def _judged(
-        self, items: Any, features: Features, points: NDArray[Any], data: TrainingSet, held: Rows, own: Any
-    ) -> Sample | None:
-        """Return images that training did not see, with the shapes found in them; None without any shape."""
-        predictor = self.predictor_
-        if own is not None:
-            others = predictor.extractor.extract(own.X, views=predictor.views, on_error="skip")
-            weight = as_weights(own.sample_weight, len(own.X), [])
-            seen = np.flatnonzero(others.ok & (weight > 0))
-            truth = as_points(own.y, name="y of validation_data")[seen]
-            found = predictor.outputs(others, seen)
-            judged = Sample([own.X[row] for row in seen], truth, found, weight[seen])
-        elif len(held):
-            found = predictor.outputs(features, data.rows[held], data.views)
-            judged = Sample([items[row] for row in held], points[held], found, data.weight[held])
-        else:
-            return None
-        return judged if (np.isfinite(judged.points).all(axis=2).sum(axis=1) > 1).any() else None
 
     # Saving
 

@@ -40,7 +40,7 @@ from transferkit.tasks._thresholds import (
     threshold_problems,
 )
 from transferkit.tasks._value_checks import as_values, check_values, values_like
-from transferkit.tasks._weights import as_weights, label_weights
+from transferkit.tasks._weights import as_weights, class_weights, label_weights
 from transferkit.tasks.classes import Classes
 from transferkit.tasks.labels import Labels
 from transferkit.tasks.points import Points
@@ -70,6 +70,7 @@ __all__ = [
     "check_present",
     "check_values",
     "class_weight_problems",
+    "class_weights",
     "dense_labels",
     "deviations",
     "given_thresholds",

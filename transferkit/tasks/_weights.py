@@ -53,6 +53,19 @@ def as_weights(
     return equal
 
 
+def class_weights(
+    class_weight: Mapping[Any, float] | str, labels: NDArray[Any], weight: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the weight (n,) of each image, given those of its class and its own."""
+    classes, which = np.unique(labels, return_inverse=True)
+    if isinstance(class_weight, str):  # "balanced": a row of weight 2 counts as two
+        shares = weight.sum() / (len(classes) * np.bincount(which, weight))
+    else:
+        shares = np.array([class_weight[label] for label in classes.tolist()])
+    weights: NDArray[np.float64] = weight * shares[which]
+    return weights
+
+
 def label_weights(
     class_weight: Mapping[Any, float] | str,
     names: NDArray[Any],

@@ -1,13 +1,13 @@
 """A closer look at keypoints: rounds that cut out the shape found so far, and find it again.
 
 ``_refinement`` is a fitted round; ``_cascade`` and ``_network`` fit one; ``_closer_look`` decides which to
-keep.
+keep; ``_training`` says what they learn from.
 """
 
 from transferkit.estimators.refinement._cascade import FEW_IMAGES, MIN_IMAGES
 from transferkit.estimators.refinement._closer_look import CloserLook
-from transferkit.estimators.refinement._network import Sample, has_place
 from transferkit.estimators.refinement._refinement import MIN_POINTS, Refinement, rebuild_refinement
+from transferkit.estimators.refinement._training import fit_rounds
 
 __all__ = [
     "FEW_IMAGES",
@@ -15,7 +15,6 @@ __all__ = [
     "MIN_POINTS",
     "CloserLook",
     "Refinement",
-    "Sample",
-    "has_place",
+    "fit_rounds",
     "rebuild_refinement",
 ]
