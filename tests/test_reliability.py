@@ -189,12 +189,14 @@ def test_held_out_pixels_change_no_fitted_number(tiny, pictures, tmp_path, head)
 
 def test_held_out_pixels_change_no_keypoint(tiny, tmp_path):
     faces = make_faces(90, random_state=3)
-    images, points = faces.images[:60], faces.keypoints[:60]
+    some = faces.keypoints.reshape(90, -1, 2)[:, ::12]  # a few points take all the steps that 68 do
+    images, points = faces.images[:60], some[:60]
     digests = set()
     for seed in (1, 2):
         held, _ = held_out_pictures(tmp_path / "held", seed)
         kp = KeypointRegressor(**tiny, extractor=FeatureExtractor(cache=tmp_path / str(seed)))
-        kp.fit(images, points, validation_data=(held, faces.keypoints[60:]))
+        kp.fit(images, points, validation_data=(held, some[60:]))
+        assert kp.refinements_
         kp.predict(held)
         digests.add(digest(kp))
     assert digests == {
