@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import resource
 import sys
 import threading
 
@@ -21,12 +22,17 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 # then wait for ever for locks of numpy's. transferkit itself does the same before it imports it.
 sys.modules.setdefault("openvino_telemetry", None)
 
+_LARGE_KB = 4 * 1024**2
+
 
 @pytest.fixture(scope="module", autouse=True)
 def no_networks_left():
-    """Free the networks of a file: a process that runs all slow tests would hold 7 GB of them."""
+    """Free the networks of a file once the process is large: all slow tests would leave 7 GB of them.
+
+    Not after each file: looking for them takes three seconds, and four minutes of a run of all quick tests.
+    """
     yield
-    if "keras" in sys.modules:
+    if "keras" in sys.modules and resource.getrusage(resource.RUSAGE_SELF).ru_maxrss > _LARGE_KB:
         import keras
 
         keras.backend.clear_session()
