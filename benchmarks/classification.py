@@ -1,7 +1,7 @@
 """What each idea brings to the accuracy of the default classifier, by exact held-out errors.
 
     python benchmarks/classification.py --data DATA --weights WEIGHTS
-        [--only grids pooling scaling kernel views backbones selection chest]
+        [--only grids pooling scaling whitening kernel views backbones selection chest]
         [--sets cats_dogs chest_xray gender]
 
 DATA as for accuracy.py; the results are on the page docs/accuracy.md. Ridge regression on the inner products
@@ -66,10 +66,10 @@ class Images:
         return self._kept[key]
 
 
-def gram(maps, *, power=1.0, change=None, unit=False):
+def gram(maps, *, power=1.0, change=None, unit=False, shrinkage=None):
     """Return inner products of centred rows with mean diagonal 1.
 
-    Channels are divided by a power of their deviation.
+    Channels are divided by a power of their deviation; with a shrinkage, those of maps are decorrelated too.
     """
     maps = np.asarray(maps, np.float32)
     maps = maps if change is None else change(maps)
@@ -80,6 +80,11 @@ def gram(maps, *, power=1.0, change=None, unit=False):
         channels = variance.reshape(-1, maps.shape[-1]).mean(axis=0)
         variance = np.tile(channels, len(variance) // len(channels))
     rows *= np.maximum(variance, 1e-3 * variance.mean()) ** (-power / 2)
+    if shrinkage is not None and maps.ndim > 2 and maps.shape[1] > 1:
+        cells = rows.reshape(-1, maps.shape[-1])
+        values, vectors = np.linalg.eigh(cells.T @ cells / len(cells))
+        whitener = (vectors / np.sqrt(np.maximum(values, 0) + shrinkage * values.mean())) @ vectors.T
+        rows = (cells @ whitener).reshape(rows.shape)
     if unit:
         rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     return centred(rows @ rows.T)
@@ -187,6 +192,14 @@ def scaling(data):
         ("square roots of activations", {"change": np.sqrt}), ("rows of length 1", {"unit": True}),
     ):  # fmt: skip
         table.held_out(name, mixture(default_parts(data, **more), favourite), data)
+
+
+def whitening(data):
+    table, favourite = Table(f"{data.name}: channels of maps decorrelated"), FAVOURITE[data.name]
+    table.held_out("not decorrelated", mixture(default_parts(data), favourite), data)
+    for shrinkage in (3.0, 1.0, 0.3, 0.1):
+        products = mixture(default_parts(data, shrinkage=shrinkage), favourite)
+        table.held_out(f"shrinkage {shrinkage}", products, data)
 
 
 def kernel(data):
@@ -310,7 +323,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parts = {part.__name__: part for part in
-             (grids, pooling, scaling, kernel, views, backbones, selection, chest)}  # fmt: skip
+             (grids, pooling, scaling, whitening, kernel, views, backbones, selection, chest)}  # fmt: skip
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--weights", type=Path, required=True)
     parser.add_argument("--only", nargs="+", choices=parts, default=list(parts))

@@ -2,12 +2,14 @@
 
 import sys
 
+import pytest
 from PIL import Image
 
 import transferkit
 from transferkit.cli._demo import _draw_keypoints, run_demo
 
 
+@pytest.mark.slow
 def test_demo(tmp_path):
     table = run_demo(tmp_path / "demo", n=90)
     lines = {line.split("  ")[0]: line.split() for line in table.splitlines() if line}

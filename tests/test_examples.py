@@ -21,6 +21,7 @@ SMALL = {  # what main() gets; the plots that it leaves
     "r09_keypoints_vgg16": ({"n": 40, "epochs": 1}, 2),
     "r10_tuberculosis_resnet50": ({"n": 40, "epochs": 1}, 7),
 }
+LONG = ("r09_keypoints_vgg16", "r10_tuberculosis_resnet50")
 SAYS = {
     "gender R1": r"(?s)tutorial    accuracy .*transferkit accuracy \d+\.\d% \[",
     "gender R2": r"(?s)perceptron  accuracy .* 0 calls of .*\nlinear      .* 0 calls of the backbone",
@@ -49,7 +50,9 @@ def cache(tmp_path_factory):
     return tmp_path_factory.mktemp("cache")
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] if name in LONG else []) for name in SMALL]
+)
 def test_example(name, cache, tmp_path, capsys, monkeypatch):
     pyplot = pytest.importorskip("matplotlib.pyplot")
     monkeypatch.setenv("TRANSFERKIT_CACHE", str(cache))

@@ -126,6 +126,7 @@ def test_single_precision_of_what_half_holds_gives_the_same(learned):
     np.testing.assert_array_equal(learned.predict(wide), learned.predict(maps))
 
 
+@pytest.mark.slow
 def test_validation_rows_change_nothing_that_is_learned(learned):
     others = Validation(*bumps(30, seed=4))
     checked = QUICK.fit(data_of(*bumps(160), validation=others))

@@ -18,7 +18,7 @@ from transferkit.metrics import normalized_mean_error
 from transferkit.persistence._file import read_model, write_model
 
 HEAD = KeypointMapHead()
-REAL = KeypointMapHead(hidden=64, channels=8, epochs=20, batch_size=16, learning_rate=3e-3)
+REAL = KeypointMapHead(hidden=64, channels=8, epochs=10, batch_size=16, learning_rate=3e-3)
 
 
 @dataclass

@@ -16,6 +16,7 @@ def test_the_notebook_is_kept_without_outputs():
     assert all(not cell.get("outputs") and cell.get("execution_count") is None for cell in notebook.cells)
 
 
+@pytest.mark.slow
 def test_the_notebook_runs_and_shows_what_it_promises(tmp_path, monkeypatch):
     nbformat, nbclient = pytest.importorskip("nbformat"), pytest.importorskip("nbclient")
     pytest.importorskip("ipykernel")

@@ -77,7 +77,7 @@ def test_estimators_predict_the_same_with_a_limit(tiny, tmp_path):
         for limit in (None, 1000)
     )
     np.testing.assert_array_equal(limited.decision_function(paths), free.decision_function(paths))
-    faces = make_faces(60)
+    faces = make_faces(20)
     free, limited = (
         KeypointRegressor(**tiny, extractor=FeatureExtractor(memory_limit=limit)).fit(
             faces.images, faces.keypoints
