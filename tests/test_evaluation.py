@@ -220,9 +220,13 @@ def test_images_that_cannot_be_read(tiny, pictures, tmp_path):
     bad.write_bytes(b"")
     X, y = [paths[40], bad, *paths[41:]], ["left", "left", *labels[41:]]
     with pytest.raises(BadImageError) as caught:
-        evaluate(model, X, y)
+        evaluate(model, X, y, on_error="raise")
     assert caught.value.index == 1
-    found = evaluate(model, X, y, on_error="skip", groups=np.arange(21))
+    found = evaluate(model, X, y, groups=np.arange(21))  # as score
+    assert found.figures["accuracy"].value == pytest.approx(model.score(X, y))
+    with pytest.raises(BadImageError):
+        evaluate(model.set_params(extractor__on_error="raise"), X, y)
+    model.set_params(extractor__on_error=None)
     clean = evaluate(model, paths[40:], labels[40:])
     assert found.names == clean.names == [path.name for path in paths[40:]]
     assert found.images == paths[40:]

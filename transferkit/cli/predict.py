@@ -15,12 +15,19 @@ from transferkit.cli._shared import (
     load_model,
     row_writer,
 )
+from transferkit.cli._subjects import boxes_for
+from transferkit.errors import InvalidInputError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     add_model(parser)
-    parser.add_argument("images", nargs="+", help="image files, or folders of them")
+    parser.add_argument(
+        "images",
+        nargs="+",
+        help="image files, or folders of them; for a model that was trained with boxes, a file of keypoints "
+        "that has boxes, such as COCO's",
+    )
     add_csv(parser)
     add_running(parser)
 
@@ -28,17 +35,35 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Run the command and return the exit code."""
     model = load_model(options)
-    paths = image_paths(options.images)
-    features = model.extract(paths, on_error="skip")
+    paths, where = _subjects(model, options.images)
+    features = model.extract(paths, on_error="skip", **where)
     write = row_writer(options)
     header, answers = _ANSWERS[model.kind_for(None)](model)
     write(header)
     for failure in features.report.failures:
         complain(failure, options)
     good = [path for path, ok in zip(paths, features.ok, strict=True) if ok]
-    for path, answer in zip(good, answers(good) if good else (), strict=True):
+    where = {name: boxes[features.ok] for name, boxes in where.items()}
+    for path, answer in zip(good, answers(good, **where) if good else (), strict=True):
         write([path, *answer])
     return EXIT_SOME_FAILED if features.report.failures else 0
+
+
+def _subjects(model: Any, names: list[str]) -> tuple[list[str], dict[str, Any]]:
+    """Return images, and the boxes of subjects in them for a model that needs some."""
+    if not getattr(model, "boxed_", False):
+        return image_paths(names), {}
+    from transferkit.datasets import read_keypoints
+    from transferkit.keypoints import format_of_keypoints
+
+    known = [name for name in names if format_of_keypoints(name) is not None]
+    if len(names) != 1 or not known:
+        raise InvalidInputError(
+            "images must be one file of keypoints with boxes, such as COCO's: the model was trained with "
+            f"boxes. Got {', '.join(names[:3])}{', ...' if len(names) > 3 else ''}."
+        )
+    table = read_keypoints(names[0])
+    return [str(path) for path in table.paths], boxes_for(model, table)
 
 
 def _classes(model: Any) -> tuple[list[str], Any]:
@@ -65,8 +90,8 @@ def _labels(model: Any) -> tuple[list[str], Any]:
 def _points(model: Any) -> tuple[list[str], Any]:
     """Return the columns, and a function from images to rows: the coordinates of each point."""
 
-    def answers(images: list[str]) -> Any:
-        for points in model.predict(images).reshape(len(images), -1):
+    def answers(images: list[str], **where: Any) -> Any:
+        for points in model.predict(images, **where).reshape(len(images), -1):
             yield [f"{value:.2f}" for value in points]
 
     return ["path", *(f"{axis}{i}" for i in range(model.n_points_) for axis in "xy")], answers

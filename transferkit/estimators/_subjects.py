@@ -29,7 +29,7 @@ def box_views(predictor: Predictor, boxes: Any, n_images: int) -> tuple[Crops, .
     if boxed and boxes is None:
         raise InvalidInputError(
             "boxes must be passed: this model was fitted with boxes, and a whole image looks different from "
-            "the square around a subject. For figures, pass predict(X, boxes=...) to KeypointEvaluation."
+            "the square around a subject."
         )
     if boxes is None:
         return None

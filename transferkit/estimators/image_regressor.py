@@ -189,7 +189,7 @@ class ImageRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         """
         task = self._task()
         read = lambda y: values_like(y, task, "y").reshape(-1, task.n_outputs)  # noqa: E731
-        X, truth, sample_weight = readable_rows(self, X, y, sample_weight, read)
+        X, truth, sample_weight, _ = readable_rows(self, X, y, sample_weight, read)
         found = self.predict(X).reshape(-1, task.n_outputs)
         score = explained_variance(truth, found, sample_weight)
         if np.isnan(score):

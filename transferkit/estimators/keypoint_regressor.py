@@ -37,12 +37,11 @@ from transferkit.estimators.refinement import (
 from transferkit.extraction import FeatureExtractor, Features, is_precomputed
 from transferkit.foundation.arguments import check, choice, is_number
 from transferkit.heads import FittedHead, Head, KeypointMapHead, LinearHead, ScoreMapHead
-from transferkit.keypoints import as_points, checked_pairs, frames_of_boxes, mirror_order
+from transferkit.keypoints import as_points, checked_pairs, mirror_order
 from transferkit.persistence import register_estimator
 from transferkit.tasks import (
     Points,
     Values,
-    as_weights,
     check_enough,
     check_inside,
     check_present,
@@ -171,7 +170,8 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         groups : array-like, shape (n,), optional
             Images in one group, such as one person, always stay on the same side of a split.
         validation_data : (X, y) or (X, y, sample_weight), optional
-            Used instead of a held-out part: to stop early, and to judge the closer look of a network.
+            Used instead of a held-out part: to stop early, and to judge the closer look of a network. With
+            boxes, (X, y, sample_weight, boxes), of which sample_weight may be None.
         sample_weight : array-like, shape (n,), optional
             How much each image counts, 0 or more; only the ratios matter. An image of weight 0 is left out.
         boxes : array-like, shape (n, 4), optional
@@ -191,18 +191,21 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         BadImageError
             An image cannot be read and ``on_error`` is "raise".
         """
-        if boxes is None:
-            return self._fit(X, y, groups, validation_data, sample_weight)
-        if is_precomputed(self.backbone) or validation_data is not None:
-            what = "validation_data" if validation_data is not None else "backbone='precomputed'"
-            raise InvalidInputError(f"boxes cannot be used with {what}. Leave one of the two out.")
-        frames_of = partial(frames_of_boxes, boxes)
-        return self._fit(X, y, groups, None, sample_weight, frames_of)
+        if boxes is not None and is_precomputed(self.backbone):
+            raise InvalidInputError(
+                "boxes cannot be used with backbone='precomputed', which has no images. Leave one of the two out."
+            )
+        return self._fit(X, y, groups, validation_data, sample_weight, boxes)
 
     @property
     def n_points_(self) -> int:
         """Number of points."""
         return self._fitted().task.n_outputs // 2
+
+    @property
+    def boxed_(self) -> bool:
+        """Whether predictions need boxes."""
+        return getattr(self._fitted().task, "boxed", False)
 
     @property
     def refinements_(self) -> list[Refinement]:
@@ -225,6 +228,36 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
             )
         super().set_params(**params)
         return self
+
+    def extract(self, X: Any, *, boxes: Any = None, on_error: str = "raise") -> Features:
+        """Return the features that this model predicts from; what is cached is not computed again.
+
+        Parameters
+        ----------
+        X : image or sequence of images
+        boxes : array-like, shape (n, 4), optional
+            As for ``fit``, which must have had some.
+        on_error : {"raise", "skip"}, default="raise"
+            With "skip", ``.ok`` and ``.report`` of the result say which images could not be read.
+
+        Returns
+        -------
+        Features
+            Of whole images, or of the squares around the boxes. Closer looks have features of their own.
+
+        Raises
+        ------
+        NotFittedError, BadImageError
+        InvalidInputError
+            Boxes are missing or do not fit.
+        """
+        predictor = self._fitted()
+        if predictor.extractor is None:
+            return super().extract(X, on_error=on_error)
+        items = images.readable_again(images.as_image_list(X))
+        views = box_views(predictor, boxes, len(items)) or predictor.views
+        features: Features = predictor.extractor.extract(items, views=views, on_error=on_error)
+        return features
 
     def predict(self, X: Any, boxes: Any = None) -> NDArray[np.float64]:
         """Return the keypoints of each image, in the layout that ``fit`` got.
@@ -270,7 +303,7 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
             Pixels of each original image; missing points (NaN) are left out. By default those that X holds.
         sample_weight : array-like, shape (n,), optional
         boxes : array-like, shape (n, 4), optional
-            As for ``fit``; every image must be readable then.
+            As for ``fit``, which must have had some.
 
         Returns
         -------
@@ -289,16 +322,12 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         """
         self._check_fitted()
         if self.extractor_ is None:
-            X, y, sample_weight = readable_rows(self, X, y, sample_weight, lambda y: y)
+            X, y, sample_weight, _ = readable_rows(self, X, y, sample_weight, lambda y: y)
             return float(super().score(X, y, sample_weight))
-        if boxes is None:
-            X, truth, sample_weight = readable_rows(
-                self, X, y, sample_weight, lambda y: as_points(y, name="y")
-            )
-        else:
-            truth, problems = as_points(y, name="y"), list[str]()
-            sample_weight = as_weights(sample_weight, len(truth), problems)
-            check(problems)
+        X, truth, sample_weight, rows = readable_rows(
+            self, X, y, sample_weight, lambda y: as_points(y, name="y"), boxes=boxes
+        )
+        boxes = boxes if boxes is None else np.asarray(boxes)[rows]
         truth = truth.reshape(len(truth), -1)
         score = explained_variance(truth, self.predict(X, boxes).reshape(len(truth), -1), sample_weight)
         if np.isnan(score):

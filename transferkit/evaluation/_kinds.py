@@ -53,7 +53,7 @@ class Kind:
     options : mapping of str to callable
         Options of ``evaluate`` that are for this kind; each checks a value, given the truth.
     predict : callable
-        From an estimator and items to predictions and probabilities, if there are any.
+        From an estimator and items, and boxes of points, to predictions and probabilities, if there are any.
     evaluation : callable
         From targets, predictions, probabilities and classes to an evaluation.
     """
@@ -62,7 +62,7 @@ class Kind:
     figures: tuple[str, ...]
     read: Callable[[Any, list[str], Any], Targets]
     options: Mapping[str, Callable[[Targets, Any], Any]]
-    predict: Callable[[Any, Any], Predicted]
+    predict: Callable[..., Predicted]
     evaluation: Callable[..., Evaluation]
 
 
@@ -136,8 +136,8 @@ def predict_classes(estimator: Any, items: Any) -> Predicted:
     return np.asarray(estimator.predict(items)), estimator.predict_proba(items) if has_chances else None
 
 
-def _predict_points(estimator: Any, items: Any) -> Predicted:
-    return as_points(estimator.predict(items), name="the prediction"), None
+def _predict_points(estimator: Any, items: Any, **where: Any) -> Predicted:
+    return as_points(estimator.predict(items, **where), name="the prediction"), None
 
 
 def _predict_labels(estimator: Any, items: Any) -> Predicted:

@@ -72,6 +72,7 @@ class KeypointTable:
                 f"keypoints have {shape[0]} rows but there are {len(self.paths)} paths. Each path needs "
                 "a row; repeat the path for several subjects in one image."
             )
+        object.__setattr__(self, "keypoints", np.asarray(self.keypoints, dtype=np.float64))
         if self.names is not None and len(self.names) != shape[1]:
             raise InvalidInputError(f"names has {len(self.names)} names but there are {shape[1]} points.")
 
