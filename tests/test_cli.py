@@ -98,7 +98,7 @@ def test_train_keypoints(tmp_path, capsys):
 
 
 def test_train_on_the_labels_of_a_tool(tmp_path, capsys):
-    from transferkit.datasets import KeypointTable, write_coco_keypoints, write_deeplabcut
+    from transferkit.datasets import KeypointTable, write_deeplabcut
 
     generator = np.random.default_rng(0)
     paths = [tmp_path / "labeled-data" / f"film{i % 4}" / f"{i}.png" for i in range(24)]
@@ -156,9 +156,26 @@ def test_boxes_of_a_file_are_used_where_images_have_several_subjects(crowd, caps
     assert len(rows) == 25
     left, right = (float(row.split(",")[1]) for row in rows[1:3])
     assert left < 60 < right
+    assert main(["predict", model, two, "--csv", "--return-error"]) == 0
+    header, first, *_ = capsys.readouterr().out.splitlines()
+    assert header.endswith("x2,y2,error0,error1,error2")
+    assert first.startswith(rows[1])
+    assert float(first.split(",")[-1]) > 0
+    assert main(["evaluate", model, two, "--return-error"]) == 0
+    assert "Mean error of a point: expected" in capsys.readouterr().out
     assert main(["predict", model, str(crowd / "00.png")]) == 2
     assert "images must be one file of keypoints with boxes" in capsys.readouterr().err
-    compared = ["compare", two, "--backbones", "scattering", "--cv", "2", "--image-size", "32", "--no-progress"]
+    compared = [
+        "compare",
+        two,
+        "--backbones",
+        "scattering",
+        "--cv",
+        "2",
+        "--image-size",
+        "32",
+        "--no-progress",
+    ]
     assert main([*compared, "--refine", "0"]) == 0
     assert "24 images" in capsys.readouterr().out
 

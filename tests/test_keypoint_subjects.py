@@ -231,7 +231,9 @@ def test_figures_of_subjects_are_those_of_their_predictions(crowd_model, crowd):
         evaluate(crowd_model, paths, points)
     with pytest.raises(InvalidInputError, match=r"boxes must have shape \(20, 4\)"):
         evaluate(crowd_model, paths, points, boxes=boxes[1:])
-    with pytest.raises(InvalidInputError, match="boxes are for a KeypointRegressor on images. Got a Dummy"):
+    with pytest.raises(
+        InvalidInputError, match="boxes can be passed for a KeypointRegressor on images. Got a Dummy"
+    ):
         evaluate(DummyRegressor().fit(points[:, 0], points[:, 0]), points[:, 0], points[:, 0], boxes=boxes)
 
 

@@ -33,14 +33,14 @@ def boxes_to_learn(data: Any, wanted: bool) -> Boxes | None:
     return boxes if several or wanted else None
 
 
-def boxes_for(model: Any, data: Any) -> dict[str, Boxes]:
-    """Return the boxes as an argument of ``evaluate`` and ``predict``, if the model was trained with boxes."""
+def boxes_for(model: Any, data: Any) -> dict[str, Any]:
+    """Return the boxes as an argument of ``evaluate`` and ``predict``, if the model needs some."""
     if not getattr(model, "boxed_", False):
         several = _n_further(data)
         if several:
             raise InvalidInputError(
-                f"data must have one subject for each image: the model was trained on whole images. {several} "
-                "row(s) are further subjects of an image."
+                f"data must have one subject for each image: the model was trained on whole images. "
+                f"{several} row(s) are further subjects of an image."
             )
         return {}
     boxes = getattr(data, "boxes", None)

@@ -55,7 +55,7 @@ def train_and_report(
     train, test = split(len(paths), labels, groups, test_fraction, random_state)
     model = estimator(random_state=random_state, **parameters)
     learned, tested = ([paths[i] for i in rows] for rows in (train, test))
-    where, where_tested = ({} if boxes is None else {"boxes": boxes[rows]} for rows in (train, test))
+    where, where_tested = (_boxes_of(boxes, rows) for rows in (train, test))
     model.fit(
         learned, targets[train], groups=_rows(groups, train), sample_weight=_rows(weight, train), **where
     )
@@ -100,6 +100,10 @@ def _check(data: str, output: Path, test_fraction: float, random_state: int) -> 
 
 def _rows(values: NDArray[Any] | None, rows: NDArray[np.int64]) -> NDArray[Any] | None:
     return None if values is None else values[rows]
+
+
+def _boxes_of(boxes: NDArray[np.float64] | None, rows: NDArray[np.int64]) -> dict[str, Any]:
+    return {} if boxes is None else {"boxes": boxes[rows]}
 
 
 def _classes(evaluation: Any, learned: NDArray[Any]) -> str:

@@ -26,6 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model(parser)
     add_data(parser)
     add_figures(parser)
+    parser.add_argument(
+        "--return-error", action="store_true", help="of keypoints: compare expected errors with real ones"
+    )
     parser.add_argument("--plots", metavar="FOLDER", help="draw the evaluation to PNG files in this folder")
     add_running(parser)
 
@@ -46,7 +49,9 @@ def run(options: argparse.Namespace) -> int:
     groups = read_column(options, "groups")
     groups = groups_of(data) if groups is None else groups
     where = boxes_for(model, data)
-    evaluation = evaluate(model, X, y, groups=groups, on_error="skip", **where, **figures)
+    evaluation = evaluate(
+        model, X, y, groups=groups, return_error=options.return_error, on_error="skip", **where, **figures
+    )
     if options.plots:
         announce(write_plots(evaluation, Path(options.plots)))
     return print_report(evaluation, options)

@@ -28,6 +28,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="image files, or folders of them; for a model that was trained with boxes, a file of keypoints "
         "that has boxes, such as COCO's",
     )
+    parser.add_argument(
+        "--return-error",
+        action="store_true",
+        help="of keypoints: also the error to expect of each point, in pixels",
+    )
     add_csv(parser)
     add_running(parser)
 
@@ -38,13 +43,19 @@ def run(options: argparse.Namespace) -> int:
     paths, where = _subjects(model, options.images)
     features = model.extract(paths, on_error="skip", **where)
     write = row_writer(options)
-    header, answers = _ANSWERS[model.kind_for(None)](model)
+    kind = model.kind_for(None)
+    if options.return_error and kind != "points":
+        raise InvalidInputError(f"return_error is for keypoints. This model has {kind}. Leave it out.")
+    header, answers = _ANSWERS[kind](model)
+    if options.return_error:
+        header += [f"error{i}" for i in range(model.n_points_)]
     write(header)
     for failure in features.report.failures:
         complain(failure, options)
     good = [path for path, ok in zip(paths, features.ok, strict=True) if ok]
-    where = {name: boxes[features.ok] for name, boxes in where.items()}
-    for path, answer in zip(good, answers(good, **where) if good else (), strict=True):
+    how: dict[str, Any] = {name: boxes[features.ok] for name, boxes in where.items()}
+    how |= {"return_error": True} if options.return_error else {}
+    for path, answer in zip(good, answers(good, **how) if good else (), strict=True):
         write([path, *answer])
     return EXIT_SOME_FAILED if features.report.failures else 0
 
@@ -90,9 +101,11 @@ def _labels(model: Any) -> tuple[list[str], Any]:
 def _points(model: Any) -> tuple[list[str], Any]:
     """Return the columns, and a function from images to rows: the coordinates of each point."""
 
-    def answers(images: list[str], **where: Any) -> Any:
-        for points in model.predict(images, **where).reshape(len(images), -1):
-            yield [f"{value:.2f}" for value in points]
+    def answers(images: list[str], **how: Any) -> Any:
+        found = model.predict(images, **how)
+        parts = found if isinstance(found, tuple) else (found,)
+        for row in zip(*(part.reshape(len(images), -1) for part in parts), strict=True):
+            yield [f"{value:.2f}" for values in row for value in values]
 
     return ["path", *(f"{axis}{i}" for i in range(model.n_points_) for axis in "xy")], answers
 

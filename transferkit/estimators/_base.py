@@ -407,6 +407,10 @@ class ImageEstimator(FittedEstimator, NestedParameters):
         self._adopt(head, predictor.head, predictor)
         self._layer_selection = [LayerTrial.of(row) for row in records["layer_selection"]]
 
+    def _rebuild_expected_error(self, arrays: Any, facts: Any, predictor: Predictor) -> Any:
+        """Return how far answers may be from the truth; ValueError where nothing can be known."""
+        raise ValueError(f"{type(self).__name__} has no expected error")
+
     def _rebuild_refinements(self, saved: Sequence[Any], task: Task) -> tuple[Any, ...]:
         """Return closer looks from pairs of arrays and facts; ValueError where there can be none."""
         if len(saved):

@@ -32,6 +32,8 @@ class Predictor:
         Whether the head takes maps in half precision.
     refinements : tuple of Refinement
         Closer looks at keypoints, one after the other.
+    expected_error : ExpectedError or None
+        How far keypoints may be from the truth; None where nothing is known.
     """
 
     extractor: Any
@@ -40,6 +42,7 @@ class Predictor:
     task: Task
     half: bool = False
     refinements: tuple[Any, ...] = ()
+    expected_error: Any = None
 
     def outputs(
         self,

@@ -37,6 +37,7 @@ def evaluate(
     limit: float = 0.08,
     groups: Any = None,
     boxes: Any = None,
+    return_error: bool = False,
     on_error: str | None = None,
     confidence: float = 0.95,
     seed: int = 0,
@@ -67,6 +68,8 @@ def evaluate(
     boxes : array-like, shape (n, 4), optional
         Of a KeypointRegressor that was fitted with boxes: left, top, right and bottom edge of each subject,
         in pixels.
+    return_error : bool, default=False
+        Of a KeypointRegressor: compare the error that it expects of each point with the real one.
     on_error : {"raise", "skip"}, optional
         What to do with an image that cannot be read; skipped ones are listed in ``.skipped`` and in a logged
         warning, counted in the table, and in no figure. By default as for ``fit`` and ``score``, which skip
@@ -101,6 +104,9 @@ def evaluate(
     problems = arguments.choice("on_error", on_error, ("raise", "skip"), or_none=True)
     problems += arguments.seed("seed", seed)
     where = _places(estimator, boxes)
+    problems += arguments.flag("return_error", return_error)
+    if return_error:
+        _check_points(estimator, "return_error")
     items, y, names = _as_items(estimator, X, y)
     y = [y] if len(items) == 1 and _is_of_one(y, name) else y
     targets = kind.read(y, problems, classes)
@@ -116,8 +122,9 @@ def evaluate(
     check_options(name, classes if classifies else targets, confidence, limit, **options)
     skips = _skips(estimator, on_error)
     rows, skipped = np.arange(len(items)), list[Failure]()
+    errors = {"return_error": True} if return_error else {}
     try:
-        answers = kind.predict(estimator, items, **where)
+        answers = kind.predict(estimator, items, **where, **errors)
     except BadImageError:  # names the image
         if not skips:
             raise
@@ -125,7 +132,8 @@ def evaluate(
         rows, skipped = rows[features.ok], features.report.failures
         say_left_out("evaluate", skipped, len(items))
         items, names = [items[row] for row in rows], [names[row] for row in rows]
-        answers = kind.predict(estimator, items, **{key: np.asarray(where[key])[rows] for key in where})
+        where = {name: np.asarray(where[name])[rows] for name in where}
+        answers = kind.predict(estimator, items, **where, **errors)
     return kind.evaluation(
         targets[rows],
         *answers,
@@ -193,11 +201,17 @@ def _places(estimator: Any, boxes: Any) -> dict[str, Any]:
     """Return boxes as an argument of ``predict``, if there are any."""
     if boxes is None:
         return {}
+    _check_points(estimator, "boxes")
+    return {"boxes": boxes}
+
+
+def _check_points(estimator: Any, name: str) -> None:
+    """Raise unless the estimator finds points in images."""
     if not isinstance(estimator, KeypointRegressor) or estimator.extractor_ is None:
         raise InvalidInputError(
-            f"boxes are for a KeypointRegressor on images. Got a {type(estimator).__name__}. Leave them out."
+            f"{name} can be passed for a KeypointRegressor on images. Got a {type(estimator).__name__}. "
+            "Leave it out."
         )
-    return {"boxes": boxes}
 
 
 def _skips(estimator: Any, on_error: str | None) -> bool:

@@ -52,15 +52,6 @@ def places(scored: NDArray[np.float32], grid: int) -> Floats:
     return means
 
 
-def scores_at(scored: NDArray[np.float32], grid: int, points: Floats) -> Floats:
-    """Return the score (n, k) of each point at its place, given points (n, 2 k) and scores of cells."""
-    n, _, n_points = scored.shape
-    maps = scored.reshape(n, grid, grid, n_points)
-    at = points.reshape(n, n_points, 2)
-    read = [sample_maps(maps[..., i : i + 1], at[:, i : i + 1])[:, 0, 0] for i in range(n_points)]
-    return np.stack(read, axis=1).astype(np.float64)
-
-
 def ideal(points: Floats, grid: int, spread: float) -> NDArray[np.float32]:
     """Return the scores (n, grid * grid, k) to learn from points (n, k, 2): 1 at a point, 0 far from it."""
     squares = ((centres(grid)[:, None] - points[:, None]) ** 2).sum(axis=-1)

@@ -14,7 +14,7 @@ from transferkit.foundation.arguments import is_number
 from transferkit.foundation.maps import pool_to_grid
 from transferkit.heads._base import Maps, TrainingData, check_arrays
 from transferkit.heads._cell_ridge import CellRidge
-from transferkit.heads._cells import places, scores, scores_at
+from transferkit.heads._cells import places, scores
 from transferkit.heads._ridge import patterns
 from transferkit.heads._shape_bank import places_by_shape, shape_bank
 from transferkit.heads.linear import FittedLinear, LinearHead
@@ -118,7 +118,6 @@ class ScoreMapHead:
             others = shape_bank(points[~here], data.random_state)
             held_out[here] = replace(fitted, bank=others).shapes(scored[here])
         fitted.held_out = held_out
-        fitted.held_out_scores = scores_at(scored, grid, held_out)
         return fitted
 
     def rebuild(
@@ -157,7 +156,6 @@ class FittedScoreMap:
     grid: int
     history: list[dict[str, Any]] = field(default_factory=list)
     held_out: NDArray[np.float64] | None = field(default=None, repr=False)
-    held_out_scores: NDArray[np.float64] | None = field(default=None, repr=False)
 
     n_inputs: ClassVar[None] = None  # layers that are too coarse are not read
 
@@ -168,16 +166,8 @@ class FittedScoreMap:
 
     def predict(self, maps: Maps) -> NDArray[np.float64]:
         """Return points (n, 2 k) as fractions of the square."""
-        return self.shapes(self._scored(maps))
-
-    def predict_with_scores(self, maps: Maps) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return points, as ``predict`` does, and the score (n, k) at each of them."""
-        scored = self._scored(maps)
-        points = self.shapes(scored)
-        return points, scores_at(scored, self.grid, points)
-
-    def _scored(self, maps: Maps) -> NDArray[np.float32]:
-        return scores([maps[i] for i in self.positions], self.weights, self.intercept, self.grid)
+        chosen = [maps[i] for i in self.positions]
+        return self.shapes(scores(chosen, self.weights, self.intercept, self.grid))
 
     def shapes(self, scored: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return points (n, 2 k), given the scores of cells."""
@@ -199,7 +189,7 @@ class FittedScoreMap:
 
     def __getstate__(self) -> dict[str, Any]:
         """Drop the held-out predictions when pickling."""
-        return self.__dict__ | {"held_out": None, "held_out_scores": None}
+        return self.__dict__ | {"held_out": None}
 
 
 @dataclass
