@@ -131,6 +131,8 @@ def test_each_of_several_classes_has_figures(rows):
     assert list(found.class_figures) == ["man", "other", "woman"]
     assert "means over the classes" in str(found)
     assert set(found.to_frame()["class"]) == {"all", "man", "other", "woman"}
+    named = ClassificationEvaluation(["all", "b", "c"], ["all", "b", "b"], None, np.array(["all", "b", "c"]))
+    assert list(dict.fromkeys(row["class"] for row in named._records())) == [None, "all", "b", "c"]
     assert [row["label"] for row in found.to_dict()["class_figures"]] == ["man", "other", "woman"]
     missing = evaluate(model, X[100:], np.where(three[100:] == "other", "man", three[100:]))
     assert np.isnan(missing.class_figures["other"]["sensitivity"].value)

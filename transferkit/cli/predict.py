@@ -118,7 +118,8 @@ def _values(model: Any) -> tuple[list[str], Any]:
             yield [f"{value:.6g}" for value in values]
 
     n = model.n_outputs_
-    return ["path", *(["value"] if n == 1 else [f"value{i}" for i in range(n)])], answers
+    names = model.output_names_ or (["value"] if n == 1 else [f"value{i}" for i in range(n)])
+    return ["path", *names], answers
 
 
 _ANSWERS = {"classes": _classes, "labels": _labels, "points": _points, "values": _values}

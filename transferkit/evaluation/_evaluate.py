@@ -22,7 +22,7 @@ from transferkit.evaluation._kinds import (
 from transferkit.evaluation._names import image_names
 from transferkit.extraction import Failure
 from transferkit.foundation import arguments
-from transferkit.tasks import as_groups, check_lengths
+from transferkit.tasks import as_groups, check_lengths, column_problems
 
 __all__ = ["evaluate"]
 
@@ -108,6 +108,8 @@ def evaluate(
     if return_error:
         _check_points(estimator, "return_error")
     items, y, names = _as_items(estimator, X, y)
+    output_names = getattr(estimator, "output_names_", None) if name == "values" else None
+    problems += column_problems(y, output_names, "y")
     y = [y] if len(items) == 1 and _is_of_one(y, name) else y
     targets = kind.read(y, problems, classes)
     check_lengths(len(items), targets, problems, unit=kind.unit)
@@ -119,6 +121,8 @@ def evaluate(
     own = own_options(name, limit, **options)
     if name == "labels" and isinstance(estimator, ImageEstimator):
         own["thresholds"] = getattr(estimator, "thresholds_", None)
+    if name == "values":
+        own["output_names"] = output_names
     check_options(name, classes if classifies else targets, confidence, limit, **options)
     skips = _skips(estimator, on_error)
     rows, skipped = np.arange(len(items)), list[Failure]()
