@@ -104,7 +104,7 @@ def evaluate(
     problems = arguments.choice("on_error", on_error, ("raise", "skip"), or_none=True)
     problems += arguments.seed("seed", seed)
     where = _places(estimator, boxes)
-    problems += arguments.flag("return_error", return_error)
+    arguments.check(arguments.flag("return_error", return_error))
     if return_error:
         _check_points(estimator, "return_error")
     items, y, names = _as_items(estimator, X, y)
