@@ -51,11 +51,14 @@ def fit_expected_error(
     if looks is not None:
         return ExpectedError.fit(looks, points, data.weight)
     if own is not None:
-        others = predictor.extractor.extract(own.X, views=own.views, on_error="skip")
         weight = as_weights(own.sample_weight, len(own.X), [])
-        rows = _some(np.flatnonzero(others.ok & (weight > 0)))
-        truth = as_points(own.y, name="y of validation_data")[rows]
-        return _judged(predictor, [own.X[row] for row in rows], others, rows, own.views, truth, weight[rows])
+        rows = _some(np.flatnonzero(weight > 0))
+        views = tuple(view.of(rows) for view in own.views)
+        others = predictor.extractor.extract([own.X[row] for row in rows], views=views, on_error="skip")
+        seen = np.flatnonzero(others.ok)
+        images = [own.X[row] for row in rows[seen]]
+        truth = as_points(own.y, name="y of validation_data")[rows[seen]]
+        return _judged(predictor, images, others, seen, views, truth, weight[rows[seen]])
     rows = _some(held)
     images = [items[row] for row in data.rows[rows]]
     return _judged(predictor, images, features, data.rows[rows], data.views, points[rows], data.weight[rows])

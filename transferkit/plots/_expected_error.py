@@ -44,8 +44,8 @@ def plot_expected_error(evaluation: Any, distances: Any = None, *, ax: Any = Non
     ax = new_axes(ax, width=4.4, height=4.2)
     # A logarithmic axis has no 0.
     low = max(min(expected.min(), np.quantile(real, 0.01)), expected.max() * 1e-4)
-    high = max(expected.max(), real.max()) * 1.2
-    ax.plot([low, high], [low, high], color="0.6", linewidth=1)
+    sides = np.array([expected.min() / 1.2, expected.max() * 1.2])
+    ax.plot(sides, sides, color="0.4", linewidth=1)
     ax.scatter(expected, np.maximum(real, low), s=6, alpha=0.25, color=COLOURS[0], linewidths=0)
     order = np.argsort(expected, kind="stable")
     n_bins = min(_BINS, len(order) // _FEWEST)
@@ -57,11 +57,17 @@ def plot_expected_error(evaluation: Any, distances: Any = None, *, ax: Any = Non
     ax.set(
         xscale="log",
         yscale="log",
-        xlim=(low / 1.1, high),
-        ylim=(low / 1.1, high),
+        xlim=sides,
+        ylim=(low / 1.2, max(sides[1], real.max() * 1.2)),
         xlabel="Expected error (pixels)",
         ylabel="Real error (pixels)",
     )
+    from matplotlib.ticker import LogLocator
+
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axis.set_major_formatter("{x:g}")
+    ax.minorticks_off()
     ax.grid(alpha=0.3)
     use_fonts([ax])
     return ax
