@@ -56,21 +56,23 @@ def main() -> None:
                 seconds[head, n].append(time.perf_counter() - started)
                 gaps = (kp.predict(bodies.images[-N_TEST:]) - truth).reshape(N_TEST, -1, 2)
             errors[head, n].append(np.linalg.norm(gaps, axis=2).ravel())
-    rows = []
-    for head, n in runs:
-        row = {"head": head, "frames": n, "seconds": float(np.mean(seconds[head, n]))}
-        row |= {name: [figure(each) for each in errors[head, n]] for name, figure in FIGURES.items()}
-        rows.append(row)
+        rows = []
+        for head, n in runs:
+            row = {"head": head, "frames": n, "seconds": float(np.mean(seconds[head, n]))}
+            row |= {name: [figure(each) for each in errors[head, n]] for name, figure in FIGURES.items()}
+            rows.append(row)
+        if options.figures:  # after each seed: a run that is stopped has something to show
+            options.figures.write_text(json.dumps(rows, indent=1))
+        if options.curve:
+            draw(rows, options.curve)
+    for row in rows:
+        head, n = row["head"], row["frames"]
         median, mean_rmse, share = (np.mean(row[name]) for name in FIGURES)
         each = ", ".join(f"{value:.1f}" for value in row["rmse"])
         print(
             f"{head:9} {n:4} frames   median {median:5.2f} px   RMSE {mean_rmse:5.2f} px ({each})   "
             f"far {share:5.1%}   fit {row['seconds']:5.1f} s"
         )
-    if options.figures:
-        options.figures.write_text(json.dumps(rows, indent=1))
-    if options.curve:
-        draw(rows, options.curve)
 
 
 def draw(rows, path: Path) -> None:
