@@ -98,7 +98,7 @@ def test_train_keypoints(tmp_path, capsys):
 
 
 def test_train_on_the_labels_of_a_tool(tmp_path, capsys):
-    from transferkit.datasets import KeypointTable, write_coco_keypoints, write_deeplabcut
+    from transferkit.datasets import KeypointTable, write_deeplabcut
 
     generator = np.random.default_rng(0)
     paths = [tmp_path / "labeled-data" / f"film{i % 4}" / f"{i}.png" for i in range(24)]
@@ -113,9 +113,82 @@ def test_train_on_the_labels_of_a_tool(tmp_path, capsys):
     assert main(["train", str(tmp_path / "labels.csv"), *arguments]) == 0
     assert "on 6 images that training never saw" in capsys.readouterr().out  # one film of four
     assert transferkit.load(model).mirror_pairs is not None
-    write_coco_keypoints(KeypointTable([*paths, paths[0]], [*points, points[1]]), tmp_path / "labels.json")
-    assert main(["train", str(tmp_path / "labels.json"), *arguments]) == 2
-    assert "boxes=table.boxes" in capsys.readouterr().err
+    assert main(["train", str(tmp_path / "labels.csv"), "--boxes", *arguments]) == 2
+    assert "boxes are not in this data" in capsys.readouterr().err
+
+
+@pytest.fixture
+def crowd(tmp_path):
+    """COCO files of pictures with two subjects each, and with one."""
+    from transferkit.datasets import KeypointTable, write_coco_keypoints
+
+    generator = np.random.default_rng(0)
+    paths, points, boxes = [], [], []
+    for number in range(12):
+        path = tmp_path / f"{number:02}.png"
+        pixels = np.full((60, 120, 3), 20, np.uint8)
+        for left in (5, 65):
+            x, y = generator.integers(10, 40, 2)
+            pixels[y : y + 8, left + x : left + x + 8] = 250
+            paths.append(path)
+            points.append([[left + x, y], [left + x + 7, y], [left + x, y + 7]])
+            boxes.append([left, 0, left + 50, 50])
+        Image.fromarray(pixels).save(path)
+    table = KeypointTable(paths, points, boxes=np.array(boxes, dtype=float), folder=tmp_path)
+    write_coco_keypoints(table, tmp_path / "two.json")
+    write_coco_keypoints(table.take(np.arange(0, 24, 2)), tmp_path / "one.json")
+    return tmp_path
+
+
+def test_boxes_of_a_file_are_used_where_images_have_several_subjects(crowd, capsys):
+    two, one, model = (str(crowd / name) for name in ("two.json", "one.json", "model.safetensors"))
+    arguments = ["--backbone", "scattering", "--image-size", "32", "--refine", "0", "--output", model]
+    assert main(["train", two, *arguments]) == 0
+    said = capsys.readouterr().out
+    assert "on 4 subjects that training never saw" in said  # two of twelve images
+    assert "the model needs one for each subject" in said
+    assert main(["evaluate", model, two]) == 0
+    assert "24 images of 3 points" in capsys.readouterr().out
+    assert main(["evaluate", model, one]) == 0
+    capsys.readouterr()
+    assert main(["predict", model, two, "--csv"]) == 0
+    rows = capsys.readouterr().out.splitlines()
+    assert len(rows) == 25
+    left, right = (float(row.split(",")[1]) for row in rows[1:3])
+    assert left < 60 < right
+    assert main(["predict", model, two, "--csv", "--return-error"]) == 0
+    header, first, *_ = capsys.readouterr().out.splitlines()
+    assert header.endswith("x2,y2,error0,error1,error2")
+    assert first.startswith(rows[1])
+    assert float(first.split(",")[-1]) > 0
+    assert main(["evaluate", model, two, "--return-error"]) == 0
+    assert "Mean error of a point: expected" in capsys.readouterr().out
+    assert main(["predict", model, str(crowd / "00.png")]) == 2
+    assert "images must be one file of keypoints with boxes" in capsys.readouterr().err
+    compared = [
+        "compare",
+        two,
+        "--backbones",
+        "scattering",
+        "--cv",
+        "2",
+        "--image-size",
+        "32",
+        "--no-progress",
+    ]
+    assert main([*compared, "--refine", "0"]) == 0
+    assert "24 images" in capsys.readouterr().out
+
+
+def test_boxes_of_one_subject_in_each_image_are_used_when_asked_for(crowd, capsys):
+    one, model = str(crowd / "one.json"), str(crowd / "model.safetensors")
+    arguments = ["--backbone", "scattering", "--image-size", "32", "--refine", "0", "--output", model]
+    assert main(["train", one, *arguments]) == 0
+    assert not transferkit.load(model).boxed_
+    assert main(["evaluate", model, str(crowd / "two.json")]) == 2
+    assert "the model was trained on whole images" in capsys.readouterr().err
+    assert main(["train", one, "--boxes", *arguments]) == 0
+    assert transferkit.load(model).boxed_
 
 
 @pytest.fixture

@@ -131,6 +131,8 @@ def test_each_of_several_classes_has_figures(rows):
     assert list(found.class_figures) == ["man", "other", "woman"]
     assert "means over the classes" in str(found)
     assert set(found.to_frame()["class"]) == {"all", "man", "other", "woman"}
+    named = ClassificationEvaluation(["all", "b", "c"], ["all", "b", "b"], None, np.array(["all", "b", "c"]))
+    assert list(dict.fromkeys(row["class"] for row in named._records())) == [None, "all", "b", "c"]
     assert [row["label"] for row in found.to_dict()["class_figures"]] == ["man", "other", "woman"]
     missing = evaluate(model, X[100:], np.where(three[100:] == "other", "man", three[100:]))
     assert np.isnan(missing.class_figures["other"]["sensitivity"].value)
@@ -220,9 +222,13 @@ def test_images_that_cannot_be_read(tiny, pictures, tmp_path):
     bad.write_bytes(b"")
     X, y = [paths[40], bad, *paths[41:]], ["left", "left", *labels[41:]]
     with pytest.raises(BadImageError) as caught:
-        evaluate(model, X, y)
+        evaluate(model, X, y, on_error="raise")
     assert caught.value.index == 1
-    found = evaluate(model, X, y, on_error="skip", groups=np.arange(21))
+    found = evaluate(model, X, y, groups=np.arange(21))  # as score
+    assert found.figures["accuracy"].value == pytest.approx(model.score(X, y))
+    with pytest.raises(BadImageError):
+        evaluate(model.set_params(extractor__on_error="raise"), X, y)
+    model.set_params(extractor__on_error=None)
     clean = evaluate(model, paths[40:], labels[40:])
     assert found.names == clean.names == [path.name for path in paths[40:]]
     assert found.images == paths[40:]

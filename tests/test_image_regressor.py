@@ -13,10 +13,11 @@ from tests.conftest import TINY
 from transferkit import Classifier, ImageRegressor, compare, evaluate, load
 from transferkit.backbones import registry
 from transferkit.errors import InvalidInputError, ModelFileError
+from transferkit.evaluation import ValueEvaluation
 from transferkit.heads import LinearHead, MLPHead
 from transferkit.metrics import value_figures
 from transferkit.persistence import _file
-from transferkit.tasks import deviations
+from transferkit.tasks import Values, deviations
 
 RNG = np.random.default_rng(0)
 SHADES = RNG.uniform(20, 220, 40)
@@ -225,6 +226,28 @@ def test_evaluate_several_outputs_and_other_regressors():
     ridge = Ridge().fit(FEATURES, NUMBERS[:, 0])
     other = evaluate(ridge, FEATURES, NUMBERS[:, 0])
     assert other.figures["r2"].value == pytest.approx(ridge.score(FEATURES, NUMBERS[:, 0]))
+
+
+def test_names_of_columns_are_remembered(tmp_path, monkeypatch):
+    pandas = pytest.importorskip("pandas")
+    table = pandas.DataFrame(NUMBERS, columns=["age", "all"])
+    model = ImageRegressor("precomputed").fit(FEATURES, table)
+    assert model.output_names_ == ("age", "all")
+    assert ImageRegressor("precomputed").fit(FEATURES, NUMBERS).output_names_ is None
+    evaluation = evaluate(model, FEATURES, table)
+    assert "age" in str(evaluation)
+    outputs = [row["output"] for row in evaluation._records()]
+    assert list(dict.fromkeys(outputs)) == [None, "age", "all"]  # "all" is an output here
+    assert evaluation.to_dict()["output_names"] == ["age", "all"]
+    model.save(tmp_path / "model.safetensors")
+    assert load(tmp_path / "model.safetensors").output_names_ == ("age", "all")
+    for figure in (model.score, lambda X, y: evaluate(model, X, y)):
+        with pytest.raises(InvalidInputError, match="y has the columns 'all' and 'age' but the y of fit has"):
+            figure(FEATURES, table[["all", "age"]])
+    with pytest.raises(InvalidInputError, match="output_names must have 2 names"):
+        ValueEvaluation(NUMBERS, NUMBERS + 1, output_names=["one"])
+    with pytest.raises(ValueError, match="with names"):
+        Values.from_json({"kind": "values", "n_outputs": 2, "single": False, "names": ["a", 3]})
 
 
 def test_compare(tiny):

@@ -36,6 +36,8 @@ def test_table_unpacks_and_is_cut_by_rows():
     table = KeypointTable(["a", "b"], np.ones((2, 1, 2)), groups=np.array(["g", "h"]), boxes=np.ones((2, 4)))
     paths, keypoints = table
     assert (paths, keypoints) == (table.paths, table.keypoints)
+    lists = KeypointTable(table.paths, table.keypoints.tolist())
+    np.testing.assert_array_equal(lists.take([1]).keypoints, table.keypoints[1:])
     part = table.take([False, True])
     assert [path.name for path in part.paths] == ["b"]
     assert (part.groups.tolist(), part.boxes.shape) == (["h"], (1, 4))

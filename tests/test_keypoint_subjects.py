@@ -5,14 +5,17 @@ import warnings
 import numpy as np
 import pytest
 from PIL import Image
+from sklearn.dummy import DummyRegressor
 
 from tests.conftest import TINY
-from transferkit import KeypointRegressor, evaluate, load
+from transferkit import KeypointRegressor, compare, evaluate, load
 from transferkit.backbones import registry
 from transferkit.datasets import video_frames
-from transferkit.errors import InvalidInputError, MissingDependencyError
+from transferkit.errors import BadImageError, InvalidInputError, MissingDependencyError
 from transferkit.estimators._subjects import in_batches
+from transferkit.estimators.refinement._refinement import shape_errors
 from transferkit.evaluation import KeypointEvaluation
+from transferkit.heads import LinearHead, ScoreMapHead
 from transferkit.keypoints import smooth_keypoints
 
 NAN = np.nan
@@ -200,11 +203,99 @@ def test_boxes_that_cannot_be_used(tiny, crowd, change, words):
 
 def test_boxes_need_a_model_that_was_fitted_with_some(tiny, crowd):
     paths, points, boxes = crowd
-    with pytest.raises(InvalidInputError, match="boxes cannot be used with validation_data"):
-        KeypointRegressor(**tiny).fit(paths, points, boxes=boxes, validation_data=(paths, points))
+    for own, words in (
+        ((paths, points), r"validation_data must be \(X, y, sample_weight, boxes\)"),
+        ((paths, points, None, boxes[:5]), r"validation_data: boxes must have shape \(80, 4\)"),
+    ):
+        with pytest.raises(InvalidInputError, match=words):
+            KeypointRegressor(**tiny).fit(paths, points, boxes=boxes, validation_data=own)
+    with pytest.raises(InvalidInputError, match="validation_data has boxes, and fit has none"):
+        KeypointRegressor(**tiny).fit(paths, points, validation_data=(paths, points, None, boxes))
     kp = KeypointRegressor(**tiny, refine=0).fit(paths, points)
     with pytest.raises(InvalidInputError, match="fitted on whole images"):
         kp.predict(paths, boxes=boxes)
+
+
+@pytest.fixture
+def crowd_model(tiny, crowd):
+    paths, points, boxes = crowd
+    return KeypointRegressor(**tiny, refine=0).fit(paths[:60], points[:60], boxes=boxes[:60])
+
+
+def test_figures_of_subjects_are_those_of_their_predictions(crowd_model, crowd):
+    paths, points, boxes = (part[60:] for part in crowd)
+    evaluation = evaluate(crowd_model, paths, points, boxes=boxes, groups=[str(path) for path in paths])
+    np.testing.assert_array_equal(evaluation.predicted, crowd_model.predict(paths, boxes=boxes))
+    assert crowd_model.boxed_
+    with pytest.raises(InvalidInputError, match="boxes must be passed: this model was fitted with boxes"):
+        evaluate(crowd_model, paths, points)
+    with pytest.raises(InvalidInputError, match=r"boxes must have shape \(20, 4\)"):
+        evaluate(crowd_model, paths, points, boxes=boxes[1:])
+    with pytest.raises(
+        InvalidInputError, match="boxes can be passed for a KeypointRegressor on images. Got a Dummy"
+    ):
+        evaluate(DummyRegressor().fit(points[:, 0], points[:, 0]), points[:, 0], points[:, 0], boxes=boxes)
+
+
+def test_a_subject_whose_image_cannot_be_read_is_in_no_figure(crowd_model, crowd, tmp_path, caplog):
+    paths, points, boxes = (part[60:] for part in crowd)
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    mixed = [paths[0], tmp_path / "broken.png", *paths[1:]]
+    truth, places = np.insert(points, 1, points[5], axis=0), np.insert(boxes, 1, boxes[5], axis=0)
+    evaluation = evaluate(crowd_model, mixed, truth, boxes=places)
+    np.testing.assert_array_equal(evaluation.errors, evaluate(crowd_model, paths, points, boxes=boxes).errors)
+    assert [failure.index for failure in evaluation.skipped] == [1]
+    assert "evaluate leaves out 1 of 21 images" in caplog.text
+    caplog.clear()
+    expected = crowd_model.score(paths, points, boxes=boxes)
+    assert crowd_model.score(mixed, truth, boxes=places) == pytest.approx(expected, rel=1e-9)
+    assert "score leaves out 1 of 21 images" in caplog.text
+    crowd_model.set_params(extractor__on_error="raise")
+    for figure in (evaluate, KeypointRegressor.score):
+        with pytest.raises(BadImageError, match="broken"):
+            figure(crowd_model, mixed, truth, boxes=places)
+
+
+def test_validation_data_have_boxes_of_their_own(tiny, crowd, monkeypatch):
+    paths, points, boxes = crowd
+    seen = []
+    monkeypatch.setattr(
+        ScoreMapHead, "fit", lambda self, data: seen.append(data.validation) or LinearHead().fit(data)
+    )
+    own = (paths[60:], points[60:], None, boxes[60:])
+    kp = KeypointRegressor(**tiny, head="score_map", refine=0)
+    kp.fit(paths[:60], points[:60], boxes=boxes[:60], validation_data=own)
+    sides = 1.4 * (boxes[60:, 2:] - boxes[60:, :2])
+    inside = (points[60:] + 0.5 - (boxes[60:, None, :2] + boxes[60:, None, 2:]) / 2) / sides[:, None] + 0.5
+    np.testing.assert_allclose(seen[0].targets, inside.reshape(20, -1), atol=0.02)  # quarters of pixels
+    expected = kp.extract(paths[60:], boxes=boxes[60:]).maps()
+    np.testing.assert_array_equal(seen[0].maps[0], expected[0])
+
+
+@pytest.mark.slow
+def test_a_network_is_judged_on_boxes_of_validation_data(tiny, crowd):
+    paths, points, boxes = crowd
+    kp = KeypointRegressor(**tiny, head="keypoint_map", refine=1)
+    own = (paths[60:], points[60:], None, boxes[60:])
+    kp.fit(paths[:60], points[:60], boxes=boxes[:60], validation_data=own)
+    errors, _ = shape_errors(kp.predict(paths[60:], boxes=boxes[60:]), points[60:])
+    assert kp.rounds_[len(kp.refinements_)].held_out_error == pytest.approx(errors.mean(), rel=1e-3)
+
+
+def test_candidates_are_compared_on_boxes(tiny, crowd):
+    paths, points, boxes = crowd
+    candidates = {name: KeypointRegressor(**tiny, refine=0, augment=None) for name in ("one", "two")}
+    groups = np.array([str(path) for path in paths])
+    found = compare(
+        candidates, paths, points, boxes=boxes, groups=groups, cv=2, normalizer=1.0, progress=False
+    )
+    assert found.n_copies == 0
+    assert found.rows[0].evaluation.figures["nme"].value < 8
+    np.testing.assert_array_equal(*(row.evaluation.predicted for row in found.rows))
+    with pytest.raises(InvalidInputError, match="boxes are for KeypointRegressors on images, which 'flat'"):
+        compare({"flat": DummyRegressor()}, paths, points, boxes=boxes)
+    with pytest.raises(InvalidInputError, match=r"boxes must have shape \(80, 4\)"):
+        compare(candidates, paths, points, boxes=boxes[1:])
 
 
 # --------------------------------------------------------------------------- films

@@ -26,3 +26,8 @@ errors = {
     "closer look": evaluate(closer, faces.images[test], faces.keypoints[test]).errors,
 }
 plots.plot_error_curve(errors, limit=0.3)
+
+# %%
+# The model says how far each point may be off; on images that it has not learned from, the means agree.
+evaluation = evaluate(closer, faces.images[test], faces.keypoints[test], return_error=True)
+plots.plot_expected_error(evaluation)

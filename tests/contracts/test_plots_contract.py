@@ -43,6 +43,11 @@ CASES = {
     "plot_comparison": ((COMPARISON,), 2, (NOTHING,)),
     "plot_confusion_matrix": ((LABELS, LABELS[::-1]), 1, ([], [])),
     "plot_error_curve": ((np.array([0.02, 0.1]),), 1, ([],)),
+    "plot_expected_error": (
+        (np.array([[1.0, 2.0], [4.0, 1.5]]), np.array([[0.5, 3.0], [6.0, 0.0]])),
+        1,
+        ([], []),
+    ),
     "plot_history": ((HISTORY,), 2, ([],)),
     "plot_images": ((IMAGES, LABELS), 4, ([], [])),
     "plot_keypoints": ((IMAGES, POINTS, POINTS + 1), 4, ([], np.empty((0, 68, 2)))),

@@ -42,6 +42,16 @@ def add_learning(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--refine", type=_int_or_text, help="number of closer looks, or auto (of keypoints)")
 
 
+def add_boxes(parser: argparse.ArgumentParser) -> None:
+    """Add the argument that has boxes used where they need not be."""
+    parser.add_argument(
+        "--boxes",
+        action="store_true",
+        help="look at the boxes in a file of keypoints also if each image has one subject; with several, "
+        "boxes are always used",
+    )
+
+
 def add_reading(parser: argparse.ArgumentParser) -> None:
     """Add the arguments that say how images are read and computed with."""
     group = parser.add_argument_group("how images are read")

@@ -60,10 +60,13 @@ def _drawings(evaluation: Any) -> dict[str, Callable[[], Any]]:
     if isinstance(evaluation, Comparison):
         return {"comparison": partial(plots.plot_comparison, evaluation)}
     if isinstance(evaluation, KeypointEvaluation):
-        return {
+        drawings: dict[str, Callable[[], Any]] = {
             "error_curve": partial(plots.plot_error_curve, evaluation, limit=evaluation.limit),
             "keypoints": partial(plots.plot_keypoints, evaluation),
         }
+        if evaluation.expected_error is not None:
+            drawings["expected_error"] = partial(plots.plot_expected_error, evaluation)
+        return drawings
     if isinstance(evaluation, ValueEvaluation):
         n = 1 if evaluation.true.ndim == 1 else evaluation.true.shape[1]
         names = ["values"] if n == 1 else [f"values_{i}" for i in range(n)]

@@ -45,7 +45,7 @@ def read_data(options: argparse.Namespace) -> Any:
         if not is_table and format_of_keypoints(options.data) is None:
             return read_image_folder(options.data)
         place = {} if options.image_folder is None else {"image_folder": options.image_folder}
-        return one_subject_each(read_keypoints(options.data, **place))
+        return read_keypoints(options.data, **place)
     if not options.data.lower().endswith((".csv", ".tsv", ".txt")):
         raise InvalidInputError(f"target is for the columns of a CSV. Got {options.data}.")
     names = [name.strip() for name in options.target.split(",")]
@@ -64,17 +64,6 @@ def read_column(options: argparse.Namespace, name: str) -> Any:
             f"{name} must be a column of a CSV that is read with --target. Got {column!r} and {options.data}."
         )
     return datasets.read_column(options.data, column, name=name)
-
-
-def one_subject_each(table: Any) -> Any:
-    """Return a table of keypoints, unless images have several subjects, whose boxes a command cannot pass."""
-    several = len(table.paths) - len(set(table.paths))
-    if several:
-        raise InvalidInputError(
-            f"data must have one subject for each image. {several} row(s) are further subjects of an image. "
-            "In Python, KeypointRegressor takes them with fit(..., boxes=table.boxes)."
-        )
-    return table
 
 
 def estimator_of(options: argparse.Namespace, y: Any) -> Any:

@@ -13,12 +13,6 @@ Rows = NDArray[np.int64]
 _DRAWS = 100  # of groups, until every class is on both sides
 
 
-def groups_of(data: Any) -> NDArray[Any] | None:
-    """Return the groups that a file of keypoints tells, as the films of its frames, if there are several."""
-    groups = getattr(data, "groups", None)
-    return groups if groups is not None and len(np.unique(groups)) > 1 else None
-
-
 def split(
     n: int, labels: NDArray[Any] | None, groups: NDArray[Any] | None, test_fraction: float, seed: int
 ) -> tuple[Rows, Rows]:

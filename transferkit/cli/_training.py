@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 
 from transferkit.cli._options import learning_of
 from transferkit.cli._shared import estimator_of, read_column, read_data
-from transferkit.cli._split import groups_of, split
+from transferkit.cli._split import split
+from transferkit.cli._subjects import boxes_to_learn, groups_of
 from transferkit.errors import InvalidInputError
 from transferkit.evaluation import KeypointEvaluation, LabelEvaluation, ValueEvaluation, evaluate
 from transferkit.foundation.arguments import check, seed
-from transferkit.keypoints import as_points
+from transferkit.keypoints import as_points, frames_of_boxes
 
 
 def train_and_report(
@@ -42,6 +43,7 @@ def train_and_report(
     _check(options.data, output, test_fraction, random_state)
     data = read_data(options)
     paths, targets = data
+    boxes = boxes_to_learn(data, options.boxes)
     groups, weight = (read_column(options, name) for name in ("groups", "sample_weight"))
     if groups is None:
         groups = groups_of(data)
@@ -53,16 +55,28 @@ def train_and_report(
     train, test = split(len(paths), labels, groups, test_fraction, random_state)
     model = estimator(random_state=random_state, **parameters)
     learned, tested = ([paths[i] for i in rows] for rows in (train, test))
-    model.fit(learned, targets[train], groups=_rows(groups, train), sample_weight=_rows(weight, train))
+    where, where_tested = (_boxes_of(boxes, rows) for rows in (train, test))
+    model.fit(
+        learned, targets[train], groups=_rows(groups, train), sample_weight=_rows(weight, train), **where
+    )
     # One point has no size to divide its error by.
     alone = model.kind == "points" and model.n_points_ == 1
     normalizer: dict[str, Any] = {"normalizer": 1.0} if alone else {}
     evaluation = evaluate(
-        model, tested, targets[test], groups=_rows(groups, test), on_error="skip", **normalizer
+        model,
+        tested,
+        targets[test],
+        groups=_rows(groups, test),
+        on_error="skip",
+        **where_tested,
+        **normalizer,
     )
     model.save(output)
     if model.kind == "points":
-        line = _keypoints(model, evaluation, learned, targets[train], tested)
+        shapes = _mean_shapes(model, (learned, where, targets[train]), (tested, where_tested))
+        line = _keypoints(model, evaluation, shapes)
+        if boxes is not None:
+            line += "\nboxes   are looked at; the model needs one for each subject"
     else:
         line = _LINES[model.kind_for(targets)](evaluation, targets[train])
     return f"images  {model.report_}\ntest    {line}\nmodel   {output}"
@@ -86,6 +100,10 @@ def _check(data: str, output: Path, test_fraction: float, random_state: int) -> 
 
 def _rows(values: NDArray[Any] | None, rows: NDArray[np.int64]) -> NDArray[Any] | None:
     return None if values is None else values[rows]
+
+
+def _boxes_of(boxes: NDArray[np.float64] | None, rows: NDArray[np.int64]) -> dict[str, Any]:
+    return {} if boxes is None else {"boxes": boxes[rows]}
 
 
 def _classes(evaluation: Any, learned: NDArray[Any]) -> str:
@@ -127,12 +145,38 @@ def _values(evaluation: Any, learned: NDArray[np.float64]) -> str:
     )
 
 
-def _keypoints(model: Any, evaluation: Any, images: Any, learned: NDArray[np.float64], tested: Any) -> str:
+def _mean_shapes(model: Any, learned: Any, tested: Any) -> NDArray[np.float64]:
+    """Return the mean shape of the training images, laid into each readable test image or its box."""
+    images, where, points = learned
+    known = model.extract(images, on_error="skip", **where)
+    mean = np.nanmean(_in_square(known, where, as_points(points)[known.ok]), axis=0)
+    images, where = tested
+    return _from_square(model.extract(images, on_error="skip", **where), where, mean)
+
+
+def _in_square(features: Any, where: Any, points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return points as fractions of each image, or of the square around its box."""
+    corner, side = _squares(features, where)
+    return (points + 0.5 - corner) / side
+
+
+def _from_square(features: Any, where: Any, mean: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return a shape in pixels of each image, given fractions."""
+    corner, side = _squares(features, where)
+    return mean * side + corner - 0.5
+
+
+def _squares(features: Any, where: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the upper left corners and the sides, (n, 1, 2) each, of the readable images or boxes."""
+    if not where:
+        sides = features.sizes()[:, None].astype(np.float64)
+        return np.zeros_like(sides), sides
+    frames = frames_of_boxes(where["boxes"], len(features.ok))[features.ok, None]
+    return frames[..., :2] - frames[..., 2:3] / 2, np.repeat(frames[..., 2:3], 2, axis=-1)
+
+
+def _keypoints(model: Any, evaluation: Any, mean: NDArray[np.float64]) -> str:
     """Return the mean error, beside that of always answering the mean shape of the training images."""
-    known = model.extract(images, on_error="skip")
-    shapes = (as_points(learned)[known.ok] + 0.5) / known.sizes()[:, None]
-    sizes = model.extract(tested, on_error="skip").sizes()
-    mean = np.nanmean(shapes, axis=0) * sizes[:, None] - 0.5
     baseline = KeypointEvaluation(evaluation.true, mean, normalizer=evaluation.normalizer)
     pixels = model.n_points_ == 1
     error, usual = (
@@ -140,7 +184,8 @@ def _keypoints(model: Any, evaluation: Any, images: Any, learned: NDArray[np.flo
         for one in (evaluation, baseline)
     )
     return (
-        f"mean error {error}{'' if pixels else f' of {evaluation.unit}'} on {len(evaluation.true)} images "
+        f"mean error {error}{'' if pixels else f' of {evaluation.unit}'} on {len(evaluation.true)} "
+        f"{'subjects' if model.boxed_ else 'images'} "
         f"that training never saw; the mean shape of the training images: {usual}"
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from transferkit.cli._options import add_learning, add_reading, add_running, learning_of
+from transferkit.cli._options import add_boxes, add_learning, add_reading, add_running, learning_of
 from transferkit.cli._plots import check_plots, write_plots
 from transferkit.cli._shared import (
     add_data,
@@ -19,6 +19,7 @@ from transferkit.cli._shared import (
     read_data,
     weights_of,
 )
+from transferkit.cli._subjects import boxes_to_learn, groups_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,6 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_weights(parser)
     parser.add_argument("--image-size", type=int, help="side in pixels that the backbones see")
     add_learning(parser)
+    add_boxes(parser)
     add_reading(parser)
     add_running(parser)
 
@@ -43,7 +45,10 @@ def run(options: argparse.Namespace) -> int:
     from transferkit import compare
 
     check_plots(options.plots)
-    X, y = read_data(options)
+    data = read_data(options)
+    X, y = data
+    boxes = boxes_to_learn(data, options.boxes)
+    groups = read_column(options, "groups")
     estimator = estimator_of(options, y)
     comparison = compare(
         [name.strip() for name in options.backbones.split(",")],
@@ -54,7 +59,8 @@ def run(options: argparse.Namespace) -> int:
         ),
         metric=options.metric,
         cv=options.cv,
-        groups=read_column(options, "groups"),
+        groups=groups_of(data) if groups is None else groups,
+        boxes=boxes,
         progress=options.progress is None,
         **figures_of(options),
     )

@@ -15,12 +15,24 @@ from transferkit.cli._shared import (
     load_model,
     row_writer,
 )
+from transferkit.cli._subjects import boxes_for
+from transferkit.errors import InvalidInputError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     add_model(parser)
-    parser.add_argument("images", nargs="+", help="image files, or folders of them")
+    parser.add_argument(
+        "images",
+        nargs="+",
+        help="image files, or folders of them; for a model that was trained with boxes, a file of keypoints "
+        "that has boxes, such as COCO's",
+    )
+    parser.add_argument(
+        "--return-error",
+        action="store_true",
+        help="of keypoints: also the error to expect of each point, in pixels",
+    )
     add_csv(parser)
     add_running(parser)
 
@@ -28,17 +40,41 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Run the command and return the exit code."""
     model = load_model(options)
-    paths = image_paths(options.images)
-    features = model.extract(paths, on_error="skip")
+    paths, where = _subjects(model, options.images)
+    features = model.extract(paths, on_error="skip", **where)
     write = row_writer(options)
-    header, answers = _ANSWERS[model.kind_for(None)](model)
+    kind = model.kind_for(None)
+    if options.return_error and kind != "points":
+        raise InvalidInputError(f"return_error is for keypoints. This model has {kind}. Leave it out.")
+    header, answers = _ANSWERS[kind](model)
+    if options.return_error:
+        header += [f"error{i}" for i in range(model.n_points_)]
     write(header)
     for failure in features.report.failures:
         complain(failure, options)
     good = [path for path, ok in zip(paths, features.ok, strict=True) if ok]
-    for path, answer in zip(good, answers(good) if good else (), strict=True):
+    how: dict[str, Any] = {name: boxes[features.ok] for name, boxes in where.items()}
+    how |= {"return_error": True} if options.return_error else {}
+    for path, answer in zip(good, answers(good, **how) if good else (), strict=True):
         write([path, *answer])
     return EXIT_SOME_FAILED if features.report.failures else 0
+
+
+def _subjects(model: Any, names: list[str]) -> tuple[list[str], dict[str, Any]]:
+    """Return images, and the boxes of subjects in them for a model that needs some."""
+    if not getattr(model, "boxed_", False):
+        return image_paths(names), {}
+    from transferkit.datasets import read_keypoints
+    from transferkit.keypoints import format_of_keypoints
+
+    known = [name for name in names if format_of_keypoints(name) is not None]
+    if len(names) != 1 or not known:
+        raise InvalidInputError(
+            "images must be one file of keypoints with boxes, such as COCO's: the model was trained with "
+            f"boxes. Got {', '.join(names[:3])}{', ...' if len(names) > 3 else ''}."
+        )
+    table = read_keypoints(names[0])
+    return [str(path) for path in table.paths], boxes_for(model, table)
 
 
 def _classes(model: Any) -> tuple[list[str], Any]:
@@ -65,9 +101,11 @@ def _labels(model: Any) -> tuple[list[str], Any]:
 def _points(model: Any) -> tuple[list[str], Any]:
     """Return the columns, and a function from images to rows: the coordinates of each point."""
 
-    def answers(images: list[str]) -> Any:
-        for points in model.predict(images).reshape(len(images), -1):
-            yield [f"{value:.2f}" for value in points]
+    def answers(images: list[str], **how: Any) -> Any:
+        found = model.predict(images, **how)
+        parts = found if isinstance(found, tuple) else (found,)
+        for row in zip(*(part.reshape(len(images), -1) for part in parts), strict=True):
+            yield [f"{value:.2f}" for values in row for value in values]
 
     return ["path", *(f"{axis}{i}" for i in range(model.n_points_) for axis in "xy")], answers
 
@@ -80,7 +118,8 @@ def _values(model: Any) -> tuple[list[str], Any]:
             yield [f"{value:.6g}" for value in values]
 
     n = model.n_outputs_
-    return ["path", *(["value"] if n == 1 else [f"value{i}" for i in range(n)])], answers
+    names = model.output_names_ or (["value"] if n == 1 else [f"value{i}" for i in range(n)])
+    return ["path", *names], answers
 
 
 _ANSWERS = {"classes": _classes, "labels": _labels, "points": _points, "values": _values}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from transferkit.cli._options import add_learning, add_reading, add_running
+from transferkit.cli._options import add_boxes, add_learning, add_reading, add_running
 from transferkit.cli._shared import add_backbone, add_data, backbone_of, weights_of
 
 
@@ -15,6 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_backbone(parser)
     parser.add_argument("--sample-weight", metavar="COLUMN", help="column with the weight of each image")
     add_learning(parser)
+    add_boxes(parser)
     parser.add_argument(
         "--test-fraction", type=float, default=0.2, help="share held out to measure on (default 0.2)"
     )

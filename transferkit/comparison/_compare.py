@@ -40,6 +40,7 @@ def compare(
     metric: str | None = None,
     cv: Any = 5,
     groups: Any = None,
+    boxes: Any = None,
     pos_label: Any = None,
     normalizer: str | float | None = None,
     limit: float = 0.08,
@@ -79,6 +80,9 @@ def compare(
     groups : array-like, shape (n,), optional
         Images in one group, such as one person, are never on both sides of a fold, and are drawn together
         for intervals.
+    boxes : array-like, shape (n, 4), optional
+        Of candidates that are KeypointRegressors, as for their ``fit``. Pass groups that keep the subjects of
+        an image together.
     pos_label, normalizer, limit
         As for `evaluate`.
     on_error : {"skip", "raise"}, default="skip"
@@ -124,7 +128,7 @@ def compare(
     problems += arguments.seed("seed", seed) + arguments.flag("progress", progress)
     if not (arguments.is_count(n_timed) or (arguments.is_number(n_timed, above=-1) and n_timed == 0)):
         problems.append(f"n_timed must be a number of images, 0 or more. Got {n_timed!r}.")
-    data = check_data(candidates, X, y, groups, kind, problems)
+    data = check_data(candidates, X, y, groups, boxes, kind, problems)
     # What can be wrong shows now, and not after hours of work.
     folds = make_folds(cv, data, seed)
     options = {"pos_label": pos_label, "normalizer": normalizer}

@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transferkit.datasets import labelled_images
-from transferkit.errors import InvalidInputError
-from transferkit.estimators import ImageEstimator
+from transferkit.errors import InvalidInputError, gather, quoted
+from transferkit.estimators import ImageEstimator, KeypointRegressor
 from transferkit.evaluation import KINDS
 from transferkit.extraction import is_precomputed
+from transferkit.keypoints import frames_of_boxes
 from transferkit.tasks import as_groups, as_label_sets, check_classes, check_lengths
 
 Rows = NDArray[np.int64]
@@ -33,6 +34,8 @@ class Data:
     groups : ndarray, shape (n,), or None
     names : ndarray, shape (k,), or None
         Of several labels.
+    boxes : ndarray, shape (n, 4), or None
+        Of subjects.
     """
 
     items: Any
@@ -40,6 +43,12 @@ class Data:
     kind: str
     groups: NDArray[Any] | None
     names: NDArray[Any] | None = None
+    boxes: NDArray[np.float64] | None = None
+
+    @property
+    def where(self) -> dict[str, Any]:
+        """Boxes as an argument of ``fit`` and ``predict``, if there are any."""
+        return {} if self.boxes is None else {"boxes": self.boxes}
 
     def __len__(self) -> int:
         """Return the number of images."""
@@ -54,7 +63,8 @@ class Data:
         """Return some of the images."""
         items = [self.items[row] for row in rows] if isinstance(self.items, Sequence) else self.items[rows]
         groups = None if self.groups is None else self.groups[rows]
-        return replace(self, items=items, targets=self.targets[rows], groups=groups)
+        boxes = None if self.boxes is None else self.boxes[rows]
+        return replace(self, items=items, targets=self.targets[rows], groups=groups, boxes=boxes)
 
     @property
     def classes(self) -> NDArray[Any] | None:
@@ -63,7 +73,7 @@ class Data:
 
 
 def check_data(
-    candidates: Mapping[str, Any], X: Any, y: Any, groups: Any, kind: str, problems: list[str]
+    candidates: Mapping[str, Any], X: Any, y: Any, groups: Any, boxes: Any, kind: str, problems: list[str]
 ) -> Data:
     """Return checked data; parameters as for `compare`, problems are those found so far."""
     ours = [one for one in candidates.values() if isinstance(one, ImageEstimator)]
@@ -73,9 +83,19 @@ def check_data(
     check_lengths(len(items), targets, problems, unit=KINDS[kind].unit)
     if groups is not None:
         as_groups(groups, len(items), problems)
+    if boxes is not None:
+        others = [
+            name
+            for name, one in candidates.items()
+            if not isinstance(one, KeypointRegressor) or is_precomputed(one.backbone)
+        ]
+        if others:
+            problems.append(f"boxes are for KeypointRegressors on images, which {quoted(others)} are not.")
+        gather(problems, lambda: frames_of_boxes(boxes, len(items)))
     if problems:
         raise InvalidInputError(*problems)
     if kind == "classes":
         check_classes(np.unique(targets), targets, len(targets))
     names = as_label_sets(y, []).names if kind == "labels" else None
-    return Data(items, targets, kind, None if groups is None else np.asarray(groups), names)
+    places = None if boxes is None else np.asarray(boxes, dtype=np.float64)
+    return Data(items, targets, kind, None if groups is None else np.asarray(groups), names, places)

@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,8 @@ from transferkit.errors import BadImageError, InvalidInputError
 from transferkit.estimators import ImageEstimator
 from transferkit.evaluation import KINDS
 from transferkit.extraction import Failure, Speed, measure_speed
+from transferkit.keypoints import frames_of_boxes
+from transferkit.views import crops_of
 
 logger = logging.getLogger("transferkit")
 _UNMEASURED = Speed(math.nan, None)
@@ -93,10 +96,14 @@ def extract(run: Run, data: Data, on_error: str, n_timed: int, advance: Advance)
         advance(len(data))
         return
     extractor, views = run.plan
-    features = extractor.extract(data.items, views=views, on_error=on_error, advance=advance)
+    squares = None if data.boxes is None else frames_of_boxes(data.boxes, len(data))
+    looks = views if squares is None else crops_of(views, squares)
+    features = extractor.extract(data.items, views=looks, on_error=on_error, advance=advance)
     run.failures = features.report.failures
-    digests = [digest for digest in features.digests if digest is not None]
-    run.n_copies = len(digests) - len(set(digests))
+    places = range(0) if squares is None else [tuple(square) for square in squares.tolist()]
+    seen = list(zip_longest(features.digests, places))  # subjects of one image are no copies
+    readable = [one for one in seen if one[0] is not None]
+    run.n_copies = len(readable) - len(set(readable))
     run.n_cached = max(0, features.report.n_cached - run.n_copies)
     run.bytes_per_image = features.bytes_per_image
     run.engine = extractor.describe()["engine"]
@@ -112,10 +119,11 @@ def predict(run: Run, data: Data, folds: Folds, advance: Advance) -> None:
         model, known = clone(run.estimator), data.take(train)
         targets = known.targets.reshape(len(train), -1) if data.kind == "points" else known.targets
         if isinstance(model, ImageEstimator):
-            model.fit(known.items, targets, groups=known.groups)
+            model.fit(known.items, targets, groups=known.groups, **known.where)
         else:
             model.fit(known.items, targets)
-        outputs.append(KINDS[data.kind].predict(model, data.take(test).items))
+        tested = data.take(test)
+        outputs.append(KINDS[data.kind].predict(model, tested.items, **tested.where))
         advance(len(test))
     order = np.argsort(np.concatenate([test for _, test in folds]))
     run.predicted, run.probabilities = (

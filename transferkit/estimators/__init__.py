@@ -11,6 +11,7 @@ from transferkit.estimators._extractor_owner import ExtractorOwner
 from transferkit.estimators._fitted import not_fitted
 from transferkit.estimators._fitting import all_or_nothing, snapshot
 from transferkit.estimators._records import LayerTrial, Round
+from transferkit.estimators._scoring import say_left_out
 from transferkit.estimators._taps import Taps
 from transferkit.estimators.classifier import Classifier
 from transferkit.estimators.image_regressor import ImageRegressor
@@ -27,5 +28,6 @@ __all__ = [
     "Taps",
     "all_or_nothing",
     "not_fitted",
+    "say_left_out",
     "snapshot",
 ]

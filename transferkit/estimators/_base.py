@@ -6,7 +6,7 @@ A subclass says what it learns: how ``y`` is checked (``_read_targets``), which 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -47,6 +47,7 @@ from transferkit.extraction import (
 from transferkit.foundation.arguments import check, choice
 from transferkit.foundation.scratch import memory_limit
 from transferkit.heads import FittedHead, Head, TrainingData, Validation, get_head
+from transferkit.keypoints import frames_of_boxes
 from transferkit.tasks import TASKS, Labels, Task, as_groups, as_weights, check_lengths, dense_labels
 from transferkit.views import AUGMENTATIONS, MEANS, ORIGINAL, AnyView, View, crops_of
 
@@ -259,12 +260,9 @@ class ImageEstimator(FittedEstimator, NestedParameters):
         groups: Any,
         validation_data: Any,
         sample_weight: Any = None,
-        frames_of: Callable[[int], Any] | None = None,
+        boxes: Any = None,
     ) -> Any:
-        """Extract features and train the head.
-
-        ``frames_of`` returns squares of the images, given their number, to look at in place of the whole.
-        """
+        """Extract features and train the head; ``boxes`` (n, 4) are looked at in place of whole images."""
         problems: list[str] = []
         X, y = self._gather(X, y, problems)
         items, head, extractor = self._plan(X, problems)
@@ -279,8 +277,8 @@ class ImageEstimator(FittedEstimator, NestedParameters):
         group_numbers = as_groups(groups, len(targets), problems)
         weight = as_weights(sample_weight, n_images or len(targets), problems)
         problems += [] if problems else self._target_problems(y, targets)
-        own = own_validation(validation_data, problems)
-        frames = None if frames_of is None else gather(problems, lambda: frames_of(n_images))
+        own = own_validation(validation_data, problems, boxed=boxes is not None)
+        frames = None if boxes is None else gather(problems, lambda: frames_of_boxes(boxes, n_images))
         check(problems)
         views = self._views(head, targets)
         looks: tuple[AnyView, ...] = views if frames is None else crops_of(views, frames)
@@ -294,7 +292,9 @@ class ImageEstimator(FittedEstimator, NestedParameters):
             task = replace(task, boxed=True)  # predictions need boxes, too
         if own is not None and extractor is not None:
             with naming_validation_data():
-                own = OwnValidation(*labelled_images(own.X, own.y), own.sample_weight)
+                X, y = labelled_images(own.X, own.y)
+                squares = None if frames is None else frames_of_boxes(own.boxes, len(X))
+            own = own._replace(X=X, y=y, views=views if squares is None else crops_of(views, squares))
         kept = targets[rows]
         weight = self._weights(kept, weight[rows] / weight[rows].mean())
         if extractor is not None and report is not None and self._may_drop_mirror(task):
@@ -303,6 +303,7 @@ class ImageEstimator(FittedEstimator, NestedParameters):
                 hidden = mirroring_hides(extractor, items, features, known, rows, report)
             if hidden:
                 views = looks = (ORIGINAL,)
+                own = None if own is None else own._replace(views=views)
                 features = extractor.extract(items, views=views, on_error=extractor.on_error or "skip")
                 assert features.report is not None
                 report.add_work(features.report)
@@ -311,7 +312,7 @@ class ImageEstimator(FittedEstimator, NestedParameters):
             [self._encode(task, kept, features, rows, look.of(rows), extractor) for look in looks],
             group_numbers[rows],
             weight,
-            None if own is None else self._validation(own, task, head, views, extractor),
+            None if own is None else self._validation(own, task, head, extractor),
             looks,
         )
         with memory_limit(self._run_settings()["memory_limit"]):
@@ -356,9 +357,7 @@ class ImageEstimator(FittedEstimator, NestedParameters):
         )
         return fitted, held
 
-    def _validation(
-        self, own: OwnValidation, task: Task, head: Head, views: Sequence[View], extractor: Any
-    ) -> Validation:
+    def _validation(self, own: OwnValidation, task: Task, head: Head, extractor: Any) -> Validation:
         """Return features, targets and weights of the caller's own validation data."""
         X, y, name = own.X, own.y, "y of validation_data"
         problems: list[str] = []
@@ -371,11 +370,12 @@ class ImageEstimator(FittedEstimator, NestedParameters):
         weight = as_weights(own.sample_weight, n_images, problems, "sample_weight of validation_data")
         check(problems)
         if extractor is not None:
-            features = extractor.extract(X, views=views, on_error=extractor.on_error or "skip")
+            features = extractor.extract(X, views=own.views, on_error=extractor.on_error or "skip")
         rows = np.flatnonzero(features.ok & (weight > 0))
         with memory_limit(self._run_settings()["memory_limit"]):
             maps = features.maps(rows, half=head.half)
-        encoded = self._encode(task, targets[rows], features, rows, views[0], extractor)
+        view = ORIGINAL if extractor is None else own.views[0].of(rows)
+        encoded = self._encode(task, targets[rows], features, rows, view, extractor)
         return Validation(maps, encoded, None if own.sample_weight is None else weight[rows])
 
     def _adopt(self, head: Head, fitted: FittedHead, predictor: Predictor) -> None:
@@ -406,6 +406,10 @@ class ImageEstimator(FittedEstimator, NestedParameters):
         self.report_ = None
         self._adopt(head, predictor.head, predictor)
         self._layer_selection = [LayerTrial.of(row) for row in records["layer_selection"]]
+
+    def _rebuild_expected_error(self, arrays: Any, facts: Any, predictor: Predictor) -> Any:
+        """Return how far answers may be from the truth; ValueError where nothing can be known."""
+        raise ValueError(f"{type(self).__name__} has no expected error")
 
     def _rebuild_refinements(self, saved: Sequence[Any], task: Task) -> tuple[Any, ...]:
         """Return closer looks from pairs of arrays and facts; ValueError where there can be none."""

@@ -6,7 +6,7 @@ One bad file must not make a whole cross-validation NaN.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,11 +22,12 @@ _NAMED = 3
 
 
 def readable_rows(
-    estimator: Any, X: Any, y: Any, sample_weight: Any, read: Callable[[Any], Any]
-) -> tuple[Any, Any, Any]:
-    """Return X, y and weights: with ``on_error="skip"`` only those of readable images.
+    estimator: Any, X: Any, y: Any, sample_weight: Any, read: Callable[[Any], Any], **where: Any
+) -> tuple[Any, Any, Any, Any]:
+    """Return X, y and weights: with ``on_error="skip"`` only those of readable images; and which they are.
 
-    ``read`` checks y, which it returns as an array, before images are looked at.
+    ``read`` checks y, which it returns as an array, before images are looked at. ``where`` are the boxes of
+    keypoints.
     """
     estimator._check_fitted()
     items = X
@@ -43,18 +44,22 @@ def readable_rows(
         sample_weight = as_weights(sample_weight, n, problems)
         check(problems)
     if estimator.extractor_ is None:
-        return X, y, sample_weight
+        return X, y, sample_weight, np.arange(n)
     if (estimator._run_settings()["on_error"] or "skip") != "skip":
-        return items, y, sample_weight
-    features = estimator.extract(items, on_error="skip")
-    if features.ok.all():
-        return items, y, sample_weight
-    failures = features.report.failures
-    names = "; ".join(map(str, failures[:_NAMED])) + ("; ..." if len(failures) > _NAMED else "")
-    logger.warning("score leaves out %d of %d images: %s", len(failures), len(items), names)
+        return items, y, sample_weight, np.arange(n)
+    features = estimator.extract(items, on_error="skip", **where)
     rows = np.flatnonzero(features.ok)
+    if len(rows) == n:
+        return items, y, sample_weight, rows
+    say_left_out("score", features.report.failures, n)
     weight = None if sample_weight is None else sample_weight[rows]
-    return [items[row] for row in rows], y[rows], weight
+    return [items[row] for row in rows], y[rows], weight, rows
+
+
+def say_left_out(what: str, failures: Sequence[Any], n_images: int) -> None:
+    """Log which images a figure is not of."""
+    names = "; ".join(map(str, failures[:_NAMED])) + ("; ..." if len(failures) > _NAMED else "")
+    logger.warning("%s leaves out %d of %d images: %s", what, len(failures), n_images, names)
 
 
 def _length(X: Any) -> int | None:

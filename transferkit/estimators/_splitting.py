@@ -83,19 +83,33 @@ def hold_out_labels(indicator: Rows, groups: Rows, fraction: float, seed: int) -
 
 
 class OwnValidation(NamedTuple):
-    """The caller's own validation data."""
+    """The caller's own validation data; views are those of its boxes, once they are known."""
 
     X: Any
     y: Any
     sample_weight: Any = None
+    boxes: Any = None
+    views: Any = None
 
 
-def own_validation(validation_data: Any, problems: list[str]) -> OwnValidation | None:
-    """Return the caller's own validation data, None if there is none."""
+def own_validation(validation_data: Any, problems: list[str], boxed: bool = False) -> OwnValidation | None:
+    """Return the caller's own validation data, None if there is none; ``boxed`` data need boxes."""
     if validation_data is None:
         return None
-    if isinstance(validation_data, tuple | list) and len(validation_data) in (2, 3):
+    pair = isinstance(validation_data, tuple | list)
+    if pair and len(validation_data) == 4 and boxed:
         return OwnValidation(*validation_data)
+    if pair and len(validation_data) in (2, 3) and not boxed:
+        return OwnValidation(*validation_data)
+    if boxed:
+        problems.append(
+            "validation_data must be (X, y, sample_weight, boxes) where boxes are passed; sample_weight may "
+            f"be None. Got {type(validation_data).__name__}{f' of {len(validation_data)}' if pair else ''}."
+        )
+        return None
+    if pair and len(validation_data) == 4:
+        problems.append("validation_data has boxes, and fit has none. Pass boxes= to fit, too.")
+        return None
     kind = type(validation_data).__name__
     size = f" of {len(validation_data)}" if isinstance(validation_data, tuple | list) else ""
     problems.append(

@@ -7,7 +7,6 @@ from itertools import islice
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from transferkit.errors import InvalidInputError
 from transferkit.estimators.predictor import Predictor
@@ -29,7 +28,7 @@ def box_views(predictor: Predictor, boxes: Any, n_images: int) -> tuple[Crops, .
     if boxed and boxes is None:
         raise InvalidInputError(
             "boxes must be passed: this model was fitted with boxes, and a whole image looks different from "
-            "the square around a subject. For figures, pass predict(X, boxes=...) to KeypointEvaluation."
+            "the square around a subject."
         )
     if boxes is None:
         return None
@@ -40,10 +39,11 @@ def box_views(predictor: Predictor, boxes: Any, n_images: int) -> tuple[Crops, .
     return crops_of(predictor.views, frames_of_boxes(boxes, n_images))
 
 
-def in_batches(
-    predict: Callable[[list[Any]], NDArray[np.float64]], X: Iterator[Any], boxes: Any
-) -> NDArray[np.float64]:
-    """Return the predictions for the images of an iterator, of which only some are held at a time."""
+def in_batches(predict: Callable[[list[Any]], Any], X: Iterator[Any], boxes: Any) -> Any:
+    """Return the predictions for the images of an iterator, of which only some are held at a time.
+
+    They are an array, or a tuple of arrays.
+    """
     if boxes is not None:
         raise InvalidInputError("boxes need a list of images, not an iterator. Pass list(X).")
     found = []
@@ -51,4 +51,6 @@ def in_batches(
         found.append(predict(batch))
     if not found:
         raise InvalidInputError("X has no images: the iterator is at its end. Make a new one.")
+    if isinstance(found[0], tuple):
+        return tuple(np.concatenate(parts) for parts in zip(*found, strict=True))
     return np.concatenate(found)

@@ -323,8 +323,8 @@ class Classifier(ClassifierMixin, ImageEstimator):
         """
         task = self._task()
         like = label_sets_like if isinstance(task, Labels) else labels_like
-        rows = readable_rows(self, X, y, sample_weight, lambda y: like(y, task.labels, "y"))
-        return float(super().score(*rows))
+        X, y, weight, _ = readable_rows(self, X, y, sample_weight, lambda y: like(y, task.labels, "y"))
+        return float(super().score(X, y, weight))
 
     def class_activation(self, image: Any, *, label: Any = None, reference: Any = None) -> ClassActivation:
         """Return what each place of an image adds to the score of a class, exactly, for linear heads.

@@ -18,7 +18,7 @@ from transferkit.estimators._scoring import explained_variance, readable_rows
 from transferkit.extraction import FeatureExtractor
 from transferkit.heads import Head
 from transferkit.persistence import register_estimator
-from transferkit.tasks import Values, as_values, check_enough, check_values, values_like
+from transferkit.tasks import Values, as_values, check_enough, check_values, column_names, values_like
 
 
 @register_estimator
@@ -135,6 +135,11 @@ class ImageRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         """Numbers for each image."""
         return self._task().n_outputs
 
+    @property
+    def output_names_(self) -> tuple[str, ...] | None:
+        """Names of the columns of ``y``, where it was a DataFrame."""
+        return self._task().names
+
     def _task(self) -> Values:
         task = self._fitted().task
         assert isinstance(task, Values)
@@ -189,7 +194,7 @@ class ImageRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         """
         task = self._task()
         read = lambda y: values_like(y, task, "y").reshape(-1, task.n_outputs)  # noqa: E731
-        X, truth, sample_weight = readable_rows(self, X, y, sample_weight, read)
+        X, truth, sample_weight, _ = readable_rows(self, X, y, sample_weight, read)
         found = self.predict(X).reshape(-1, task.n_outputs)
         score = explained_variance(truth, found, sample_weight)
         if np.isnan(score):
@@ -205,7 +210,7 @@ class ImageRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         known = targets[rows]
         check_enough(len(known))
         check_values(known, len(targets))
-        return Values(int(np.prod(targets.shape[1:])), targets.ndim == 1)
+        return Values(int(np.prod(targets.shape[1:])), targets.ndim == 1, column_names(y))
 
     def _validation_targets(self, y: Any, task: Any, name: str) -> NDArray[Any]:
         return values_like(y, task, name)

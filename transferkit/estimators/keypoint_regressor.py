@@ -16,7 +16,10 @@ from transferkit import images
 from transferkit.backbones import Backbone
 from transferkit.errors import InvalidInputError
 from transferkit.estimators._base import ImageEstimator, Rows, TrainingSet
+from transferkit.estimators._confidence import fit_expected_error
+from transferkit.estimators._expected_error import ExpectedError, rebuild_expected_error
 from transferkit.estimators._fitted import AnyFeatures
+from transferkit.estimators._looks import look
 from transferkit.estimators._old_names import takes_old_names
 from transferkit.estimators._precomputed import PrecomputedFeatures
 from transferkit.estimators._records import Round
@@ -35,14 +38,13 @@ from transferkit.estimators.refinement import (
     rebuild_refinement,
 )
 from transferkit.extraction import FeatureExtractor, Features, is_precomputed
-from transferkit.foundation.arguments import check, choice, is_number
+from transferkit.foundation.arguments import check, choice, flag, is_number
 from transferkit.heads import FittedHead, Head, KeypointMapHead, LinearHead, ScoreMapHead
-from transferkit.keypoints import as_points, checked_pairs, frames_of_boxes, mirror_order
+from transferkit.keypoints import as_points, checked_pairs, mirror_order
 from transferkit.persistence import register_estimator
 from transferkit.tasks import (
     Points,
     Values,
-    as_weights,
     check_enough,
     check_inside,
     check_present,
@@ -53,6 +55,11 @@ from transferkit.views import MIRROR, ORIGINAL, AnyView, View, with_pairs
 # On fewer, a linear head takes seconds, and errs little more: 10.8 and 10.3 % with 150 faces; but 8.3 and
 # 6.7 % with 500.
 MIN_IMAGES_OF_NETWORK = 300
+_NO_ERROR = (
+    "return_error needs errors of held-out images, which this model does not know: it was saved before there "
+    "was return_error, learned from too few images, or has backbone='precomputed'. Fit it again, on 10 "
+    "images or more; a network holds a tenth of them out, and needs 80, or validation_data."
+)
 
 
 @register_estimator
@@ -171,7 +178,8 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         groups : array-like, shape (n,), optional
             Images in one group, such as one person, always stay on the same side of a split.
         validation_data : (X, y) or (X, y, sample_weight), optional
-            Used instead of a held-out part: to stop early, and to judge the closer look of a network.
+            Used instead of a held-out part: to stop early, and to judge the closer look of a network. With
+            boxes, (X, y, sample_weight, boxes), of which sample_weight may be None.
         sample_weight : array-like, shape (n,), optional
             How much each image counts, 0 or more; only the ratios matter. An image of weight 0 is left out.
         boxes : array-like, shape (n, 4), optional
@@ -191,18 +199,21 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         BadImageError
             An image cannot be read and ``on_error`` is "raise".
         """
-        if boxes is None:
-            return self._fit(X, y, groups, validation_data, sample_weight)
-        if is_precomputed(self.backbone) or validation_data is not None:
-            what = "validation_data" if validation_data is not None else "backbone='precomputed'"
-            raise InvalidInputError(f"boxes cannot be used with {what}. Leave one of the two out.")
-        frames_of = partial(frames_of_boxes, boxes)
-        return self._fit(X, y, groups, None, sample_weight, frames_of)
+        if boxes is not None and is_precomputed(self.backbone):
+            raise InvalidInputError(
+                "boxes cannot be used with backbone='precomputed', which has no images. Leave one out."
+            )
+        return self._fit(X, y, groups, validation_data, sample_weight, boxes)
 
     @property
     def n_points_(self) -> int:
         """Number of points."""
         return self._fitted().task.n_outputs // 2
+
+    @property
+    def boxed_(self) -> bool:
+        """Whether predictions need boxes."""
+        return getattr(self._fitted().task, "boxed", False)
 
     @property
     def refinements_(self) -> list[Refinement]:
@@ -226,7 +237,37 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         super().set_params(**params)
         return self
 
-    def predict(self, X: Any, boxes: Any = None) -> NDArray[np.float64]:
+    def extract(self, X: Any, *, boxes: Any = None, on_error: str = "raise") -> Features:
+        """Return the features that this model predicts from; what is cached is not computed again.
+
+        Parameters
+        ----------
+        X : image or sequence of images
+        boxes : array-like, shape (n, 4), optional
+            As for ``fit``, which must have had some.
+        on_error : {"raise", "skip"}, default="raise"
+            With "skip", ``.ok`` and ``.report`` of the result say which images could not be read.
+
+        Returns
+        -------
+        Features
+            Of whole images, or of the squares around the boxes. Closer looks have features of their own.
+
+        Raises
+        ------
+        NotFittedError, BadImageError
+        InvalidInputError
+            Boxes are missing or do not fit.
+        """
+        predictor = self._fitted()
+        if predictor.extractor is None:
+            return super().extract(X, on_error=on_error)
+        items = images.readable_again(images.as_image_list(X))
+        views = box_views(predictor, boxes, len(items)) or predictor.views
+        features: Features = predictor.extractor.extract(items, views=views, on_error=on_error)
+        return features
+
+    def predict(self, X: Any, boxes: Any = None, *, return_error: bool = False) -> Any:
         """Return the keypoints of each image, in the layout that ``fit`` got.
 
         Parameters
@@ -235,27 +276,47 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
             An iterator, such as :func:`transferkit.datasets.video_frames`, is never held as a whole.
         boxes : array-like, shape (n, 4), optional
             As for ``fit``, which must have had some.
+        return_error : bool, default=False
+            Return the expected error of each point too. After a closer look, four more squares of each image
+            are looked at for it, moved a little: what is found there differs more, the more a point errs.
 
         Returns
         -------
         ndarray of float64, shape (n, 2 k) or (n, k, 2)
             Pixels of each original image; one row for a single image.
+        ndarray of float64, shape (n, k)
+            With ``return_error``: the mean distance to expect between each point and the true one, in pixels,
+            as held-out training images have shown it. It is of images like those, and tells nothing of an
+            image without the subject.
 
         Raises
         ------
         NotFittedError, BadImageError
         InvalidInputError
-            X cannot be used, or boxes are missing or do not fit.
+            X cannot be used, boxes are missing or do not fit, or nothing is known of errors.
         """
         predictor = self._fitted()
+        check(flag("return_error", return_error))
+        if return_error and predictor.expected_error is None:
+            raise InvalidInputError(_NO_ERROR)
         if predictor.extractor is None:
             return predictor.task.decode(self._outputs(predictor, X))
         if hasattr(X, "__next__") and not hasattr(X, "read"):  # an open file is one image
-            return in_batches(self.predict, X, boxes)
+            return in_batches(partial(self.predict, return_error=return_error), X, boxes)
         items = images.readable_again(images.as_image_list(X))
-        points = self._outputs(predictor, items, box_views(predictor, boxes, len(items)))
+        views = box_views(predictor, boxes, len(items))
+        if return_error:
+            return self._predict_with_error(predictor, items, views or predictor.views)
+        points = self._outputs(predictor, items, views)
         with self._limited():
             return predictor.task.decode(predictor.refine(items, points))
+
+    def _predict_with_error(self, predictor: Predictor, items: Any, views: Any) -> tuple[Any, Any]:
+        expected = predictor.expected_error
+        features = predictor.extractor.extract(items, views=views, on_error="raise")
+        with self._limited():
+            looks = look(predictor, items, features, views=views, again=expected.moved)
+            return predictor.task.decode(looks.points), expected.predict(looks)
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None, boxes: Any = None) -> float:
         """Return R^2, the share of the variance of coordinates explained, averaged over them.
@@ -270,7 +331,7 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
             Pixels of each original image; missing points (NaN) are left out. By default those that X holds.
         sample_weight : array-like, shape (n,), optional
         boxes : array-like, shape (n, 4), optional
-            As for ``fit``; every image must be readable then.
+            As for ``fit``, which must have had some.
 
         Returns
         -------
@@ -289,16 +350,12 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         """
         self._check_fitted()
         if self.extractor_ is None:
-            X, y, sample_weight = readable_rows(self, X, y, sample_weight, lambda y: y)
+            X, y, sample_weight, _ = readable_rows(self, X, y, sample_weight, lambda y: y)
             return float(super().score(X, y, sample_weight))
-        if boxes is None:
-            X, truth, sample_weight = readable_rows(
-                self, X, y, sample_weight, lambda y: as_points(y, name="y")
-            )
-        else:
-            truth, problems = as_points(y, name="y"), list[str]()
-            sample_weight = as_weights(sample_weight, len(truth), problems)
-            check(problems)
+        X, truth, sample_weight, rows = readable_rows(
+            self, X, y, sample_weight, lambda y: as_points(y, name="y"), boxes=boxes
+        )
+        boxes = boxes if boxes is None else np.asarray(boxes)[rows]
         truth = truth.reshape(len(truth), -1)
         score = explained_variance(truth, self.predict(X, boxes).reshape(len(truth), -1), sample_weight)
         if np.isnan(score):
@@ -400,10 +457,26 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         own: Any,
     ) -> None:
         """Fit rounds of a closer look at the readable images, of which training held some out."""
-        predictor, head = self.predictor_, self.head_
         self._rounds: list[Round] = []
-        if not isinstance(features, Features) or targets.shape[1] < MIN_POINTS or head.refinement is None:
+        if not isinstance(features, Features):
             return
+        seed = as_seed(self.random_state)
+        if targets.shape[1] >= MIN_POINTS and self.head_.refinement is not None:
+            self._fit_rounds(items, features, targets, data, held, own, seed)
+        learn_expected = partial(fit_expected_error, self.predictor_, items, features, targets, data)
+        self.predictor_ = replace(self.predictor_, expected_error=learn_expected(held, own, seed))
+
+    def _fit_rounds(
+        self,
+        items: Any,
+        features: Features,
+        targets: NDArray[Any],
+        data: TrainingSet,
+        held: Rows,
+        own: Any,
+        seed: int,
+    ) -> None:
+        predictor, head = self.predictor_, self.head_
         n_images = len(data.rows)
         taps = close_taps(self._backbone(), head, self.layers, few=n_images < FEW_IMAGES)
         look = CloserLook(
@@ -411,7 +484,7 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
             self._n_rounds(head, n_images),
             len(predictor.views) > 1,
             predictor.views[0].pairs,
-            as_seed(self.random_state),
+            seed,
             self._run_settings()["progress"],
         )
         learned = [items[row] for row in data.rows]
@@ -447,6 +520,11 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
             raise ValueError("refinements of values that are no points")
         pairs = checked_pairs(self.mirror_pairs, task.n_outputs // 2)
         return tuple(rebuild_refinement(arrays, facts, make, task.n_points, pairs) for arrays, facts in saved)
+
+    def _rebuild_expected_error(self, arrays: Any, facts: Any, predictor: Predictor) -> ExpectedError:
+        if not isinstance(predictor.task, Points) or predictor.extractor is None:
+            raise ValueError("an expected error of values that are no points of images")
+        return rebuild_expected_error(arrays, facts, predictor.task.n_points)
 
     def _make_predictor(
         self, extractor: Any, views: tuple[View, ...], head: Head, fitted: FittedHead, task: Any

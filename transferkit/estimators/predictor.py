@@ -32,6 +32,8 @@ class Predictor:
         Whether the head takes maps in half precision.
     refinements : tuple of Refinement
         Closer looks at keypoints, one after the other.
+    expected_error : ExpectedError or None
+        How far keypoints may be from the truth; None where nothing is known.
     """
 
     extractor: Any
@@ -40,6 +42,7 @@ class Predictor:
     task: Task
     half: bool = False
     refinements: tuple[Any, ...] = ()
+    expected_error: Any = None
 
     def outputs(
         self,
@@ -61,9 +64,16 @@ class Predictor:
         outputs = [self.head.predict(features.maps(rows, view, half=self.half)) for view in views]
         if self.extractor is None or not isinstance(self.task, Points):
             return average_views(views, outputs)
-        place = features.sizes(rows), self.extractor.image_size_, self.extractor.resize
+        looks, place = self.place(features, rows, views)
+        return average_views(looks, outputs, place)
+
+    def place(
+        self, features: Any, rows: NDArray[np.int64] | None, views: Sequence[AnyView]
+    ) -> tuple[list[AnyView], tuple[Any, ...]]:
+        """Return the views of these rows, and what else maps points of their squares to pixels."""
         chosen = np.flatnonzero(features.ok) if rows is None else rows
-        return average_views([view.of(chosen) for view in views], outputs, place)
+        sizes = features.sizes(rows)
+        return [view.of(chosen) for view in views], (sizes, self.extractor.image_size_, self.extractor.resize)
 
     def refine(self, items: Sequence[Any], points: Floats) -> Floats:
         """Return points after every closer look."""
@@ -87,9 +97,16 @@ def average_views(
         sizes (n, 2), image size and resize policy for views of whole images, empty for crops.
     """
     if place is not None:
-        outputs = [
-            view.from_square(output.reshape(len(output), -1, 2), *place)
-            for view, output in zip(views, outputs, strict=True)
-        ]
+        outputs = in_pixels(views, outputs, place)
     mean: Floats = np.mean(outputs, axis=0)
     return mean
+
+
+def in_pixels(
+    views: Sequence[AnyView], outputs: Sequence[Floats], place: tuple[Any, ...] = ()
+) -> list[Floats]:
+    """Return points (n, k, 2) in pixels of the images, as each view says; see ``average_views``."""
+    return [
+        view.from_square(output.reshape(len(output), -1, 2), *place)
+        for view, output in zip(views, outputs, strict=True)
+    ]

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from transferkit.datasets import labelled_images
-from transferkit.errors import InvalidInputError, quoted
-from transferkit.estimators import ImageEstimator
+from transferkit.errors import BadImageError, InvalidInputError, quoted
+from transferkit.estimators import ImageEstimator, KeypointRegressor, say_left_out
 from transferkit.evaluation._kinds import (
     KINDS,
     Evaluation,
@@ -23,7 +22,7 @@ from transferkit.evaluation._kinds import (
 from transferkit.evaluation._names import image_names
 from transferkit.extraction import Failure
 from transferkit.foundation import arguments
-from transferkit.tasks import as_groups, check_lengths
+from transferkit.tasks import as_groups, check_lengths, column_problems
 
 __all__ = ["evaluate"]
 
@@ -37,7 +36,9 @@ def evaluate(
     normalizer: str | float | None = None,
     limit: float = 0.08,
     groups: Any = None,
-    on_error: str = "raise",
+    boxes: Any = None,
+    return_error: bool = False,
+    on_error: str | None = None,
     confidence: float = 0.95,
     seed: int = 0,
 ) -> Evaluation:
@@ -64,9 +65,15 @@ def evaluate(
     groups : array-like, shape (n,), optional
         Images in one group, such as one person, are not independent: intervals then come from
         drawing whole groups.
-    on_error : {"raise", "skip"}, default="raise"
-        What to do with an image that cannot be read; skipped ones are listed in ``.skipped``, counted in
-        the table, and in no figure.
+    boxes : array-like, shape (n, 4), optional
+        Of a KeypointRegressor that was fitted with boxes: left, top, right and bottom edge of each subject,
+        in pixels.
+    return_error : bool, default=False
+        Of a KeypointRegressor: compare the error that it expects of each point with the real one.
+    on_error : {"raise", "skip"}, optional
+        What to do with an image that cannot be read; skipped ones are listed in ``.skipped`` and in a logged
+        warning, counted in the table, and in no figure. By default as for ``fit`` and ``score``, which skip
+        them unless the extractor of the estimator says otherwise.
     confidence : float, default=0.95
     seed : int, default=0
         Of the bootstrap.
@@ -94,8 +101,15 @@ def evaluate(
     name = _fitted_kind(estimator, y)
     kind, classifies = KINDS[name], name == "classes"
     classes = known_classes(estimator, name)
-    problems = arguments.choice("on_error", on_error, ("raise", "skip")) + arguments.seed("seed", seed)
+    problems = arguments.choice("on_error", on_error, ("raise", "skip"), or_none=True)
+    problems += arguments.seed("seed", seed)
+    where = _places(estimator, boxes)
+    arguments.check(arguments.flag("return_error", return_error))
+    if return_error:
+        _check_points(estimator, "return_error")
     items, y, names = _as_items(estimator, X, y)
+    output_names = getattr(estimator, "output_names_", None) if name == "values" else None
+    problems += column_problems(y, output_names, "y")
     y = [y] if len(items) == 1 and _is_of_one(y, name) else y
     targets = kind.read(y, problems, classes)
     check_lengths(len(items), targets, problems, unit=kind.unit)
@@ -107,13 +121,26 @@ def evaluate(
     own = own_options(name, limit, **options)
     if name == "labels" and isinstance(estimator, ImageEstimator):
         own["thresholds"] = getattr(estimator, "thresholds_", None)
+    if name == "values":
+        own["output_names"] = output_names
     check_options(name, classes if classifies else targets, confidence, limit, **options)
-    rows, skipped = _readable(estimator, items, on_error)
-    if len(rows) < len(items):
+    skips = _skips(estimator, on_error)
+    rows, skipped = np.arange(len(items)), list[Failure]()
+    errors = {"return_error": True} if return_error else {}
+    try:
+        answers = kind.predict(estimator, items, **where, **errors)
+    except BadImageError:  # names the image
+        if not skips:
+            raise
+        features = estimator.extract(items, on_error="skip", **where)
+        rows, skipped = rows[features.ok], features.report.failures
+        say_left_out("evaluate", skipped, len(items))
         items, names = [items[row] for row in rows], [names[row] for row in rows]
+        where = {name: np.asarray(where[name])[rows] for name in where}
+        answers = kind.predict(estimator, items, **where, **errors)
     return kind.evaluation(
         targets[rows],
-        *kind.predict(estimator, items),
+        *answers,
         classes,
         **own,
         names=names,
@@ -174,15 +201,31 @@ def _unseen(labels: npt.NDArray[Any], classes: npt.NDArray[Any]) -> list[str]:
     ]
 
 
-def _readable(estimator: Any, items: Any, on_error: str) -> tuple[npt.NDArray[np.int64], Sequence[Failure]]:
-    """Return the rows to evaluate, and what is wrong with the others."""
-    rows = np.arange(len(items))
-    if on_error == "raise":  # predict does, and names the image
-        return rows, ()
-    if getattr(estimator, "extractor_", None) is None:
+def _places(estimator: Any, boxes: Any) -> dict[str, Any]:
+    """Return boxes as an argument of ``predict``, if there are any."""
+    if boxes is None:
+        return {}
+    _check_points(estimator, "boxes")
+    return {"boxes": boxes}
+
+
+def _check_points(estimator: Any, name: str) -> None:
+    """Raise unless the estimator finds points in images."""
+    if not isinstance(estimator, KeypointRegressor) or estimator.extractor_ is None:
+        raise InvalidInputError(
+            f"{name} can be passed for a KeypointRegressor on images. Got a {type(estimator).__name__}. "
+            "Leave it out."
+        )
+
+
+def _skips(estimator: Any, on_error: str | None) -> bool:
+    """Return whether images that cannot be read are left out."""
+    ours = isinstance(estimator, ImageEstimator) and estimator.extractor_ is not None
+    if on_error == "skip" and not ours:
         raise InvalidInputError(
             "on_error='skip' needs an estimator of transferkit on images. "
             f"Got {type(estimator).__name__}. Leave it out."
         )
-    features = estimator.extract(items, on_error="skip")
-    return rows[features.ok], features.report.failures
+    if on_error is None:
+        return ours and estimator._run_settings()["on_error"] != "raise"
+    return on_error == "skip"

@@ -53,7 +53,8 @@ class Kind:
     options : mapping of str to callable
         Options of ``evaluate`` that are for this kind; each checks a value, given the truth.
     predict : callable
-        From an estimator and items to predictions and probabilities, if there are any.
+        From an estimator and items, and of points options of ``predict``, to predictions and probabilities,
+        or expected errors, if there are any.
     evaluation : callable
         From targets, predictions, probabilities and classes to an evaluation.
     """
@@ -62,7 +63,7 @@ class Kind:
     figures: tuple[str, ...]
     read: Callable[[Any, list[str], Any], Targets]
     options: Mapping[str, Callable[[Targets, Any], Any]]
-    predict: Callable[[Any, Any], Predicted]
+    predict: Callable[..., Predicted]
     evaluation: Callable[..., Evaluation]
 
 
@@ -136,8 +137,11 @@ def predict_classes(estimator: Any, items: Any) -> Predicted:
     return np.asarray(estimator.predict(items)), estimator.predict_proba(items) if has_chances else None
 
 
-def _predict_points(estimator: Any, items: Any) -> Predicted:
-    return as_points(estimator.predict(items), name="the prediction"), None
+def _predict_points(estimator: Any, items: Any, **options: Any) -> Predicted:
+    """Return points, and with ``return_error`` the error to expect of each."""
+    found = estimator.predict(items, **options)
+    points, expected = found if options.get("return_error") else (found, None)
+    return as_points(points, name="the prediction"), expected
 
 
 def _predict_labels(estimator: Any, items: Any) -> Predicted:
@@ -180,8 +184,10 @@ def _evaluate_values(truth: Targets, predicted: Targets, *_: None, **options: An
     return ValueEvaluation(truth, predicted, **options)
 
 
-def _evaluate_points(truth: Targets, predicted: Targets, *_: None, **options: Any) -> KeypointEvaluation:
-    return KeypointEvaluation(truth, predicted, **options)
+def _evaluate_points(
+    truth: Targets, predicted: Targets, expected: Any, *_: None, **options: Any
+) -> KeypointEvaluation:
+    return KeypointEvaluation(truth, predicted, expected_error=expected, **options)
 
 
 def _check_normalizer(truth: Targets, normalizer: Any) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from transferkit.errors import InvalidInputError, MissingDependencyError, quoted
 from transferkit.foundation.tables import Table, render_html, render_text
 
-__all__ = ["Report", "one_of"]
+__all__ = ["Report", "name_of_all", "one_of"]
 
 
 class Report:
@@ -25,6 +25,9 @@ class Report:
 
     def to_frame(self) -> Any:
         """Return the figures as a ``pandas.DataFrame``.
+
+        Where classes, labels or outputs have rows of their own, the rows over all of them are called "all";
+        if one of them has that name, these are None.
 
         Raises
         ------
@@ -44,6 +47,11 @@ class Report:
     def _repr_html_(self) -> str:
         """Return tables for a notebook."""
         return render_html(*self._tables())
+
+
+def name_of_all(names: Iterable[Any]) -> str | None:
+    """Return what the rows of all classes are called beside those of each; None where a class is "all"."""
+    return None if "all" in map(str, names) else "all"
 
 
 def one_of(samples: Mapping[str, Any], figure: str) -> Any:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from transferkit.evaluation._figures import about_intervals, figure_cells, figure_rows, figure_title
-from transferkit.evaluation._report import Report, one_of
+from transferkit.evaluation._report import Report, name_of_all, one_of
 from transferkit.extraction import Failure
 from transferkit.foundation.tables import Table
 from transferkit.metrics import Figure, as_outcomes, classification_figures, resampled_figures
@@ -163,7 +163,7 @@ class ClassificationEvaluation(Report):
 
     def _records(self) -> list[dict[str, Any]]:
         several = bool(self.class_figures)
-        tables = [("all", self.figures), *self.class_figures.items()]
+        tables = [(name_of_all(self.class_figures), self.figures), *self.class_figures.items()]
         return [
             {**({"class": label} if several else {}), "figure": name, **vars(figure)}
             for label, figures in tables

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from transferkit.errors import InvalidInputError
 from transferkit.evaluation._figures import about_intervals, figure_cells, figure_rows
 from transferkit.evaluation._report import Report, one_of
 from transferkit.extraction import Failure
@@ -62,6 +63,10 @@ class KeypointEvaluation(Report):
     ----------
     true, predicted : ndarray of float64, shape (n, p, 2)
         Pixels of each original image; NaN in ``true`` is a missing point.
+    expected_error : ndarray of float64, shape (n, p), or None
+        How far each predicted point was expected to be from the true one, in pixels.
+    distances : ndarray of float64, shape (n, p)
+        How far it is, in pixels.
     errors : ndarray, shape (n,)
         Mean distance of the points of each image, as a fraction of the normalizer; NaN where it has none.
     normalizer : str or float
@@ -89,6 +94,7 @@ class KeypointEvaluation(Report):
         true: Floats,
         predicted: Floats,
         *,
+        expected_error: Floats | None = None,
         normalizer: str | float | None = None,
         limit: float = 0.08,
         names: Sequence[str] | None = None,
@@ -99,6 +105,13 @@ class KeypointEvaluation(Report):
         seed: int = 0,
     ) -> None:
         self.true, self.predicted = true, predicted
+        self.distances = np.linalg.norm(predicted - true, axis=2)
+        self.expected_error = expected_error
+        if expected_error is not None and np.shape(expected_error) != self.distances.shape:
+            raise InvalidInputError(
+                f"expected_error must have shape {self.distances.shape}, a number for each point. "
+                f"Got {np.shape(expected_error)}."
+            )
         self.normalizer = default_normalizer(true.shape[1]) if normalizer is None else normalizer
         self.unit = self.normalizer if isinstance(self.normalizer, str) else f"{self.normalizer:g} pixels"
         self.limit = limit
@@ -185,10 +198,15 @@ class KeypointEvaluation(Report):
 
     def _notes(self) -> list[str]:
         limit = f"{100 * self.limit:.4g} %"
-        return [
+        notes = [
             f"AUC: area under the cumulative error distribution up to {limit}, 1 is perfect; "
             f"failure: an error above {limit}."
         ]
+        if self.expected_error is not None and np.isfinite(self.distances).any():
+            present = np.isfinite(self.distances)
+            expected, real = self.expected_error[present].mean(), self.distances[present].mean()
+            notes.append(f"Mean error of a point: expected {expected:.4g} pixels, real {real:.4g} pixels.")
+        return notes
 
     def __repr__(self) -> str:
         error, interval = figure_cells("nme", self.figures["nme"])

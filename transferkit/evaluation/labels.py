@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from transferkit.evaluation._figures import about_intervals, figure_cells, figure_rows, figure_title
-from transferkit.evaluation._report import Report, one_of
+from transferkit.evaluation._report import Report, name_of_all, one_of
 from transferkit.extraction import Failure
 from transferkit.foundation.tables import Table
 from transferkit.metrics import EACH_LABEL_FIGURES, check_label_arrays, label_figures, resampled_label_figures
@@ -152,7 +152,10 @@ class LabelEvaluation(Report):
     def _records(self) -> list[dict[str, Any]]:
         return [
             {"label": label, "figure": name, **vars(figure)}
-            for label, figures in [("all", self.figures), *self.label_figures.items()]
+            for label, figures in [
+                (name_of_all(self.label_figures), self.figures),
+                *self.label_figures.items(),
+            ]
             for name, figure in figures.items()
         ]
 

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from transferkit.errors import InvalidInputError
 from transferkit.evaluation._figures import about_intervals, figure_cells, figure_rows, figure_title
-from transferkit.evaluation._report import Report, one_of
+from transferkit.evaluation._report import Report, name_of_all, one_of
 from transferkit.extraction import Failure
 from transferkit.foundation.tables import Table
 from transferkit.metrics import VALUE_FIGURES, as_value_pair, resampled_value_figures, value_figures
@@ -68,6 +69,8 @@ class ValueEvaluation(Report):
         See `transferkit.metrics.value_figures`.
     output_figures : list of dict of str to Figure
         Those of each output; empty for one.
+    output_names : tuple of str, or None
+        Of the outputs.
     skipped : list of Failure
         Images that could not be read and are left out of everything above.
     confidence : float
@@ -78,6 +81,7 @@ class ValueEvaluation(Report):
         true: npt.ArrayLike,
         predicted: npt.ArrayLike,
         *,
+        output_names: Sequence[str] | None = None,
         names: Sequence[str] | None = None,
         images: list[Any] | None = None,
         groups: npt.NDArray[Any] | None = None,
@@ -86,6 +90,13 @@ class ValueEvaluation(Report):
         seed: int = 0,
     ) -> None:
         self.true, self.predicted = as_value_pair(true, predicted)
+        n_outputs = self.true.shape[1]
+        self.output_names = None if output_names is None else tuple(output_names)
+        if self.output_names is not None and len(self.output_names) != n_outputs:
+            raise InvalidInputError(
+                f"output_names must have {n_outputs} names, one for each output. "
+                f"Got {len(self.output_names)}."
+            )
         self.names = [f"#{i}" for i in range(len(self.true))] if names is None else list(names)
         self.images = images
         self.groups = groups
@@ -138,6 +149,7 @@ class ValueEvaluation(Report):
             "n_images": len(self.true),
             "n_skipped": len(self.skipped),
             "n_outputs": int(self.true.shape[1]),
+            "output_names": None if self.output_names is None else list(self.output_names),
             "confidence": self.confidence,
             "figures": {name: figure.to_dict() for name, figure in self.figures.items()},
             "output_figures": [
@@ -148,7 +160,8 @@ class ValueEvaluation(Report):
 
     def _records(self) -> list[dict[str, Any]]:
         several = bool(self.output_figures)
-        tables = [("all", self.figures), *enumerate(self.output_figures)]
+        names = self._output_names()
+        tables = [(name_of_all(names), self.figures), *zip(names, self.output_figures, strict=False)]
         return [
             {**({"output": output} if several else {}), "figure": name, **vars(figure)}
             for output, figures in tables
@@ -164,10 +177,14 @@ class ValueEvaluation(Report):
                     str(output),
                     *("{} ({})".format(*figure_cells(name, figures[name])) for name in VALUE_FIGURES),
                 ]
-                for output, figures in enumerate(self.output_figures)
+                for output, figures in zip(self._output_names(), self.output_figures, strict=True)
             ]
             tables.append(Table(("output", *map(figure_title, VALUE_FIGURES)), rows, "Each output"))
         return tables
+
+    def _output_names(self) -> Sequence[Any]:
+        """Return the names of the outputs, or else their numbers."""
+        return range(self.true.shape[1]) if self.output_names is None else self.output_names
 
     def _title(self) -> str:
         n_outputs = self.true.shape[1]

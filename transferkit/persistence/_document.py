@@ -50,6 +50,10 @@ def save_estimator(estimator: Any, path: str | os.PathLike[str], *, absolute_pat
     tensors = {f"head.{name}": array for name, array in predictor.head.tensors().items()}
     for i, refinement in enumerate(predictor.refinements):
         tensors |= {f"round.{i}.{name}": array for name, array in refinement.tensors().items()}
+    expected = predictor.expected_error
+    if expected is not None:
+        tensors |= {f"error.{name}": array for name, array in expected.tensors().items()}
+        document["expected_error"] = expected.facts()
     document |= {
         "head": head_to_dict(estimator.head_),
         "head_facts": predictor.head.facts(),
@@ -202,7 +206,12 @@ def _rebuild(
         return kind._from_arrays(tensors, _ranges(document["features"]), **parameters)
     head = head_from_dict(document["head"])
     estimator = kind(**parameters, head=head)
-    arrays, rounds = _split(tensors, len(document["refinements"]))
+    facts = document.get("expected_error")
+    error = {name.removeprefix("error."): tensors[name] for name in tensors if name.startswith("error.")}
+    if bool(error) != (facts is not None):
+        raise ValueError(f"arrays of an error {sorted(error)} and facts {facts!r}")
+    others = {name: array for name, array in tensors.items() if not name.startswith("error.")}
+    arrays, rounds = _split(others, len(document["refinements"]))
     fitted = head.rebuild(arrays, document["head_facts"])
     task = _task(document["task"], fitted)
     if task.kind not in kind.kinds:
@@ -218,6 +227,9 @@ def _rebuild(
     views = views_of(document["views"])
     predictor = estimator._make_predictor(extractor, views, head, fitted, task)
     predictor = replace(predictor, refinements=estimator._rebuild_refinements(saved, task))
+    if facts is not None:
+        expected = estimator._rebuild_expected_error(error, facts, predictor)
+        predictor = replace(predictor, expected_error=expected)
     estimator._restore(head, predictor, records_from_json(document["records"], estimator._tables))
     return estimator
 

@@ -21,6 +21,7 @@ _DOCUMENT: dict[str, Types] = {
     "head": (dict,), "head_facts": (dict,), "task": (dict,), "n_features_in": (int, _MAYBE), "views": (list,),
     "records": (dict,), "refinements": (list,),
 }  # fmt: skip
+_KNOWN: dict[str, Types] = {"expected_error": (dict,)}  # only where it is known
 # Parameters of estimators by name: those of one that has none of these cannot be saved.
 _PARAMETERS: dict[str, Types] = {
     "backbone": (str, dict), "weights": (str, _MAYBE), "image_size": (int, _MAYBE),
@@ -65,7 +66,8 @@ def check_document(
     ``parameters`` are the names of those of the estimator. With ``own_weights``, those that the document
     names are not used. A ``collection`` has neither head nor task.
     """
-    check_keys("document", document, _COLLECTION if collection else _DOCUMENT)
+    known = {name: types for name, types in _KNOWN.items() if name in document}
+    check_keys("document", document, _COLLECTION if collection else _DOCUMENT | known)
     there = [name for name in parameters if name in document["parameters"] or name not in _OPTIONAL]
     check_keys("parameters", document["parameters"], {name: _PARAMETERS[name] for name in there})
     chosen = {name: types for name, types in _CHOSEN.items() if name in document["extractor"]}

@@ -13,6 +13,7 @@ from transferkit.plots._class_activation import plot_class_activation
 from transferkit.plots._comparison import plot_comparison
 from transferkit.plots._confusion import plot_confusion_matrix
 from transferkit.plots._error_curve import plot_error_curve
+from transferkit.plots._expected_error import plot_expected_error
 from transferkit.plots._history import plot_history
 from transferkit.plots._images import plot_images
 from transferkit.plots._keypoints import plot_keypoints
@@ -28,6 +29,7 @@ __all__ = [
     "plot_comparison",
     "plot_confusion_matrix",
     "plot_error_curve",
+    "plot_expected_error",
     "plot_history",
     "plot_images",
     "plot_keypoints",

@@ -39,7 +39,13 @@ from transferkit.tasks._thresholds import (
     is_criterion,
     threshold_problems,
 )
-from transferkit.tasks._value_checks import as_values, check_values, values_like
+from transferkit.tasks._value_checks import (
+    as_values,
+    check_values,
+    column_names,
+    column_problems,
+    values_like,
+)
 from transferkit.tasks._weights import as_weights, class_weights, label_weights
 from transferkit.tasks.classes import Classes
 from transferkit.tasks.labels import Labels
@@ -71,6 +77,8 @@ __all__ = [
     "check_values",
     "class_weight_problems",
     "class_weights",
+    "column_names",
+    "column_problems",
     "dense_labels",
     "deviations",
     "given_thresholds",

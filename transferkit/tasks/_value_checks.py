@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from transferkit.errors import InvalidInputError
+from transferkit.errors import InvalidInputError, quoted
 from transferkit.foundation.arguments import check
 from transferkit.tasks.values import Values
 
@@ -62,5 +62,24 @@ def values_like(y: Any, task: Values, name: str) -> NDArray[np.float64]:
     n = int(np.prod(values.shape[1:]))
     if not problems and n != task.n_outputs:
         problems.append(f"{name} has {n} values in a row but the y of fit has {task.n_outputs}.")
+    else:
+        problems += column_problems(y, task.names, name)
     check(problems)
     return values
+
+
+def column_problems(y: Any, known: tuple[str, ...] | None, name: str) -> list[str]:
+    """Return the problem if a table has other columns, or in another order, than the one of fit."""
+    names = column_names(y)
+    if names is None or known is None or names == known:
+        return []
+    return [
+        f"{name} has the columns {quoted(names)} but the y of fit has {quoted(known)}. Pass the same columns "
+        "in the same order."
+    ]
+
+
+def column_names(y: Any) -> tuple[str, ...] | None:
+    """Return the names of the columns of a table, as text; None where it is none."""
+    columns = getattr(y, "columns", None)
+    return None if columns is None else tuple(map(str, columns))

@@ -22,10 +22,13 @@ class Values:
         Numbers for each image.
     single : bool, default=False
         Whether ``y`` has one dimension, and answers have too.
+    names : tuple of str, optional
+        Of the outputs, where ``y`` had names of columns.
     """
 
     n_outputs: int
     single: bool = False
+    names: tuple[str, ...] | None = None
 
     kind: ClassVar[str] = "values"
     regression: ClassVar[bool] = True
@@ -43,15 +46,22 @@ class Values:
 
     def to_json(self) -> dict[str, Any]:
         """Return the task as JSON data."""
-        return {"kind": self.kind, "n_outputs": self.n_outputs, "single": self.single}
+        data: dict[str, Any] = {"kind": self.kind, "n_outputs": self.n_outputs, "single": self.single}
+        return data if self.names is None else data | {"names": list(self.names)}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Values:
         """Return the task that JSON data describes."""
-        check_keys("task", data, {"kind": (str,), "n_outputs": (int,), "single": (bool,)})
+        expected = {"kind": (str,), "n_outputs": (int,), "single": (bool,)}
+        check_keys("task", data, expected | ({"names": (list,)} if "names" in data else {}))
+        names = data.get("names")
         if not 0 < data["n_outputs"] < 2**31:
             raise ValueError(f"task of {data['n_outputs']} outputs")
-        return cls(data["n_outputs"], data["single"])
+        if names is not None and (
+            len(names) != data["n_outputs"] or not all(type(name) is str for name in names)
+        ):
+            raise ValueError(f"task of {data['n_outputs']} outputs with names {names!r}")
+        return cls(data["n_outputs"], data["single"], None if names is None else tuple(names))
 
 
 def deviations(

@@ -1,9 +1,10 @@
 """A closer look at keypoints: rounds that cut out the shape found so far, and find it again.
 
 ``_refinement`` is a fitted round; ``_cascade`` and ``_network`` fit one; ``_closer_look`` decides which to
-keep; ``_training`` says what they learn from.
+keep; ``_training`` says what they learn from; ``_again`` looks once more, to see how much the answer moves.
 """
 
+from transferkit.estimators.refinement._again import held_out_again, look_again
 from transferkit.estimators.refinement._cascade import FEW_IMAGES, MIN_IMAGES
 from transferkit.estimators.refinement._closer_look import CloserLook
 from transferkit.estimators.refinement._refinement import MIN_POINTS, Refinement, rebuild_refinement
@@ -16,5 +17,7 @@ __all__ = [
     "CloserLook",
     "Refinement",
     "fit_rounds",
+    "held_out_again",
+    "look_again",
     "rebuild_refinement",
 ]

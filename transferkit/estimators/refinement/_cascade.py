@@ -64,7 +64,7 @@ def fit_cascade_round(
     mean = mean_shape(points, pairs)
     found = views_around(frames_around(shapes, mean, MARGIN), mirror, pairs)
     learned = Sample(list(X), points, shapes, weight)
-    views = found + _moved_views(learned, mean, mirror, pairs, random_state)
+    views = found + moved_views(learned, mean, mirror, pairs, random_state)
     features = extractor.extract(X, views=views, on_error="raise")
     targets = [view.to_square(points).reshape(len(points), -1) for view in views]
     kind = CascadeHead()
@@ -90,7 +90,7 @@ def n_copies(n_images: int) -> int:
     return 0 if n_images >= FEW_IMAGES else min(_MOST_COPIES, -(-_SQUARES // n_images) - 1)
 
 
-def _moved_views(
+def moved_views(
     sample: Sample, mean: Floats, mirror: bool, pairs: Pairs | None, random_state: int
 ) -> tuple[Crops, ...]:
     """Return views of squares around true shapes, moved at random."""

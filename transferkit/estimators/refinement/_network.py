@@ -107,8 +107,17 @@ def true_frames(part: Sample, mean: Floats) -> Floats:
 
 
 def moved_frames(frames: Floats, generator: np.random.Generator) -> Floats:
-    """Return frames moved by fractions of their side, in their own directions, scaled and turned."""
-    drawn = generator.standard_normal((len(frames), 4)).clip(-_LARGEST, _LARGEST) * _SPREAD
+    """Return frames moved at random."""
+    drawn = generator.standard_normal((len(frames), 4)).clip(-_LARGEST, _LARGEST)
+    return frames_moved_by(frames, drawn)
+
+
+def frames_moved_by(frames: Floats, deviations: Floats) -> Floats:
+    """Return frames moved by fractions of their side, in their own directions, scaled and turned.
+
+    Deviations, (n, 4) or (4,), are in units of those of training.
+    """
+    drawn = np.broadcast_to(deviations, (len(frames), 4)) * _SPREAD
     angle = np.radians(frames[:, 3])
     cosine, sine, (x, y) = np.cos(angle), np.sin(angle), drawn[:, :2].T * frames[:, 2]
     centre = frames[:, :2] + np.stack([x * cosine - y * sine, x * sine + y * cosine], axis=1)

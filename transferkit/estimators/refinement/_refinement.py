@@ -53,10 +53,17 @@ class Refinement:
 
     def predict(self, X: Sequence[Any], shapes: Floats) -> Floats:
         """Return better shapes (n, k, 2) in pixels of each image, given rough ones."""
-        views = views_around(frames_around(shapes, self.mean, MARGIN), self.mirror, self.pairs)
+        return average_views(*self.look(X, shapes), ())
+
+    def look(self, X: Sequence[Any], shapes: Floats) -> tuple[tuple[Crops, ...], list[Floats]]:
+        """Return the squares around rough shapes, and what the head finds in each."""
+        views = self.views(shapes)
         features = self.extractor.extract(X, views=views, on_error="raise")
-        outputs = [self.head.predict(features.maps(view=view, half=self.kind.half)) for view in views]
-        return average_views(views, outputs, ())
+        return views, [self.head.predict(features.maps(view=view, half=self.kind.half)) for view in views]
+
+    def views(self, shapes: Floats) -> tuple[Crops, ...]:
+        """Return the squares around shapes (n, k, 2) that are looked at."""
+        return views_around(frames_around(shapes, self.mean, MARGIN), self.mirror, self.pairs)
 
     def tensors(self) -> dict[str, NDArray[Any]]:
         """Return the arrays to save."""

@@ -77,11 +77,12 @@ def _judged(
     """Return images that training did not see, with the shapes found in them; None without any shape."""
     if own is not None:
         assert predictor.extractor is not None
-        others = predictor.extractor.extract(own.X, views=predictor.views, on_error="skip")
+        others = predictor.extractor.extract(own.X, views=own.views, on_error="skip")
         weight = as_weights(own.sample_weight, len(own.X), [])
         seen = np.flatnonzero(others.ok & (weight > 0))
         truth = as_points(own.y, name="y of validation_data")[seen]
-        judged = Sample([own.X[row] for row in seen], truth, predictor.outputs(others, seen), weight[seen])
+        found = predictor.outputs(others, seen, own.views)
+        judged = Sample([own.X[row] for row in seen], truth, found, weight[seen])
     elif len(held):
         found = predictor.outputs(features, data.rows[held], data.views)
         judged = Sample([items[row] for row in held], points[held], found, data.weight[held])

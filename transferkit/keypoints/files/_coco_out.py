@@ -43,7 +43,8 @@ def write_coco_keypoints(
     Notes
     -----
     Present points are visible (2) and missing ones are not labelled (0), unless the table says more. Subjects
-    without a box get that of their points; as area stands that of the box.
+    without a box get that of their points; as area stands that of the box. Where the table has likelihoods,
+    the mean over the points of a subject is its ``score``, as in COCO's files of results.
 
     See Also
     --------
@@ -93,7 +94,10 @@ def _annotation(table: KeypointTable, points: npt.NDArray[np.float64], row: int)
         seen = points[row][present] if present.any() else np.zeros((1, 2))
         box = np.concatenate([seen.min(axis=0), seen.max(axis=0)])
     left, top, right, bottom = box.tolist()
-    return {
+    score = {}
+    if table.likelihood is not None and present.any():
+        score["score"] = float(table.likelihood[row][present].mean())
+    return score | {
         "keypoints": triples,
         "num_keypoints": int((states > 0).sum()),
         "bbox": [left, top, right - left, bottom - top],

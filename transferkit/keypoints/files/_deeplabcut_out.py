@@ -29,7 +29,7 @@ def write_deeplabcut(
     ----------
     table : KeypointTable
         Points without names are called ``point0``, ``point1``, ... Several rows of one image become
-        individuals. Missing points are empty cells.
+        individuals. Missing points are empty cells. Likelihoods get the columns of that name.
     path : path
         For DeepLabCut ``CollectedData_SCORER.csv`` in the folder of the images; its
         ``deeplabcut.convertcsv2h5`` then makes the HDF5 file that the windows open.

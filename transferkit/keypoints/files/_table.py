@@ -72,6 +72,7 @@ class KeypointTable:
                 f"keypoints have {shape[0]} rows but there are {len(self.paths)} paths. Each path needs "
                 "a row; repeat the path for several subjects in one image."
             )
+        object.__setattr__(self, "keypoints", np.asarray(self.keypoints, dtype=np.float64))
         if self.names is not None and len(self.names) != shape[1]:
             raise InvalidInputError(f"names has {len(self.names)} names but there are {shape[1]} points.")
 
@@ -89,14 +90,26 @@ class KeypointTable:
         }
         return replace(self, paths=[self.paths[row] for row in chosen], **columns)
 
-    def with_keypoints(self, keypoints: npt.ArrayLike) -> KeypointTable:
+    def with_keypoints(
+        self, keypoints: npt.ArrayLike, *, likelihood: npt.ArrayLike | None = None
+    ) -> KeypointTable:
         """Return a table with other keypoints, such as predicted ones, in either layout.
 
         Boxes and names stay; likelihood and visibility, which belong to the points, do not.
+
+        Parameters
+        ----------
+        keypoints : array-like, shape (n, 2 * k) or (n, k, 2)
+        likelihood : array-like, shape (n, k), optional
+            Of these points, such as :func:`transferkit.keypoints.likelihood_within` gives.
         """
-        return replace(
-            self,
-            keypoints=np.asarray(keypoints, dtype=np.float64),
-            likelihood=None,
-            visibility=None,
-        )
+        points = np.asarray(keypoints, dtype=np.float64)
+        if likelihood is not None:
+            likelihood = np.asarray(likelihood, dtype=np.float64)
+            expected = as_points(points).shape[:2]
+            if likelihood.shape != expected or not ((likelihood >= 0) & (likelihood <= 1)).all():
+                raise InvalidInputError(
+                    f"likelihood must be numbers in 0..1 of shape {expected}, one for each point. "
+                    f"Got shape {likelihood.shape}."
+                )
+        return replace(self, keypoints=points, likelihood=likelihood, visibility=None)

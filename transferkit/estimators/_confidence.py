@@ -1,0 +1,79 @@
+"""On which images the error to expect of keypoints is learned: only on those that were held out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from transferkit.estimators._expected_error import ExpectedError
+from transferkit.estimators._looks import held_out_looks, look
+from transferkit.estimators.predictor import Predictor
+from transferkit.keypoints import as_points
+from transferkit.tasks import as_weights
+
+Rows = NDArray[np.int64]
+
+_MOST = 64  # images that a network looks at again: each takes as long as several squares of training
+
+
+def fit_expected_error(
+    predictor: Predictor,
+    items: Any,
+    features: Any,
+    points: NDArray[np.float64],
+    data: Any,
+    held: Rows,
+    own: Any,
+    random_state: int,
+) -> ExpectedError | None:
+    """Return the error to expect of a fitted model; None where too few images were held out.
+
+    Parameters
+    ----------
+    predictor : Predictor
+        With its closer looks.
+    items : list of images
+    features : Features
+        Of these, readable or not.
+    points : ndarray, shape (n, k, 2)
+        Of the training images, in pixels; NaN is a missing point.
+    data : TrainingSet
+    held : ndarray of int
+        Training images that the model has not learned from.
+    own : OwnValidation or None
+        The caller's validation data.
+    random_state : int
+        Of the closer look.
+    """
+    looks = held_out_looks(predictor, features, points, data, random_state)
+    if looks is not None:
+        return ExpectedError.fit(looks, points, data.weight)
+    if own is not None:
+        weight = as_weights(own.sample_weight, len(own.X), [])
+        rows = _some(np.flatnonzero(weight > 0))
+        views = tuple(view.of(rows) for view in own.views)
+        others = predictor.extractor.extract([own.X[row] for row in rows], views=views, on_error="skip")
+        seen = np.flatnonzero(others.ok)
+        images = [own.X[row] for row in rows[seen]]
+        truth = as_points(own.y, name="y of validation_data")[rows[seen]]
+        return _judged(predictor, images, others, seen, views, truth, weight[rows[seen]])
+    rows = _some(held)
+    images = [items[row] for row in data.rows[rows]]
+    return _judged(predictor, images, features, data.rows[rows], data.views, points[rows], data.weight[rows])
+
+
+def _judged(
+    predictor: Predictor, items: list[Any], features: Any, rows: Rows, views: Any, truth: Any, weight: Any
+) -> ExpectedError | None:
+    """Return the error of images that the model has not learned from."""
+    if not len(rows):
+        return None
+    looks = look(predictor, items, features, rows, views, again=True)
+    return ExpectedError.fit(looks, truth, weight)
+
+
+def _some(rows: Rows) -> Rows:
+    """Return so many rows at most, evenly over all."""
+    return rows[np.unique(np.linspace(0, len(rows) - 1, min(len(rows), _MOST)).astype(np.int64))]

@@ -1,0 +1,119 @@
+"""What each look at the images finds, view by view: the steps between an image and its keypoints.
+
+Of images to predict, a model looks; of those it learned from, the predictions of models without their group
+are put together again from what each fit has held out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from transferkit.estimators.predictor import Predictor, in_pixels
+from transferkit.estimators.refinement import held_out_again, look_again
+from transferkit.views import AnyView, Crops
+
+Floats = NDArray[np.float64]
+Rows = NDArray[np.int64]
+
+
+class Looks(NamedTuple):
+    """Points found by a model.
+
+    Attributes
+    ----------
+    points : ndarray, shape (n, k, 2)
+        The prediction, in pixels of the images.
+    others : list of ndarray, shape (n, k, 2)
+        What else was found on the way to it, or would have been found in other squares.
+    moved : bool
+        Whether the others are of squares that were moved.
+    unit : ndarray, shape (n,)
+        Size in pixels that errors grow with: that of the shape where it is cut out, else of what was seen.
+    """
+
+    points: Floats
+    others: list[Floats]
+    moved: bool
+    unit: NDArray[np.float64]
+
+
+def look(
+    predictor: Predictor,
+    items: Sequence[Any],
+    features: Any,
+    rows: Rows | None = None,
+    views: Sequence[AnyView] | None = None,
+    *,
+    again: bool,
+) -> Looks:
+    """Return what a model finds in images.
+
+    Parameters
+    ----------
+    predictor : Predictor
+    items : sequence of images
+        Those of the rows.
+    features, rows, views
+        As for ``Predictor.outputs``.
+    again : bool
+        Whether to look at moved squares too, after a closer look.
+    """
+    views = predictor.views if views is None else views
+    outputs = [predictor.head.predict(features.maps(rows, view, half=predictor.half)) for view in views]
+    seen, place = predictor.place(features, rows, views)
+    looks = [in_pixels(seen, outputs, place)]
+    for refinement in predictor.refinements:
+        looks.append(in_pixels(*refinement.look(items, np.mean(looks[-1], axis=0))))
+    again = again and bool(predictor.refinements)
+    moved = look_again(predictor.refinements[-1], items, np.mean(looks[-1], axis=0)) if again else []
+    return _looks(looks, moved, seen[0], place[0])
+
+
+def held_out_looks(
+    predictor: Predictor, features: Any, points: Floats, data: Any, random_state: int
+) -> Looks | None:
+    """Return what models without each training image's group find in it; None where a fit held none out.
+
+    Parameters
+    ----------
+    predictor : Predictor
+    features : Features
+        Of all images, readable or not.
+    points : ndarray, shape (n, k, 2)
+        Of the training images, in pixels.
+    data : TrainingSet
+    random_state : int
+        Of the closer look.
+    """
+    head: Any = predictor.head
+    heads = [head, *(refinement.head for refinement in predictor.refinements)]
+    if any(getattr(each, "held_out", None) is None for each in heads):
+        return None
+    seen, place = predictor.place(features, data.rows, data.views)
+    looks = [in_pixels(seen, np.split(head.held_out, len(seen)), place)]
+    moved: list[Floats] = []
+    for refinement in predictor.refinements:
+        shapes = np.mean(looks[-1], axis=0)
+        crops = refinement.views(shapes)
+        n = len(data.rows) * len(crops)  # what follows are moved squares
+        looks.append(in_pixels(crops, np.split(refinement.head.held_out[:n], len(crops))))
+        moved = held_out_again(refinement, shapes, points, data.weight, random_state)
+    return _looks(looks, moved, seen[0], place[0])
+
+
+def _looks(looks: list[list[Floats]], moved: list[Floats], view: AnyView, sizes: Rows) -> Looks:
+    """Return the prediction, and what it is compared with: if nothing was moved, the way to it."""
+    points = np.mean(looks[-1], axis=0)
+    others = moved or [
+        *(looks[-1] if len(looks[-1]) > 1 else []),
+        *(np.mean(before, axis=0) for before in looks[-2:-1]),
+    ]
+    if len(looks) > 1:
+        unit = np.ptp(points, axis=1).max(axis=1)
+    else:
+        unit = view.frames[:, 2] if isinstance(view, Crops) else sizes.max(axis=1)
+    return Looks(points, others, bool(moved), np.maximum(unit, 1e-9).astype(np.float64))
