@@ -39,7 +39,7 @@ class GraphFile:
         if self._path is None:
             return None
         try:
-            with np.load(self._path, allow_pickle=False) as stored:
+            with self._path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
                 arrays = {name: stored[name] for name in stored.files}
             os.utime(self._path)
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, NotImplementedError):

@@ -21,8 +21,6 @@ from transferkit.backbones import Backbone
 from transferkit.cache import GraphFile
 from transferkit.engines._parity import probes
 
-_LARGEST_HALF = float(np.finfo(np.float16).max)
-
 
 @dataclass(frozen=True)
 class GraphStore:
@@ -99,7 +97,7 @@ class PreparedGraph:
         The output of each layer.
     n_parameters : int
     answers : list of ndarray
-        What Keras answers to the probes, in each layer.
+        What Keras answers to the probes, in each layer, up to a factor.
     """
 
     model: Any
@@ -145,5 +143,6 @@ class PreparedGraph:
 
 
 def _half(answer: NDArray[np.float32]) -> NDArray[Any]:
-    """Return an array in half precision, which is enough to compare with, if its values allow it."""
-    return answer.astype(np.float16) if np.abs(answer).max(initial=0) < _LARGEST_HALF else answer
+    """Return an array in half precision and of another length; only directions are compared."""
+    largest = float(np.abs(answer).max(initial=0))
+    return (answer / largest if largest else answer).astype(np.float16)
