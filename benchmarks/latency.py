@@ -103,6 +103,35 @@ def second_fit(name: str, paths: list[Path]) -> None:
     print(f"  another head in a new process {again:.3f} s ({first / again:.0f} x faster), no TensorFlow")
 
 
+def new_process(name: str, folder: Path, paths: list[Path], repeats: int) -> None:
+    """The command line on a saved model, each time in a process of its own."""
+    model, cache = folder / "model.safetensors", Path(os.environ["TRANSFERKIT_CACHE"])
+    Classifier(name, weights=None).fit(paths, [i % 2 for i in range(len(paths))]).save(model)
+    generator, times = np.random.default_rng(2), {}
+    for turn in range(repeats):
+        picture = folder / f"new_{turn}.png"
+        Image.fromarray(generator.integers(0, 256, (SIZE, SIZE, 3), dtype=np.uint8)).save(picture)
+        command = [sys.executable, "-m", "transferkit", "predict", str(model), str(picture)]
+        ways = {
+            "import tensorflow": [sys.executable, "-c", "import tensorflow"],
+            "import sklearn.linear_model": [sys.executable, "-c", "import sklearn.linear_model"],
+            "a new image, its network converted": command,
+            "a known image": command,
+            "a new image, its graph known": command,
+        }
+        for way, run in ways.items():
+            if way == "a new image, its network converted":
+                for path in cache.glob("graph-*"):
+                    path.unlink()
+            elif way == "a new image, its graph known":
+                Image.fromarray(generator.integers(0, 256, (SIZE, SIZE, 3), dtype=np.uint8)).save(picture)
+            taken = milliseconds(lambda run=run: subprocess.run(run, capture_output=True, check=True))
+            times.setdefault(way, []).append(taken)
+    print(f"\ntransferkit predict in a new process, {name}, {repeats} repeats")
+    for way, found in times.items():
+        print(f"  {way:34} {statistics.median(found) / 1e3:5.2f} s")
+
+
 def large_photograph(repeats: int) -> None:
     generator = np.random.default_rng(0)
     coarse = Image.fromarray(generator.integers(0, 256, (12, 16, 3), dtype=np.uint8))
@@ -145,6 +174,7 @@ def main() -> None:
         folder = Path(temporary)
         paths = draw(folder, 256)
         one_prediction(options.backbone, folder, paths[:40], options.repeats)
+        new_process(options.backbone, folder, paths[:40], 5)
         second_fit(options.backbone, paths[40:])
     large_photograph(10)
 

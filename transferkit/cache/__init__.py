@@ -6,7 +6,7 @@
   ``_folder``;
 - ``_space`` and ``_files``: the two kinds of database, features by content (SQL in ``_tables``, names in
   ``_recipes``) and file digests by path;
-- ``_notes``: small facts about networks, beside the databases;
+- ``_notes`` and ``_graphs``: small facts about networks, and converted ones, beside the databases;
 - ``_memory``: feature spaces in memory, with the interface of ``_protocol``;
 - ``_cache``: the folder of all databases, with ``_report`` (what it contains), ``_explain`` (the reason for
   a miss) and ``_room`` (what is evicted when it grows too large).
@@ -17,6 +17,7 @@ error; only a disk that fails or is full raises.
 
 from transferkit.cache._cache import FeatureCache
 from transferkit.cache._files import FileIndex
+from transferkit.cache._graphs import GraphFile
 from transferkit.cache._memory import MemorySpace, RecentSpace, SpillingSpace
 from transferkit.cache._notes import Note
 from transferkit.cache._protocol import Space
@@ -29,6 +30,7 @@ __all__ = [
     "FeatureCache",
     "FeatureSpace",
     "FileIndex",
+    "GraphFile",
     "MemorySpace",
     "Note",
     "RecentSpace",

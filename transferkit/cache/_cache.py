@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from transferkit.cache._disk import last_used, note_files, own_files, remove
+from transferkit.cache._disk import graph_files, last_used, note_files, own_files, remove
 from transferkit.cache._explain import explain
 from transferkit.cache._files import FileIndex
 from transferkit.cache._folder import default_folder
@@ -206,7 +206,7 @@ class FeatureCache:
             )
             if everything or (chosen and key != "files"):
                 freed += remove(path)
-        for path in note_files(self.folder) if everything else []:
+        for path in [*note_files(self.folder), *graph_files(self.folder)] if everything else []:
             freed += remove(path)
         return freed
 

@@ -16,6 +16,7 @@ SUFFIXES = ("-journal", "-wal", "-shm", "")
 OWN_NAME = re.compile(r"(?P<key>[0-9a-f]{64}|files)\.sqlite(?P<damaged>\.damaged-\d+)?")
 # Including what a killed process left half written.
 NOTE_NAME = re.compile(r"(engine|backbone|weights)-[0-9a-f]{32}\.json.*")
+GRAPH_NAME = re.compile(r"graph-[0-9a-f]{32}\.npz.*")
 
 
 def own_files(folder: Path) -> Iterator[tuple[Path, str, bool]]:
@@ -35,6 +36,16 @@ def note_path(folder: Path, kind: str, key: str) -> Path:
 def note_files(folder: Path) -> list[Path]:
     """Return the files of notes in a folder."""
     return [path for path in folder.glob("*-*.json*") if NOTE_NAME.fullmatch(path.name)]
+
+
+def graph_path(folder: Path, key: str) -> Path:
+    """Return the path of the file with a converted graph."""
+    return folder / f"graph-{key[:32]}.npz"
+
+
+def graph_files(folder: Path) -> list[Path]:
+    """Return the files of converted graphs in a folder."""
+    return [path for path in folder.glob("graph-*") if GRAPH_NAME.fullmatch(path.name)]
 
 
 def identity_of(path: Path) -> tuple[int, int] | None:

@@ -16,6 +16,7 @@ from transferkit.engines._gpu import has_gpu
 from transferkit.engines._keras import keras_engine
 from transferkit.engines._onnxruntime import onnxruntime_engine
 from transferkit.engines._openvino import has_openvino, openvino_engine
+from transferkit.engines._prepared import GraphStore
 from transferkit.engines._python import python_engine
 from transferkit.engines._rows import with_own_rows
 from transferkit.engines._verdicts import Verdicts
@@ -47,6 +48,7 @@ __all__ = [
     "Engine",
     "EngineChoice",
     "EngineRequest",
+    "GraphStore",
     "Verdicts",
     "as_they_are",
     "available_engines",

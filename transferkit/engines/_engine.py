@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from transferkit.backbones import Backbone, Network, Weights
+from transferkit.engines._prepared import GraphStore
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,8 @@ class EngineRequest:
     precision : {"float32", "bfloat16"}, default="float32"
     network : Network, optional
         A network that is built already; None builds one.
+    graphs : GraphStore, optional
+        Where converted graphs are kept for other processes.
     """
 
     backbone: Backbone
@@ -34,6 +37,7 @@ class EngineRequest:
     batch_size: int
     precision: str = "float32"
     network: Network | None = None
+    graphs: GraphStore | None = None
 
 
 @dataclass(frozen=True)

@@ -1,18 +1,14 @@
 """The OpenVINO engine: a Keras model or an ONNX file is converted, compared on probe images, and compiled.
 
-Compiled models are not cached on disk. Compiling takes 0.1 to 0.5 s, the conversion before it 2 to 3 s. A
-cache would save only the former (0.4 s for ResNet50), and cost a copy of the weights and files that the
-runtime would have to trust.
+Converted graphs of networks that are known by name and weights are kept beside the features, so that a new
+process imports no TensorFlow. Compiled models are not: that would save another 0.1 to 0.5 s at most.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import logging
-import queue
 import sys
-import threading
-from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -29,17 +25,11 @@ from transferkit.backbones import (
     serialised,
 )
 from transferkit.engines import _parity
-from transferkit.engines._engine import Engine, EngineRequest, Keep, as_they_are, pad
+from transferkit.engines._engine import Engine, EngineRequest, Keep, as_they_are
 from transferkit.engines._keras import requested_network
+from transferkit.engines._openvino_runner import FEW, REQUEST, Runner
+from transferkit.engines._prepared import PixelTable, PreparedGraph
 from transferkit.errors import EngineError, MissingDependencyError
-
-# Images per inference request. Several requests run at once, each on some of the cores, and small ones stay
-# in their caches: 2 images are 25 % faster than 8 on MobileNetV2, 10 % on MobileNet, not slower elsewhere.
-_REQUEST = 2
-# A single prediction is of one image, or of an image and its mirror image: one request on all cores.
-_FEW = (1, 2)
-Ready = Callable[[np.ndarray], np.ndarray]  # from pixels to the input of the model
-_HINTS = {"float32": "f32", "bfloat16": "bf16"}
 
 
 def has_openvino() -> bool:
@@ -65,6 +55,40 @@ def openvino_engine(request: EngineRequest) -> Engine:
             f"This one supports {', '.join(sorted(available))}. Pass precision='float32'.",
             name="openvino",
         )
+    return _prepared_engine(core, request) or _converted_engine(openvino, core, request)
+
+
+def _prepared_engine(core: Any, request: EngineRequest) -> Engine | None:
+    """Return the engine of a graph that was converted before, without TensorFlow; None if there is none."""
+    if request.graphs is None:
+        return None
+    file = request.graphs.file(request.layers)
+    graph = PreparedGraph.read(file, core)
+    if graph is None:
+        return None
+
+    def runner_in(precision: str) -> Runner:
+        n = min(REQUEST, request.batch_size)
+        return Runner(core, graph.model, graph.table, n, precision, FEW)
+
+    try:
+        runner = runner_in("float32")
+        # Two at a time, as a single prediction and its mirror image: nothing else need be compiled.
+        pairs = np.split(_parity.probes(request.image_size), 2)
+        found = [np.concatenate(maps) for maps in zip(*map(runner.run, pairs), strict=True)]
+        answers = [found[place] for place in graph.places]
+        wrong = _parity.disparity(request.layers, graph.answers, answers)
+        runner = runner if request.precision == "float32" else runner_in(request.precision)
+    except Exception as error:  # noqa: BLE001 - a runtime may raise anything, and the graph can be made again
+        wrong = str(error)
+    if wrong:
+        file.discard()
+        return None
+    return Engine("openvino", _in_places(runner, graph.places), graph.n_parameters)
+
+
+def _converted_engine(openvino: Any, core: Any, request: EngineRequest) -> Engine:
+    """Return the engine of a network that is built and converted now, and keep its graph."""
     network = requested_network(request)
     backbone, layers = request.backbone, request.layers
     tap = network.tap(layers)
@@ -75,18 +99,15 @@ def openvino_engine(request: EngineRequest) -> Engine:
     try:
         converted = _converted(openvino, core, network, different, request.image_size)
 
-        def runner_in(precision: str) -> _Runner:
-            n = fixed or min(_REQUEST, request.batch_size)
-            return _Runner(core, converted, ready, n, precision, _FEW if fixed is None else ())
-
-        def run(pixels: np.ndarray, keep: Keep = as_they_are) -> list[np.ndarray]:
-            return runner.run(pixels, lambda maps: keep([maps[place] for place in places]))
+        def runner_in(precision: str) -> Runner:
+            n = fixed or min(REQUEST, request.batch_size)
+            return Runner(core, converted, ready, n, precision, FEW if fixed is None else ())
 
         # The conversion may go wrong, so it is checked in float32 whatever the precision.
         runner = runner_in("float32")
-        wrong = _parity.compare(
-            layers, request.image_size, lambda pixels: tap(backbone.preprocess(pixels)), run
-        )
+        images = _parity.probes(request.image_size)
+        expected = tap(backbone.preprocess(images))
+        wrong = _parity.disparity(layers, expected, _in_places(runner, places)(images))
         if request.precision != "float32":
             runner = runner_in(request.precision)
     except Exception as error:  # a converter may raise anything
@@ -94,7 +115,21 @@ def openvino_engine(request: EngineRequest) -> Engine:
         raise _refusal(backbone, wrong) from error
     if wrong:
         raise _refusal(backbone, wrong)
-    return Engine("openvino", run, network.n_parameters)
+    if request.graphs is not None and isinstance(network, KerasNetwork):
+        table = PixelTable.of(backbone, request.image_size)
+        if table is not None:
+            graph = PreparedGraph(converted, table, places, network.n_parameters, expected)
+            graph.write(request.graphs.file(layers))
+    return Engine("openvino", _in_places(runner, places), network.n_parameters)
+
+
+def _in_places(runner: Runner, places: list[int]) -> Callable[..., list[np.ndarray]]:
+    """Return the runner with one output for each layer, also where layers share one."""
+
+    def run(pixels: np.ndarray, keep: Keep = as_they_are) -> list[np.ndarray]:
+        return runner.run(pixels, lambda maps: keep([maps[place] for place in places]))
+
+    return run
 
 
 def _different(network: Network, layers: tuple[str, ...]) -> tuple[list[int], tuple[str, ...]]:
@@ -168,94 +203,3 @@ def _refusal(backbone: Backbone, reason: str) -> EngineError:
         "'auto', which falls back to it.",
         name="openvino",
     )
-
-
-class _Runner:
-    """A converted model, compiled for many images and, when first needed, for one or two."""
-
-    def __init__(
-        self, core: Any, network: Any, ready: Ready, n: int, precision: str, few: tuple[int, ...]
-    ) -> None:
-        self._core, self._network = core, network
-        self._ready = ready
-        self._n, self._sizes = n, few
-        self._precision = precision
-        self._lock = threading.Lock()
-        self._few: dict[int, queue.SimpleQueue[Any]] = {}
-        many = self._compile(n, "THROUGHPUT")
-        self._shapes = [tuple(output.shape)[1:] for output in many.outputs]
-        # One more than run at once, so that the next one is ready when one is done.
-        self._idle = _requests(many, 1 + many.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
-
-    def run(self, pixels: np.ndarray, keep: Keep = as_they_are) -> list[np.ndarray]:
-        """Return one array for each layer. Threads share the inference requests."""
-        return self._run_few(pixels, keep) if len(pixels) in self._sizes else self._run_many(pixels, keep)
-
-    def _run_few(self, pixels: np.ndarray, keep: Keep) -> list[np.ndarray]:
-        n = len(pixels)
-        with self._lock:
-            if n not in self._few:
-                self._few[n] = _requests(self._compile(n, "LATENCY"), 1)
-        request = self._few[n].get()
-        try:
-            request.infer({0: self._ready(pixels)}, share_inputs=True)
-            return [np.array(maps) for maps in keep(_outputs(request, n))]
-        finally:
-            self._few[n].put(request)
-
-    def _run_many(self, pixels: np.ndarray, keep: Keep) -> list[np.ndarray]:
-        if not len(pixels):
-            return keep([np.empty((0, *shape), np.float32) for shape in self._shapes])
-        found: list[np.ndarray] = []
-        started: deque[tuple[int, Any]] = deque()
-
-        def collect() -> None:
-            """Wait for the oldest request, and store its outputs."""
-            start, request = started[0]
-            request.wait()
-            kept = keep(_outputs(request, len(pixels) - start))
-            if not found:
-                found.extend(np.empty((len(pixels), *maps.shape[1:]), np.float32) for maps in kept)
-            for maps, rows in zip(found, kept, strict=True):
-                maps[start : start + len(rows)] = rows
-            started.popleft()
-            self._idle.put(request)
-
-        try:
-            for start in range(0, len(pixels), self._n):
-                # All requests have the same shape; preprocessing overlaps with running requests.
-                ready = self._ready(pad(pixels[start : start + self._n], self._n))
-                # Wait for our own requests first, so that no two callers wait for each other.
-                while started and self._idle.empty():
-                    collect()
-                request = self._idle.get()
-                started.append((start, request))
-                request.start_async({0: ready}, share_inputs=True)
-            while started:
-                collect()
-        finally:
-            for _, request in started:  # after an error
-                request.cancel()
-                self._idle.put(request)
-        return found
-
-    def _compile(self, n: int, hint: str) -> Any:
-        network = self._network.clone()
-        _, *shape = network.inputs[0].partial_shape
-        network.reshape([n, *shape])
-        # Explicit, since OpenVINO would use bfloat16 by default where the processor supports it.
-        settings = {"INFERENCE_PRECISION_HINT": _HINTS[self._precision], "PERFORMANCE_HINT": hint}
-        return self._core.compile_model(network, "CPU", settings)
-
-
-def _outputs(request: Any, n: int) -> list[np.ndarray]:
-    """Return views of the first n rows of each output, in the memory of the request."""
-    return [tensor.data[:n] for tensor in request.output_tensors]
-
-
-def _requests(compiled: Any, n: int) -> queue.SimpleQueue[Any]:
-    """Return n idle requests."""
-    idle: queue.SimpleQueue[Any] = queue.SimpleQueue()
-    for _ in range(n):
-        idle.put(compiled.create_infer_request())
-    return idle

@@ -44,6 +44,11 @@ class Verdicts:
         self._key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
         self._note = Note(folder, "engine", self._key)
 
+    @property
+    def key(self) -> str:
+        """Digest of the network and of all packages that a verdict depends on."""
+        return self._key
+
     def find(self, layers: tuple[str, ...]) -> str | None:
         """Return why these layers failed, "" if they passed, or None if they were not compared yet."""
         known = {**self._read(), **_memory.get(self._key, {})}

@@ -14,6 +14,7 @@ from transferkit.engines import (
     Engine,
     EngineChoice,
     EngineRequest,
+    GraphStore,
     Verdicts,
     build_engine,
     choose_engine,
@@ -80,6 +81,8 @@ class Settings:
         self.guard = self._network and Guard(backbone, self._network, self.backbone_facts)
         self.files = None if self._cache is None else self._cache.files
         verdicts = Verdicts(folder, {"backbone": self.backbone_facts, "image_size": self.image_size})
+        # A network that is known by its answers has to be built anyway.
+        self._graphs = GraphStore(folder, verdicts.key) if folder and self._network is None else None
         name, fallback = choose_engine(backbone, parameters["engine"], self.precision)
         self._choice = EngineChoice(name, fallback, self.layers, verdicts, self._build)
         self._space: MemorySpace | SpillingSpace | None = None
@@ -142,6 +145,7 @@ class Settings:
             self.batch_size,
             self.precision,
             self._network,
+            self._graphs,
         )
         engine = build_engine(name, request)
         if self.guard:
