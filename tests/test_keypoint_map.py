@@ -168,6 +168,20 @@ def test_it_is_saved_whole_and_what_does_not_fit_is_refused(learned):
             QUICK.rebuild(tensors | {name: tensors[name][:-1]}, facts)
 
 
+def test_weights_are_saved_in_half_precision_and_those_of_older_files_stay_as_they_are(learned):
+    tensors, facts = learned.tensors(), learned.facts()
+    weights = [name for name in tensors if name.startswith("weight.")]
+    assert all(tensors[name].dtype == np.float16 for name in weights)
+    older = tensors | {name: tensors[name].astype(np.float32) * np.float32(1.0001) for name in weights}
+    loaded = QUICK.rebuild(older, facts | {"dtype": "float16"})
+    maps, _ = bumps(8, seed=3)
+    np.testing.assert_allclose(loaded.predict(maps), learned.predict(maps), atol=0.02)
+    again = loaded.tensors()
+    assert again.keys() == older.keys()
+    for name in older:
+        np.testing.assert_array_equal(again[name], older[name])
+
+
 @pytest.mark.slow
 def test_one_map_serves_for_both_and_a_vector_is_a_map_of_one_cell():
     (fine, coarse), points = bumps(30)
@@ -252,6 +266,16 @@ def test_moved_squares_are_spread_about_true_ones_whatever_their_angle():
     np.testing.assert_allclose(moved[:, [0, 1, 3]].mean(0), [100, 50, 30], atol=0.5)
     np.testing.assert_allclose(moved[:, [0, 1, 3]].std(0), spread[[0, 1, 3]], rtol=0.1)
     np.testing.assert_allclose(np.log(moved[:, 2] / 80).std(), spread[2], rtol=0.1)
+
+
+@pytest.mark.parametrize(("mirror", "n", "flipped"), [(True, 9, "0101"), (True, 11, "01"), (False, 11, "00")])
+def test_many_images_are_mirrored_in_one_of_two_squares(monkeypatch, mirror, n, flipped):
+    monkeypatch.setattr(_network, "_MANY", 10)
+    frames = np.tile([[100.0, 50.0, 80.0, 30.0]], (n, 1))
+    views = _network.training_views(frames, mirror, ((0, 1),), np.random.default_rng(0))
+    assert "".join(str(int(view.mirror)) for view in views) == flipped
+    assert all(view.pairs == ((0, 1),) for view in views)
+    assert not (views[0].frames == views[-1].frames).all(axis=1).any()
 
 
 def test_a_square_lies_around_the_shape_found_where_too_few_points_are_known():

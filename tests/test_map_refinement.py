@@ -41,7 +41,7 @@ def light(request, monkeypatch):
         return
 
     def fit(self, data):
-        maps = [array.astype(np.float32) for array in data.maps]
+        maps = [np.asarray(array, np.float32) for array in data.maps]
         return Stand(self, LinearHead().fit(replace(data, maps=maps)), [])
 
     monkeypatch.setattr(KeypointMapHead, "fit", fit)

@@ -39,6 +39,7 @@ from transferkit.estimators.predictor import Predictor
 from transferkit.extraction import (
     ExtractionReport,
     FeatureExtractor,
+    Features,
     find_backbone,
     grid_problems,
     is_precomputed,
@@ -344,7 +345,7 @@ class ImageEstimator(FittedEstimator, NestedParameters):
             validation = Validation(maps, data.targets[0][held], data.weight[held])
         fitted = head.fit(
             TrainingData(
-                features.maps(rows[train], views, half=head.half),
+                _training_maps(features, rows[train], views, head),
                 np.concatenate([targets[train] for targets in data.targets]),
                 task,
                 np.tile(data.weight[train], len(views)),
@@ -416,6 +417,13 @@ class ImageEstimator(FittedEstimator, NestedParameters):
         if len(saved):
             raise ValueError(f"{type(self).__name__} has no refinements")
         return ()
+
+
+def _training_maps(features: AnyFeatures, rows: Rows, views: Sequence[AnyView], head: Head) -> list[Any]:
+    """Return the maps of training rows; they stay in the cache for a head that reads a few at a time."""
+    if getattr(head, "streams", False) and isinstance(features, Features):
+        return features.stored_maps(rows, views)
+    return features.maps(rows, views, half=head.half)
 
 
 def _named(row: dict[str, Any], extractor: Any) -> dict[str, Any]:

@@ -89,8 +89,8 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         Layers to tap; by default the head's choice.
     grid : int, "full" or sequence of these, optional
         Average each map over this many cells a side; ``"full"`` keeps maps as they are. By default 14 and
-        7 for the two layers of ``"keypoint_map"`` (28 and 7 in the closer look), 7, 7, 4 and 2 for four
-        layers of a linear head (whole maps for ``"scattering"``), full maps for ``"conv"``.
+        7 for the two layers of ``"keypoint_map"`` (28 for the first one in the closer look), 7, 7, 4 and 2
+        for four layers of a linear head (whole maps for ``"scattering"``), full maps for ``"conv"``.
     augment : {"auto", "mirror", None}, default="auto"
         Train on mirror images too, and average both views at prediction; "auto" does so where mirror pairs
         are known.

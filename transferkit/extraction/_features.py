@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from transferkit.cache import RecentSpace
 from transferkit.errors import CacheError
 from transferkit.extraction._report import ExtractionReport
+from transferkit.extraction._stored import StoredMaps
 from transferkit.foundation.scratch import scratch
 from transferkit.views import AnyView
 
@@ -91,6 +92,18 @@ class Features:
         views = view if isinstance(view, tuple | list) else (view or self.views[0],)
         return [
             self._read(chosen, part, shape, views, half=half and self.space.half)
+            for part, shape in zip(self.parts, self.shapes, strict=True)
+        ]
+
+    def stored_maps(self, rows: NDArray[np.int64] | None, views: Sequence[AnyView]) -> list[Any]:
+        """Return what ``maps`` does, but read rows from the cache only when they are asked for."""
+        chosen = np.flatnonzero(self.ok) if rows is None else np.asarray(rows)
+
+        def reader(part: str, shape: tuple[int, ...]) -> Any:
+            return lambda some, view: self._read(some, part, shape, (view,))
+
+        return [
+            StoredMaps(reader(part, shape), chosen, tuple(views), shape, self.space.half)
             for part, shape in zip(self.parts, self.shapes, strict=True)
         ]
 

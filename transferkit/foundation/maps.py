@@ -59,11 +59,11 @@ def sample_maps(maps: NDArray[np.float32], points: NDArray[np.float64]) -> NDArr
     low = np.minimum(np.nan_to_num(place).astype(np.int64), np.maximum(limits.astype(np.int64) - 1, 0))
     part = (place - low).astype(np.float32)[..., None]
     right, below = int(width > 1), int(height > 1)
-    flat = maps.reshape(n, height * width, channels)
-    corner = low[..., 1] * width + low[..., 0]
+    flat = maps.reshape(n * height * width, channels)  # so that each cell is one run of bytes to copy
+    corner = np.arange(n)[:, None] * (height * width) + low[..., 1] * width + low[..., 0]
 
     def at(step: int) -> NDArray[np.float32]:
-        return np.take_along_axis(flat, (corner + step)[..., None], axis=1)
+        return flat.take(corner + step, axis=0).astype(np.float32, copy=False)
 
     across, down = part[..., 0, :], part[..., 1, :]
     upper = at(0) * (1 - across) + at(right) * across

@@ -134,6 +134,8 @@ class Head(Protocol):
 
     Notes
     -----
+    A head with ``streams = True`` reads training maps by slices of rows only, so that they can stay in the
+    cache.
     A head that uses ``TrainingData.label_weight`` has ``weighs_labels = True`` too; with any other,
     ``class_weight`` with several labels is an error. A fitted head with cross-validated logits has them as
     ``held_out_logits``; without, thresholds are chosen by training five more times.

@@ -162,7 +162,8 @@ def make_batches(
 
     class Batches(keras.utils.PyDataset):
         def __init__(self) -> None:
-            super().__init__(workers=1, use_multiprocessing=False)
+            # Batches of fine maps are large: ten of them, as by default, would wait in memory.
+            super().__init__(workers=1, use_multiprocessing=False, max_queue_size=2)
             self.generator = None if seed is None else np.random.default_rng(seed)
             self.order = np.arange(len(targets))
             self.on_epoch_begin()

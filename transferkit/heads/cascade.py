@@ -144,7 +144,12 @@ def coarse_maps(maps: Maps) -> list[NDArray[np.float32]]:
     """Return all maps but the finest, or that one if there are no others, averaged over a coarse grid."""
     finest = finest_map(maps)
     chosen = [array for i, array in enumerate(maps) if i != finest] or list(maps)
-    return [pool_to_grid(array, _GRID) for array in chosen]
+    # In half precision a mean would be rounded along each side; training rounds it once.
+    finer = [array.ndim == 4 and max(array.shape[1:3]) > _GRID for array in chosen]
+    return [
+        pool_to_grid(np.asarray(array, np.float32) if pooled else array, _GRID)
+        for array, pooled in zip(chosen, finer, strict=True)
+    ]
 
 
 def _sample(maps: NDArray[np.float32], shapes: NDArray[np.float64]) -> NDArray[np.float32]:

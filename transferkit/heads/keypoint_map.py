@@ -16,13 +16,15 @@ from transferkit.foundation.forks import enter_network
 from transferkit.heads._base import Maps, TrainingData, is_fraction
 from transferkit.heads._keras import KerasWeights, Scale, read_tensors
 from transferkit.heads._keypoint_forward import forward
+from transferkit.heads._keypoint_maps import held_maps, in_half, inputs_of, round_to_half, some_rows
 from transferkit.heads._keypoint_network import build_network, distance_loss, weight_shapes
 from transferkit.heads._training import learn_scale, train
-from transferkit.heads.cascade import coarse_maps, finest_map
+from transferkit.heads.cascade import finest_map
 
 # Batches, and limits of epochs, where ``epochs`` is None. 4,000 batches lowered errors by 1 %, 100 epochs of
 # 500 images by less.
 _BATCHES, _FEWEST, _MOST = 1500, 5, 40
+_ROUGH_SIDE = 14  # cells of a map on which half as many are enough: it only has to show the place
 _PREDICT_BATCH = 128
 
 
@@ -42,7 +44,8 @@ class KeypointMapHead:
     hidden : int, default=256
         Units of the hidden layer of each step.
     epochs : int, optional
-        By default as many as make 1,500 batches, but at least 5 and at most 40.
+        By default as many as make 1,500 batches, or 750 on maps of up to 14 cells a side, but at least 5 and
+        at most 40.
     batch_size : int, default=64
     learning_rate : float, default=1e-3
         The highest one, reached after a twentieth of the training; it then decays to 0 as a cosine.
@@ -79,6 +82,7 @@ class KeypointMapHead:
     uses_validation: ClassVar[bool] = True
     averages_views: ClassVar[bool] = False
     half: ClassVar[bool] = True
+    streams: ClassVar[bool] = True
     refinement: ClassVar[str | None] = "network"
 
     def __post_init__(self) -> None:
@@ -123,17 +127,18 @@ class KeypointMapHead:
         enter_network()
         import keras
 
-        maps = _inputs(data.maps)
+        maps = held_maps(data.maps)
         fitted = FittedKeypointMap(
             self,
             [tuple(array.shape[1:]) for array in maps],
             np.nanmean(data.targets, axis=0),
-            [learn_scale(array, "standard") for array in maps],
+            [learn_scale(some_rows(array), "standard") for array in maps],
             seed=data.random_state,
             dtype="float16" if all(array.dtype == np.float16 for array in maps) else "float32",
         )
         n_batches = -(-len(data.targets) // self.batch_size)
-        epochs = self.epochs or min(max(-(-_BATCHES // n_batches), _FEWEST), _MOST)
+        enough = _BATCHES if fitted.shapes[0][0] > _ROUGH_SIDE else _BATCHES // 2
+        epochs = self.epochs or min(max(-(-enough // n_batches), _FEWEST), _MOST)
         rate = keras.optimizers.schedules.CosineDecay(
             0.0,
             epochs * n_batches - epochs * n_batches // 20,
@@ -143,7 +148,7 @@ class KeypointMapHead:
         fitted.model().compile(
             optimizer=keras.optimizers.AdamW(rate, weight_decay=0.01), loss=distance_loss, jit_compile=False
         )
-        held = data.validation and data.validation._replace(maps=_inputs(data.validation.maps))
+        held = data.validation and data.validation._replace(maps=inputs_of(data.validation.maps))
         train(
             fitted,
             replace(data, maps=maps, validation=held),
@@ -151,6 +156,8 @@ class KeypointMapHead:
             batch_size=self.batch_size,
             predict_batch=_PREDICT_BATCH,
         )
+        fitted.weights = round_to_half(fitted.weights)
+        fitted.model().set_weights(fitted.weights)
         return fitted
 
     def rebuild(self, tensors: Mapping[str, NDArray[Any]], facts: Mapping[str, Any]) -> FittedKeypointMap:
@@ -167,7 +174,11 @@ class KeypointMapHead:
             or facts["dtype"] not in ("float16", "float32")
         ):
             raise ValueError(f"facts of a keypoint head {facts!r}")
-        weights, scales = read_tensors(tensors, shapes, "rough")
+        single = {
+            name: array.astype(np.float32) if array.dtype == np.float16 else array
+            for name, array in tensors.items()
+        }
+        weights, scales = read_tensors(single, shapes, "rough")
         mean = tensors["rough"]
         if (
             len(weights) != 2 * len(shapes) + 2 + 6 * self.steps
@@ -220,20 +231,21 @@ class FittedKeypointMap(KerasWeights):
         InvalidInputError
             Maps of other shapes than in training.
         """
-        found = [array.shape[1:] for array in _inputs([array[:1] for array in maps])]
+        found = [array.shape[1:] for array in inputs_of([array[:1] for array in maps])]
         if found != list(self.shapes):
             raise InvalidInputError(f"The head was trained on maps of {list(self.shapes)}. Got {found}.")
         outputs = np.empty((len(maps[0]), self.n_outputs))
         for start in range(0, len(outputs), _PREDICT_BATCH):
             block = [array[start : start + _PREDICT_BATCH] for array in maps]
-            inputs = [_as_type(array, self.dtype) for array in _inputs(block)]
+            inputs = [_as_type(array, self.dtype) for array in inputs_of(block)]
             points = forward(inputs, self.mean, self.scales, self.weights, self.head.steps)
             outputs[start : start + _PREDICT_BATCH] = points
         return outputs
 
     def tensors(self) -> dict[str, NDArray[Any]]:
         """Return the arrays to save."""
-        return super().tensors() | {"rough": self.mean}
+        weights = {f"weight.{i}": in_half(weight) for i, weight in enumerate(self.weights)}
+        return super().tensors() | weights | {"rough": self.mean}
 
     def facts(self) -> dict[str, Any]:
         """Return everything else to save."""
@@ -242,12 +254,6 @@ class FittedKeypointMap(KerasWeights):
             "seed": self.seed,
             "dtype": self.dtype,
         }
-
-
-def _inputs(maps: Maps) -> list[NDArray[Any]]:
-    """Return the finest map and the coarse ones; a layer without a map counts as a map of one cell."""
-    coarse = [array if array.ndim == 4 else array[:, None, None] for array in coarse_maps(maps)]
-    return [maps[finest_map(maps)], *coarse]
 
 
 def _as_type(array: NDArray[Any], dtype: str) -> NDArray[Any]:

@@ -24,7 +24,7 @@ from transferkit.keypoints import Pairs, frames_around, mean_shape
 from transferkit.tasks import Points
 from transferkit.views import Crops
 
-_MANY = 2500  # training images that need no second square each
+_MANY = 2500  # training images of which the mirror image of each square would teach little more
 # Deviations of the square's place as a fraction of its side, of the logarithm of its side, and of its angle
 # in degrees: three to six times the errors of the first look on faces. Errors as small as those did worse
 # (5.9 % against 5.3 % on people held out), since a square that lies badly was then something new.
@@ -75,14 +75,10 @@ def fit_network_round(
     """
     mean = mean_shape(train.points, pairs)
     frames = true_frames(train, mean)
-    generator = np.random.default_rng(random_state)
-    views: list[Crops] = []
-    for _ in range(1 if len(frames) > _MANY else 2):
-        moved = moved_frames(frames, generator)
-        views += views_around(moved, mirror, pairs)
-    features = extractor.extract(train.items, views=tuple(views), on_error="raise")
+    views = training_views(frames, mirror, pairs, np.random.default_rng(random_state))
+    features = extractor.extract(train.items, views=views, on_error="raise")
     data = TrainingData(
-        features.maps(view=views, half=head.half),
+        features.stored_maps(None, views),
         np.concatenate([view.to_square(train.points).reshape(len(frames), -1) for view in views]),
         Points(train.points.shape[1]),
         np.tile(train.weight, len(views)),
@@ -92,6 +88,16 @@ def fit_network_round(
         progress,
     )
     return Refinement(extractor, mean, head, head.fit(data), mirror, pairs), features
+
+
+def training_views(
+    frames: Floats, mirror: bool, pairs: Pairs | None, generator: np.random.Generator
+) -> tuple[Crops, ...]:
+    """Return two squares of each image, differently moved; of few images both with their mirror images."""
+    first, second = (moved_frames(frames, generator) for _ in range(2))
+    if mirror and len(frames) > _MANY:
+        return Crops(first, pairs=pairs), Crops(second, True, pairs)
+    return views_around(first, mirror, pairs) + views_around(second, mirror, pairs)
 
 
 def has_place(points: Floats) -> NDArray[np.bool_]:

@@ -1,0 +1,86 @@
+"""What ``KeypointMapHead`` does with maps before its training, and with weights after it."""
+
+from __future__ import annotations
+
+import math
+import sys
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from transferkit.foundation.file_rows import FileRows
+from transferkit.heads._base import Maps
+from transferkit.heads.cascade import coarse_maps, finest_map
+
+_BLOCK = 64  # rows that are read at a time
+_IN_MEMORY = 128 << 20  # bytes of a layer's maps; more lie in a temporary file
+_SCALE_ROWS = 256  # that scales are learned from: of a map, each is hundreds of values of a channel
+_LARGEST_HALF = float(np.finfo(np.float16).max)
+
+Weights = list[NDArray[np.float32]]
+
+
+def inputs_of(maps: Maps) -> list[NDArray[Any]]:
+    """Return the finest map and the coarse ones; a layer without a map counts as a map of one cell."""
+    coarse = [array if array.ndim == 4 else array[:, None, None] for array in coarse_maps(maps)]
+    return [maps[finest_map(maps)], *coarse]
+
+
+def held_maps(maps: Maps) -> list[Any]:
+    """Return the inputs of training, to be read by rows; stored ones are copied from the cache once."""
+    if all(isinstance(array, np.ndarray) for array in maps):
+        return inputs_of(maps)
+    finest = finest_map(maps)
+    coarse = [i for i in range(len(maps)) if i != finest] or [finest]
+    held = [
+        _hold(array, fine=i == finest, coarse=i in coarse, limit=_IN_MEMORY) for i, array in enumerate(maps)
+    ]
+    return [held[finest][0], *(held[i][-1] for i in coarse)]
+
+
+def _hold(stored: Any, *, fine: bool, coarse: bool, dtype: Any = None, limit: int) -> list[Any]:
+    """Return all rows of a layer as they are, averaged over a coarse grid, or both.
+
+    They are held in half precision where it can hold them, and above ``limit`` bytes in a file.
+    """
+    dtype = np.dtype(dtype or stored.dtype)
+    held: list[Any] = []
+    for start in range(0, len(stored), _BLOCK):
+        rows = slice(start, min(start + _BLOCK, len(stored)))
+        block = stored[rows]
+        if dtype == np.float16 and max(float(block.max()), -float(block.min())) > _LARGEST_HALF:
+            return _hold(stored, fine=fine, coarse=coarse, dtype=np.float32, limit=limit)
+        parts = ([block] if fine else []) + (inputs_of([block])[1:] if coarse else [])
+        try:
+            held = held or [_rows((len(stored), *part.shape[1:]), dtype, limit) for part in parts]
+            for array, part in zip(held, parts, strict=True):
+                array[rows] = part
+        except OSError:  # the disk is full: what fits into memory need not fail
+            return _hold(stored, fine=fine, coarse=coarse, dtype=dtype, limit=sys.maxsize)
+    return held
+
+
+def _rows(shape: tuple[int, ...], dtype: np.dtype[Any], limit: int) -> Any:
+    """Return an array, or a file where it is large."""
+    n_bytes = math.prod(shape) * dtype.itemsize
+    return FileRows(shape, dtype) if n_bytes > limit else np.empty(shape, dtype)
+
+
+def some_rows(maps: Any) -> NDArray[Any]:
+    """Return rows from all over the maps to learn scales from."""
+    return np.asarray(maps[np.unique(np.linspace(0, len(maps) - 1, _SCALE_ROWS).astype(int))])
+
+
+def round_to_half(weights: Weights) -> Weights:
+    """Return weights as half precision holds them, so that a saved model predicts exactly the same."""
+    return [
+        weight.clip(-_LARGEST_HALF, _LARGEST_HALF).astype(np.float16).astype(np.float32) for weight in weights
+    ]
+
+
+def in_half(weight: NDArray[np.float32]) -> NDArray[Any]:
+    """Return the same numbers in half precision, if it holds them: not so in models of older versions."""
+    with np.errstate(over="ignore"):
+        half = weight.astype(np.float16)
+    return half if np.array_equal(half, weight) else weight
