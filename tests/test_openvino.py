@@ -232,7 +232,7 @@ def test_zeros_agree_with_zeros():
 
 ROWS = [
     ("mobilenet_v2", 32),
-    ("efficientnet_b0", 32),
+    pytest.param("efficientnet_b0", 32, marks=pytest.mark.slow),
     ("scattering", 40),
     pytest.param("convnext_tiny", 32, marks=pytest.mark.slow),  # half as long as all others together
 ]

@@ -129,6 +129,7 @@ def test_other_layers_and_other_networks_have_files_of_their_own(store, kept, co
     assert len(list(store.folder.glob("graph-*"))) == 3
 
 
+@pytest.mark.slow
 @pytest.mark.openvino
 def test_a_new_process_needs_no_tensorflow_and_finds_the_same(tmp_path):
     pytest.importorskip("openvino", reason="OpenVINO is not installed")

@@ -16,7 +16,7 @@ SUFFIXES = ("-journal", "-wal", "-shm", "")
 OWN_NAME = re.compile(r"(?P<key>[0-9a-f]{64}|files)\.sqlite(?P<damaged>\.damaged-\d+)?")
 # Including what a killed process left half written.
 NOTE_NAME = re.compile(r"(engine|backbone|weights)-[0-9a-f]{32}\.json.*")
-GRAPH_NAME = re.compile(r"graph-[0-9a-f]{32}\.npz.*")
+GRAPH_NAME = re.compile(r"graph-[0-9a-f]{32}\.bin.*")
 
 
 def own_files(folder: Path) -> Iterator[tuple[Path, str, bool]]:
@@ -40,7 +40,7 @@ def note_files(folder: Path) -> list[Path]:
 
 def graph_path(folder: Path, key: str) -> Path:
     """Return the path of the file with a converted graph."""
-    return folder / f"graph-{key[:32]}.npz"
+    return folder / f"graph-{key[:32]}.bin"
 
 
 def graph_files(folder: Path) -> list[Path]:

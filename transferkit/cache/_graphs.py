@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import tempfile
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from transferkit.cache._disk import graph_files, graph_path
 from transferkit.cache._folder import make_folder
 
+_DIGEST = 32  # bytes of SHA-256
 _LARGEST = 1 << 30  # bytes of all graphs in a folder; those that were used last stay
 
 
@@ -35,28 +36,36 @@ class GraphFile:
         self._path = None if folder is None else graph_path(folder, key)
 
     def read(self) -> dict[str, NDArray[Any]] | None:
-        """Return what was written, or None; every byte is checked against the sums of the archive."""
+        """Return what was written, or None; a digest of key and content stands at the beginning."""
         if self._path is None:
             return None
+        from safetensors import SafetensorError
+        from safetensors.numpy import load
+
         try:
-            with self._path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
-                arrays = {name: stored[name] for name in stored.files}
-            os.utime(self._path)
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, NotImplementedError):
+            content = self._path.read_bytes()
+            if content[:_DIGEST] != self._digest(content[_DIGEST:]):
+                return None
+            with contextlib.suppress(OSError):  # a folder that may only be read
+                os.utime(self._path)
+            return dict(load(content[_DIGEST:]))
+        except (OSError, SafetensorError):
             return None
-        return arrays if str(arrays.pop("key", "")) == self._key else None
 
     def write(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Write a temporary file and rename it; a folder that cannot be written keeps nothing."""
         if self._path is None:
             return
+        from safetensors.numpy import save
+
+        content = save({name: np.asarray(array, order="C") for name, array in arrays.items()})
         with contextlib.suppress(OSError):
             make_folder(self._path.parent)
             handle, name = tempfile.mkstemp(dir=self._path.parent, prefix=self._path.name)
             try:
                 with os.fdopen(handle, "wb") as stream:
-                    everything: dict[str, Any] = {"key": np.array(self._key), **arrays}
-                    np.savez(stream, **everything)
+                    stream.write(self._digest(content))
+                    stream.write(content)
                 Path(name).replace(self._path)
             finally:
                 Path(name).unlink(missing_ok=True)
@@ -67,6 +76,9 @@ class GraphFile:
         if self._path is not None:
             with contextlib.suppress(OSError):
                 self._path.unlink(missing_ok=True)
+
+    def _digest(self, content: bytes) -> bytes:
+        return hashlib.sha256(self._key.encode() + content).digest()
 
     def _make_room(self, newest: Path) -> None:
         """Delete the graphs that were used longest ago, until the others fit."""
