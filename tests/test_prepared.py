@@ -185,7 +185,10 @@ def test_files_of_arrays_are_read_by_their_own_key_only(tmp_path):
     file.write({"numbers": np.arange(3)})
     assert file.read()["numbers"].tolist() == [0, 1, 2]
     assert GraphFile(tmp_path, KEY[:32] + "0" * 32).read() is None  # the same name of a file
-    assert FeatureCache(tmp_path).clear() > 0
+    info = FeatureCache(tmp_path).info()
+    assert (info.n_graphs, info.n_spaces) == (1, 0)
+    assert "1 converted network, 0.0 MB" in str(info)
+    assert FeatureCache(tmp_path).clear() == info.n_bytes == info.graph_bytes > 0
     assert file.read() is None
     nowhere = GraphFile(None, KEY)
     nowhere.write({"numbers": np.arange(3)})

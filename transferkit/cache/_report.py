@@ -10,7 +10,7 @@ from sqlite3 import Connection
 from typing import Any
 
 from transferkit.cache._database import Database
-from transferkit.cache._disk import last_used, own_files, size_of
+from transferkit.cache._disk import graph_files, last_used, own_files, size_of
 from transferkit.cache._recipes import is_outdated, space_key
 from transferkit.cache._tables import SCHEMA, known_parts
 from transferkit.errors import CacheError
@@ -57,7 +57,9 @@ class CacheInfo:
     ----------
     folder : Path
     n_spaces, n_rows, n_bytes : int
-        ``n_bytes`` includes the file index and files set aside as damaged.
+        ``n_bytes`` includes the file index, files set aside as damaged, and graphs.
+    n_graphs, graph_bytes : int
+        Converted networks, which new processes run without TensorFlow.
     spaces : list of SpaceInfo
         Most recently used first.
     """
@@ -65,6 +67,8 @@ class CacheInfo:
     folder: Path
     n_bytes: int
     spaces: list[SpaceInfo] = field(default_factory=list)
+    n_graphs: int = 0
+    graph_bytes: int = 0
 
     @property
     def n_spaces(self) -> int:
@@ -85,6 +89,9 @@ class CacheInfo:
             f"{space.last_used:%Y-%m-%d %H:%M}  {space.problem or describe(space)}"
             for space in self.spaces
         ]
+        if self.n_graphs:
+            networks = "networks" if self.n_graphs > 1 else "network"
+            lines.append(f"  {self.n_graphs} converted {networks}, {megabytes(self.graph_bytes)}")
         if outdated := [space for space in self.spaces if space.outdated]:
             lines.append(
                 f"{len(outdated)} feature space(s) ({megabytes(sum(space.bytes for space in outdated))}) "
@@ -115,7 +122,9 @@ def inspect_folder(folder: Path) -> CacheInfo:
     files = list(own_files(folder))
     spaces = [inspect_space(path, key) for path, key, damaged in files if not damaged and key != "files"]
     spaces.sort(key=lambda space: space.last_used, reverse=True)
-    return CacheInfo(folder, sum(size_of(path) for path, *_ in files), spaces)
+    graphs = [size_of(path) for path in graph_files(folder)]
+    n_bytes = sum(size_of(path) for path, *_ in files) + sum(graphs)
+    return CacheInfo(folder, n_bytes, spaces, len(graphs), sum(graphs))
 
 
 def inspect_space(path: Path, key: str) -> SpaceInfo:
