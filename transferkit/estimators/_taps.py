@@ -56,10 +56,7 @@ def point_taps(backbone: Backbone, head: Head, layers: Any, grid: Any) -> Taps:
 def close_taps(backbone: Backbone, head: Head, layers: Any, *, few: bool = False) -> Taps:
     """Return the taps of a closer look, at few images or many."""
     if head.refinement == "network":
-        # In a square the rough shape is near the mean, and the fine layer shows enough of it: with the
-        # next one errors were the same, and the backbone took longer.
-        taps = network_taps(backbone, layers, CLOSE_NETWORK_GRID)
-        return taps if not _are_recommended(layers) else Taps(taps.layers[:1], taps.grid[:1])
+        return network_taps(backbone, layers, CLOSE_NETWORK_GRID)
     if not _are_recommended(layers):
         chosen = (layers,) if isinstance(layers, str) else tuple(layers)
     else:

@@ -24,7 +24,6 @@ from transferkit.heads.cascade import finest_map
 # Batches, and limits of epochs, where ``epochs`` is None. 4,000 batches lowered errors by 1 %, 100 epochs of
 # 500 images by less.
 _BATCHES, _FEWEST, _MOST = 1500, 5, 40
-_ROUGH_SIDE = 14  # cells of a map on which half as many are enough: it only has to show the place
 _PREDICT_BATCH = 128
 
 
@@ -44,8 +43,7 @@ class KeypointMapHead:
     hidden : int, default=256
         Units of the hidden layer of each step.
     epochs : int, optional
-        By default as many as make 1,500 batches, or 750 on maps of up to 14 cells a side, but at least 5 and
-        at most 40.
+        By default as many as make 1,500 batches, but at least 5 and at most 40.
     batch_size : int, default=64
     learning_rate : float, default=1e-3
         The highest one, reached after a twentieth of the training; it then decays to 0 as a cosine.
@@ -137,8 +135,7 @@ class KeypointMapHead:
             dtype="float16" if all(array.dtype == np.float16 for array in maps) else "float32",
         )
         n_batches = -(-len(data.targets) // self.batch_size)
-        enough = _BATCHES if fitted.shapes[0][0] > _ROUGH_SIDE else _BATCHES // 2
-        epochs = self.epochs or min(max(-(-enough // n_batches), _FEWEST), _MOST)
+        epochs = self.epochs or min(max(-(-_BATCHES // n_batches), _FEWEST), _MOST)
         rate = keras.optimizers.schedules.CosineDecay(
             0.0,
             epochs * n_batches - epochs * n_batches // 20,
