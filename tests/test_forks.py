@@ -168,6 +168,7 @@ def test_tensorflow_started_by_the_user_counts(monkeypatch):
 
     monkeypatch.setattr(forks, "_started", False)
     monkeypatch.setattr(forks, "_inherited", False)
+    monkeypatch.setattr(forks, "_forked", False)
     monkeypatch.setitem(sys.modules, "tensorflow.python.eager.context", Module)
     forks._in_child()
     forks.enter_network()
@@ -181,6 +182,7 @@ def test_tensorflow_started_by_the_user_counts(monkeypatch):
 def test_grandchildren_are_told_too(monkeypatch):
     monkeypatch.setattr(forks, "_started", True)
     monkeypatch.setattr(forks, "_inherited", False)
+    monkeypatch.setattr(forks, "_forked", False)
     forks._in_child()
     forks._in_child()
     for use in (forks.enter_network, lambda: list_layers("vgg16"), lambda: MLPHead().fit(None)):
