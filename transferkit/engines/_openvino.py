@@ -80,7 +80,7 @@ def _prepared_engine(core: Any, request: EngineRequest) -> Engine | None:
         wrong = _parity.disparity(request.layers, graph.answers, answers)
         runner = runner if request.precision == "float32" else runner_in(request.precision)
     except Exception as error:  # noqa: BLE001 - a runtime may raise anything, and the graph can be made again
-        wrong = str(error)
+        wrong = repr(error)  # which is never empty
     if wrong:
         file.discard()
         return None

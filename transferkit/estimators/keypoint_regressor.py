@@ -103,6 +103,8 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
     Attributes
     ----------
     n_points_ : int
+    boxed_ : bool
+        Whether ``fit`` had boxes, so that predictions need some.
     history_ : list of dict
         A row per epoch, or per penalty tried. Errors are fractions of the square that the backbone sees.
     refinements_ : list of Refinement
@@ -463,8 +465,10 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         seed = as_seed(self.random_state)
         if targets.shape[1] >= MIN_POINTS and self.head_.refinement is not None:
             self._fit_rounds(items, features, targets, data, held, own, seed)
-        learn_expected = partial(fit_expected_error, self.predictor_, items, features, targets, data)
-        self.predictor_ = replace(self.predictor_, expected_error=learn_expected(held, own, seed))
+        expected = fit_expected_error(
+            self.predictor_, items, features, targets, data, held, own, random_state=seed
+        )
+        self.predictor_ = replace(self.predictor_, expected_error=expected)
 
     def _fit_rounds(
         self,
@@ -479,7 +483,7 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         predictor, head = self.predictor_, self.head_
         n_images = len(data.rows)
         taps = close_taps(self._backbone(), head, self.layers, few=n_images < FEW_IMAGES)
-        look = CloserLook(
+        closer = CloserLook(
             partial(self._make_image_extractor, taps),
             self._n_rounds(head, n_images),
             len(predictor.views) > 1,
@@ -488,11 +492,11 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
             self._run_settings()["progress"],
         )
         learned = [items[row] for row in data.rows]
-        fit_rounds(look, predictor, head, learned, features, targets, data, held, own)
-        self._rounds = look.rounds
+        fit_rounds(closer, predictor, head, learned, features, targets, data, held, own)
+        self._rounds = closer.rounds
         if self.report_ is not None:
-            self.report_.merge(look.report)
-        self.predictor_ = replace(predictor, refinements=tuple(look.refinements))
+            self.report_.merge(closer.report)
+        self.predictor_ = replace(predictor, refinements=tuple(closer.refinements))
 
     def _n_rounds(self, head: Head, n_images: int) -> int:
         """Return how many rounds to try: a second one pays where the first look is coarse."""
