@@ -298,7 +298,7 @@ def saved(pair, pictures, tmp_path):
 @pytest.mark.parametrize("engine", ["auto", "openvino"])
 def test_a_model_loads_where_openvino_is_not_installed(saved, engine, monkeypatch, caplog):
     path = saved(engine=engine)
-    for module in (engines, transferkit.persistence._document):
+    for module in (engines, transferkit.persistence._parts):
         monkeypatch.setattr(module, "has_openvino", lambda: False)
     with caplog.at_level(logging.INFO, "transferkit"):
         loaded = transferkit.load(path)

@@ -88,6 +88,14 @@ def load_model(options: argparse.Namespace) -> Any:
     return load(options.model, **({} if options.weights is None else {"weights": options.weights}))
 
 
+def load_to_predict(options: argparse.Namespace) -> Any:
+    """Return the saved model, or the half of it that answers, which loads a second faster."""
+    from transferkit.estimators import load_without_estimator
+
+    model = load_without_estimator(options.model) if options.weights is None else None
+    return load_model(options) if model is None else model
+
+
 def add_backbone(parser: argparse.ArgumentParser, *, by_place: bool = False) -> None:
     """Add the arguments that say which network sees the images; without weights if it comes by its place."""
     what = "see `transferkit backbones`{}, or an ONNX file such as model.onnx"

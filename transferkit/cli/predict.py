@@ -12,7 +12,7 @@ from transferkit.cli._shared import (
     add_model,
     complain,
     image_paths,
-    load_model,
+    load_to_predict,
     row_writer,
 )
 from transferkit.cli._subjects import boxes_for
@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the command and return the exit code."""
-    model = load_model(options)
+    model = load_to_predict(options)
     paths, where = _subjects(model, options.images)
     features = model.extract(paths, on_error="skip", **where)
     write = row_writer(options)

@@ -19,13 +19,13 @@ from transferkit.estimators._base import ImageEstimator, Rows, TrainingSet
 from transferkit.estimators._confidence import fit_expected_error
 from transferkit.estimators._expected_error import ExpectedError, rebuild_expected_error
 from transferkit.estimators._fitted import AnyFeatures
-from transferkit.estimators._looks import look
 from transferkit.estimators._old_names import takes_old_names
+from transferkit.estimators._points import check_return_error, predict_points
 from transferkit.estimators._precomputed import PrecomputedFeatures
 from transferkit.estimators._records import Round
 from transferkit.estimators._scoring import explained_variance, readable_rows
 from transferkit.estimators._splitting import as_seed
-from transferkit.estimators._subjects import box_views, in_batches
+from transferkit.estimators._subjects import box_views
 from transferkit.estimators._taps import Taps, close_taps, point_taps
 from transferkit.estimators.predictor import Predictor
 from transferkit.estimators.refinement import (
@@ -38,7 +38,7 @@ from transferkit.estimators.refinement import (
     rebuild_refinement,
 )
 from transferkit.extraction import FeatureExtractor, Features, is_precomputed
-from transferkit.foundation.arguments import check, choice, flag, is_number
+from transferkit.foundation.arguments import check, choice, is_number
 from transferkit.heads import FittedHead, Head, KeypointMapHead, LinearHead, ScoreMapHead
 from transferkit.keypoints import as_points, checked_pairs, mirror_order
 from transferkit.persistence import register_estimator
@@ -55,11 +55,6 @@ from transferkit.views import MIRROR, ORIGINAL, AnyView, View, with_pairs
 # On fewer, a linear head takes seconds, and errs little more: 10.8 and 10.3 % with 150 faces; but 8.3 and
 # 6.7 % with 500.
 MIN_IMAGES_OF_NETWORK = 300
-_NO_ERROR = (
-    "return_error needs errors of held-out images, which this model does not know: it was saved before there "
-    "was return_error, learned from too few images, or has backbone='precomputed'. Fit it again, on 10 "
-    "images or more; a network holds a tenth of them out, and needs 80, or validation_data."
-)
 
 
 @register_estimator
@@ -298,27 +293,11 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
             X cannot be used, boxes are missing or do not fit, or nothing is known of errors.
         """
         predictor = self._fitted()
-        check(flag("return_error", return_error))
-        if return_error and predictor.expected_error is None:
-            raise InvalidInputError(_NO_ERROR)
         if predictor.extractor is None:
+            check_return_error(predictor, return_error)
             return predictor.task.decode(self._outputs(predictor, X))
-        if hasattr(X, "__next__") and not hasattr(X, "read"):  # an open file is one image
-            return in_batches(partial(self.predict, return_error=return_error), X, boxes)
-        items = images.readable_again(images.as_image_list(X))
-        views = box_views(predictor, boxes, len(items))
-        if return_error:
-            return self._predict_with_error(predictor, items, views or predictor.views)
-        points = self._outputs(predictor, items, views)
-        with self._limited():
-            return predictor.task.decode(predictor.refine(items, points))
-
-    def _predict_with_error(self, predictor: Predictor, items: Any, views: Any) -> tuple[Any, Any]:
-        expected = predictor.expected_error
-        features = predictor.extractor.extract(items, views=views, on_error="raise")
-        with self._limited():
-            looks = look(predictor, items, features, views=views, again=expected.moved)
-            return predictor.task.decode(looks.points), expected.predict(looks)
+        limit = self._run_settings()["memory_limit"]
+        return predict_points(predictor, X, boxes, return_error=return_error, limit=limit)
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None, boxes: Any = None) -> float:
         """Return R^2, the share of the variance of coordinates explained, averaged over them.

@@ -3,11 +3,13 @@
 ``_extraction`` is the whole way; ``_parameters`` checks what users pass, ``_settings`` makes a backbone,
 weights, a feature space and an engine of it; ``_stream`` looks up and computes, with ``_pipeline`` (threads
 that read and decode ahead) and ``_batches`` (threads that run and write); ``_features`` is the result.
+
+What needs scikit-learn, which takes a second to load, is imported on first use.
 """
 
-from transferkit.extraction._activations import extract_activations
+from typing import TYPE_CHECKING
+
 from transferkit.extraction._extraction import Extraction, find_backbone
-from transferkit.extraction._extractor import FeatureExtractor
 from transferkit.extraction._features import Features
 from transferkit.extraction._parameters import (
     as_cache,
@@ -18,7 +20,12 @@ from transferkit.extraction._parameters import (
     resolve,
 )
 from transferkit.extraction._report import ExtractionReport, Failure
-from transferkit.extraction._speed import Speed, measure_speed
+from transferkit.foundation.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from transferkit.extraction._activations import extract_activations
+    from transferkit.extraction._extractor import FeatureExtractor
+    from transferkit.extraction._speed import Speed, measure_speed
 
 __all__ = [
     "Extraction",
@@ -37,3 +44,13 @@ __all__ = [
     "parameter_problems",
     "resolve",
 ]
+
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "FeatureExtractor": "_extractor",
+        "Speed": "_speed",
+        "extract_activations": "_activations",
+        "measure_speed": "_speed",
+    },
+)

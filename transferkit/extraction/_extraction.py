@@ -73,6 +73,14 @@ class Extraction(Configured):
         ranges: images.ArrayRanges = self.__dict__.get("_array_ranges", {})
         return ranges
 
+    def settle(self, ranges: images.ArrayRanges) -> None:
+        """Check the parameters, and keep what they stand for; arrays are read as those that ``fit`` saw."""
+        settings = self.settings()
+        self.settle_ranges(ranges)
+        self._check_backbone(settings)
+        self.image_size_ = settings.image_size
+        self.layers_ = settings.layers
+
     def settle_ranges(self, ranges: images.ArrayRanges) -> None:
         """Read arrays as those that ``fit`` saw, unless ``value_range`` is set.
 

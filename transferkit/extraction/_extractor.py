@@ -119,12 +119,9 @@ class FeatureExtractor(Extraction, TransformerMixin, BaseEstimator):
         """
         self._forget_backbone()
         settings = self.settings()
-        settle = X is not None and self.value_range is None
+        of_arrays = X is not None and self.value_range is None
         chosen = settings.selection.channels
-        self.settle_ranges(images.array_ranges(images.as_image_list(X), chosen) if settle else {})
-        self._check_backbone(settings)
-        self.image_size_ = settings.image_size
-        self.layers_ = settings.layers
+        self.settle(images.array_ranges(images.as_image_list(X), chosen) if of_arrays else {})
         return self
 
     def transform(self, X: Any) -> NDArray[np.float32]:

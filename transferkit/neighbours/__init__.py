@@ -1,9 +1,11 @@
 """The most similar images of a collection, by features of a frozen backbone.
 
 ``nearest_images`` is the estimator, ``_search`` finds the nearest of many vectors, ``_copies`` tells what is
-there twice, ``_neighbours`` is an answer, and ``_arrays`` is what a saved collection consists of.
+there twice, ``_neighbours`` is an answer, and ``_arrays`` is what a saved collection consists of. ``load``
+knows all estimators once they are imported, which happens here.
 """
 
+from transferkit.estimators import Classifier, ImageRegressor, KeypointRegressor  # noqa: F401
 from transferkit.neighbours._neighbours import Neighbours
 from transferkit.neighbours.nearest_images import NearestImages
 from transferkit.persistence import load

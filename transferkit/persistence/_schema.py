@@ -36,6 +36,11 @@ _EXTRACTOR: dict[str, Types] = {
     "engine": (str, _MAYBE),
 }  # fmt: skip
 _CHOSEN: dict[str, Types] = {"frame": (int,), "channels": (list,)}  # only where they are set
+LOCAL = (
+    "head",
+    "random_state",
+    "extractor",
+)  # parameters of estimators that are saved otherwise, or not at all
 EXTRACTOR_PARAMETERS = tuple(_EXTRACTOR)  # of the model; the others belong to the machine
 
 # A file from a stranger may name any file of this machine, and ask for any amount of memory.

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from transferkit.estimators.predictor import average_views
 from transferkit.estimators.refinement._network import Sample, moved_frames, true_frames
 from transferkit.estimators.refinement._refinement import MARGIN, Floats, Refinement, views_around
-from transferkit.extraction import FeatureExtractor, Features
+from transferkit.extraction import Extraction, Features
 from transferkit.heads import TrainingData
 from transferkit.heads.cascade import CascadeHead
 from transferkit.keypoints import Pairs, frames_around, mean_shape
@@ -30,7 +30,7 @@ _MOST_COPIES = 8
 
 
 def fit_cascade_round(
-    extractor: FeatureExtractor,
+    extractor: Extraction,
     X: Sequence[Any],
     shapes: Floats,
     points: Floats,
@@ -46,7 +46,7 @@ def fit_cascade_round(
 
     Parameters
     ----------
-    extractor : FeatureExtractor
+    extractor : Extraction
         With the layers and grids of the closer look.
     X : sequence of images
     shapes : ndarray, shape (n, k, 2)

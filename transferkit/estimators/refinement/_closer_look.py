@@ -13,7 +13,7 @@ from transferkit.estimators._records import Round
 from transferkit.estimators.refinement._cascade import fit_cascade_round
 from transferkit.estimators.refinement._network import Sample, fit_network_round
 from transferkit.estimators.refinement._refinement import Floats, Refinement, shape_errors
-from transferkit.extraction import ExtractionReport, FeatureExtractor
+from transferkit.extraction import Extraction, ExtractionReport
 from transferkit.heads import Head
 from transferkit.keypoints import Pairs
 
@@ -41,7 +41,7 @@ class CloserLook:
         The work that it took.
     """
 
-    make_extractor: Callable[[], FeatureExtractor]
+    make_extractor: Callable[[], Extraction]
     n_rounds: int
     mirror: bool
     pairs: Pairs | None

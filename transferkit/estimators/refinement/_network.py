@@ -18,7 +18,7 @@ from transferkit.estimators.refinement._refinement import (
     Refinement,
     views_around,
 )
-from transferkit.extraction import FeatureExtractor, Features
+from transferkit.extraction import Extraction, Features
 from transferkit.heads import Head, TrainingData
 from transferkit.keypoints import Pairs, frames_around, mean_shape
 from transferkit.tasks import Points
@@ -42,7 +42,7 @@ class Sample(NamedTuple):
 
 
 def fit_network_round(
-    extractor: FeatureExtractor,
+    extractor: Extraction,
     head: Head,
     train: Sample,
     *,
@@ -55,7 +55,7 @@ def fit_network_round(
 
     Parameters
     ----------
-    extractor : FeatureExtractor
+    extractor : Extraction
         With the layers and grids of the closer look.
     head : Head
         What to train.

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transferkit.estimators.predictor import average_views
-from transferkit.extraction import FeatureExtractor
+from transferkit.extraction import Extraction
 from transferkit.heads import FittedHead, Head, head_from_dict, head_to_dict
 from transferkit.heads.cascade import CascadeHead
 from transferkit.keypoints import Pairs, frames_around, mirror_order
@@ -32,7 +32,7 @@ class Refinement:
 
     Attributes
     ----------
-    extractor : FeatureExtractor
+    extractor : Extraction
     mean : ndarray, shape (k, 2)
         Mean shape that is aligned to each prediction.
     kind : Head
@@ -44,7 +44,7 @@ class Refinement:
         Points that swap in a mirror image.
     """
 
-    extractor: FeatureExtractor
+    extractor: Extraction
     mean: Floats
     kind: Head
     head: FittedHead
@@ -95,7 +95,7 @@ def rebuild_refinement(
 ) -> Refinement:
     """Return the round that was saved; ValueError if arrays and facts do not belong together.
 
-    ``extractor`` makes a FeatureExtractor of layers and grids.
+    ``extractor`` makes an extraction of layers and grids.
     """
     if set(facts) - {"kind"} != {"head", "mirror", "layers", "grid"} or not isinstance(facts["mirror"], bool):
         raise ValueError(f"facts of a round {facts!r}")

@@ -1,0 +1,57 @@
+"""From images to keypoints: what a fitted model does, with or without its estimator."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from transferkit import images
+from transferkit.errors import InvalidInputError
+from transferkit.estimators._looks import look
+from transferkit.estimators._subjects import box_views, in_batches
+from transferkit.estimators.predictor import Predictor
+from transferkit.foundation.arguments import check, flag
+from transferkit.foundation.scratch import memory_limit
+
+_NO_ERROR = (
+    "return_error needs errors of held-out images, which this model does not know: it was saved before there "
+    "was return_error, learned from too few images, or has backbone='precomputed'. Fit it again, on 10 "
+    "images or more; a network holds a tenth of them out, and needs 80, or validation_data."
+)
+
+
+def predict_points(
+    predictor: Predictor, X: Any, boxes: Any = None, *, return_error: bool = False, limit: float | None = None
+) -> Any:
+    """Return the keypoints of each image, and with ``return_error`` also the error to expect of each.
+
+    Parameters
+    ----------
+    predictor : Predictor
+        Of images.
+    X, boxes, return_error
+        As for ``KeypointRegressor.predict``.
+    limit : float, optional
+        Bytes of memory for features.
+    """
+    check_return_error(predictor, return_error)
+    if hasattr(X, "__next__") and not hasattr(X, "read"):  # an open file is one image
+        return in_batches(
+            partial(predict_points, predictor, return_error=return_error, limit=limit), X, boxes
+        )
+    items = images.readable_again(images.as_image_list(X))
+    views = box_views(predictor, boxes, len(items)) or predictor.views
+    features = predictor.extractor.extract(items, views=views, on_error="raise")
+    with memory_limit(limit):
+        if not return_error:
+            return predictor.task.decode(predictor.refine(items, predictor.outputs(features, views=views)))
+        expected = predictor.expected_error
+        looks = look(predictor, items, features, views=views, again=expected.moved)
+        return predictor.task.decode(looks.points), expected.predict(looks)
+
+
+def check_return_error(predictor: Predictor, return_error: bool) -> None:
+    """Raise unless the error that is asked for is known."""
+    check(flag("return_error", return_error))
+    if return_error and predictor.expected_error is None:
+        raise InvalidInputError(_NO_ERROR)

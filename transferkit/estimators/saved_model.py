@@ -1,0 +1,160 @@
+"""A saved model that answers without its estimator: no scikit-learn, which takes a second to import."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from transferkit import images
+from transferkit.errors import TransferKitError
+from transferkit.estimators._expected_error import rebuild_expected_error
+from transferkit.estimators._points import predict_points
+from transferkit.estimators._subjects import box_views
+from transferkit.estimators.predictor import Predictor
+from transferkit.estimators.refinement import rebuild_refinement
+from transferkit.extraction import Extraction, Features
+from transferkit.foundation.scratch import memory_limit
+from transferkit.keypoints import checked_pairs
+from transferkit.persistence import SavedParts, read_parts
+from transferkit.tasks import Points
+from transferkit.views import with_pairs
+
+_IMAGES = (
+    "augment",
+    "backbone",
+    "extractor",
+    "grid",
+    "head",
+    "image_size",
+    "layers",
+    "random_state",
+    "weights",
+)
+# What each estimator is made with, and what it learns; a test holds these to the classes.
+ESTIMATORS = {
+    "Classifier": ((*_IMAGES, "class_weight", "threshold"), frozenset({"classes", "labels"})),
+    "ImageRegressor": (_IMAGES, frozenset({"values"})),
+    "KeypointRegressor": ((*_IMAGES, "mirror_pairs", "refine"), frozenset({"points", "values"})),
+}
+
+
+@dataclass(frozen=True)
+class SavedModel:
+    """The half of a fitted estimator that answers; attributes and methods are those of the estimators.
+
+    Parameters
+    ----------
+    predictor : Predictor
+        Of images.
+    """
+
+    predictor: Predictor
+
+    def kind_for(self, y: Any) -> str:
+        """Return the kind of task, whatever ``y`` is."""
+        return self.predictor.task.kind
+
+    @property
+    def classes_(self) -> NDArray[Any]:
+        """Labels, sorted."""
+        labels: NDArray[Any] = self._task.labels
+        return labels
+
+    @property
+    def thresholds_(self) -> NDArray[np.float64]:
+        """The probability above which each of several labels is predicted."""
+        chosen = self._task.thresholds
+        return np.full(len(self._task.labels), 0.5) if chosen is None else chosen
+
+    @property
+    def n_points_(self) -> int:
+        """Number of points."""
+        return self.n_outputs_ // 2
+
+    @property
+    def n_outputs_(self) -> int:
+        """Numbers for each image."""
+        return int(self._task.n_outputs)
+
+    @property
+    def output_names_(self) -> tuple[str, ...] | None:
+        """Names of the numbers, where they have some."""
+        names: tuple[str, ...] | None = self._task.names
+        return names
+
+    @property
+    def boxed_(self) -> bool:
+        """Whether predictions need boxes."""
+        return bool(getattr(self._task, "boxed", False))
+
+    def extract(self, X: Any, boxes: Any = None, *, on_error: str = "raise") -> Features:
+        """Return the features that this model predicts from, as the estimators do."""
+        items = images.readable_again(images.as_image_list(X))
+        views = box_views(self.predictor, boxes, len(items)) or self.predictor.views
+        features: Features = self.predictor.extractor.extract(items, views=views, on_error=on_error)
+        return features
+
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
+        """Return the probability of each class (n, n_classes)."""
+        chances: NDArray[np.float64] = self._task.probabilities(self._outputs(X))
+        return chances
+
+    def predict(self, X: Any, boxes: Any = None, *, return_error: bool = False) -> Any:
+        """Return the answer to each image, as the estimators do; boxes and errors are of keypoints."""
+        if isinstance(self._task, Points):
+            limit = self._limit
+            return predict_points(self.predictor, X, boxes, return_error=return_error, limit=limit)
+        return self._task.decode(self._outputs(X))
+
+    @property
+    def _task(self) -> Any:
+        return self.predictor.task
+
+    @property
+    def _limit(self) -> float | None:
+        limit: float | None = self.predictor.extractor.settings().memory_limit
+        return limit
+
+    def _outputs(self, X: Any) -> NDArray[np.float64]:
+        features = self.extract(X)
+        with memory_limit(self._limit):
+            return self.predictor.outputs(features)
+
+
+def load_without_estimator(path: str | os.PathLike[str]) -> SavedModel | None:
+    """Return a saved model of images; None where :func:`transferkit.load` must decide.
+
+    That is for whatever is no such model, and for all that is wrong with one: ``load`` finds the words.
+    """
+    try:
+        return _model(read_parts(path, ESTIMATORS))
+    except (TransferKitError, OSError, ValueError, KeyError, TypeError, AttributeError, ArithmeticError):
+        return None
+
+
+def _model(saved: SavedParts) -> SavedModel:
+    def extraction(layers: Any, grid: Any) -> Extraction:
+        made = Extraction(**(saved.extraction | {"layers": layers, "grid": grid}))
+        made.settle(saved.ranges)
+        return made
+
+    learned = saved.parts
+    whole = extraction(saved.extraction["layers"], saved.extraction["grid"])
+    saved.check(whole.describe())
+    predictor = Predictor(whole, learned.views, learned.fitted, learned.task, learned.head.half)
+    if not isinstance(learned.task, Points):
+        if learned.rounds or learned.error:
+            raise ValueError("a closer look at answers that are no points")
+        return SavedModel(predictor)
+    n_points = learned.task.n_points
+    pairs = checked_pairs(saved.parameters.get("mirror_pairs"), n_points)
+    rounds = [rebuild_refinement(*round, extraction, n_points, pairs) for round in learned.rounds]
+    error = None if learned.error is None else rebuild_expected_error(*learned.error, n_points)
+    views = with_pairs(learned.views, pairs)
+    return SavedModel(
+        replace(predictor, views=views, refinements=tuple(rounds), expected_error=error),
+    )

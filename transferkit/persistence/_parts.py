@@ -1,0 +1,116 @@
+"""What a document says of a model, whoever answers with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from numpy.typing import NDArray
+
+from transferkit.backbones import Backbone
+from transferkit.engines import has_openvino
+from transferkit.heads import FittedHead, Head, head_from_dict
+from transferkit.images import FAMILIES, check_selection, check_value_range
+from transferkit.persistence._schema import views_of
+from transferkit.tasks import Task, Values, task_from_json
+from transferkit.views import View
+
+Arrays = Mapping[str, NDArray[Any]]
+
+
+class Parts(NamedTuple):
+    """What was learned.
+
+    Attributes
+    ----------
+    head : Head
+    fitted : FittedHead
+    task : Task
+    views : tuple of View
+        Of whole images.
+    rounds : list of (arrays, facts)
+        One for each closer look.
+    error : (arrays, facts) or None
+        Of the error to expect.
+    """
+
+    head: Head
+    fitted: FittedHead
+    task: Task
+    views: tuple[View, ...]
+    rounds: list[tuple[dict[str, Any], dict[str, Any]]]
+    error: tuple[dict[str, Any], dict[str, Any]] | None
+
+
+def parts_of(document: Mapping[str, Any], tensors: Arrays) -> Parts:
+    """Return what was learned; ValueError or KeyError where the document or its arrays do not say it."""
+    facts = document.get("expected_error")
+    error = {name.removeprefix("error."): tensors[name] for name in tensors if name.startswith("error.")}
+    if bool(error) != (facts is not None):
+        raise ValueError(f"arrays of an error {sorted(error)} and facts {facts!r}")
+    others = {name: array for name, array in tensors.items() if not name.startswith("error.")}
+    arrays, rounds = _split(others, len(document["refinements"]))
+    head = head_from_dict(document["head"])
+    fitted = head.rebuild(arrays, document["head_facts"])
+    return Parts(
+        head,
+        fitted,
+        _task(document["task"], fitted),
+        views_of(document["views"]),
+        list(zip(rounds, document["refinements"], strict=True)),
+        None if facts is None else (error, facts),
+    )
+
+
+def settings_of(document: Mapping[str, Any], engine: str | None = None) -> dict[str, Any]:
+    """Return the parameters of the extractor that belong to the model; ValueError where they are none.
+
+    ``engine`` takes the place of the one that ran when the model was saved.
+    """
+    settings = as_tuples(document["extractor"])
+    check_value_range(settings["value_range"])
+    check_selection(settings.get("frame"), settings.get("channels"))
+    if engine is not None:
+        settings["engine"] = engine
+    elif settings["engine"] == "openvino" and settings["precision"] == "float32" and not has_openvino():
+        settings["engine"] = "auto"  # check_features says what runs instead
+    return settings
+
+
+def backbone_of(document: Mapping[str, Any]) -> Any:
+    """Return the name of the backbone, or the one that stands in the document."""
+    return Backbone.from_json(document["parameters"]["backbone"])
+
+
+def ranges_of(features: Mapping[str, Any] | None) -> dict[str, tuple[float, float]]:
+    """Return how arrays are read; ValueError unless every range is one."""
+    ranges = (features or {}).get("array_ranges", {})
+    found = {str(name): check_value_range(bounds) for name, bounds in ranges.items()}
+    if not set(found) <= set(FAMILIES) or None in found.values():
+        raise ValueError(f"array_ranges {ranges!r}")
+    return {name: bounds for name, bounds in found.items() if bounds is not None}
+
+
+def _task(data: Mapping[str, Any], fitted: Any) -> Any:
+    """Return the task; ValueError unless the head gives as many numbers as it needs."""
+    if data.get("kind") == Values.kind and data.get("n_outputs") is None:  # of version 0
+        data = {**data, "n_outputs": fitted.n_outputs}
+    task = task_from_json(data)
+    if fitted.n_outputs != task.n_outputs:
+        raise ValueError(f"the head has {fitted.n_outputs} outputs, the task {task.n_outputs}")
+    return task
+
+
+def _split(tensors: Mapping[str, NDArray[Any]], n_rounds: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Return the arrays of the head and of each round of a closer look."""
+    parts = [
+        {name.removeprefix(start): array for name, array in tensors.items() if name.startswith(start)}
+        for start in ("head.", *(f"round.{i}." for i in range(n_rounds)))
+    ]
+    if sum(map(len, parts)) != len(tensors):
+        raise ValueError(f"arrays {sorted(tensors)}")
+    return parts[0], parts[1:]
+
+
+def as_tuples(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}

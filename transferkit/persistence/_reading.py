@@ -1,0 +1,79 @@
+"""A model of images as parts, without its estimator and what that needs to be imported."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from transferkit.persistence._document import check_features
+from transferkit.persistence._file import read_model
+from transferkit.persistence._parts import Parts, as_tuples, backbone_of, parts_of, ranges_of, settings_of
+from transferkit.persistence._places import with_folders
+from transferkit.persistence._schema import LOCAL, check_document
+
+
+class SavedParts(NamedTuple):
+    """What a model of images consists of.
+
+    Attributes
+    ----------
+    parts : Parts
+        What was learned.
+    parameters : dict
+        Of the estimator.
+    extraction : dict
+        Parameters of the extraction of whole images, with the layers and grids that were settled in ``fit``.
+    ranges : dict
+        Black and white of arrays.
+    check : callable
+        Takes the description of an extraction; ModelFileError unless it gives the features that the model was
+        trained on.
+    """
+
+    parts: Parts
+    parameters: dict[str, Any]
+    extraction: dict[str, Any]
+    ranges: dict[str, tuple[float, float]]
+    check: Any
+
+
+def read_parts(
+    path: str | os.PathLike[str], estimators: Mapping[str, tuple[tuple[str, ...], frozenset[str]]]
+) -> SavedParts:
+    """Return the parts of a saved model, checked as :func:`transferkit.load` does.
+
+    Parameters
+    ----------
+    path : path
+    estimators : mapping
+        Parameters, and kinds of tasks, of each estimator whose models can be read.
+
+    Raises
+    ------
+    TransferKitError, OSError, ValueError, KeyError, TypeError, AttributeError, ArithmeticError
+        It is no such model, or one of arrays.
+    """
+    tensors, document = read_model(path)
+    if document["schema"] == 1:
+        raise ValueError("a model of version 0")
+    document = with_folders(document, path)
+    names, kinds = estimators[document["estimator"]]
+    check_document(document, tuple(name for name in names if name not in LOCAL))
+    features, given = document["features"], as_tuples(document["parameters"])
+    if features is None:
+        raise ValueError("a model of arrays")
+    parts = parts_of(document, tensors)
+    if parts.task.kind not in kinds:
+        raise ValueError(f"a task of kind {parts.task.kind!r} in a {document['estimator']}")
+    extraction = {
+        **settings_of(document),
+        "backbone": backbone_of(document),
+        "weights": given["weights"],
+        "image_size": given["image_size"],
+        "layers": tuple(features["layers"]),
+        "grid": tuple("full" if cells is None else cells for cells in features["grid"]),
+    }
+    return SavedParts(
+        parts, given, extraction, ranges_of(features), lambda current: check_features(features, current, path)
+    )
