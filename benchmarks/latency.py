@@ -43,6 +43,15 @@ print(report.seconds)
 """
 
 
+FIRST_FIT = """
+import sys
+import numpy as np
+from transferkit import Classifier
+pictures = list(np.random.default_rng().integers(0, 256, (4, 64, 64, 3), dtype=np.uint8))
+Classifier(sys.argv[1], weights=None, head="linear").fit(pictures, [0, 1, 0, 1])
+"""
+
+
 def milliseconds(run: Callable[[], object]) -> float:
     started = time.perf_counter()
     run()
@@ -104,32 +113,69 @@ def second_fit(name: str, paths: list[Path]) -> None:
 
 
 def new_process(name: str, folder: Path, paths: list[Path], repeats: int) -> None:
-    """The command line on a saved model, each time in a process of its own."""
+    """The command line on a saved model, each time in a process of its own, with compiled files of Python."""
     model, cache = folder / "model.safetensors", Path(os.environ["TRANSFERKIT_CACHE"])
     Classifier(name, weights=None).fit(paths, [i % 2 for i in range(len(paths))]).save(model)
-    generator, times = np.random.default_rng(2), {}
-    for turn in range(repeats):
-        picture = folder / f"new_{turn}.png"
+    environment = {**os.environ, "PYTHONPYCACHEPREFIX": str(folder / "compiled")}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    generator, picture = np.random.default_rng(2), folder / "new.png"
+
+    def draw_new() -> None:
         Image.fromarray(generator.integers(0, 256, (SIZE, SIZE, 3), dtype=np.uint8)).save(picture)
-        command = [sys.executable, "-m", "transferkit", "predict", str(model), str(picture)]
-        ways = {
-            "import tensorflow": [sys.executable, "-c", "import tensorflow"],
-            "import sklearn.linear_model": [sys.executable, "-c", "import sklearn.linear_model"],
-            "a new image, its network converted": command,
-            "a known image": command,
-            "a new image, its graph known": command,
-        }
-        for way, run in ways.items():
-            if way == "a new image, its network converted":
-                for path in cache.glob("graph-*"):
-                    path.unlink()
-            elif way == "a new image, its graph known":
-                Image.fromarray(generator.integers(0, 256, (SIZE, SIZE, 3), dtype=np.uint8)).save(picture)
-            taken = milliseconds(lambda run=run: subprocess.run(run, capture_output=True, check=True))
-            times.setdefault(way, []).append(taken)
-    print(f"\ntransferkit predict in a new process, {name}, {repeats} repeats")
+
+    def forget_graphs() -> None:
+        draw_new()
+        for path in cache.glob("graph-*"):
+            path.unlink()
+
+    python = [sys.executable]
+    predict = [*python, "-m", "transferkit", "predict", str(model), str(picture)]
+    ways = {
+        "import numpy": ([*python, "-c", "import numpy"], None),
+        "import sklearn.linear_model": ([*python, "-c", "import sklearn.linear_model"], None),
+        "import tensorflow": ([*python, "-c", "import tensorflow"], None),
+        "predict: a new image, network not yet converted": (predict, forget_graphs),
+        "predict: a new image": (predict, draw_new),
+        "predict: a known image": (predict, None),
+        "fit: 4 new images": ([*python, "-c", FIRST_FIT, name], None),
+    }
+    times: dict[str, list[float]] = {way: [] for way in ways}
+    for turn in range(repeats + 1):  # the first compiles files
+        for way, (command, before) in ways.items():
+            if before is not None:
+                before()
+            taken = milliseconds(
+                lambda command=command: subprocess.run(
+                    command, env=environment, capture_output=True, check=True
+                )
+            )
+            times[way] += [taken] if turn else []
+    print(f"\na new process, {name}, {repeats} repeats")
     for way, found in times.items():
-        print(f"  {way:34} {statistics.median(found) / 1e3:5.2f} s")
+        print(f"  {way:48} {statistics.median(found) / 1e3:5.2f} s")
+    for way in ("predict: a new image", "predict: a known image"):
+        (draw_new if "new" in way else lambda: None)()
+        timed = [sys.executable, "-X", "importtime", *predict[1:]]
+        lines = subprocess.run(timed, env=environment, capture_output=True, check=True, text=True).stderr
+        print(f"{way}, import times: {import_summary(lines)}")
+
+
+def import_summary(lines: str) -> str:
+    """Return the milliseconds that each package took by itself, from what ``-X importtime`` prints."""
+    own: dict[str, float] = {}
+    for line in lines.splitlines():
+        if not line.startswith("import time:") or "cumulative" in line:
+            continue
+        taken, _, module = line.removeprefix("import time:").split("|")
+        package = module.strip().partition(".")[0]
+        known = (
+            package
+            if package in ("numpy", "PIL", "openvino", "transferkit", "scipy", "sklearn")
+            else "others"
+        )
+        own[known] = own.get(known, 0.0) + float(taken) / 1e3
+    largest = sorted(own.items(), key=lambda pair: -pair[1])
+    return ", ".join(f"{package} {taken:.0f}" for package, taken in largest) + " ms"
 
 
 def large_photograph(repeats: int) -> None:

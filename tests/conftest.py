@@ -138,3 +138,20 @@ def make_pictures(folder, n, seed=0):
         paths.append(path)
         labels.append(label)
     return paths, np.array(labels)
+
+
+def make_triangles(n=100):
+    """Return pictures of a red, a green and a blue blob, their points, and which blue ones are hidden."""
+    generator = np.random.default_rng(0)
+    rows, columns = np.mgrid[:64, :80]
+    images, points, hidden = [], [], generator.random(n) < 0.3
+    for is_hidden in hidden:
+        pixels = np.full((64, 80, 3), 30.0)
+        x, y = generator.uniform(20, 30), generator.uniform(15, 25)
+        shape = [[x, y], [x + 25, y], [x + generator.uniform(0, 25), y + generator.uniform(12, 25)]]
+        for channel, (px, py) in enumerate(shape):
+            if channel < 2 or not is_hidden:
+                pixels[..., channel] += 200 * np.exp(-((columns - px) ** 2 + (rows - py) ** 2) / 60)
+        images.append(pixels.clip(0, 255).astype(np.uint8))
+        points.append(shape)
+    return images, np.array(points), hidden

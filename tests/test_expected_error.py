@@ -9,7 +9,7 @@ from PIL import Image
 from scipy.stats import spearmanr
 from sklearn.dummy import DummyRegressor
 
-from tests.conftest import TINY
+from tests.conftest import TINY, make_triangles
 from transferkit import KeypointRegressor, evaluate, load, plots
 from transferkit.backbones import registry
 from transferkit.datasets import (
@@ -35,20 +35,7 @@ NAN = np.nan
 
 @pytest.fixture(scope="module")
 def triangles():
-    """Pictures of a red, a green and a blue blob, their points, and which blue ones are hidden."""
-    generator = np.random.default_rng(0)
-    rows, columns = np.mgrid[:64, :80]
-    images, points, hidden = [], [], generator.random(100) < 0.3
-    for is_hidden in hidden:
-        pixels = np.full((64, 80, 3), 30.0)
-        x, y = generator.uniform(20, 30), generator.uniform(15, 25)
-        shape = [[x, y], [x + 25, y], [x + generator.uniform(0, 25), y + generator.uniform(12, 25)]]
-        for channel, (px, py) in enumerate(shape):
-            if channel < 2 or not is_hidden:
-                pixels[..., channel] += 200 * np.exp(-((columns - px) ** 2 + (rows - py) ** 2) / 60)
-        images.append(pixels.clip(0, 255).astype(np.uint8))
-        points.append(shape)
-    return images, np.array(points), hidden
+    return make_triangles()
 
 
 @pytest.fixture

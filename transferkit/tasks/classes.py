@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from transferkit.errors import InvalidInputError
 from transferkit.foundation.schema import check_keys
+from transferkit.tasks._logits import log_softmax, softmax
 
 _TYPES = {"str": str, "bool": bool} | {
     f"{kind}{bits}": int for kind in ("int", "uint") for bits in (8, 16, 32, 64)
@@ -68,17 +69,11 @@ class Classes:
 
     def probabilities(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return probabilities (n, n_classes) for logits (n, n_outputs)."""
-        from scipy.special import softmax
-
-        probabilities: NDArray[np.float64] = softmax(self._logits(outputs), axis=1)
-        return probabilities
+        return softmax(self._logits(outputs))
 
     def log_probabilities(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the logarithms of the probabilities, without rounding those to 0 first."""
-        from scipy.special import log_softmax
-
-        logarithms: NDArray[np.float64] = log_softmax(self._logits(outputs), axis=1)
-        return logarithms
+        return log_softmax(self._logits(outputs))
 
     def _logits(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return a logit for each class."""

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from transferkit.tasks._logits import log_sigmoid, sigmoid
 from transferkit.tasks.classes import labels_from_json, labels_to_json
 
 
@@ -57,17 +58,11 @@ class Labels:
 
     def probabilities(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the probability of each label by itself (n, n_labels)."""
-        from scipy.special import expit
-
-        probabilities: NDArray[np.float64] = expit(outputs)
-        return probabilities
+        return sigmoid(outputs)
 
     def log_probabilities(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the logarithms of the probabilities, without rounding those to 0 first."""
-        from scipy.special import log_expit
-
-        logarithms: NDArray[np.float64] = log_expit(outputs)
-        return logarithms
+        return log_sigmoid(outputs)
 
     def likeliest(self, outputs: NDArray[np.float64]) -> NDArray[Any]:
         """Return the label with the largest logit in each row."""
