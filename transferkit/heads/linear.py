@@ -27,6 +27,7 @@ from transferkit.tasks import Classes, Labels, Values, deviations
 Solution = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 _PREDICT_ROWS = 256  # processed at a time, which bounds the copy
+_SMALL = 2**18  # multiplications, a fraction of a millisecond on one core
 
 
 class Tried(NamedTuple):
@@ -279,9 +280,10 @@ class FittedLinear:
         # In double precision, so that results hardly depend on the number of rows in a product.
         weights = self.weights.astype(np.float64)
         outputs = np.empty((len(maps[0]), weights.shape[1]))
+        product = _small_product if len(outputs) * weights.size <= _SMALL else np.matmul
         for start in range(0, len(outputs), _PREDICT_ROWS):
             rows = slice(start, start + _PREDICT_ROWS)
-            outputs[rows] = flatten([array[rows] for array in maps]).astype(np.float64) @ weights
+            outputs[rows] = product(flatten([array[rows] for array in maps]).astype(np.float64), weights)
         return outputs + self.intercept
 
     def tensors(self) -> dict[str, NDArray[Any]]:
@@ -295,6 +297,12 @@ class FittedLinear:
     def __getstate__(self) -> dict[str, Any]:
         """Drop the held-out predictions when pickling."""
         return self.__dict__ | {"held_out": None, "held_out_logits": None}
+
+
+def _small_product(rows: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the product without waking threads of BLAS, which then spin for as long as a prediction takes."""
+    product: NDArray[np.float64] = np.einsum("nf,fk->nk", rows, weights)
+    return product
 
 
 def _centres_without(
