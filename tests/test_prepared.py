@@ -34,11 +34,11 @@ def pixels():
     return np.random.default_rng(0).integers(0, 256, (5, SIZE, SIZE, 3), dtype=np.uint8)
 
 
-def build(store, layers=LAYERS, precision="float32"):
+def build(store, layers=LAYERS, precision="float32", grids=None):
     pytest.importorskip("openvino", reason="OpenVINO is not installed")
     row = get_backbone("mobilenet")
     return openvino_engine(
-        EngineRequest(row, resolve_weights(row, None), SIZE, layers, 8, precision, graphs=store)
+        EngineRequest(row, resolve_weights(row, None), SIZE, layers, 8, precision, graphs=store, grids=grids)
     )
 
 

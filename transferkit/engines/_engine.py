@@ -28,6 +28,9 @@ class EngineRequest:
         A network that is built already; None builds one.
     graphs : GraphStore, optional
         Where converted graphs are kept for other processes.
+    grids : tuple of int or None, optional
+        Of each layer, over which the caller will average. An engine may return averages already, which
+        `pool_to_grid` leaves as they are.
     """
 
     backbone: Backbone
@@ -38,6 +41,7 @@ class EngineRequest:
     precision: str = "float32"
     network: Network | None = None
     graphs: GraphStore | None = None
+    grids: tuple[int | None, ...] | None = None
 
 
 @dataclass(frozen=True)

@@ -25,11 +25,13 @@ from transferkit.backbones import (
     serialised,
 )
 from transferkit.engines import _parity
+from transferkit.engines._averages import grids_of_outputs, with_averages
 from transferkit.engines._engine import Engine, EngineRequest, Keep, as_they_are
 from transferkit.engines._keras import requested_network
 from transferkit.engines._openvino_runner import FEW, REQUEST, Runner
 from transferkit.engines._prepared import PixelTable, PreparedGraph
 from transferkit.errors import EngineError, MissingDependencyError
+from transferkit.foundation.maps import pool_to_grid
 
 
 def has_openvino() -> bool:
@@ -69,15 +71,16 @@ def _prepared_engine(core: Any, request: EngineRequest) -> Engine | None:
 
     def runner_in(precision: str) -> Runner:
         n = min(REQUEST, request.batch_size)
-        return Runner(core, graph.model, graph.table, n, precision, FEW)
+        return Runner(core, model, graph.table, n, precision, FEW)
 
     try:
+        model, kept = _averaged(graph.model, graph.places, request)
         runner = runner_in("float32")
         # Two at a time, as a single prediction and its mirror image: nothing else need be compiled.
         pairs = np.split(_parity.probes(request.image_size), 2)
         found = [np.concatenate(maps) for maps in zip(*map(runner.run, pairs), strict=True)]
         answers = [found[place] for place in graph.places]
-        wrong = _parity.disparity(request.layers, graph.answers, answers)
+        wrong = _parity.disparity(request.layers, kept(graph.answers), answers)
         runner = runner if request.precision == "float32" else runner_in(request.precision)
     except Exception as error:  # noqa: BLE001 - a runtime may raise anything, and the graph can be made again
         wrong = repr(error)  # which is never empty
@@ -99,15 +102,17 @@ def _converted_engine(openvino: Any, core: Any, request: EngineRequest) -> Engin
     try:
         converted = _converted(openvino, core, network, different, request.image_size)
 
+        model, kept = _averaged(converted, places, request)
+
         def runner_in(precision: str) -> Runner:
             n = fixed or min(REQUEST, request.batch_size)
-            return Runner(core, converted, ready, n, precision, FEW if fixed is None else ())
+            return Runner(core, model, ready, n, precision, FEW if fixed is None else ())
 
         # The conversion may go wrong, so it is checked in float32 whatever the precision.
         runner = runner_in("float32")
         images = _parity.probes(request.image_size)
         expected = tap(backbone.preprocess(images))
-        wrong = _parity.disparity(layers, expected, _in_places(runner, places)(images))
+        wrong = _parity.disparity(layers, kept(expected), _in_places(runner, places)(images))
         if request.precision != "float32":
             runner = runner_in(request.precision)
     except Exception as error:  # a converter may raise anything
@@ -121,6 +126,21 @@ def _converted_engine(openvino: Any, core: Any, request: EngineRequest) -> Engin
             graph = PreparedGraph(converted, table, places, network.n_parameters, expected)
             graph.write(request.graphs.file(layers))
     return Engine("openvino", _in_places(runner, places), network.n_parameters)
+
+
+def _averaged(model: Any, places: list[int], request: EngineRequest) -> tuple[Any, Keep]:
+    """Return the graph with averages over the grids that are asked for, and the function that makes the same.
+
+    In float32 only: averages in bfloat16 would be rounded to it.
+    """
+    if request.grids is None or request.precision != "float32":
+        return model, as_they_are
+    grids = grids_of_outputs(places, request.grids)
+    averaged = with_averages(model, grids)
+    of_layers = [grids[place] for place in places]
+    return averaged, lambda maps: [
+        pool_to_grid(each, grid) for each, grid in zip(maps, of_layers, strict=True)
+    ]
 
 
 def _in_places(runner: Runner, places: list[int]) -> Callable[..., list[np.ndarray]]:

@@ -146,6 +146,8 @@ class Settings:
             self.precision,
             self._network,
             self._graphs,
+            # Of other grids another graph is compiled, which is cheap only where it need not be converted.
+            None if self._graphs is None else self.grids,
         )
         engine = build_engine(name, request)
         if self.guard:

@@ -300,7 +300,7 @@ class FittedLinear:
 
 
 def _small_product(rows: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the product without waking threads of BLAS, which then spin for as long as a prediction takes."""
+    """Return the product without threads of BLAS, which go on spinning for as long as a prediction takes."""
     product: NDArray[np.float64] = np.einsum("nf,fk->nk", rows, weights)
     return product
 

@@ -1,0 +1,47 @@
+"""Averages over a grid as a part of a graph, so that large maps never leave the network.
+
+Reading out whole maps of four layers takes 5 to 10 % of a run, more than averaging them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+Grids = Sequence[int | None]
+
+
+def grids_of_outputs(places: Sequence[int], grids: Grids) -> list[int | None]:
+    """Return the grid of each output of a graph; None, for whole maps, where layers that share it differ.
+
+    ``places`` are the outputs of the layers that have these grids.
+    """
+    wanted = [
+        {grid for at, grid in zip(places, grids, strict=True) if at == n} for n in range(1 + max(places))
+    ]
+    return [next(iter(each)) if len(each) == 1 else None for each in wanted]
+
+
+def with_averages(model: Any, grids: Grids) -> Any:
+    """Return an OpenVINO model whose maps (n, h, w, c) are averaged over these grids, as `pool_to_grid` does.
+
+    Outputs that are no maps, or whose size is not known before a run, stay as they are.
+    """
+    import openvino
+    from openvino import opset8
+
+    model = model.clone()
+    outputs = []
+    for output, grid in zip(model.outputs, grids, strict=True):
+        value, shape = output.get_node().input_value(0), output.partial_shape
+        if grid is None or shape.rank.get_length() != 4 or any(side.is_dynamic for side in list(shape)[1:]):
+            outputs.append(opset8.result(value))
+            continue
+        height, width = (side.get_length() for side in list(shape)[1:3])
+        cells = np.array([min(grid, height), min(grid, width)], np.int64)
+        planes = opset8.transpose(value, np.array([0, 3, 1, 2], np.int64))
+        means = opset8.adaptive_avg_pool(planes, cells)
+        outputs.append(opset8.result(opset8.transpose(means, np.array([0, 2, 3, 1], np.int64))))
+    return openvino.Model(outputs, model.get_parameters())
