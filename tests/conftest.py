@@ -15,6 +15,7 @@ from PIL import Image
 from transferkit import engines, set_config
 from transferkit.backbones import Backbone, registry
 from transferkit.foundation import config
+from transferkit.foundation.maps import pool_to_grid
 
 os.environ.setdefault("MPLBACKEND", "Agg")
 
@@ -53,7 +54,8 @@ def isolated(tmp_path_factory, monkeypatch):
 class FakeEngine:
     """A backbone in numpy that counts: block means, and their squares, of the pixels.
 
-    Its layers are ``fine`` (8 x 8 x 6), ``last`` (4 x 4 x 3) and ``vector`` (5,).
+    Its layers are ``fine`` (8 x 8 x 6), ``last`` (4 x 4 x 3) and ``vector`` (5,), averaged over the grids that
+    are asked for.
     """
 
     def __init__(self):
@@ -84,7 +86,10 @@ class FakeEngine:
                 "last": blocks(4),
                 "vector": np.stack([x.mean((1, 2, 3)), x.std((1, 2, 3)), *x.mean((1, 2)).T], axis=1),
             }
-            return keep([maps[layer] for layer in request.layers])
+            found = [maps[layer] for layer in request.layers]
+            if request.grids is not None:  # as OpenVINO may
+                found = [pool_to_grid(each, grid) for each, grid in zip(found, request.grids, strict=True)]
+            return keep(found)
 
         return engines.Engine("fake", run)
 

@@ -53,7 +53,7 @@ def save(tmp_path):
 def features(backbone, images, layers, engine, **settings):
     """Return what the engine gives, before the cache rounds it, in batches of four."""
     extractor = FeatureExtractor(
-        backbone, layers=layers, engine=engine, cache=False, batch_size=4, **settings
+        backbone, layers=layers, grid="full", engine=engine, cache=False, batch_size=4, **settings
     )
     run = extractor.settings().engine().run
     batches = [run(np.stack(images[at : at + 4])) for at in range(0, len(images), 4)]

@@ -39,7 +39,7 @@ def by_hand(model, images):
 
 
 def features(backbone, images, layers="last", **settings):
-    extractor = FeatureExtractor(backbone, layers=layers, cache=False, **settings)
+    extractor = FeatureExtractor(backbone, layers=layers, grid="full", cache=False, **settings)
     return extractor.settings().engine().run(images)[0]
 
 

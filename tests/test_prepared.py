@@ -190,9 +190,16 @@ def test_files_of_arrays_are_read_by_their_own_key_only(tmp_path):
     assert "1 converted network, 0.0 MB" in str(info)
     assert FeatureCache(tmp_path).clear() == info.n_bytes == info.graph_bytes > 0
     assert file.read() is None
-    nowhere = GraphFile(None, KEY)
+
+
+def test_without_a_folder_the_last_graph_is_in_memory():
+    nowhere, elsewhere = GraphFile(None, KEY), GraphFile(None, "cd" * 32)
     nowhere.write({"numbers": np.arange(3)})
+    assert GraphFile(None, KEY).read()["numbers"].tolist() == [0, 1, 2]
+    elsewhere.write({"numbers": np.arange(2)})
     assert nowhere.read() is None
+    elsewhere.discard()
+    assert elsewhere.read() is None
 
 
 def test_graphs_used_long_ago_go_first(tmp_path, monkeypatch):

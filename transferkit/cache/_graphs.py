@@ -18,6 +18,7 @@ from transferkit.cache._folder import make_folder
 
 _DIGEST = 32  # bytes of SHA-256
 _LARGEST = 1 << 30  # bytes of all graphs in a folder; those that were used last stay
+_last: dict[str, Mapping[str, NDArray[Any]]] = {}  # where there is no folder
 
 
 class GraphFile:
@@ -26,7 +27,7 @@ class GraphFile:
     Parameters
     ----------
     folder : Path or None
-        Folder of the cache; None keeps nothing.
+        Folder of the cache; None keeps the last one in memory.
     key : str
         Hexadecimal digest of all that the arrays depend on.
     """
@@ -38,7 +39,7 @@ class GraphFile:
     def read(self) -> dict[str, NDArray[Any]] | None:
         """Return what was written, or None; a digest of key and content stands at the beginning."""
         if self._path is None:
-            return None
+            return dict(_last[self._key]) if self._key in _last else None
         from safetensors import SafetensorError
         from safetensors.numpy import load
 
@@ -55,6 +56,8 @@ class GraphFile:
     def write(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Write a temporary file and rename it; a folder that cannot be written keeps nothing."""
         if self._path is None:
+            _last.clear()
+            _last[self._key] = dict(arrays)
             return
         from safetensors.numpy import save
 
@@ -73,7 +76,9 @@ class GraphFile:
 
     def discard(self) -> None:
         """Delete the file, if there is one."""
-        if self._path is not None:
+        if self._path is None:
+            _last.pop(self._key, None)
+        else:
             with contextlib.suppress(OSError):
                 self._path.unlink(missing_ok=True)
 

@@ -29,7 +29,7 @@ class GraphStore:
     Parameters
     ----------
     folder : Path or None
-        Folder of the cache.
+        Folder of the cache; None is memory, which has one graph at a time.
     network : str
         Digest of all that a graph depends on but for its layers, see `Verdicts`.
     """

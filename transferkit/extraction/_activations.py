@@ -83,6 +83,7 @@ def extract_activations(
         weights=weights,
         image_size=image_size,
         layers=_layer_name(layer, backbone, image_size),
+        grid="full",
         resize=resize,
         engine=engine or reference_engine(get_backbone(backbone)),
         batch_size=batch_size,

@@ -82,7 +82,7 @@ class Settings:
         self.files = None if self._cache is None else self._cache.files
         verdicts = Verdicts(folder, {"backbone": self.backbone_facts, "image_size": self.image_size})
         # A network that is known by its answers has to be built anyway.
-        self._graphs = GraphStore(folder, verdicts.key) if folder and self._network is None else None
+        self._graphs = GraphStore(folder, verdicts.key) if self._network is None else None
         name, fallback = choose_engine(backbone, parameters["engine"], self.precision)
         self._choice = EngineChoice(name, fallback, self.layers, verdicts, self._build)
         self._space: MemorySpace | SpillingSpace | None = None
@@ -146,8 +146,7 @@ class Settings:
             self.precision,
             self._network,
             self._graphs,
-            # Of other grids another graph is compiled, which is cheap only where it need not be converted.
-            None if self._graphs is None else self.grids,
+            self.grids,
         )
         engine = build_engine(name, request)
         if self.guard:
