@@ -54,7 +54,7 @@ def isolated(tmp_path_factory, monkeypatch):
 class FakeEngine:
     """A backbone in numpy that counts: block means, and their squares, of the pixels.
 
-    Its layers are ``fine`` (8 x 8 x 6), ``last`` (4 x 4 x 3) and ``vector`` (5,), averaged over the grids that
+    Its layers are ``fine`` (8 x 8 x 6), ``last`` (4 x 4 x 3) and ``vector`` (5,), averaged over grids that
     are asked for.
     """
 
