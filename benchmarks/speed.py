@@ -5,8 +5,9 @@
 Without --images, JPEG files of 640 x 480 are drawn (seed 0). Every way gets the same files, one after the
 other, several times over; figures are medians, and the range of the repeats. Weights are random (seed 0):
 speed does not depend on them. "arrays" start from preprocessed arrays in memory, "files" decode, resize, run
-and store in a new cache: the whole map of the last layer, or its average. What happens once in a process
-(building, converting, compiling) is told apart.
+and store in a new cache: the whole map of the last layer, its average, or what a classifier reads: averages
+of several layers. What happens once in a process (building, converting, compiling) is told apart. With
+torchvision installed, its untrained network of the same name is run too, as its tutorials do.
 """
 
 from __future__ import annotations
@@ -32,6 +33,12 @@ from transferkit.engines._openvino import _import_openvino
 
 SIZE = 224
 TUTORIAL = "files: one model.predict per image"
+STORED: dict[str, dict[str, object]] = {
+    "whole map": {"layers": "last", "grid": "full"},
+    "averaged": {"layers": "last", "grid": 1},
+    "4 layers": {"layers": "auto"},
+}
+ENGINES = ("openvino", "bfloat16")
 
 
 def draw(folder: Path, n: int) -> list[Path]:
@@ -106,6 +113,40 @@ def onnx_arrays(model, arrays: np.ndarray) -> Callable[[], None]:
     return run
 
 
+def torch_files(name: str, paths: list[Path], n: int) -> Callable[[], None]:
+    """Return PyTorch's way from files to a vector each, in batches of n, one after the other."""
+    import torch
+    import torchvision
+    from torchvision.transforms import v2
+
+    network = getattr(torchvision.models, name)(weights=None).eval()
+    body = torch.nn.Sequential(network.features, torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())
+    prepare = v2.Compose(
+        [
+            v2.PILToTensor(),
+            v2.Resize((SIZE, SIZE), antialias=True),
+            v2.ToDtype(torch.float32, scale=True),
+            v2.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
+        ]
+    )
+
+    class Pictures(torch.utils.data.Dataset):
+        def __len__(self) -> int:
+            return len(paths)
+
+        def __getitem__(self, i: int):
+            return prepare(Image.open(paths[i]).convert("RGB"))
+
+    loader = torch.utils.data.DataLoader(Pictures(), n)
+
+    def run() -> None:
+        with torch.inference_mode():
+            for batch in loader:
+                body(batch)
+
+    return run
+
+
 def files(name: str, paths: list[Path], **parameters: object) -> Callable[[], None]:
     """Return an extraction from files into a new cache; the engine is built before."""
 
@@ -146,12 +187,15 @@ def measure(name: str, paths: list[Path], n_tutorial: int, repeats: int) -> None
         "arrays: ONNX Runtime float32": lambda: onnx_arrays(model, arrays),
         "arrays: OpenVINO float32": lambda: openvino_arrays(model, arrays, "f32"),
         "arrays: OpenVINO bfloat16": lambda: openvino_arrays(model, arrays, "bf16"),
-        "files: transferkit, keras": lambda: files(name, paths, engine="keras"),
-        "files: transferkit, openvino": lambda: files(name, paths, engine="openvino"),
-        "files: transferkit, bfloat16": lambda: files(name, paths, precision="bfloat16"),
-        "files, averaged: transferkit, openvino": lambda: files(name, paths, engine="openvino", grid=1),
-        "files, averaged: transferkit, bfloat16": lambda: files(name, paths, precision="bfloat16", grid=1),
+        "files: PyTorch, one image at a time": lambda: torch_files(name, paths, 1),
+        "files: PyTorch, batches of 32": lambda: torch_files(name, paths, 32),
     }
+    for what, parameters in STORED.items():
+        for engine in ENGINES:
+            how = {"precision": engine} if engine == "bfloat16" else {"engine": engine}
+            makers[f"files, {what}: transferkit, {engine}"] = lambda all=parameters | how: files(
+                name, paths, **all
+            )
     print(f"\n## {name}, {SIZE} px, {len(paths)} images ({n_tutorial} for the loop), {repeats} repeats")
     ways, rates = {}, {}
     for label, make in makers.items():
@@ -159,26 +203,26 @@ def measure(name: str, paths: list[Path], n_tutorial: int, repeats: int) -> None
             started = time.perf_counter()
             ways[label] = make()
             ways[label]()  # traces, and warms up
-            print(f"{label:40} ready after {time.perf_counter() - started:5.1f} s", flush=True)
+            print(f"{label:44} ready after {time.perf_counter() - started:5.1f} s", flush=True)
         except Exception as error:  # noqa: BLE001 - converters raise what they like
-            print(f"{label:40} skipped: {type(error).__name__}: {str(error).splitlines()[0][:120]}")
+            print(f"{label:44} skipped: {type(error).__name__}: {str(error).splitlines()[0][:120]}")
     for _ in range(repeats):
         for label, run in ways.items():
             n = n_tutorial if label == TUTORIAL else len(paths)
             rates.setdefault(label, []).append(n / seconds(run))
     middle = {label: statistics.median(found) for label, found in rates.items()}
-    print(f"{'':40} {'images/s':>9}  {'range':>15}  {'x loop':>7}  {'x raw':>6}")
+    print(f"{'':44} {'images/s':>9}  {'range':>15}  {'x loop':>7}  {'x raw':>6}")
     raw = {"keras": "arrays: Keras predict, batches of 32", "openvino": "arrays: OpenVINO float32"}
     for label, found in rates.items():
         same = raw.get(label.split(", ")[-1], "arrays: OpenVINO bfloat16")
         share = f"{middle[label] / middle[same]:6.2f}" if "transferkit" in label and same in middle else ""
         spread = f"{min(found):.1f} - {max(found):.1f}"
         print(
-            f"{label:40} {middle[label]:9.1f}  {spread:>15}  {middle[label] / middle[TUTORIAL]:7.2f}  {share}"
+            f"{label:44} {middle[label]:9.1f}  {spread:>15}  {middle[label] / middle[TUTORIAL]:7.2f}  {share}"
         )
     (facts,) = list_backbones(name, details=True)
     limit, work = sgemm_rate(), operations(model) or 1e9 * (facts["gflop"] or np.nan)
-    print(f"{'float32 limit by sgemm':40} {limit / work:9.1f}  ({limit / 1e9:.0f} / {work / 1e9:.2f} GFLOP)")
+    print(f"{'float32 limit by sgemm':44} {limit / work:9.1f}  ({limit / 1e9:.0f} / {work / 1e9:.2f} GFLOP)")
 
 
 def main() -> None:

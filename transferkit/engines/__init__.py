@@ -72,7 +72,7 @@ def build_engine(name: str, request: EngineRequest) -> Engine:
     return shared_engine(make, request) if request.network is None else _made(make, request)
 
 
-@functools.lru_cache(maxsize=4)
+@functools.lru_cache(maxsize=6)
 def shared_engine(make: Callable[[EngineRequest], Engine], request: EngineRequest) -> Engine:
     """Return the same engine for the same arguments, so that folds and grids build it once."""
     return _made(make, request)

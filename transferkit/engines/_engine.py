@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -40,7 +40,7 @@ class EngineRequest:
     batch_size: int
     precision: str = "float32"
     network: Network | None = None
-    graphs: GraphStore | None = None
+    graphs: GraphStore | None = field(default=None, compare=False)  # the same engine, wherever features lie
     grids: tuple[int | None, ...] | None = None
 
 

@@ -129,11 +129,8 @@ def _converted_engine(openvino: Any, core: Any, request: EngineRequest) -> Engin
 
 
 def _averaged(model: Any, places: list[int], request: EngineRequest) -> tuple[Any, Keep]:
-    """Return the graph with averages over the grids that are asked for, and the function that makes the same.
-
-    In float32 only: averages in bfloat16 would be rounded to it.
-    """
-    if request.grids is None or request.precision != "float32":
+    """Return the graph with averages over the grids that are asked for, and what makes the same of maps."""
+    if request.grids is None:
         return model, as_they_are
     grids = grids_of_outputs(places, request.grids)
     averaged = with_averages(model, grids)

@@ -137,6 +137,8 @@ class Settings:
             return self._choice.engine()
 
     def _build(self, name: str) -> Engine:
+        # Averages in bfloat16 would be rounded to it.
+        grids = self.grids if self.precision == "float32" else None
         request = EngineRequest(
             self.backbone,
             self.weights,
@@ -146,7 +148,7 @@ class Settings:
             self.precision,
             self._network,
             self._graphs,
-            self.grids,
+            grids,
         )
         engine = build_engine(name, request)
         if self.guard:
