@@ -62,7 +62,7 @@ def tutorial(row, model, paths: list[Path]) -> None:
         model.predict(row.preprocess(pixels), verbose=0)
 
 
-def openvino_compiled(model, n: int, precision: str, hint: str):
+def openvino_compiled(model, n: int, precision: str, hint: str, *, counters: bool = False):
     """Return a network for batches of n, set up as OpenVINO's own documentation says."""
     import tensorflow as tf
 
@@ -71,6 +71,7 @@ def openvino_compiled(model, n: int, precision: str, hint: str):
         tf.TensorSpec((n, SIZE, SIZE, 3), tf.float32)
     )
     settings = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": hint}
+    settings |= {"PERF_COUNT": "YES"} if counters else {}
     return openvino.Core().compile_model(openvino.convert_model(graph), "CPU", settings)
 
 
