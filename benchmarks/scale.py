@@ -1,13 +1,15 @@
-"""Time and peak memory of extraction from 1,000 to 100,000 files, and a cache of 1,000,000 rows.
+"""Time, memory and disk of an extraction and a fit, from 1,000 to 100,000 files; a cache of 1,000,000 rows.
 
-    python benchmarks/scale.py [--images 1000 10000 100000] [--rows 1000000]
+    python benchmarks/scale.py [--images 1000 10000 100000] [--rows 1000000] [--curve CURVE.png]
 
 Files are JPEGs of 64 x 64 pixels, drawn (seed 0) and all different; the backbone is a network of two
-convolutions with random weights (seed 0), so that everything around it is what is measured; it is built and
-run once before the clock starts. Each size has a process of its own, and its peak is the operating system's
-figure for it. "again" is a second extraction, in another process, that finds every file in the index and
-every row in the cache. Rows of the large cache are one layer of 16 values; look-ups are of 1 and of 1,000
-random images, with their activations, in a new process.
+convolutions with random weights (seed 0) that ends in 1,024 channels, whose average is kept, so that
+everything around it is what is measured; it is built and run once before the clock starts. Each size has a
+process of its own, and its peak is the operating system's figure for it, imports included. "again" is a
+second extraction, in another process, that finds every file in the index and every row in the cache; "fit" is
+a third process, which trains a linear classifier on them in 512 MB for features. Rows of the large cache are
+one layer of 16 values; look-ups are of 1 and of 1,000 random images, with their activations, in a new
+process.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 SIZE, ROW_VALUES, LOOKED_UP = 48, 16, 1000
+MEMORY = 512e6
 
 
 def constructor(include_top, weights, input_shape):
@@ -32,7 +35,7 @@ def constructor(include_top, weights, input_shape):
 
     keras.utils.set_random_seed(0)
     layers = [keras.Input(input_shape)]
-    layers += [keras.layers.Conv2D(16, 3, strides=4, activation="relu") for _ in range(2)]
+    layers += [keras.layers.Conv2D(n, 3, strides=4, activation="relu") for n in (16, 1024)]
     return keras.Sequential(layers)
 
 
@@ -53,23 +56,51 @@ def draw(folder: Path, n: int) -> None:
         coarse.resize((64, 64), Image.Resampling.BICUBIC).save(path, quality=85)
 
 
-def extract(folder: str, n: str) -> dict[str, float]:
-    from transferkit import FeatureExtractor, register_backbone
+def files_for_network(folder: str, n: str) -> list[Path]:
+    from transferkit import register_backbone
 
     register_backbone(
         "two_convolutions", constructor, preprocess, min_size=SIZE, image_size=SIZE, pretrained=False
     )
-    paths = sorted(Path(folder).rglob("*.jpg"))[: int(n)]
+    return sorted(Path(folder).rglob("*.jpg"))[: int(n)]
+
+
+def warm_up(extractor, paths: list[Path]) -> None:
+    """Build the network, and run it once."""
+    extractor.extract([Path(paths[0]).read_bytes() + b"warm" for _ in range(9)])
+
+
+def peak() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def extract(folder: str, n: str) -> dict[str, float]:
+    from transferkit import FeatureExtractor
+
+    paths = files_for_network(folder, n)
     extractor = FeatureExtractor("two_convolutions", weights=None, progress=False)
-    extractor.extract([bytes(Path(paths[0]).read_bytes() + b"warm") for _ in range(9)])
+    warm_up(extractor, paths)
     started = time.perf_counter()
     report = extractor.extract(paths).report
     return {
         "seconds": time.perf_counter() - started,
-        "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "peak": peak(),
         "decoded": report.n_decoded,
         "cached": report.n_cached,
     }
+
+
+def fit(folder: str, n: str) -> dict[str, float]:
+    from transferkit import Classifier, FeatureExtractor, config_context
+
+    paths = files_for_network(folder, n)
+    warm_up(FeatureExtractor("two_convolutions", weights=None, progress=False), paths)
+    classifier = Classifier("two_convolutions", weights=None, head="linear", grid=1, augment=None)
+    with config_context(progress=False, memory_limit=MEMORY):
+        started = time.perf_counter()
+        report = classifier.fit(paths, [i % 2 for i in range(len(paths))]).report_
+        taken = time.perf_counter() - started
+    return {"seconds": taken, "extraction": report.seconds, "peak": peak(), "cached": report.n_cached}
 
 
 def digest(i: int) -> str:
@@ -116,7 +147,7 @@ def look_up(folder: str, n: str) -> dict[str, float]:
     }
 
 
-TASKS = {task.__name__: task for task in (extract, fill, look_up)}
+TASKS = {task.__name__: task for task in (extract, fit, fill, look_up)}
 
 
 def in_new_process(task: str, folder: Path, n: int, cache: Path) -> dict[str, float]:
@@ -126,12 +157,40 @@ def in_new_process(task: str, folder: Path, n: int, cache: Path) -> dict[str, fl
     return json.loads(done.stdout.splitlines()[-1])
 
 
+def draw_curve(points: list[tuple], path: Path) -> None:
+    """Draw what a size costs, against the number of images."""
+    from matplotlib.figure import Figure
+
+    n = [point[0] for point in points]
+    panels = {
+        "seconds": {
+            "first extraction": [point[1]["seconds"] for point in points],
+            "again, all known": [point[2]["seconds"] for point in points],
+            "fit, all known": [point[3]["seconds"] for point in points],
+        },
+        "peak memory (MB)": {
+            "first extraction": [point[1]["peak"] for point in points],
+            "fit, all known": [point[3]["peak"] for point in points],
+        },
+        "disk (MB)": {"1,024 features each": [point[4] / 1e6 for point in points]},
+    }
+    figure = Figure(figsize=(11, 3.4), layout="constrained")
+    for axes, (unit, lines) in zip(figure.subplots(1, 3), panels.items(), strict=True):
+        for label, values in lines.items():
+            axes.loglog(n, values, marker="o", label=label)
+        axes.set(xlabel="images", ylabel=unit)
+        axes.grid(alpha=0.3)
+        axes.legend(frameon=False)
+    figure.savefig(path, dpi=120)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--images", nargs="+", type=int, default=[1_000, 10_000, 100_000])
     parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--curve", type=Path, help="draw the table into this file")
     parser.add_argument("--task", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.task:
@@ -143,18 +202,27 @@ def main() -> None:
         (folder / "images").mkdir()
         draw(folder / "images", max(options.images))
         print(
-            f"{os.cpu_count()} cores\n{'images':>9} {'seconds':>9} {'ms each':>8} {'peak MB':>8} {'again':>8}"
+            f"{os.cpu_count()} cores\n{'images':>9} {'seconds':>9} {'ms each':>8} {'peak MB':>8} "
+            f"{'KB each':>8} {'again':>8} {'fit':>8} {'peak MB':>8}"
         )
+        points = []
         for n in sorted(options.images):
             cache = folder / f"cache-{n}"
             first = in_new_process("extract", folder / "images", n, cache)
             again = in_new_process("extract", folder / "images", n, cache)
-            assert (first["decoded"], again["cached"]) == (n, n), (first, again)
+            fitted = in_new_process("fit", folder / "images", n, cache)
+            found = first["decoded"], again["cached"], fitted["cached"]
+            assert found == (n, n, n), (first, again, fitted)
+            size = sum(path.stat().st_size for path in cache.rglob("*.sqlite*"))
             print(
                 f"{n:9,} {first['seconds']:9.1f} {1e3 * first['seconds'] / n:8.2f} {first['peak']:8.0f} "
-                f"{again['seconds']:7.1f}s",
+                f"{size / n / 1e3:8.1f} {again['seconds']:7.1f}s {fitted['seconds']:7.1f}s "
+                f"{fitted['peak']:8.0f}",
                 flush=True,
             )
+            points.append((n, first, again, fitted, size))
+        if options.curve:
+            draw_curve(points, options.curve)
         rows = folder / "rows"
         filled = in_new_process("fill", rows, options.rows, rows)
         size = sum(path.stat().st_size for path in rows.rglob("*.sqlite*")) / 2**20

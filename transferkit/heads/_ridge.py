@@ -10,7 +10,6 @@ The penalty itself is chosen in ``linear.py``.
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -79,15 +78,27 @@ class Ridge:
         residual = weighted - self.left @ (kept[:, None] * (self.left.T @ weighted))
         share = self.root_weight / np.sqrt(self.root_weight @ self.root_weight)
         for members in _members(groups):
+            if members.shape[1] == 1:
+                alone = np.sort(members[:, 0])
+                residual[alone] *= self._without_itself(alone, kept, share)[:, None]
+                continue
             rows, shares = self.left[members] * np.sqrt(kept), share[members]
             hat = rows @ rows.transpose(0, 2, 1) + shares[:, :, None] * shares[:, None, :]
             values, vectors = np.linalg.eigh(np.eye(members.shape[1]) - hat)
-            # Directions that only this group determines cannot be predicted without it: keep their residuals.
-            inverse = np.divide(1, values, out=np.zeros_like(values), where=values > 1e-10)
-            turned = inverse[:, :, None] * (vectors.transpose(0, 2, 1) @ residual[members])
+            turned = _inverse(values)[:, :, None] * (vectors.transpose(0, 2, 1) @ residual[members])
             residual[members] = vectors @ turned
         held: NDArray[np.float64] = targets - residual / self.root_weight[:, None]
         return held
+
+    def _without_itself(
+        self, rows: NDArray[np.int64], kept: NDArray[np.float64], share: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Return by what the residuals of sorted rows grow without each row itself."""
+        hat = share[rows] ** 2
+        for block in _row_blocks(len(rows)):
+            left = self.left[block] if len(rows) == len(self.left) else self.left[rows[block]]
+            hat[block] += np.einsum("ij,ij,j->i", left, left, kept)
+        return _inverse(1 - hat)
 
     def _centre(self, targets: NDArray[np.float64]) -> NDArray[np.float64]:
         weight = self.root_weight**2
@@ -105,15 +116,23 @@ def _eigen(products: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[
     return found
 
 
+def _inverse(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the inverse; 0 in directions that only a group itself determines."""
+    inverse: NDArray[np.float64] = np.divide(1, values, out=np.zeros_like(values), where=values > 1e-10)
+    return inverse
+
+
 def _members(groups: NDArray[np.int64]) -> list[NDArray[np.int64]]:
     """Return arrays (number of groups, size) of row indices: groups of one size, about _ROWS rows in each."""
     order = np.argsort(groups, kind="stable")
-    members = np.split(order, np.flatnonzero(np.diff(groups[order])) + 1)
-    return [
-        np.stack([rows for rows in members if len(rows) == size][start : start + max(1, _ROWS // size)])
-        for size, count in sorted(Counter(map(len, members)).items())
-        for start in range(0, count, max(1, _ROWS // size))
-    ]
+    starts = np.concatenate([[0], np.flatnonzero(np.diff(groups[order])) + 1])
+    sizes = np.diff(np.append(starts, len(order)))
+    found = []
+    for size in np.unique(sizes).tolist():
+        members = order[starts[sizes == size][:, None] + np.arange(size)]
+        step = len(members) if size == 1 else max(1, _ROWS // size)
+        found += [members[start : start + step] for start in range(0, len(members), step)]
+    return found
 
 
 def _row_blocks(n: int) -> list[slice]:
