@@ -1,4 +1,4 @@
-"""Average feature maps over a grid, or sample them at points; the same code for every engine."""
+"""Average feature maps over a grid, or sample them at points."""
 
 from __future__ import annotations
 
