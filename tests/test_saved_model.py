@@ -90,6 +90,7 @@ def test_keypoints_are_those_of_the_estimator(boxed, pairs, saved, triangles):
     where = {"boxes": np.tile([1.0, 1.0, 78.0, 62.0], (len(images), 1))} if boxed else {}
     path = saved(KeypointRegressor(TINY, mirror_pairs=pairs).fit(images, points, **where))
     estimator, model = load(path), load_without_estimator(path)
+    assert estimator.mirror_pairs == tuple(pairs)
     assert (model.boxed_, model.n_points_) == (boxed, estimator.n_points_)
     assert len(model.predictor.refinements) == len(estimator.refinements_) > 0
     for found, right in zip(

@@ -113,4 +113,9 @@ def _split(tensors: Mapping[str, NDArray[Any]], n_rounds: int) -> tuple[dict[str
 
 
 def as_tuples(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+    """Return parameters with tuples in place of the lists of JSON, also within lists."""
+    return {name: _as_tuple(value) for name, value in values.items()}
+
+
+def _as_tuple(value: Any) -> Any:
+    return tuple(map(_as_tuple, value)) if isinstance(value, list) else value
