@@ -15,6 +15,7 @@ from transferkit.foundation.lazy import lazy_names
 
 if TYPE_CHECKING:
     from transferkit.estimators._base import ImageEstimator
+    from transferkit.estimators._copies import warn_if_trained_on
     from transferkit.estimators._extractor_owner import ExtractorOwner
     from transferkit.estimators._fitted import not_fitted
     from transferkit.estimators._fitting import all_or_nothing, snapshot
@@ -41,6 +42,7 @@ __all__ = [
     "not_fitted",
     "say_left_out",
     "snapshot",
+    "warn_if_trained_on",
 ]
 
 __getattr__ = lazy_names(
@@ -60,5 +62,6 @@ __getattr__ = lazy_names(
         "not_fitted": "_fitted",
         "say_left_out": "_scoring",
         "snapshot": "_fitting",
+        "warn_if_trained_on": "_copies",
     },
 )

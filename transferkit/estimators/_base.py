@@ -17,6 +17,7 @@ from transferkit import images
 from transferkit.backbones import Backbone
 from transferkit.datasets import labelled_images
 from transferkit.errors import InvalidInputError, gather, quoted
+from transferkit.estimators._copies import Keys, content_keys, warn_of_known, warn_of_two_labels
 from transferkit.estimators._diagram import diagram
 from transferkit.estimators._fitted import AnyFeatures, FittedEstimator
 from transferkit.estimators._fitting import all_or_nothing
@@ -49,7 +50,7 @@ from transferkit.foundation.arguments import check, choice
 from transferkit.foundation.scratch import memory_limit
 from transferkit.heads import FittedHead, Head, TrainingData, Validation, get_head
 from transferkit.keypoints import frames_of_boxes
-from transferkit.tasks import TASKS, Labels, Task, as_groups, as_weights, check_lengths, dense_labels
+from transferkit.tasks import TASKS, Classes, Labels, Task, as_groups, as_weights, check_lengths, dense_labels
 from transferkit.views import AUGMENTATIONS, MEANS, ORIGINAL, AnyView, View, crops_of
 
 Rows = NDArray[np.int64]
@@ -86,6 +87,7 @@ class ImageEstimator(FittedEstimator, NestedParameters):
 
     kind: ClassVar[str]  # of the task on images
     kinds: ClassVar[frozenset[str]] = frozenset(TASKS)  # that a saved model may have
+    trained_on_: Keys | None
     _unit: ClassVar[str] = "label"
 
     def kind_for(self, y: Any) -> str:
@@ -289,6 +291,9 @@ class ImageEstimator(FittedEstimator, NestedParameters):
         report = features.report
         rows = np.flatnonzero(features.ok & (weight > 0))
         task: Any = self._make_task(y, targets, features, rows)
+        self.trained_on_ = None if extractor is None else content_keys(features.digests, rows)
+        if self.trained_on_ is not None and isinstance(task, Classes):
+            warn_of_two_labels(self.trained_on_, targets[rows], items, rows)
         if frames is not None:
             task = replace(task, boxed=True)  # predictions need boxes, too
         if own is not None and extractor is not None:
@@ -373,6 +378,9 @@ class ImageEstimator(FittedEstimator, NestedParameters):
         if extractor is not None:
             features = extractor.extract(X, views=own.views, on_error=extractor.on_error or "skip")
         rows = np.flatnonzero(features.ok & (weight > 0))
+        if extractor is not None:
+            keys = content_keys(features.digests, rows)
+            warn_of_known("validation_data", self.trained_on_, keys, X, rows)
         with memory_limit(self._run_settings()["memory_limit"]):
             maps = features.maps(rows, half=head.half)
         view = ORIGINAL if extractor is None else own.views[0].of(rows)
@@ -404,7 +412,7 @@ class ImageEstimator(FittedEstimator, NestedParameters):
 
     def _restore(self, head: Head, predictor: Predictor, records: dict[str, list[dict[str, Any]]]) -> None:
         """Become the model that was saved."""
-        self.report_ = None
+        self.report_ = self.trained_on_ = None
         self._adopt(head, predictor.head, predictor)
         self._layer_selection = [LayerTrial.of(row) for row in records["layer_selection"]]
 

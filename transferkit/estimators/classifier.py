@@ -98,6 +98,9 @@ class Classifier(ClassifierMixin, ImageEstimator):
         ``chosen``, ``why``.
     thresholds_ : ndarray of float64, shape (n_labels,)
         Of several labels only: the probability above which each is predicted.
+    trained_on_ : ndarray of uint64, shape (n,), or None
+        The contents of the images that ``fit`` learned from: the first 16 hexadecimal digits of each SHA-256.
+        Saved with the model, so that :func:`transferkit.evaluate` can warn of images among them.
     report_ : ExtractionReport
         Images from the cache, decoded, left out, and why.
     extractor_, head_, fitted_head_

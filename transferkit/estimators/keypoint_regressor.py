@@ -108,6 +108,9 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         ``number`` (0 is the whole image) with its ``held_out_error``: mean distance of the points of training
         images by a model without their group, as a fraction of the size of the shape (the larger side of its
         box); and whether it is ``used``.
+    trained_on_ : ndarray of uint64, shape (n,), or None
+        The contents of the images that ``fit`` learned from: the first 16 hexadecimal digits of each SHA-256.
+        Saved with the model, so that :func:`transferkit.evaluate` can warn of images among them.
     report_ : ExtractionReport
         Images from the cache, decoded, left out, and why.
 

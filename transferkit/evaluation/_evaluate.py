@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from transferkit.datasets import labelled_images
 from transferkit.errors import BadImageError, InvalidInputError, quoted
-from transferkit.estimators import ImageEstimator, KeypointRegressor, say_left_out
+from transferkit.estimators import ImageEstimator, KeypointRegressor, say_left_out, warn_if_trained_on
 from transferkit.evaluation._kinds import (
     KINDS,
     Evaluation,
@@ -138,6 +138,8 @@ def evaluate(
         items, names = [items[row] for row in rows], [names[row] for row in rows]
         where = {name: np.asarray(where[name])[rows] for name in where}
         answers = kind.predict(estimator, items, **where, **errors)
+    if isinstance(estimator, ImageEstimator):
+        warn_if_trained_on("evaluate", estimator, items, **where)
     return kind.evaluation(
         targets[rows],
         *answers,

@@ -159,6 +159,7 @@ def _rebuild(
         expected = estimator._rebuild_expected_error(*parts.error, predictor)
         predictor = replace(predictor, expected_error=expected)
     estimator._restore(parts.head, predictor, records_from_json(document["records"], estimator._tables))
+    estimator.trained_on_ = parts.trained_on
     return estimator
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import numpy as np
 from numpy.typing import NDArray
 
 from transferkit.backbones import Backbone
@@ -16,6 +17,7 @@ from transferkit.tasks import Task, Values, task_from_json
 from transferkit.views import View
 
 Arrays = Mapping[str, NDArray[Any]]
+TRAINED_ON = "trained_on"  # an array of the contents that a model learned from, where it has some
 
 
 class Parts(NamedTuple):
@@ -32,6 +34,8 @@ class Parts(NamedTuple):
         One for each closer look.
     error : (arrays, facts) or None
         Of the error to expect.
+    trained_on : ndarray of uint64, shape (n,), or None
+        Beginnings of the digests of the images.
     """
 
     head: Head
@@ -40,6 +44,7 @@ class Parts(NamedTuple):
     views: tuple[View, ...]
     rounds: list[tuple[dict[str, Any], dict[str, Any]]]
     error: tuple[dict[str, Any], dict[str, Any]] | None
+    trained_on: NDArray[Any] | None
 
 
 def parts_of(document: Mapping[str, Any], tensors: Arrays) -> Parts:
@@ -48,7 +53,11 @@ def parts_of(document: Mapping[str, Any], tensors: Arrays) -> Parts:
     error = {name.removeprefix("error."): tensors[name] for name in tensors if name.startswith("error.")}
     if bool(error) != (facts is not None):
         raise ValueError(f"arrays of an error {sorted(error)} and facts {facts!r}")
-    others = {name: array for name, array in tensors.items() if not name.startswith("error.")}
+    learned = tensors.get(TRAINED_ON)
+    if learned is not None and (learned.dtype != np.uint64 or learned.ndim != 1):
+        raise ValueError(f"images that were learned from as {learned.dtype} of shape {learned.shape}")
+    own = (TRAINED_ON, *(f"error.{name}" for name in error))
+    others = {name: array for name, array in tensors.items() if name not in own}
     arrays, rounds = _split(others, len(document["refinements"]))
     head = head_from_dict(document["head"])
     fitted = head.rebuild(arrays, document["head_facts"])
@@ -59,6 +68,7 @@ def parts_of(document: Mapping[str, Any], tensors: Arrays) -> Parts:
         views_of(document["views"]),
         list(zip(rounds, document["refinements"], strict=True)),
         None if facts is None else (error, facts),
+        learned,
     )
 
 

@@ -14,6 +14,7 @@ from transferkit.backbones import Backbone, get_backbone
 from transferkit.extraction import Extraction
 from transferkit.heads import head_to_dict
 from transferkit.persistence._file import write_model
+from transferkit.persistence._parts import TRAINED_ON
 from transferkit.persistence._places import without_folders
 from transferkit.persistence._records import records_to_json
 from transferkit.persistence._registry import name_of
@@ -30,6 +31,8 @@ def save_estimator(estimator: Any, path: str | os.PathLike[str], *, absolute_pat
     tensors = {f"head.{name}": array for name, array in predictor.head.tensors().items()}
     for i, refinement in enumerate(predictor.refinements):
         tensors |= {f"round.{i}.{name}": array for name, array in refinement.tensors().items()}
+    if estimator.trained_on_ is not None:
+        tensors[TRAINED_ON] = np.unique(estimator.trained_on_)
     expected = predictor.expected_error
     if expected is not None:
         tensors |= {f"error.{name}": array for name, array in expected.tensors().items()}

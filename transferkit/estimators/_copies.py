@@ -1,0 +1,72 @@
+"""Images that stand twice: with two labels in what a model learns from, or in what it is measured on, too.
+
+Only exact copies of a file, or of an array, are found here, which costs nothing: features lie by content.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+logger = logging.getLogger("transferkit")
+
+Keys = NDArray[np.uint64]
+_DIGITS = 16  # of a SHA-256: two of a billion images agree in these with a chance of 3 %, and a copy in all
+
+
+def content_keys(digests: Sequence[Any], rows: NDArray[np.int64]) -> Keys:
+    """Return a number for the content of each of these images."""
+    return np.array([int(str(digests[row])[:_DIGITS], 16) for row in rows.tolist()], np.uint64)
+
+
+def warn_of_two_labels(
+    keys: Keys, labels: NDArray[Any], items: Sequence[Any], rows: NDArray[np.int64]
+) -> None:
+    """Log which images to learn from are the same and have different labels."""
+    order = np.argsort(keys, kind="stable")
+    twins = np.flatnonzero((keys[order][1:] == keys[order][:-1]) & (labels[order][1:] != labels[order][:-1]))
+    if not len(twins):
+        return
+    first, second = order[twins[0]], order[twins[0] + 1]
+    logger.warning(
+        f"fit: {_pairs(len(twins))} of identical images with different labels; the first: "
+        f"{_name(items, rows[first])} is {labels[first].item()!r}, and {_name(items, rows[second])} is "
+        f"{labels[second].item()!r}. Correct or drop one of each."
+    )
+
+
+def warn_of_known(what: str, learned: Keys | None, keys: Keys, items: Sequence[Any], rows: Any) -> int:
+    """Log how many images that a figure is of were learned from, and return it."""
+    known = np.zeros(0, bool) if learned is None else np.isin(keys, learned)
+    n = int(known.sum())
+    if n:
+        logger.warning(
+            f"{what}: the model was trained on {n:,} of the {len(keys):,} images; the first: "
+            f"{_name(items, rows[np.argmax(known)])}. Figures on them say nothing of new images: leave them "
+            "out, or train without them."
+        )
+    return n
+
+
+def warn_if_trained_on(what: str, estimator: Any, items: Sequence[Any], **where: Any) -> int:
+    """Log how many readable images of a figure a fitted estimator has learned from, and return it."""
+    if estimator.trained_on_ is None:
+        return 0
+    rows = np.arange(len(items))
+    keys = content_keys(estimator.extract(items, **where).digests, rows)
+    return warn_of_known(what, estimator.trained_on_, keys, items, rows)
+
+
+def _pairs(n: int) -> str:
+    return "one pair" if n == 1 else f"{n:,} pairs"
+
+
+def _name(items: Sequence[Any], row: Any) -> str:
+    item = items[int(row)]
+    return (
+        repr(str(item))[:200] if isinstance(item, str) or hasattr(item, "__fspath__") else f"image {int(row)}"
+    )
