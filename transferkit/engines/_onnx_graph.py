@@ -1,0 +1,107 @@
+"""The graph of a network as an ONNX model, for files that other programs run."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+from transferkit.backbones import KerasNetwork, Network, OnnxNetwork, keras_defaults
+from transferkit.errors import EngineError, MissingDependencyError
+
+_OPSET = 17
+_PREFIX = "transferkit_layer"
+
+
+def onnx_graph(network: Network, layers: tuple[str, ...]) -> Any:
+    """Return an ONNX model with one output for each layer, (n, h, w, c) or (n, c).
+
+    Its input is what a Keras network is given, float32 (n, S, S, 3), or for an ONNX file uint8 pixels of this
+    shape.
+
+    Parameters
+    ----------
+    network : Network
+    layers : tuple of str
+
+    Returns
+    -------
+    onnx.ModelProto
+
+    Raises
+    ------
+    EngineError
+        The network is a function, or cannot be converted.
+    MissingDependencyError
+        The package tf2onnx is not installed.
+    """
+    if isinstance(network, OnnxNetwork):
+        return network.prepared(layers)
+    if not isinstance(network, KerasNetwork):
+        raise EngineError(
+            "A function has no graph that could be written to a file. Networks of Keras and ONNX files have "
+            "one: write the network to an ONNX file, and pass Backbone.from_onnx(file).",
+            name="onnx",
+        )
+    if importlib.util.find_spec("tf2onnx") is None:
+        raise MissingDependencyError("tf2onnx", "export", "A network of Keras in another format")
+    import keras
+
+    if (backend := keras.backend.backend()) != "tensorflow":
+        raise EngineError(
+            f"Only TensorFlow's graphs can be converted, and Keras runs on {backend}. Set "
+            "KERAS_BACKEND=tensorflow in a new process, load the model there, and call this again.",
+            name="onnx",
+        )
+    return _converted(network, layers)
+
+
+def _converted(network: KerasNetwork, layers: tuple[str, ...]) -> Any:
+    import tensorflow as tf
+
+    tapped, side = network.tapped_model(layers), network.image_size
+
+    def call(batch: Any) -> dict[str, Any]:
+        outputs = tapped(batch, training=False)
+        outputs = outputs if isinstance(outputs, list | tuple) else [outputs]
+        # A name for each: layers may share a tensor, and the order of outputs is not kept.
+        return {f"{_PREFIX}_{i}": tf.identity(output) for i, output in enumerate(outputs)}
+
+    with keras_defaults(), _quiet():
+        import tf2onnx
+
+        signature = [tf.TensorSpec((None, side, side, 3), tf.float32, name="transferkit_input")]
+        try:
+            model, _ = tf2onnx.convert.from_function(
+                tf.function(call, autograph=False), input_signature=signature, opset=_OPSET
+            )
+        except Exception as error:
+            reason = f"{type(error).__name__}: {next(iter(str(error).strip().splitlines()), '')}"
+            raise EngineError(
+                f"tf2onnx cannot convert this network: {reason[:300]}. Where the network exists as an ONNX "
+                "file, pass Backbone.from_onnx(file).",
+                name="onnx",
+            ) from error
+    places = {output.name: i for i, output in enumerate(model.graph.output)}
+    ordered = [model.graph.output[places[f"{_PREFIX}_{i}"]] for i in range(len(layers))]
+    kept = [type(output).FromString(output.SerializeToString()) for output in ordered]
+    del model.graph.output[:]
+    model.graph.output.extend(kept)
+    return model
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence the converter's progress, and put the loggers back that it changes."""
+    root, own = logging.getLogger(), logging.getLogger("tf2onnx")
+    levels = root.level, own.level
+    handlers, filters = list(root.handlers), list(root.filters)
+    own.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        root.setLevel(levels[0])
+        own.setLevel(levels[1])
+        root.handlers, root.filters = handlers, filters

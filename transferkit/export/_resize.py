@@ -1,0 +1,123 @@
+"""The square that a backbone sees, resized as Pillow does it: to the last bit where the runtime has float64.
+
+Pillow's antialiasing filter takes a weighted mean along each row, rounds it to whole levels, and does the same
+along each column. The weights depend on the sizes alone, so that each pass is a product with a matrix, which
+the graph computes for whatever size the image has. Pillow's weights are whole numbers of 22 bits. They are
+split into two of 11: products with 8 bits of a pixel and their sums are then exact in float32, and ties are
+rounded as Pillow rounds them.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+
+from transferkit.export._tensor import Tensor
+from transferkit.images import resize_image
+
+_HALF_BITS = 2**11  # of the 22 bits of Pillow's weights
+
+
+def as_planes(pixels: Tensor) -> Tensor:
+    """Return pixels (n, h, w, 3), uint8, as levels (n, 3, h, w), float32."""
+    return pixels.transpose(0, 3, 1, 2).cast("float32")
+
+
+def as_pixels(planes: Tensor) -> Tensor:
+    """Return levels (n, 3, h, w) as pixels (n, h, w, 3)."""
+    return planes.transpose(0, 2, 3, 1)
+
+
+def whole_square(planes: Tensor, size: int, resize: str) -> Tensor:
+    """Return the square (n, 3, size, size) of whole images, as ``images.resize_image`` does."""
+    height, width = (planes.shape(axis).cast("float64") for axis in (2, 3))
+    new_height, new_width = contents(height, width, size, resize)
+    rows = weights(height, new_height, size, shift=((size - new_height) / 2).floor())
+    columns = weights(width, new_width, size, shift=((size - new_width) / 2).floor())
+    return weighted(planes, rows, columns, starts_with_columns((height, new_height), (width, new_width)))
+
+
+def contents(height: Tensor, width: Tensor, size: int, resize: str) -> tuple[Tensor, Tensor]:
+    """Return height and width of an image inside its square, as ``images.letterbox`` has them."""
+    if resize == "stretch":
+        whole = height * 0 + size
+        return whole, whole
+    longest = height.at_least(width)
+    first, second = (
+        ((side * (2 * size) + longest) / (longest * 2)).floor().at_least(1) for side in (height, width)
+    )
+    return first, second
+
+
+def weights(side: Tensor, new: Tensor, n: int, *, shift: Tensor) -> Tensor:
+    """Return Pillow's weights (n, side) of a side that is resized: whole numbers, of which 2**22 are 1.
+
+    Parameters
+    ----------
+    side, new : Tensor of float64, shape (1,)
+        Old and new length in pixels.
+    n : int
+        Number of rows.
+    shift : Tensor of float64, shape (1,)
+        Row i is of the pixel ``i - shift`` of the new side, and 0 where there is none.
+    """
+    graph = side.graph
+    scale = side / new
+    place = (graph.count(graph.ints(n)).cast("float64") - shift).expand(-1)
+    taps = graph.count(side.cast("int64")).cast("float64")
+    tent = (1 - ((taps + 0.5 - (place + 0.5) * scale) / scale.at_least(1)).abs()).at_least(0)
+    inside = (place >= 0) & (place < new)
+    shares = tent / inside.where(tent.sum(-1, keep=True), 1.0, "float64")
+    return inside.where((shares * _HALF_BITS**2 + 0.5).floor(), 0.0, "float64")
+
+
+def starts_with_columns(height: tuple[Tensor, Tensor], width: tuple[Tensor, Tensor]) -> Tensor | None:
+    """Return whether Pillow resizes columns before rows, given old and new sides; None for never."""
+    if not _pillow_may_start_with_columns():
+        return None
+    less, narrower = height[0] - height[1], width[0] - width[1]
+    return (less > 0) & (less > narrower * 2)
+
+
+def weighted(planes: Tensor, rows: Tensor, columns: Tensor, columns_first: Tensor | None) -> Tensor:
+    """Return planes (..., h, w) resized by the weights of rows (n, h) and columns (m, w)."""
+    down, across = _halves(rows), [half.transpose(1, 0) for half in _halves(columns)]
+
+    def along_rows(planes: Tensor) -> Tensor:
+        return _rounded(*(planes @ half for half in across))
+
+    def along_columns(planes: Tensor) -> Tensor:
+        return _rounded(*(half @ planes for half in down))
+
+    if columns_first is None:
+        return along_columns(along_rows(planes))
+    return planes.graph.choose(
+        columns_first,
+        lambda: along_rows(along_columns(planes)),
+        lambda: along_columns(along_rows(planes)),
+    )
+
+
+def _halves(weights: Tensor) -> list[Tensor]:
+    """Return weights as multiples of 2**11 and the rest, in float32, which holds both exactly."""
+    high = (weights / _HALF_BITS + 0.5).floor()
+    return [part.cast("float32") for part in (high, weights - high * _HALF_BITS)]
+
+
+def _rounded(high: Tensor, low: Tensor) -> Tensor:
+    """Return whole levels, halves rounded up, of sums of multiples of 2**11 and of the rest."""
+    whole = (high / _HALF_BITS).floor()
+    rest = (high - whole * _HALF_BITS) * _HALF_BITS + low
+    return (whole + (rest / _HALF_BITS**2 + 0.5).floor()).clip(0, 255)
+
+
+@lru_cache(maxsize=1)
+def _pillow_may_start_with_columns() -> bool:
+    """Return whether Pillow resizes columns first where that leaves less to do, as it does since version 13.
+
+    Levels are rounded after each pass, so the order changes a quarter of the pixels by one level.
+    """
+    tall = [[121, 131], [193, 243], [8, 36], [210, 242], [63, 79], [222, 108], [69, 211], [65, 104], [164, 140]]
+    square = resize_image(np.stack([np.array(tall, np.uint8)] * 3, axis=-1), 3)
+    return bool(square[2, 1, 0] == 125)  # 126 where rows come first
