@@ -18,7 +18,7 @@ LINES = [
     {"extraction", "plots"},
     {"explanation", "persistence"},
     {"estimators"},
-    {"evaluation", "neighbours"},
+    {"evaluation", "export", "neighbours"},
     {"comparison"},
     {"cli"},
     {"__init__", "__main__"},
@@ -42,6 +42,7 @@ ALLOWED = {
 # What runs networks, and who may import it, also inside functions.
 RUNNERS = {
     "backbones": {"keras", "tensorflow", "keras_hub", "kagglehub", "onnx", "onnxruntime"},
+    "export": {"openvino"},
     "engines": {"keras", "tensorflow", "openvino", "onnxruntime", "torch", "jax"},
     "heads": {"keras"},
 }

@@ -16,7 +16,7 @@ from transferkit.engines._gpu import has_gpu
 from transferkit.engines._keras import keras_engine
 from transferkit.engines._onnx_graph import onnx_graph
 from transferkit.engines._onnxruntime import onnxruntime_engine
-from transferkit.engines._openvino import has_openvino, openvino_engine
+from transferkit.engines._openvino import has_openvino, import_openvino, openvino_engine
 from transferkit.engines._prepared import GraphStore, PixelTable
 from transferkit.engines._python import python_engine
 from transferkit.engines._rows import with_own_rows
@@ -58,6 +58,7 @@ __all__ = [
     "check_engine",
     "choose_engine",
     "has_openvino",
+    "import_openvino",
     "keras_engine",
     "onnx_graph",
     "onnxruntime_engine",

@@ -7,7 +7,7 @@ opset: that of an ONNX file which is a backbone.
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -84,20 +84,6 @@ class Graph:
         length = self.add("Div", tensor.shape(axis), self.ints(n), dtype="int64")
         sizes = self.join([length] * n, 0)
         return self.add_several("Split", tensor, sizes, dtypes=[tensor.dtype] * n, axis=axis)
-
-    def choose(self, condition: Tensor, yes: Callable[[], Tensor], no: Callable[[], Tensor]) -> Tensor:
-        """Return what one of two functions adds to the graph; the nodes of the other are not run."""
-        outer, branches, found = self.nodes, [], []
-        for name, make in (("yes", yes), ("no", no)):
-            self.nodes = []
-            found.append(make())
-            end = self._onnx.ValueInfoProto(name=found[-1].name)
-            end.type.tensor_type.elem_type = self.code(found[-1].dtype)
-            branches.append(self._onnx.helper.make_graph(self.nodes, name, [], [end]))
-        self.nodes = outer
-        return self.add(
-            "If", condition, dtype=found[0].dtype, then_branch=branches[0], else_branch=branches[1]
-        )
 
     def count(self, length: Tensor) -> Tensor:
         """Return 0, 1, ... below a length, int64 of shape (1,)."""

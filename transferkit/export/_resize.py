@@ -1,4 +1,4 @@
-"""The square that a backbone sees, resized as Pillow does it: to the last bit where the runtime has float64.
+"""The square that a backbone sees, resized as Pillow does it, to the last bit.
 
 Pillow's antialiasing filter takes a weighted mean along each row, rounds it to whole levels, and does the same
 along each column. The weights depend on the sizes alone, so that each pass is a product with a matrix, which
@@ -17,6 +17,7 @@ from transferkit.export._tensor import Tensor
 from transferkit.images import resize_image
 
 _HALF_BITS = 2**11  # of the 22 bits of Pillow's weights
+_STEPS = (8, 7, 7)  # the 22 bits in portions: a remainder of up to 2**23 (sides of 30,000 pixels) then fits
 
 
 def as_planes(pixels: Tensor) -> Tensor:
@@ -31,21 +32,20 @@ def as_pixels(planes: Tensor) -> Tensor:
 
 def whole_square(planes: Tensor, size: int, resize: str) -> Tensor:
     """Return the square (n, 3, size, size) of whole images, as ``images.resize_image`` does."""
-    height, width = (planes.shape(axis).cast("float64") for axis in (2, 3))
+    height, width = planes.shape(2), planes.shape(3)
     new_height, new_width = contents(height, width, size, resize)
-    rows = weights(height, new_height, size, shift=((size - new_height) / 2).floor())
-    columns = weights(width, new_width, size, shift=((size - new_width) / 2).floor())
+    rows = weights(height, new_height, size, shift=_divided(size - new_height, 2)[0])
+    columns = weights(width, new_width, size, shift=_divided(size - new_width, 2)[0])
     return weighted(planes, rows, columns, starts_with_columns((height, new_height), (width, new_width)))
 
 
 def contents(height: Tensor, width: Tensor, size: int, resize: str) -> tuple[Tensor, Tensor]:
     """Return height and width of an image inside its square, as ``images.letterbox`` has them."""
     if resize == "stretch":
-        whole = height * 0 + size
-        return whole, whole
+        return height * 0 + size, width * 0 + size
     longest = height.at_least(width)
     first, second = (
-        ((side * (2 * size) + longest) / (longest * 2)).floor().at_least(1) for side in (height, width)
+        _divided(side * (2 * size) + longest, longest * 2)[0].at_least(1) for side in (height, width)
     )
     return first, second
 
@@ -53,23 +53,40 @@ def contents(height: Tensor, width: Tensor, size: int, resize: str) -> tuple[Ten
 def weights(side: Tensor, new: Tensor, n: int, *, shift: Tensor) -> Tensor:
     """Return Pillow's weights (n, side) of a side that is resized: whole numbers, of which 2**22 are 1.
 
+    All is done in whole numbers, which no runtime rounds, and which fit into 32 bits.
+
     Parameters
     ----------
-    side, new : Tensor of float64, shape (1,)
+    side, new : Tensor of int64, shape (1,)
         Old and new length in pixels.
     n : int
         Number of rows.
-    shift : Tensor of float64, shape (1,)
+    shift : Tensor of int64, shape (1,)
         Row i is of the pixel ``i - shift`` of the new side, and 0 where there is none.
     """
     graph = side.graph
-    scale = side / new
-    place = (graph.count(graph.ints(n)).cast("float64") - shift).expand(-1)
-    taps = graph.count(side.cast("int64")).cast("float64")
-    tent = (1 - ((taps + 0.5 - (place + 0.5) * scale) / scale.at_least(1)).abs()).at_least(0)
+    place = (graph.count(graph.ints(n)) - shift).expand(-1)
+    taps = graph.count(side)
+    # In units of half of a pixel of the finer side, a tap lies so far from the middle of a new pixel.
+    gap = ((taps * 2 + 1) * new - (place * 2 + 1) * side).abs()
+    tent = (side.at_least(new) * 2 - gap).at_least(0)
     inside = (place >= 0) & (place < new)
-    shares = tent / inside.where(tent.sum(-1, keep=True), 1.0, "float64")
-    return inside.where((shares * _HALF_BITS**2 + 0.5).floor(), 0.0, "float64")
+    total = inside.where(tent.sum(-1, keep=True), 1, "int64")
+    share, rest = tent * 0, tent
+    for bits in _STEPS:  # as one would divide on paper
+        digit, rest = _divided(rest * 2**bits, total)
+        share = share * 2**bits + digit
+    share = share + (rest * 2 >= total).cast("int64")
+    return inside.where(share, 0, "int64")
+
+
+def _divided(number: Tensor, by: Tensor | int) -> tuple[Tensor, Tensor]:
+    """Return quotient and rest of whole numbers; some runtimes divide in float32, and are off by one."""
+    quotient = number / by
+    rest = number - quotient * by
+    over, under = (rest >= by).cast("int64"), (rest < 0).cast("int64")
+    quotient = quotient + over - under
+    return quotient, number - quotient * by
 
 
 def starts_with_columns(height: tuple[Tensor, Tensor], width: tuple[Tensor, Tensor]) -> Tensor | None:
@@ -92,17 +109,19 @@ def weighted(planes: Tensor, rows: Tensor, columns: Tensor, columns_first: Tenso
 
     if columns_first is None:
         return along_columns(along_rows(planes))
-    return planes.graph.choose(
-        columns_first,
-        lambda: along_rows(along_columns(planes)),
-        lambda: along_columns(along_rows(planes)),
-    )
+    # All images go one way and none the other. With an "If", the first answer of OpenVINO 2026.4 is wrong.
+    n = planes.shape(0)
+    n_first = columns_first.cast("int64") * n
+    ways = [
+        along_rows(along_columns(planes.part(0, 0, n_first))),
+        along_columns(along_rows(planes.part(0, n_first, n))),
+    ]
+    return planes.graph.join(ways, 0)
 
 
 def _halves(weights: Tensor) -> list[Tensor]:
     """Return weights as multiples of 2**11 and the rest, in float32, which holds both exactly."""
-    high = (weights / _HALF_BITS + 0.5).floor()
-    return [part.cast("float32") for part in (high, weights - high * _HALF_BITS)]
+    return [part.cast("float32") for part in _divided(weights, _HALF_BITS)]
 
 
 def _rounded(high: Tensor, low: Tensor) -> Tensor:
