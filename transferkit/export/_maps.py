@@ -44,8 +44,7 @@ def in_half(values: Tensor) -> Tensor:
     By arithmetic (Dekker 1971, "A floating-point technique for extending the available precision"): a cast to
     float16 and back would overflow, and some runtimes leave it out.
     """
-    shifted = values * _SPLITTER
-    return shifted - (shifted - values)
+    return values.clip(-65504.0, 65504.0).cast("float16").cast("float32")
 
 
 def flat(maps: Sequence[Tensor]) -> Tensor:

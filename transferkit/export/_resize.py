@@ -34,9 +34,11 @@ def whole_square(planes: Tensor, size: int, resize: str) -> Tensor:
     """Return the square (n, 3, size, size) of whole images, as ``images.resize_image`` does."""
     height, width = planes.shape(2), planes.shape(3)
     new_height, new_width = contents(height, width, size, resize)
-    rows = weights(height, new_height, size, shift=_divided(size - new_height, 2)[0])
-    columns = weights(width, new_width, size, shift=_divided(size - new_width, 2)[0])
-    return weighted(planes, rows, columns, starts_with_columns((height, new_height), (width, new_width)))
+    columns_first = starts_with_columns((height, new_height), (width, new_width))
+    first_row, first_column = (-divided(size - new, 2)[0] for new in (new_height, new_width))
+    rows = weights(height, new_height, first_row, size)
+    columns = weights(width, new_width, first_column, size)
+    return weighted(planes, rows.expand(0, 1), columns.transpose(1, 0).expand(0, 1), columns_first)
 
 
 def contents(height: Tensor, width: Tensor, size: int, resize: str) -> tuple[Tensor, Tensor]:
@@ -45,28 +47,30 @@ def contents(height: Tensor, width: Tensor, size: int, resize: str) -> tuple[Ten
         return height * 0 + size, width * 0 + size
     longest = height.at_least(width)
     first, second = (
-        _divided(side * (2 * size) + longest, longest * 2)[0].at_least(1) for side in (height, width)
+        divided(side * (2 * size) + longest, longest * 2)[0].at_least(1) for side in (height, width)
     )
     return first, second
 
 
-def weights(side: Tensor, new: Tensor, n: int, *, shift: Tensor) -> Tensor:
+def weights(side: Tensor, new: Tensor, first: Tensor, n: int, taps: Tensor | None = None) -> Tensor:
     """Return Pillow's weights (n, side) of a side that is resized: whole numbers, of which 2**22 are 1.
 
     All is done in whole numbers, which no runtime rounds, and which fit into 32 bits.
 
     Parameters
     ----------
-    side, new : Tensor of int64, shape (1,)
+    side, new : Tensor of int64, shape (1,), or (images, 1)
         Old and new length in pixels.
+    first : Tensor of int64, shape (1,), or (images, 1)
+        Row i is of the pixel ``first + i`` of the new side, and 0 where there is none.
     n : int
         Number of rows.
-    shift : Tensor of int64, shape (1,)
-        Row i is of the pixel ``i - shift`` of the new side, and 0 where there is none.
+    taps : Tensor of int64, shape (m,), optional
+        Pixels of the old side that weights are wanted of; all by default.
     """
     graph = side.graph
-    place = (graph.count(graph.ints(n)) - shift).expand(-1)
-    taps = graph.count(side)
+    place, new = (graph.count(graph.ints(n)) + first).expand(-1), new.expand(-1)
+    taps = graph.count(side) if taps is None else taps
     # In units of half of a pixel of the finer side, a tap lies so far from the middle of a new pixel.
     gap = ((taps * 2 + 1) * new - (place * 2 + 1) * side).abs()
     tent = (side.at_least(new) * 2 - gap).at_least(0)
@@ -74,13 +78,13 @@ def weights(side: Tensor, new: Tensor, n: int, *, shift: Tensor) -> Tensor:
     total = inside.where(tent.sum(-1, keep=True), 1, "int64")
     share, rest = tent * 0, tent
     for bits in _STEPS:  # as one would divide on paper
-        digit, rest = _divided(rest * 2**bits, total)
+        digit, rest = divided(rest * 2**bits, total)
         share = share * 2**bits + digit
     share = share + (rest * 2 >= total).cast("int64")
     return inside.where(share, 0, "int64")
 
 
-def _divided(number: Tensor, by: Tensor | int) -> tuple[Tensor, Tensor]:
+def divided(number: Tensor, by: Tensor | int) -> tuple[Tensor, Tensor]:
     """Return quotient and rest of whole numbers; some runtimes divide in float32, and are off by one."""
     quotient = number / by
     rest = number - quotient * by
@@ -98,30 +102,40 @@ def starts_with_columns(height: tuple[Tensor, Tensor], width: tuple[Tensor, Tens
 
 
 def weighted(planes: Tensor, rows: Tensor, columns: Tensor, columns_first: Tensor | None) -> Tensor:
-    """Return planes (..., h, w) resized by the weights of rows (n, h) and columns (m, w)."""
-    down, across = _halves(rows), [half.transpose(1, 0) for half in _halves(columns)]
+    """Return planes (n, 3, h, w) resized by weights of rows (n, 1, m, h) and of columns (n, 1, w, k).
 
-    def along_rows(planes: Tensor) -> Tensor:
-        return _rounded(*(planes @ half for half in across))
-
-    def along_columns(planes: Tensor) -> Tensor:
-        return _rounded(*(half @ planes for half in down))
-
+    The axis of images may have length 1: all are resized in the same way.
+    """
     if columns_first is None:
-        return along_columns(along_rows(planes))
+        return _along_columns(_along_rows(planes, columns), rows)
     # All images go one way and none the other. With an "If", the first answer of OpenVINO 2026.4 is wrong.
-    n = planes.shape(0)
-    n_first = columns_first.cast("int64") * n
+    chosen = columns_first.cast("int64")
+
+    def some(tensor: Tensor, *, first: bool) -> Tensor:
+        n = tensor.shape(0)
+        return tensor.part(0, 0, chosen * n) if first else tensor.part(0, chosen * n, n)
+
+    one, other = (
+        [some(each, first=first) for each in (planes, rows, columns)] for first in (True, False)
+    )
     ways = [
-        along_rows(along_columns(planes.part(0, 0, n_first))),
-        along_columns(along_rows(planes.part(0, n_first, n))),
+        _along_rows(_along_columns(one[0], one[1]), one[2]),
+        _along_columns(_along_rows(other[0], other[2]), other[1]),
     ]
     return planes.graph.join(ways, 0)
 
 
+def _along_rows(planes: Tensor, columns: Tensor) -> Tensor:
+    return _rounded(*(planes @ half for half in _halves(columns)))
+
+
+def _along_columns(planes: Tensor, rows: Tensor) -> Tensor:
+    return _rounded(*(half @ planes for half in _halves(rows)))
+
+
 def _halves(weights: Tensor) -> list[Tensor]:
     """Return weights as multiples of 2**11 and the rest, in float32, which holds both exactly."""
-    return [part.cast("float32") for part in _divided(weights, _HALF_BITS)]
+    return [part.cast("float32") for part in divided(weights, _HALF_BITS)]
 
 
 def _rounded(high: Tensor, low: Tensor) -> Tensor:
