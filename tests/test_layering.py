@@ -47,7 +47,7 @@ RUNNERS = {
     "heads": {"keras"},
 }
 # Modules that other rooms may import beside a room's `__init__`.
-SURFACES = {"foundation", "heads.cascade", "heads.linear", "heads.keypoint_map"}
+SURFACES = {"foundation", "heads.cascade", "heads.linear", "heads.keypoint_map", "heads.score_map"}
 MODULES = sorted(path.relative_to(ROOT).with_suffix("").as_posix() for path in ROOT.rglob("*.py"))
 
 

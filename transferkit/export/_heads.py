@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from transferkit.errors import ExportError
 from transferkit.export._looks import Maps
-from transferkit.export._maps import flat
+from transferkit.export._maps import affine, flat
+from transferkit.export._network_heads import conv, mlp
+from transferkit.export._point_heads import cascade, keypoint_map
+from transferkit.export._score_head import score_map, whole_map
 from transferkit.export._tensor import Tensor
+from transferkit.heads import ConvHead, KeypointMapHead, MLPHead
+from transferkit.heads.cascade import FittedCascade
 from transferkit.heads.linear import FittedLinear
+from transferkit.heads.score_map import FittedScoreMap, FittedWholeMap
 
 Apply = Callable[[Any, Maps], Tensor]
 
@@ -21,12 +25,16 @@ def linear(head: FittedLinear, maps: Maps) -> Tensor:
     return affine(flat(maps.tensors), head.weights, head.intercept)
 
 
-def affine(rows: Tensor, weights: Any, intercept: Any) -> Tensor:
-    """Return rows (n, c) times weights (c, k), plus an intercept (k,)."""
-    return rows @ np.asarray(weights, np.float32) + np.asarray(intercept, np.float32)
-
-
-HEADS: dict[type, Apply] = {FittedLinear: linear}
+HEADS: dict[type, Apply] = {
+    FittedLinear: linear,
+    MLPHead: mlp,
+    ConvHead: conv,
+    FittedCascade: cascade,
+    KeypointMapHead: keypoint_map,
+    FittedScoreMap: score_map,
+    FittedWholeMap: whole_map,
+}
+"""By the type of the fitted head, or of the head that it was fitted by."""
 
 
 def apply_head(head: Any, maps: Maps) -> Tensor:
@@ -37,7 +45,7 @@ def apply_head(head: Any, maps: Maps) -> Tensor:
     ExportError
         There are no nodes for this head.
     """
-    apply = HEADS.get(type(head))
+    apply = HEADS.get(type(getattr(head, "head", head)))
     if apply is None:
         raise ExportError(
             f"A head of type {type(head).__name__} cannot be exported. Those of transferkit can: 'auto', "

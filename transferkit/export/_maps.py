@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from transferkit.export._tensor import Tensor
 
-_SPLITTER = float(2**13 + 1)
+_LARGEST_HALF = float(np.finfo(np.float16).max)
 
 
 def pooled(maps: Tensor, shape: tuple[int, ...], grid: int | None) -> tuple[Tensor, tuple[int, ...]]:
@@ -39,12 +41,38 @@ def _averages(like: Tensor, length: int, grid: int) -> Tensor:
 
 
 def in_half(values: Tensor) -> Tensor:
-    """Return values rounded to the 11 bits of half precision, in which features are kept.
+    """Return values rounded to half precision, in which features are kept; larger ones are cut off."""
+    return values.clip(-_LARGEST_HALF, _LARGEST_HALF).cast("float16").cast("float32")
 
-    By arithmetic (Dekker 1971, "A floating-point technique for extending the available precision"): a cast to
-    float16 and back would overflow, and some runtimes leave it out.
-    """
-    return values.clip(-65504.0, 65504.0).cast("float16").cast("float32")
+
+def scaled(values: Tensor, scale: tuple[NDArray[Any], NDArray[Any]]) -> Tensor:
+    """Return values with the shift and the gain of their channels."""
+    shift, gain = scale
+    return (values - shift) * gain
+
+
+def affine(values: Tensor, weights: NDArray[Any], intercept: NDArray[Any]) -> Tensor:
+    """Return values (..., c) times weights (c, k), plus an intercept (k,)."""
+    return values @ np.asarray(weights, np.float32) + np.asarray(intercept, np.float32)
+
+
+def sampled(maps: Tensor, shape: tuple[int, ...], points: Tensor) -> Tensor:
+    """Return maps (n, h, w, c) at points (n, k, 2), (n, k, c), as ``foundation.maps.sample_maps`` does."""
+    height, width, channels = shape
+    places, parts = [], []
+    for axis, side in ((0, width), (1, height)):
+        place = (points.part(2, axis, axis + 1) * float(side) - 0.5).clip(0.0, side - 1.0)
+        low = place.floor().at_most(float(max(side - 2, 0)))
+        places.append(low.cast("int64").reshape(0, -1))
+        parts.append(place - low)
+    rows, graph = maps.reshape(-1, channels), maps.graph
+    first = (graph.count(maps.shape(0)) * (height * width)).expand(-1)
+    corner = first + places[1] * width + places[0]
+    right, below = int(width > 1), int(height > 1) * width
+    across, down = parts
+    upper = rows.take(corner, 0) * (1 - across) + rows.take(corner + right, 0) * across
+    lower = rows.take(corner + below, 0) * (1 - across) + rows.take(corner + (below + right), 0) * across
+    return upper * (1 - down) + lower * down
 
 
 def flat(maps: Sequence[Tensor]) -> Tensor:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from transferkit.errors import ExportError
-from transferkit.export._answers import answer
+from transferkit.export._answers import Answer, answer
 from transferkit.export._graph import Graph
 from transferkit.export._heads import apply_head
 from transferkit.export._looks import look
 from transferkit.export._maps import mean
 from transferkit.export._network import EmbeddedNetwork
+from transferkit.export._points import closer_look, first_look
 from transferkit.export._resize import as_planes
 from transferkit.export._squares import squares_of
 from transferkit.tasks import Points
@@ -31,15 +32,22 @@ def build(predictor: Any) -> Any:
         A part of the predictor has no form as a graph; the message says which.
     """
     settings = predictor.extractor.settings()
+    closer = [refinement.extractor.settings() for refinement in predictor.refinements]
     _check(predictor, settings)
     graph = Graph()
-    network = EmbeddedNetwork(settings, settings.layers)
-    planes = as_planes(graph.input(INPUT, "uint8", [network.fixed_batch or "n", "height", "width", 3]))
+    network = EmbeddedNetwork(settings, [layer for each in (settings, *closer) for layer in each.layers])
+    n = network.fixed_batch or "n"
+    planes = as_planes(graph.input(INPUT, "uint8", [n, "height", "width", 3]))
     squares = squares_of(planes, predictor.views, settings.image_size, settings.resize)
     views = look(network, settings, squares)
-    outputs = mean([apply_head(predictor.head, maps) for maps in views])
-    name, tensor, shape = answer(predictor.task, outputs)
-    return graph.model({name: (tensor, [network.fixed_batch or "n", *shape])}, **network.details)
+    if isinstance(predictor.task, Points):
+        points = first_look(planes, predictor, views, settings)
+        for refinement in predictor.refinements:
+            points = closer_look(planes, points, refinement, network)
+        found = Answer("keypoints", points, [predictor.task.n_points, 2])
+    else:
+        found = answer(predictor.task, mean([apply_head(predictor.head, maps) for maps in views]))
+    return graph.model({found.name: (found.tensor, [n, *found.shape])}, **network.details)
 
 
 def _check(predictor: Any, settings: Any) -> None:
@@ -53,4 +61,9 @@ def _check(predictor: Any, settings: Any) -> None:
         raise ExportError(
             f"The model chooses channels {settings.selection.channels} of files, and an exported model is given "
             "RGB pixels. Fit on images that are RGB already."
+        )
+    if getattr(predictor.task, "boxed", False):
+        raise ExportError(
+            "The model looks for keypoints in a box of each image, and an exported model is given images alone. "
+            "Fit without boxes on images that are cut out already."
         )

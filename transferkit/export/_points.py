@@ -1,0 +1,46 @@
+"""Keypoints as nodes: the first look at whole images, and each closer look at the square around its answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from transferkit.estimators.refinement import MARGIN
+from transferkit.export._crop import crop
+from transferkit.export._frames import frames_around, from_frames, from_whole_square, mirrored
+from transferkit.export._heads import apply_head
+from transferkit.export._looks import Maps, look
+from transferkit.export._maps import mean
+from transferkit.export._network import EmbeddedNetwork
+from transferkit.export._tensor import Tensor
+
+
+def first_look(planes: Tensor, predictor: Any, views: Sequence[Maps], settings: Any) -> Tensor:
+    """Return points (n, k, 2) in pixels of the images, given the maps of each view of them."""
+    k = predictor.task.n_points
+    found = [
+        from_whole_square(
+            apply_head(predictor.head, maps).reshape(0, -1, 2),
+            k,
+            planes,
+            view,
+            settings.image_size,
+            settings.resize,
+        )
+        for view, maps in zip(predictor.views, views, strict=True)
+    ]
+    return mean(found)
+
+
+def closer_look(planes: Tensor, points: Tensor, refinement: Any, network: EmbeddedNetwork) -> Tensor:
+    """Return better points (n, k, 2) in pixels of the images, as ``Refinement.predict`` does."""
+    settings = refinement.extractor.settings()
+    frames = frames_around(points, refinement.mean, MARGIN)
+    square = crop(planes, frames, settings.image_size)
+    squares = [square, square.reversed(3)] if refinement.mirror else [square]
+    found = []
+    for i, maps in enumerate(look(network, settings, [[each] for each in squares])):
+        inside = apply_head(refinement.head, maps).reshape(0, -1, 2)
+        inside = mirrored(inside, len(refinement.mean), refinement.pairs) if i else inside
+        found.append(from_frames(inside, frames))
+    return mean(found)
