@@ -6,12 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 from transferkit.errors import ExportError
-from transferkit.export._looks import Maps
-from transferkit.export._maps import affine, flat
-from transferkit.export._network_heads import conv, mlp
-from transferkit.export._point_heads import cascade, keypoint_map
-from transferkit.export._score_head import score_map, whole_map
-from transferkit.export._tensor import Tensor
+from transferkit.exports._looks import Maps
+from transferkit.exports._maps import affine, flat
+from transferkit.exports._network_heads import conv, mlp
+from transferkit.exports._point_heads import cascade, keypoint_map
+from transferkit.exports._score_head import score_map, whole_map
+from transferkit.exports._tensor import Tensor
 from transferkit.heads import ConvHead, KeypointMapHead, MLPHead
 from transferkit.heads.cascade import FittedCascade
 from transferkit.heads.linear import FittedLinear

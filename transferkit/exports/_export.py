@@ -11,12 +11,12 @@ from typing import Any
 
 from transferkit.errors import InvalidInputError
 from transferkit.estimators import Classifier, ImageRegressor, KeypointRegressor
-from transferkit.export._formats import FORMATS
-from transferkit.export._metadata import metadata
-from transferkit.export._model import build
-from transferkit.export._probes import generated_probes, given_probes
-from transferkit.export._proof import Proof
-from transferkit.export._report import ExportReport
+from transferkit.exports._formats import FORMATS
+from transferkit.exports._metadata import metadata
+from transferkit.exports._model import build
+from transferkit.exports._probes import generated_probes, given_probes
+from transferkit.exports._proof import Proof
+from transferkit.exports._report import ExportReport
 from transferkit.foundation.arguments import check, choice, is_number, is_path
 
 
@@ -90,7 +90,9 @@ def export(
     kind, target = FORMATS[format], Path(path)
     kind.check_installed()
     if not target.parent.is_dir():
-        raise FileNotFoundError(f"The folder {str(target.parent)!r} does not exist. Make it, then export again.")
+        raise FileNotFoundError(
+            f"The folder {str(target.parent)!r} does not exist. Make it, then export again."
+        )
     if model.extractor_ is None:
         raise InvalidInputError(
             "model must predict from images. This one was fitted with backbone='precomputed', on features."

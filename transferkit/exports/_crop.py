@@ -11,8 +11,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from transferkit.export._resize import divided, starts_with_columns, weighted, weights
-from transferkit.export._tensor import Tensor
+from transferkit.exports._resize import divided, starts_with_columns, weighted, weights
+from transferkit.exports._tensor import Tensor
 
 _SPARE = 8  # pixels around the square in its window: two that are read beyond it, and rounding
 
@@ -88,8 +88,10 @@ class _Axis:
         self.weights = weights(side, self.new, self.first, n_window, taps)
 
 
-def _read(window: Tensor, across: tuple[Tensor, _Axis], down: tuple[Tensor, _Axis], size: int, n: int) -> Tensor:
-    """Return bicubic values of windows (images, 3, n, n) at places (images, size, size); 0 outside of images."""
+def _read(
+    window: Tensor, across: tuple[Tensor, _Axis], down: tuple[Tensor, _Axis], size: int, n: int
+) -> Tensor:
+    """Return bicubic values of windows (images, 3, n, n) at places (images, size, size), 0 outside."""
     graph = window.graph
     inside, parts, places = None, [], []
     for place, axis in (across, down):

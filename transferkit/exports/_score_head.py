@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from transferkit.export._looks import Maps
-from transferkit.export._maps import affine, flat, pooled
-from transferkit.export._tensor import Tensor
+from transferkit.exports._looks import Maps
+from transferkit.exports._maps import affine, flat, pooled
+from transferkit.exports._tensor import Tensor
 from transferkit.foundation.maps import sample_maps
 from transferkit.heads.score_map import (
     APART,
@@ -102,7 +102,7 @@ def _best_shape(scores: Tensor, cells: np.ndarray, grid: int, bank: np.ndarray) 
 
 
 def _read(scores: Tensor, grid: int, shapes: Tensor) -> Tensor:
-    """Return the score of each point of shapes (n, m, k, 2) at its place, (n, m, k); 0 outside of the square."""
+    """Return the scores of shapes (n, m, k, 2) at their points, (n, m, k); 0 outside of the square."""
     graph, k = scores.graph, scores.shape(2)
     values = scores.reshape(-1)
     places, parts, inside = [], [], None

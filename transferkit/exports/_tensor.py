@@ -1,4 +1,4 @@
-"""Tensors of a graph with the operators of numpy, so that a part of a graph reads like the code that it repeats.
+"""Tensors of a graph, with the operators of numpy: a part of a graph reads like the code that it repeats.
 
 >>> weights = (1 - ((places - centres) / support).abs()).at_least(0)  # doctest: +SKIP
 """

@@ -1,4 +1,4 @@
-"""What the extraction does with feature maps, as nodes: averages over grids, half precision, values at points."""
+"""What is done with feature maps, as nodes: averages over grids, half precision, values at points."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from transferkit.export._tensor import Tensor
+from transferkit.exports._tensor import Tensor
 
 _LARGEST_HALF = float(np.finfo(np.float16).max)
 

@@ -30,8 +30,8 @@ class Format:
     write : callable
         From an ONNX model and a path to the paths of all files that it wrote, the model last.
     open : callable
-        From the path of a model to a function from images (n, h, w, 3) to answers, as the page on exports tells
-        users to run it.
+        From the path of a model to a function from images (n, h, w, 3) to answers, run as the page on
+        exports tells users to.
     describe : callable
         Adds metadata to a written model; what it computes is not touched.
     notes : callable, optional

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from transferkit.export._resize import contents, divided
-from transferkit.export._tensor import Tensor
+from transferkit.exports._resize import contents, divided
+from transferkit.exports._tensor import Tensor
 from transferkit.keypoints import Pairs, mirror_order
 from transferkit.views import View
 
@@ -89,4 +88,3 @@ def _angle(cosine: Tensor, sine: Tensor) -> Tensor:
     ahead = cosine >= 0
     tangent = ahead.where(sine, 1 - cosine, "float32") / ahead.where(1 + cosine, small, "float32")
     return tangent.apply("Atan") * (2 * 180 / math.pi)
-

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from transferkit.export._tensor import Tensor
+from transferkit.exports._tensor import Tensor
 from transferkit.tasks import Classes, Labels
 
 

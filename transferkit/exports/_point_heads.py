@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from transferkit.export._looks import Maps
-from transferkit.export._maps import affine, flat, in_half, pooled, sampled, scaled
-from transferkit.export._tensor import Tensor
+from transferkit.exports._looks import Maps
+from transferkit.exports._maps import affine, flat, in_half, pooled, sampled, scaled
+from transferkit.exports._tensor import Tensor
 from transferkit.heads.cascade import COARSE_GRID, FittedCascade
 from transferkit.heads.keypoint_map import FARTHEST, OUTSIDE, ZOOM
 

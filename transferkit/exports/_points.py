@@ -1,4 +1,4 @@
-"""Keypoints as nodes: the first look at whole images, and each closer look at the square around its answer."""
+"""Keypoints as nodes: the first look at whole images, and closer looks at the square around its answer."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from transferkit.estimators.refinement import MARGIN
-from transferkit.export._crop import crop
-from transferkit.export._frames import frames_around, from_frames, from_whole_square, mirrored
-from transferkit.export._heads import apply_head
-from transferkit.export._looks import Maps, look
-from transferkit.export._maps import mean
-from transferkit.export._network import EmbeddedNetwork
-from transferkit.export._tensor import Tensor
+from transferkit.exports._crop import crop
+from transferkit.exports._frames import frames_around, from_frames, from_whole_square, mirrored
+from transferkit.exports._heads import apply_head
+from transferkit.exports._looks import Maps, look
+from transferkit.exports._maps import mean
+from transferkit.exports._network import EmbeddedNetwork
+from transferkit.exports._tensor import Tensor
 
 
 def first_look(planes: Tensor, predictor: Any, views: Sequence[Maps], settings: Any) -> Tensor:

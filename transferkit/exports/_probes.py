@@ -13,7 +13,7 @@ from transferkit.images import read_source
 
 Pixels = NDArray[np.uint8]
 
-# Width and height: smaller and larger than a backbone's square, tall, wide, odd, and one larger in one direction.
+# Width and height: smaller and larger than a backbone's square, tall, wide, odd, and larger one way only.
 _SIZES = [(97, 131), (640, 480), (301, 227), (225, 223), (53, 37), (180, 500), (1023, 250), (224, 224)]
 
 
@@ -40,7 +40,11 @@ def _scene(seed: int) -> Pixels:
     for _ in range(6):
         angle, speed = generator.uniform(0, 2 * np.pi), generator.uniform(2, 40)
         wave = np.sin(speed * (x * np.cos(angle) + y * np.sin(angle)) + generator.uniform(0, 6))
-        waves += np.sign(wave)[..., None] * generator.uniform(0, 1, 3) if speed > 30 else wave[..., None] * generator.uniform(0, 1, 3)
+        waves += (
+            np.sign(wave)[..., None] * generator.uniform(0, 1, 3)
+            if speed > 30
+            else wave[..., None] * generator.uniform(0, 1, 3)
+        )
     waves += generator.normal(0, 0.2, waves.shape)
     return np.clip(np.round(128 + 45 * waves), 0, 255).astype(np.uint8)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from transferkit.export._format import Format, Run
+from transferkit.exports._format import Format, Run
 
 
 def _write(model: Any, path: Path) -> list[Path]:
@@ -27,7 +27,9 @@ def _describe(path: Path, metadata: Mapping[str, str]) -> None:
 
     more = onnx.ModelProto()
     onnx.helper.set_model_props(more, dict(metadata))
-    with path.open("ab") as stream:  # messages one after the other are read as one, so the graph stays as it is
+    with path.open(
+        "ab"
+    ) as stream:  # messages one after the other are read as one, so the graph stays as it is
         stream.write(more.SerializeToString())
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transferkit.errors import MissingDependencyError
-from transferkit.export._tensor import Tensor
+from transferkit.exports._tensor import Tensor
 
 OLDEST_OPSET = 17
 

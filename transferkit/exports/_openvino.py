@@ -8,7 +8,7 @@ from typing import Any
 from xml.sax.saxutils import quoteattr
 
 from transferkit.engines import import_openvino
-from transferkit.export._format import Format, Run
+from transferkit.exports._format import Format, Run
 
 _EXACT = {"INFERENCE_PRECISION_HINT": "f32"}
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from transferkit.errors import ExportError
-from transferkit.export._answers import Answer, answer
-from transferkit.export._graph import Graph
-from transferkit.export._heads import apply_head
-from transferkit.export._looks import look
-from transferkit.export._maps import mean
-from transferkit.export._network import EmbeddedNetwork
-from transferkit.export._points import closer_look, first_look
-from transferkit.export._resize import as_planes
-from transferkit.export._squares import squares_of
+from transferkit.exports._answers import Answer, answer
+from transferkit.exports._graph import Graph
+from transferkit.exports._heads import apply_head
+from transferkit.exports._looks import look
+from transferkit.exports._maps import mean
+from transferkit.exports._network import EmbeddedNetwork
+from transferkit.exports._points import closer_look, first_look
+from transferkit.exports._resize import as_planes
+from transferkit.exports._squares import squares_of
 from transferkit.tasks import Points
 
 INPUT = "image"
@@ -59,11 +59,11 @@ def _check(predictor: Any, settings: Any) -> None:
         )
     if settings.selection.channels is not None:
         raise ExportError(
-            f"The model chooses channels {settings.selection.channels} of files, and an exported model is given "
-            "RGB pixels. Fit on images that are RGB already."
+            f"The model chooses channels {settings.selection.channels} of files, and an exported model is "
+            "given RGB pixels. Fit on images that are RGB already."
         )
     if getattr(predictor.task, "boxed", False):
         raise ExportError(
-            "The model looks for keypoints in a box of each image, and an exported model is given images alone. "
-            "Fit without boxes on images that are cut out already."
+            "The model looks for keypoints in a box of each image, and an exported model is given images "
+            "alone. Fit without boxes on images that are cut out already."
         )

@@ -1,7 +1,7 @@
 """The square that a backbone sees, resized as Pillow does it, to the last bit.
 
-Pillow's antialiasing filter takes a weighted mean along each row, rounds it to whole levels, and does the same
-along each column. The weights depend on the sizes alone, so that each pass is a product with a matrix, which
+Pillow's antialiasing filter takes a weighted mean along each row, rounds it to whole levels, and does the
+same along each column. The weights depend on the sizes alone, so that each pass is a product with a matrix, which
 the graph computes for whatever size the image has. Pillow's weights are whole numbers of 22 bits. They are
 split into two of 11: products with 8 bits of a pixel and their sums are then exact in float32, and ties are
 rounded as Pillow rounds them.
@@ -13,7 +13,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from transferkit.export._tensor import Tensor
+from transferkit.exports._tensor import Tensor
 from transferkit.images import resize_image
 
 _HALF_BITS = 2**11  # of the 22 bits of Pillow's weights
@@ -115,9 +115,7 @@ def weighted(planes: Tensor, rows: Tensor, columns: Tensor, columns_first: Tenso
         n = tensor.shape(0)
         return tensor.part(0, 0, chosen * n) if first else tensor.part(0, chosen * n, n)
 
-    one, other = (
-        [some(each, first=first) for each in (planes, rows, columns)] for first in (True, False)
-    )
+    one, other = ([some(each, first=first) for each in (planes, rows, columns)] for first in (True, False))
     ways = [
         _along_rows(_along_columns(one[0], one[1]), one[2]),
         _along_columns(_along_rows(other[0], other[2]), other[1]),
@@ -151,6 +149,16 @@ def _pillow_may_start_with_columns() -> bool:
 
     Levels are rounded after each pass, so the order changes a quarter of the pixels by one level.
     """
-    tall = [[121, 131], [193, 243], [8, 36], [210, 242], [63, 79], [222, 108], [69, 211], [65, 104], [164, 140]]
+    tall = [
+        [121, 131],
+        [193, 243],
+        [8, 36],
+        [210, 242],
+        [63, 79],
+        [222, 108],
+        [69, 211],
+        [65, 104],
+        [164, 140],
+    ]
     square = resize_image(np.stack([np.array(tall, np.uint8)] * 3, axis=-1), 3)
     return bool(square[2, 1, 0] == 125)  # 126 where rows come first

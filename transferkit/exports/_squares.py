@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from transferkit.export._crop import constant_crop
-from transferkit.export._resize import whole_square
-from transferkit.export._tensor import Tensor
+from transferkit.exports._crop import constant_crop
+from transferkit.exports._resize import whole_square
+from transferkit.exports._tensor import Tensor
 from transferkit.views import Square, View
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from transferkit.export._format import Format
-from transferkit.export._onnx import ONNX
-from transferkit.export._openvino import OPENVINO
+from transferkit.exports._format import Format
+from transferkit.exports._onnx import ONNX
+from transferkit.exports._openvino import OPENVINO
 
 FORMATS: dict[str, Format] = {each.name: each for each in (ONNX, OPENVINO)}

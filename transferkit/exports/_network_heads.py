@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from transferkit.export._looks import Maps
-from transferkit.export._maps import affine, flat, scaled
-from transferkit.export._tensor import Tensor
+from transferkit.exports._looks import Maps
+from transferkit.exports._maps import affine, flat, scaled
+from transferkit.exports._tensor import Tensor
 from transferkit.heads import ConvHead
 
 Weights = Iterator[NDArray[Any]]

@@ -10,8 +10,8 @@ import numpy as np
 from transferkit.backbones import OnnxNetwork
 from transferkit.engines import PixelTable, onnx_graph
 from transferkit.errors import ExportError
-from transferkit.export._graph import OLDEST_OPSET, Graph, import_onnx
-from transferkit.export._tensor import Tensor
+from transferkit.exports._graph import OLDEST_OPSET, Graph, import_onnx
+from transferkit.exports._tensor import Tensor
 
 _SHARED = "network."  # names of weights, whichever look uses them
 

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from transferkit._version import __version__
-from transferkit.export._proof import Proof
+from transferkit.exports._proof import Proof
 
 
 def metadata(predictor: Any, proof: Proof, difference: float) -> dict[str, str]:

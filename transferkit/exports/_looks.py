@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from transferkit.errors import ExportError
-from transferkit.export._maps import in_half, mean, pooled
-from transferkit.export._network import EmbeddedNetwork
-from transferkit.export._tensor import Tensor
+from transferkit.exports._maps import in_half, mean, pooled
+from transferkit.exports._network import EmbeddedNetwork
+from transferkit.exports._tensor import Tensor
 
 Shape = tuple[int, ...]
 
