@@ -37,13 +37,16 @@ def crop(planes: Tensor, frames: Tensor, size: int) -> Tensor:
     n_window = math.ceil(size * math.sqrt(2)) + _SPARE
     across = _Axis(width, per_pixel, x, reach, n_window)
     down = _Axis(height, per_pixel, y, reach, n_window)
-    order = starts_with_columns((height, down.new.part(0, 0, 1)), (width, across.new.part(0, 0, 1)))
+    columns_first = starts_with_columns((height, down.new), (width, across.new))
+    if columns_first is not None:
+        # The images of a batch have one size, so those that are reduced go the same way, and others any.
+        columns_first = columns_first.cast("int32").greatest().cast("bool")
     part = planes.part(3, *across.bounds).part(2, *down.bounds)
     window = weighted(
         part,
         down.weights.expand(1),
         across.weights.transpose(0, 2, 1).expand(1),
-        None if order is None else order.reshape(1),
+        columns_first,
     )
     # Pillow's map from the middle of each new pixel to the reduced image.
     steps = np.arange(size, dtype=np.float32) + 0.5 - size / 2
@@ -81,8 +84,8 @@ class _Axis:
         start = divided(self.first * side, self.new)[0] - margin
         end = divided((self.first + n_window) * side, self.new)[0] + margin
         self.bounds = (
-            graph.add("ReduceMin", start, dtype="int64", keepdims=0).reshape(1).at_least(0).at_most(side - 1),
-            graph.add("ReduceMax", end, dtype="int64", keepdims=0).reshape(1).at_most(side).at_least(1),
+            (-(-start).greatest()).at_least(0).at_most(side - 1),
+            end.greatest().at_most(side).at_least(1),
         )
         taps = graph.count(self.bounds[1] - self.bounds[0]) + self.bounds[0]
         self.weights = weights(side, self.new, self.first, n_window, taps)

@@ -10,7 +10,7 @@ from transferkit.exports._proof import Proof
 
 
 def metadata(predictor: Any, proof: Proof, difference: float) -> dict[str, str]:
-    """Return texts by name; all but the version are JSON."""
+    """Return JSON by name."""
     task, extractor = predictor.task.to_json(), predictor.extractor
     facts = {
         "task": task,
@@ -24,4 +24,5 @@ def metadata(predictor: Any, proof: Proof, difference: float) -> dict[str, str]:
         },
     }
     facts |= {name: task[name] for name in ("labels", "thresholds", "names") if name in task}
-    return {"transferkit": __version__} | {name: json.dumps(value) for name, value in facts.items()}
+    facts["version"] = __version__
+    return {name: json.dumps(value) for name, value in facts.items()}

@@ -1,10 +1,10 @@
 """The square that a backbone sees, resized as Pillow does it, to the last bit.
 
 Pillow's antialiasing filter takes a weighted mean along each row, rounds it to whole levels, and does the
-same along each column. The weights depend on the sizes alone, so that each pass is a product with a matrix, which
-the graph computes for whatever size the image has. Pillow's weights are whole numbers of 22 bits. They are
-split into two of 11: products with 8 bits of a pixel and their sums are then exact in float32, and ties are
-rounded as Pillow rounds them.
+same along each column. The weights depend on the sizes alone, so that each pass is a product with a matrix,
+which the graph computes for whatever size the image has. Pillow's weights are whole numbers of 22 bits. They
+are split into two of 11: products with 8 bits of a pixel and their sums are then exact in float32, and ties
+are rounded as Pillow rounds them.
 """
 
 from __future__ import annotations

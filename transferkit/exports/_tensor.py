@@ -190,6 +190,10 @@ class Tensor:
         tensor: Tensor = self.graph.add("ReduceSum", self, numbers, dtype=self.dtype, keepdims=int(keep))
         return tensor
 
+    def greatest(self) -> Tensor:
+        """Return the largest value of all, of shape (1,)."""
+        return self.apply("ReduceMax", keepdims=0).reshape(1)
+
     def argmax(self, axis: int) -> Tensor:
         """Return the first place of the largest value, int64; the axis is kept."""
         tensor: Tensor = self.graph.add("ArgMax", self, dtype=_INT, axis=axis, keepdims=1)
