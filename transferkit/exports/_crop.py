@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from transferkit.exports._resize import divided, starts_with_columns, weighted, weights
+from transferkit.exports._resize import Portion, divided, starts_with_columns, weighted, weights
 from transferkit.exports._tensor import Tensor
 
 _SPARE = 8  # pixels around the square in its window: two that are read beyond it, and rounding
@@ -28,6 +28,7 @@ def constant_crop(planes: Tensor, frame: Sequence[float], size: int) -> Tensor:
 
 def crop(planes: Tensor, frames: Tensor, size: int) -> Tensor:
     """Return the squares (n, 3, size, size) inside frames (n, 4): centre x, y, side, and angle in degrees."""
+    graph = planes.graph
     x, y, side, angle = (frames.part(1, i, i + 1) for i in range(4))
     angle = angle * (math.pi / 180)
     per_pixel = side / size
@@ -42,12 +43,11 @@ def crop(planes: Tensor, frames: Tensor, size: int) -> Tensor:
         # The images of a batch have one size, so those that are reduced go the same way, and others any.
         columns_first = columns_first.cast("int32").greatest().cast("bool")
     part = planes.part(3, *across.bounds).part(2, *down.bounds)
-    window = weighted(
-        part,
-        down.weights.expand(1),
-        across.weights.transpose(0, 2, 1).expand(1),
-        columns_first,
-    )
+    portions = [
+        Portion(axis.weights.expand(1), graph.ints(0), axis.bounds[1] - axis.bounds[0])
+        for axis in (down, across)
+    ]
+    window = weighted(part, portions[:1], portions[1:], columns_first)
     # Pillow's map from the middle of each new pixel to the reduced image.
     steps = np.arange(size, dtype=np.float32) + 0.5 - size / 2
     right, lower = (steps[None, None, :], steps[None, :, None])

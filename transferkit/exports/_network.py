@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from transferkit.backbones import OnnxNetwork
 from transferkit.engines import PixelTable, onnx_graph
@@ -94,12 +95,15 @@ class EmbeddedNetwork:
         """Return what the network is given, as planes."""
         if self._table is None:
             return planes.cast("uint8")
-        graph, levels = planes.graph, planes.cast("int32")
-        channels = [
-            graph.constant(values).take(levels.part(1, int(source), int(source) + 1), 0)
-            for values, source in zip(self._table.values, self._table.order, strict=True)
-        ]
-        return graph.join(channels, 1)
+        values, order = self._table.values, self._table.order
+        graph = planes.graph
+        planes = planes if order.tolist() == [0, 1, 2] else planes.take(order.tolist(), 1)
+        line = _line_through(values)
+        if line is not None:
+            return planes * line[0] + line[1]
+        levels = planes.cast("int32")
+        found = [graph.constant(row).take(levels.part(1, i, i + 1), 0) for i, row in enumerate(values)]
+        return graph.join(found, 1)
 
     def _upgraded(self, model: Any) -> Any:
         """Return the model in an opset that the other nodes of a file can share."""
@@ -132,6 +136,16 @@ class EmbeddedNetwork:
         kind = np.uint8 if self._table is None else np.float32
         found = session.run(None, {entry.name: np.zeros((self.fixed_batch or 1, size, size, 3), kind)})
         return [array.shape[1:] for array in found]
+
+
+def _line_through(values: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
+    """Return gain and shift (3, 1, 1) that give a table (3, 256) but for rounding; None if it is no line."""
+    levels = np.arange(256)
+    gain = (values[:, -1:].astype(np.float64) - values[:, :1]) / 255
+    line = gain * levels + values[:, :1]
+    if np.abs(line - values).max() > 1e-6 * np.abs(values).max():
+        return None
+    return gain.astype(np.float32)[..., None], values[:, :1, None]
 
 
 def _needed(nodes: Sequence[Any], tensors: set[str]) -> list[Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from transferkit.estimators.refinement import MARGIN
 from transferkit.exports._crop import crop
 from transferkit.exports._frames import frames_around, from_frames, from_whole_square, mirrored
 from transferkit.exports._heads import apply_head
@@ -35,7 +34,7 @@ def first_look(planes: Tensor, predictor: Any, views: Sequence[Maps], settings: 
 def closer_look(planes: Tensor, points: Tensor, refinement: Any, network: EmbeddedNetwork) -> Tensor:
     """Return better points (n, k, 2) in pixels of the images, as ``Refinement.predict`` does."""
     settings = refinement.extractor.settings()
-    frames = frames_around(points, refinement.mean, MARGIN)
+    frames = frames_around(points, refinement.mean, refinement.margin)
     square = crop(planes, frames, settings.image_size)
     squares = [square, square.reversed(3)] if refinement.mirror else [square]
     found = []

@@ -9,7 +9,9 @@ are rounded as Pillow rounds them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,6 +19,8 @@ from transferkit.exports._tensor import Tensor
 from transferkit.images import resize_image
 
 _HALF_BITS = 2**11  # of the 22 bits of Pillow's weights
+_INT = "int32"  # of weights, of which there are many
+_PORTIONS = 4  # of an axis: most weights are 0, and four portions leave out three quarters of them
 _STEPS = (8, 7, 7)  # the 22 bits in portions: a remainder of up to 2**23 (sides of 30,000 pixels) then fits
 
 
@@ -30,15 +34,46 @@ def as_pixels(planes: Tensor) -> Tensor:
     return planes.transpose(0, 2, 3, 1)
 
 
+class Portion(NamedTuple):
+    """Some pixels of a resized axis, and what they are made from.
+
+    Parameters
+    ----------
+    weights : Tensor of int64, shape (..., m, end - start)
+    start, end : Tensor of int64, shape (1,)
+        Pixels of the axis as it was.
+    """
+
+    weights: Tensor
+    start: Tensor
+    end: Tensor
+
+
 def whole_square(planes: Tensor, size: int, resize: str) -> Tensor:
     """Return the square (n, 3, size, size) of whole images, as ``images.resize_image`` does."""
     height, width = planes.shape(2), planes.shape(3)
     new_height, new_width = contents(height, width, size, resize)
     columns_first = starts_with_columns((height, new_height), (width, new_width))
-    first_row, first_column = (-divided(size - new, 2)[0] for new in (new_height, new_width))
-    rows = weights(height, new_height, first_row, size)
-    columns = weights(width, new_width, first_column, size)
-    return weighted(planes, rows.expand(0, 1), columns.transpose(1, 0).expand(0, 1), columns_first)
+    rows = _in_portions(height, new_height, size)
+    columns = _in_portions(width, new_width, size)
+    return weighted(planes, rows, columns, columns_first)
+
+
+def _in_portions(side: Tensor, new: Tensor, size: int) -> list[Portion]:
+    """Return the axis of a square in a few portions, each of which needs only a part of the image."""
+    first, step = -divided(size - new, 2)[0], -(-size // _PORTIONS)
+    longer, portions = side.at_least(new), []
+    for begin in range(0, size, step):
+        n = min(step, size - begin)
+        place = first + begin
+        # A pixel's filter reaches from its middle as far as a pixel of the coarser side is wide.
+        low = ((place * 2 + 1) * side - longer * 2).at_least(0)
+        high = ((place + (n - 1)) * 2 + 1) * side + longer * 2
+        start = divided(low, new * 2)[0].at_most(side - 1)
+        end = (divided(high.at_least(0), new * 2)[0] + 1).at_most(side).at_least(start + 1)
+        taps = side.graph.count(end - start) + start
+        portions.append(Portion(weights(side, new, place, n, taps).expand(0, 1), start, end))
+    return portions
 
 
 def contents(height: Tensor, width: Tensor, size: int, resize: str) -> tuple[Tensor, Tensor]:
@@ -52,8 +87,8 @@ def contents(height: Tensor, width: Tensor, size: int, resize: str) -> tuple[Ten
     return first, second
 
 
-def weights(side: Tensor, new: Tensor, first: Tensor, n: int, taps: Tensor | None = None) -> Tensor:
-    """Return Pillow's weights (n, side) of a side that is resized: whole numbers, of which 2**22 are 1.
+def weights(side: Tensor, new: Tensor, first: Tensor, n: int, taps: Tensor) -> Tensor:
+    """Return Pillow's weights (..., n, m) of a side that is resized: whole numbers, of which 2**22 are 1.
 
     All is done in whole numbers, which no runtime rounds, and which fit into 32 bits.
 
@@ -65,30 +100,30 @@ def weights(side: Tensor, new: Tensor, first: Tensor, n: int, taps: Tensor | Non
         Row i is of the pixel ``first + i`` of the new side, and 0 where there is none.
     n : int
         Number of rows.
-    taps : Tensor of int64, shape (m,), optional
-        Pixels of the old side that weights are wanted of; all by default.
+    taps : Tensor of int64, shape (m,)
+        Pixels of the old side: all that have a weight, at least.
     """
     graph = side.graph
-    place, new = (graph.count(graph.ints(n)) + first).expand(-1), new.expand(-1)
-    taps = graph.count(side) if taps is None else taps
+    place, new = (graph.count(graph.ints(n)) + first).expand(-1).cast(_INT), new.expand(-1).cast(_INT)
+    side, taps = side.cast(_INT), taps.cast(_INT)
     # In units of half of a pixel of the finer side, a tap lies so far from the middle of a new pixel.
     gap = ((taps * 2 + 1) * new - (place * 2 + 1) * side).abs()
     tent = (side.at_least(new) * 2 - gap).at_least(0)
     inside = (place >= 0) & (place < new)
-    total = inside.where(tent.sum(-1, keep=True), 1, "int64")
+    total = inside.where(tent.sum(-1, keep=True), 1, _INT)
     share, rest = tent * 0, tent
     for bits in _STEPS:  # as one would divide on paper
         digit, rest = divided(rest * 2**bits, total)
         share = share * 2**bits + digit
-    share = share + (rest * 2 >= total).cast("int64")
-    return inside.where(share, 0, "int64")
+    share = share + (rest * 2 >= total).cast(_INT)
+    return inside.where(share, 0, _INT)
 
 
 def divided(number: Tensor, by: Tensor | int) -> tuple[Tensor, Tensor]:
     """Return quotient and rest of whole numbers; some runtimes divide in float32, and are off by one."""
     quotient = number / by
     rest = number - quotient * by
-    over, under = (rest >= by).cast("int64"), (rest < 0).cast("int64")
+    over, under = ((rest >= by).cast(number.dtype), (rest < 0).cast(number.dtype))
     quotient = quotient + over - under
     return quotient, number - quotient * by
 
@@ -101,10 +136,12 @@ def starts_with_columns(height: tuple[Tensor, Tensor], width: tuple[Tensor, Tens
     return (less > 0) & (less > narrower * 2)
 
 
-def weighted(planes: Tensor, rows: Tensor, columns: Tensor, columns_first: Tensor | None) -> Tensor:
-    """Return planes (n, 3, h, w) resized by weights of rows (n, 1, m, h) and of columns (n, 1, w, k).
+def weighted(
+    planes: Tensor, rows: Sequence[Portion], columns: Sequence[Portion], columns_first: Tensor | None
+) -> Tensor:
+    """Return planes (n, 3, h, w) resized by weights (n, 1, ...) of rows and of columns.
 
-    The axis of images may have length 1: all are resized in the same way.
+    The axis of images of the weights may have length 1: all are resized in the same way.
     """
     if columns_first is None:
         return _along_columns(_along_rows(planes, columns), rows)
@@ -115,20 +152,35 @@ def weighted(planes: Tensor, rows: Tensor, columns: Tensor, columns_first: Tenso
         n = tensor.shape(0)
         return tensor.part(0, 0, chosen * n) if first else tensor.part(0, chosen * n, n)
 
-    one, other = ([some(each, first=first) for each in (planes, rows, columns)] for first in (True, False))
-    ways = [
-        _along_rows(_along_columns(one[0], one[1]), one[2]),
-        _along_columns(_along_rows(other[0], other[2]), other[1]),
-    ]
+    ways = []
+    for first in (True, False):
+        mine = some(planes, first=first)
+        down, across = (
+            [portion._replace(weights=some(portion.weights, first=first)) for portion in portions]
+            for portions in (rows, columns)
+        )
+        ways.append(
+            _along_rows(_along_columns(mine, down), across)
+            if first
+            else _along_columns(_along_rows(mine, across), down)
+        )
     return planes.graph.join(ways, 0)
 
 
-def _along_rows(planes: Tensor, columns: Tensor) -> Tensor:
-    return _rounded(*(planes @ half for half in _halves(columns)))
+def _along_rows(planes: Tensor, columns: Sequence[Portion]) -> Tensor:
+    parts = []
+    for weights, start, end in columns:
+        part = planes.part(3, start, end)
+        parts.append(_rounded(*(part @ half.transpose(0, 1, 3, 2) for half in _halves(weights))))
+    return parts[0] if len(parts) == 1 else planes.graph.join(parts, 3)
 
 
-def _along_columns(planes: Tensor, rows: Tensor) -> Tensor:
-    return _rounded(*(half @ planes for half in _halves(rows)))
+def _along_columns(planes: Tensor, rows: Sequence[Portion]) -> Tensor:
+    parts = []
+    for weights, start, end in rows:
+        part = planes.part(2, start, end)
+        parts.append(_rounded(*(half @ part for half in _halves(weights))))
+    return parts[0] if len(parts) == 1 else planes.graph.join(parts, 2)
 
 
 def _halves(weights: Tensor) -> list[Tensor]:

@@ -7,12 +7,11 @@ keep; ``_training`` says what they learn from; ``_again`` looks once more, to se
 from transferkit.estimators.refinement._again import held_out_again, look_again
 from transferkit.estimators.refinement._cascade import FEW_IMAGES, MIN_IMAGES
 from transferkit.estimators.refinement._closer_look import CloserLook
-from transferkit.estimators.refinement._refinement import MARGIN, MIN_POINTS, Refinement, rebuild_refinement
+from transferkit.estimators.refinement._refinement import MIN_POINTS, Refinement, rebuild_refinement
 from transferkit.estimators.refinement._training import fit_rounds
 
 __all__ = [
     "FEW_IMAGES",
-    "MARGIN",
     "MIN_IMAGES",
     "MIN_POINTS",
     "CloserLook",
