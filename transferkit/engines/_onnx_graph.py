@@ -84,12 +84,52 @@ def _converted(network: KerasNetwork, layers: tuple[str, ...]) -> Any:
                 "file, pass Backbone.from_onnx(file).",
                 name="onnx",
             ) from error
-    places = {output.name: i for i, output in enumerate(model.graph.output)}
-    ordered = [model.graph.output[places[f"{_PREFIX}_{i}"]] for i in range(len(layers))]
-    kept = [type(output).FromString(output.SerializeToString()) for output in ordered]
-    del model.graph.output[:]
-    model.graph.output.extend(kept)
+    _spell_out(model.graph)
+    _check(model.graph)
+    places = {output.name: output for output in model.graph.output}
+    _keep(model.graph.output, [places[f"{_PREFIX}_{i}"] for i in range(len(layers))])
+    # Constants that TensorFlow has captured are left behind as inputs, though their values are in the nodes.
+    used = {name for node in model.graph.node for name in node.input}
+    _keep(model.graph.input, [entry for entry in model.graph.input if entry.name in used])
     return model
+
+
+def _keep(field: Any, chosen: list[Any]) -> None:
+    """Replace the messages of a repeated field by some of them."""
+    copies = [type(each).FromString(each.SerializeToString()) for each in chosen]
+    del field[:]
+    field.extend(copies)
+
+
+def _spell_out(graph: Any) -> None:
+    """Write log(1 + x) as ONNX has it, since tf2onnx leaves TensorFlow's operator in the graph."""
+    import onnx
+
+    one, nodes = f"{_PREFIX}_one", []
+    for node in graph.node:
+        if node.op_type == "Log1p":
+            between = f"{node.output[0]}_above_one"
+            nodes.append(onnx.helper.make_node("Add", [node.input[0], one], [between]))
+            nodes.append(onnx.helper.make_node("Log", [between], node.output))
+        else:
+            nodes.append(type(node).FromString(node.SerializeToString()))
+    if len(nodes) > len(graph.node):
+        graph.initializer.append(onnx.helper.make_tensor(one, onnx.TensorProto.FLOAT, [], [1.0]))
+        del graph.node[:]
+        graph.node.extend(nodes)
+
+
+def _check(graph: Any) -> None:
+    """Refuse operators that ONNX does not have, which tf2onnx leaves as they are."""
+    import onnx
+
+    unknown = {node.op_type for node in graph.node if not onnx.defs.has(node.op_type, node.domain)}
+    if unknown:
+        raise EngineError(
+            f"tf2onnx cannot convert {', '.join(sorted(unknown))} of this network. Where it exists as "
+            "an ONNX file, pass Backbone.from_onnx(file).",
+            name="onnx",
+        )
 
 
 @contextlib.contextmanager
@@ -98,7 +138,7 @@ def _quiet() -> Iterator[None]:
     root, own = logging.getLogger(), logging.getLogger("tf2onnx")
     levels = root.level, own.level
     handlers, filters = list(root.handlers), list(root.filters)
-    own.setLevel(logging.ERROR)
+    own.setLevel(logging.CRITICAL)
     try:
         yield
     finally:

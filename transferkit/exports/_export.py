@@ -41,7 +41,7 @@ def export(
     path : path
         Of the file. OpenVINO's ends in ``.xml``, and has one of weights beside it that ends in ``.bin``.
     format : {"onnx", "openvino"}, default="onnx"
-        What will run it: ONNX Runtime, also in browsers and on phones, or OpenVINO.
+        What will run it: ONNX Runtime or OpenVINO.
     probes : sequence of images, optional
         Further images to compare the answers on, such as those of a test set.
     tolerance : float, optional
@@ -63,8 +63,6 @@ def export(
         An argument cannot be used.
     FileNotFoundError
         The folder of the path does not exist.
-    EngineError
-        The network of the backbone cannot be converted.
     MissingDependencyError
         A package of ``transferkit[export]`` is not installed.
     BadImageError

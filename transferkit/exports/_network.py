@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from transferkit.backbones import OnnxNetwork
 from transferkit.engines import PixelTable, onnx_graph
-from transferkit.errors import ExportError
+from transferkit.errors import EngineError, ExportError
 from transferkit.exports._graph import OLDEST_OPSET, Graph, import_onnx
 from transferkit.exports._tensor import Tensor
 
@@ -41,7 +41,11 @@ class EmbeddedNetwork:
         network = settings.network()
         self._layers = list(dict.fromkeys(layers))
         self._onnx = import_onnx()
-        self._model = self._upgraded(onnx_graph(network, tuple(self._layers)))
+        try:
+            model = onnx_graph(network, tuple(self._layers))
+        except EngineError as error:
+            raise ExportError(f"backbone {settings.backbone.name!r}: {error}") from error
+        self._model = self._upgraded(model)
         self.fixed_batch: int | None = None
         self._table: Any = None
         if isinstance(network, OnnxNetwork):

@@ -1,4 +1,4 @@
-"""ONNX files, run by ONNX Runtime: on servers, in apps and in browsers."""
+"""ONNX files, run by ONNX Runtime."""
 
 from __future__ import annotations
 
