@@ -324,6 +324,20 @@ def test_backbones_of_keras(name, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("family", ["vit", "dinov2", "siglip", "swin"])
+def test_transformers_of_keras_hub(family, tmp_path, monkeypatch):
+    pytest.importorskip("keras_hub", reason="KerasHub is not installed (extra hub)")
+    from tests.tiny_presets import row, save, swin_may_warn
+
+    set_config(cache=False, progress=False)
+    save(family, tmp_path / f"{family}_preset")
+    monkeypatch.setenv("TRANSFERKIT_WEIGHTS", str(tmp_path))
+    with swin_may_warn():
+        model = Classifier(row(family), head="linear").fit(list(FACES.images), FACES.labels)
+        assert export(model, tmp_path / "model.onnx").difference < 1e-4
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("estimator", "head", "y"),
     [

@@ -102,21 +102,22 @@ def _keep(field: Any, chosen: list[Any]) -> None:
 
 
 def _spell_out(graph: Any) -> None:
-    """Write log(1 + x) as ONNX has it, since tf2onnx leaves TensorFlow's operator in the graph."""
+    """Write as ONNX has them what tf2onnx leaves as TensorFlow's operators: log(1 + x) and 1 - erf(x)."""
     import onnx
 
-    one, nodes = f"{_PREFIX}_one", []
+    make, one = onnx.helper.make_node, f"{_PREFIX}_one"
+    nodes: list[Any] = []
     for node in graph.node:
+        between = f"{node.output[0]}_between"
         if node.op_type == "Log1p":
-            between = f"{node.output[0]}_above_one"
-            nodes.append(onnx.helper.make_node("Add", [node.input[0], one], [between]))
-            nodes.append(onnx.helper.make_node("Log", [between], node.output))
+            nodes += [make("Add", [node.input[0], one], [between]), make("Log", [between], node.output)]
+        elif node.op_type == "Erfc":
+            nodes += [make("Erf", node.input, [between]), make("Sub", [one, between], node.output)]
         else:
-            nodes.append(type(node).FromString(node.SerializeToString()))
+            nodes.append(node)
     if len(nodes) > len(graph.node):
         graph.initializer.append(onnx.helper.make_tensor(one, onnx.TensorProto.FLOAT, [], [1.0]))
-        del graph.node[:]
-        graph.node.extend(nodes)
+        _keep(graph.node, nodes)
 
 
 def _check(graph: Any) -> None:
