@@ -391,6 +391,20 @@ def test_a_file_that_answers_otherwise_is_not_kept(fitted, tmp_path, monkeypatch
         assert path.read_bytes() == before
 
 
+@pytest.mark.usefixtures("quiet")
+def test_what_a_runtime_cannot_run_is_not_kept(fitted, tmp_path, monkeypatch):
+    right = _heads.linear
+
+    def wrong(head, maps):
+        found = right(head, maps)
+        return found.graph.add("Reshape", found, found.graph.ints(7, 7), dtype="float32")
+
+    monkeypatch.setitem(_heads.HEADS, FittedLinear, wrong)
+    with pytest.raises(ExportError, match="onnxruntime cannot run this model: .*Pass format='openvino'"):
+        export(fitted("two classes"), tmp_path / "model.onnx")
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_kill_between_writing_and_proof_leaves_no_file(network, tmp_path):
     """In a process of its own, which is killed while the proof has been waiting for the file."""
     code = f"""

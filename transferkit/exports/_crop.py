@@ -11,8 +11,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from transferkit.exports._resize import Portion, divided, starts_with_columns, weighted, weights
+from transferkit.exports._resize import Portion, starts_with_columns, weighted
 from transferkit.exports._tensor import Tensor
+from transferkit.exports._weights import divided, weights
 
 _SPARE = 8  # pixels around the square in its window: two that are read beyond it, and rounding
 

@@ -9,8 +9,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from transferkit.errors import InvalidInputError
+from transferkit.errors import ExportError, InvalidInputError, quoted
 from transferkit.estimators import Classifier, ImageRegressor, KeypointRegressor
+from transferkit.exports._format import Format
 from transferkit.exports._formats import FORMATS
 from transferkit.exports._metadata import metadata
 from transferkit.exports._model import build
@@ -100,8 +101,7 @@ def export(
     proof = Proof.of(model, images, tolerance)
     output = graph.graph.output[0].name
     with _beside(target) as temporary:
-        files = kind.write(graph, temporary)
-        difference = proof.check(kind.open(temporary), format)
+        files, difference = _proved(kind, graph, temporary, proof)
         notes = kind.notes(temporary, proof.difference)
         kind.describe(temporary, metadata(model.predictor_, proof, difference))
         n_bytes = sum(file.stat().st_size for file in files)
@@ -110,6 +110,22 @@ def export(
         for file in files:
             file.replace(target.with_suffix(file.suffix))
     return ExportReport(str(target), format, n_bytes, output, difference, proof.tolerance, len(images), notes)
+
+
+def _proved(kind: Format, graph: Any, path: Path, proof: Proof) -> tuple[list[Path], float]:
+    """Write a file and ask it; return all files, and how far answers are off."""
+    try:
+        files = kind.write(graph, path)
+        return files, proof.check(kind.open(path), kind.name)
+    except (ExportError, OSError):
+        raise
+    except Exception as error:  # a runtime may raise anything
+        reason = next(iter(str(error).strip().splitlines()), "")
+        others = quoted((name for name in FORMATS if name != kind.name), "or")
+        raise ExportError(
+            f"{kind.package} cannot run this model: {type(error).__name__}: {reason[:300]}. No file was "
+            f"written. Pass format={others}."
+        ) from error
 
 
 @contextlib.contextmanager

@@ -7,8 +7,9 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from transferkit.exports._resize import contents, divided
+from transferkit.exports._resize import contents
 from transferkit.exports._tensor import Tensor
+from transferkit.exports._weights import divided
 from transferkit.keypoints import Pairs, mirror_order
 from transferkit.views import View
 

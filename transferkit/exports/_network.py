@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from transferkit.backbones import OnnxNetwork
 from transferkit.engines import PixelTable, onnx_graph
 from transferkit.errors import EngineError, ExportError
+from transferkit.exports._copies import copied, needed
 from transferkit.exports._graph import OLDEST_OPSET, Graph, import_onnx
 from transferkit.exports._tensor import Tensor
 
@@ -90,9 +91,9 @@ class EmbeddedNetwork:
                 graph.initializers[copy.name] = copy
             return _SHARED + name
 
-        for node in _needed(model.node, set(ends)):
+        for node in needed(model.node, set(ends)):
             if node.output[0] not in self._constants:
-                graph.nodes.append(_copied(node, renamed))
+                graph.nodes.append(copied(node, renamed))
         return [Tensor(graph, renamed(end), "float32") for end in ends]
 
     def _ready(self, planes: Tensor) -> Tensor:
@@ -135,7 +136,11 @@ class EmbeddedNetwork:
         """Return the shape of each layer's map of one image."""
         import onnxruntime
 
-        session = onnxruntime.InferenceSession(self._model.SerializeToString())
+        try:
+            session = onnxruntime.InferenceSession(self._model.SerializeToString())
+        except Exception as error:
+            reason = next(iter(str(error).strip().splitlines()), "")
+            raise ExportError(f"ONNX Runtime cannot run the network of the backbone: {reason}") from error
         (entry,) = session.get_inputs()
         kind = np.uint8 if self._table is None else np.float32
         found = session.run(None, {entry.name: np.zeros((self.fixed_batch or 1, size, size, 3), kind)})
@@ -150,39 +155,3 @@ def _line_through(values: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDA
     if np.abs(line - values).max() > 1e-6 * np.abs(values).max():
         return None
     return gain.astype(np.float32)[..., None], values[:, :1, None]
-
-
-def _needed(nodes: Sequence[Any], tensors: set[str]) -> list[Any]:
-    """Return the nodes that these tensors depend on."""
-    wanted, kept = set(tensors), []
-    for node in reversed(nodes):
-        if wanted.intersection(node.output):
-            kept.append(node)
-            wanted |= _read_by(node)
-    return kept[::-1]
-
-
-def _read_by(node: Any) -> set[str]:
-    """Return the tensors that a node reads, and those of graphs within it."""
-    found = set(node.input)
-    for attribute in node.attribute:
-        for graph in (attribute.g, *attribute.graphs):
-            found.update(*map(_read_by, graph.node), {each.name for each in graph.output})
-    return found
-
-
-def _copied(node: Any, renamed: Callable[[str], str]) -> Any:
-    """Return a node under other names, those of graphs within it too."""
-    copy = type(node).FromString(node.SerializeToString())
-    copy.name = ""
-    copy.input[:] = [renamed(name) for name in node.input]
-    copy.output[:] = [renamed(name) for name in node.output]
-    for attribute in copy.attribute:
-        own = [attribute.g] if attribute.HasField("g") else []  # merely touching it would make it one
-        for graph in (*own, *attribute.graphs):
-            inner = [_copied(each, renamed) for each in graph.node]
-            del graph.node[:]
-            graph.node.extend(inner)
-            for each in (*graph.initializer, *graph.input, *graph.output):
-                each.name = renamed(each.name)
-    return copy

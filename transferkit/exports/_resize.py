@@ -16,12 +16,10 @@ from typing import NamedTuple
 import numpy as np
 
 from transferkit.exports._tensor import Tensor
+from transferkit.exports._weights import HALF_BITS, divided, weights
 from transferkit.images import resize_image
 
-_HALF_BITS = 2**11  # of the 22 bits of Pillow's weights
-_INT = "int32"  # of weights, of which there are many
 _PORTIONS = 4  # of an axis: most weights are 0, and four portions leave out three quarters of them
-_STEPS = (8, 7, 7)  # the 22 bits in portions: a remainder of up to 2**23 (sides of 30,000 pixels) then fits
 
 
 def as_planes(pixels: Tensor) -> Tensor:
@@ -87,47 +85,6 @@ def contents(height: Tensor, width: Tensor, size: int, resize: str) -> tuple[Ten
     return first, second
 
 
-def weights(side: Tensor, new: Tensor, first: Tensor, n: int, taps: Tensor) -> Tensor:
-    """Return Pillow's weights (..., n, m) of a side that is resized: whole numbers, of which 2**22 are 1.
-
-    All is done in whole numbers, which no runtime rounds, and which fit into 32 bits.
-
-    Parameters
-    ----------
-    side, new : Tensor of int64, shape (1,), or (images, 1)
-        Old and new length in pixels.
-    first : Tensor of int64, shape (1,), or (images, 1)
-        Row i is of the pixel ``first + i`` of the new side, and 0 where there is none.
-    n : int
-        Number of rows.
-    taps : Tensor of int64, shape (m,)
-        Pixels of the old side: all that have a weight, at least.
-    """
-    graph = side.graph
-    place, new = (graph.count(graph.ints(n)) + first).expand(-1).cast(_INT), new.expand(-1).cast(_INT)
-    side, taps = side.cast(_INT), taps.cast(_INT)
-    # In units of half of a pixel of the finer side, a tap lies so far from the middle of a new pixel.
-    gap = ((taps * 2 + 1) * new - (place * 2 + 1) * side).abs()
-    tent = (side.at_least(new) * 2 - gap).at_least(0)
-    inside = (place >= 0) & (place < new)
-    total = inside.where(tent.sum(-1, keep=True), 1, _INT)
-    share, rest = tent * 0, tent
-    for bits in _STEPS:  # as one would divide on paper
-        digit, rest = divided(rest * 2**bits, total)
-        share = share * 2**bits + digit
-    share = share + (rest * 2 >= total).cast(_INT)
-    return inside.where(share, 0, _INT)
-
-
-def divided(number: Tensor, by: Tensor | int) -> tuple[Tensor, Tensor]:
-    """Return quotient and rest of whole numbers; some runtimes divide in float32, and are off by one."""
-    quotient = number / by
-    rest = number - quotient * by
-    over, under = ((rest >= by).cast(number.dtype), (rest < 0).cast(number.dtype))
-    quotient = quotient + over - under
-    return quotient, number - quotient * by
-
-
 def starts_with_columns(height: tuple[Tensor, Tensor], width: tuple[Tensor, Tensor]) -> Tensor | None:
     """Return whether Pillow resizes columns before rows, given old and new sides; None for never."""
     if not _pillow_may_start_with_columns():
@@ -169,30 +126,30 @@ def weighted(
 
 def _along_rows(planes: Tensor, columns: Sequence[Portion]) -> Tensor:
     parts = []
-    for weights, start, end in columns:
-        part = planes.part(3, start, end)
-        parts.append(_rounded(*(part @ half.transpose(0, 1, 3, 2) for half in _halves(weights))))
+    for portion in columns:
+        part = planes.part(3, portion.start, portion.end)
+        parts.append(_rounded(*(part @ half.transpose(0, 1, 3, 2) for half in _halves(portion.weights))))
     return parts[0] if len(parts) == 1 else planes.graph.join(parts, 3)
 
 
 def _along_columns(planes: Tensor, rows: Sequence[Portion]) -> Tensor:
     parts = []
-    for weights, start, end in rows:
-        part = planes.part(2, start, end)
-        parts.append(_rounded(*(half @ part for half in _halves(weights))))
+    for portion in rows:
+        part = planes.part(2, portion.start, portion.end)
+        parts.append(_rounded(*(half @ part for half in _halves(portion.weights))))
     return parts[0] if len(parts) == 1 else planes.graph.join(parts, 2)
 
 
 def _halves(weights: Tensor) -> list[Tensor]:
     """Return weights as multiples of 2**11 and the rest, in float32, which holds both exactly."""
-    return [part.cast("float32") for part in divided(weights, _HALF_BITS)]
+    return [part.cast("float32") for part in divided(weights, HALF_BITS)]
 
 
 def _rounded(high: Tensor, low: Tensor) -> Tensor:
     """Return whole levels, halves rounded up, of sums of multiples of 2**11 and of the rest."""
-    whole = (high / _HALF_BITS).floor()
-    rest = (high - whole * _HALF_BITS) * _HALF_BITS + low
-    return (whole + (rest / _HALF_BITS**2 + 0.5).floor()).clip(0, 255)
+    whole = (high / HALF_BITS).floor()
+    rest = (high - whole * HALF_BITS) * HALF_BITS + low
+    return (whole + (rest / HALF_BITS**2 + 0.5).floor()).clip(0, 255)
 
 
 @lru_cache(maxsize=1)

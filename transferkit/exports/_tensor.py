@@ -89,13 +89,6 @@ class Tensor:
     def __ge__(self, other: Operand) -> Tensor:
         return self._with("GreaterOrEqual", other, "bool")
 
-    def __le__(self, other: Operand) -> Tensor:
-        return self._with("LessOrEqual", other, "bool")
-
-    def equal(self, other: Operand) -> Tensor:
-        """Return where values are equal; ``==`` tells tensors apart."""
-        return self._with("Equal", other, "bool")
-
     def __and__(self, other: Tensor) -> Tensor:
         return self._with("And", other)
 
