@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ def export(
     path: str | os.PathLike[str],
     *,
     format: str = "onnx",
-    probes: Sequence[Any] | None = None,
+    probes: Any = None,
     tolerance: float | None = None,
 ) -> ExportReport:
     """Write a fitted model to one file that goes from pixels to answers, and prove that it answers the same.
@@ -43,7 +43,7 @@ def export(
         Of the file. OpenVINO's ends in ``.xml``, and has one of weights beside it that ends in ``.bin``.
     format : {"onnx", "openvino"}, default="onnx"
         What will run it: ONNX Runtime or OpenVINO.
-    probes : sequence of images, optional
+    probes : image or sequence of images, optional
         Further images to compare the answers on, such as those of a test set.
     tolerance : float, optional
         How far answers may be off: by default 0.001 for probabilities, 0.1 pixels for keypoints, and for
@@ -96,7 +96,7 @@ def export(
         raise InvalidInputError(
             "model must predict from images. This one was fitted with backbone='precomputed', on features."
         )
-    images = generated_probes() + given_probes(probes or ())
+    images = generated_probes() + ([] if probes is None else given_probes(probes))
     graph = build(model.predictor_)
     proof = Proof.of(model, images, tolerance)
     output = graph.graph.output[0].name
@@ -147,8 +147,6 @@ def _problems(model: Any, format: Any, path: Any, tolerance: Any) -> list[str]:
             "model must be a fitted Classifier, ImageRegressor or KeypointRegressor. "
             f"Got an object of type {type(model).__name__}."
         )
-    else:
-        model._check_fitted()
     if not is_path(path):
         problems.append(f"path must be the path of the file to write. Got {path!r}.")
     elif not problems and Path(path).suffix != FORMATS[format].suffix:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from transferkit.datasets import make_faces
-from transferkit.images import read_source
+from transferkit.images import as_image_list, read_source
 
 Pixels = NDArray[np.uint8]
 
@@ -27,9 +26,9 @@ def generated_probes() -> list[Pixels]:
     return probes
 
 
-def given_probes(images: Sequence[Any]) -> list[Pixels]:
-    """Return the pixels of images in any form."""
-    return [np.array(read_source(image).decode().pixels) for image in images]
+def given_probes(images: Any) -> list[Pixels]:
+    """Return the pixels of one or more images in any form."""
+    return [np.array(read_source(image).decode().pixels) for image in as_image_list(images)]
 
 
 def _scene(seed: int) -> Pixels:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ExportReport:
     """A file that was written, and the proof that it answers as the model does.
 
@@ -37,7 +37,7 @@ class ExportReport:
     n_probes: int
     notes: tuple[str, ...] = ()
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         """Return the report as a few lines."""
         unit = " px" if self.kind == "keypoints" else ""
         lines = [
