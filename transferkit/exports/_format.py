@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from transferkit.errors import MissingDependencyError
 
-Run = Callable[[NDArray[np.uint8]], NDArray[Any]]
+Run = Callable[..., NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -30,8 +29,8 @@ class Format:
     write : callable
         From an ONNX model and a path to the paths of all files that it wrote, the model last.
     open : callable
-        From the path of a model to a function from images (n, h, w, 3) to answers, run as the page on
-        exports tells users to.
+        From the path of a model to a function from images (n, h, w, 3), and boxes where it needs some, to
+        answers, run as the page on exports tells users to.
     describe : callable
         Adds metadata to a written model; what it computes is not touched.
     notes : callable, optional

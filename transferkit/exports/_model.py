@@ -11,16 +11,18 @@ from transferkit.exports._heads import apply_head
 from transferkit.exports._looks import look
 from transferkit.exports._maps import mean
 from transferkit.exports._network import EmbeddedNetwork
-from transferkit.exports._points import closer_look, first_look
+from transferkit.exports._points import closer_look, first_look, look_in_boxes
 from transferkit.exports._resize import as_planes
 from transferkit.exports._squares import squares_of
 from transferkit.tasks import Points
 
-INPUT = "image"
+IMAGE, BOXES = "image", "boxes"  # names of inputs
 
 
 def build(predictor: Any) -> Any:
     """Return an ONNX model with the input "image", uint8 RGB pixels (n, height, width, 3).
+
+    A model that looks in boxes has the input "boxes" too, float32 (n, 4).
 
     Parameters
     ----------
@@ -37,11 +39,16 @@ def build(predictor: Any) -> Any:
     graph = Graph()
     network = EmbeddedNetwork(settings, [layer for each in (settings, *closer) for layer in each.layers])
     n = network.fixed_batch or "n"
-    planes = as_planes(graph.input(INPUT, "uint8", [n, "height", "width", 3]))
-    squares = squares_of(planes, predictor.views, settings.image_size, settings.resize)
-    views = look(network, settings, squares)
+    planes = as_planes(graph.input(IMAGE, "uint8", [n, "height", "width", 3]))
+    if getattr(predictor.task, "boxed", False):
+        boxes = graph.input(BOXES, "float32", [n, 4])
+        points = look_in_boxes(planes, boxes, predictor, settings, network)
+    else:
+        squares = squares_of(planes, predictor.views, settings.image_size, settings.resize)
+        views = look(network, settings, squares)
+        if isinstance(predictor.task, Points):
+            points = first_look(planes, predictor, views, settings)
     if isinstance(predictor.task, Points):
-        points = first_look(planes, predictor, views, settings)
         for refinement in predictor.refinements:
             points = closer_look(planes, points, refinement, network)
         found = Answer("keypoints", points, [predictor.task.n_points, 2])
@@ -61,9 +68,4 @@ def _check(predictor: Any, settings: Any) -> None:
         raise ExportError(
             f"The model chooses channels {settings.selection.channels} of files, and an exported model is "
             "given RGB pixels. Fit on images that are RGB already."
-        )
-    if getattr(predictor.task, "boxed", False):
-        raise ExportError(
-            "The model looks for keypoints in a box of each image, and an exported model is given images "
-            "alone. Fit without boxes on images that are cut out already."
         )

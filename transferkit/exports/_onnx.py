@@ -18,8 +18,8 @@ def _open(path: Path) -> Run:
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    (entry,) = session.get_inputs()
-    return lambda images: session.run(None, {entry.name: images})[0]
+    names = [entry.name for entry in session.get_inputs()]
+    return lambda *inputs: session.run(None, dict(zip(names, inputs, strict=True)))[0]
 
 
 def _describe(path: Path, metadata: Mapping[str, str]) -> None:

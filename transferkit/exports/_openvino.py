@@ -26,7 +26,7 @@ def _open(path: Path) -> Run:
 
 def _compiled(path: Path, settings: dict[str, str]) -> Run:
     compiled = import_openvino().Core().compile_model(str(path), "CPU", settings)
-    return lambda images: compiled([images])[0]
+    return lambda *inputs: compiled(list(inputs))[0]
 
 
 def _describe(path: Path, metadata: Mapping[str, str]) -> None:
