@@ -29,7 +29,7 @@ os.environ["TRANSFERKIT_CACHE"] = tempfile.mkdtemp(prefix="transferkit-speed-")
 from transferkit import FeatureExtractor, get_backbone, list_backbones
 from transferkit.backbones import build_network, resolve_weights
 from transferkit.engines import has_openvino
-from transferkit.engines._openvino import _import_openvino
+from transferkit.engines._openvino import import_openvino
 
 SIZE = 224
 TUTORIAL = "files: one model.predict per image"
@@ -66,7 +66,7 @@ def openvino_compiled(model, n: int, precision: str, hint: str, *, counters: boo
     """Return a network for batches of n, set up as OpenVINO's own documentation says."""
     import tensorflow as tf
 
-    openvino = _import_openvino()
+    openvino = import_openvino()
     graph = tf.function(lambda batch: model(batch, training=False)).get_concrete_function(
         tf.TensorSpec((n, SIZE, SIZE, 3), tf.float32)
     )
@@ -79,7 +79,7 @@ def openvino_arrays(model, arrays: np.ndarray, precision: str) -> Callable[[], N
     """Return a run over arrays at OpenVINO's best throughput, which small requests give."""
     n = 2
     compiled = openvino_compiled(model, n, precision, "THROUGHPUT")
-    queue = _import_openvino().AsyncInferQueue(
+    queue = import_openvino().AsyncInferQueue(
         compiled, compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
     )
 

@@ -18,7 +18,7 @@ LINES = [
     {"extraction", "plots"},
     {"explanation", "persistence"},
     {"estimators"},
-    {"evaluation", "neighbours"},
+    {"evaluation", "exports", "neighbours"},
     {"comparison"},
     {"cli"},
     {"__init__", "__main__"},
@@ -29,7 +29,7 @@ BELOW = {("foundation", "images"), ("keypoints", "tasks")}
 HEAVY = {
     *("tensorflow", "keras", "keras_hub", "kagglehub", "openvino", "onnx", "onnxruntime", "torch", "jax"),
     *("sklearn", "matplotlib", "scipy", "pandas", "faiss", "fsspec", "pydicom", "pillow_heif", "tifffile"),
-    *("h5py", "av", "sleap_io", "yaml"),
+    *("h5py", "av", "sleap_io", "yaml", "tf2onnx"),
 }
 # Where a heavy package may be imported when the module is.
 ALLOWED = {
@@ -42,11 +42,12 @@ ALLOWED = {
 # What runs networks, and who may import it, also inside functions.
 RUNNERS = {
     "backbones": {"keras", "tensorflow", "keras_hub", "kagglehub", "onnx", "onnxruntime"},
+    "exports": {"openvino"},
     "engines": {"keras", "tensorflow", "openvino", "onnxruntime", "torch", "jax"},
     "heads": {"keras"},
 }
 # Modules that other rooms may import beside a room's `__init__`.
-SURFACES = {"foundation", "heads.cascade", "heads.linear", "heads.keypoint_map"}
+SURFACES = {"foundation", "heads.cascade", "heads.linear", "heads.keypoint_map", "heads.score_map"}
 MODULES = sorted(path.relative_to(ROOT).with_suffix("").as_posix() for path in ROOT.rglob("*.py"))
 
 

@@ -132,7 +132,7 @@ def test_eight_threads_get_what_one_gets(pixels, expected):
 
 def test_usage_statistics_are_not_sent():
     code = (
-        "import sys, transferkit.engines._openvino as engine; engine._import_openvino().convert_model; "
+        "import sys, transferkit.engines._openvino as engine; engine.import_openvino().convert_model; "
         "sys.exit(sys.modules['openvino_telemetry'] is not None)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -165,7 +165,7 @@ def test_a_conversion_that_mixes_layers_up_is_refused(monkeypatch):
 
 
 def can_bfloat16():
-    core = _openvino._import_openvino().Core()
+    core = _openvino.import_openvino().Core()
     return "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
@@ -183,7 +183,7 @@ def test_bfloat16_is_near_and_does_not_depend_on_the_batch(pixels, expected):
 
 def test_a_processor_without_bfloat16_is_told(monkeypatch):
     core = SimpleNamespace(get_property=lambda device, name: ["FP32", "INT8"])
-    monkeypatch.setattr(_openvino, "_import_openvino", lambda: SimpleNamespace(Core=lambda: core))
+    monkeypatch.setattr(_openvino, "import_openvino", lambda: SimpleNamespace(Core=lambda: core))
     with pytest.raises(
         EngineError, match=r"needs a processor .* supports FP32, INT8\. Pass precision='float32'"
     ):

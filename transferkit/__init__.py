@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from transferkit.comparison import compare
     from transferkit.estimators import Classifier, ImageRegressor, KeypointRegressor
     from transferkit.evaluation import evaluate
+    from transferkit.exports import export
     from transferkit.extraction import FeatureExtractor, extract_activations
     from transferkit.foundation.config import config_context, get_config, set_config
     from transferkit.neighbours import NearestImages, load
@@ -46,6 +47,7 @@ _HOMES = {
     "compare": "comparison",
     "config_context": "foundation.config",
     "evaluate": "evaluation",
+    "export": "exports",
     "extract_activations": "extraction",
     "get_backbone": "backbones",
     "get_config": "foundation.config",
@@ -73,6 +75,7 @@ __all__ = [
     "datasets",
     "errors",
     "evaluate",
+    "export",
     "extract_activations",
     "get_backbone",
     "get_config",

@@ -9,6 +9,7 @@ Each also derives from a builtin exception, and names the offending object in it
     ├── NotFittedError (ValueError, AttributeError)
     ├── BackboneCheckError (RuntimeError)     .name, .failures
     ├── EngineError (RuntimeError)            .name
+    ├── ExportError (RuntimeError)
     ├── IsolationError (RuntimeError)
     ├── WeightsError (OSError)                .name, .path
     ├── CacheError (OSError)                  .path
@@ -29,6 +30,7 @@ __all__ = [
     "BadImageError",
     "CacheError",
     "EngineError",
+    "ExportError",
     "InvalidInputError",
     "IsolationError",
     "MissingDependencyError",
@@ -168,6 +170,10 @@ class EngineError(TransferKitError, RuntimeError):
     def __init__(self, message: str, *, name: str) -> None:
         self.name = name
         super().__init__(message)
+
+
+class ExportError(TransferKitError, RuntimeError):
+    """A model cannot be written in a format, or what was written answers otherwise; there is no file."""
 
 
 class IsolationError(TransferKitError, RuntimeError):

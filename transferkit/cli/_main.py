@@ -17,6 +17,7 @@ from transferkit.cli import (
     demo,
     download,
     evaluate,
+    export,
     info,
     layers,
     neighbours,
@@ -29,7 +30,8 @@ from transferkit.errors import TransferKitError
 from transferkit.foundation.config import config_context
 
 COMMANDS: tuple[Any, ...] = (
-    demo, train, predict, evaluate, compare, neighbours, backbones, layers, check, download, cache, info,
+    demo, train, predict, evaluate, export, compare, neighbours, backbones, layers, check, download, cache,
+    info,
 )  # fmt: skip
 EXIT_MISTAKE = 2
 EXIT_INTERRUPTED = 130

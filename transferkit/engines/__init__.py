@@ -14,9 +14,10 @@ from transferkit.engines._choice import EngineChoice
 from transferkit.engines._engine import Engine, EngineRequest, as_they_are
 from transferkit.engines._gpu import has_gpu
 from transferkit.engines._keras import keras_engine
+from transferkit.engines._onnx_graph import onnx_graph
 from transferkit.engines._onnxruntime import onnxruntime_engine
-from transferkit.engines._openvino import has_openvino, openvino_engine
-from transferkit.engines._prepared import GraphStore
+from transferkit.engines._openvino import has_openvino, import_openvino, openvino_engine
+from transferkit.engines._prepared import GraphStore, PixelTable
 from transferkit.engines._python import python_engine
 from transferkit.engines._rows import with_own_rows
 from transferkit.engines._verdicts import Verdicts
@@ -49,6 +50,7 @@ __all__ = [
     "EngineChoice",
     "EngineRequest",
     "GraphStore",
+    "PixelTable",
     "Verdicts",
     "as_they_are",
     "available_engines",
@@ -56,7 +58,9 @@ __all__ = [
     "check_engine",
     "choose_engine",
     "has_openvino",
+    "import_openvino",
     "keras_engine",
+    "onnx_graph",
     "onnxruntime_engine",
     "openvino_engine",
     "python_engine",

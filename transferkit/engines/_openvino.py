@@ -48,7 +48,7 @@ def openvino_engine(request: EngineRequest) -> Engine:
         OpenVINO cannot run this network, its features differ from the reference, or the processor does not
         support the precision.
     """
-    openvino = _import_openvino()
+    openvino = import_openvino()
     core = openvino.Core()
     available = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     if request.precision == "bfloat16" and "BF16" not in available:
@@ -162,7 +162,7 @@ def _different(network: Network, layers: tuple[str, ...]) -> tuple[list[int], tu
     return [kept.index(place) for place in first], tuple(layers[place] for place in kept)
 
 
-def _import_openvino() -> Any:
+def import_openvino() -> Any:
     """Import OpenVINO, without its usage statistics."""
     if not has_openvino():
         raise MissingDependencyError("openvino", "openvino", "engine='openvino'")

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from transferkit import backbones
-from transferkit.backbones import Backbone, Weights, build_network
+from transferkit.backbones import Backbone, Network, Weights, build_network
 from transferkit.cache import MemorySpace, SpillingSpace
 from transferkit.engines import (
     Engine,
@@ -135,6 +135,11 @@ class Settings:
             self.guard.check_preprocessing()
         with LOCK:
             return self._choice.engine()
+
+    def network(self) -> Network:
+        """Return the network that engines run; built anew, unless a user registered it."""
+        enter_network()
+        return self._network or build_network(self.backbone, self.weights, self.image_size)
 
     def _build(self, name: str) -> Engine:
         # Averages in bfloat16 would be rounded to it.

@@ -16,7 +16,7 @@ from transferkit.heads._base import Maps
 
 Floats = NDArray[np.float64]
 
-_REACH = 0.12  # around the best cell, as a fraction of the square, within which scores are averaged
+REACH = 0.12  # around the best cell, as a fraction of the square, within which scores are averaged
 _BLOCK = 64  # images at a time, which bounds the copies
 
 
@@ -46,7 +46,7 @@ def places(scored: NDArray[np.float32], grid: int) -> Floats:
     """Return the place (n, k, 2) of each point: the mean of cells around the best one, by squared score."""
     cells = centres(grid)
     best = cells[scored.argmax(axis=1)]
-    near = ((cells[:, None] - best[:, None]) ** 2).sum(axis=-1) < _REACH**2
+    near = ((cells[:, None] - best[:, None]) ** 2).sum(axis=-1) < REACH**2
     weight = np.where(near, np.maximum(scored, 1e-6).astype(np.float64) ** 2, 0.0)
     means: Floats = np.einsum("nck,cx->nkx", weight, cells) / weight.sum(axis=1)[..., None]
     return means

@@ -13,7 +13,7 @@ from transferkit.foundation.maps import pool_to_grid, sample_maps
 from transferkit.heads._base import Maps, TrainingData, uneven
 from transferkit.heads.linear import FittedLinear, LinearHead
 
-_GRID = 7  # of the coarse maps
+COARSE_GRID = 7  # of the coarse maps
 _BLOCK = 64  # rows sampled at a time, which bounds the copies
 
 
@@ -145,9 +145,9 @@ def coarse_maps(maps: Maps) -> list[NDArray[np.float32]]:
     finest = finest_map(maps)
     chosen = [array for i, array in enumerate(maps) if i != finest] or list(maps)
     # In half precision a mean would be rounded along each side; training rounds it once.
-    finer = [array.ndim == 4 and max(array.shape[1:3]) > _GRID for array in chosen]
+    finer = [array.ndim == 4 and max(array.shape[1:3]) > COARSE_GRID for array in chosen]
     return [
-        pool_to_grid(np.asarray(array, np.float32) if pooled else array, _GRID)
+        pool_to_grid(np.asarray(array, np.float32) if pooled else array, COARSE_GRID)
         for array, pooled in zip(chosen, finer, strict=True)
     ]
 

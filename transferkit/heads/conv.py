@@ -11,7 +11,7 @@ from transferkit.foundation.arguments import choice, is_count
 from transferkit.heads._network import NetworkHead
 
 
-class _Block(NamedTuple):
+class Block(NamedTuple):
     """A convolution with its pooling, and the size of the map after them."""
 
     filters: int
@@ -99,7 +99,7 @@ class ConvHead(NetworkHead):
                 problems.append(f"{name} must be {what}. Got {getattr(self, name)!r}.")
         return problems
 
-    def _blocks(self, height: int, width: int) -> Iterator[_Block]:
+    def blocks(self, height: int, width: int) -> Iterator[Block]:
         """Yield the blocks for a map of this size."""
         filters = _as_tuple(self.filters)
         paddings, pools = (
@@ -113,13 +113,13 @@ class ConvHead(NetworkHead):
                 height, width = height - 2, width - 2
             pool = pool if min(height, width) >= pool else 1
             height, width = height // pool, width // pool
-            yield _Block(count, padding, pool, height, width)
+            yield Block(count, padding, pool, height, width)
 
     def weight_shapes(self, shapes: Sequence[tuple[int, ...]], n_outputs: int) -> list[tuple[int, ...]]:
         """Return the shapes of the network's weights, in order, without building it."""
         ((height, width, channels),) = shapes
         found: list[tuple[int, ...]] = []
-        for block in self._blocks(height, width):
+        for block in self.blocks(height, width):
             found += [(3, 3, channels, block.filters), (block.filters,)]
             channels = block.filters
         flat = block.height * block.width * channels
@@ -153,7 +153,7 @@ class ConvHead(NetworkHead):
                 "Pass layers='last' or the name of one layer, or choose LinearHead or MLPHead."
             )
         inputs = x = keras.Input(shapes[0])
-        for block in self._blocks(*shapes[0][:2]):
+        for block in self.blocks(*shapes[0][:2]):
             x = layers.Conv2D(block.filters, 3, activation="relu", padding=block.padding)(x)
             x = layers.MaxPooling2D(block.pool_size)(x) if block.pool_size > 1 else x
         x = layers.Flatten()(x)

@@ -17,6 +17,9 @@ from transferkit.heads._base import Maps, TrainingData, is_fraction
 from transferkit.heads._keras import KerasWeights, Scale, read_tensors
 from transferkit.heads._keypoint_forward import forward
 from transferkit.heads._keypoint_maps import held_maps, in_half, inputs_of, round_to_half, some_rows
+from transferkit.heads._keypoint_network import FARTHEST as FARTHEST
+from transferkit.heads._keypoint_network import OUTSIDE as OUTSIDE
+from transferkit.heads._keypoint_network import ZOOM as ZOOM
 from transferkit.heads._keypoint_network import build_network, distance_loss, weight_shapes
 from transferkit.heads._training import learn_scale, train
 from transferkit.heads.cascade import finest_map

@@ -14,8 +14,15 @@ from transferkit.foundation.arguments import is_number
 from transferkit.foundation.maps import pool_to_grid
 from transferkit.heads._base import Maps, TrainingData, check_arrays
 from transferkit.heads._cell_ridge import CellRidge
+from transferkit.heads._cells import REACH as REACH
+from transferkit.heads._cells import centres as centres
 from transferkit.heads._cells import places, scores
 from transferkit.heads._ridge import patterns
+from transferkit.heads._shape_bank import APART as APART
+from transferkit.heads._shape_bank import MOST_ANCHORS as MOST_ANCHORS
+from transferkit.heads._shape_bank import NEAR as NEAR
+from transferkit.heads._shape_bank import PEAKS as PEAKS
+from transferkit.heads._shape_bank import TRUST as TRUST
 from transferkit.heads._shape_bank import places_by_shape, shape_bank
 from transferkit.heads.linear import FittedLinear, LinearHead
 

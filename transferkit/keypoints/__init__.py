@@ -4,7 +4,7 @@ Any number of points is supported; 68 points have names, mirror pairs and eye co
 in both coordinates.
 """
 
-from transferkit.keypoints._boxes import frames_of_boxes
+from transferkit.keypoints._boxes import BOX_MARGIN, frames_of_boxes
 from transferkit.keypoints._faces import (
     EYE_POINTS,
     GROUPS,
@@ -37,6 +37,7 @@ from transferkit.keypoints.files import (
 )
 
 __all__ = [
+    "BOX_MARGIN",
     "EYE_POINTS",
     "GROUPS",
     "MIRROR_PAIRS",

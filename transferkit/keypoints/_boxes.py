@@ -9,11 +9,11 @@ import numpy.typing as npt
 
 from transferkit.errors import InvalidInputError
 
-__all__ = ["frames_of_boxes"]
+__all__ = ["BOX_MARGIN", "frames_of_boxes"]
 
 # On each side, as a fraction of the longer side of the box: detectors' boxes are tight, and what surrounds a
 # subject says where it ends.
-_MARGIN = 0.2
+BOX_MARGIN = 0.2
 
 
 def frames_of_boxes(boxes: Any, n_images: int) -> npt.NDArray[np.float64]:
@@ -54,5 +54,5 @@ def frames_of_boxes(boxes: Any, n_images: int) -> npt.NDArray[np.float64]:
             "width, height; read_coco_keypoints converts it.)"
         )
     centre = (edges[:, :2] + edges[:, 2:]) / 2
-    side = sides.max(axis=1) * (1 + 2 * _MARGIN)
+    side = sides.max(axis=1) * (1 + 2 * BOX_MARGIN)
     return np.column_stack([centre, side, np.zeros(len(side))])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,7 +42,11 @@ class Refinement:
         Whether both the square and its mirror image are looked at.
     pairs : tuple of (int, int) or None
         Points that swap in a mirror image.
+    margin : float
+        Room on each side of the shape, as a fraction of its size.
     """
+
+    margin: ClassVar[float] = MARGIN
 
     extractor: Extraction
     mean: Floats

@@ -1,0 +1,36 @@
+"""write a model to a file that other programs run"""
+
+from __future__ import annotations
+
+import argparse
+
+from transferkit.cli._options import add_running
+from transferkit.cli._shared import add_model, image_paths, load_model
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    add_model(parser)
+    parser.add_argument("output", metavar="OUT", help="the file to write: .onnx, or .xml for OpenVINO")
+    parser.add_argument("--format", help="onnx or openvino; by default what OUT ends in")
+    parser.add_argument(
+        "--probes", nargs="+", metavar="IMAGE", help="further images to compare the answers on, or folders"
+    )
+    parser.add_argument("--tolerance", type=float, help="how far answers may be off")
+    add_running(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the command and return the exit code."""
+    from transferkit import export
+
+    guess = "openvino" if options.output.endswith(".xml") else "onnx"
+    report = export(
+        load_model(options),
+        options.output,
+        format=options.format or guess,
+        probes=image_paths(options.probes) if options.probes else None,
+        tolerance=options.tolerance,
+    )
+    print(report)
+    return 0

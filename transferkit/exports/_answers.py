@@ -1,0 +1,28 @@
+"""From the outputs of a head to answers: what a task says, as nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from transferkit.exports._tensor import Tensor
+from transferkit.tasks import Classes, Labels
+
+
+class Answer(NamedTuple):
+    """An output of a model: its name, and its shape without the batch."""
+
+    name: str
+    tensor: Tensor
+    shape: Sequence[int]
+
+
+def answer(task: Any, outputs: Tensor) -> Answer:
+    """Return probabilities (n, n_classes) for logits, or values (n, k) as they are."""
+    if isinstance(task, Classes):
+        if task.n_classes == 2:
+            outputs = outputs.graph.join([outputs * 0, outputs], 1)
+        return Answer("probabilities", outputs.apply("Softmax", axis=1), [task.n_classes])
+    if isinstance(task, Labels):
+        return Answer("probabilities", outputs.apply("Sigmoid"), [task.n_outputs])
+    return Answer("values", outputs, [task.n_outputs])

@@ -1,0 +1,158 @@
+"""Write a fitted model to a file that other programs run, and prove that it answers the same."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from transferkit.errors import ExportError, InvalidInputError, quoted
+from transferkit.estimators import Classifier, ImageRegressor, KeypointRegressor
+from transferkit.exports._format import Format
+from transferkit.exports._formats import FORMATS
+from transferkit.exports._metadata import metadata
+from transferkit.exports._model import build
+from transferkit.exports._probes import generated_probes, given_probes
+from transferkit.exports._proof import Proof
+from transferkit.exports._report import ExportReport
+from transferkit.foundation.arguments import check, choice, is_number, is_path
+
+
+def export(
+    model: Any,
+    path: str | os.PathLike[str],
+    *,
+    format: str = "onnx",
+    probes: Any = None,
+    tolerance: float | None = None,
+) -> ExportReport:
+    """Write a fitted model to one file that goes from pixels to answers, and prove that it answers the same.
+
+    The file takes RGB pixels of images of any size, and has everything inside: the resize, the normalisation,
+    the backbone, all views, the head and, for keypoints, each closer look. It is read again as its users do,
+    asked about probe images, and takes its place only if its answers are those of the model.
+
+    Parameters
+    ----------
+    model : Classifier, ImageRegressor or KeypointRegressor
+        Fitted.
+    path : path
+        Of the file. OpenVINO's ends in ``.xml``, and has one of weights beside it that ends in ``.bin``.
+    format : {"onnx", "openvino"}, default="onnx"
+        What will run it: ONNX Runtime or OpenVINO.
+    probes : image or sequence of images, optional
+        Further images to compare the answers on, such as those of a test set.
+    tolerance : float, optional
+        How far answers may be off: by default 0.001 for probabilities, 0.1 pixels for keypoints, and for
+        values a thousandth of how far they differ between the probes.
+
+    Returns
+    -------
+    ExportReport
+        Its ``difference`` is the largest one that was found.
+
+    Raises
+    ------
+    ExportError
+        A part of the model cannot be written in this format, or the file answers otherwise. There is no file.
+    NotFittedError
+        Before ``fit``.
+    InvalidInputError
+        An argument cannot be used.
+    FileNotFoundError
+        The folder of the path does not exist.
+    MissingDependencyError
+        A package of ``transferkit[export]`` is not installed.
+    BadImageError
+        A probe cannot be read.
+
+    See Also
+    --------
+    transferkit.load : Read models that ``save`` wrote, to use them in transferkit.
+
+    Notes
+    -----
+    The file has metadata, JSON by name: "labels" or "names" of the outputs, "thresholds", "task", "features"
+    (with the digest of the weights), "views", and "proof".
+
+    Examples
+    --------
+    >>> from transferkit import export, load
+    >>> print(export(load("pets.safetensors"), "pets.onnx"))  # doctest: +SKIP
+    pets.onnx: onnx, 12.9 MB
+    probabilities of 8 probe images differ by 1e-05 at most (0.001 allowed)
+    """
+    check(_problems(model, format, path, tolerance))
+    kind, target = FORMATS[format], Path(path)
+    kind.check_installed()
+    if not target.parent.is_dir():
+        raise FileNotFoundError(
+            f"The folder {str(target.parent)!r} does not exist. Make it, then export again."
+        )
+    if model.extractor_ is None:
+        raise InvalidInputError(
+            "model must predict from images. This one was fitted with backbone='precomputed', on features."
+        )
+    images = generated_probes() + ([] if probes is None else given_probes(probes))
+    graph = build(model.predictor_)
+    proof = Proof.of(model, images, tolerance)
+    output = graph.graph.output[0].name
+    with _beside(target) as temporary:
+        files, difference = _proved(kind, graph, temporary, proof)
+        notes = kind.notes(temporary, proof.difference)
+        kind.describe(temporary, metadata(model.predictor_, proof, difference))
+        n_bytes = sum(file.stat().st_size for file in files)
+        if len(files) > 1:  # the old model must not be left with new weights
+            target.unlink(missing_ok=True)
+        for file in files:
+            file.replace(target.with_suffix(file.suffix))
+    return ExportReport(str(target), format, n_bytes, output, difference, proof.tolerance, len(images), notes)
+
+
+def _proved(kind: Format, graph: Any, path: Path, proof: Proof) -> tuple[list[Path], float]:
+    """Write a file and ask it; return all files, and how far answers are off."""
+    try:
+        files = kind.write(graph, path)
+        return files, proof.check(kind.open(path), kind.name)
+    except (ExportError, OSError):
+        raise
+    except Exception as error:  # a runtime may raise anything
+        reason = next(iter(str(error).strip().splitlines()), "")
+        others = quoted((name for name in FORMATS if name != kind.name), "or")
+        raise ExportError(
+            f"{kind.package} cannot run this model: {type(error).__name__}: {reason[:300]}. No file was "
+            f"written. Pass format={others}."
+        ) from error
+
+
+@contextlib.contextmanager
+def _beside(target: Path) -> Iterator[Path]:
+    """Give a path beside the target, and remove what is left of it and of files named like it."""
+    temporary = target.with_name(f".transferkit-{secrets.token_hex(8)}{target.suffix}")
+    try:
+        yield temporary
+    finally:
+        for left in target.parent.glob(f"{temporary.stem}.*"):
+            left.unlink()
+
+
+def _problems(model: Any, format: Any, path: Any, tolerance: Any) -> list[str]:
+    """Return what is wrong with the arguments."""
+    problems = choice("format", format, tuple(FORMATS))
+    if not isinstance(model, Classifier | ImageRegressor | KeypointRegressor):
+        problems.append(
+            "model must be a fitted Classifier, ImageRegressor or KeypointRegressor. "
+            f"Got an object of type {type(model).__name__}."
+        )
+    if not is_path(path):
+        problems.append(f"path must be the path of the file to write. Got {path!r}.")
+    elif not problems and Path(path).suffix != FORMATS[format].suffix:
+        problems.append(
+            f"path must end in {FORMATS[format].suffix!r} for format={format!r}. Got {os.fspath(path)!r}."
+        )
+    if tolerance is not None and not is_number(tolerance, above=0):
+        problems.append(f"tolerance must be a positive number, or None. Got {tolerance!r}.")
+    return problems

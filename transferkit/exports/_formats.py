@@ -1,0 +1,9 @@
+"""The formats by name."""
+
+from __future__ import annotations
+
+from transferkit.exports._format import Format
+from transferkit.exports._onnx import ONNX
+from transferkit.exports._openvino import OPENVINO
+
+FORMATS: dict[str, Format] = {each.name: each for each in (ONNX, OPENVINO)}

@@ -1,0 +1,71 @@
+"""A fitted model as one ONNX model: from the pixels of images to its answers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from transferkit.errors import ExportError
+from transferkit.exports._answers import Answer, answer
+from transferkit.exports._graph import Graph
+from transferkit.exports._heads import apply_head
+from transferkit.exports._looks import look
+from transferkit.exports._maps import mean
+from transferkit.exports._network import EmbeddedNetwork
+from transferkit.exports._points import closer_look, first_look, look_in_boxes
+from transferkit.exports._resize import as_planes
+from transferkit.exports._squares import squares_of
+from transferkit.tasks import Points
+
+IMAGE, BOXES = "image", "boxes"  # names of inputs
+
+
+def build(predictor: Any) -> Any:
+    """Return an ONNX model with the input "image", uint8 RGB pixels (n, height, width, 3).
+
+    A model that looks in boxes has the input "boxes" too, float32 (n, 4).
+
+    Parameters
+    ----------
+    predictor : Predictor
+
+    Raises
+    ------
+    ExportError
+        A part of the predictor has no form as a graph; the message says which.
+    """
+    settings = predictor.extractor.settings()
+    closer = [refinement.extractor.settings() for refinement in predictor.refinements]
+    _check(predictor, settings)
+    graph = Graph()
+    network = EmbeddedNetwork(settings, [layer for each in (settings, *closer) for layer in each.layers])
+    n = network.fixed_batch or "n"
+    planes = as_planes(graph.input(IMAGE, "uint8", [n, "height", "width", 3]))
+    if getattr(predictor.task, "boxed", False):
+        boxes = graph.input(BOXES, "float32", [n, 4])
+        points = look_in_boxes(planes, boxes, predictor, settings, network)
+    else:
+        squares = squares_of(planes, predictor.views, settings.image_size, settings.resize)
+        views = look(network, settings, squares)
+        if isinstance(predictor.task, Points):
+            points = first_look(planes, predictor, views, settings)
+    if isinstance(predictor.task, Points):
+        for refinement in predictor.refinements:
+            points = closer_look(planes, points, refinement, network)
+        found = Answer("keypoints", points, [predictor.task.n_points, 2])
+    else:
+        found = answer(predictor.task, mean([apply_head(predictor.head, maps) for maps in views]))
+    return graph.model({found.name: (found.tensor, [n, *found.shape])}, **network.details)
+
+
+def _check(predictor: Any, settings: Any) -> None:
+    """Refuse what other programs cannot repeat."""
+    if settings.precision != "float32":
+        raise ExportError(
+            f"The features of this model are computed in {settings.precision}, which other runtimes round "
+            "otherwise. Fit again with precision='float32'."
+        )
+    if settings.selection.channels is not None:
+        raise ExportError(
+            f"The model chooses channels {settings.selection.channels} of files, and an exported model is "
+            "given RGB pixels. Fit on images that are RGB already."
+        )

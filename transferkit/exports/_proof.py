@@ -1,0 +1,87 @@
+"""The proof: a file is read again as its users do, and must answer as the model does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from transferkit.errors import ExportError
+from transferkit.tasks import Points, Values
+
+Floats = NDArray[np.float64]
+Run = Callable[..., Floats]
+
+_PROBABILITY = 1e-3
+_PIXELS = 0.1
+_SPREAD = 1e-3  # of values, as a fraction of how far they differ between the probes
+
+
+@dataclass(frozen=True)
+class Proof:
+    """Answers that a file must give.
+
+    Parameters
+    ----------
+    probes : list of ndarray of uint8, each (h, w, 3)
+    expected : ndarray, shape (n, ...)
+        What the model answers.
+    tolerance : float
+        Largest absolute difference.
+    boxes : ndarray of float32, shape (n, 4), or None
+        What keypoints are looked for in, for a model that needs some.
+    """
+
+    probes: list[NDArray[np.uint8]]
+    expected: Floats
+    tolerance: float
+    boxes: NDArray[np.float32] | None = None
+
+    @classmethod
+    def of(cls, model: Any, probes: Sequence[NDArray[np.uint8]], tolerance: float | None) -> Proof:
+        """Ask the model."""
+        task = model.predictor_.task
+        boxes = _boxes_in(probes) if getattr(task, "boxed", False) else None
+        where = {} if boxes is None else {"boxes": boxes}
+        ask = model.predict if task.regression else model.predict_proba
+        expected = np.asarray(ask(list(probes), **where), np.float64).reshape(len(probes), -1)
+        return cls(list(probes), expected, tolerance or _tolerance(task, expected), boxes)
+
+    def difference(self, run: Run) -> float:
+        """Return the largest absolute difference between the answers of a file and the expected ones."""
+        gaps = []
+        for i, probe in enumerate(self.probes):
+            inputs = [probe[None]] if self.boxes is None else [probe[None], self.boxes[i : i + 1]]
+            gaps.append(np.abs(np.asarray(run(*inputs), np.float64).ravel() - self.expected[i]).max())
+        worst = float(np.max(gaps))
+        return worst if np.isfinite(worst) else float("inf")
+
+    def check(self, run: Run, format: str) -> float:
+        """Return the difference; ExportError if it is above the tolerance."""
+        worst = self.difference(run)
+        if worst > self.tolerance:
+            raise ExportError(
+                f"The {format} file answers otherwise than the model: by {worst:.3g} on a probe image, "
+                f"{self.tolerance:.3g} is allowed. No file was written. Pass tolerance={worst * 1.1:.2g} if "
+                "that is close enough, or another format."
+            )
+        return worst
+
+
+def _boxes_in(probes: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+    """Return a box in each image: tall, wide and square ones in turn."""
+    parts = np.array([[0.2, 0.1, 0.8, 0.9], [0.05, 0.3, 0.95, 0.8], [0.3, 0.3, 0.7, 0.7]])
+    sizes = np.array([[image.shape[1], image.shape[0]] * 2 for image in probes])
+    return np.round(sizes * parts[np.arange(len(probes)) % len(parts)]).astype(np.float32)
+
+
+def _tolerance(task: Any, expected: Floats) -> float:
+    """Return how far answers may be off."""
+    if isinstance(task, Points):
+        return _PIXELS
+    if isinstance(task, Values):
+        return _SPREAD * float(max(np.ptp(expected, axis=0).max(), np.abs(expected).max() * 1e-3, 1e-9))
+    return _PROBABILITY
