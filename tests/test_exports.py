@@ -116,10 +116,9 @@ def test_crops_are_those_of_pillow_but_for_a_level(crops, height, width, frames)
     images = np.random.default_rng(0).integers(0, 256, (len(rows), height, width, 3), dtype=np.uint8)
     found = crops(images, rows)
     expected = np.stack([crop_image(*pair, CROP) for pair in zip(images, rows.astype(float), strict=True)])
-    different = np.abs(found - expected)
-    # At the edge of an image, rounding decides whether a pixel is black.
-    assert (different > 1).mean() < 0.005
-    assert (different > 0).mean() < 0.005
+    different = (found != expected).any(axis=-1).sum(axis=(1, 2))
+    # At the edge of an image, rounding decides whether a line of pixels is black.
+    assert (different <= CROP + 0.005 * CROP**2).all()
 
 
 @pytest.mark.parametrize(
