@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 from transferkit._version import __version__
 from transferkit.cli import (
+    audit,
     backbones,
     cache,
     check,
@@ -29,7 +30,8 @@ from transferkit.errors import TransferKitError
 from transferkit.foundation.config import config_context
 
 COMMANDS: tuple[Any, ...] = (
-    demo, train, predict, evaluate, compare, neighbours, backbones, layers, check, download, cache, info,
+    demo, audit, train, predict, evaluate, compare, neighbours, backbones, layers, check, download, cache,
+    info,
 )  # fmt: skip
 EXIT_MISTAKE = 2
 EXIT_INTERRUPTED = 130

@@ -5,7 +5,8 @@ there twice, ``_neighbours`` is an answer, and ``_arrays`` is what a saved colle
 """
 
 from transferkit.neighbours._neighbours import Neighbours
+from transferkit.neighbours._search import Search
 from transferkit.neighbours.nearest_images import NearestImages
 from transferkit.persistence import load
 
-__all__ = ["NearestImages", "Neighbours", "load"]
+__all__ = ["NearestImages", "Neighbours", "Search", "load"]

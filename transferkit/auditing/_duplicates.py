@@ -1,0 +1,133 @@
+"""Images that are there twice: the same content, or the same picture saved, resized, cropped or mirrored.
+
+Candidates for the latter are images near in features or in their renderings; a closer look decides, which
+lays one rendering on the other (see ``_alignment``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from transferkit.auditing._alignment import fit_pairs
+from transferkit.neighbours import Search
+
+Rows = NDArray[np.int64]
+
+SAME_DETAIL = 0.55  # correlation of detail; benchmarks/near_duplicates.py says what it finds and misses
+_NEIGHBOURS = 4  # candidates of an image: among all others, and of one of the test among those to train on
+_COARSE = 16  # pixels a side of renderings that are searched
+_BLOCK = 4096  # pairs at a time
+
+
+class Pairs(NamedTuple):
+    """Pairs of images that show the same.
+
+    Attributes
+    ----------
+    first, second : ndarray of int64, shape (n,)
+        Rows, ``first < second``.
+    score : ndarray of float64, shape (n,)
+        Correlation of the detail, up to 1; of equal content, 1.
+    mirrored : ndarray of bool, shape (n,)
+    moved : ndarray of float64, shape (n,)
+        How far the picture was moved to fit, as a share of its side.
+    """
+
+    first: Rows
+    second: Rows
+    score: NDArray[np.float64]
+    mirrored: NDArray[np.bool_]
+    moved: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.first)
+
+
+def originals(digests: Sequence[str | None]) -> Rows:
+    """Return for each image the first one of the same content; -1 for what could not be read."""
+    first: dict[str, int] = {}
+    return np.array(
+        [-1 if digest is None else first.setdefault(digest, row) for row, digest in enumerate(digests)]
+    )
+
+
+def near_pairs(
+    renderings: NDArray[np.uint8], vectors: NDArray[np.float32] | None, rows: Rows, n_train: int
+) -> Pairs:
+    """Return near duplicates among images of different content.
+
+    Parameters
+    ----------
+    renderings : ndarray of uint8, shape (n, 64, 64)
+    vectors : ndarray of float32, shape (len(rows), d), or None
+        Features; None searches by renderings alone.
+    rows : ndarray of int64
+        One image of each content, ascending.
+    n_train : int
+        Images from this row on are those of the test.
+    """
+    empty = np.zeros(0, np.int64), np.zeros(0, np.int64)
+    found = [_candidates(vectors, rows, n_train)] if vectors is not None else [empty]
+    small = _small(renderings[rows])
+    plain = Search(small, "cosine", "auto")
+    found.append(_candidates(small, rows, n_train, plain))
+    found.append(_candidates(small, rows, n_train, plain, queries=_small(renderings[rows][:, :, ::-1])))
+    pairs = np.concatenate([np.stack(each, axis=1) for each in found])
+    pairs = np.unique(np.sort(pairs, axis=1), axis=0)
+    pairs = pairs[pairs[:, 0] < pairs[:, 1]]
+    parts = [_look_closer(renderings, pairs[i : i + _BLOCK]) for i in range(0, len(pairs), _BLOCK)]
+    parts = parts or [_look_closer(renderings, pairs)]
+    return Pairs(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+
+def _look_closer(renderings: NDArray[np.uint8], pairs: Rows) -> Pairs:
+    """Return those of the pairs that show the same."""
+    first, second = renderings[pairs[:, 0]], renderings[pairs[:, 1]]
+    plain, mirrored = fit_pairs(first, second), fit_pairs(first[:, :, ::-1], second)
+    turned = mirrored.detail > plain.detail
+    score = np.where(turned, mirrored.detail, plain.detail).astype(np.float64)
+    moved = np.where(turned, mirrored.moved, plain.moved).astype(np.float64)
+    same = score >= SAME_DETAIL
+    return Pairs(pairs[same, 0], pairs[same, 1], score[same], turned[same], moved[same])
+
+
+def _candidates(
+    vectors: NDArray[np.float32],
+    rows: Rows,
+    n_train: int,
+    search: Search | None = None,
+    queries: NDArray[np.float32] | None = None,
+) -> tuple[Rows, Rows]:
+    """Return rows of images and of those nearest to them: among all, and of the test among the others."""
+    search = search or Search(vectors, "cosine", "auto")
+    queries = vectors if queries is None else queries
+    pairs = [_nearest(search, queries, rows, rows)]
+    n_first = int(np.searchsorted(rows, n_train))
+    if 0 < n_first < len(rows):
+        pairs.append(
+            _nearest(Search(vectors[:n_first], "cosine", "auto"), queries[n_first:], rows[n_first:], rows)
+        )
+    return np.concatenate([pair[0] for pair in pairs]), np.concatenate([pair[1] for pair in pairs])
+
+
+def _nearest(search: Search, queries: NDArray[np.float32], asked: Rows, rows: Rows) -> tuple[Rows, Rows]:
+    """Return pairs of a query and each of its nearest other images."""
+    k = min(_NEIGHBOURS + 1, len(search))  # one may be the image itself
+    near, _ = search.nearest(queries, k, lambda found: np.zeros(found.shape, bool), 0)
+    return np.repeat(asked, k), rows[near].ravel()
+
+
+def _small(renderings: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return renderings as vectors whose cosine is the correlation of the coarse picture."""
+    n, side = len(renderings), renderings.shape[1]
+    step = side // _COARSE
+    out = np.empty((n, _COARSE * _COARSE), np.float32)
+    for i in range(0, n, _BLOCK):
+        part = renderings[i : i + _BLOCK].reshape(-1, _COARSE, step, _COARSE, step).mean(axis=(2, 4))
+        part = part.reshape(len(part), -1)
+        out[i : i + _BLOCK] = part - part.mean(axis=1, keepdims=True)
+    return out
