@@ -2,8 +2,9 @@
 
 A copy may be cropped, turned a little, resized or lighter. So one picture is moved by an affine map until it
 fits the other best (Baker and Matthews 2004, "Lucas-Kanade 20 years on", the inverse compositional form, with
-gain and offset projected out), from a coarse scale to a fine one. Then what is left after both are blurred,
-their detail, is correlated: two faces or two X-rays have the same coarse light, but never the same detail.
+gain and offset projected out), from a coarse scale to a fine one. Then their detail, the difference from a
+blurred picture, is correlated: two faces or two X-rays have the same coarse light, but never the same detail.
+The parts that differ most are left out, so that a mark on the picture hides nothing.
 """
 
 from __future__ import annotations
@@ -23,7 +24,10 @@ _DETAIL = 1.5  # pixels of a rendering; wider structure is alike in any two face
 _MOST_MOVED = 0.3  # of the side; a fit that moves a corner further is none
 _LEAST_COMMON = 0.5  # share of the picture that both must show
 _LEAST_ALIKE = 0.6  # correlation of coarse pictures, below which no finer ones are fitted
-_LEAST_DETAIL = 0.2  # the same of the detail at the middle scale
+_LEAST_DETAIL = 0.3  # the same of the detail at the middle scale
+_BLOCKS = 8  # a side, of which those that differ most are left out
+_KEPT = 0.75
+_LEAST_LEFT = 0.2  # of the detail
 _BLOCK = 256  # pairs at a time
 
 
@@ -67,7 +71,7 @@ def _fit(first: Floats, second: Floats) -> Fit:
         warp[left] = _approach(_smooth(moving, 1.0), _smooth(still, 1.0), warp[left], steps)
         width = _DETAIL * side / SIDE
         laid, inside = _sampled(moving - _smooth(moving, width), warp[left])
-        detail[left] = _correlation(laid, still - _smooth(still, width), inside)
+        detail[left] = _most_alike(laid, still - _smooth(still, width), inside)
         # One that ran away, or shows too little of the other, says nothing.
         lost = (_away(warp[left]).max(axis=1) > _MOST_MOVED) | (inside.mean(axis=(1, 2)) < _LEAST_COMMON)
         detail[left[lost]] = 0
@@ -170,13 +174,45 @@ def _grid(side: int) -> tuple[Floats, Floats]:
 
 def _correlation(first: Floats, second: Floats, inside: NDArray[np.bool_]) -> Floats:
     """Return the correlation of each pair of pictures where both are inside."""
+    products, squares, others = _blocks(first, second, inside)
+    return _ratio(products.sum(axis=1), squares.sum(axis=1), others.sum(axis=1))
+
+
+def _most_alike(first: Floats, second: Floats, inside: NDArray[np.bool_]) -> Floats:
+    """Return the correlation without the quarter of the blocks that differ most, such as a watermark.
+
+    Where these have nearly all of the detail, as a small subject on a plain ground, nothing is left out.
+    """
+    sums = _blocks(first, second, inside)
+    products, squares, others = sums
+    # The residual of two pictures of length 1.
+    lengths = [np.maximum(each.sum(axis=1, keepdims=True), 1e-6) for each in (squares, others)]
+    residual = squares / lengths[0] + others / lengths[1] - 2 * products / np.sqrt(lengths[0] * lengths[1])
+    kept = np.argsort(residual, axis=1)[:, : round(_KEPT * residual.shape[1])]
+    some = [np.take_along_axis(each, kept, axis=1).sum(axis=1) for each in sums]
+    left = (some[1] / lengths[0][:, 0] + some[2] / lengths[1][:, 0]) / 2
+    whole = _ratio(*(each.sum(axis=1) for each in sums))
+    return np.where(left > _LEAST_LEFT, _ratio(*some), whole).astype(np.float32)
+
+
+def _blocks(first: Floats, second: Floats, inside: NDArray[np.bool_]) -> tuple[Floats, Floats, Floats]:
+    """Return sums of products and of both squares in each block (n, blocks), where both are inside."""
+    n, side = first.shape[:2]
     count = np.maximum(inside.sum(axis=(1, 2), keepdims=True), 1)
     first, second = (
         (each - (each * inside).sum(axis=(1, 2), keepdims=True) / count) * inside for each in (first, second)
     )
-    product = (first * second).sum(axis=(1, 2))
-    lengths = np.sqrt((first**2).sum(axis=(1, 2)) * (second**2).sum(axis=(1, 2)))
-    return np.divide(product, lengths, out=np.zeros_like(product), where=lengths > 1e-3)
+    shape = (n, _BLOCKS, side // _BLOCKS, _BLOCKS, side // _BLOCKS)
+    sums = [
+        product.reshape(shape).sum(axis=(2, 4)).reshape(n, -1)
+        for product in (first * second, first * first, second * second)
+    ]
+    return sums[0], sums[1], sums[2]
+
+
+def _ratio(product: Floats, square: Floats, other: Floats) -> Floats:
+    length = np.sqrt(square * other)
+    return np.divide(product, length, out=np.zeros_like(product), where=length > 1e-3)
 
 
 def _shrunk(pictures: Floats, side: int) -> Floats:

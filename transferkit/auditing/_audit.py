@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,10 +16,14 @@ from transferkit.auditing._duplicates import Pairs, near_pairs, originals
 from transferkit.auditing._evidence import Evidence, joined
 from transferkit.auditing._features import make_estimator, one_vector, plan, some_cache
 from transferkit.auditing._findings import Check, by_severity
+from transferkit.auditing._labels import check_labels, held_out_probabilities
 from transferkit.auditing._looks import look
+from transferkit.auditing._outliers import check_outliers
 from transferkit.auditing._quality import check_files, file_table
 from transferkit.auditing._repeats import check_across, check_two_labels, check_within, with_copies
 from transferkit.auditing._report import AuditReport
+from transferkit.auditing._series import check_series, guess
+from transferkit.auditing._shortcut import check_shortcut, probe_shortcut
 from transferkit.backbones import Backbone
 from transferkit.errors import quoted
 from transferkit.extraction import FeatureExtractor
@@ -112,10 +117,10 @@ def audit(
         images=data.items,
         labels=data.labels,
         classes=data.classes,
-        groups=_groups(seen),
+        groups=seen.groups,
         pairs=with_copies(seen),
-        probabilities=None,
-        shortcut=None,
+        probabilities=seen.probabilities,
+        shortcut=seen.shortcut,
         facts={**seen.looks.words, **seen.looks.numbers},
         files=file_table(seen),
         seconds=seconds,
@@ -144,7 +149,16 @@ def _collect(
         some = None if vectors is None else vectors[np.searchsorted(readable, rows)]
         pairs = _timed(seconds, "duplicates", near_pairs, looks.renderings, some, rows, data.n_train)
     size = extractor.settings().image_size
-    return Evidence(data, looks, lost, vectors, first, pairs, estimator, size, seed, confidence)
+    own = np.arange(data.n_train)
+    seen = Evidence(data, looks, lost, vectors, first, pairs, estimator, size, seed, confidence, own)
+    if vectors is not None:
+        seen = replace(seen, guess=_timed(seconds, "series", guess, seen))
+    seen = replace(seen, groups=_groups(seen))
+    if "labels" in chosen:
+        seen = replace(seen, probabilities=_timed(seconds, "labels", held_out_probabilities, seen))
+    if "shortcut" in chosen:
+        seen = replace(seen, shortcut=_timed(seconds, "shortcut", probe_shortcut, seen))
+    return seen
 
 
 def _duplicates(seen: Evidence) -> list[Check]:
@@ -153,26 +167,28 @@ def _duplicates(seen: Evidence) -> list[Check]:
 
 _MAKE: dict[str, Callable[[Evidence], Iterable[Check]]] = {
     "duplicates": _duplicates,
-    "series": lambda seen: [],
-    "labels": lambda seen: [],
-    "shortcut": lambda seen: [],
+    "series": check_series,
+    "labels": check_labels,
+    "shortcut": check_shortcut,
     "files": check_files,
-    "outliers": lambda seen: [],
+    "outliers": check_outliers,
     "classes": check_classes,
 }
 
 
 def _groups(seen: Evidence) -> Any:
-    """Return which images to train on belong together."""
+    """Return which images to train on belong together: given, showing the same, or surely of one series."""
     n = seen.data.n_train
-    own = np.arange(n)
+    keys = [seen.repeats[:n]]
     if seen.data.groups is not None:
-        numbers = np.unique(np.array(seen.data.groups[:n], dtype=str), return_inverse=True)[1]
-        own = np.unique(numbers, return_index=True)[1][numbers]
-    chain = np.unique(seen.repeats[:n], return_index=True)
-    return joined(
-        n, (own, np.arange(n)), (chain[1][np.searchsorted(chain[0], seen.repeats[:n])], np.arange(n))
-    )
+        keys.append(np.array(seen.data.groups[:n], dtype=str))
+    elif seen.guess is not None and seen.guess.sure == "sure":
+        keys.append(np.array(seen.guess.series.names[:n]))
+    links = []
+    for key in keys:
+        _, first, group = np.unique(key, return_index=True, return_inverse=True)
+        links.append((first[group], np.arange(n)))
+    return joined(n, *links)
 
 
 def _chosen(checks: Any, problems: list[str]) -> set[str]:

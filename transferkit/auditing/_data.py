@@ -119,7 +119,8 @@ def read_data(X: Any, y: Any, groups: Any, test: Any) -> Data:
 def _images(X: Any, y: Any) -> tuple[list[Any], Any]:
     """Return images and labels; a folder without sub-folders has none."""
     path = local_path(X) if y is None else None
-    if path is not None and os.path.isdir(path) and not _has_folders(Path(path)):  # noqa: PTH112 - of any length
+    is_folder = path is not None and os.path.isdir(path)  # noqa: PTH112 - of any length
+    if path is not None and is_folder and not _has_folders(Path(path)):
         return as_collection(X), None
     return labelled_images(X, y)
 

@@ -17,9 +17,13 @@ from transferkit.neighbours import Search
 
 Rows = NDArray[np.int64]
 
-SAME_DETAIL = 0.55  # correlation of detail; benchmarks/near_duplicates.py says what it finds and misses
+# Where all pictures are alike, as X-rays are, more is needed: what a normal distribution with the mean and
+# the deviation of random pairs exceeds once in three million.
+_DEVIATIONS, _MOST_NEEDED, _RANDOM_PAIRS = 5.0, 0.85, 1000
+SAME_DETAIL = 0.7  # correlation of detail; benchmarks/near_duplicates.py says what it finds and misses
 _NEIGHBOURS = 4  # candidates of an image: among all others, and of one of the test among those to train on
 _COARSE = 16  # pixels a side of renderings that are searched
+_FEW = 100  # images, of which random pairs are too often duplicates
 _BLOCK = 4096  # pairs at a time
 
 
@@ -79,19 +83,29 @@ def near_pairs(
     pairs = np.concatenate([np.stack(each, axis=1) for each in found])
     pairs = np.unique(np.sort(pairs, axis=1), axis=0)
     pairs = pairs[pairs[:, 0] < pairs[:, 1]]
-    parts = [_look_closer(renderings, pairs[i : i + _BLOCK]) for i in range(0, len(pairs), _BLOCK)]
-    parts = parts or [_look_closer(renderings, pairs)]
+    limit = _limit(renderings, rows)
+    blocks = [pairs[i : i + _BLOCK] for i in range(0, max(1, len(pairs)), _BLOCK)]
+    parts = [_look_closer(renderings, block, limit) for block in blocks]
     return Pairs(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
-def _look_closer(renderings: NDArray[np.uint8], pairs: Rows) -> Pairs:
+def _limit(renderings: NDArray[np.uint8], rows: Rows) -> float:
+    """Return how far the detail of two pictures of this set must agree to be the same."""
+    pairs = rows[np.random.default_rng(0).integers(0, len(rows), (2, _RANDOM_PAIRS))]
+    pairs = pairs[:, pairs[0] != pairs[1]]
+    detail = fit_pairs(renderings[pairs[0]], renderings[pairs[1]]).detail
+    usual = float(detail.mean() + _DEVIATIONS * detail.std()) if len(rows) > _FEW else 0.0
+    return min(max(SAME_DETAIL, usual), _MOST_NEEDED)
+
+
+def _look_closer(renderings: NDArray[np.uint8], pairs: Rows, limit: float) -> Pairs:
     """Return those of the pairs that show the same."""
     first, second = renderings[pairs[:, 0]], renderings[pairs[:, 1]]
     plain, mirrored = fit_pairs(first, second), fit_pairs(first[:, :, ::-1], second)
     turned = mirrored.detail > plain.detail
     score = np.where(turned, mirrored.detail, plain.detail).astype(np.float64)
     moved = np.where(turned, mirrored.moved, plain.moved).astype(np.float64)
-    same = score >= SAME_DETAIL
+    same = score >= limit
     return Pairs(pairs[same, 0], pairs[same, 1], score[same], turned[same], moved[same])
 
 

@@ -32,6 +32,13 @@ class Evidence:
         The first image of the same content; -1 for what cannot be read.
     pairs : Pairs
         Near duplicates of different content.
+    groups : ndarray of int64, shape (n_train,)
+        What should stay on the same side of a split.
+    guess : Guess or None
+        Which images belong together by their names.
+    probabilities : ndarray of float64, shape (n_train, n_classes), or None
+        By models that have not seen the image.
+    shortcut : Shortcut or None
     estimator : Classifier
     image_size : int
         Side in pixels of what the backbone sees.
@@ -49,6 +56,10 @@ class Evidence:
     image_size: int
     seed: int
     confidence: float
+    groups: Rows
+    guess: Any = None
+    probabilities: NDArray[np.float64] | None = None
+    shortcut: Any = None
 
     @cached_property
     def readable(self) -> Rows:

@@ -28,8 +28,10 @@ _LIGHT_SIDE = 128
 _BORDER = 6  # pixels of that square
 _WEIGHTS = np.array([299, 587, 114], np.float32) / 1000  # ITU-R BT.601, as Pillow's mode "L"
 
-FILE_NUMBERS = ("width", "height", "aspect", "bytes_per_pixel", "quality")
-LIGHT_NUMBERS = ("brightness", "contrast", "saturation", "border", "sharpness")
+# What has nothing to do with what is shown, and what may belong to it: also bytes per pixel, as noise and
+# fine structure compress badly in any file.
+FILE_NUMBERS = ("width", "height", "aspect", "quality")
+LIGHT_NUMBERS = ("bytes_per_pixel", "brightness", "contrast", "saturation", "border", "sharpness")
 WORDS = ("format", "mode")
 
 

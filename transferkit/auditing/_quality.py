@@ -31,7 +31,7 @@ def check_files(seen: Evidence) -> list[Check]:
         _each(
             seen, "tiny", "warning", tiny, side,
             lambda row: f"{numbers['width'][row]:.0f} x {numbers['height'][row]:.0f} pixels",
-            f"have a side of fewer than {seen.image_size // _SMALL} pixels; the backbone sees {seen.image_size}",
+            f"have a side under {seen.image_size // _SMALL} pixels; the backbone sees {seen.image_size}",
             "Find larger originals; what is enlarged so much looks like nothing the backbone knows.",
         ),
         _each(
