@@ -95,13 +95,32 @@ def test_changed_pictures_are_near_duplicates_of_the_right_ones(tiny, scenes, tm
     assert (within.index, within.other_index, across.index, across.other_index) == (24, 2, 0, 11)
     assert ("mirrored" in within.what) == (change == "mirrored")
     assert ("cropped" in within.what) == (change in ("cropped", "marked"))
-    assert len(report.pairs) == 2
+    assert len(report.pairs.first) == 2
+
+
+def test_the_same_pixels_in_another_format(tiny, scenes, tmp_path):
+    copies = write(tmp_path / "copies", [scene(4), scene(6).point(lambda v: v ^ 1)], "bmp")
+    first, second = audit([*scenes, *copies], **tiny, checks="duplicates").check("near_duplicate").findings
+    assert (first.index, first.other_index, first.what) == (24, 4, "the same pixels, in another file")
+    assert (second.index, second.other_index) == (25, 6)
+    assert "saved again" in second.what
+
+
+def test_frames_of_a_film_are_told_from_other_duplicates(tiny, scenes, tmp_path):
+    still = [scene(50).point(lambda v, i=i: min(255, v + i)) for i in range(4)]
+    frames = [tmp_path / f"film_{i:03}.png" for i in range(4)]
+    for path, frame in zip(frames, still, strict=True):
+        frame.save(path)
+    copies = write(tmp_path / "copies", [scene(1).resize((80, 60))])
+    check = audit([*frames, *scenes, *copies], **tiny).check("near_duplicate")
+    assert len(check.findings) == 4
+    assert "Of these, 3 are of one series by their names" in check.summary
 
 
 def test_different_pictures_in_the_same_light_are_no_duplicates(tiny, tmp_path):
     light = scene(0).resize((8, 6)).resize((120, 90), Image.Resampling.BICUBIC)
     paths = write(tmp_path / "x", [Image.blend(light, scene(seed), 0.5) for seed in range(1, 13)])
-    assert len(audit(paths, **tiny, checks="duplicates").pairs) == 0
+    assert len(audit(paths, **tiny, checks="duplicates").pairs.first) == 0
 
 
 def test_an_alignment_finds_the_map():

@@ -23,7 +23,7 @@ def test_labels_are_doubted_where_another_class_is_as_likely_as_in_that_class():
     given = np.array([0] * 4 + [1] * 4)
     probabilities = np.array([0.9, 0.8, 0.44, 0.09, 0.2, 0.3, 0.4, 0.9])
     probabilities = np.stack([probabilities, 1 - probabilities], axis=1)
-    # Mean of its own label: class 0 0.5575, class 1 0.55. Row 2 has 0.56 of class 1, row 3 0.91, row 7 0.9 of 0.
+    # Means of the own label: 0.5575, 0.55. Row 2 has 0.56 of class 1, row 3 0.91 of it, row 7 0.9 of class 0.
     doubts = doubtful(probabilities, given)
     assert doubts.rows.tolist() == [3, 7, 2]
     assert doubts.suggested.tolist() == [1, 0, 1]

@@ -6,18 +6,19 @@ import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from transferkit.auditing._balance import check_classes
 from transferkit.auditing._data import Data, read_data
-from transferkit.auditing._duplicates import Pairs, near_pairs, originals
+from transferkit.auditing._duplicates import Pairs, mark_same_pixels, near_pairs, originals
 from transferkit.auditing._evidence import Evidence, joined
 from transferkit.auditing._features import make_estimator, one_vector, plan, some_cache
 from transferkit.auditing._findings import Check, by_severity
 from transferkit.auditing._labels import check_labels, held_out_probabilities
-from transferkit.auditing._looks import look
+from transferkit.auditing._looks import load_pixels, look
 from transferkit.auditing._outliers import check_outliers
 from transferkit.auditing._quality import check_files, file_table
 from transferkit.auditing._repeats import check_across, check_two_labels, check_within, with_copies
@@ -148,6 +149,8 @@ def _collect(
         readable = np.flatnonzero(first >= 0)
         some = None if vectors is None else vectors[np.searchsorted(readable, rows)]
         pairs = _timed(seconds, "duplicates", near_pairs, looks.renderings, some, rows, data.n_train)
+        load = partial(load_pixels, reading=reading)
+        pairs = _timed(seconds, "duplicates", mark_same_pixels, pairs, lambda row: load(data.items[row]))
     size = extractor.settings().image_size
     own = np.arange(data.n_train)
     seen = Evidence(data, looks, lost, vectors, first, pairs, estimator, size, seed, confidence, own)

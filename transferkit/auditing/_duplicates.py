@@ -6,7 +6,7 @@ lays one rendering on the other (see ``_alignment``).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -24,6 +24,7 @@ SAME_DETAIL = 0.7  # correlation of detail; benchmarks/near_duplicates.py says w
 _NEIGHBOURS = 4  # candidates of an image: among all others, and of one of the test among those to train on
 _COARSE = 16  # pixels a side of renderings that are searched
 _FEW = 100  # images, of which random pairs are too often duplicates
+_PERHAPS_SAME, _BELOW_ONE = 0.9995, 0.9999
 _BLOCK = 4096  # pairs at a time
 
 
@@ -35,7 +36,7 @@ class Pairs(NamedTuple):
     first, second : ndarray of int64, shape (n,)
         Rows, ``first < second``.
     score : ndarray of float64, shape (n,)
-        Correlation of the detail, up to 1; of equal content, 1.
+        Correlation of the detail, below 1; exactly 1 for equal content, and for equal pixels.
     mirrored : ndarray of bool, shape (n,)
     moved : ndarray of float64, shape (n,)
         How far the picture was moved to fit, as a share of its side.
@@ -46,9 +47,6 @@ class Pairs(NamedTuple):
     score: NDArray[np.float64]
     mirrored: NDArray[np.bool_]
     moved: NDArray[np.float64]
-
-    def __len__(self) -> int:
-        return len(self.first)
 
 
 def originals(digests: Sequence[str | None]) -> Rows:
@@ -87,6 +85,18 @@ def near_pairs(
     blocks = [pairs[i : i + _BLOCK] for i in range(0, max(1, len(pairs)), _BLOCK)]
     parts = [_look_closer(renderings, block, limit) for block in blocks]
     return Pairs(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+
+def mark_same_pixels(pairs: Pairs, load: Callable[[int], NDArray[np.uint8]]) -> Pairs:
+    """Return the pairs, with a score of 1 for those whose pixels are the same, in files that differ.
+
+    Only pictures that could be are loaded, whole.
+    """
+    score = np.minimum(pairs.score, _BELOW_ONE)
+    for place in np.flatnonzero((pairs.score > _PERHAPS_SAME) & ~pairs.mirrored):
+        first, second = load(int(pairs.first[place])), load(int(pairs.second[place]))
+        score[place] = 1.0 if np.array_equal(first, second) else score[place]
+    return pairs._replace(score=score)
 
 
 def _limit(renderings: NDArray[np.uint8], rows: Rows) -> float:

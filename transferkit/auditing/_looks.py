@@ -141,6 +141,15 @@ def _look_at(item: Any, reading: Reading) -> Any:
     )
 
 
+def load_pixels(item: Any, reading: Reading) -> NDArray[np.uint8]:
+    """Return all pixels of an image, (height, width, 3); none if it went away meanwhile."""
+    try:
+        source = read_source(item, ranges=reading.ranges, selection=reading.selection)
+        return source.decode(reading.value_range, isolate=reading.isolate).pixels
+    except BadImageError:
+        return np.zeros((0, 0, 3), np.uint8)
+
+
 def _light(pixels: NDArray[np.uint8]) -> dict[str, float]:
     """Return what is measured on a square of pixels."""
     grey = pixels @ _WEIGHTS

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
 from transferkit.auditing._duplicates import Pairs
@@ -14,6 +17,8 @@ _ALL_DETAIL = 0.95  # what saving again and resizing leave of the detail
 
 def how(score: float, mirrored: bool, moved: float) -> str:
     """Return in words how the second of two near duplicates differs from the first."""
+    if score == 1:
+        return "the same pixels, in another file"
     what = [
         *(["mirrored"] if mirrored else []),
         *(["cropped, turned or moved"] if moved >= _STILL else []),
@@ -44,18 +49,29 @@ def check_across(seen: Evidence) -> list[Check]:
     )
     return [
         _across("duplicate_across", exact, n_test, "are also among those to train on, byte for byte"),
-        _across("near_duplicate_across", near, n_test, "nearly repeat one to train on"),
+        _across("near_duplicate_across", near, n_test, "nearly repeat one to train on", _films(seen, best)),
     ]
 
 
-def _across(kind: str, findings: tuple[Finding, ...], n_test: int, what: str) -> Check:
+def _films(seen: Evidence, best: Mapping[int, tuple[int, Any]]) -> str:
+    """Return in words how many of these pairs are of one series by their names, as frames of a film are."""
+    if seen.guess is None or seen.guess.sure == "unsure" or not best:
+        return ""
+    names = seen.guess.series.names
+    n = sum(names[row] == names[other] for row, (other, _) in best.items())
+    return (
+        f" Of these, {n:,} {'is' if n == 1 else 'are'} of one series by their names, like frames of a film."
+    )
+
+
+def _across(kind: str, findings: tuple[Finding, ...], n_test: int, what: str, more: str = "") -> Check:
     if not findings:
         return fine(kind, f"No images of the test {what}.")
     summary = (
         f"{len(findings):,} of {count(n_test, 'image')} of the test ({share(len(findings), n_test)}) {what}."
     )
     advice = "Figures on this test are too good. Leave these images out of the test, or split anew by groups."
-    return Check(kind, "error", summary, advice, findings)
+    return Check(kind, "error", summary + more, advice, findings)
 
 
 def check_within(seen: Evidence) -> list[Check]:
@@ -77,15 +93,17 @@ def check_within(seen: Evidence) -> list[Check]:
     )
     return [
         _within("duplicate", exact, data.n_train, "repeat another byte for byte", advice),
-        _within("near_duplicate", near, data.n_train, "nearly repeat another", advice),
+        _within("near_duplicate", near, data.n_train, "nearly repeat another", advice, _films(seen, best)),
     ]
 
 
-def _within(kind: str, findings: tuple[Finding, ...], n: int, what: str, advice: str) -> Check:
+def _within(
+    kind: str, findings: tuple[Finding, ...], n: int, what: str, advice: str, more: str = ""
+) -> Check:
     if not findings:
         return fine(kind, f"No images to train on {what}.")
     summary = f"{len(findings):,} of {count(n, 'image')} to train on ({share(len(findings), n)}) {what}."
-    return Check(kind, "warning", summary, advice, findings)
+    return Check(kind, "warning", summary + more, advice, findings)
 
 
 def _best_partners(seen: Evidence, *, across: bool) -> dict[int, tuple[int, tuple[float, bool, float]]]:
