@@ -100,9 +100,11 @@ def make_set(paths: list[Path], folder: Path, rng) -> tuple[list[Path], dict[tup
     return [*chosen, *(folder / f"{i}.jpg" for i in range(len(pairs)))], pairs
 
 
-def by_audit(paths, weights) -> set[tuple[int, int]]:
-    report = audit(paths, weights=weights / "mobilenet.weights.h5", checks=["duplicates"])
-    return {tuple(pair) for pair in np.stack([report.pairs.first, report.pairs.second], 1).tolist()}
+def by_audit(paths, weights, least: float = 0.0) -> set[tuple[int, int]]:
+    """Return the pairs that the audit names, with this agreement or more."""
+    found = audit(paths, weights=weights / "mobilenet.weights.h5", checks=["duplicates"]).pairs
+    columns = np.stack([found.first, found.second], 1)[found.score >= least]
+    return {(i, j) for i, j in columns.tolist()}
 
 
 def hash_distances(paths, kind: str) -> np.ndarray:
@@ -136,6 +138,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", help="sets")
     parser.add_argument("--show", type=Path, help="draw false alarms to this folder")
     parser.add_argument("--cache", default=True, help="folder of the cache; by default the usual one")
+    parser.add_argument("--least", type=float, nargs="*", default=[], help="other thresholds of the audit")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     set_config(progress=False, cache=options.cache)
@@ -149,6 +152,9 @@ def main() -> None:
             ours = by_audit(files, options.weights)
             wrong = ours - pairs.keys()
             print(row("audit", ours, pairs), flush=True)
+            for least in options.least:
+                found = by_audit(files, options.weights, least)
+                print(row(f"audit, agreement of {least:g} or more", found, pairs), flush=True)
             for kind in ("phash", "dhash"):
                 distances = hash_distances(files, kind)
                 found = [by_hash(distances, most) for most in range(33)]

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from transferkit.auditing._alignment import fit_pairs
+from transferkit.auditing._alignment import Fit, fit_pairs
 from transferkit.neighbours import Search
 
 Rows = NDArray[np.int64]
@@ -23,6 +23,7 @@ _DEVIATIONS, _MOST_NEEDED, _RANDOM_PAIRS = 5.0, 0.85, 1000
 SAME_DETAIL = 0.7  # correlation of detail; benchmarks/near_duplicates.py says what it finds and misses
 _NEIGHBOURS = 4  # candidates of an image: among all others, and of one of the test among those to train on
 _COARSE = 16  # pixels a side of renderings that are searched
+_LEAST_COARSE = 0.5  # correlation of these; a picture cropped by a tenth, or turned by 5 degrees, has more
 _FEW = 100  # images, of which random pairs are too often duplicates
 _PERHAPS_SAME, _BELOW_ONE = 0.9995, 0.9999
 _BLOCK = 4096  # pairs at a time
@@ -111,12 +112,23 @@ def _limit(renderings: NDArray[np.uint8], rows: Rows) -> float:
 def _look_closer(renderings: NDArray[np.uint8], pairs: Rows, limit: float) -> Pairs:
     """Return those of the pairs that show the same."""
     first, second = renderings[pairs[:, 0]], renderings[pairs[:, 1]]
-    plain, mirrored = fit_pairs(first, second), fit_pairs(first[:, :, ::-1], second)
+    plain, mirrored = _fit_likely(first, second), _fit_likely(first[:, :, ::-1], second)
     turned = mirrored.detail > plain.detail
     score = np.where(turned, mirrored.detail, plain.detail).astype(np.float64)
     moved = np.where(turned, mirrored.moved, plain.moved).astype(np.float64)
     same = score >= limit
     return Pairs(pairs[same, 0], pairs[same, 1], score[same], turned[same], moved[same])
+
+
+def _fit_likely(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> Fit:
+    """Fit those pairs whose coarse pictures are alike where they lie; the others have no detail in common."""
+    small, other = _small(first), _small(second)
+    lengths = np.linalg.norm(small, axis=1) * np.linalg.norm(other, axis=1)
+    likely = np.flatnonzero((small * other).sum(axis=1) >= _LEAST_COARSE * lengths)
+    fit = fit_pairs(first[likely], second[likely])
+    detail, moved = np.zeros(len(first), np.float32), np.zeros(len(first), np.float32)
+    detail[likely], moved[likely] = fit.detail, fit.moved
+    return Fit(detail, moved)
 
 
 def _candidates(
