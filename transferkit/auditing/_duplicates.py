@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transferkit.auditing._alignment import Fit, fit_pairs
+from transferkit.auditing._search import search_among
 from transferkit.neighbours import Search
 
 Rows = NDArray[np.int64]
@@ -76,7 +77,7 @@ def near_pairs(
     empty = np.zeros(0, np.int64), np.zeros(0, np.int64)
     found = [_candidates(vectors, rows, n_train)] if vectors is not None else [empty]
     small = _small(renderings[rows])
-    plain = Search(small, "cosine", "auto")
+    plain = search_among(small)
     found.append(_candidates(small, rows, n_train, plain))
     found.append(_candidates(small, rows, n_train, plain, queries=_small(renderings[rows][:, :, ::-1])))
     pairs = np.concatenate([np.stack(each, axis=1) for each in found])
@@ -139,14 +140,12 @@ def _candidates(
     queries: NDArray[np.float32] | None = None,
 ) -> tuple[Rows, Rows]:
     """Return rows of images and of those nearest to them: among all, and of the test among the others."""
-    search = search or Search(vectors, "cosine", "auto")
+    search = search or search_among(vectors)
     queries = vectors if queries is None else queries
     pairs = [_nearest(search, queries, rows, rows)]
     n_first = int(np.searchsorted(rows, n_train))
     if 0 < n_first < len(rows):
-        pairs.append(
-            _nearest(Search(vectors[:n_first], "cosine", "auto"), queries[n_first:], rows[n_first:], rows)
-        )
+        pairs.append(_nearest(search_among(vectors[:n_first]), queries[n_first:], rows[n_first:], rows))
     return np.concatenate([pair[0] for pair in pairs]), np.concatenate([pair[1] for pair in pairs])
 
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from transferkit.auditing._evidence import Evidence
 from transferkit.auditing._findings import Check, count, fine, share
-from transferkit.neighbours import Search
+from transferkit.auditing._search import search_among
 
 _NEIGHBOURS = 5
 _FAR = 4.0  # robust standard deviations above the median distance
@@ -49,6 +49,6 @@ def far_away(vectors: NDArray[np.float32], train: NDArray[np.int64]) -> NDArray[
     place = np.full(len(vectors), -1)
     place[train] = np.arange(len(train))
     k = min(_NEIGHBOURS, len(train) - 1)
-    search = Search(vectors[train], "cosine", "auto")
+    search = search_among(vectors[train])
     _, distances = search.nearest(vectors, k, lambda near: near == place[:, None], 1)
     return distances.mean(axis=1)

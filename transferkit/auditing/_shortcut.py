@@ -23,7 +23,7 @@ Floats = NDArray[np.float64]
 Column = tuple[str, Floats]
 
 _FOLDS = 5
-_MOST_ROWS = 5000  # that the probe learns from; more change nothing
+_MOST_ROWS = 3000  # that the probe learns from; more change nothing
 _KINDS = 8  # of a word that are told apart
 _FINDS, _WARNS, _ERRS = 0.6, 0.7, 0.9  # AUC, the lower end of its interval
 _NAMED = 0.05  # of AUC above chance, below which a fact gives nothing away
@@ -128,7 +128,7 @@ def _probe(columns: Sequence[Column], y: NDArray[Any], folds: Any, groups: Any, 
     table = np.hstack([column for _, column in columns]) if columns else np.zeros((len(y), 1))
     known = _held_out(all_of_them, table, y, folds)
     predicted = classes[known.argmax(axis=1)]
-    options: dict[str, Any] = {"confidence": seen.confidence, "seed": seen.seed, "n_resamples": 500}
+    options: dict[str, Any] = {"confidence": seen.confidence, "seed": seen.seed, "n_resamples": 200}
     figures = classification_figures(y, predicted, known, classes=classes, groups=groups, **options)
     auc = {label: found["auc"] for label, found in figures.by_class.items()}
     auc = auc or {classes[1].item(): figures.whole["auc"]}
