@@ -138,12 +138,12 @@ def test_an_alignment_finds_the_map():
     assert fit.detail[2] < 0.3
 
 
-def test_candidates_across_a_split_are_looked_for_there(tiny, tmp_path):
+def test_candidates_across_a_split_are_looked_for_there():
     """An image of the test has more near neighbours within the test than are looked at."""
-    series = write(tmp_path / "test", [scene(1).point(lambda v, i=i: min(255, v + i)) for i in range(12)])
-    train = write(tmp_path / "train", [changed(scene(1))["cropped"], scene(2), scene(3)])
-    report = audit(train, test=series, **tiny, checks="duplicates")
-    assert len(report.check("near_duplicate_across").findings) == 12
+    vectors = np.array([[1, 0.3], [0, 1], *[[1, i / 100] for i in range(12)]], np.float32)
+    first, second = _duplicates._candidates(vectors, np.arange(14), n_train=2)
+    pairs = set(zip(first.tolist(), second.tolist(), strict=True))
+    assert {(row, 0) for row in range(2, 14)} <= pairs
 
 
 def test_one_picture_with_two_labels(tiny, scenes, tmp_path):

@@ -88,9 +88,8 @@ def test_wrong_labels_are_named_with_the_right_ones(tiny, tinted):
 def test_a_copy_does_not_vouch_for_its_own_label(tiny, tinted, tmp_path):
     """Held out with its copies: otherwise the same picture with the same wrong label is learned from."""
     paths, wrong, _ = tinted
-    copies = [tmp_path / f"{i}.png" for i in range(6)]
-    for copy in copies:
-        copy.write_bytes(paths[5].read_bytes())
+    with Image.open(paths[5]) as picture:
+        copies = write(tmp_path / "copies", [picture.resize((90 + i, 80)) for i in range(6)])
     report = audit([*paths, *copies], [*wrong, *[wrong[5]] * 6], **tiny, checks=["duplicates", "labels"])
     assert len(set(report.groups[[5, *range(40, 46)]].tolist())) == 1
     doubted = {one.index for one in report.check("label_issue").findings}

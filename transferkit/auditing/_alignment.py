@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 
 SIDE = 64  # pixels of a rendering
-_COARSE, _STEPS = 16, 8  # pixels, and Gauss-Newton steps from each start
-_STARTS = (1.0, 0.9, 1 / 0.9)  # of the zoom: one may be a crop of the other
+_COARSE, _STEPS = 16, 8  # pixels a side, and Gauss-Newton steps; other starts than no movement find no more
 _FINE = {32: 5, 64: 4}  # steps at finer scales
 _DETAIL = 1.5  # pixels of a rendering; wider structure is alike in any two faces or X-rays
 _MOST_MOVED = 0.3  # of the side; a fit that moves a corner further is none
@@ -72,9 +71,7 @@ def _fit(first: Floats, second: Floats) -> Fit:
         width = _DETAIL * side / SIDE
         laid, inside = _sampled(moving - _smooth(moving, width), warp[left])
         detail[left] = _most_alike(laid, still - _smooth(still, width), inside)
-        # One that ran away, or shows too little of the other, says nothing.
-        lost = (_away(warp[left]).max(axis=1) > _MOST_MOVED) | (inside.mean(axis=(1, 2)) < _LEAST_COMMON)
-        detail[left[lost]] = 0
+        detail[left[_is_lost(warp[left], inside)]] = 0
         if side < SIDE:
             kept = detail[left] > _LEAST_DETAIL
             detail[left[~kept]] = 0
@@ -83,22 +80,19 @@ def _fit(first: Floats, second: Floats) -> Fit:
 
 
 def _coarse(first: Floats, second: Floats) -> tuple[Floats, Floats]:
-    """Return the best map from several starts, and the correlation of the coarse pictures."""
+    """Return maps from coarse pictures, and how far these are correlated then."""
     moving, still = (_smooth(_shrunk(each, _COARSE), 1.0) for each in (first, second))
-    best, alike = (
-        np.tile(np.eye(2, 3, dtype=np.float32), (len(first), 1, 1)),
-        np.full(len(first), -2, np.float32),
+    warp = _approach(moving, still, np.tile(np.eye(2, 3, dtype=np.float32), (len(first), 1, 1)), _STEPS)
+    laid, inside = _sampled(moving, warp)
+    return warp, np.where(_is_lost(warp, inside), -1, _correlation(laid, still, inside)).astype(np.float32)
+
+
+def _is_lost(warp: Floats, inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return which pictures ran away, or show too little of the other: these say nothing."""
+    lost: NDArray[np.bool_] = (_away(warp).max(axis=1) > _MOST_MOVED) | (
+        inside.mean(axis=(1, 2)) < _LEAST_COMMON
     )
-    for zoom in _STARTS:
-        warp = _approach(
-            moving, still, np.tile(zoom * np.eye(2, 3, dtype=np.float32), (len(first), 1, 1)), _STEPS
-        )
-        laid, inside = _sampled(moving, warp)
-        found = _correlation(laid, still, inside)
-        found[(_away(warp).max(axis=1) > _MOST_MOVED) | (inside.mean(axis=(1, 2)) < _LEAST_COMMON)] = -2
-        better = found > alike
-        best[better], alike[better] = warp[better], found[better]
-    return best, alike
+    return lost
 
 
 def _away(warp: Floats) -> Floats:

@@ -113,7 +113,7 @@ def _limit(renderings: NDArray[np.uint8], rows: Rows) -> float:
 def _look_closer(renderings: NDArray[np.uint8], pairs: Rows, limit: float) -> Pairs:
     """Return those of the pairs that show the same."""
     first, second = renderings[pairs[:, 0]], renderings[pairs[:, 1]]
-    plain, mirrored = _fit_likely(first, second), _fit_likely(first[:, :, ::-1], second)
+    plain, mirrored = _fit_likely(first, second, limit), _fit_likely(first[:, :, ::-1], second, limit)
     turned = mirrored.detail > plain.detail
     score = np.where(turned, mirrored.detail, plain.detail).astype(np.float64)
     moved = np.where(turned, mirrored.moved, plain.moved).astype(np.float64)
@@ -121,7 +121,7 @@ def _look_closer(renderings: NDArray[np.uint8], pairs: Rows, limit: float) -> Pa
     return Pairs(pairs[same, 0], pairs[same, 1], score[same], turned[same], moved[same])
 
 
-def _fit_likely(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> Fit:
+def _fit_likely(first: NDArray[np.uint8], second: NDArray[np.uint8], limit: float) -> Fit:
     """Fit those pairs whose coarse pictures are alike where they lie; the others have no detail in common."""
     small, other = _small(first), _small(second)
     lengths = np.linalg.norm(small, axis=1) * np.linalg.norm(other, axis=1)
@@ -129,6 +129,11 @@ def _fit_likely(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> Fit:
     fit = fit_pairs(first[likely], second[likely])
     detail, moved = np.zeros(len(first), np.float32), np.zeros(len(first), np.float32)
     detail[likely], moved[likely] = fit.detail, fit.moved
+    # A crop is found in the whole picture more often than the whole picture is found from a crop.
+    again = likely[fit.detail < limit]
+    other_way = fit_pairs(second[again], first[again])
+    better = other_way.detail > detail[again]
+    detail[again[better]], moved[again[better]] = other_way.detail[better], other_way.moved[better]
     return Fit(detail, moved)
 
 
