@@ -323,6 +323,34 @@ def test_keypoints_and_numbers_are_audited_without_labels(tiny, scenes):
     assert "two_labels" not in [check.kind for check in report.checks]
 
 
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_few_images(tiny, scenes, n):
+    for labels in (None, ["a"] * n, [True, False, True][:n], np.arange(n)):
+        report = audit(scenes[:n], labels, test=scenes[5:6], **tiny)
+        assert report.n_train == n
+        assert {check.severity for check in report.checks} <= {"fine", "warning", "note"}
+
+
+def test_any_form_of_images_and_labels(tiny, scenes):
+    arrays = [np.asarray(Image.open(path)) for path in scenes]
+    report = audit([arrays[0] / 255, scenes[0].read_bytes(), Image.open(scenes[1]), *arrays[2:8]], **tiny)
+    assert rows_of(report, "near_duplicate") == [("train", 1)]  # the same pixels, in another form
+    assert report.check("near_duplicate").findings[0].what.startswith("the same pixels")
+    assert report.facts["format"].tolist()[:3] == ["array", "PNG", "PNG"]
+    sets = audit([scenes[0], scenes[0], scenes[1]], [["x", "y"], ["x"], []], **tiny, checks="duplicates")
+    assert sets.check("two_labels").findings[0].label == "x"
+    assert sets.check("two_labels").findings[0].other_label == "x, y"
+
+
+def test_files_of_which_none_can_be_read(tiny, tmp_path):
+    bad = tmp_path / "bad.png"
+    bad.write_bytes(b"no image")
+    report = audit([bad, bad], ["a", "b"], **tiny, checks=["files", "classes", "shortcut"])
+    assert len(report.check("unreadable").findings) == 2
+    with pytest.raises(InvalidInputError, match="cannot be read"):
+        audit([bad, bad], **tiny)
+
+
 def test_the_threshold_is_the_one_that_the_page_names():
     page = (transferkit.__path__[0] + "/../docs/audit.md").replace("//", "/")
     with open(page, encoding="utf-8") as stream:  # noqa: PTH123

@@ -19,9 +19,9 @@ from transferkit.neighbours import Search
 Rows = NDArray[np.int64]
 
 # Where all pictures are alike, as X-rays are, more is needed: what a normal distribution with the mean and
-# the deviation of random pairs exceeds once in three million.
-_DEVIATIONS, _MOST_NEEDED, _RANDOM_PAIRS = 5.0, 0.85, 1000
-SAME_DETAIL = 0.7  # correlation of detail; benchmarks/near_duplicates.py says what it finds and misses
+# the deviation of random pairs exceeds once in fifty million.
+_DEVIATIONS, _MOST_NEEDED, _RANDOM_PAIRS = 5.5, 0.85, 1000
+SAME_DETAIL = 0.75  # correlation of detail; benchmarks/near_duplicates.py says what it finds and misses
 _NEIGHBOURS = 4  # candidates of an image: among all others, and of one of the test among those to train on
 _COARSE = 16  # pixels a side of renderings that are searched
 _LEAST_COARSE = 0.5  # correlation of these; a picture cropped by a tenth, or turned by 5 degrees, has more
