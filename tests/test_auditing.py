@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+from functools import lru_cache
 from html.parser import HTMLParser
 
 import numpy as np
@@ -16,6 +17,7 @@ from transferkit.auditing._findings import share
 from transferkit.errors import InvalidInputError
 
 
+@lru_cache(512)
 def scene(seed, size=(120, 90)):
     """A drawn picture with light and detail of its own."""
     rng = np.random.default_rng(seed)

@@ -103,10 +103,12 @@ def mark_same_pixels(pairs: Pairs, load: Callable[[int], NDArray[np.uint8]]) -> 
 
 def _limit(renderings: NDArray[np.uint8], rows: Rows) -> float:
     """Return how far the detail of two pictures of this set must agree to be the same."""
+    if len(rows) < _FEW:
+        return SAME_DETAIL
     pairs = rows[np.random.default_rng(0).integers(0, len(rows), (2, _RANDOM_PAIRS))]
     pairs = pairs[:, pairs[0] != pairs[1]]
     detail = fit_pairs(renderings[pairs[0]], renderings[pairs[1]]).detail
-    usual = float(detail.mean() + _DEVIATIONS * detail.std()) if len(rows) > _FEW else 0.0
+    usual = float(detail.mean() + _DEVIATIONS * detail.std())
     return min(max(SAME_DETAIL, usual), _MOST_NEEDED)
 
 

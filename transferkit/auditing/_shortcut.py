@@ -27,7 +27,7 @@ _MOST_ROWS = 3000  # that the probe learns from; more change nothing
 _KINDS = 8  # of a word that are told apart
 _FINDS, _WARNS, _ERRS = 0.6, 0.7, 0.9  # AUC, the lower end of its interval
 _NAMED = 0.05  # of AUC above chance, below which a fact gives nothing away
-_SHOWN = 5  # facts that are named
+_SHOWN = 6  # facts that are named
 _ENOUGH = 10  # images on which an accuracy says something
 
 
@@ -120,7 +120,7 @@ def _probe(columns: Sequence[Column], y: NDArray[Any], folds: Any, groups: Any, 
     classes = np.unique(y)
     # Not gradient boosting, whose threads take minutes for this on a busy machine.
     all_of_them = RandomForestClassifier(
-        n_estimators=50, min_samples_leaf=5, class_weight="balanced", random_state=seen.seed
+        n_estimators=25, min_samples_leaf=5, class_weight="balanced", random_state=seen.seed
     )
     one = DecisionTreeClassifier(
         max_depth=4, min_samples_leaf=5, class_weight="balanced", random_state=seen.seed
