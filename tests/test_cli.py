@@ -388,6 +388,36 @@ def test_neighbours(folder, tmp_path, capsys):
         assert message in capsys.readouterr().err
 
 
+def test_audit(folder, tmp_path, capsys):
+    copy = tmp_path / "test" / "right" / "again.png"
+    copy.parent.mkdir(parents=True)
+    copy.write_bytes((folder / "left" / "0002.png").read_bytes())
+    common = ["--backbone", "pixels", "--image-size", "32", "--no-progress"]
+    arguments = ["audit", str(folder), *common, "--checks", "duplicates, files"]
+    page, table = tmp_path / "a.html", tmp_path / "a.csv"
+    assert (
+        main([*arguments, "--test", str(copy.parent.parent), "--html", str(page), "--csv", str(table)]) == 0
+    )
+    captured = capsys.readouterr()
+    assert "error     duplicate_across" in captured.out
+    assert f"wrote {page}" in captured.err
+    assert f"wrote {table}" in captured.err
+    with table.open(newline="", encoding="utf-8") as stream:
+        first = next(csv.DictReader(stream))
+    assert (first["kind"], first["path"]) == ("duplicate_across", str(copy))
+    assert page.read_text(encoding="utf-8").count("<img") >= 2
+    (folder / "right" / "bad.png").write_bytes(b"")
+    assert main(arguments) == 1
+    assert "unreadable" in capsys.readouterr().out
+    for wrong, message in (
+        (["--checks", "colour"], "--checks must be some of"),
+        (["--html", str(tmp_path / "no" / "a.html")], "--html must be a file in a folder that exists"),
+        (["--test", str(copy)], "--test must be a folder of images"),
+    ):
+        assert main([*arguments, *wrong]) == 2
+        assert message in capsys.readouterr().err
+
+
 def test_an_onnx_file_is_a_backbone(folder, tmp_path, capsys):
     onnx = pytest.importorskip("onnx")
     pytest.importorskip("onnxruntime")

@@ -19,7 +19,7 @@ LINES = [
     {"explanation", "persistence"},
     {"estimators"},
     {"evaluation", "exports", "neighbours"},
-    {"comparison"},
+    {"auditing", "comparison"},
     {"cli"},
     {"__init__", "__main__"},
 ]

@@ -17,6 +17,7 @@ from transferkit._version import __version__ as __version__
 
 if TYPE_CHECKING:
     from transferkit import cache, datasets, errors, heads, keypoints, metrics, plots
+    from transferkit.auditing import audit
     from transferkit.backbones import (
         Backbone,
         check_backbone,
@@ -43,6 +44,7 @@ _HOMES = {
     "ImageRegressor": "estimators",
     "KeypointRegressor": "estimators",
     "NearestImages": "neighbours",
+    "audit": "auditing",
     "check_backbone": "backbones",
     "compare": "comparison",
     "config_context": "foundation.config",
@@ -68,6 +70,7 @@ __all__ = [
     "KeypointRegressor",
     "NearestImages",
     "__version__",
+    "audit",
     "cache",
     "check_backbone",
     "compare",

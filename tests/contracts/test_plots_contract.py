@@ -33,6 +33,14 @@ NEIGHBOURS = SimpleNamespace(
     indices=np.array([[1, 2]]), distances=np.array([[0.1, 0.2]]), rows=np.array([0]), own=False,
     queries=[IMAGES[0]], paths=np.array([["猫.jpg", None]], dtype=object),
 )  # fmt: skip
+AUDIT = SimpleNamespace(
+    images=list(IMAGES), labels=["猫", "$5", None, None], n_train=3,
+    pairs=SimpleNamespace(
+        first=np.array([0, 1]), second=np.array([3, 2]), score=np.array([1.0, 0.8]),
+        mirrored=np.array([False, True]),
+    ),
+    findings=[SimpleNamespace(kind="label_issue", index=1, label="$5", suggested="猫", score=0.02)],
+)  # fmt: skip
 NO_NEIGHBOURS = SimpleNamespace(indices=np.empty((0, 2), int))
 NOTHING = SimpleNamespace(rows=[])
 # The arguments, how many panels they make, and arguments that hold nothing.
@@ -42,6 +50,7 @@ CASES = {
     "plot_class_activation": ((ACTIVATION,), 1, None),
     "plot_comparison": ((COMPARISON,), 2, (NOTHING,)),
     "plot_confusion_matrix": ((LABELS, LABELS[::-1]), 1, ([], [])),
+    "plot_duplicates": ((AUDIT,), 4, None),
     "plot_error_curve": ((np.array([0.02, 0.1]),), 1, ([],)),
     "plot_expected_error": (
         (np.array([[1.0, 2.0], [4.0, 1.5]]), np.array([[0.5, 3.0], [6.0, 0.0]])),
@@ -51,6 +60,7 @@ CASES = {
     "plot_history": ((HISTORY,), 2, ([],)),
     "plot_images": ((IMAGES, LABELS), 4, ([], [])),
     "plot_keypoints": ((IMAGES, POINTS, POINTS + 1), 4, ([], np.empty((0, 68, 2)))),
+    "plot_label_issues": ((AUDIT,), 1, None),
     "plot_mistakes": ((LABELS, PROBABILITIES), 2, ([], np.empty((0, 2)))),
     "plot_neighbours": ((NEIGHBOURS, IMAGES), 3, (NO_NEIGHBOURS, IMAGES)),
     "plot_roc": ((LABELS, PROBABILITIES), 1, ([], np.empty((0, 2)))),

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 from transferkit._version import __version__
 from transferkit.cli import (
+    audit,
     backbones,
     cache,
     check,
@@ -30,7 +31,7 @@ from transferkit.errors import TransferKitError
 from transferkit.foundation.config import config_context
 
 COMMANDS: tuple[Any, ...] = (
-    demo, train, predict, evaluate, export, compare, neighbours, backbones, layers, check, download, cache,
+    demo, audit, train, predict, evaluate, export, compare, neighbours, backbones, layers, check, download, cache,
     info,
 )  # fmt: skip
 EXIT_MISTAKE = 2

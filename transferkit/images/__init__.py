@@ -27,6 +27,7 @@ pixels in every form. All values are taken as sRGB.
 from transferkit.images._again import as_collection, readable_again, refuse_one_image
 from transferkit.images._collections import is_pattern, is_single_image
 from transferkit.images._crop import crop_image
+from transferkit.images._facts import FileFacts, file_facts
 from transferkit.images._failures import is_lasting
 from transferkit.images._files import local_path
 from transferkit.images._folders import (
@@ -56,6 +57,7 @@ __all__ = [
     "LIMITS",
     "TRUNCATED",
     "ArrayRanges",
+    "FileFacts",
     "Image",
     "Limits",
     "Selection",
@@ -69,6 +71,7 @@ __all__ = [
     "check_value_range",
     "crop_image",
     "decoder",
+    "file_facts",
     "find_folder",
     "gather_images",
     "image_files",

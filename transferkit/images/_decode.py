@@ -43,7 +43,7 @@ from transferkit.images._ranges import ValueRange
 from transferkit.images._selection import EVERYTHING, Selection
 from transferkit.images._target import Target
 
-__all__ = ["decode_bytes", "decode_picture"]
+__all__ = ["decode_bytes", "decode_picture", "open_picture"]
 
 # Called directly rather than through PIL.Image.open, which obeys the process-wide MAX_IMAGE_PIXELS, warns
 # about sizes checked here, and tries every other decoder, including EPS.
@@ -114,6 +114,11 @@ def decode_bytes(
     if SUFFIX_FORMATS.get(suffix, format) != format:
         notes.append(f"named {suffix} but is {format}")
     return replace(image, notes=tuple(notes))
+
+
+def open_picture(file: io.BytesIO, format: str) -> PIL.Image.Image:
+    """Open a file of a known format, without decoding its pixels; errors are those of Pillow."""
+    return _OPENERS[format](file)
 
 
 def decode_picture(

@@ -100,6 +100,11 @@ class EncodedSource(Source):
         super().__init__(name, limits, selection, path)
         self._data = data
 
+    @property
+    def data(self) -> bytes:
+        """The encoded bytes."""
+        return self._data
+
     def _hash(self) -> str:
         return hashlib.sha256(self._data).hexdigest()
 
@@ -152,6 +157,11 @@ class PictureSource(Source):
                 name, "format_not_supported", "is EPS or PostScript.", "Save it as PNG or JPEG first."
             )
         self._picture = picture
+
+    @property
+    def picture(self) -> PIL.Image.Image:
+        """The Pillow image."""
+        return self._picture
 
     def _hash(self) -> str:
         picture = self._picture

@@ -7,7 +7,8 @@ knows all estimators once they are imported, which happens here.
 
 from transferkit.estimators import Classifier, ImageRegressor, KeypointRegressor  # noqa: F401
 from transferkit.neighbours._neighbours import Neighbours
+from transferkit.neighbours._search import Search
 from transferkit.neighbours.nearest_images import NearestImages
 from transferkit.persistence import load
 
-__all__ = ["NearestImages", "Neighbours", "load"]
+__all__ = ["NearestImages", "Neighbours", "Search", "load"]

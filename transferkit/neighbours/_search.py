@@ -59,6 +59,10 @@ class Search:
         if many and not was_forked():  # the threads of faiss would wait for ever
             self._cells = _cells(self._points, required=method == "approximate")
 
+    def __len__(self) -> int:
+        """Return the number of vectors."""
+        return len(self._points)
+
     def nearest(
         self, vectors: Vectors, k: int, left_out: Callable[[Rows], NDArray[np.bool_]], n_left_out: int
     ) -> tuple[Rows, NDArray[np.float64]]:

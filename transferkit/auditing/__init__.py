@@ -1,0 +1,12 @@
+"""What is wrong with images and labels, found before a model learns from them.
+
+``_audit`` is the whole way: ``_data`` reads what is audited, ``_features`` and ``_looks`` look at each image
+once, ``_duplicates`` finds what is there twice. Checks are functions of the ``Evidence``: ``_repeats``,
+``_quality``, ``_balance``. ``_findings`` says what they return, ``_report`` and ``_html`` show it.
+"""
+
+from transferkit.auditing._audit import audit
+from transferkit.auditing._findings import Check, Finding
+from transferkit.auditing._report import AuditReport
+
+__all__ = ["AuditReport", "Check", "Finding", "audit"]

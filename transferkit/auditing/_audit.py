@@ -1,0 +1,212 @@
+"""Audit images and labels before a model learns from them."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from transferkit.auditing._balance import check_classes
+from transferkit.auditing._data import Data, read_data
+from transferkit.auditing._duplicates import Pairs, mark_same_pixels, near_pairs, originals
+from transferkit.auditing._evidence import Evidence, joined
+from transferkit.auditing._features import make_estimator, one_vector, plan, some_cache
+from transferkit.auditing._findings import Check, by_severity
+from transferkit.auditing._labels import check_labels, held_out_probabilities
+from transferkit.auditing._looks import load_pixels, look
+from transferkit.auditing._outliers import check_outliers
+from transferkit.auditing._quality import check_files, file_table
+from transferkit.auditing._repeats import check_across, check_two_labels, check_within, with_copies
+from transferkit.auditing._report import AuditReport
+from transferkit.auditing._series import check_series, guess
+from transferkit.auditing._shortcut import check_shortcut, probe_shortcut
+from transferkit.backbones import Backbone
+from transferkit.errors import quoted
+from transferkit.extraction import FeatureExtractor
+from transferkit.foundation import arguments
+from transferkit.foundation.scratch import memory_limit
+from transferkit.metrics import check_confidence
+
+CHECKS = ("duplicates", "series", "labels", "shortcut", "files", "outliers", "classes")
+_NEED_FEATURES = {"duplicates", "series", "labels", "outliers"}
+
+
+def audit(
+    X: Any,
+    y: Any = None,
+    *,
+    groups: Any = None,
+    test: Any = None,
+    backbone: str | Backbone = "mobilenet",
+    weights: str | os.PathLike[str] | None = "imagenet",
+    image_size: int | None = None,
+    extractor: FeatureExtractor | None = None,
+    checks: Sequence[str] | None = None,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> AuditReport:
+    """Return what is wrong with images and labels, before a model learns from them.
+
+    It looks for what makes figures too good (the same picture or person on both sides of a split, labels that
+    the files give away) and for what makes models bad (wrong labels, one picture with two labels, files that
+    cannot be read or show nothing). It changes nothing, and uses the labels of a test only to say which pairs
+    disagree and how many images a class has.
+
+    Parameters
+    ----------
+    X : sequence of images
+        As for ``fit``: paths, a folder, arrays, a data set.
+    y : array-like, optional
+        Targets, as for ``fit``; by default the labels that X holds, if any. Without labels, and for numbers
+        and keypoints, the checks of labels are left out.
+    groups : array-like, shape (n,), optional
+        Which images belong together, such as those of one person.
+    test : images, (X_test, y_test) or (X_test, y_test, groups), optional
+        Images that a model is to be measured on. A tuple is always the latter; pass images in a list.
+    backbone, weights, image_size, extractor : optional
+        As for :class:`Classifier`. Features come from the cache if a Classifier has made them, and the other
+        way round.
+    checks : sequence of str, optional
+        Some of "duplicates", "series", "labels", "shortcut", "files", "outliers" and "classes"; by default
+        all. "files", "shortcut" and "classes" need no backbone.
+    confidence : float, default=0.95
+        Of the intervals.
+    seed : int, default=0
+        Of folds and of the bootstrap.
+
+    Returns
+    -------
+    AuditReport
+        Print it; or take ``.findings``, ``.to_frame()``, ``.to_csv(path)``, ``.to_html(path)``.
+
+    Raises
+    ------
+    InvalidInputError
+        The data or a parameter cannot be used, or most images cannot be read.
+    WeightsError, MissingDependencyError
+
+    See Also
+    --------
+    transferkit.plots.plot_duplicates, transferkit.plots.plot_label_issues
+
+    Examples
+    --------
+    >>> from transferkit import audit
+    >>> print(audit("photos", test="other_photos"))  # doctest: +SKIP
+    """
+    problems = arguments.seed("seed", seed)
+    chosen = _chosen(checks, problems)
+    arguments.check(problems)
+    confidence = check_confidence(confidence)
+    data = read_data(X, y, groups, test)
+    estimator = make_estimator(data, backbone, weights, image_size, extractor)
+    seconds: dict[str, float] = {}
+    with some_cache(estimator), memory_limit(estimator._run_settings()["memory_limit"]):
+        seen = _collect(data, estimator, chosen, seed, confidence, seconds)
+        found = [
+            check for name in CHECKS if name in chosen for check in _timed(seconds, name, _MAKE[name], seen)
+        ]
+    return AuditReport(
+        by_severity(found),
+        n_train=data.n_train,
+        n_test=len(data) - data.n_train,
+        images=data.items,
+        labels=data.labels,
+        classes=data.classes,
+        groups=seen.groups,
+        pairs=with_copies(seen),
+        probabilities=seen.probabilities,
+        shortcut=seen.shortcut,
+        facts={**seen.looks.words, **seen.looks.numbers},
+        files=file_table(seen),
+        seconds=seconds,
+    )
+
+
+def _collect(
+    data: Data, estimator: Any, chosen: set[str], seed: int, confidence: float, seconds: dict[str, float]
+) -> Evidence:
+    """Look at all images, and extract their features."""
+    extractor, views, reading = plan(data, estimator)
+    vectors, failures = None, {}
+    if chosen & _NEED_FEATURES:
+        features = _timed(seconds, "features", extractor.extract, data.items, views=views, on_error="skip")
+        failures = {failure.index: failure for failure in features.report.failures}
+        vectors = _timed(seconds, "features", one_vector, features)
+    looks = _timed(seconds, "looks", look, data.items, reading)
+    lost = failures | looks.failures
+    if vectors is not None and (unread := np.isin(np.flatnonzero(features.ok), list(looks.failures))).any():
+        vectors = vectors[~unread]  # a file that went away meanwhile
+    first = originals([None if row in lost else digest for row, digest in enumerate(looks.digests)])
+    pairs = Pairs(*np.zeros((5, 0)))
+    if "duplicates" in chosen:
+        rows = np.flatnonzero(first == np.arange(len(data)))
+        readable = np.flatnonzero(first >= 0)
+        some = None if vectors is None else vectors[np.searchsorted(readable, rows)]
+        pairs = _timed(seconds, "duplicates", near_pairs, looks.renderings, some, rows, data.n_train)
+        load = partial(load_pixels, reading=reading)
+        pairs = _timed(seconds, "duplicates", mark_same_pixels, pairs, lambda row: load(data.items[row]))
+    size = extractor.settings().image_size
+    own = np.arange(data.n_train)
+    seen = Evidence(data, looks, lost, vectors, first, pairs, estimator, size, seed, confidence, own)
+    if vectors is not None:
+        seen = replace(seen, guess=_timed(seconds, "series", guess, seen))
+    seen = replace(seen, groups=_groups(seen))
+    if "labels" in chosen:
+        seen = replace(seen, probabilities=_timed(seconds, "labels", held_out_probabilities, seen))
+    if "shortcut" in chosen:
+        seen = replace(seen, shortcut=_timed(seconds, "shortcut", probe_shortcut, seen))
+    return seen
+
+
+def _duplicates(seen: Evidence) -> list[Check]:
+    return [*check_across(seen), *check_within(seen), *check_two_labels(seen)]
+
+
+_MAKE: dict[str, Callable[[Evidence], Iterable[Check]]] = {
+    "duplicates": _duplicates,
+    "series": check_series,
+    "labels": check_labels,
+    "shortcut": check_shortcut,
+    "files": check_files,
+    "outliers": check_outliers,
+    "classes": check_classes,
+}
+
+
+def _groups(seen: Evidence) -> Any:
+    """Return which images to train on belong together: given, showing the same, or surely of one series."""
+    n = seen.data.n_train
+    keys = [seen.repeats[:n]]
+    if seen.data.groups is not None:
+        keys.append(np.array(seen.data.groups[:n], dtype=str))
+    elif seen.guess is not None and seen.guess.sure == "sure":
+        keys.append(np.array(seen.guess.series.names[:n]))
+    links = []
+    for key in keys:
+        _, first, group = np.unique(key, return_index=True, return_inverse=True)
+        links.append((first[group], np.arange(n)))
+    return joined(n, *links)
+
+
+def _chosen(checks: Any, problems: list[str]) -> set[str]:
+    if checks is None:
+        return set(CHECKS)
+    names = [checks] if isinstance(checks, str) else list(checks)
+    if wrong := [name for name in names if name not in CHECKS]:
+        problems.append(f"checks must be some of {quoted(CHECKS)}. Got {wrong[0]!r}.")
+    return set(names)
+
+
+def _timed(seconds: dict[str, float], name: str, work: Callable[..., Any], *args: Any, **options: Any) -> Any:
+    """Return the result, and add the time to that of a stage."""
+    started = time.perf_counter()
+    try:
+        return work(*args, **options)
+    finally:
+        seconds[name] = seconds.get(name, 0.0) + time.perf_counter() - started

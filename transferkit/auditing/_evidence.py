@@ -1,0 +1,91 @@
+"""What all checks look at: the images with their facts, features and pairs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from transferkit.auditing._data import Data
+from transferkit.auditing._duplicates import Pairs
+from transferkit.auditing._looks import Looks
+
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is known of n images.
+
+    Attributes
+    ----------
+    data : Data
+    looks : Looks
+    failures : dict of int to error
+        Images that cannot be read: what is wrong with each.
+    vectors : ndarray of float32, shape (n_readable, d), or None
+        Features; None where no check needs them.
+    first : ndarray of int64, shape (n,)
+        The first image of the same content; -1 for what cannot be read.
+    pairs : Pairs
+        Near duplicates of different content.
+    groups : ndarray of int64, shape (n_train,)
+        What should stay on the same side of a split.
+    guess : Guess or None
+        Which images belong together by their names.
+    probabilities : ndarray of float64, shape (n_train, n_classes), or None
+        By models that have not seen the image.
+    shortcut : Shortcut or None
+    estimator : Classifier
+    image_size : int
+        Side in pixels of what the backbone sees.
+    seed : int
+    confidence : float
+    """
+
+    data: Data
+    looks: Looks
+    failures: dict[int, Any]
+    vectors: NDArray[np.float32] | None
+    first: Rows
+    pairs: Pairs
+    estimator: Any
+    image_size: int
+    seed: int
+    confidence: float
+    groups: Rows
+    guess: Any = None
+    probabilities: NDArray[np.float64] | None = None
+    shortcut: Any = None
+
+    @cached_property
+    def readable(self) -> Rows:
+        """Rows of the images that can be read."""
+        return np.array([row for row in range(len(self.data)) if row not in self.failures], dtype=np.int64)
+
+    @cached_property
+    def train(self) -> Rows:
+        """Those of them to train on."""
+        return self.readable[self.readable < self.data.n_train]
+
+    @cached_property
+    def repeats(self) -> Rows:
+        """The group of each image (n,): those that show the same, by content or nearly, share one."""
+        return joined(
+            len(self.data), (self.first, np.arange(len(self.data))), (self.pairs.first, self.pairs.second)
+        )
+
+
+def joined(n: int, *links: tuple[Rows, Rows]) -> Rows:
+    """Return group numbers (n,) of images that are linked, directly or by others; -1 links nothing."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    first, second = (np.concatenate([link[side] for link in links]) for side in (0, 1))
+    linked = (first >= 0) & (second >= 0)
+    graph = coo_array((np.ones(linked.sum(), bool), (first[linked], second[linked])), shape=(n, n))
+    group: Rows = connected_components(graph, directed=False)[1].astype(np.int64)
+    return group

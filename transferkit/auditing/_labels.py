@@ -1,0 +1,125 @@
+"""The check of labels: those that models which have not seen the image doubt."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from transferkit.auditing._evidence import Evidence
+from transferkit.auditing._findings import Check, Finding, count, fine, share
+from transferkit.tasks import Classes
+
+Floats = NDArray[np.float64]
+
+_FEWEST = 5  # images of a class that can be learned without one of them
+
+
+class Doubts(NamedTuple):
+    """Labels that are likely to be wrong.
+
+    Attributes
+    ----------
+    rows : ndarray of int64
+        Positions, the least credible label first.
+    suggested : ndarray of int64
+        The class that the others suggest, for each of them.
+    """
+
+    rows: NDArray[np.int64]
+    suggested: NDArray[np.int64]
+
+
+def doubtful(probabilities: Floats, given: NDArray[np.int64]) -> Doubts:
+    """Return which labels are likely to be wrong, by confident learning [1]_.
+
+    An image counts as one of another class if its probability of that class is no less than the mean over the
+    images that have this label, and larger than that of its own label. So a class of which models are always
+    unsure needs less, and one that they know well needs more.
+
+    Parameters
+    ----------
+    probabilities : ndarray of float64, shape (n, k)
+        By models that have not seen the image.
+    given : ndarray of int64, shape (n,)
+        Columns of the labels.
+
+    References
+    ----------
+    .. [1] C. Northcutt, L. Jiang and I. Chuang, "Confident learning: estimating uncertainty in dataset
+       labels", JAIR 70, 2021.
+    """
+    n, k = probabilities.shape
+    present = np.isin(np.arange(k), given)
+    usual = np.array(
+        [probabilities[given == label, label].mean() if present[label] else np.inf for label in range(k)]
+    )
+    own = probabilities[np.arange(n), given]
+    other = np.where(probabilities >= usual, probabilities, -1.0)
+    other[np.arange(n), given] = -1
+    best = other.argmax(axis=1)
+    rows = np.flatnonzero(other[np.arange(n), best] > own)
+    rows = rows[np.argsort(own[rows], kind="stable")]
+    return Doubts(rows, best[rows])
+
+
+def held_out_probabilities(seen: Evidence) -> Floats | None:
+    """Return the probability of each class (n_train, k), by models without the image and what repeats it.
+
+    NaN for images that cannot be read, or whose class is too small; None where nothing can be learned.
+    """
+    data = seen.data
+    classes = data.classes
+    if classes is None:
+        return None
+    labels = np.array(data.labels[: data.n_train])
+    counts = Counter(labels[seen.train].tolist())
+    large = [label for label in classes.tolist() if counts[label] >= _FEWEST]
+    rows = seen.train[np.isin(labels[seen.train], large)]
+    if len(large) < 2:
+        return None
+    groups = seen.groups[rows]
+    model = seen.estimator.fit([data.items[row] for row in rows], labels[rows], groups=groups)
+    task = Classes(model.classes_)
+    logits = model.fitted_head_.held_out_logits
+    out = np.full((data.n_train, len(classes)), np.nan)
+    columns = np.searchsorted(classes, task.labels)
+    out[rows] = 0
+    out[np.ix_(rows, columns)] = task.probabilities(logits)
+    return out
+
+
+def check_labels(seen: Evidence) -> list[Check]:
+    """Return the labels that are doubted, the least credible first."""
+    data = seen.data
+    if data.kind != "classes":
+        return []
+    classes, probabilities = data.classes, seen.probabilities
+    if classes is None or probabilities is None:
+        return [fine("label_issue", f"Fewer than two classes have {_FEWEST} images: no label can be judged.")]
+    rows = np.flatnonzero(~np.isnan(probabilities[:, 0]))
+    given = np.searchsorted(classes, np.array(data.labels[: data.n_train])[rows])
+    known = probabilities[rows]
+    right = share(float((known.argmax(axis=1) == given).sum()), len(rows))
+    doubts = doubtful(known, given)
+    if not len(doubts.rows):
+        return [fine("label_issue", f"No label is doubted, by models that are right on {right}.")]
+    findings = tuple(_finding(seen, int(rows[row]), known[row], int(given[row]), int(other))
+                     for row, other in zip(*doubts, strict=True))  # fmt: skip
+    summary = (
+        f"{count(len(findings), 'label')} of {len(rows):,} ({share(len(findings), len(rows))}) "
+        f"{'is' if len(findings) == 1 else 'are'} doubted, by models that agree with the labels of {right}."
+    )
+    advice = "Look at them from the top, and correct those that are wrong; many of the last are right."
+    return [Check("label_issue", "warning", summary, advice, findings)]
+
+
+def _finding(seen: Evidence, row: int, known: Floats, given: int, other: int) -> Finding:
+    assert seen.data.classes is not None
+    suggested = seen.data.classes[other].item()
+    what = f"probability {known[given]:.2f} of its label, {known[other]:.2f} of {suggested!r}"
+    return seen.data.finding(
+        "label_issue", "warning", what, row, score=float(known[given]), suggested=suggested
+    )

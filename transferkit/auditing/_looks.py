@@ -1,0 +1,167 @@
+"""A cheap look at each image: facts of its file, its light, and a small grey rendering.
+
+Files are read and decoded once more, by threads; a JPEG at reduced size. That takes a small part of the time
+of a backbone, so nothing of it is cached.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from transferkit.auditing._alignment import SIDE
+from transferkit.errors import BadImageError
+from transferkit.foundation.cores import usable_cores
+from transferkit.foundation.progress import progress_bar
+from transferkit.foundation.scratch import scratch
+from transferkit.images import ArrayRanges, Selection, Target, file_facts, read_source, resize_image
+
+# Light is measured on a square of this side, so that it does not depend on the number of pixels.
+_LIGHT_SIDE = 128
+_BORDER = 6  # pixels of that square
+_WEIGHTS = np.array([299, 587, 114], np.float32) / 1000  # ITU-R BT.601, as Pillow's mode "L"
+
+# What has nothing to do with what is shown, and what may belong to it: also bytes per pixel, as noise and
+# fine structure compress badly in any file.
+FILE_NUMBERS = ("width", "height", "aspect", "quality")
+LIGHT_NUMBERS = ("bytes_per_pixel", "brightness", "contrast", "saturation", "border", "sharpness")
+WORDS = ("format", "mode")
+
+
+@dataclass(frozen=True)
+class Looks:
+    """Facts of n images.
+
+    Attributes
+    ----------
+    numbers : dict of str to ndarray of float64, shape (n,)
+        ``width``, ``height`` in pixels; ``aspect``, width / height; ``bytes_per_pixel`` of the file;
+        ``quality`` of a JPEG; on a square of 128 pixels ``brightness``, the mean grey level, ``contrast``,
+        its standard deviation, ``saturation``, the mean distance of the largest and the smallest channel, and
+        ``border``, the brightness of the margin, all in 0..255, and ``sharpness``, the variance of the
+        Laplacian over that of the grey levels. NaN where unknown.
+    words : dict of str to ndarray of str, shape (n,)
+        ``format`` and ``mode``.
+    renderings : ndarray of uint8, shape (n, 64, 64)
+        Grey, stretched to a square.
+    digests : list of str or None
+        Of the content; None for what could not be read.
+    failures : dict of int to BadImageError
+        Images that could not be read, by row.
+    """
+
+    numbers: dict[str, NDArray[np.float64]]
+    words: dict[str, NDArray[np.str_]]
+    renderings: NDArray[np.uint8]
+    digests: list[str | None]
+    failures: dict[int, BadImageError]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How images are read; as for the extractor."""
+
+    selection: Selection
+    value_range: tuple[float, float] | None
+    ranges: ArrayRanges
+    isolate: float | None
+    progress: bool
+
+
+def look(items: Sequence[Any], reading: Reading) -> Looks:
+    """Look at each image once; what cannot be read is among the failures."""
+    n = len(items)
+    numbers = {name: np.full(n, math.nan) for name in (*FILE_NUMBERS, *LIGHT_NUMBERS)}
+    words: dict[str, list[str]] = {name: [""] * n for name in WORDS}
+    renderings = scratch((n, SIDE, SIDE), np.uint8)
+    digests: list[str | None] = [None] * n
+    failures: dict[int, BadImageError] = {}
+    with progress_bar(n, "files", "img", show=reading.progress) as bar:
+        for row, seen in enumerate(_seen(items, reading)):
+            bar.update(1)
+            if isinstance(seen, BadImageError):
+                failures[row], renderings[row] = seen, 0
+                continue
+            digests[row], found, said, renderings[row] = seen
+            for name, value in found.items():
+                numbers[name][row] = value
+            for name, word in said.items():
+                words[name][row] = word
+    told = {name: np.array(found) for name, found in words.items()}
+    return Looks(numbers, told, renderings, digests, failures)
+
+
+def _seen(items: Sequence[Any], reading: Reading) -> Iterator[Any]:
+    """Yield what is seen of each image in order, a bounded number of them ahead."""
+    n_threads = usable_cores()
+    waiting: deque[Future[Any]] = deque()
+    with ThreadPoolExecutor(n_threads, thread_name_prefix="transferkit-look") as pool:
+        try:
+            for item in items:
+                waiting.append(pool.submit(_look_at, item, reading))
+                if len(waiting) > 8 * n_threads:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _look_at(item: Any, reading: Reading) -> Any:
+    """Return digest, numbers, words and the rendering of one image, or why it cannot be read."""
+    try:
+        source = read_source(item, ranges=reading.ranges, selection=reading.selection)
+        facts = file_facts(source, isolate=reading.isolate is not None)
+        image = source.decode(reading.value_range, Target(_LIGHT_SIDE), isolate=reading.isolate)
+    except BadImageError as error:
+        return error
+    pixels = resize_image(image.pixels, _LIGHT_SIDE, original=image.size, box=image.box)
+    width, height = image.size
+    numbers = {
+        "width": width,
+        "height": height,
+        "aspect": width / height,
+        "bytes_per_pixel": math.nan if facts.n_bytes is None else facts.n_bytes / (width * height),
+        "quality": math.nan if facts.quality is None else facts.quality,
+        **_light(pixels),
+    }
+    grey = (pixels @ _WEIGHTS).reshape(SIDE, _LIGHT_SIDE // SIDE, SIDE, _LIGHT_SIDE // SIDE).mean(axis=(1, 3))
+    return (
+        source.digest,
+        numbers,
+        {"format": facts.format, "mode": facts.mode},
+        np.rint(grey).astype(np.uint8),
+    )
+
+
+def load_pixels(item: Any, reading: Reading) -> NDArray[np.uint8]:
+    """Return all pixels of an image, (height, width, 3); none if it went away meanwhile."""
+    try:
+        source = read_source(item, ranges=reading.ranges, selection=reading.selection)
+        return source.decode(reading.value_range, isolate=reading.isolate).pixels
+    except BadImageError:
+        return np.zeros((0, 0, 3), np.uint8)
+
+
+def _light(pixels: NDArray[np.uint8]) -> dict[str, float]:
+    """Return what is measured on a square of pixels."""
+    grey = pixels @ _WEIGHTS
+    inner = grey[1:-1, 1:-1]
+    laplacian = grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:] - 4 * inner
+    edge = np.ones(grey.shape, bool)
+    edge[_BORDER:-_BORDER, _BORDER:-_BORDER] = False
+    variance = float(grey.var())
+    return {
+        "brightness": float(grey.mean()),
+        "contrast": math.sqrt(variance),
+        "saturation": float(np.ptp(pixels, axis=2).mean()),
+        "border": float(grey[edge].mean()),
+        "sharpness": float(laplacian.var()) / variance if variance > 1 else math.nan,
+    }

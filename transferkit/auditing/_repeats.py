@@ -1,0 +1,163 @@
+"""Checks of duplicates: on both sides of a split, within the images to train on, and with two labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from transferkit.auditing._duplicates import Pairs
+from transferkit.auditing._evidence import Evidence
+from transferkit.auditing._findings import Check, Finding, count, fine, share
+
+_STILL = 0.01  # a picture moved by less than this share of its side lies where it was
+_ALL_DETAIL = 0.95  # what saving again and resizing leave of the detail
+
+
+def how(score: float, mirrored: bool, moved: float) -> str:
+    """Return in words how the second of two near duplicates differs from the first."""
+    if score == 1:
+        return "the same pixels, in another file"
+    what = [
+        *(["mirrored"] if mirrored else []),
+        *(["cropped, turned or moved"] if moved >= _STILL else []),
+        *(["saved again or resized"] if moved < _STILL and score >= _ALL_DETAIL and not mirrored else []),
+        *(["in other light, marked, or another moment"] if score < _ALL_DETAIL else []),
+    ]
+    return f"the same picture, {' and '.join(what)} (agreement {score:.2f})"
+
+
+def check_across(seen: Evidence) -> list[Check]:
+    """Return which images of the test are among those to train on."""
+    data = seen.data
+    n_test = len(data) - data.n_train
+    if not n_test:
+        return []
+    tested = np.arange(data.n_train, len(data))
+    copies = tested[(seen.first[tested] >= 0) & (seen.first[tested] < data.n_train)]
+    exact = tuple(
+        data.finding(
+            "duplicate_across", "error", "the same content", int(row), int(seen.first[row]), score=1.0
+        )
+        for row in copies
+    )
+    best = _best_partners(seen, across=True)
+    near = tuple(
+        data.finding("near_duplicate_across", "error", how(*found), row, other, score=found[0])
+        for row, (other, found) in sorted(best.items(), key=lambda one: -one[1][1][0])
+    )
+    return [
+        _across("duplicate_across", exact, n_test, "are also among those to train on, byte for byte"),
+        _across("near_duplicate_across", near, n_test, "nearly repeat one to train on", _films(seen, best)),
+    ]
+
+
+def _films(seen: Evidence, best: Mapping[int, tuple[int, Any]]) -> str:
+    """Return in words how many of these pairs are of one series by their names, as frames of a film are."""
+    if seen.guess is None or seen.guess.sure == "unsure" or not best:
+        return ""
+    names = seen.guess.series.names
+    n = sum(names[row] == names[other] for row, (other, _) in best.items())
+    return (
+        f" Of these, {n:,} {'is' if n == 1 else 'are'} of one series by their names, like frames of a film."
+    )
+
+
+def _across(kind: str, findings: tuple[Finding, ...], n_test: int, what: str, more: str = "") -> Check:
+    if not findings:
+        return fine(kind, f"No images of the test {what}.")
+    summary = (
+        f"{len(findings):,} of {count(n_test, 'image')} of the test ({share(len(findings), n_test)}) {what}."
+    )
+    advice = "Figures on this test are too good. Leave these images out of the test, or split anew by groups."
+    return Check(kind, "error", summary + more, advice, findings)
+
+
+def check_within(seen: Evidence) -> list[Check]:
+    """Return which images to train on repeat others of them."""
+    data = seen.data
+    rows = np.arange(data.n_train)
+    copies = rows[(seen.first[rows] >= 0) & (seen.first[rows] < rows)]
+    exact = tuple(
+        data.finding("duplicate", "warning", "the same content", int(row), int(seen.first[row]), score=1.0)
+        for row in copies
+    )
+    best = _best_partners(seen, across=False)
+    near = tuple(
+        data.finding("near_duplicate", "warning", how(*found), row, other, score=found[0])
+        for row, (other, found) in sorted(best.items(), key=lambda one: -one[1][1][0])
+    )
+    advice = (
+        "A random split puts copies on both sides. Keep one of each, or pass groups=report.groups to fit."
+    )
+    return [
+        _within("duplicate", exact, data.n_train, "repeat another byte for byte", advice),
+        _within("near_duplicate", near, data.n_train, "nearly repeat another", advice, _films(seen, best)),
+    ]
+
+
+def _within(
+    kind: str, findings: tuple[Finding, ...], n: int, what: str, advice: str, more: str = ""
+) -> Check:
+    if not findings:
+        return fine(kind, f"No images to train on {what}.")
+    summary = f"{len(findings):,} of {count(n, 'image')} to train on ({share(len(findings), n)}) {what}."
+    return Check(kind, "warning", summary + more, advice, findings)
+
+
+def _best_partners(seen: Evidence, *, across: bool) -> dict[int, tuple[int, tuple[float, bool, float]]]:
+    """Return for each image that nearly repeats an earlier one that one, and how: the one most like it."""
+    n_train, pairs = seen.data.n_train, with_copies(seen)
+    if across:
+        chosen = (pairs.first < n_train) & (seen.first[pairs.second] >= n_train)
+    else:
+        chosen = (pairs.second < n_train) & (seen.first[pairs.second] == pairs.second)
+    best: dict[int, tuple[int, tuple[float, bool, float]]] = {}
+    for first, row, *found in zip(*(column[chosen].tolist() for column in pairs), strict=True):
+        if row not in best or found[0] > best[row][1][0]:
+            best[row] = first, (found[0], found[1], found[2])
+    return best
+
+
+def check_two_labels(seen: Evidence) -> list[Check]:
+    """Return pairs of images that show the same and have different labels."""
+    data = seen.data
+    if all(label is None for label in data.labels):
+        return []
+    pairs = with_copies(seen)
+    found = []
+    for first, second, score, mirrored, moved in zip(*(column.tolist() for column in pairs), strict=True):
+        label, other = data.labels[first], data.labels[second]
+        if label is None or other is None or label == other:
+            continue
+        same = seen.first[first] == seen.first[second]
+        what = f"{label!r} and {other!r}: " + ("the same content" if same else how(score, mirrored, moved))
+        severity = "error" if same else "warning"
+        found.append(data.finding("two_labels", severity, what, second, first, score=score))
+    if not found:
+        return [fine("two_labels", "No picture has two labels.")]
+    found.sort(key=lambda one: -(one.score or 0))
+    n_same = sum(one.severity == "error" for one in found)
+    pairs_found = f"{count(len(found), 'pair')} of images that show the same"
+    summary = f"{pairs_found} differ in label, {n_same:,} of them byte for byte."
+    advice = "One of the two labels is wrong, or nobody can tell: correct it, or leave both images out."
+    return [Check("two_labels", "error" if n_same else "warning", summary, advice, tuple(found))]
+
+
+def with_copies(seen: Evidence) -> Pairs:
+    """Return near duplicates, with those of every copy, and pairs of equal content."""
+    rows = np.flatnonzero(seen.first >= 0)
+    copies: dict[int, list[int]] = {}
+    for row in rows.tolist():
+        copies.setdefault(int(seen.first[row]), []).append(row)
+    found = [(members[0], row, 1.0, False, 0.0) for members in copies.values() for row in members[1:]]
+    for first, second, *more in zip(*(column.tolist() for column in seen.pairs), strict=True):
+        found += [
+            (min(a, b), max(a, b), *more)
+            for a in copies.get(first, [first])
+            for b in copies.get(second, [second])
+        ]
+    columns = list(zip(*found, strict=True)) or [()] * 5
+    kinds = (np.int64, np.int64, np.float64, np.bool_, np.float64)
+    return Pairs(*(np.array(column, dtype=kind) for column, kind in zip(columns, kinds, strict=True)))

@@ -1,0 +1,229 @@
+"""The result of an audit: checks and their findings, as a table, rows, a CSV or a page."""
+
+from __future__ import annotations
+
+import csv
+import os
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from transferkit.auditing._duplicates import Pairs
+from transferkit.auditing._findings import SEVERITIES, Check, Finding, count
+from transferkit.errors import InvalidInputError, MissingDependencyError
+from transferkit.foundation.tables import Table, render_html, render_text
+
+
+@dataclass(frozen=True)
+class AuditReport:
+    """What is wrong with images and labels, the gravest first. Print it.
+
+    Attributes
+    ----------
+    checks : list of Check
+        One for each kind of finding, also where nothing was found; with ``kind``, ``severity``, ``summary``,
+        ``advice`` and ``findings``.
+    n_train, n_test : int
+        Images to train on, and of the test.
+    images : list
+        All of them, those of the test at the end.
+    labels : list
+        Their labels; None where there is none.
+    classes : ndarray or None
+        Labels to train on, sorted, if each image has one.
+    groups : ndarray of int64, shape (n_train,)
+        Images that should stay on the same side of a split: those of one group that was passed, those that
+        show the same, or that are of one series where their names surely say so. For ``groups=`` of ``fit``,
+        ``compare`` and the folds of scikit-learn.
+    pairs : Pairs
+        Images that show the same: ``first`` and ``second`` are positions in ``images``, ``score`` is how far
+        their detail agrees (1 for equal content), ``mirrored`` and ``moved`` say how they differ.
+    probabilities : ndarray of float64, shape (n_train, n_classes), or None
+        Of each class, by models that have not seen the image, its group or its duplicates; NaN for images
+        that cannot be read.
+    shortcut : Shortcut or None
+        How well facts of the files tell the classes apart.
+    facts : dict of str to ndarray, shape (n_train + n_test,)
+        Width, height, format, mode, brightness and so on of each image; for ``pandas.DataFrame``.
+    files : Table
+        A summary of the facts.
+    seconds : dict of str to float
+        What each stage took.
+    """
+
+    checks: list[Check]
+    n_train: int
+    n_test: int
+    images: list[Any] = field(repr=False)
+    labels: list[Any] = field(repr=False)
+    classes: NDArray[Any] | None
+    groups: NDArray[np.int64] = field(repr=False)
+    pairs: Pairs = field(repr=False)
+    probabilities: NDArray[np.float64] | None = field(repr=False)
+    shortcut: Any = field(repr=False)
+    facts: dict[str, NDArray[Any]] = field(repr=False)
+    files: Table = field(repr=False)
+    seconds: dict[str, float] = field(repr=False)
+
+    @property
+    def findings(self) -> list[Finding]:
+        """All findings, those of the gravest check first."""
+        return [finding for check in self.checks for finding in check.findings]
+
+    def check(self, kind: str) -> Check:
+        """Return the check of a kind.
+
+        Parameters
+        ----------
+        kind : str
+            Such as "near_duplicate".
+
+        Returns
+        -------
+        Check
+
+        Raises
+        ------
+        InvalidInputError
+            It was not made.
+        """
+        for one in self.checks:
+            if one.kind == kind:
+                return one
+        known = ", ".join(sorted(one.kind for one in self.checks))
+        raise InvalidInputError(f"kind must be a check that was made: {known}. Got {kind!r}.")
+
+    def image(self, part: str, index: int) -> Any:
+        """Return an image by the ``part`` and ``index`` of a finding.
+
+        Parameters
+        ----------
+        part : {"train", "test"}
+        index : int
+
+        Returns
+        -------
+        image
+            As it was passed.
+        """
+        return self.images[index if part == "train" else self.n_train + index]
+
+    def to_rows(self) -> list[dict[str, Any]]:
+        """Return one row for each finding.
+
+        Returns
+        -------
+        list of dict
+            The attributes of :class:`Finding` by name.
+        """
+        return [asdict(finding) for finding in self.findings]
+
+    def to_frame(self) -> Any:
+        """Return the findings as a table of pandas.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row for each finding.
+
+        Raises
+        ------
+        MissingDependencyError
+            pandas is not installed.
+        """
+        try:
+            import pandas as pd  # type: ignore[import-untyped]
+        except ImportError as error:
+            raise MissingDependencyError("pandas", "tables", "AuditReport.to_frame()") from error
+        return pd.DataFrame(self.to_rows(), columns=[column.name for column in fields(Finding)])
+
+    def to_csv(self, path: str | os.PathLike[str]) -> None:
+        """Write the findings, a row for each.
+
+        Parameters
+        ----------
+        path : path
+            Replaced if it exists.
+        """
+        with Path(path).open("w", newline="", encoding="utf-8", errors="surrogateescape") as stream:
+            writer = csv.DictWriter(stream, [column.name for column in fields(Finding)])
+            writer.writeheader()
+            writer.writerows(self.to_rows())
+
+    def to_html(self, path: str | os.PathLike[str], *, n: int = 24) -> None:
+        """Write a page with the checks, and with small pictures of what they found; nothing else is needed.
+
+        Parameters
+        ----------
+        path : path
+            Replaced if it exists.
+        n : int, default=24
+            Findings of each check that are shown with their pictures, at most.
+        """
+        from transferkit.auditing._html import page
+
+        Path(path).write_text(page(self, n), encoding="utf-8", errors="replace")
+
+    def plot_duplicates(self, **options: Any) -> Any:
+        """Plot pairs of images that show the same.
+
+        Parameters
+        ----------
+        **options
+            As for :func:`transferkit.plots.plot_duplicates`.
+
+        Returns
+        -------
+        ndarray of matplotlib Axes
+        """
+        from transferkit.plots import plot_duplicates
+
+        return plot_duplicates(self, **options)
+
+    def plot_label_issues(self, **options: Any) -> Any:
+        """Plot images whose label is doubtful.
+
+        Parameters
+        ----------
+        **options
+            As for :func:`transferkit.plots.plot_label_issues`.
+
+        Returns
+        -------
+        ndarray of matplotlib Axes
+        """
+        from transferkit.plots import plot_label_issues
+
+        return plot_label_issues(self, **options)
+
+    def title(self) -> str:
+        """Return what was audited, and how much was found."""
+        counts = [sum(one.severity == severity for one in self.checks) for severity in SEVERITIES[:3]]
+        words = [count(n, word) for n, word in zip(counts, SEVERITIES[:3], strict=True) if n]
+        test = f", {count(self.n_test, 'image')} of a test" if self.n_test else ""
+        return f"Audit of {count(self.n_train, 'image')}{test}: {', '.join(words) or 'nothing found'}"
+
+    def tables(self) -> list[Table]:
+        """Return what is printed: the checks, and the files."""
+        lines = []
+        for one in self.checks:
+            if one.severity == "fine":
+                continue
+            lines.append([one.severity, one.kind, one.summary])
+            if one.advice:
+                lines.append(["", "", f"-> {one.advice}"])
+        quiet = [one for one in self.checks if one.severity == "fine"]
+        notes = [f"Nothing found: {', '.join(one.kind for one in quiet)}."] if quiet else []
+        header = ("severity", "check", "found") if lines else ("", "", "")
+        return [Table(header, lines, title=self.title(), notes=notes, left=(0, 1, 2)), self.files]
+
+    def __str__(self) -> str:
+        """Return aligned tables."""
+        return render_text(*self.tables())
+
+    def _repr_html_(self) -> str:
+        """Return tables for a notebook."""
+        return render_html(*self.tables())

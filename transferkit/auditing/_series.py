@@ -1,0 +1,211 @@
+"""The check of groups: persons or series on both sides of a split, given or guessed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from transferkit.auditing._evidence import Evidence
+from transferkit.auditing._findings import Check, Finding, count, fine, share
+from transferkit.auditing._names import Series, guess_series
+from transferkit.neighbours import Search
+
+Rows = NDArray[np.int64]
+
+_LEAST = 0.1  # share of the images in series, below which names say nothing
+_ASKED = 2000  # images whose nearest one is looked at
+_SURE = 0.5  # share of nearest images within the series, and ten times chance: features say the same as names
+_LIKELY_TIMES = 3  # chance
+
+
+class Guess(NamedTuple):
+    """A guessed series, and whether features bear it out.
+
+    ``agreement`` is the share of images in series whose nearest other image, near duplicates included, is of
+    the same series; ``chance`` what it would be if names meant nothing; ``sure`` is "sure", "likely" or
+    "unsure".
+    """
+
+    series: Series
+    agreement: float
+    chance: float
+    sure: str
+
+
+def guess(seen: Evidence) -> Guess | None:
+    """Return the guess that features bear out best, or None if names say nothing."""
+    data = seen.data
+    paths = [data.path(row) for row in range(len(data))]
+    best: Guess | None = None
+    for series in guess_series(paths, data.labels if data.kind == "classes" else []):
+        if series.share < _LEAST:
+            continue
+        found = _judged(seen, series)
+        if best is None or _ORDER[found.sure] < _ORDER[best.sure]:
+            best = found
+    return best
+
+
+_ORDER = {"sure": 0, "likely": 1, "unsure": 2}
+
+
+def _judged(seen: Evidence, series: Series) -> Guess:
+    """Compare a guess with the features: is the nearest image of the same series?"""
+    names = np.unique(np.array(series.names), return_inverse=True)[1]
+    sizes = np.bincount(names)
+    rows = seen.readable
+    in_series = np.flatnonzero(sizes[names[rows]] > 1)
+    if seen.vectors is None or len(in_series) < 2:
+        return Guess(series, float("nan"), float("nan"), "unsure")
+    if len(in_series) > _ASKED:
+        in_series = np.sort(np.random.default_rng(seen.seed).permutation(in_series)[:_ASKED])
+    # Of one class, so that a backbone which knows the classes does not bear out names that follow them.
+    agreed = chance = 0.0
+    labels = np.array([str(seen.data.labels[row]) for row in rows.tolist()])
+    for label in np.unique(labels):
+        own = np.flatnonzero(labels == label)
+        asked = np.intersect1d(in_series, own)
+        if len(own) < 3 or not len(asked):
+            continue
+        nearest = _nearest_other(seen.vectors, own, asked)
+        agreed += float((names[rows[nearest]] == names[rows[asked]]).sum())
+        of_class = np.bincount(names[rows[own]], minlength=len(sizes))
+        chance += float(((of_class[names[rows[asked]]] - 1) / (len(own) - 1)).sum())
+    agreement, chance = agreed / len(in_series), chance / len(in_series)
+    if agreement >= _SURE and agreement >= _LIKELY_TIMES * chance:
+        return Guess(series, agreement, chance, "sure")
+    likely = agreement >= _LIKELY_TIMES * chance and agreed >= 5
+    return Guess(series, agreement, chance, "likely" if likely else "unsure")
+
+
+def _nearest_other(vectors: NDArray[np.float32], own: Rows, asked: Rows) -> Rows:
+    """Return the nearest other image of each image asked for, among the own ones."""
+    place = np.searchsorted(own, asked)
+    search = Search(vectors[own], "cosine", "auto")
+    found, _ = search.nearest(vectors[asked], 1, lambda near: near == place[:, None], 1)
+    return own[found[:, 0]]
+
+
+def check_series(seen: Evidence) -> list[Check]:
+    """Return which groups, given and guessed, are on both sides; and whether there are series at all."""
+    checks = _given(seen)
+    found = seen.guess
+    if found is None:
+        return [*checks, fine("series", "Names say nothing about who belongs together.")]
+    n_train = seen.data.n_train
+    if len(seen.data) > n_train:
+        checks.append(_guessed_across(seen, found))
+    if seen.data.groups is None:
+        severity = "note" if found.sure == "unsure" else "warning"
+        in_train = Counter(found.series.names[:n_train])
+        n_series = sum(n > 1 for n in in_train.values())
+        inside = sum(n for n in in_train.values() if n > 1)
+        if n_series:
+            summary = (
+                f"{share(inside, n_train)} of the images to train on are of {n_series:,} series "
+                f"by their {found.series.by}, {_words(found)}."
+            )
+            advice = (
+                "If each is of one person or film, pass groups (report.groups if sure) to fit and splits."
+            )
+            checks.append(Check("series", severity, summary, advice, _of_series(seen, found)))
+    return checks
+
+
+def _words(found: Guess) -> str:
+    if np.isnan(found.agreement):
+        return "which no features were compared with"
+    doubt = {"sure": "which is sure", "likely": "which is likely", "unsure": "of which features say nothing"}
+    return (
+        f"{doubt[found.sure]}: of {share(found.agreement, 1)} of them the most similar image is of the same "
+        f"series, by chance of {share(found.chance, 1)}"
+    )
+
+
+def _of_series(seen: Evidence, found: Guess) -> tuple[Finding, ...]:
+    names = Counter(found.series.names[: seen.data.n_train])
+    return tuple(
+        Finding("series", "note", f"{name}: {count(n, 'image')}", score=float(n))
+        for name, n in names.most_common()
+        if n > 1
+    )
+
+
+def _given(seen: Evidence) -> list[Check]:
+    """Return checks of the caller's groups."""
+    data = seen.data
+    if data.groups is None:
+        return []
+    n_train = data.n_train
+    train = {str(group) for group in data.groups[:n_train] if group is not None}
+    shared = [row for row in range(n_train, len(data)) if str(data.groups[row]) in train]
+    checks = []
+    if shared:
+        findings = tuple(
+            data.finding("group_across", "error", f"group {data.groups[row]!r} is also in train", row)
+            for row in shared
+        )
+        n_groups = len({str(data.groups[row]) for row in shared})
+        n_test = len(data) - n_train
+        checks.append(
+            Check("group_across", "error", f"{len(shared):,} of {count(n_test, 'image')} of the test "
+                  f"({share(len(shared), n_test)}) are of {count(n_groups, 'group')} to train on.",
+                  "Figures on this test are too good: split anew, with whole groups.", findings)
+        )  # fmt: skip
+    elif any(group is not None for group in data.groups[n_train:]):
+        checks.append(fine("group_across", "No group is on both sides."))
+    return [*checks, _torn(seen)]
+
+
+def _torn(seen: Evidence) -> Check:
+    """Return pairs that show the same and are of two of the caller's groups."""
+    data = seen.data
+    assert data.groups is not None
+    findings = []
+    copies = [(int(first), row, 1.0) for row, first in enumerate(seen.first) if 0 <= first < row]
+    pairs = zip(*(column.tolist() for column in seen.pairs[:3]), strict=True)
+    for first, second, score in [*copies, *pairs]:
+        groups = data.groups[first], data.groups[second]
+        if second < data.n_train and groups[0] != groups[1]:
+            what = f"groups {groups[0]!r} and {groups[1]!r} show the same (agreement {score:.2f})"
+            findings.append(data.finding("torn_duplicates", "warning", what, second, first, score=score))
+    if not findings:
+        return fine("torn_duplicates", "Duplicates are of one group each.")
+    findings.sort(key=lambda one: -(one.score or 0))
+    summary = f"{count(len(findings), 'pair')} of images that show the same are of different groups."
+    return Check(
+        "torn_duplicates",
+        "warning",
+        summary,
+        "Join these groups: pass groups=report.groups.",
+        tuple(findings),
+    )
+
+
+def _guessed_across(seen: Evidence, found: Guess) -> Check:
+    """Return images of the test whose guessed series is also in train."""
+    data, names = seen.data, found.series.names
+    kind, n_test = "series_across", len(data) - data.n_train
+    train: dict[str, Any] = {}
+    for row in range(data.n_train):
+        train.setdefault(names[row], row)
+    shared = [row for row in range(data.n_train, len(data)) if names[row] in train]
+    if not shared:
+        return fine(kind, "No series of names is on both sides.")
+    severity = {"sure": "error", "likely": "warning", "unsure": "note"}[found.sure]
+    n_series = len({names[row] for row in shared})
+    findings = tuple(
+        data.finding(kind, severity, f"series {names[row]!r} is also in train", row, train[names[row]])
+        for row in shared
+    )
+    all_of_test = len(set(names[data.n_train :]))
+    summary = (
+        f"{len(shared):,} of {count(n_test, 'image')} of the test ({share(len(shared), n_test)}) are of "
+        f"{n_series:,} series to train on (of {all_of_test:,} in the test) by their {found.series.by}, "
+        f"{_words(found)}."
+    )
+    advice = "If each is of one person or film, figures on this test are too good: split anew by series."
+    return Check(kind, severity, summary, advice, findings)

@@ -1,0 +1,57 @@
+"""what is wrong with images and labels: duplicates, leaks, wrong labels, shortcuts"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from transferkit.cli._options import add_reading, add_running, extractor_of
+from transferkit.cli._shared import EXIT_SOME_FAILED, add_backbone, backbone_of, weights_of
+from transferkit.errors import InvalidInputError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    parser.add_argument("folder", metavar="FOLDER", help="images to train on; sub-folders are their classes")
+    parser.add_argument("--test", metavar="FOLDER", help="images that a model is to be measured on")
+    parser.add_argument("--checks", help="some of them, with commas between: duplicates,files (default: all)")
+    parser.add_argument("--html", metavar="FILE", help="write a page with pictures")
+    parser.add_argument("--csv", metavar="FILE", help="write a row for each finding")
+    parser.add_argument("--seed", type=int, default=0, help="of folds and the bootstrap (default 0)")
+    add_backbone(parser)
+    add_reading(parser)
+    add_running(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the command and return the exit code: 1 if images cannot be read, whatever else was found."""
+    from transferkit import audit
+
+    for name in ("folder", "test"):
+        folder = getattr(options, name)
+        if folder is not None and not Path(folder).is_dir():
+            raise InvalidInputError(f"{name} must be a folder of images. Got {folder}.")
+    for name in ("html", "csv"):
+        path = getattr(options, name)
+        if path is not None and not Path(path).absolute().parent.is_dir():
+            raise InvalidInputError(f"{name} must be a file in a folder that exists. Got {path}.")
+    checks: Any = None if options.checks is None else [name.strip() for name in options.checks.split(",")]
+    report = audit(
+        options.folder,
+        test=options.test,
+        checks=checks,
+        seed=options.seed,
+        backbone=backbone_of(options),
+        weights=weights_of(options),
+        image_size=options.image_size,
+        **extractor_of(options),
+    )
+    print(report)
+    for name, write in (("html", report.to_html), ("csv", report.to_csv)):
+        if path := getattr(options, name):
+            write(path)
+            print(f"transferkit: wrote {path}", file=sys.stderr)
+    unread = any(check.kind == "unreadable" and check.findings for check in report.checks)
+    return EXIT_SOME_FAILED if unread else 0

@@ -1,0 +1,75 @@
+"""Pairs of images that show the same."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from transferkit.plots._axes import check_count, new_grid
+from transferkit.plots._panels import show_images
+from transferkit.plots._text import as_name, as_text
+
+
+def plot_duplicates(
+    report: Any, *, across: bool | None = None, n: int = 12, columns: int = 3, ax: Any = None
+) -> Any:
+    """Plot pairs of images that show the same, the least alike first: one of them may be none.
+
+    Parameters
+    ----------
+    report : AuditReport
+        Result of :func:`transferkit.audit`; or any object with its ``pairs``, ``images``, ``labels`` and
+        ``n_train``.
+    across : bool, optional
+        Only pairs of an image to train on and one of the test (True), or only pairs within either (False).
+    n : int, default=12
+        Maximum number of pairs.
+    columns : int, default=3
+        Pairs in a row.
+    ax : array of matplotlib Axes, optional
+        Two per pair; by default a new figure.
+
+    Returns
+    -------
+    ndarray of matplotlib Axes, shape (2 * pairs,)
+        A single panel with a message if there are no pairs.
+
+    Raises
+    ------
+    InvalidInputError
+        ``n`` or ``columns`` is no positive integer.
+    BadImageError
+        An image cannot be read.
+    MissingDependencyError
+        matplotlib is not installed.
+    """
+    n, columns = check_count(n, "n"), check_count(columns, "columns")
+    pairs, n_train = report.pairs, report.n_train
+    crosses = (np.asarray(pairs.first) < n_train) != (np.asarray(pairs.second) < n_train)
+    wanted = np.ones(len(crosses), bool) if across is None else crosses == across
+    shown = np.flatnonzero(wanted)
+    shown = shown[np.argsort(np.asarray(pairs.score)[shown], kind="stable")][:n]
+    if not len(shown):
+        axes = new_grid(1, ax, columns=1, width=3.6, height=1.2)
+        axes[0].set_axis_off()
+        axes[0].text(0.5, 0.5, "No duplicates", ha="center", va="center")
+        return axes
+    rows: list[int] = []
+    titles: list[str] = []
+    for pair in shown.tolist():
+        both = int(pairs.first[pair]), int(pairs.second[pair])
+        rows += both
+        how = f"{pairs.score[pair]:.2f}{', mirrored' if pairs.mirrored[pair] else ''}"
+        titles += [_title(report, both[0], ""), _title(report, both[1], how)]
+    axes = new_grid(len(rows), ax, columns=2 * columns, width=1.75, height=2.3)
+    captions = [as_name(item) if isinstance(item, str) or hasattr(item, "__fspath__") else f"#{row}"
+                for row, item in ((row, report.images[row]) for row in rows)]  # fmt: skip
+    show_images(axes, [report.images[row] for row in rows], titles, captions)
+    return axes
+
+
+def _title(report: Any, row: int, how: str) -> str:
+    part = "train" if row < report.n_train else "test"
+    label = report.labels[row]
+    return f"{part}{'' if label is None else ': ' + as_text(label, 14)}\n{how}"
