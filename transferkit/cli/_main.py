@@ -31,8 +31,8 @@ from transferkit.errors import TransferKitError
 from transferkit.foundation.config import config_context
 
 COMMANDS: tuple[Any, ...] = (
-    demo, audit, train, predict, evaluate, export, compare, neighbours, backbones, layers, check, download, cache,
-    info,
+    demo, audit, train, predict, evaluate, export, compare, neighbours, backbones, layers, check, download,
+    cache, info,
 )  # fmt: skip
 EXIT_MISTAKE = 2
 EXIT_INTERRUPTED = 130
