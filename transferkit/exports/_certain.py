@@ -1,8 +1,8 @@
 """Which probe images tell a wrong file from rounding.
 
 The square of a closer look is rounded to quarters of a pixel and of a degree. Where it lies halfway
-between two, the last bit of a feature decides, and moves keypoints by up to a third of a pixel: between a
-file and the model, as between two engines of the model itself. Such an image proves nothing.
+between two, the last bit of a feature decides, and moves keypoints by up to a third of a pixel. Such an
+image proves nothing.
 """
 
 from __future__ import annotations
