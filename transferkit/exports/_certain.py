@@ -1,7 +1,7 @@
 """Which probe images tell a wrong file from rounding.
 
 The square of a closer look is rounded to quarters of a pixel and of a degree. Where it lies halfway
-between two, the last bit of a feature decides, and moves keypoints by up to a third of a pixel. Such an
+between two, the last bit of a feature decides, and moves keypoints by a fraction of a pixel. Such an
 image proves nothing.
 """
 
