@@ -109,7 +109,9 @@ def export(
             target.unlink(missing_ok=True)
         for file in files:
             file.replace(target.with_suffix(file.suffix))
-    return ExportReport(str(target), format, n_bytes, output, difference, proof.tolerance, len(images), notes)
+    return ExportReport(
+        str(target), format, n_bytes, output, difference, proof.tolerance, len(proof.probes), notes
+    )
 
 
 def _proved(kind: Format, graph: Any, path: Path, proof: Proof) -> tuple[list[Path], float]:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transferkit.errors import ExportError
+from transferkit.exports._certain import certain
 from transferkit.tasks import Points, Values
 
 Floats = NDArray[np.float64]
@@ -41,14 +42,18 @@ class Proof:
     boxes: NDArray[np.float32] | None = None
 
     @classmethod
-    def of(cls, model: Any, probes: Sequence[NDArray[np.uint8]], tolerance: float | None) -> Proof:
-        """Ask the model."""
-        task = model.predictor_.task
-        boxes = _boxes_in(probes) if getattr(task, "boxed", False) else None
+    def of(cls, model: Any, images: list[NDArray[np.uint8]], tolerance: float | None) -> Proof:
+        """Ask the model, about the probes that tell a wrong file from rounding."""
+        task, boxes = model.predictor_.task, None
+        if getattr(task, "boxed", False):
+            boxes = _boxes_in(images)
+        sure = np.flatnonzero(certain(model, images, boxes))
+        probes = [images[i] for i in sure]
+        boxes = None if boxes is None else boxes[sure]
         where = {} if boxes is None else {"boxes": boxes}
         ask = model.predict if task.regression else model.predict_proba
-        expected = np.asarray(ask(list(probes), **where), np.float64).reshape(len(probes), -1)
-        return cls(list(probes), expected, tolerance or _tolerance(task, expected), boxes)
+        expected = np.asarray(ask(probes, **where), np.float64).reshape(len(probes), -1)
+        return cls(probes, expected, tolerance or _tolerance(task, expected), boxes)
 
     def difference(self, run: Run) -> float:
         """Return the largest absolute difference between the answers of a file and the expected ones."""
