@@ -95,9 +95,19 @@ def test_changed_pictures_are_near_duplicates_of_the_right_ones(tiny, scenes, tm
     (within,) = report.check("near_duplicate").findings
     (across,) = report.check("near_duplicate_across").findings
     assert (within.index, within.other_index, across.index, across.other_index) == (24, 2, 0, 11)
+    sure = "error" if across.score >= 0.85 else "warning"
+    assert sure == across.severity == report.check("near_duplicate_across").severity
     assert ("mirrored" in within.what) == (change == "mirrored")
     assert ("cropped" in within.what) == (change in ("cropped", "marked"))
     assert len(report.pairs.first) == 2
+
+
+def test_an_unsure_duplicate_across_is_no_error(tiny, scenes, tmp_path):
+    rest = Image.blend(scene(7), scene(60), 0.45)
+    check = audit(scenes, test=write(tmp_path / "t", [rest]), **tiny).check("near_duplicate_across")
+    assert [one.other_index for one in check.findings] == [7]
+    assert 0.75 <= check.findings[0].score < 0.85
+    assert check.severity == check.findings[0].severity == "warning"
 
 
 def test_the_same_pixels_in_another_format(tiny, scenes, tmp_path):

@@ -9,9 +9,10 @@ import numpy as np
 
 from transferkit.auditing._duplicates import Pairs
 from transferkit.auditing._evidence import Evidence
-from transferkit.auditing._findings import Check, Finding, count, fine, share
+from transferkit.auditing._findings import SEVERITIES, Check, Finding, count, fine, share
 
 _STILL = 0.01  # a picture moved by less than this share of its side lies where it was
+_SURE = 0.85  # agreement, below which a near duplicate may be another picture that is much alike
 _ALL_DETAIL = 0.95  # what saving again and resizing leave of the detail
 
 
@@ -44,7 +45,14 @@ def check_across(seen: Evidence) -> list[Check]:
     )
     best = _best_partners(seen, across=True)
     near = tuple(
-        data.finding("near_duplicate_across", "error", how(*found), row, other, score=found[0])
+        data.finding(
+            "near_duplicate_across",
+            "error" if found[0] >= _SURE else "warning",
+            how(*found),
+            row,
+            other,
+            score=found[0],
+        )
         for row, (other, found) in sorted(best.items(), key=lambda one: -one[1][1][0])
     )
     return [
@@ -71,7 +79,8 @@ def _across(kind: str, findings: tuple[Finding, ...], n_test: int, what: str, mo
         f"{len(findings):,} of {count(n_test, 'image')} of the test ({share(len(findings), n_test)}) {what}."
     )
     advice = "Figures on this test are too good. Leave these images out of the test, or split anew by groups."
-    return Check(kind, "error", summary + more, advice, findings)
+    severity = min((one.severity for one in findings), key=SEVERITIES.index)
+    return Check(kind, severity, summary + more, advice, findings)
 
 
 def check_within(seen: Evidence) -> list[Check]:

@@ -17,7 +17,7 @@ Rows = NDArray[np.int64]
 
 _LEAST = 0.1  # share of the images in series, below which names say nothing
 _ASKED = 2000  # images whose nearest one is looked at
-_SURE = 0.5  # share of nearest images within the series, and ten times chance: features say the same as names
+_SURE = 0.5  # share of images whose nearest one is of the same series: features say the same as names
 _LIKELY_TIMES = 3  # chance
 
 
