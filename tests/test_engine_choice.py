@@ -333,6 +333,7 @@ def test_engines_that_were_never_compared_are_refused(saved, engine):
         transferkit.load(path)
 
 
+@pytest.mark.slow
 @pytest.mark.openvino
 def test_a_warm_process_imports_neither(tmp_path):
     """Three processes, really: Keras and OpenVINO in the first, neither in the second."""

@@ -487,7 +487,10 @@ def test_what_no_file_can_hold_is_refused(network, tmp_path):
 @pytest.mark.usefixtures("quiet")
 @pytest.mark.parametrize(
     ("program", "format"),
-    [("run_onnx", "onnx"), pytest.param("run_openvino", "openvino", marks=[NEEDS_OPENVINO])],
+    [
+        ("run_onnx", "onnx"),
+        pytest.param("run_openvino", "openvino", marks=[NEEDS_OPENVINO, pytest.mark.slow]),
+    ],
 )
 def test_programs_run_files_without_transferkit(program, format, fitted, tmp_path):
     model, path = fitted("two classes"), tmp_path / f"model.{SUFFIX[format]}"

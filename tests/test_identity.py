@@ -102,7 +102,9 @@ HEADS = {
 }
 
 
-@pytest.mark.parametrize("make", HEADS.values(), ids=HEADS)
+@pytest.mark.parametrize(
+    "make", [HEADS["mlp"], pytest.param(HEADS["conv"], marks=pytest.mark.slow)], ids=["mlp", "conv"]
+)
 def test_network_heads_do_not_depend_on_keras_settings(keras, setting, make, faces):
     ours = make().fit(faces.images, faces.labels)
     sent = pickle.loads(pickle.dumps(ours))  # builds its network anew
@@ -164,7 +166,11 @@ def test_weights_are_checked_after_they_are_read(files):
 COPIES = {"pickle": lambda thing: pickle.loads(pickle.dumps(thing)), "deepcopy": copy.deepcopy}
 
 
-@pytest.mark.parametrize("again", COPIES.values(), ids=COPIES)
+@pytest.mark.parametrize(
+    "again",
+    [COPIES["pickle"], pytest.param(COPIES["deepcopy"], marks=pytest.mark.slow)],
+    ids=["pickle", "deepcopy"],
+)
 def test_a_copy_refuses_other_weights_as_load_does(files, faces, again):
     clf = Classifier("mobilenet", weights=files[0], image_size=SIZE).fit(faces.images, faces.labels)
     expected = clf.decision_function(faces.images)
@@ -227,6 +233,7 @@ ERRORS = [
     errors.BackboneCheckError("mine", ["one"]),
     errors.EngineError("no", name="openvino"),
     errors.IsolationError("no"),
+    errors.ExportError("no"),
     errors.WeightsError("no", name="mine", path="a.h5"),
     errors.CacheError("no", path="c"),
     errors.ModelFileError("no", path="m"),

@@ -182,6 +182,7 @@ def test_the_default_head_depends_on_the_number_of_images(tiny, faces, monkeypat
     assert isinstance(KeypointRegressor("precomputed")._head(10_000), LinearHead)
 
 
+@pytest.mark.slow
 def test_a_series_counts_as_many_images_as_a_list(tiny, faces):  # noqa: F811
     pandas = pytest.importorskip("pandas")
     kp = KeypointRegressor(**tiny, extractor=FeatureExtractor(cache=False)).fit(

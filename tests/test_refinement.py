@@ -74,6 +74,7 @@ def test_a_closer_look_errs_less_and_says_by_how_much(tiny, faces, fitted):
         assert 0.8 < row.held_out_error / errors.mean() < 1.5
 
 
+@pytest.mark.slow
 def test_fit_again_runs_no_backbone_and_gives_the_same_model(tiny, engine, faces):
     images, keypoints = faces
     fitted = KeypointRegressor(**tiny).fit(images[:100], keypoints[:100])
@@ -131,6 +132,7 @@ def test_bad_files_leave_rows_aligned(tiny, faces, fitted):
     np.testing.assert_array_equal(found.predict(images[100:104]), fitted.predict(images[100:104]))
 
 
+@pytest.mark.slow
 def test_missing_points(tiny, faces, fitted):
     images, keypoints = faces
     holes = keypoints[:100].copy()

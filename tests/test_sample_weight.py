@@ -76,7 +76,12 @@ def test_of_classes_up_to_the_weak_prior_of_the_calibration(tiny, class_weight):
 
 
 @pytest.mark.parametrize(
-    ("head", "scale"), [(LinearHead(), 1e-200), (LinearHead(), 1e200), (MLPHead(epochs=1, l2=0.1), 7.0)]
+    ("head", "scale"),
+    [
+        (LinearHead(), 1e-200),
+        (LinearHead(), 1e200),
+        pytest.param(MLPHead(epochs=1, l2=0.1), 7.0, marks=pytest.mark.slow),
+    ],
 )
 def test_only_ratios_count(head, scale):
     y = TARGETS[Classifier]

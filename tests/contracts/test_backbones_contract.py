@@ -26,7 +26,6 @@ QUICK = (
     "mobilenet_v2",
     "mobilenet_v3_small",
     "resnet50",
-    "efficientnet_b0",
 )
 ROWS = [name for name in list_backbones() if is_shipped(get_backbone(name))]
 
