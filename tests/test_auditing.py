@@ -306,7 +306,14 @@ def test_folders_with_and_without_classes(tiny, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"checks": ["files", "colour"]}, "checks must be some of .*'classes'. Got 'colour'"),
+        (
+            {"checks": ["files", "colour"]},
+            "checks must be some of .*'classes', or None for all. Got 'colour'",
+        ),
+        ({"checks": 3}, "checks must be some of .* Got 3"),
+        ({"checks": []}, r"checks must be some of .* Got \[\]"),
+        ({"checks": [["files"]]}, r"checks must be some of .* Got \['files'\]"),
+        ({"backbone": "precomputed"}, "backbone must be one that sees images.* Got 'precomputed'"),
         ({"y": ["cat"]}, "y has 1 rows but X has 24 images"),
         ({"groups": [1, 2]}, "groups has shape"),
         ({"test": ([], [], [], [])}, "test must be .* Got a tuple of 4"),

@@ -463,6 +463,9 @@ def test_mistakes(fitted, network, tmp_path, monkeypatch):
     monkeypatch.setattr(missing, lambda name: None if name == "onnxruntime" else name)
     with pytest.raises(MissingDependencyError, match=r"pip install .transferkit\[export\]"):
         export(model, tmp_path / "model.onnx")
+    monkeypatch.setattr(missing, lambda name: None if name == "openvino" else name)
+    with pytest.raises(MissingDependencyError, match=r"pip install .transferkit\[openvino\]"):
+        export(model, tmp_path / "model.xml", format="openvino")
     assert not list(tmp_path.iterdir())
 
 

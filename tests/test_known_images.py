@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import TINY
-from transferkit import Classifier, KeypointRegressor, evaluate, load
+from transferkit import Classifier, FeatureExtractor, KeypointRegressor, evaluate, load
 from transferkit.backbones import registry
 from transferkit.errors import ModelFileError
 from transferkit.persistence._file import read_model, write_model
@@ -103,3 +103,11 @@ def test_a_model_file_with_something_else_is_refused(wrong, pictures, tmp_path):
     write_model(tmp_path / "model", {**tensors, "trained_on": wrong}, document)
     with pytest.raises(ModelFileError, match="images that were learned from"):
         load(tmp_path / "model")
+
+
+def test_content_is_known_without_the_backbone(engine, pictures, tmp_path):
+    paths, _ = pictures
+    extractor = FeatureExtractor(TINY, cache=False)
+    found = extractor.digests([*paths[:3], tmp_path / "missing.png"])
+    assert engine.calls == 0
+    assert found == [*extractor.extract(paths[:3]).digests, None]

@@ -55,7 +55,7 @@ def audit(
     It looks for what makes figures too good (the same picture or person on both sides of a split, labels that
     the files give away) and for what makes models bad (wrong labels, one picture with two labels, files that
     cannot be read or show nothing). It changes nothing, and uses the labels of a test only to say which pairs
-    disagree and how many images a class has.
+    disagree, how many images a class has, and which classes nothing is trained on.
 
     Parameters
     ----------
@@ -88,6 +88,8 @@ def audit(
     ------
     InvalidInputError
         The data or a parameter cannot be used, or most images cannot be read.
+    EngineError
+        The engine that was asked for by name cannot run this backbone.
     WeightsError, MissingDependencyError
 
     See Also
@@ -197,9 +199,12 @@ def _groups(seen: Evidence) -> Any:
 def _chosen(checks: Any, problems: list[str]) -> set[str]:
     if checks is None:
         return set(CHECKS)
-    names = [checks] if isinstance(checks, str) else list(checks)
-    if wrong := [name for name in names if name not in CHECKS]:
-        problems.append(f"checks must be some of {quoted(CHECKS)}. Got {wrong[0]!r}.")
+    names = [checks] if isinstance(checks, str) else checks
+    several = isinstance(names, Sequence | set | frozenset) and len(names) > 0
+    wrong = [name for name in names if name not in CHECKS] if several else [checks]
+    if wrong:
+        problems.append(f"checks must be some of {quoted(CHECKS)}, or None for all. Got {wrong[0]!r}.")
+        return set()
     return set(names)
 
 

@@ -90,7 +90,7 @@ def read_data(X: Any, y: Any, groups: Any, test: Any) -> Data:
     problems: list[str] = []
     items, y = _images(X, y)
     kind = None if y is None else guess_kind(y)
-    labels = _labels(y, kind, len(items), problems, "y")
+    labels = _labels(y, kind, len(items), problems)
     own = _groups(groups, len(items), problems)
     n_train = len(items)
     X_test, y_test, groups_test = _test(test)
@@ -105,7 +105,7 @@ def read_data(X: Any, y: Any, groups: Any, test: Any) -> Data:
         ):
             problems.append(f"test has {kind_test} and y has {kind}. Pass targets of one kind.")
         found: list[str] = []
-        labels += _labels(y_test, kind_test, len(others), found, "y")
+        labels += _labels(y_test, kind_test, len(others), found)
         of_test = _groups(groups_test, len(others), found)
         problems += [f"test: {problem}" for problem in found]
         own = None if own is None and of_test is None else [
@@ -141,20 +141,20 @@ def _test(test: Any) -> tuple[Any, Any, Any]:
     return (*test, *[None] * (3 - len(test)))
 
 
-def _labels(y: Any, kind: str | None, n: int, problems: list[str], name: str) -> list[Any]:
+def _labels(y: Any, kind: str | None, n: int, problems: list[str]) -> list[Any]:
     """Return the label of each image, None where numbers are learned."""
     if kind == "classes":
-        labels = as_labels(y, problems, name)
-        check_lengths(n, labels, problems, name)
+        labels = as_labels(y, problems)
+        check_lengths(n, labels, problems)
         return labels.tolist()
     if kind == "labels":
         sets = gather(problems, lambda: as_label_sets(y, problems))
         if sets is None:
             return [None] * n
-        check_lengths(n, sets.indicator, problems, name)
+        check_lengths(n, sets.indicator, problems)
         return [", ".join(map(str, sets.names[row.astype(bool)])) for row in sets.indicator]
     if kind is not None:
-        check_lengths(n, y, problems, name, unit="target")
+        check_lengths(n, y, problems, unit="target")
     return [None] * n
 
 

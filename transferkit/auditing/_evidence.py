@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from transferkit.auditing._data import Data
 from transferkit.auditing._duplicates import Pairs
 from transferkit.auditing._looks import Looks
+from transferkit.foundation.linked import linked_groups
 
 Rows = NDArray[np.int64]
 
@@ -81,11 +82,6 @@ class Evidence:
 
 def joined(n: int, *links: tuple[Rows, Rows]) -> Rows:
     """Return group numbers (n,) of images that are linked, directly or by others; -1 links nothing."""
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
     first, second = (np.concatenate([link[side] for link in links]) for side in (0, 1))
     linked = (first >= 0) & (second >= 0)
-    graph = coo_array((np.ones(linked.sum(), bool), (first[linked], second[linked])), shape=(n, n))
-    group: Rows = connected_components(graph, directed=False)[1].astype(np.int64)
-    return group
+    return linked_groups(n, first[linked], second[linked])

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from transferkit.auditing._data import Data
 from transferkit.auditing._looks import Reading
 from transferkit.cache import FeatureCache
+from transferkit.errors import InvalidInputError
 from transferkit.estimators import Classifier
 from transferkit.extraction import FeatureExtractor, Features
 from transferkit.images import array_ranges
@@ -35,7 +36,11 @@ def plan(data: Data, estimator: Classifier) -> tuple[FeatureExtractor, Any, Read
     """Return the extractor, the views, and how images are read; raise for parameters that cannot be used."""
     y = data.labels[: data.n_train] if data.kind == "classes" else [0, 1]
     planned = estimator.plan_extraction(y)
-    assert planned is not None
+    if planned is None:
+        raise InvalidInputError(
+            "backbone must be one that sees images, which an audit looks at. Got 'precomputed', which stands "
+            "for features. Pass the name of a backbone."
+        )
     extractor, views = planned
     if extractor.value_range is None:
         extractor.settle_ranges(array_ranges(data.items, extractor.channels))

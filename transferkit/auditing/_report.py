@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from transferkit.auditing._duplicates import Pairs
 from transferkit.auditing._findings import SEVERITIES, Check, Finding, count
 from transferkit.errors import InvalidInputError, MissingDependencyError
+from transferkit.foundation.arguments import is_count
 from transferkit.foundation.tables import Table, render_html, render_text
 
 
@@ -147,6 +148,11 @@ class AuditReport:
         ----------
         path : path
             Replaced if it exists.
+
+        Raises
+        ------
+        OSError
+            The file cannot be written.
         """
         with Path(path).open("w", newline="", encoding="utf-8", errors="surrogateescape") as stream:
             writer = csv.DictWriter(stream, [column.name for column in fields(Finding)])
@@ -162,9 +168,18 @@ class AuditReport:
             Replaced if it exists.
         n : int, default=24
             Findings of each check that are shown with their pictures, at most.
+
+        Raises
+        ------
+        InvalidInputError
+            ``n`` is no positive integer.
+        OSError
+            The file cannot be written.
         """
         from transferkit.auditing._html import page
 
+        if not is_count(n):
+            raise InvalidInputError(f"n must be a positive integer. Got {n!r}.")
         Path(path).write_text(page(self, n), encoding="utf-8", errors="replace")
 
     def plot_duplicates(self, **options: Any) -> Any:

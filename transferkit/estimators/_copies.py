@@ -52,12 +52,13 @@ def warn_of_known(what: str, learned: Keys | None, keys: Keys, items: Sequence[A
     return n
 
 
-def warn_if_trained_on(what: str, estimator: Any, items: Sequence[Any], **where: Any) -> int:
+def warn_if_trained_on(what: str, estimator: Any, items: Sequence[Any]) -> int:
     """Log how many readable images of a figure a fitted estimator has learned from, and return it."""
     if estimator.trained_on_ is None:
         return 0
-    rows = np.arange(len(items))
-    keys = content_keys(estimator.extract(items, **where).digests, rows)
+    digests = estimator.extractor_.digests(items)
+    rows = np.array([row for row, digest in enumerate(digests) if digest is not None], dtype=np.int64)
+    keys = content_keys(digests, rows)
     return warn_of_known(what, estimator.trained_on_, keys, items, rows)
 
 

@@ -20,6 +20,7 @@ from transferkit.estimators._confidence import fit_expected_error
 from transferkit.estimators._expected_error import ExpectedError, rebuild_expected_error
 from transferkit.estimators._fitted import AnyFeatures
 from transferkit.estimators._old_names import takes_old_names
+from transferkit.estimators._point_views import check_looks, point_views
 from transferkit.estimators._points import check_return_error, predict_points
 from transferkit.estimators._precomputed import PrecomputedFeatures
 from transferkit.estimators._records import Round
@@ -38,9 +39,9 @@ from transferkit.estimators.refinement import (
     rebuild_refinement,
 )
 from transferkit.extraction import FeatureExtractor, Features, is_precomputed
-from transferkit.foundation.arguments import check, choice, is_number
+from transferkit.foundation.arguments import check
 from transferkit.heads import FittedHead, Head, KeypointMapHead, LinearHead, ScoreMapHead
-from transferkit.keypoints import as_points, checked_pairs, mirror_order
+from transferkit.keypoints import as_points, checked_pairs
 from transferkit.persistence import register_estimator
 from transferkit.tasks import (
     Points,
@@ -50,7 +51,7 @@ from transferkit.tasks import (
     check_present,
     values_like,
 )
-from transferkit.views import MIRROR, ORIGINAL, AnyView, View, with_pairs
+from transferkit.views import ORIGINAL, AnyView, View, with_pairs
 
 # On fewer, a linear head takes seconds, and errs little more: 10.8 and 10.3 % with 150 faces; but 8.3 and
 # 6.7 % with 500.
@@ -366,30 +367,10 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
 
     def _views(self, head: Head | None, y: Any = None) -> tuple[View, ...]:
         """Return the views; without ``y``, only check what can be checked before it is known."""
-        if not _is_rounds(self.refine):
-            raise InvalidInputError(f"refine must be 'auto' or a number of rounds. Got {self.refine!r}.")
-        if self.refine not in ("auto", 0) and head is not None and head.refinement is None:
-            raise InvalidInputError(
-                f"refine={self.refine!r} needs the head 'auto', 'keypoint_map', 'score_map' or 'linear'. "
-                f"Got {self.head!r}. Pass refine=0 or another head."
-            )
-        check(choice("augment", self.augment, ("auto", "mirror"), or_none=True))
+        check_looks(self.refine, self.augment, head, self.head)
         if y is None or is_precomputed(self.backbone):
             return (ORIGINAL,)
-        n_points = as_points(y, name="y").shape[1]
-        if n_points < MIN_POINTS and self.refine not in ("auto", 0):
-            raise InvalidInputError(
-                f"refine={self.refine!r} needs {MIN_POINTS} points or more, which have a shape. "
-                f"Got {n_points}. Pass refine=0."
-            )
-        pairs = checked_pairs(self.mirror_pairs, n_points)
-        known = mirror_order(n_points, pairs) is not None
-        if self.augment == "mirror" and not known:
-            raise InvalidInputError(
-                f"augment='mirror' needs to know which points swap sides, known for 68 facial points. "
-                f"Got {n_points} points. Pass mirror_pairs=, or augment=None."
-            )
-        return with_pairs((ORIGINAL, MIRROR) if self.augment and known else (ORIGINAL,), pairs)
+        return point_views(as_points(y, name="y").shape[1], self.refine, self.augment, self.mirror_pairs)
 
     def _read_arrays(self, X: Any, y: Any, *, fitting: bool) -> tuple[PrecomputedFeatures, Any]:
         return PrecomputedFeatures.with_values(self, X, y, fitting=fitting)
@@ -518,10 +499,3 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         if isinstance(task, Points):  # saved by their names, which say nothing of pairs
             views = with_pairs(views, checked_pairs(self.mirror_pairs, task.n_points))
         return super()._make_predictor(extractor, views, head, fitted, task)
-
-
-def _is_rounds(value: Any) -> bool:
-    """Return True for "auto" and for a number of rounds."""
-    if isinstance(value, str):
-        return value == "auto"
-    return isinstance(value, int | np.integer) and is_number(value, above=-1)

@@ -139,7 +139,7 @@ def evaluate(
         where = {name: np.asarray(where[name])[rows] for name in where}
         answers = kind.predict(estimator, items, **where, **errors)
     if isinstance(estimator, ImageEstimator):
-        warn_if_trained_on("evaluate", estimator, items, **where)
+        warn_if_trained_on("evaluate", estimator, items)
     return kind.evaluation(
         targets[rows],
         *answers,

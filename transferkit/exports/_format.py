@@ -50,4 +50,5 @@ class Format:
         """Raise MissingDependencyError without the packages that write and run it."""
         for package in dict.fromkeys(("onnx", "onnxruntime", self.package)):
             if importlib.util.find_spec(package) is None:
-                raise MissingDependencyError(package, "export", f"export with format={self.name!r}")
+                extra = "openvino" if package == "openvino" else "export"
+                raise MissingDependencyError(package, extra, f"export with format={self.name!r}")

@@ -27,9 +27,8 @@ def _describe(path: Path, metadata: Mapping[str, str]) -> None:
 
     more = onnx.ModelProto()
     onnx.helper.set_model_props(more, dict(metadata))
-    with path.open(
-        "ab"
-    ) as stream:  # messages one after the other are read as one, so the graph stays as it is
+    with path.open("ab") as stream:
+        # Messages one after the other are read as one, so the graph stays as it is.
         stream.write(more.SerializeToString())
 
 

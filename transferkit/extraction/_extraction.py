@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -11,7 +12,7 @@ from typing import Any
 from transferkit import images
 from transferkit.backbones import Backbone, get_backbone, list_backbones, resolve_weights
 from transferkit.cache import FeatureCache, RecentSpace
-from transferkit.errors import UnknownBackboneError, WeightsError
+from transferkit.errors import BadImageError, UnknownBackboneError, WeightsError
 from transferkit.extraction._features import Features
 from transferkit.extraction._parameters import ON_ERROR, resolve
 from transferkit.extraction._report import ExtractionReport
@@ -163,6 +164,31 @@ class Extraction(Configured):
         job = replace(settings.job(features.views), space=space, ranges=self.array_ranges_)
         again = ExtractionReport(n_images=len(rows))
         compute(settings, job, features.sources, rows, list(features.digests), again, "raise")
+
+    def digests(self, X: Any) -> list[str | None]:
+        """Return what the content of each image is known by; None for what cannot be opened.
+
+        No backbone runs, and nothing is decoded. Files whose size and times the cache knows are not opened.
+
+        Parameters
+        ----------
+        X : image or sequence of images
+
+        Returns
+        -------
+        list of str or None
+            SHA-256, in hexadecimal digits.
+        """
+        settings, sources = self.settings(), images.as_image_list(X)
+        known, _ = look_up(settings.files, settings.job((ORIGINAL,)), sources)
+        for row, source in enumerate(sources):
+            if known[row] is None:
+                with contextlib.suppress(BadImageError):
+                    opened = images.read_source(
+                        source, ranges=self.array_ranges_, selection=settings.selection
+                    )
+                    known[row] = opened.digest
+        return known
 
     def describe(self) -> dict[str, Any]:
         """Return everything that can change a feature, as it goes into the cache key.

@@ -15,6 +15,7 @@ from transferkit.errors import InvalidInputError, gather
 from transferkit.estimators import ExtractorOwner, Taps, all_or_nothing, not_fitted, snapshot
 from transferkit.extraction import ExtractionReport, FeatureExtractor, Features, grid_problems, is_precomputed
 from transferkit.foundation.arguments import check, choice, flag, is_count, is_number
+from transferkit.foundation.linked import linked_groups
 from transferkit.foundation.scratch import memory_limit
 from transferkit.neighbours._arrays import from_arrays, relative_names, to_arrays
 from transferkit.neighbours._copies import same_content
@@ -206,17 +207,12 @@ class NearestImages(ExtractorOwner):
         InvalidInputError
             The threshold is no distance.
         """
-        from scipy.sparse import coo_array
-        from scipy.sparse.csgraph import connected_components
-
         self._check_fitted()
         if not (is_number(threshold, above=-1) and threshold >= 0):
             raise InvalidInputError(f"threshold must be a distance, 0 or more. Got {threshold!r}.")
         found = snapshot(self)
         first, second = found._search.pairs(float(threshold))
-        n = len(found.rows_)
-        graph = coo_array((np.ones(len(first), bool), (first, second)), shape=(n, n))
-        group = connected_components(graph, directed=False)[1]
+        group = linked_groups(len(found.rows_), first, second)
         members = np.unique(np.concatenate([first, second]))
         return [found.rows_[members[group[members] == one]] for one in dict.fromkeys(group[members].tolist())]
 

@@ -46,6 +46,14 @@ def new_grid(n: int, ax: Any, *, columns: int, width: float, height: float) -> A
     return axes[:n]
 
 
+def message_panel(ax: Any, text: str) -> Any:
+    """Return an array of one Axes that says why there is nothing to draw."""
+    axes = new_grid(1, ax, columns=1, width=3.6, height=1.2)
+    axes[0].set_axis_off()
+    axes[0].text(0.5, 0.5, text, ha="center", va="center")
+    return axes
+
+
 def check_count(value: Any, name: str) -> int:
     """Return a number of panels or bins; raise InvalidInputError unless it is a positive integer."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:

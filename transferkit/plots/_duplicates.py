@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from transferkit.plots._axes import check_count, new_grid
+from transferkit.plots._axes import check_count, message_panel, new_grid
 from transferkit.plots._panels import show_images
-from transferkit.plots._text import as_name, as_text
+from transferkit.plots._text import as_text, caption_of
 
 
 def plot_duplicates(
@@ -51,10 +51,7 @@ def plot_duplicates(
     shown = np.flatnonzero(wanted)
     shown = shown[np.argsort(np.asarray(pairs.score)[shown], kind="stable")][:n]
     if not len(shown):
-        axes = new_grid(1, ax, columns=1, width=3.6, height=1.2)
-        axes[0].set_axis_off()
-        axes[0].text(0.5, 0.5, "No duplicates", ha="center", va="center")
-        return axes
+        return message_panel(ax, "No duplicates")
     rows: list[int] = []
     titles: list[str] = []
     for pair in shown.tolist():
@@ -63,9 +60,9 @@ def plot_duplicates(
         how = f"{pairs.score[pair]:.2f}{', mirrored' if pairs.mirrored[pair] else ''}"
         titles += [_title(report, both[0], ""), _title(report, both[1], how)]
     axes = new_grid(len(rows), ax, columns=2 * columns, width=1.75, height=2.3)
-    captions = [as_name(item) if isinstance(item, str) or hasattr(item, "__fspath__") else f"#{row}"
-                for row, item in ((row, report.images[row]) for row in rows)]  # fmt: skip
-    show_images(axes, [report.images[row] for row in rows], titles, captions)
+    images = [report.images[row] for row in rows]
+    captions = [caption_of(image, f"#{row}") for image, row in zip(images, rows, strict=True)]
+    show_images(axes, images, titles, captions)
     return axes
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from transferkit.plots._axes import check_count, new_grid
+from transferkit.plots._axes import check_count, message_panel, new_grid
 from transferkit.plots._panels import show_images
-from transferkit.plots._text import as_name, as_text
+from transferkit.plots._text import as_text, caption_of
 
 
 def plot_label_issues(report: Any, *, n: int = 12, columns: int = 4, ax: Any = None) -> Any:
@@ -40,19 +40,13 @@ def plot_label_issues(report: Any, *, n: int = 12, columns: int = 4, ax: Any = N
     n, columns = check_count(n, "n"), check_count(columns, "columns")
     issues = [finding for finding in report.findings if finding.kind == "label_issue"][:n]
     if not issues:
-        axes = new_grid(1, ax, columns=1, width=3.6, height=1.2)
-        axes[0].set_axis_off()
-        axes[0].text(0.5, 0.5, "No doubtful labels", ha="center", va="center")
-        return axes
+        return message_panel(ax, "No doubtful labels")
     images = [report.images[one.index] for one in issues]
     titles = [
         f"Label: {as_text(one.label, 18)} ({one.score:.0%})\nSuggested: {as_text(one.suggested, 18)}"
         for one in issues
     ]
-    captions = [
-        as_name(image) if isinstance(image, str) or hasattr(image, "__fspath__") else f"#{one.index}"
-        for image, one in zip(images, issues, strict=True)
-    ]
+    captions = [caption_of(image, f"#{one.index}") for image, one in zip(images, issues, strict=True)]
     axes = new_grid(len(issues), ax, columns=columns, width=2.4, height=2.9)
     show_images(axes, images, titles, captions)
     return axes

@@ -8,7 +8,7 @@ import numpy as np
 
 from transferkit.errors import InvalidInputError
 from transferkit.plots._answers import as_answers, refuse_several_labels
-from transferkit.plots._axes import check_count, new_grid
+from transferkit.plots._axes import check_count, message_panel, new_grid
 from transferkit.plots._panels import pair_up, show_images
 from transferkit.plots._text import as_name, as_text
 
@@ -78,10 +78,7 @@ def plot_mistakes(
     wrong = np.flatnonzero(predicted != answers.y_true)
     worst = wrong[np.argsort(of_truth[wrong], kind="stable")][:n]
     if not len(worst):
-        axes = new_grid(1, ax, columns=1, width=3.6, height=1.2)
-        axes[0].set_axis_off()
-        axes[0].text(0.5, 0.5, f"No mistakes among {len(items)} images", ha="center", va="center")
-        return axes
+        return message_panel(ax, f"No mistakes among {len(items)} images")
     axes = new_grid(len(worst), ax, columns=columns, width=2.4, height=2.9)
     titles = [
         f"Actual: {as_text(truth[i], 18)}\nPredicted: {as_text(predicted[i], 14)} ({of_predicted[i]:.0%})"

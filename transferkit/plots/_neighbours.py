@@ -8,7 +8,7 @@ from transferkit.errors import InvalidInputError
 from transferkit.images import as_image_list
 from transferkit.plots._axes import check_count, new_grid
 from transferkit.plots._panels import show_images
-from transferkit.plots._text import as_name
+from transferkit.plots._text import caption_of
 
 
 def plot_neighbours(neighbours: Any, images: Any = None, *, n: int = 6, ax: Any = None) -> Any:
@@ -54,7 +54,7 @@ def plot_neighbours(neighbours: Any, images: Any = None, *, n: int = 6, ax: Any 
     for i, indices in enumerate(shown):
         query, found = neighbours.queries[i], list(neighbours.paths[i])
         titles += ["query", *(f"{distance:.3g}" for distance in neighbours.distances[i])]
-        captions += map(_name, [query, *found])
+        captions += map(caption_of, [query, *found])
         if files is not None:
             query = files[neighbours.rows[i]] if neighbours.own else query
             found = [files[index] for index in indices]
@@ -64,8 +64,3 @@ def plot_neighbours(neighbours: Any, images: Any = None, *, n: int = 6, ax: Any 
     axes = new_grid(len(panels), ax, columns=k + 1, width=1.7, height=2.05)
     show_images(axes, panels, titles, captions)
     return axes
-
-
-def _name(image: Any) -> str:
-    """Return the name of a file; nothing for what is none."""
-    return as_name(image) if isinstance(image, str) or hasattr(image, "__fspath__") else ""

@@ -6,6 +6,7 @@ no font has are written as Python escapes (``\\u4e2d``), because matplotlib woul
 
 from __future__ import annotations
 
+import os
 import unicodedata
 from collections.abc import Iterable
 from functools import lru_cache
@@ -30,6 +31,11 @@ def as_text(value: Any, limit: int = LABEL_LENGTH) -> str:
 def as_name(name: Any, limit: int = LABEL_LENGTH) -> str:
     """Return the file name of a path as a label."""
     return as_text(Path(str(name)).name or name, limit)
+
+
+def caption_of(image: Any, otherwise: str = "") -> str:
+    """Return the file name of an image as a label, or something else for what is no file."""
+    return as_name(image) if isinstance(image, str | os.PathLike) else otherwise
 
 
 def shorten(text: str, limit: int) -> str:
