@@ -179,6 +179,15 @@ def test_what_looks_at_more_than_a_byte_has_no_table(preprocess):
     assert PixelTable.of(replace(TINY, preprocess_input=preprocess), SIZE) is None
 
 
+def test_an_engine_is_the_same_wherever_features_lie(tmp_path):
+    row = get_backbone("mobilenet")
+    stores = (GraphStore(tmp_path / "a", KEY), GraphStore(tmp_path / "b", KEY), None)
+    requests = {
+        EngineRequest(row, resolve_weights(row, None), SIZE, LAYERS, 8, graphs=store) for store in stores
+    }
+    assert len(requests) == 1
+
+
 def test_files_of_arrays_are_read_by_their_own_key_only(tmp_path):
     file = GraphFile(tmp_path, KEY)
     assert file.read() is None
