@@ -17,7 +17,7 @@ from transferkit.backbones import Backbone
 from transferkit.errors import InvalidInputError
 from transferkit.estimators._base import ImageEstimator, Rows, TrainingSet
 from transferkit.estimators._confidence import fit_expected_error
-from transferkit.estimators._expected_error import ExpectedError, rebuild_expected_error
+from transferkit.estimators._expected_error import rebuild_expected_error
 from transferkit.estimators._fitted import AnyFeatures
 from transferkit.estimators._old_names import takes_old_names
 from transferkit.estimators._point_views import check_looks, point_views
@@ -488,7 +488,9 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         pairs = checked_pairs(self.mirror_pairs, task.n_outputs // 2)
         return tuple(rebuild_refinement(arrays, facts, make, task.n_points, pairs) for arrays, facts in saved)
 
-    def _rebuild_expected_error(self, arrays: Any, facts: Any, predictor: Predictor) -> ExpectedError:
+    def _rebuild_extra(self, name: str, arrays: Any, facts: Any, predictor: Predictor) -> Any:
+        if name != "expected_error":
+            return super()._rebuild_extra(name, arrays, facts, predictor)
         if not isinstance(predictor.task, Points) or predictor.extractor is None:
             raise ValueError("an expected error of values that are no points of images")
         return rebuild_expected_error(arrays, facts, predictor.task.n_points)
