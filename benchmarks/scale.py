@@ -196,28 +196,27 @@ def in_new_process(task: str, folder: Path, n: int, cache: Path) -> dict[str, fl
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def draw_curve(points: list[tuple], path: Path) -> None:
+def draw_curve(points: list[tuple], rows: int, features: dict[str, float], path: Path) -> None:
     """Draw what a size costs, against the number of images."""
     from matplotlib.figure import Figure
 
     n = [point[0] for point in points]
-    panels = {
-        "seconds": {
-            "first extraction": [point[1]["seconds"] for point in points],
-            "again, all known": [point[2]["seconds"] for point in points],
-            "fit, all known": [point[3]["seconds"] for point in points],
-        },
-        "peak memory (MB)": {
-            "first extraction": [point[1]["peak"] for point in points],
-            "fit, all known": [point[3]["peak"] for point in points],
-        },
-        "disk (MB)": {"1,024 features each": [point[4] / 1e6 for point in points]},
-    }
+    of_features = f"fit, {FEATURES} features each"
     figure = Figure(figsize=(11, 3.4), layout="constrained")
-    for axes, (unit, lines) in zip(figure.subplots(1, 3), panels.items(), strict=True):
-        for label, values in lines.items():
-            axes.loglog(n, values, marker="o", label=label)
-        axes.set(xlabel="images", ylabel=unit)
+    time_axes, memory_axes, disk_axes = figure.subplots(1, 3)
+    for i, label in enumerate(("first extraction", "again, all known", "fit, all known"), start=1):
+        time_axes.loglog(n, [point[i]["seconds"] for point in points], marker="o", label=label)
+    time_axes.loglog([rows], [features["seconds"]], marker="D", linestyle="none", label=of_features)
+    time_axes.set_ylabel("seconds")
+    for i, label in ((1, "first extraction"), (3, "fit, all known")):
+        peaks = [point[i]["peak"] for point in points]
+        memory_axes.semilogx(n, peaks, marker="o", color=f"C{i - 1}", label=label)
+    memory_axes.semilogx([rows], [features["peak"]], "D", color="C3", label=of_features)
+    memory_axes.set(ylabel="peak of own memory (MB)", ylim=(0, None))
+    disk_axes.loglog(n, [point[4] / 1e6 for point in points], marker="o", label="1,024 features each")
+    disk_axes.set_ylabel("disk (MB)")
+    for axes in (time_axes, memory_axes, disk_axes):
+        axes.set_xlabel("images")
         axes.grid(alpha=0.3)
         axes.legend(frameon=False)
     figure.savefig(path, dpi=120)
@@ -260,13 +259,13 @@ def main() -> None:
                 flush=True,
             )
             points.append((n, first, again, fitted, size))
-        if options.curve:
-            draw_curve(points, options.curve)
         features = in_new_process("fit_features", folder / "features", options.rows, folder)
         print(
             f"\nfeatures: a fit on {options.rows:,} rows of {FEATURES} in {features['seconds']:.1f} s, "
             f"{features['peak']:.0f} MB"
         )
+        if options.curve:
+            draw_curve(points, options.rows, features, options.curve)
         rows = folder / "rows"
         filled = in_new_process("fill", rows, options.rows, rows)
         size = sum(path.stat().st_size for path in rows.rglob("*.sqlite*")) / 2**20

@@ -14,6 +14,7 @@ Floats = NDArray[np.float64]
 MOST_ROWS = 1024  # training images that are kept to compare with: 2 MB in a model file
 FEWEST_ROWS = 8
 _BLOCK = 1024
+_ROUNDING = 1e-12  # of the distance of a vector from itself
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,10 +44,11 @@ class Novelty:
         """
         if len(vectors) < FEWEST_ROWS or len(np.unique(groups)) < 2:
             return None
-        kept = _unit(vectors).astype(np.float16)
+        kept = _directions(vectors)
+        unit = _unit(kept)
         distances = np.concatenate(
             [
-                _nearest(kept[rows], kept, groups[rows, None] == groups[None])
+                _nearest(unit[rows], unit, groups[rows, None] == groups[None])
                 for rows in np.array_split(np.arange(len(kept)), -(-len(kept) // _BLOCK))
             ]
         )
@@ -54,8 +56,9 @@ class Novelty:
 
     def score(self, vectors: NDArray[Any]) -> Floats:
         """Return for each vector (m, d) the share of training images that are less unlike the others."""
-        blocks = np.array_split(_unit(vectors), max(1, -(-len(vectors) // _BLOCK)))
-        distances = np.concatenate([_nearest(block, self.vectors) for block in blocks]).astype(np.float32)
+        known = _unit(self.vectors)
+        blocks = np.array_split(_unit(_directions(vectors)), max(1, -(-len(vectors) // _BLOCK)))
+        distances = np.concatenate([_nearest(block, known) for block in blocks]).astype(np.float32)
         below: Floats = np.searchsorted(self.distances, distances) / len(self.distances)
         return below
 
@@ -85,19 +88,24 @@ def rebuild_novelty(tensors: Mapping[str, NDArray[Any]], facts: Mapping[str, Any
     return Novelty(vectors, distances)
 
 
-def _unit(vectors: NDArray[Any]) -> NDArray[np.float32]:
+def _directions(vectors: NDArray[Any]) -> NDArray[np.float16]:
+    """Return vectors as they are kept, those of new images too: rounding is then the same on both sides."""
+    return _unit(vectors).astype(np.float16)
+
+
+def _unit(vectors: NDArray[Any]) -> Floats:
     """Return vectors of length 1; zeros stay."""
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    scaled: NDArray[np.float32] = (vectors / np.maximum(lengths, 1e-12)).astype(np.float32)
-    return scaled
+    vectors = vectors.astype(np.float64)
+    unit: Floats = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    return unit
 
 
-def _nearest(
-    queries: NDArray[Any], vectors: NDArray[np.float16], hidden: NDArray[np.bool_] | None = None
-) -> Floats:
+def _nearest(queries: Floats, vectors: Floats, hidden: NDArray[np.bool_] | None = None) -> Floats:
     """Return the cosine distance (m,) of each query to the nearest vector that is not hidden (m, n)."""
-    similar = queries.astype(np.float64) @ vectors.astype(np.float64).T
+    similar = queries @ vectors.T
     if hidden is not None:
-        similar[hidden] = -1.0
-    nearest: Floats = 1 - similar.max(axis=1)
-    return nearest
+        similar[hidden] = -np.inf
+    # Once more for the nearest alone: a product of matrices may round otherwise in another batch.
+    distances = 1 - (queries * vectors[similar.argmax(axis=1)]).sum(axis=1)
+    found: Floats = np.where(distances < _ROUNDING, 0.0, distances)
+    return found

@@ -138,9 +138,9 @@ class FittedEstimator(ExtractorOwner):
         if predictor.extractor is None:
             features: AnyFeatures = PrecomputedFeatures.of(self, X, fitting=False)
         else:
-            features = predictor.extractor.extract(X, views=predictor.views, on_error="raise")
+            features = self.extract(X)
         with self._limited():
-            return novelty_of(predictor, features, predictor.views[0])
+            return novelty_of(predictor, features)
 
     @property
     def extractor_(self) -> Any:

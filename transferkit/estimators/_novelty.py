@@ -23,16 +23,16 @@ def fit_novelty(features: Any, data: Any, seed: int) -> Novelty | None:
     return Novelty.fit(vectors_of(features, data.rows[chosen], data.views[0]), groups[chosen])
 
 
-def novelty_of(predictor: Any, features: Any, view: Any) -> NDArray[np.float64]:
+def novelty_of(predictor: Any, features: Any) -> NDArray[np.float64]:
     """Return how unlike the training images readable images are; raise where that is not known."""
     if predictor.novelty is None:
         raise InvalidInputError(
             "novelty needs eight training images of two groups or more, and was not saved by earlier "
             "versions. Train again, with more images."
         )
-    score: NDArray[np.float64] = predictor.novelty.score(
-        vectors_of(features, np.flatnonzero(features.ok), view)
-    )
+    view = None if predictor.extractor is None else features.views[0]
+    vectors = vectors_of(features, np.flatnonzero(features.ok), view)
+    score: NDArray[np.float64] = predictor.novelty.score(vectors)
     return score
 
 

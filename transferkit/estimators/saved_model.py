@@ -109,7 +109,7 @@ class SavedModel:
     def novelty(self, X: Any) -> NDArray[np.float64]:
         """Return how unlike the training images each image is, as the estimators do."""
         with memory_limit(self._limit):
-            return novelty_of(self.predictor, self.extract(X), self.predictor.views[0])
+            return novelty_of(self.predictor, self.extract(X))
 
     def predict(
         self,

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-_FOLDS = 5
+_FEW = 2000  # scores, of which five calibrations cost little and half may be too few for one
 
 
 def cross_fitted(
@@ -32,9 +32,10 @@ def cross_fitted(
     seed : int
     """
     names, group = np.unique(groups, return_inverse=True)
-    fold = np.random.default_rng(seed).permutation(len(names))[group] % _FOLDS
+    n_folds = 5 if scores.size <= _FEW else 2
+    fold = np.random.default_rng(seed).permutation(len(names))[group] % n_folds
     logits = np.empty_like(scores)
-    for one in range(_FOLDS):
+    for one in range(n_folds):
         held, rest = np.flatnonzero(fold == one), np.flatnonzero(fold != one)
         if len(held):
             slope, offset = calibrate(rest if len(rest) else held)
