@@ -39,7 +39,7 @@ _IMAGES = (
 )
 # What each estimator is made with, and what it learns; a test holds these to the classes.
 ESTIMATORS = {
-    "Classifier": ((*_IMAGES, "class_weight", "threshold"), frozenset({"classes", "labels"})),
+    "Classifier": ((*_IMAGES, "class_weight", "threshold", "calibrate"), frozenset({"classes", "labels"})),
     "ImageRegressor": (_IMAGES, frozenset({"values"})),
     "KeypointRegressor": ((*_IMAGES, "mirror_pairs", "refine"), frozenset({"points", "values"})),
 }
