@@ -77,7 +77,8 @@ def drift(model: Any, X: Any, *, boxes: Any = None, alpha: float = 0.01) -> Drif
     where = {} if boxes is None else {"boxes": boxes}
     features = model.extract(items, on_error="skip", **where)
     rows = np.flatnonzero(features.ok)
-    say_left_out("drift", features.report.failures, len(items))
+    if features.report.failures:
+        say_left_out("drift", features.report.failures, len(items))
     if len(rows) < FEWEST:
         raise InvalidInputError(
             f"X must have {FEWEST} images or more that can be read: of fewer, a distribution says little. "
