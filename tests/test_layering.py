@@ -19,7 +19,7 @@ LINES = [
     {"explanation", "persistence"},
     {"estimators"},
     {"evaluation", "exports", "neighbours"},
-    {"auditing", "comparison"},
+    {"auditing", "comparison", "monitoring"},
     {"cli"},
     {"__init__", "__main__"},
 ]
