@@ -42,8 +42,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--max-novelty",
         type=float,
         metavar="SHARE",
-        help="of classes with --unknown-label (default 0.99), and of keypoints, whose points are then nan: about "
-        "the share of images like those to train on that are not refused",
+        help="of classes with --unknown-label (default 0.99), and of keypoints, whose points are then nan: "
+        "about the share of images like those to train on that are not refused",
     )
     add_csv(parser)
     add_running(parser)
