@@ -28,8 +28,8 @@ from transferkit.estimators._records import Round
 from transferkit.estimators._scoring import explained_variance, readable_rows
 from transferkit.estimators._splitting import as_seed
 from transferkit.estimators._subjects import box_views
-from transferkit.estimators._taps import Taps, close_taps, point_taps
 from transferkit.estimators._unknown import novelty_problems, without_unknown
+from transferkit.estimators._taps import Taps, close_taps, point_taps
 from transferkit.estimators.predictor import Predictor
 from transferkit.estimators.refinement import (
     FEW_IMAGES,
@@ -312,8 +312,8 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
             Return the expected error of each point too. After a closer look, four more squares of each image
             are looked at for it, moved a little: what is found there differs more, the more a point errs.
         max_novelty : float, optional
-            Refuse images whose :meth:`novelty` is larger, such as 0.99: all their points and errors are NaN,
-            and a logged warning counts them. By default every image is given points.
+            Refuse images whose :meth:`novelty` is larger, such as 0.99: all their points, and errors, are
+            NaN, and a logged warning counts them. By default every image is given points.
 
         Returns
         -------
