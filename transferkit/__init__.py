@@ -17,7 +17,7 @@ from transferkit._version import __version__ as __version__
 
 if TYPE_CHECKING:
     from transferkit import cache, datasets, errors, heads, keypoints, metrics, plots
-    from transferkit.auditing import audit
+    from transferkit.auditing import audit, relabel
     from transferkit.backbones import (
         Backbone,
         check_backbone,
@@ -57,6 +57,7 @@ _HOMES = {
     "list_layers": "backbones",
     "load": "neighbours",  # the highest sub-package that enters something to load
     "register_backbone": "backbones",
+    "relabel": "auditing",
     "set_config": "foundation.config",
 }
 _MODULES = {"cache", "datasets", "errors", "heads", "keypoints", "metrics", "plots"}
@@ -90,6 +91,7 @@ __all__ = [
     "metrics",
     "plots",
     "register_backbone",
+    "relabel",
     "set_config",
 ]
 

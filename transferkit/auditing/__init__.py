@@ -7,6 +7,8 @@ once, ``_duplicates`` finds what is there twice. Checks are functions of the ``E
 
 from transferkit.auditing._audit import audit
 from transferkit.auditing._findings import Check, Finding
+from transferkit.auditing._relabel import relabel
+from transferkit.auditing._relabelled import Change, Relabelled
 from transferkit.auditing._report import AuditReport
 
-__all__ = ["AuditReport", "Check", "Finding", "audit"]
+__all__ = ["AuditReport", "Change", "Check", "Finding", "Relabelled", "audit", "relabel"]
