@@ -85,7 +85,10 @@ def test_a_longer_label_is_not_cut(table):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("photos/a.jpg;cat;Dgo", r"row 2, photos/a.jpg: 'Dgo' is no label of y. Did you mean 'dog'\?.*classes="),
+        (
+            "photos/a.jpg;cat;Dgo",
+            r"row 2, photos/a.jpg: 'Dgo' is no label of y. Did you mean 'dog'\?.*classes=",
+        ),
         ("photos/a.jpg;dog;bird", r"'bird' is no label of y. Labels are 'cat' and 'dog'"),
         ("photos/d.jpg;cat;cat", None),  # already done
         ("photos/a.jpg;dog;cat", None),

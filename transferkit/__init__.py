@@ -17,7 +17,7 @@ from transferkit._version import __version__ as __version__
 
 if TYPE_CHECKING:
     from transferkit import cache, datasets, errors, heads, keypoints, metrics, plots
-    from transferkit.auditing import audit, relabel
+    from transferkit.auditing import audit, next_to_label, relabel
     from transferkit.backbones import (
         Backbone,
         check_backbone,
@@ -56,6 +56,7 @@ _HOMES = {
     "list_backbones": "backbones",
     "list_layers": "backbones",
     "load": "neighbours",  # the highest sub-package that enters something to load
+    "next_to_label": "auditing",
     "register_backbone": "backbones",
     "relabel": "auditing",
     "set_config": "foundation.config",
@@ -89,6 +90,7 @@ __all__ = [
     "list_layers",
     "load",
     "metrics",
+    "next_to_label",
     "plots",
     "register_backbone",
     "relabel",

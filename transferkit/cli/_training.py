@@ -106,7 +106,9 @@ def _corrected(table: str, paths: Any, targets: NDArray[Any]) -> NDArray[Any]:
     from transferkit.auditing import relabel
 
     if targets.dtype.kind != "U":
-        raise InvalidInputError(f"relabel corrects labels, one for each image. The targets are others: {table}.")
+        raise InvalidInputError(
+            f"relabel corrects labels, one for each image. The targets are others: {table}."
+        )
     new = relabel(table, paths, targets)
     print(new, file=sys.stderr)
     return new.y

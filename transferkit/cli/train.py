@@ -15,7 +15,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_backbone(parser)
     parser.add_argument("--sample-weight", metavar="COLUMN", help="column with the weight of each image")
     parser.add_argument(
-        "--relabel", metavar="CSV", help="labels to correct: the table of audit --csv, its column new_label filled"
+        "--relabel",
+        metavar="CSV",
+        help="labels to correct: the table of audit --csv, its column new_label filled",
     )
     add_learning(parser)
     add_boxes(parser)
