@@ -24,7 +24,7 @@ class Correction(NamedTuple):
         "train" or "test"; empty where the table does not say.
     path : str
         The file; empty where the table has none.
-    index : int or None
+    position : int or None
         Position in X.
     given : str
         The label that the table says the image has; may be empty.
@@ -34,7 +34,7 @@ class Correction(NamedTuple):
     row: int
     part: str
     path: str
-    index: int | None
+    position: int | None
     given: str
     new: str
 

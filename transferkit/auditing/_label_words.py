@@ -25,8 +25,8 @@ class LabelWords:
     def find(self, text: str) -> Any:
         """Return the label of a text, or None.
 
-        Spreadsheets write ``1.0`` for 1, ``1`` for ``01`` and ``TRUE`` for True; so a text also stands for the
-        only label that is the same number, or the same truth value.
+        Spreadsheets write ``1.0`` for 1, ``1`` for ``01`` and ``TRUE`` for True; so a text stands for
+        the only label that is the same number or truth value, too.
         """
         if self.labels is None:
             return text

@@ -89,7 +89,7 @@ def relabel(
     for one in corrections:
         rows = place.of(one)
         if not rows:
-            unknown.append(one.path or f"#{one.index}")
+            unknown.append(one.path or f"#{one.position}")
         for row in rows:
             _add(one, row, data, words, now, found, problems)
     if corrections and len(unknown) == len(corrections):
@@ -118,7 +118,7 @@ class _Places:
         """Return the rows of an image: several where X has its file several times."""
         if one.path:
             return self._by_path.get(one.path) or self._by_place.get(_absolute(one.path), [])
-        return [one.index] if one.index is not None and one.index < self._n else []
+        return [one.position] if one.position is not None and one.position < self._n else []
 
 
 def _absolute(path: str) -> str:
@@ -135,7 +135,7 @@ def _add(
     problems: list[str],
 ) -> None:
     """Add a change, also one to the label that is there; or say what is wrong with it."""
-    name, has = one.path or f"image {one.index}", data.labels[row]
+    name, has = one.path or f"image {one.position}", data.labels[row]
     new = words.find(one.new)
     if new is None:
         problems.append(

@@ -87,7 +87,7 @@ class Suggestions:
         ]
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
-        """Write a row for each image, with an empty column ``new_label`` to fill, which :func:`relabel` reads.
+        """Write a row for each image, with an empty column ``new_label`` for :func:`relabel`.
 
         Parameters
         ----------

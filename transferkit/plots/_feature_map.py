@@ -93,7 +93,7 @@ def plot_feature_map(
     for name, rows in (("images", items), ("labels", values)):
         if rows is not None and len(rows) != len(vectors):
             raise InvalidInputError(
-                f"{name} must have one entry for each of the {len(vectors)} rows of features. Got {len(rows)}."
+                f"{name} must have one entry for each of {len(vectors)} images. Got {len(rows)}."
             )
     if values is not None and values.ndim != 1:
         raise InvalidInputError(f"labels must be one for each image. Got shape {values.shape}.")
@@ -173,4 +173,4 @@ def _draw_picture(ax: Any, place: Floats, image: Any, colour: Any, side: float) 
     # Zoom is in pixels of the picture for each point, 1/72 inch.
     shown = OffsetImage(np.asarray(picture), zoom=72 * side / max(picture.size))
     frame = {"edgecolor": colour, "linewidth": 1.5, "facecolor": "white"}
-    ax.add_artist(AnnotationBbox(shown, place, pad=0.08, bboxprops=frame))
+    ax.add_artist(AnnotationBbox(shown, (float(place[0]), float(place[1])), pad=0.08, bboxprops=frame))
