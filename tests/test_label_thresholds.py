@@ -127,8 +127,6 @@ def test_a_head_without_held_out_predictions_is_trained_by_folds(monkeypatch):
         (Y, "balanced", "or 'balanced_accuracy'. Got 'balanced'"),
         (Y, {3: 0.2}, "^threshold must have labels of y as keys. Got 3. y has 0, 1 and 2"),
         (Y, {1: 2}, r"^threshold must have numbers above 0 and below 1. Got {1: 2}"),
-        (Y[:, 0], 0.4, "^threshold must be 0.5 with one label .* FixedThresholdClassifier"),
-        (Y[:, 0], "f1", "TunedThresholdClassifierCV"),
     ],
 )
 def test_thresholds_that_cannot_be_used(y, threshold, message):

@@ -15,7 +15,7 @@ LINES = [
     {"foundation", "images"},
     {"cache", "backbones", "keypoints", "tasks"},
     {"identity", "engines", "heads", "views", "metrics", "datasets"},
-    {"extraction", "plots"},
+    {"decisions", "extraction", "plots"},
     {"explanation", "persistence"},
     {"estimators"},
     {"evaluation", "exports", "neighbours"},

@@ -33,6 +33,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="of keypoints: also the error to expect of each point, in pixels",
     )
+    parser.add_argument(
+        "--unknown-label",
+        metavar="LABEL",
+        help="of classes: what images are labelled that are like nothing the model was trained on",
+    )
+    parser.add_argument(
+        "--max-novelty",
+        type=float,
+        default=0.99,
+        metavar="SHARE",
+        help="with --unknown-label: about the share of images like those to train on that are not refused "
+        "(default 0.99)",
+    )
     add_csv(parser)
     add_running(parser)
 
@@ -46,6 +59,8 @@ def run(options: argparse.Namespace) -> int:
     kind = model.kind_for(None)
     if options.return_error and kind != "points":
         raise InvalidInputError(f"return_error is for keypoints. This model has {kind}. Leave it out.")
+    if options.unknown_label is not None and kind != "classes":
+        raise InvalidInputError(f"unknown_label is for classes. This model has {kind}. Leave it out.")
     header, answers = _ANSWERS[kind](model)
     if options.return_error:
         header += [f"error{i}" for i in range(model.n_points_)]
@@ -55,6 +70,8 @@ def run(options: argparse.Namespace) -> int:
     good = [path for path, ok in zip(paths, features.ok, strict=True) if ok]
     how: dict[str, Any] = {name: boxes[features.ok] for name, boxes in where.items()}
     how |= {"return_error": True} if options.return_error else {}
+    if options.unknown_label is not None:
+        how |= {"unknown_label": options.unknown_label, "max_novelty": options.max_novelty}
     for path, answer in zip(good, answers(good, **how) if good else (), strict=True):
         write([path, *answer])
     return EXIT_SOME_FAILED if features.report.failures else 0
@@ -80,9 +97,11 @@ def _subjects(model: Any, names: list[str]) -> tuple[list[str], dict[str, Any]]:
 def _classes(model: Any) -> tuple[list[str], Any]:
     """Return the columns, and a function from images to rows: a label and the probability of each class."""
 
-    def answers(images: list[str]) -> Any:
-        for chances in model.predict_proba(images):
-            yield [model.classes_[chances.argmax()], *(f"{chance:.4f}" for chance in chances)]
+    def answers(images: list[str], **how: Any) -> Any:
+        chances = model.predict_proba(images)
+        labels = model.predict(images, **how)
+        for label, row in zip(labels, chances, strict=True):
+            yield [label, *(f"{chance:.4f}" for chance in row)]
 
     return ["path", "label", *(f"p_{label}" for label in model.classes_)], answers
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from transferkit import images
 from transferkit.backbones import Backbone
 from transferkit.datasets import labelled_images
+from transferkit.decisions import rebuild_novelty
 from transferkit.errors import InvalidInputError, gather, quoted
 from transferkit.estimators._copies import Keys, content_keys, warn_of_known, warn_of_two_labels
 from transferkit.estimators._diagram import diagram
@@ -23,6 +24,7 @@ from transferkit.estimators._fitted import AnyFeatures, FittedEstimator
 from transferkit.estimators._fitting import all_or_nothing
 from transferkit.estimators._mirroring import mirroring_hides
 from transferkit.estimators._nested import NestedParameters
+from transferkit.estimators._novelty import fit_novelty
 from transferkit.estimators._precomputed import PrecomputedFeatures
 from transferkit.estimators._records import LayerTrial
 from transferkit.estimators._splitting import (
@@ -301,8 +303,8 @@ class ImageEstimator(FittedEstimator, NestedParameters):
                 X, y = labelled_images(own.X, own.y)
                 squares = None if frames is None else frames_of_boxes(own.boxes, len(X))
             own = own._replace(X=X, y=y, views=views if squares is None else crops_of(views, squares))
-        kept = targets[rows]
-        weight = self._weights(kept, weight[rows] / weight[rows].mean())
+        kept, given = targets[rows], weight[rows]
+        weight = self._weights(kept, given / given.mean())
         if extractor is not None and report is not None and self._may_drop_mirror(task):
             known = TrainingData([], task.encode(kept), task, weight, group_numbers[rows])
             with memory_limit(self._run_settings()["memory_limit"]):
@@ -326,6 +328,7 @@ class ImageEstimator(FittedEstimator, NestedParameters):
             task = self._finish_task(task, head, fitted, features, data)
             self.report_: ExtractionReport | None = report
             self._adopt(head, fitted, self._make_predictor(extractor, views, head, fitted, task))
+            self._remember(features, data, given, held)
             self._look_closer(items, features, kept, data, held, own)
         return self
 
@@ -394,6 +397,16 @@ class ImageEstimator(FittedEstimator, NestedParameters):
         self._layer_selection = [LayerTrial.of(row) for row in self.history_ if "chosen" in row]
         self.predictor_ = predictor
 
+    def _remember(
+        self, features: AnyFeatures, data: TrainingSet, weight: NDArray[np.float64], held: Rows
+    ) -> None:
+        """Keep what later decisions rest on: how unlike each other training images are.
+
+        Weights are the caller's; held are rows that the head has not learned from.
+        """
+        novelty = fit_novelty(features, data, as_seed(self.random_state))
+        self.predictor_ = replace(self.predictor_, novelty=novelty)
+
     def _look_closer(self, *of_the_fit: Any) -> None:
         """Fit what looks again at the images; nothing by default."""
 
@@ -416,9 +429,11 @@ class ImageEstimator(FittedEstimator, NestedParameters):
         self._adopt(head, predictor.head, predictor)
         self._layer_selection = [LayerTrial.of(row) for row in records["layer_selection"]]
 
-    def _rebuild_expected_error(self, arrays: Any, facts: Any, predictor: Predictor) -> Any:
-        """Return how far answers may be from the truth; ValueError where nothing can be known."""
-        raise ValueError(f"{type(self).__name__} has no expected error")
+    def _rebuild_extra(self, name: str, arrays: Any, facts: Any, predictor: Predictor) -> Any:
+        """Return what is known besides, a field of the predictor; ValueError where it cannot be."""
+        if name == "novelty":
+            return rebuild_novelty(arrays, facts)
+        raise ValueError(f"{type(self).__name__} has no {name}")
 
     def _rebuild_refinements(self, saved: Sequence[Any], task: Task) -> tuple[Any, ...]:
         """Return closer looks from pairs of arrays and facts; ValueError where there can be none."""

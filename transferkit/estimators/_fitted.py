@@ -14,6 +14,7 @@ from sklearn.exceptions import NotFittedError as SklearnNotFittedError
 from transferkit.errors import InvalidInputError, NotFittedError
 from transferkit.estimators._extractor_owner import ExtractorOwner
 from transferkit.estimators._fitting import snapshot
+from transferkit.estimators._novelty import novelty_of
 from transferkit.estimators._old_names import warn_attribute
 from transferkit.estimators._precomputed import PrecomputedFeatures
 from transferkit.estimators._records import LayerTrial
@@ -105,6 +106,41 @@ class FittedEstimator(ExtractorOwner):
             raise InvalidInputError("backbone='precomputed' has no images: X holds the features already.")
         features: Features = predictor.extractor.extract(X, views=predictor.views, on_error=on_error)
         return features
+
+    def novelty(self, X: Any) -> NDArray[np.float64]:
+        """Return how unlike the training images each image is, as a share of them.
+
+        Parameters
+        ----------
+        X : image or sequence of images
+
+        Returns
+        -------
+        ndarray of float64, shape (n,)
+            In 0..1. An image of 0.99 is further from the training images than 99 % of these are from each
+            other; of 1, further than all of them.
+
+        Raises
+        ------
+        NotFittedError, BadImageError
+        InvalidInputError
+            Nothing is known of the training images: fewer than eight, all of one group, or a model that an
+            earlier version saved.
+
+        Notes
+        -----
+        The cosine distance to the nearest of the training images (a random 1,024 of them, if there are
+        more) in the last layer that the model taps, averaged over the image. Each training image was
+        compared with those of other groups. It tells images of something else, not every image that the
+        model is wrong on.
+        """
+        predictor = self._fitted()
+        if predictor.extractor is None:
+            features: AnyFeatures = PrecomputedFeatures.of(self, X, fitting=False)
+        else:
+            features = self.extract(X)
+        with self._limited():
+            return novelty_of(predictor, features)
 
     @property
     def extractor_(self) -> Any:

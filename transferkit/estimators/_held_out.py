@@ -9,12 +9,40 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from transferkit.decisions import HeldOut
 from transferkit.estimators._splitting import copies_together
 from transferkit.estimators.predictor import average_views
 from transferkit.heads import FittedHead
 from transferkit.tasks import label_folds
 
 N_FOLDS = 5
+
+
+def remember_held_out(
+    predictor: Any, features: Any, data: Any, weight: NDArray[np.float64], held: NDArray[np.int64]
+) -> Any:
+    """Return the predictor with what models that had not seen them say of training images.
+
+    Parameters
+    ----------
+    predictor : Predictor
+    features : Features
+    data : TrainingSet
+    weight : ndarray of float64, shape (n,)
+        The caller's, of these rows.
+    held : ndarray of int
+        Which of them the head has not learned from.
+    """
+    logits = getattr(predictor.head, "held_out_logits", None)
+    rows = held if logits is None else np.arange(len(data.rows))
+    if not len(rows):
+        return predictor
+    if logits is None:
+        logits = predictor.outputs(features, data.rows[rows])
+    else:
+        logits = average_views(data.views, np.split(logits, len(data.views)))
+    held_out = HeldOut.of(logits, data.targets[0][rows], weight[rows], data.groups[rows])
+    return replace(predictor, held_out=held_out)
 
 
 def held_out_outputs(
@@ -26,10 +54,10 @@ def held_out_outputs(
     half: bool,
     seed: int,
 ) -> NDArray[np.float64]:
-    """Return logits (n, n_labels) for the rows of a ``TrainingSet``, averaged over the views.
+    """Return logits (n, n_outputs) for the rows of a ``TrainingSet``, averaged over the views.
 
     A linear head has them already, exactly. Any other is trained anew, by ``train``, for each of five folds,
-    which keep the shares of the labels.
+    which keep the shares of the classes or labels.
     """
     views = data.views
     logits = getattr(fitted, "held_out_logits", None)
@@ -37,8 +65,9 @@ def held_out_outputs(
         return average_views(views, np.split(logits, len(views)))
     groups = copies_together(features, data.rows, data.groups)
     n_folds = min(N_FOLDS, len(np.unique(groups)))
-    folds = label_folds(data.targets[0], groups, n_folds, seed)
-    outputs = np.empty(data.targets[0].shape)
+    indicator = data.targets[0].reshape(len(data.rows), -1)
+    folds = label_folds(indicator, groups, n_folds, seed)
+    outputs = np.empty((len(data.rows), fitted.n_outputs))
     for fold in range(n_folds):
         rest, held = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
         part = replace(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+_NUMBERS = [np.float64, np.float32]  # what is of single precision is not copied: it may be a mapped file
 
 
 @dataclass(frozen=True)
@@ -22,8 +25,8 @@ class PrecomputedFeatures:
         """Check X as scikit-learn does."""
         from sklearn.utils.validation import validate_data
 
-        array = validate_data(estimator, X, reset=fitting, dtype=np.float64, allow_nd=True)
-        return cls(array.astype(np.float32))
+        array = validate_data(estimator, X, reset=fitting, dtype=_NUMBERS, allow_nd=True)
+        return cls(array.astype(np.float32, copy=False))
 
     @classmethod
     def with_values(
@@ -33,16 +36,16 @@ class PrecomputedFeatures:
         from sklearn.utils.validation import validate_data
 
         X, y = validate_data(
-            estimator, X, y, reset=fitting, dtype=np.float64, allow_nd=True, multi_output=True, y_numeric=True
+            estimator, X, y, reset=fitting, dtype=_NUMBERS, allow_nd=True, multi_output=True, y_numeric=True
         )
-        return cls(X.astype(np.float32)), y
+        return cls(X.astype(np.float32, copy=False)), y
 
     @property
     def ok(self) -> NDArray[np.bool_]:
         """Every row is there."""
         return np.ones(len(self.array), dtype=bool)
 
-    @property
+    @functools.cached_property
     def digests(self) -> list[str]:
         """What equal rows share, as copies of an image do."""
         return [hashlib.sha256(row.tobytes()).hexdigest() for row in self.array]

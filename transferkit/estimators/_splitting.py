@@ -25,12 +25,7 @@ def copies_together(features: Any, rows: Rows, groups: Rows) -> Rows:
     there is one alone: without it, nothing would be left to learn from.
     """
     own = len(np.unique(groups)) < len(groups)
-    if not own:
-        first: dict[str | None, int] = {}
-        digests = features.digests
-        groups = np.array(
-            [first.setdefault(digests[row], group) for row, group in zip(rows, groups, strict=True)]
-        )
+    groups = shared_groups(features, rows, groups)
     if len(groups) < 2 or len(np.unique(groups)) > 1:
         return groups
     what = "All training rows are in one group" if own else "All training images are the same"
@@ -40,6 +35,15 @@ def copies_together(features: Any, rows: Rows, groups: Rows) -> Rows:
         what,
     )
     return np.arange(len(groups))
+
+
+def shared_groups(features: Any, rows: Rows, groups: Rows) -> Rows:
+    """Return the groups of rows; if each row is a group, those of copies of an image are the same."""
+    if len(np.unique(groups)) < len(groups):
+        return groups
+    first: dict[str | None, int] = {}
+    digests = features.digests
+    return np.array([first.setdefault(digests[row], group) for row, group in zip(rows, groups, strict=True)])
 
 
 def hold_out(

@@ -12,12 +12,15 @@ from numpy.typing import NDArray
 from sklearn.base import ClassifierMixin
 
 from transferkit.backbones import Backbone
+from transferkit.decisions import rebuild_held_out
 from transferkit.estimators._base import ImageEstimator, Rows, TrainingSet
+from transferkit.estimators._decisions import Decisions
 from transferkit.estimators._fitted import AnyFeatures
-from transferkit.estimators._held_out import held_out_outputs
+from transferkit.estimators._held_out import held_out_outputs, remember_held_out
 from transferkit.estimators._old_names import takes_old_names
 from transferkit.estimators._scoring import readable_rows
 from transferkit.estimators._splitting import as_seed
+from transferkit.estimators._unknown import check_unknown, with_unknown
 from transferkit.explanation import ClassActivation, explain
 from transferkit.extraction import FeatureExtractor
 from transferkit.heads import FittedHead, Head
@@ -30,6 +33,7 @@ from transferkit.tasks import (
     best_thresholds,
     check_classes,
     check_label_sets,
+    class_threshold,
     class_weight_problems,
     class_weights,
     dense_labels,
@@ -41,13 +45,14 @@ from transferkit.tasks import (
     label_weights,
     labels_among,
     labels_like,
+    saved_threshold,
     threshold_problems,
     warn_if_one_hot,
 )
 
 
 @register_estimator
-class Classifier(ClassifierMixin, ImageEstimator):
+class Classifier(ClassifierMixin, ImageEstimator, Decisions):
     """Tell classes of images apart, by a head on the features of a frozen backbone.
 
     Parameters
@@ -74,10 +79,12 @@ class Classifier(ClassifierMixin, ImageEstimator):
         image counts for a label that it has, where one without counts 1; ``"balanced"`` weighs those with and
         without each label equally.
     threshold : float, dict, "f1" or "balanced_accuracy", default=0.5
-        Of several labels, the probability above which one is predicted: a number in (0, 1) for all, or by
-        label, where those left out have 0.5. ``"f1"`` and ``"balanced_accuracy"`` choose for each label the
+        The probability above which a label is predicted: of two classes, ``classes_[1]``, or the label that
+        is the key of a dictionary, which serves more classes, too. Of several labels, a number in (0, 1)
+        for all, or by label, where those left out have 0.5. ``"f1"`` and ``"balanced_accuracy"`` choose the
         threshold with the highest figure on training images, from predictions by models that had not seen
-        them. Probabilities stay the same.
+        them, for ``classes_[1]`` of two classes, or for each of several labels. Probabilities stay the
+        same. See also :meth:`threshold_for`.
     random_state : int, RandomState or None, default=0
         Of the split, of initial weights and of shuffling.
     extractor : FeatureExtractor, optional
@@ -98,6 +105,9 @@ class Classifier(ClassifierMixin, ImageEstimator):
         ``chosen``, ``why``.
     thresholds_ : ndarray of float64, shape (n_labels,)
         Of several labels only: the probability above which each is predicted.
+    held_out_ : HeldOut or None
+        ``logits`` and ``targets`` of training images by models that had not seen them, their ``weight`` and
+        ``groups``; of a linear head all, of a network those that were held out. Saved with the model.
     trained_on_ : ndarray of uint64, shape (n,), or None
         The contents of the images that ``fit`` learned from: the first 16 hexadecimal digits of each SHA-256.
         Saved with the model, so that :func:`transferkit.evaluate` can warn of images among them.
@@ -276,25 +286,37 @@ class Classifier(ClassifierMixin, ImageEstimator):
         task, outputs = self._answer(X)
         return task.log_probabilities(outputs)
 
-    def predict(self, X: Any) -> NDArray[Any]:
-        """Return the most probable label of each image; an array of one for a single image.
+    def predict(self, X: Any, *, unknown_label: Any = None, max_novelty: float = 0.99) -> NDArray[Any]:
+        """Return the label of each image, by default the most probable; an array of one for a single image.
 
         Parameters
         ----------
         X : image or sequence of images
+        unknown_label : label, optional
+            What images are given that are like nothing the model was trained on, such as ``"unknown"``. By
+            default every image is given one of ``classes_``.
+        max_novelty : float, default=0.99
+            Largest :meth:`novelty` of a known image, in (0, 1): about the share of images like those to
+            train on that are not refused.
 
         Returns
         -------
         ndarray, shape (n,), or (n, n_labels)
             Of several labels 1 where the probability is above the one of ``thresholds_``, else 0, in the
-            order of ``classes_``.
+            order of ``classes_``. Of objects where ``unknown_label`` is of another type than the labels.
 
         Raises
         ------
         NotFittedError, BadImageError
+        InvalidInputError
+            With ``unknown_label``: images have several labels, or nothing is known of the training images.
         """
         task, outputs = self._answer(X)
-        return task.decode(outputs)
+        labels = task.decode(outputs)
+        if unknown_label is None:
+            return labels
+        check_unknown(task, unknown_label, max_novelty)
+        return with_unknown(labels, self.novelty(X) > max_novelty, unknown_label)
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Return the share of images that are given their label, or exactly all of their labels.
@@ -380,7 +402,7 @@ class Classifier(ClassifierMixin, ImageEstimator):
         several = targets.ndim == 2
         names = (as_label_sets(y, []).names if several else np.unique(targets)).tolist()
         problems = class_weight_problems(self.class_weight, names)
-        problems += threshold_problems(self.threshold, names if several else None)
+        problems += threshold_problems(self.threshold, names, one_each=not several)
         head = self._head()
         if several and Labels.kind not in head.kinds:
             problems.append(
@@ -425,10 +447,10 @@ class Classifier(ClassifierMixin, ImageEstimator):
         features: AnyFeatures,
         data: TrainingSet,
     ) -> Classes | Labels:
-        if not isinstance(task, Labels):
-            assert isinstance(task, Classes)
-            return task
+        several = isinstance(task, Labels)
         if not is_criterion(self.threshold):
+            if not several:
+                return replace(task, threshold=class_threshold(self.threshold, task.labels))
             given = given_thresholds(self.threshold, task.labels)
             return task if (given == 0.5).all() else replace(task, thresholds=given)
         outputs = held_out_outputs(
@@ -440,13 +462,28 @@ class Classifier(ClassifierMixin, ImageEstimator):
             seed=as_seed(self.random_state),
         )
         chances, indicator = task.probabilities(outputs), data.targets[0]
+        if not several:
+            chances, indicator = chances[:, 1:], indicator[:, None]
         chosen = best_thresholds(chances, indicator, data.weight, str(self.threshold))
+        if not several:
+            return replace(task, threshold=(1, float(chosen[0])))
         return replace(task, thresholds=chosen)
+
+    def _remember(
+        self, features: AnyFeatures, data: TrainingSet, weight: NDArray[np.float64], held: Rows
+    ) -> None:
+        super()._remember(features, data, weight, held)
+        self.predictor_ = remember_held_out(self.predictor_, features, data, weight, held)
+
+    def _rebuild_extra(self, name: str, arrays: Any, facts: Any, predictor: Any) -> Any:
+        if name == "held_out":
+            return rebuild_held_out(arrays, facts, predictor.task)
+        return super()._rebuild_extra(name, arrays, facts, predictor)
 
     def _restore(self, head: Head, predictor: Any, records: Any) -> None:
         super()._restore(head, predictor, records)
         if self.threshold is None:  # a dictionary, whose keys may be no strings, is saved with the task
-            self.threshold = dict(zip(self.classes_.tolist(), self.thresholds_.tolist(), strict=True))
+            self.threshold = saved_threshold(self._task())
 
     def _weights(self, targets: NDArray[Any], weight: NDArray[np.float64]) -> NDArray[np.float64]:
         if targets.ndim == 2 or self.class_weight is None:

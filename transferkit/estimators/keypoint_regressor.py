@@ -17,8 +17,9 @@ from transferkit.backbones import Backbone
 from transferkit.errors import InvalidInputError
 from transferkit.estimators._base import ImageEstimator, Rows, TrainingSet
 from transferkit.estimators._confidence import fit_expected_error
-from transferkit.estimators._expected_error import ExpectedError, rebuild_expected_error
+from transferkit.estimators._expected_error import rebuild_expected_error
 from transferkit.estimators._fitted import AnyFeatures
+from transferkit.estimators._novelty import novelty_of
 from transferkit.estimators._old_names import takes_old_names
 from transferkit.estimators._point_views import check_looks, point_views
 from transferkit.estimators._points import check_return_error, predict_points
@@ -268,6 +269,33 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         features: Features = predictor.extractor.extract(items, views=views, on_error=on_error)
         return features
 
+    def novelty(self, X: Any, boxes: Any = None) -> NDArray[np.float64]:
+        """Return how unlike the training images each image is, as a share of them.
+
+        Parameters
+        ----------
+        X : image or sequence of images
+        boxes : array-like, shape (n, 4), optional
+            As for ``fit``, which must have had some: the squares around them are compared.
+
+        Returns
+        -------
+        ndarray of float64, shape (n,)
+            In 0..1, see :meth:`Classifier.novelty`.
+
+        Raises
+        ------
+        NotFittedError, BadImageError
+        InvalidInputError
+            Boxes are missing or do not fit, or nothing is known of the training images.
+        """
+        if boxes is None:
+            return super().novelty(X)
+        predictor = self._fitted()
+        features = self.extract(X, boxes=boxes)
+        with self._limited():
+            return novelty_of(predictor, features)
+
     def predict(self, X: Any, boxes: Any = None, *, return_error: bool = False) -> Any:
         """Return the keypoints of each image, in the layout that ``fit`` got.
 
@@ -488,7 +516,9 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         pairs = checked_pairs(self.mirror_pairs, task.n_outputs // 2)
         return tuple(rebuild_refinement(arrays, facts, make, task.n_points, pairs) for arrays, facts in saved)
 
-    def _rebuild_expected_error(self, arrays: Any, facts: Any, predictor: Predictor) -> ExpectedError:
+    def _rebuild_extra(self, name: str, arrays: Any, facts: Any, predictor: Predictor) -> Any:
+        if name != "expected_error":
+            return super()._rebuild_extra(name, arrays, facts, predictor)
         if not isinstance(predictor.task, Points) or predictor.extractor is None:
             raise ValueError("an expected error of values that are no points of images")
         return rebuild_expected_error(arrays, facts, predictor.task.n_points)

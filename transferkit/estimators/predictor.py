@@ -34,6 +34,10 @@ class Predictor:
         Closer looks at keypoints, one after the other.
     expected_error : ExpectedError or None
         How far keypoints may be from the truth; None where nothing is known.
+    held_out : HeldOut or None
+        Of classes and labels: what models that had not seen them say of training images.
+    novelty : Novelty or None
+        How unlike the training images an image is.
     """
 
     extractor: Any
@@ -43,6 +47,8 @@ class Predictor:
     half: bool = False
     refinements: tuple[Any, ...] = ()
     expected_error: Any = None
+    held_out: Any = None
+    novelty: Any = None
 
     def outputs(
         self,

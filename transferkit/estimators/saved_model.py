@@ -10,10 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transferkit import images
+from transferkit.decisions import rebuild_held_out, rebuild_novelty
 from transferkit.errors import TransferKitError
 from transferkit.estimators._expected_error import rebuild_expected_error
+from transferkit.estimators._novelty import novelty_of
 from transferkit.estimators._points import predict_points
 from transferkit.estimators._subjects import box_views
+from transferkit.estimators._unknown import check_unknown, with_unknown
 from transferkit.estimators.predictor import Predictor
 from transferkit.estimators.refinement import rebuild_refinement
 from transferkit.extraction import Extraction, Features
@@ -103,12 +106,32 @@ class SavedModel:
         chances: NDArray[np.float64] = self._task.probabilities(self._outputs(X))
         return chances
 
-    def predict(self, X: Any, boxes: Any = None, *, return_error: bool = False) -> Any:
-        """Return the answer to each image, as the estimators do; boxes and errors are of keypoints."""
+    def novelty(self, X: Any) -> NDArray[np.float64]:
+        """Return how unlike the training images each image is, as the estimators do."""
+        with memory_limit(self._limit):
+            return novelty_of(self.predictor, self.extract(X))
+
+    def predict(
+        self,
+        X: Any,
+        boxes: Any = None,
+        *,
+        return_error: bool = False,
+        unknown_label: Any = None,
+        max_novelty: float = 0.99,
+    ) -> Any:
+        """Return the answer to each image, as the estimators do.
+
+        Boxes and errors are of keypoints, unknown labels of classes.
+        """
         if isinstance(self._task, Points):
             limit = self._limit
             return predict_points(self.predictor, X, boxes, return_error=return_error, limit=limit)
-        return self._task.decode(self._outputs(X))
+        answers = self._task.decode(self._outputs(X))
+        if unknown_label is None:
+            return answers
+        check_unknown(self._task, unknown_label, max_novelty)
+        return with_unknown(answers, self.novelty(X) > max_novelty, unknown_label)
 
     @property
     def _task(self) -> Any:
@@ -145,15 +168,23 @@ def _model(saved: SavedParts) -> SavedModel:
     learned = saved.parts
     whole = extraction(saved.extraction["layers"], saved.extraction["grid"])
     saved.check(whole.describe())
-    predictor = Predictor(whole, learned.views, learned.fitted, learned.task, learned.head.half)
+    extras = learned.extras
+    novelty = rebuild_novelty(*extras["novelty"]) if "novelty" in extras else None
+    predictor = Predictor(
+        whole, learned.views, learned.fitted, learned.task, learned.head.half, novelty=novelty
+    )
+    if "held_out" in extras:  # not needed to answer, but what is wrong with it is for ``load`` to say
+        rebuild_held_out(*extras["held_out"], learned.task)
     if not isinstance(learned.task, Points):
-        if learned.rounds or learned.error:
+        if learned.rounds or "expected_error" in extras:
             raise ValueError("a closer look at answers that are no points")
         return SavedModel(predictor)
     n_points = learned.task.n_points
     pairs = checked_pairs(saved.parameters.get("mirror_pairs"), n_points)
     rounds = [rebuild_refinement(*round, extraction, n_points, pairs) for round in learned.rounds]
-    error = None if learned.error is None else rebuild_expected_error(*learned.error, n_points)
+    error = (
+        rebuild_expected_error(*extras["expected_error"], n_points) if "expected_error" in extras else None
+    )
     views = with_pairs(learned.views, pairs)
     return SavedModel(
         replace(predictor, views=views, refinements=tuple(rounds), expected_error=error),

@@ -20,6 +20,7 @@ from transferkit.heads._base import (
     level,
     uneven,
 )
+from transferkit.heads._cross_fit import cross_fitted
 from transferkit.heads._reduction import Reduction
 from transferkit.heads._ridge import PENALTIES, Ridge, patterns
 from transferkit.tasks import Classes, Labels, Values, deviations
@@ -196,12 +197,17 @@ class LinearHead(LinearTraits):
         # Leaving a row out moves the mean code away from its class: calibrate without that bias.
         centre = weight @ codes / weight.sum()
         scores_without = scores - _centres_without(codes, weight, data.groups)
-        if isinstance(task, Classes):
-            slope, offset = _calibrate(scores_without, data.targets, weight, task.codes() - centre)
-        else:
-            slope, offset = _calibrate_each(scores_without, data.targets, weight, centre)
+
+        def fit(rows: Any = slice(None)) -> Solution:
+            seen = scores_without[rows], data.targets[rows], weight[rows]
+            if isinstance(task, Classes):
+                return _calibrate(*seen, task.codes() - centre)
+            return _calibrate_each(*seen, centre)
+
+        slope, offset = fit()
         solution = coefficients @ slope, (intercept - centre) @ slope + offset
-        return solution, Tried(penalty, history, row_errors, scores, scores_without @ slope + offset)
+        logits = cross_fitted(fit, scores_without, data.groups, data.random_state)
+        return solution, Tried(penalty, history, row_errors, scores, logits)
 
     def _fit_values(self, rows: NDArray[np.float64], data: TrainingData) -> tuple[Solution, Tried]:
         """Fit values; columns with the same missing rows share a decomposition, and all share the penalty."""
@@ -253,9 +259,8 @@ class FittedLinear:
     """Weights of a linear head, for raw features.
 
     ``held_out`` (n, k) are predictions of the training rows, each by the model trained without its group:
-    values, or scores of classes before calibration; ``held_out_logits`` are the scores after it, and the
-    calibration alone has seen all groups. Neither saved nor pickled. ``penalty`` is a list where each label
-    has its own.
+    values, or scores of classes before calibration; ``held_out_logits`` are the scores after it, calibrated
+    by other groups. Neither saved nor pickled. ``penalty`` is a list where each label has its own.
     """
 
     weights: NDArray[np.float32]

@@ -155,9 +155,8 @@ def _rebuild(
     extractor = estimator._make_extractor(parts.head)
     predictor = estimator._make_predictor(extractor, parts.views, parts.head, parts.fitted, parts.task)
     predictor = replace(predictor, refinements=estimator._rebuild_refinements(parts.rounds, parts.task))
-    if parts.error is not None:
-        expected = estimator._rebuild_expected_error(*parts.error, predictor)
-        predictor = replace(predictor, expected_error=expected)
+    for name, extra in parts.extras.items():
+        predictor = replace(predictor, **{name: estimator._rebuild_extra(name, *extra, predictor)})
     estimator._restore(parts.head, predictor, records_from_json(document["records"], estimator._tables))
     estimator.trained_on_ = parts.trained_on
     return estimator

@@ -18,6 +18,8 @@ from transferkit.views import View
 
 Arrays = Mapping[str, NDArray[Any]]
 TRAINED_ON = "trained_on"  # an array of the contents that a model learned from, where it has some
+# What a model may know besides: its key in the document, and the beginning of the names of its arrays.
+EXTRAS = {"expected_error": "error.", "held_out": "held_out.", "novelty": "novelty."}
 
 
 class Parts(NamedTuple):
@@ -32,8 +34,8 @@ class Parts(NamedTuple):
         Of whole images.
     rounds : list of (arrays, facts)
         One for each closer look.
-    error : (arrays, facts) or None
-        Of the error to expect.
+    extras : dict of str to (arrays, facts)
+        What else is known, by its name among the fields of a predictor.
     trained_on : ndarray of uint64, shape (n,), or None
         Beginnings of the digests of the images.
     """
@@ -43,20 +45,23 @@ class Parts(NamedTuple):
     task: Task
     views: tuple[View, ...]
     rounds: list[tuple[dict[str, Any], dict[str, Any]]]
-    error: tuple[dict[str, Any], dict[str, Any]] | None
+    extras: dict[str, tuple[dict[str, Any], dict[str, Any]]]
     trained_on: NDArray[Any] | None
 
 
 def parts_of(document: Mapping[str, Any], tensors: Arrays) -> Parts:
     """Return what was learned; ValueError or KeyError where the document or its arrays do not say it."""
-    facts = document.get("expected_error")
-    error = {name.removeprefix("error."): tensors[name] for name in tensors if name.startswith("error.")}
-    if bool(error) != (facts is not None):
-        raise ValueError(f"arrays of an error {sorted(error)} and facts {facts!r}")
+    extras, own = {}, [TRAINED_ON]
+    for key, start in EXTRAS.items():
+        names = [name for name in tensors if name.startswith(start)]
+        if bool(names) != (key in document):
+            raise ValueError(f"arrays {names} of {key} and facts {document.get(key)!r}")
+        if names:
+            extras[key] = {name.removeprefix(start): tensors[name] for name in names}, document[key]
+            own += names
     learned = tensors.get(TRAINED_ON)
     if learned is not None and (learned.dtype != np.uint64 or learned.ndim != 1):
         raise ValueError(f"images that were learned from as {learned.dtype} of shape {learned.shape}")
-    own = (TRAINED_ON, *(f"error.{name}" for name in error))
     others = {name: array for name, array in tensors.items() if name not in own}
     arrays, rounds = _split(others, len(document["refinements"]))
     head = head_from_dict(document["head"])
@@ -67,7 +72,7 @@ def parts_of(document: Mapping[str, Any], tensors: Arrays) -> Parts:
         _task(document["task"], fitted),
         views_of(document["views"]),
         list(zip(rounds, document["refinements"], strict=True)),
-        None if facts is None else (error, facts),
+        extras,
         learned,
     )
 

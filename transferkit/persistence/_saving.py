@@ -14,7 +14,7 @@ from transferkit.backbones import Backbone, get_backbone
 from transferkit.extraction import Extraction
 from transferkit.heads import head_to_dict
 from transferkit.persistence._file import write_model
-from transferkit.persistence._parts import TRAINED_ON
+from transferkit.persistence._parts import EXTRAS, TRAINED_ON
 from transferkit.persistence._places import without_folders
 from transferkit.persistence._records import records_to_json
 from transferkit.persistence._registry import name_of
@@ -33,10 +33,11 @@ def save_estimator(estimator: Any, path: str | os.PathLike[str], *, absolute_pat
         tensors |= {f"round.{i}.{name}": array for name, array in refinement.tensors().items()}
     if estimator.trained_on_ is not None:
         tensors[TRAINED_ON] = np.unique(estimator.trained_on_)
-    expected = predictor.expected_error
-    if expected is not None:
-        tensors |= {f"error.{name}": array for name, array in expected.tensors().items()}
-        document["expected_error"] = expected.facts()
+    for key, start in EXTRAS.items():
+        extra = getattr(predictor, key)
+        if extra is not None:
+            tensors |= {f"{start}{name}": array for name, array in extra.tensors().items()}
+            document[key] = extra.facts()
     document |= {
         "head": head_to_dict(estimator.head_),
         "head_facts": predictor.head.facts(),

@@ -21,7 +21,8 @@ _DOCUMENT: dict[str, Types] = {
     "head": (dict,), "head_facts": (dict,), "task": (dict,), "n_features_in": (int, _MAYBE), "views": (list,),
     "records": (dict,), "refinements": (list,),
 }  # fmt: skip
-_KNOWN: dict[str, Types] = {"expected_error": (dict,)}  # only where it is known
+# Only where it is known.
+_KNOWN: dict[str, Types] = {"expected_error": (dict,), "held_out": (dict,), "novelty": (dict,)}
 # Parameters of estimators by name: those of one that has none of these cannot be saved.
 _PARAMETERS: dict[str, Types] = {
     "backbone": (str, dict), "weights": (str, _MAYBE), "image_size": (int, _MAYBE),

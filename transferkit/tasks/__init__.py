@@ -35,8 +35,10 @@ from transferkit.tasks._label_sets import (
 from transferkit.tasks._point_checks import check_inside, check_present
 from transferkit.tasks._thresholds import (
     best_thresholds,
+    class_threshold,
     given_thresholds,
     is_criterion,
+    saved_threshold,
     threshold_problems,
 )
 from transferkit.tasks._value_checks import (
@@ -75,6 +77,7 @@ __all__ = [
     "check_lengths",
     "check_present",
     "check_values",
+    "class_threshold",
     "class_weight_problems",
     "class_weights",
     "column_names",
@@ -92,6 +95,7 @@ __all__ = [
     "label_weights",
     "labels_among",
     "labels_like",
+    "saved_threshold",
     "task_from_json",
     "threshold_problems",
     "values_like",

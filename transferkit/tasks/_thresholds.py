@@ -17,18 +17,23 @@ _CLOSEST = 1e-9  # to 0 and 1
 _NO_DIFFERENCE = 1e-12
 
 
-def threshold_problems(threshold: Any, labels: Sequence[Any] | None) -> list[str]:
-    """Return what is wrong with a threshold, given the labels; None for one label per image."""
-    if labels is None:
-        if _is_threshold(threshold) and threshold == HALF:
-            return []
+def threshold_problems(threshold: Any, labels: Sequence[Any], *, one_each: bool = False) -> list[str]:
+    """Return what is wrong with a threshold, given the labels.
+
+    With ``one_each``, labels are classes: of more than two, one of them can have a threshold.
+    """
+    if one_each and len(labels) > 2 and not (_is_half(threshold) or isinstance(threshold, Mapping)):
         return [
-            "threshold must be 0.5 with one label for each image: it is for several. "
-            f"Got {threshold!r}. For two classes, wrap the classifier in FixedThresholdClassifier or "
-            "TunedThresholdClassifierCV of sklearn.model_selection."
+            "threshold must be 0.5, or a dictionary from one label to a number above 0 and below 1, with "
+            f"more than two classes. Got {threshold!r}."
         ]
     if isinstance(threshold, Mapping):
         problems = []
+        if one_each and len(threshold) != 1:
+            problems.append(
+                "threshold must have one label as key with one label for each image; otherwise the most "
+                f"probable of the other classes is predicted. Got {dict(threshold)!r}."
+            )
         if strange := [label for label in threshold if label not in labels]:
             problems.append(
                 f"threshold must have labels of y as keys. Got {quoted(strange)}. y has {quoted(labels)}."
@@ -87,6 +92,26 @@ def _best(
     good = np.flatnonzero(values >= values.max() - _NO_DIFFERENCE)
     thresholds = np.clip((chances[good] + below[good]) / 2, _CLOSEST, 1 - _CLOSEST)
     return float(thresholds[np.abs(thresholds - HALF).argmin()])
+
+
+def class_threshold(threshold: Any, labels: NDArray[Any]) -> tuple[int, float] | None:
+    """Return the position of a class and its threshold, for a number or a dictionary; None for one half."""
+    if isinstance(threshold, Mapping):
+        ((label, value),) = threshold.items()
+        return labels.tolist().index(label), float(value)
+    return None if _is_half(threshold) else (1, float(threshold))
+
+
+def saved_threshold(task: Any) -> Any:
+    """Return the threshold of a task as a number or a dictionary from labels."""
+    labels = task.labels.tolist()
+    if task.kind == "labels":
+        return HALF if task.thresholds is None else dict(zip(labels, task.thresholds.tolist(), strict=True))
+    return HALF if task.threshold is None else {labels[task.threshold[0]]: task.threshold[1]}
+
+
+def _is_half(value: Any) -> bool:
+    return _is_threshold(value) and bool(value == HALF)
 
 
 def _is_threshold(value: Any) -> bool:

@@ -29,9 +29,13 @@ class Classes:
     ----------
     labels : ndarray, shape (n_classes,)
         Sorted and unique, two or more.
+    threshold : (int, float), optional
+        Position of a class, and the probability above which it is predicted, in (0, 1); otherwise the most
+        probable of the others is. By default the most probable of all.
     """
 
     labels: NDArray[Any]
+    threshold: tuple[int, float] | None = None
 
     kind: ClassVar[str] = "classes"
     regression: ClassVar[bool] = False
@@ -51,10 +55,25 @@ class Classes:
         return np.searchsorted(self.labels, labels)
 
     def decode(self, outputs: NDArray[np.float64]) -> NDArray[Any]:
-        """Return the most probable label for each row of logits."""
+        """Return the predicted label for each row of logits."""
         return self.labels[self.decide(outputs)]
 
     def decide(self, outputs: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Return the index of the predicted class for each row of logits."""
+        if self.threshold is not None:
+            return self.choose(self.probabilities(outputs))
+        return self._likeliest(outputs)
+
+    def choose(self, probabilities: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Return the index of the predicted class for each row of probabilities (n, n_classes)."""
+        if self.threshold is None:
+            return probabilities.argmax(axis=1)
+        sought, least = self.threshold
+        others = probabilities.copy()
+        others[:, sought] = -1
+        return np.where(probabilities[:, sought] > least, sought, others.argmax(axis=1))
+
+    def _likeliest(self, outputs: NDArray[np.float64]) -> NDArray[np.int64]:
         """Return the index of the most probable class for each row of logits."""
         return (outputs[:, 0] > 0).astype(np.int64) if self.n_classes == 2 else outputs.argmax(axis=1)
 
@@ -89,20 +108,28 @@ class Classes:
         return targets
 
     def likeliest(self, outputs: NDArray[np.float64]) -> NDArray[Any]:
-        """Return the most probable label for each row of logits."""
-        return self.decode(outputs)
+        """Return the most probable label for each row of logits, whatever the threshold."""
+        return self.labels[self._likeliest(outputs)]
 
     def to_json(self) -> dict[str, Any]:
         """Return the task as JSON data."""
-        return {"kind": self.kind, **labels_to_json(self.labels)}
+        data = {"kind": self.kind, **labels_to_json(self.labels)}
+        return data if self.threshold is None else {**data, "threshold": list(self.threshold)}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Classes:
         """Return the task that JSON data describes; ValueError where labels do not fit their type."""
-        labels = labels_from_json(data)
+        labels = labels_from_json({name: value for name, value in data.items() if name != "threshold"})
         if not (labels[1:] > labels[:-1]).all():
             raise ValueError("labels are not sorted")
-        return cls(labels)
+        if "threshold" not in data:
+            return cls(labels)
+        sought, least = data["threshold"]
+        if type(sought) is not int or type(least) is not float:
+            raise ValueError("a threshold is a position and a number")
+        if not (0 <= sought < len(labels) and 0 < least < 1):
+            raise ValueError(f"threshold {data['threshold']!r} of {len(labels)} classes")
+        return cls(labels, (sought, least))
 
 
 def labels_to_json(labels: NDArray[Any]) -> dict[str, Any]:

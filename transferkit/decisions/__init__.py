@@ -1,0 +1,21 @@
+"""Decisions on what a model says: thresholds, sets with a promise, and images that are like none it knows.
+
+Each rests on training images as models see them that have not learned from them: :class:`HeldOut`, and the
+distances of :class:`Novelty`.
+"""
+
+from transferkit.decisions.conformal import class_sets
+from transferkit.decisions.held_out import HeldOut, rebuild_held_out
+from transferkit.decisions.novelty import MOST_ROWS, Novelty, rebuild_novelty
+from transferkit.decisions.threshold import Threshold, choose_threshold
+
+__all__ = [
+    "MOST_ROWS",
+    "HeldOut",
+    "Novelty",
+    "Threshold",
+    "choose_threshold",
+    "class_sets",
+    "rebuild_held_out",
+    "rebuild_novelty",
+]

@@ -1,0 +1,50 @@
+"""Sets of classes that contain the right one as often as was promised."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from transferkit.decisions._quantiles import conformal_quantile
+from transferkit.decisions.held_out import HeldOut
+from transferkit.tasks import Classes
+
+Floats = NDArray[np.float64]
+
+
+def class_sets(
+    probabilities: Floats, held_out: HeldOut, task: Classes, coverage: float, *, by_class: bool = False
+) -> NDArray[np.bool_]:
+    """Return which classes (n, n_classes) each image may be of.
+
+    A class is in the set if its probability is no smaller than that of the right class is for a share of
+    ``coverage`` of the held-out images (of that class, with ``by_class``) [1]_. The most probable class
+    always is.
+
+    Parameters
+    ----------
+    probabilities : ndarray of float64, shape (n, n_classes)
+    held_out : HeldOut
+    task : Classes
+    coverage : float
+        In (0, 1).
+    by_class : bool, default=False
+        Keep the promise for each class, not only for all images together.
+
+    References
+    ----------
+    .. [1] M. Sadinle, J. Lei and L. Wasserman, "Least ambiguous set-valued classifiers with bounded error
+    levels",
+       JASA 114(525), 2019.
+    """
+    known = held_out.probabilities(task)
+    targets = held_out.targets
+    missing = 1 - known[np.arange(len(known)), targets]  # probability that the right class lacks
+    if by_class:
+        members = [targets == label for label in range(task.n_classes)]
+        most = np.array([conformal_quantile(missing[one], held_out.weight[one], coverage) for one in members])
+    else:
+        most = np.full(task.n_classes, conformal_quantile(missing, held_out.weight, coverage))
+    sets: NDArray[np.bool_] = 1 - probabilities <= most
+    sets[np.arange(len(sets)), probabilities.argmax(axis=1)] = True
+    return sets

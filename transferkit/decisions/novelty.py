@@ -1,0 +1,111 @@
+"""How unlike the training images an image is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+MOST_ROWS = 1024  # training images that are kept to compare with: 2 MB in a model file
+FEWEST_ROWS = 8
+_BLOCK = 1024
+_ROUNDING = 1e-12  # of the distance of a vector from itself
+
+
+@dataclass(frozen=True, eq=False)
+class Novelty:
+    """Training images as unit vectors, and how far each of them is from the others.
+
+    Attributes
+    ----------
+    vectors : ndarray of float16, shape (n, d)
+    distances : ndarray of float32, shape (n,)
+        From each to the nearest of another group, ascending.
+
+    Notes
+    -----
+    The cosine distance to the nearest training image (Sun et al. 2022, "Out-of-distribution detection with
+    deep nearest neighbors", ICML) needs no law of how features are distributed, and few images.
+    """
+
+    vectors: NDArray[np.float16]
+    distances: NDArray[np.float32]
+
+    @classmethod
+    def fit(cls, vectors: NDArray[Any], groups: NDArray[np.int64]) -> Novelty | None:
+        """Return what is known of these images (n, d); None of too few, or of one group.
+
+        Each is compared with those of other groups only, as a new image is of nobody who was seen.
+        """
+        if len(vectors) < FEWEST_ROWS or len(np.unique(groups)) < 2:
+            return None
+        kept = _directions(vectors)
+        unit = _unit(kept)
+        distances = np.concatenate(
+            [
+                _nearest(unit[rows], unit, groups[rows, None] == groups[None])
+                for rows in np.array_split(np.arange(len(kept)), -(-len(kept) // _BLOCK))
+            ]
+        )
+        return cls(kept, np.sort(distances).astype(np.float32))
+
+    def score(self, vectors: NDArray[Any]) -> Floats:
+        """Return for each vector (m, d) the share of training images that are less unlike the others."""
+        known = _unit(self.vectors)
+        blocks = np.array_split(_unit(_directions(vectors)), max(1, -(-len(vectors) // _BLOCK)))
+        distances = np.concatenate([_nearest(block, known) for block in blocks]).astype(np.float32)
+        below: Floats = np.searchsorted(self.distances, distances) / len(self.distances)
+        return below
+
+    def tensors(self) -> dict[str, NDArray[Any]]:
+        """Return the arrays to save."""
+        return dict(vars(self))
+
+    def facts(self) -> dict[str, Any]:
+        """Return what else to save: nothing."""
+        return {}
+
+
+def rebuild_novelty(tensors: Mapping[str, NDArray[Any]], facts: Mapping[str, Any]) -> Novelty:
+    """Return what was saved; ValueError if the arrays do not belong together."""
+    if set(tensors) != {"vectors", "distances"} or facts:
+        raise ValueError(f"a novelty of {sorted(tensors)} and {facts!r}")
+    vectors, distances = tensors["vectors"], tensors["distances"]
+    fits = (
+        (vectors.dtype, vectors.ndim, distances.dtype) == (np.float16, 2, np.float32)
+        and distances.shape == (len(vectors),)
+        and len(vectors) >= FEWEST_ROWS
+        and bool(np.isfinite(vectors).all() and np.isfinite(distances).all())
+        and bool((np.diff(distances) >= 0).all())
+    )
+    if not fits:
+        raise ValueError(f"a novelty of vectors {vectors.shape} and distances {distances.shape}")
+    return Novelty(vectors, distances)
+
+
+def _directions(vectors: NDArray[Any]) -> NDArray[np.float16]:
+    """Return vectors as they are kept, those of new images too: rounding is then the same on both sides."""
+    return _unit(vectors).astype(np.float16)
+
+
+def _unit(vectors: NDArray[Any]) -> Floats:
+    """Return vectors of length 1; zeros stay."""
+    vectors = vectors.astype(np.float64)
+    unit: Floats = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    return unit
+
+
+def _nearest(queries: Floats, vectors: Floats, hidden: NDArray[np.bool_] | None = None) -> Floats:
+    """Return the cosine distance (m,) of each query to the nearest vector that is not hidden (m, n)."""
+    similar = queries @ vectors.T
+    if hidden is not None:
+        similar[hidden] = -np.inf
+    # Once more for the nearest alone: a product of matrices may round otherwise in another batch.
+    distances = 1 - (queries * vectors[similar.argmax(axis=1)]).sum(axis=1)
+    found: Floats = np.where(distances < _ROUNDING, 0.0, distances)
+    return found

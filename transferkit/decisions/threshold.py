@@ -1,0 +1,158 @@
+"""The threshold that a purpose needs, chosen on images that models had not seen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from transferkit.decisions._quantiles import conformal_quantile
+from transferkit.decisions.held_out import HeldOut
+from transferkit.errors import InvalidInputError, quoted
+from transferkit.foundation.arguments import is_number
+from transferkit.metrics import Figure, classification_figures
+from transferkit.tasks import Classes, Labels
+
+Floats = NDArray[np.float64]
+
+_CLOSEST = 1e-9  # to 0 and 1
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """The probability above which a label is predicted, and what that costs and brings.
+
+    Figures are of held-out training images, on which the threshold was chosen, with their 95 % intervals.
+
+    Attributes
+    ----------
+    label : label
+        The one that is looked for.
+    value : float
+        In (0, 1).
+    purpose : str
+        What it was chosen for.
+    sensitivity : Figure
+        Share of the images with the label that are given it.
+    specificity : Figure
+        Share of the others that are not given it.
+    precision : Figure
+        Share of the images that are given the label which have it.
+    n_positive, n_negative : int
+        Images with the label, and others.
+    """
+
+    label: Any
+    value: float
+    purpose: str
+    sensitivity: Figure
+    specificity: Figure
+    precision: Figure
+    n_positive: int
+    n_negative: int
+
+    def __str__(self) -> str:
+        """Return what was chosen, and its figures."""
+        return (
+            f"{self.label!r} where its probability is above {self.value:.4f}, for {self.purpose}\n"
+            f"  sensitivity  {self.sensitivity}  of {self.n_positive:,} held-out images\n"
+            f"  specificity  {self.specificity}  of {self.n_negative:,}\n"
+            f"  precision    {self.precision}"
+        )
+
+
+def choose_threshold(
+    held_out: HeldOut,
+    task: Classes | Labels,
+    label: Any = None,
+    *,
+    sensitivity: float | None = None,
+    specificity: float | None = None,
+    costs: tuple[float, float] | None = None,
+) -> Threshold:
+    """Return the threshold for a label that has the sensitivity, the specificity, or the least cost.
+
+    See :meth:`transferkit.Classifier.threshold_for`.
+    """
+    position, label = _position(task, label)
+    purpose = _checked(sensitivity, specificity, costs)
+    chances = held_out.probabilities(task)[:, position]
+    several = isinstance(task, Labels)
+    has = held_out.targets[:, position] == 1 if several else held_out.targets == position
+    if has.all() or not has.any():
+        raise InvalidInputError(
+            f"label={label!r} must be that of some held-out images, and not of all. "
+            f"{int(has.sum())} of {len(has)} have it. Train with more images."
+        )
+    if costs is not None:
+        value = costs[1] / (costs[0] + costs[1])
+    elif sensitivity is not None:  # as many images with the label as this lets fall below
+        least = -_promised("sensitivity", sensitivity, -chances, held_out.weight, has, f"with {label!r}")
+        value = (least + chances[chances < least].max(initial=0.0)) / 2
+    else:
+        most = _promised("specificity", specificity, chances, held_out.weight, ~has, f"without {label!r}")
+        value = (most + chances[chances > most].min(initial=1.0)) / 2
+    value = float(np.clip(value, _CLOSEST, 1 - _CLOSEST))
+    figures = classification_figures(
+        has, chances > value, classes=[False, True], pos_label=True, groups=held_out.by_group
+    ).whole
+    return Threshold(
+        label,
+        value,
+        purpose,
+        figures["sensitivity"],
+        figures["specificity"],
+        figures["precision"],
+        int(has.sum()),
+        int((~has).sum()),
+    )
+
+
+def _position(task: Classes | Labels, label: Any) -> tuple[int, Any]:
+    """Return the column of a label, and the label; by default the second of two classes."""
+    known = task.labels.tolist()
+    if label is None and isinstance(task, Classes) and len(known) == 2:
+        label = known[1]
+    if label not in known:
+        raise InvalidInputError(f"label must be {quoted(known, 'or')}. Got {label!r}.")
+    return known.index(label), label
+
+
+def _promised(
+    name: str, share: Any, scores: Floats, weight: Floats, rows: NDArray[np.bool_], which: str
+) -> float:
+    """Return the score that so large a share of images does not exceed; raise where they are too few."""
+    value = conformal_quantile(scores[rows], weight[rows], share)
+    if np.isfinite(value):
+        return value
+    needed = int(np.ceil(share / (1 - share) - 1e-9))
+    raise InvalidInputError(
+        f"{name}={share:g} cannot be promised from {int(rows.sum())} held-out images {which}: that takes "
+        f"{needed} or more. Train with more images, or ask for less."
+    )
+
+
+def _checked(sensitivity: Any, specificity: Any, costs: Any) -> str:
+    """Return the purpose in words; raise unless it is exactly one, and makes sense."""
+    given = {"sensitivity": sensitivity, "specificity": specificity, "costs": costs}
+    named = [name for name, value in given.items() if value is not None]
+    if len(named) != 1:
+        got = quoted(named) if named else "none of them"
+        raise InvalidInputError(f"Pass one of sensitivity, specificity and costs. Got {got}.")
+    name = named[0]
+    if name != "costs":
+        if not (is_number(given[name], above=0) and given[name] < 1):
+            raise InvalidInputError(f"{name} must be above 0 and below 1, such as 0.95. Got {given[name]!r}.")
+        return f"a {name} of {given[name]:g}"
+    if not (
+        isinstance(costs, tuple | list)
+        and len(costs) == 2
+        and all(is_number(cost, above=0) for cost in costs)
+    ):
+        raise InvalidInputError(
+            "costs must be two positive numbers: the cost of missing the label, and of giving it to an image "
+            f"without it, such as (10, 1). Got {costs!r}."
+        )
+    return f"costs of {costs[0]:g} for each image missed and {costs[1]:g} for each false alarm"

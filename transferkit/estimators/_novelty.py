@@ -1,0 +1,45 @@
+"""Images as vectors to be compared with those that a model learned from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from transferkit.decisions import MOST_ROWS, Novelty
+from transferkit.errors import InvalidInputError
+from transferkit.estimators._splitting import shared_groups
+
+_ROWS = 128  # read at a time, which bounds the memory that maps take
+
+
+def fit_novelty(features: Any, data: Any, seed: int) -> Novelty | None:
+    """Return how unlike each other the images of a ``TrainingSet`` are; of very many, a random sample."""
+    groups = shared_groups(features, data.rows, data.groups)
+    chosen = np.arange(len(data.rows))
+    if len(chosen) > MOST_ROWS:
+        chosen = np.sort(np.random.default_rng(seed).permutation(len(chosen))[:MOST_ROWS])
+    return Novelty.fit(vectors_of(features, data.rows[chosen], data.views[0]), groups[chosen])
+
+
+def novelty_of(predictor: Any, features: Any) -> NDArray[np.float64]:
+    """Return how unlike the training images readable images are; raise where that is not known."""
+    if predictor.novelty is None:
+        raise InvalidInputError(
+            "novelty needs eight training images of two groups or more, and was not saved by earlier "
+            "versions. Train again, with more images."
+        )
+    view = None if predictor.extractor is None else features.views[0]
+    vectors = vectors_of(features, np.flatnonzero(features.ok), view)
+    score: NDArray[np.float64] = predictor.novelty.score(vectors)
+    return score
+
+
+def vectors_of(features: Any, rows: NDArray[np.int64], view: Any) -> NDArray[np.float32]:
+    """Return one vector for each image (n, d): the last layer, averaged over its cells."""
+    blocks = []
+    for block in np.array_split(np.arange(len(rows)), max(1, -(-len(rows) // _ROWS))):
+        last = features.maps(rows[block], view)[-1]
+        blocks.append(last.reshape(len(last), -1, last.shape[-1]).mean(axis=1) if last.ndim == 4 else last)
+    return np.concatenate(blocks)

@@ -1,0 +1,43 @@
+"""The answer to an image that is like nothing a model was trained on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from transferkit.errors import InvalidInputError
+from transferkit.foundation.arguments import check, is_number
+from transferkit.tasks import Classes
+
+
+def check_unknown(task: Any, unknown_label: Any, max_novelty: Any) -> None:
+    """Raise unless images can be given this label."""
+    if not isinstance(task, Classes):
+        raise InvalidInputError(
+            "unknown_label is for one label for each image. This model has several: see novelty()."
+        )
+    problems = novelty_problems(max_novelty)
+    if not isinstance(unknown_label, str | int | float | bool | np.generic):
+        problems.append(f"unknown_label must be a string or a number. Got {unknown_label!r}.")
+    elif unknown_label in task.labels.tolist():
+        problems.append(f"unknown_label must be none of the classes. Got {unknown_label!r}, which is one.")
+    check(problems)
+
+
+def novelty_problems(max_novelty: Any) -> list[str]:
+    """Return a problem unless this is a share that some images exceed."""
+    if is_number(max_novelty, above=0) and max_novelty < 1:
+        return []
+    return [f"max_novelty must be above 0 and below 1, such as 0.99. Got {max_novelty!r}."]
+
+
+def with_unknown(labels: NDArray[Any], unknown: NDArray[np.bool_], unknown_label: Any) -> NDArray[Any]:
+    """Return labels with another one in some places; objects where their types have nothing in common."""
+    own = np.asarray(unknown_label)
+    if own.dtype.kind == labels.dtype.kind:
+        return np.where(unknown, own, labels)
+    found = labels.astype(object)
+    found[unknown] = unknown_label
+    return found
