@@ -16,7 +16,7 @@ LINES = [
     {"cache", "backbones", "keypoints", "tasks"},
     {"identity", "engines", "heads", "views", "metrics", "datasets"},
     {"decisions", "extraction", "plots"},
-    {"explanation", "persistence"},
+    {"cards", "explanation", "persistence"},
     {"estimators"},
     {"evaluation", "exports", "neighbours"},
     {"auditing", "comparison"},
