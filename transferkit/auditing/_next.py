@@ -15,17 +15,17 @@ from transferkit.auditing._picking import pick, uncertainty
 from transferkit.auditing._suggestions import Suggestion, Suggestions
 from transferkit.errors import InvalidInputError
 from transferkit.estimators import Classifier, known_contents
-from transferkit.foundation import arguments
+from transferkit.foundation.arguments import is_count
 from transferkit.images import as_collection
 from transferkit.tasks import Labels
 
 
-def next_to_label(model: Classifier, X: Any, n: int = 20, *, random_state: int = 0) -> Suggestions:
+def next_to_label(model: Classifier, X: Any, n: int = 20) -> Suggestions:
     """Return the images that are most worth a label: those that a model is unsure of, and that differ.
 
-    Asking only for those that it is least sure of asks for the same thing many times. So images are drawn as
-    k-means++ draws centres, by uncertainty times the squared distance of features to the nearest one drawn
-    before. What the model has learned from is left out, and of images that show the same, all but one.
+    Asking only for those that it is least sure of may ask for the same thing many times. So images are chosen
+    one after the other, by uncertainty times the distance of features to the nearest one chosen before. What
+    the model has learned from is left out, and of images that show the same, all but one.
 
     Parameters
     ----------
@@ -35,8 +35,6 @@ def next_to_label(model: Classifier, X: Any, n: int = 20, *, random_state: int =
         Without labels; as for ``predict``, or a folder.
     n : int, default=20
         Images to label, fewer where there are not so many.
-    random_state : int, default=0
-        Of the draw; the same images come out for the same one.
 
     Returns
     -------
@@ -62,10 +60,8 @@ def next_to_label(model: Classifier, X: Any, n: int = 20, *, random_state: int =
     >>> new = relabel("next.csv", "new_photos", classes=clf.classes_)  # doctest: +SKIP
     >>> clf.fit([*paths, *new.X], [*labels, *new.y])            # doctest: +SKIP
     """
-    problems = arguments.seed("random_state", random_state)
-    if not arguments.is_count(n):
-        problems.append(f"n must be a positive integer. Got {n!r}.")
-    arguments.check(problems)
+    if not is_count(n):
+        raise InvalidInputError(f"n must be a positive integer. Got {n!r}.")
     _check_model(model)
     items = as_collection(X)
     features = model.extract(items, on_error="skip")
@@ -86,7 +82,7 @@ def next_to_label(model: Classifier, X: Any, n: int = 20, *, random_state: int =
         vectors = one_vector(features)[np.searchsorted(np.flatnonzero(features.ok), rows)]
     unsure = uncertainty(probabilities, several=isinstance(task, Labels))
     repeats = _Repeats([items[row] for row in rows.tolist()], reading_of(model.extractor_))
-    chosen = pick(unsure, vectors, int(n), np.random.default_rng(random_state), repeats)
+    chosen = pick(unsure, vectors, int(n), repeats)
     names = _names(task, probabilities[chosen])
     found = [items[row] for row in rows[chosen].tolist()]
     return Suggestions(

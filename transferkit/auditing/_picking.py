@@ -24,16 +24,12 @@ def uncertainty(probabilities: Floats, *, several: bool) -> Floats:
 
 
 def pick(
-    unsure: Floats,
-    vectors: NDArray[np.float32],
-    n: int,
-    generator: np.random.Generator,
-    repeats: Callable[[int, list[int]], bool],
+    unsure: Floats, vectors: NDArray[np.float32], n: int, repeats: Callable[[int, list[int]], bool]
 ) -> list[int]:
-    """Return up to n rows, drawn one after the other as k-means++ draws its centres [1]_.
+    """Return up to n rows, one after the other: each time that of the largest uncertainty times distance.
 
-    The chance of an image is its uncertainty times its squared distance to the nearest one that was drawn
-    before. The first is the one that the model is least sure of.
+    The distance is that to the nearest image that was picked before, so the first is the one that the model
+    is least sure of. With equal uncertainties, this is farthest-first traversal [1]_.
 
     Parameters
     ----------
@@ -41,26 +37,25 @@ def pick(
     vectors : ndarray of float32, shape (n_images, d)
         Features; distances are those of their directions from the mean of all.
     n : int
-    generator : numpy.random.Generator
     repeats : callable
         Given a row and those that were picked: whether it shows the same as one of them. It is left out.
 
     References
     ----------
-    .. [1] D. Arthur and S. Vassilvitskii, "k-means++: The advantages of careful seeding", SODA 2007.
+    .. [1] T. F. Gonzalez, "Clustering to minimize the maximum intercluster distance", Theoretical Computer
+       Science 38, 1985.
     """
     directions = vectors - vectors.mean(axis=0)
     directions /= np.maximum(np.linalg.norm(directions, axis=1, keepdims=True), 1e-9)
     chosen: list[int] = []
-    chance = unsure + 1e-9  # also of what the model is sure of, once nothing else is left
-    nearest = np.full(len(unsure), np.inf)
-    row = int(unsure.argmax())
-    while True:
-        chance[row] = 0
+    worth = unsure + 1e-9  # also what the model is sure of, once nothing else is left
+    nearest = np.full(len(unsure), 2.0)  # no distance is larger
+    left = np.ones(len(unsure), bool)
+    while left.any() and len(chosen) < n:
+        row = int(np.where(left, worth * nearest, -1).argmax())
+        left[row] = False
         if not repeats(row, chosen):
             chosen.append(row)
-            nearest = np.minimum(nearest, np.maximum(2 - 2 * (directions @ directions[row]), 0))
-        weight = chance * nearest if chosen else chance
-        if len(chosen) == n or not weight.any():
-            return chosen
-        row = int(generator.choice(len(weight), p=weight / weight.sum()))
+            cosines = directions @ directions[row]
+            nearest = np.minimum(nearest, np.sqrt(np.maximum(2 - 2 * cosines, 0)))
+    return chosen

@@ -97,8 +97,8 @@ def plot_feature_map(
             )
     if values is not None and values.ndim != 1:
         raise InvalidInputError(f"labels must be one for each image. Got shape {values.shape}.")
-    ax = new_axes(ax, width=7.5, height=6.0)
     places, names = on_a_plane(vectors, method, random_state)
+    ax = new_axes(ax, width=7.5, height=6.0)
     ax.set(xticks=[], yticks=[], xlabel=names[0], ylabel=names[1])
     ax.margins(_MARGIN)
     colours = _draw_points(ax, places, values)

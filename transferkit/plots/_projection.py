@@ -45,7 +45,7 @@ def on_a_plane(vectors: Floats, method: str, random_state: int) -> tuple[Floats,
     except ImportError as error:
         raise MissingDependencyError("umap-learn", "map", "plot_feature_map(method='umap')") from error
     n = len(vectors)
-    reduced, _ = _components(vectors, min(_KEPT, n - 1), random_state)
+    reduced, _ = _components(vectors, min(_KEPT, n - 1, vectors.shape[1]), random_state)
     # UMAP starts from eigenvectors, which so few images do not have.
     few: dict[str, Any] = {"init": "random"} if n <= 5 else {}
     mapper = UMAP(n_neighbors=min(15, n - 1), random_state=random_state, n_jobs=1, **few)
