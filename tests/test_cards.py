@@ -67,7 +67,7 @@ def test_limits_depend_on_what_is_known(tiny, pictures):
     card = clf.card(evaluation=evaluate(clf, paths[20:], labels[20:]), audit=found)
     sections = card.to_dict()
     assert "trained on 10 of these images" in sections["Test"]["notes"][0]
-    assert sections["Audit of the data"]["notes"][0].startswith("Audit of 30 images")
+    assert sections["Audit of the training data"]["notes"][0].startswith("Audit of 30 images")
     limits = " ".join(sections["Limits"]["notes"])
     assert "Groups were not given" in limits
     assert "The test has images that the model was trained on" in limits

@@ -452,3 +452,25 @@ def test_train_on_corrected_labels(folder, tmp_path, capsys):
     table.write_text(f"path;label;new_label\n{wrong};left;rihgt\n")
     assert main(["train", str(folder), *common, "--relabel", str(table)]) == 2
     assert "Did you mean 'right'?" in capsys.readouterr().err
+
+
+def test_card_and_report(folder, tmp_path, capsys):
+    model, page = tmp_path / "m.safetensors", tmp_path / "report.html"
+    common = ["--backbone", "pixels", "--image-size", "32"]
+    assert main(["train", str(folder), *common, "--card", "--output", str(model)]) == 0
+    text = model.with_suffix(".md").read_text(encoding="utf-8")
+    assert "## Test" in text
+    capsys.readouterr()
+    assert main(["card", str(model)]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("# Model card: Classifier on pixels")
+    assert "No figures of a test" in out
+    assert main(["card", str(model), "--output", str(tmp_path / "card.html")]) == 0
+    assert (tmp_path / "card.html").read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+    (folder / "left" / "bad.png").write_bytes(b"")
+    arguments = ["report", str(model), str(folder), "--checks", "files", "--output", str(page)]
+    assert main(arguments) == 1
+    assert f"wrote {page}" in capsys.readouterr().err
+    assert page.read_text(encoding="utf-8").count("data:image/png") == 5
+    assert main([*arguments[:-1], str(tmp_path / "no" / "a.html")]) == 2
+    assert "--output must be a file in a folder that exists" in capsys.readouterr().err

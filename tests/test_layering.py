@@ -20,6 +20,7 @@ LINES = [
     {"estimators"},
     {"evaluation", "exports", "neighbours"},
     {"auditing", "comparison"},
+    {"reporting"},
     {"cli"},
     {"__init__", "__main__"},
 ]

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from transferkit.extraction import FeatureExtractor, extract_activations
     from transferkit.foundation.config import config_context, get_config, set_config
     from transferkit.neighbours import NearestImages, load
+    from transferkit.reporting import report
 
 # Where each public name lives; imported on first use.
 _HOMES = {
@@ -59,6 +60,7 @@ _HOMES = {
     "next_to_label": "auditing",
     "register_backbone": "backbones",
     "relabel": "auditing",
+    "report": "reporting",
     "set_config": "foundation.config",
 }
 _MODULES = {"cache", "datasets", "errors", "heads", "keypoints", "metrics", "plots"}
@@ -94,6 +96,7 @@ __all__ = [
     "plots",
     "register_backbone",
     "relabel",
+    "report",
     "set_config",
 ]
 

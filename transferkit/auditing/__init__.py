@@ -7,7 +7,9 @@ once, ``_duplicates`` finds what is there twice. Checks are functions of the ``E
 """
 
 from transferkit.auditing._audit import audit
+from transferkit.auditing._features import one_vector
 from transferkit.auditing._findings import Check, Finding
+from transferkit.auditing._html import SECTION_STYLE, sections
 from transferkit.auditing._next import next_to_label
 from transferkit.auditing._relabel import relabel
 from transferkit.auditing._relabelled import Change, Relabelled
@@ -15,6 +17,7 @@ from transferkit.auditing._report import AuditReport
 from transferkit.auditing._suggestions import Suggestion, Suggestions
 
 __all__ = [
+    "SECTION_STYLE",
     "AuditReport",
     "Change",
     "Check",
@@ -24,5 +27,7 @@ __all__ = [
     "Suggestions",
     "audit",
     "next_to_label",
+    "one_vector",
     "relabel",
+    "sections",
 ]

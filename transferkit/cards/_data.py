@@ -1,4 +1,4 @@
-"""What a model was trained on: numbers of images and groups, a digest of their contents, what was left out."""
+"""What a model was trained on: images, groups, a digest of their contents, what was left out."""
 
 from __future__ import annotations
 

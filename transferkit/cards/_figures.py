@@ -83,19 +83,19 @@ def about_evaluation(evaluation: Any, n_known: int) -> Section:
         facts.append(
             (
                 "",
-                f"The model was trained on {n_known:,} of these images: figures on them say nothing of others.",
+                f"The model was trained on {n_known:,} of these images: they say nothing of new ones.",
             )
         )
     return Section("Test", tuple(facts), tuple(evaluation.tables()))
 
 
 def about_audit(audit: Any) -> Section:
-    """Return what an audit that was passed has found."""
+    """Return what an audit of the training data has found."""
     rows = [[check.severity, check.kind, check.summary] for check in audit.checks if check.severity != "fine"]
     quiet = ", ".join(check.kind for check in audit.checks if check.severity == "fine")
     facts = [("", f"{audit.title()}.")] + ([("", f"Nothing found: {quiet}.")] if quiet else [])
     table = Table(("severity", "check", "found"), rows, left=(0, 1, 2))
-    return Section("Audit of the data", tuple(facts), (table,) if rows else ())
+    return Section("Audit of the training data", tuple(facts), (table,) if rows else ())
 
 
 def _number(value: float) -> str:

@@ -20,9 +20,9 @@ def about_limits(estimator: Any, evaluation: Any, audit: Any, n_known: int) -> S
     elif n_known:
         said.append("The test has images that the model was trained on.")
     if audit is None:
-        said.append("The data was not audited for duplicates, wrong labels and shortcuts.")
+        said.append("The training data was not audited for duplicates, wrong labels and shortcuts.")
     elif any(check.severity == "error" for check in audit.checks):
-        said.append("The audit found errors in the data: figures may be too good.")
+        said.append("The audit found errors in the training data: figures may be too good.")
     said.append(
         "What it is meant for, who is in the images, and the licences of data and weights are not in these "
         "files: add them."

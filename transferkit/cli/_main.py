@@ -13,6 +13,7 @@ from transferkit.cli import (
     audit,
     backbones,
     cache,
+    card,
     check,
     compare,
     demo,
@@ -23,6 +24,7 @@ from transferkit.cli import (
     layers,
     neighbours,
     predict,
+    report,
     train,
 )
 from transferkit.cli._options import running_of
@@ -31,7 +33,7 @@ from transferkit.errors import TransferKitError
 from transferkit.foundation.config import config_context
 
 COMMANDS: tuple[Any, ...] = (
-    demo, audit, train, predict, evaluate, export, compare, neighbours, backbones, layers, check, download,
+    demo, audit, train, predict, evaluate, report, card, export, compare, neighbours, backbones, layers, check, download,
     cache, info,
 )  # fmt: skip
 EXIT_MISTAKE = 2

@@ -75,6 +75,8 @@ def train_and_report(
         **normalizer,
     )
     model.save(output)
+    if options.card:
+        model.card(evaluation=evaluation).to_markdown(output.with_suffix(".md"))
     if model.kind == "points":
         shapes = _mean_shapes(model, (learned, where, targets[train]), (tested, where_tested))
         line = _keypoints(model, evaluation, shapes)

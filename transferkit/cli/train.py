@@ -25,6 +25,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--test-fraction", type=float, default=0.2, help="share held out to measure on (default 0.2)"
     )
     parser.add_argument("--output", default="model.safetensors", help="the model (default model.safetensors)")
+    parser.add_argument(
+        "--card", action="store_true", help="write what is known of the model beside it (.md)"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the split and of training (default 0)")
     add_reading(parser)
     add_running(parser)
