@@ -3,9 +3,9 @@
     python benchmarks/active_learning.py --data DATA --weights WEIGHTS [--seeds 5]
 
 DATA has gender/{train,val} and cats_dogs; WEIGHTS has mobilenet.weights.h5. A classifier starts with 20
-random labels, and is given 20 more in each round: of random images; of those that it is least sure of (the smallest
-margin); or of those that ``next_to_label`` returns. Accuracy is that on images which are never asked for: all
-of gender/val, and 240 of cats_dogs, drawn anew for each seed.
+random labels, and is given 20 more in each round: of random images; of those that it is least sure of (the
+smallest margin); or of those that ``next_to_label`` returns. Accuracy is that on images which are never asked
+for: all of gender/val, and 240 of cats_dogs, drawn anew for each seed.
 """
 
 from __future__ import annotations

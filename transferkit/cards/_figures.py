@@ -10,6 +10,10 @@ from transferkit.cards._card import Section
 from transferkit.foundation.tables import Table
 from transferkit.metrics import Figure, classification_figures, label_figures
 
+_TITLES = {
+    "auc": "AUC", "brier": "Brier score", "f1": "F1", "macro_auc": "macro AUC", "macro_f1": "macro F1",
+    "mcc": "MCC", "micro_f1": "micro F1",
+}  # fmt: skip
 _OPTIMISTIC = (
     "The head and its settings were chosen on these images, too: on new ones, figures are likely to be a "
     "little worse."
@@ -40,18 +44,20 @@ def _classified(task: Any, held_out: Any) -> Section:
             held_out.targets, task.decode(logits), chances, labels=task.labels, groups=groups
         ).whole
     rows = [
-        [name.replace("_", " "), _number(one.value), _interval(one)]
+        [_TITLES.get(name, name.replace("_", " ")), f"{one.value:.3f}", _interval(one)]
         for name, one in figures.items()
         if math.isfinite(one.value)
     ]
-    together = "its group or " if groups is not None else ""
+    others = "exact copies of it" if groups is None else "any of its group"
     facts = [
         (
             "Images",
-            f"{len(held_out):,}, each judged by a model that had not seen it, {together}its exact copies",
+            f"{len(held_out):,}, each judged by a model that had seen neither it nor {others}",
         ),
         ("", _OPTIMISTIC),
     ]
+    if task.kind == "classes" and len(task.labels) == 2:
+        facts.insert(1, ("Positive class", str(task.labels[1])))
     return Section("Held-out training images", tuple(facts), (Table(("figure", "value", "95 %"), rows),))
 
 
@@ -96,10 +102,6 @@ def about_audit(audit: Any) -> Section:
     facts = [("", f"{audit.title()}.")] + ([("", f"Nothing found: {quiet}.")] if quiet else [])
     table = Table(("severity", "check", "found"), rows, left=(0, 1, 2))
     return Section("Audit of the training data", tuple(facts), (table,) if rows else ())
-
-
-def _number(value: float) -> str:
-    return f"{value:.3f}"
 
 
 def _interval(figure: Figure) -> str:
