@@ -1,4 +1,4 @@
-"""How long a user waits: import, one prediction, a second fit, one large photograph.
+"""How long a user waits: import, one prediction, a second fit, 1,000 known images, one large photograph.
 
     python benchmarks/latency.py [--backbone mobilenet_v2] [--repeats 100]
 
@@ -27,7 +27,7 @@ os.environ["TRANSFERKIT_CACHE"] = tempfile.mkdtemp(prefix="transferkit-latency-"
 
 from speed import SIZE, draw, openvino_single
 
-from transferkit import Classifier, get_backbone, load, set_config
+from transferkit import Classifier, FeatureExtractor, get_backbone, load, set_config
 from transferkit.backbones import build_network, resolve_weights
 from transferkit.images import Target, read_source, resize_image
 
@@ -110,6 +110,35 @@ def second_fit(name: str, paths: list[Path]) -> None:
     again = float(subprocess.run(command, capture_output=True, check=True, text=True).stdout)
     print(f"\nfeatures of {len(paths)} files for a fit: first {first:.1f} s, engine built before;")
     print(f"  another head in a new process {again:.3f} s ({first / again:.0f} x faster), no TensorFlow")
+
+
+def known_images(name: str, folder: Path, n: int = 1000, repeats: int = 5) -> None:
+    """From the names of known files to features in memory, beside reading as many from one file."""
+    (folder / "known").mkdir()
+    paths = draw(folder / "known", n)
+    print(f"\nfeatures of {n:,} known files, in this process")
+    for what, settings in (
+        ("the last layer, averaged", {"grid": 1}),
+        ("the four layers and grids of a classifier", None),
+        ("the last layer, whole", {"grid": "full"}),
+    ):
+        if settings is None:
+            extractor, _ = Classifier(name, weights=None, augment=None).plan_extraction([0, 1] * 20)
+        else:
+            extractor = FeatureExtractor(name, weights=None, layers="last", **settings)
+        extractor.extract(paths).maps()
+        plain = folder / "plain.npy"
+        maps = extractor.extract(paths).maps()
+        np.save(plain, np.concatenate([array.reshape(n, -1) for array in maps], axis=1).astype(np.float16))
+        taken, copied = [], []
+        for _ in range(repeats):
+            taken.append(milliseconds(lambda extractor=extractor: extractor.extract(paths).maps()))
+            copied.append(milliseconds(lambda plain=plain: np.load(plain).astype(np.float32)))
+        size = sum(array.nbytes for array in maps) / 1e6
+        middle, least = statistics.median(taken), statistics.median(copied)
+        print(
+            f"  {what:44} {middle:6.0f} ms for {size:4.0f} MB; from one half-precision file {least:5.0f} ms"
+        )
 
 
 def new_process(name: str, folder: Path, paths: list[Path], repeats: int) -> None:
@@ -222,6 +251,7 @@ def main() -> None:
         one_prediction(options.backbone, folder, paths[:40], options.repeats)
         new_process(options.backbone, folder, paths[:40], 5)
         second_fit(options.backbone, paths[40:])
+        known_images(options.backbone, folder)
     large_photograph(10)
 
 

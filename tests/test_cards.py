@@ -49,7 +49,9 @@ def test_the_card_says_what_was_learned_from(fitted):
     assert model["Answers"] == "one of 2 classes: <b>|left*, right"
     assert model["Backbone"] == "tiny"
     held = card.to_dict()["Held-out training images"]
-    assert held["facts"]["Images"].startswith("59, each judged by a model that had seen neither it nor any of its group")
+    assert held["facts"]["Images"].startswith(
+        "59, each judged by a model that had seen neither it nor any of its group"
+    )
     accuracy = next(row for row in held["tables"][0] if row[0] == "accuracy")
     chances = clf.held_out_.probabilities(clf.predictor_.task)
     assert float(accuracy[1]) == pytest.approx((chances.argmax(1) == clf.held_out_.targets).mean(), abs=5e-4)

@@ -389,6 +389,13 @@ def test_a_file_says_what_it_is(fitted, tmp_path):
 
 
 @pytest.mark.usefixtures("quiet")
+def test_a_file_says_the_threshold_of_a_class(fitted, tmp_path):
+    export(fitted("two classes").with_threshold(0.2), tmp_path / "model.onnx", probes=[FACES.images[0]])
+    facts = {each.key: json.loads(each.value) for each in onnx.load(tmp_path / "model.onnx").metadata_props}
+    assert facts["threshold"] == [1, 0.2]
+
+
+@pytest.mark.usefixtures("quiet")
 @pytest.mark.parametrize("before", [None, b"what was there"])
 def test_a_file_that_answers_otherwise_is_not_kept(fitted, tmp_path, monkeypatch, before):
     path = tmp_path / "model.onnx"

@@ -19,7 +19,7 @@ LINES = [
     {"cards", "explanation", "persistence"},
     {"estimators"},
     {"evaluation", "exports", "neighbours"},
-    {"auditing", "comparison"},
+    {"auditing", "comparison", "monitoring"},
     {"reporting"},
     {"cli"},
     {"__init__", "__main__"},

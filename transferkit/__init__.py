@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from transferkit.exports import export
     from transferkit.extraction import FeatureExtractor, extract_activations
     from transferkit.foundation.config import config_context, get_config, set_config
+    from transferkit.monitoring import drift
     from transferkit.neighbours import NearestImages, load
     from transferkit.reporting import report
 
@@ -49,6 +50,7 @@ _HOMES = {
     "check_backbone": "backbones",
     "compare": "comparison",
     "config_context": "foundation.config",
+    "drift": "monitoring",
     "evaluate": "evaluation",
     "export": "exports",
     "extract_activations": "extraction",
@@ -80,6 +82,7 @@ __all__ = [
     "compare",
     "config_context",
     "datasets",
+    "drift",
     "errors",
     "evaluate",
     "export",

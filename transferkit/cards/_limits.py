@@ -31,7 +31,9 @@ def about_limits(estimator: Any, evaluation: Any, audit: Any, n_known: int) -> S
 
 
 def _of_training(task: Any, record: Any) -> list[str]:
-    said = [f"It has learned from {record.n_images:,} images; how good it is on images unlike those is not known."]
+    said = [
+        f"It has learned from {record.n_images:,} images; how good it is on images unlike those is not known."
+    ]
     if record.n_groups is None:
         said.append(
             "Groups were not given: if images of one person or series are in the data, held-out figures are "

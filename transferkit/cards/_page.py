@@ -8,7 +8,7 @@ from typing import Any
 from transferkit.foundation.tables import render_html
 
 _STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 70rem; padding: 0 1rem; color: #222 }
+body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 70rem; padding: 0 1rem }
 h1 { font-size: 1.5rem } h2 { font-size: 1.2rem; margin: 2.2rem 0 .4rem; border-bottom: 1px solid #ddd }
 h3 { font-size: 1rem; margin: 1.4rem 0 .3rem }
 table { border-collapse: collapse; margin: .6rem 0 1rem }

@@ -18,6 +18,7 @@ from transferkit.cli import (
     compare,
     demo,
     download,
+    drift,
     evaluate,
     export,
     info,
@@ -33,8 +34,8 @@ from transferkit.errors import TransferKitError
 from transferkit.foundation.config import config_context
 
 COMMANDS: tuple[Any, ...] = (
-    demo, audit, train, predict, evaluate, report, card, export, compare, neighbours, backbones, layers, check, download,
-    cache, info,
+    demo, audit, train, predict, evaluate, report, card, export, drift, compare, neighbours, backbones,
+    layers, check, download, cache, info,
 )  # fmt: skip
 EXIT_MISTAKE = 2
 EXIT_INTERRUPTED = 130

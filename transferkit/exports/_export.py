@@ -75,8 +75,9 @@ def export(
 
     Notes
     -----
-    The file has metadata, JSON by name: "labels" or "names" of the outputs, "thresholds", "task", "features"
-    (with the digest of the weights), "views", and "proof".
+    The file has metadata, JSON by name: "labels" or "names" of the outputs, "threshold" (position of a
+    class, and the probability above which it is predicted), "thresholds", "task", "features" (with the
+    digest of the weights), "views", and "proof".
 
     Examples
     --------

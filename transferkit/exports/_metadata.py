@@ -23,6 +23,6 @@ def metadata(predictor: Any, proof: Proof, difference: float) -> dict[str, str]:
             "n_probes": len(proof.probes),
         },
     }
-    facts |= {name: task[name] for name in ("labels", "thresholds", "names") if name in task}
+    facts |= {name: task[name] for name in ("labels", "threshold", "thresholds", "names") if name in task}
     facts["version"] = __version__
     return {name: json.dumps(value) for name, value in facts.items()}

@@ -13,6 +13,7 @@ from transferkit.plots._calibration import plot_calibration
 from transferkit.plots._class_activation import plot_class_activation
 from transferkit.plots._comparison import plot_comparison
 from transferkit.plots._confusion import plot_confusion_matrix
+from transferkit.plots._drift import plot_drift
 from transferkit.plots._duplicates import plot_duplicates
 from transferkit.plots._error_curve import plot_error_curve
 from transferkit.plots._expected_error import plot_expected_error
@@ -33,6 +34,7 @@ __all__ = [
     "plot_class_activation",
     "plot_comparison",
     "plot_confusion_matrix",
+    "plot_drift",
     "plot_duplicates",
     "plot_error_curve",
     "plot_expected_error",

@@ -1,0 +1,44 @@
+"""drift: are new images still like those that a model was trained on?"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from transferkit.cli._options import add_running
+from transferkit.cli._shared import EXIT_SOME_FAILED, add_model, image_paths, load_model
+from transferkit.errors import InvalidInputError
+
+EXIT_DRIFTED = 3
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    add_model(parser)
+    parser.add_argument("images", nargs="+", help="new image files, or folders of them, without labels")
+    parser.add_argument(
+        "--alpha", type=float, default=0.01, help="chance of a false alarm if nothing changed (default 0.01)"
+    )
+    parser.add_argument("--plot", metavar="FILE", help="draw novelty and predicted classes into this file")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    add_running(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the command and return the exit code: 3 if images have drifted, which cron can act on."""
+    from transferkit import drift
+
+    if options.plot is not None and not Path(options.plot).absolute().parent.is_dir():
+        raise InvalidInputError(f"plot must be a file in a folder that exists. Got {options.plot}.")
+    report = drift(load_model(options), image_paths(options.images), alpha=options.alpha)
+    print(json.dumps(report.to_dict(), indent=2) if options.json else report)
+    if options.plot is not None:
+        from transferkit.plots import plot_drift
+
+        plot_drift(report)[0].figure.savefig(options.plot, dpi=120)
+        print(f"transferkit: wrote {options.plot}", file=sys.stderr)
+    if report.drifted:
+        return EXIT_DRIFTED
+    return EXIT_SOME_FAILED if report.skipped else 0

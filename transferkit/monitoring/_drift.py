@@ -1,0 +1,159 @@
+"""Compare new images with those that a model was trained on, without labels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from transferkit import images
+from transferkit.errors import InvalidInputError
+from transferkit.estimators import ImageEstimator, say_left_out
+from transferkit.foundation.arguments import check, is_number
+from transferkit.monitoring._report import DriftCheck, DriftReport
+from transferkit.tasks import Classes
+
+Floats = NDArray[np.float64]
+
+FEWEST = 20  # images of which a distribution says something
+_SMALLEST = 0.02  # effects below this are real where there are many images, and matter to nobody
+_STRANGE = 0.95  # novelty of one in twenty training images
+
+
+def drift(model: Any, X: Any, *, boxes: Any = None, alpha: float = 0.01) -> DriftReport:
+    """Tell whether new images are still like those that a model was trained on; no labels are needed.
+
+    Compared are how unlike the training images they are (:meth:`Classifier.novelty`), and, for a
+    classifier, the probability of each class and how often each is predicted, with those of held-out
+    training images.
+
+    Parameters
+    ----------
+    model : Classifier, KeypointRegressor or ImageRegressor
+        Fitted, on images.
+    X : sequence of images
+        Twenty or more. What cannot be read is left out, with a warning.
+    boxes : array-like, shape (n, 4), optional
+        For a model that was trained with boxes.
+    alpha : float, default=0.01
+        Chance of a false alarm if nothing has changed, over all checks together.
+
+    Returns
+    -------
+    DriftReport
+        ``.drifted``, ``.checks``, and ``.strangest()``, the images to look at. For ``plots.plot_drift``.
+
+    Raises
+    ------
+    NotFittedError
+    InvalidInputError
+        The model learned from arrays, nothing is known of its training images, or there are fewer than 20.
+
+    Notes
+    -----
+    The test of Kolmogorov and Smirnov for novelty (one-sided: less novel is no harm) and for the logit of
+    each class, and the test of chi-squared for the predicted classes, at ``alpha`` over the number of
+    checks (Rabanser, Günnemann and Lipton 2019, "Failing loudly", NeurIPS). An effect below 0.02 is never
+    reported. Images that belong together, such as frames of a film, are not independent, and raise false
+    alarms.
+
+    Examples
+    --------
+    >>> from transferkit import drift, load
+    >>> report = drift(load("cats.safetensors"), "photos_of_this_week")  # doctest: +SKIP
+    >>> report.drifted  # doctest: +SKIP
+    False
+    """
+    if not isinstance(model, ImageEstimator) or not hasattr(model, "novelty"):
+        raise InvalidInputError(
+            f"model must be a fitted Classifier, KeypointRegressor or ImageRegressor. Got {model!r:.200}."
+        )
+    problems = []
+    if not (is_number(alpha, above=0) and alpha < 1):
+        problems.append(f"alpha must be above 0 and below 1, such as 0.01. Got {alpha!r}.")
+    check(problems)
+    items = images.readable_again(images.as_image_list(X))
+    where = {} if boxes is None else {"boxes": boxes}
+    features = model.extract(items, on_error="skip", **where)
+    rows = np.flatnonzero(features.ok)
+    if features.report.failures:
+        say_left_out("drift", features.report.failures, len(items))
+    if len(rows) < FEWEST:
+        raise InvalidInputError(
+            f"X must have {FEWEST} images or more that can be read: of fewer, a distribution says little. "
+            f"Got {len(rows)}."
+        )
+    good = [items[row] for row in rows]
+    places = {name: np.asarray(array)[rows] for name, array in where.items()}
+    novelty = model.novelty(good, **places)
+    found = [_novelty_check(novelty, len(model.predictor_.novelty.distances))]
+    shares, before = dict[Any, float](), dict[Any, float]()
+    task, held_out = model.predictor_.task, model.predictor_.held_out
+    if isinstance(task, Classes) and held_out is not None and len(held_out) >= FEWEST:
+        chances, known = model.predict_proba(good), held_out.probabilities(task)
+        found += _probability_checks(chances, known, task)
+        counts, usual = (
+            np.bincount(task.choose(each), minlength=task.n_classes).astype(float)
+            for each in (chances, known)
+        )
+        labels = task.labels.tolist()
+        shares = dict(zip(labels, (counts / counts.sum()).tolist(), strict=True))
+        before = dict(zip(labels, (usual / usual.sum()).tolist(), strict=True))
+        found.append(_share_check(counts, usual, labels))
+    checks = [
+        DriftCheck(name, label, effect, p, p < alpha / len(found) and effect >= _SMALLEST, what)
+        for name, label, effect, p, what in found
+    ]
+    return DriftReport(
+        any(one.drifted for one in checks),
+        checks,
+        len(rows),
+        float(alpha),
+        novelty,
+        rows,
+        list(items),
+        task.labels if isinstance(task, Classes) else None,
+        shares,
+        before,
+        list(features.report.failures),
+    )
+
+
+def _novelty_check(novelty: Floats, n_known: int) -> tuple[str, Any, float, float, str]:
+    """Compare novelty with that of the training images, which is spread evenly."""
+    from scipy.stats import ks_2samp
+
+    test = ks_2samp(novelty, np.arange(n_known) / n_known, alternative="less")
+    strange = float((novelty > _STRANGE).mean())
+    what = f"{strange:.1%} of the images have a novelty above {_STRANGE}, {1 - _STRANGE:.0%} are usual"
+    return "novelty", None, float(test.statistic), float(test.pvalue), what
+
+
+def _probability_checks(
+    chances: Floats, known: Floats, task: Classes
+) -> list[tuple[str, Any, float, float, str]]:
+    """Compare the probability of each class, of two that of the second, with those of held-out images."""
+    from scipy.stats import ks_2samp
+
+    found = []
+    for column in range(1 if task.n_classes == 2 else 0, task.n_classes):
+        test = ks_2samp(chances[:, column], known[:, column])
+        what = f"mean {chances[:, column].mean():.3f}, before {known[:, column].mean():.3f}"
+        label = task.labels[column].item()
+        found.append(("probability", label, float(test.statistic), float(test.pvalue), what))
+    return found
+
+
+def _share_check(counts: Floats, usual: Floats, labels: list[Any]) -> tuple[str, Any, float, float, str]:
+    """Compare how often each class is predicted."""
+    from scipy.stats import chi2_contingency
+
+    seen = (counts + usual) > 0
+    table = np.stack([counts[seen], usual[seen]])
+    p_value = float(chi2_contingency(table).pvalue) if seen.sum() > 1 else 1.0
+    gaps = counts / counts.sum() - usual / usual.sum()
+    most = int(np.abs(gaps).argmax())
+    now, before = counts[most] / counts.sum(), usual[most] / usual.sum()
+    what = f"{labels[most]!r} {now:.1%}, before {before:.1%}"
+    return "classes", None, float(np.abs(gaps).sum() / 2), p_value, what

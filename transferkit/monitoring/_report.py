@@ -1,0 +1,130 @@
+"""What a look for drift has found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from transferkit.evaluation import Report
+from transferkit.extraction import Failure
+from transferkit.foundation.tables import Table
+
+
+@dataclass(frozen=True)
+class DriftCheck:
+    """One thing that was compared.
+
+    Attributes
+    ----------
+    name : {"novelty", "probability", "classes"}
+        How unlike the training images; the probability of a class (``label``); how often each is predicted.
+    label : label or None
+        Of "probability": the class.
+    effect : float
+        The largest difference between the two distributions, in 0..1: Kolmogorov's distance, of "classes" the
+        total variation.
+    p_value : float
+        Chance of at least so large an effect if nothing has changed, and images are independent.
+    drifted : bool
+        Whether that is below the level of the report, shared among its checks.
+    what : str
+        In words.
+    """
+
+    name: str
+    label: Any
+    effect: float
+    p_value: float
+    drifted: bool
+    what: str
+
+
+@dataclass(frozen=True, repr=False)
+class DriftReport(Report):
+    """Whether new images are like those that a model was trained on. Print it.
+
+    Attributes
+    ----------
+    drifted : bool
+        Whether any check has found a difference.
+    checks : list of DriftCheck
+    n_images : int
+        Images that could be read.
+    alpha : float
+        Chance of a false alarm if nothing has changed.
+    novelty : ndarray of float64, shape (n_images,)
+        Of each image; spread evenly over 0..1 if nothing has changed.
+    rows : ndarray of int64, shape (n_images,)
+        Their positions in X.
+    images : list
+        X, as a list.
+    classes : ndarray or None
+    shares, shares_before : dict from label to float
+        How often each class is predicted, now and of held-out training images; empty without classes.
+    skipped : list of Failure
+        Images that could not be read.
+    """
+
+    drifted: bool
+    checks: list[DriftCheck]
+    n_images: int
+    alpha: float
+    novelty: NDArray[np.float64] = field(repr=False)
+    rows: NDArray[np.int64] = field(repr=False)
+    images: list[Any] = field(repr=False)
+    classes: NDArray[Any] | None
+    shares: dict[Any, float]
+    shares_before: dict[Any, float]
+    skipped: list[Failure] = field(repr=False)
+
+    def strangest(self, n: int = 12) -> list[Any]:
+        """Return the images that are least like those to train on, the strangest first."""
+        order = np.argsort(-self.novelty, kind="stable")[:n]
+        return [self.images[self.rows[row]] for row in order]
+
+    def __repr__(self) -> str:
+        """Return the verdict."""
+        return f"<DriftReport: {'drifted' if self.drifted else 'no drift'}, {self.n_images:,} images>"
+
+    def _tables(self) -> Sequence[Table]:
+        rows = [
+            (
+                check.name if check.label is None else f"{check.name} of {check.label!r}",
+                "drifted" if check.drifted else "as before",
+                f"{check.effect:.3f}",
+                f"{check.p_value:.2g}",
+                check.what,
+            )
+            for check in self.checks
+        ]
+        verdict = "These images are not like those to train on" if self.drifted else "No drift was found"
+        notes = [f"One false alarm in {1 / self.alpha:,.0f} looks, if images are independent."]
+        if self.skipped:
+            notes.append(f"{len(self.skipped):,} images could not be read.")
+        table = Table(
+            ("", "", "effect", "p", ""), rows, f"{verdict}: {self.n_images:,} images", notes, left=(0, 1, 4)
+        )
+        return [table]
+
+    def _records(self) -> list[dict[str, Any]]:
+        return [asdict(check) for check in self.checks]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return verdict, checks and shares as JSON data."""
+        return {
+            "drifted": self.drifted,
+            "n_images": self.n_images,
+            "n_skipped": len(self.skipped),
+            "alpha": self.alpha,
+            "checks": [{**record, "label": _plain(record["label"])} for record in self._records()],
+            "shares": {str(label): share for label, share in self.shares.items()},
+            "shares_before": {str(label): share for label, share in self.shares_before.items()},
+        }
+
+
+def _plain(label: Any) -> Any:
+    return label.item() if isinstance(label, np.generic) else label
