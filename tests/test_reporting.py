@@ -31,6 +31,7 @@ class Page(HTMLParser):
 
 @pytest.fixture(autouse=True)
 def closed():
+    plt.close("all")  # of other tests
     yield
     assert plt.get_fignums() == []
 
