@@ -137,7 +137,16 @@ def test_evaluate_sets_expected_errors_beside_real_ones(fitted, triangles):
     np.testing.assert_allclose(evaluation.distances, distances(found, truth[60:]), rtol=1e-6)
     present = np.isfinite(evaluation.distances)
     assert f"Mean error of a point: expected {expected[present].mean():.4g} pixels" in str(evaluation)
+    times = evaluation.within(0.9)
+    near = evaluation.distances <= times * expected
+    assert near[present].mean() == pytest.approx(0.9, abs=0.01)
+    assert 1.2 < times < 3.2  # 1.9 by the law of likelihood_within
+    assert f"90 % of the points lie within {times:.2g} times their expected error" in str(evaluation)
     assert evaluate(fitted, images[60:], truth[60:]).expected_error is None
+    with pytest.raises(InvalidInputError, match="^within needs expected errors"):
+        evaluate(fitted, images[60:], truth[60:]).within()
+    with pytest.raises(InvalidInputError, match="^coverage must be above 0 and below 1"):
+        evaluation.within(90)
     ax = plots.plot_expected_error(evaluation)
     means = ax.lines[1].get_xydata()
     assert len(means) == 10

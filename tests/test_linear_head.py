@@ -23,7 +23,7 @@ def task_of(targets, n_classes):
     return Values(np.shape(targets)[1]) if n_classes is None else Classes(np.arange(n_classes))
 
 
-def training(maps, targets, n_classes=None, *, weight=None, groups=None, seed=0):
+def training(maps, targets, n_classes=None, *, weight=None, groups=None, seed=0, calibrate="auto"):
     n = len(targets)
     return TrainingData(
         [np.asarray(array, dtype=np.float32) for array in maps],
@@ -33,6 +33,7 @@ def training(maps, targets, n_classes=None, *, weight=None, groups=None, seed=0)
         np.arange(n) if groups is None else np.asarray(groups),
         random_state=seed,
         progress=False,
+        calibrate=calibrate,
     )
 
 
@@ -478,19 +479,23 @@ def test_a_row_of_weight_two_is_as_if_doubled(case, penalty):
     n = len(targets)
     weight = np.where(np.arange(n) % 7 == 3, 2.0, 1.0)
     again = np.repeat(np.arange(n), weight.astype(int))
-    weighted = LinearHead(penalty).fit(training(maps, targets, n_classes, weight=weight))
-    doubled = LinearHead(penalty).fit(
-        training([m[again] for m in maps], targets[again], n_classes, groups=again)
-    )
-    assert weighted.penalty == doubled.penalty
-    np.testing.assert_allclose(weighted.held_out[again], doubled.held_out, atol=1e-6)
-    found, expected = weighted.predict(maps), doubled.predict(maps)
+    weighted, doubled = [], []
+    for calibrate in (None, "auto"):
+        settings = {"n_classes": n_classes, "calibrate": calibrate}
+        weighted.append(LinearHead(penalty).fit(training(maps, targets, weight=weight, **settings)))
+        twice = training([m[again] for m in maps], targets[again], groups=again, **settings)
+        doubled.append(LinearHead(penalty).fit(twice))
+    assert weighted[0].penalty == doubled[0].penalty
+    np.testing.assert_allclose(weighted[0].held_out[again], doubled[0].held_out, atol=1e-6)
+    found, expected = ([head.predict(maps) for head in heads] for heads in (weighted, doubled))
     if n_classes is None:
         np.testing.assert_allclose(found, expected, atol=1e-6)
-    else:
-        # Not exact: the prior of the calibration counts as one row, and the others as one each on average,
-        # since only the ratios of weights count.
-        np.testing.assert_allclose(as_probabilities(found), as_probabilities(expected), atol=0.005)
+        return
+    # Not exact: the prior of the calibration counts as one row, and the others as one each on average,
+    # since only the ratios of weights count.
+    np.testing.assert_allclose(as_probabilities(found[0]), as_probabilities(expected[0]), atol=0.005)
+    # The prior of the temperature counts the more, the fewer rows there are: 35 are here for 40.
+    np.testing.assert_allclose(as_probabilities(found[1]), as_probabilities(expected[1]), atol=0.015)
 
 
 def test_a_row_of_weight_zero_has_a_held_out_prediction():

@@ -183,3 +183,9 @@ def test_on_the_command_line(tiny, pictures, tmp_path, capsys):
     ImageRegressor(**tiny).fit(paths, np.arange(60.0)).save(values)
     assert cli.main(["predict", values, str(blue), "--unknown-label", "x"]) == 2
     assert "--unknown-label is for classes" in capsys.readouterr().err
+    assert cli.main(["predict", model, str(blue), "--max-novelty", "0.5"]) == 2
+    assert "--max-novelty is for keypoints" in capsys.readouterr().err
+    images, points, _ = make_triangles(30)
+    KeypointRegressor(**tiny, refine=0).fit(images, points).save(values)
+    assert cli.main(["predict", values, str(blue), "--max-novelty", "0.9", "--csv"]) == 0
+    assert capsys.readouterr().out.splitlines()[1].endswith(",nan" * 6)

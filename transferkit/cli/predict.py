@@ -41,10 +41,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--max-novelty",
         type=float,
-        default=0.99,
         metavar="SHARE",
-        help="with --unknown-label: about the share of images like those to train on that are not refused "
-        "(default 0.99)",
+        help="of classes with --unknown-label (default 0.99), and of keypoints, whose points are then nan: "
+        "about the share of images like those to train on that are not refused",
     )
     add_csv(parser)
     add_running(parser)
@@ -61,6 +60,10 @@ def run(options: argparse.Namespace) -> int:
         raise InvalidInputError(f"return_error is for keypoints. This model has {kind}. Leave it out.")
     if options.unknown_label is not None and kind != "classes":
         raise InvalidInputError(f"unknown_label is for classes. This model has {kind}. Leave it out.")
+    if options.max_novelty is not None and kind != "points" and options.unknown_label is None:
+        raise InvalidInputError(
+            "max_novelty is for keypoints, or for classes with unknown_label. Pass that, too."
+        )
     header, answers = _ANSWERS[kind](model)
     if options.return_error:
         header += [f"error{i}" for i in range(model.n_points_)]
@@ -70,8 +73,8 @@ def run(options: argparse.Namespace) -> int:
     good = [path for path, ok in zip(paths, features.ok, strict=True) if ok]
     how: dict[str, Any] = {name: boxes[features.ok] for name, boxes in where.items()}
     how |= {"return_error": True} if options.return_error else {}
-    if options.unknown_label is not None:
-        how |= {"unknown_label": options.unknown_label, "max_novelty": options.max_novelty}
+    for name in ("unknown_label", "max_novelty"):
+        how |= {} if getattr(options, name) is None else {name: getattr(options, name)}
     for path, answer in zip(good, answers(good, **how) if good else (), strict=True):
         write([path, *answer])
     return EXIT_SOME_FAILED if features.report.failures else 0

@@ -231,6 +231,10 @@ class ImageEstimator(FittedEstimator, NestedParameters):
         """Return the weight of each training row, given the caller's."""
         return weight
 
+    def _calibration(self) -> str | None:
+        """Return how a head calibrates probabilities; None not at all."""
+        return None
+
     def _label_weight(
         self, task: Task, targets: NDArray[Any], weight: NDArray[np.float64]
     ) -> NDArray[np.float64] | None:
@@ -350,6 +354,8 @@ class ImageEstimator(FittedEstimator, NestedParameters):
         """Split, stack the views, and train the head; return also which rows were held out of it."""
         seed = as_seed(self.random_state)
         rows, validation, views = data.rows, data.validation, data.views
+        # Only early stopping and the history see the caller's own validation data.
+        calibrate = None if validation is not None and head.uses_validation else self._calibration()
         groups = copies_together(features, rows, data.groups)
         train, held = np.arange(len(rows)), np.arange(0)
         if validation is None and head.uses_validation:
@@ -374,6 +380,7 @@ class ImageEstimator(FittedEstimator, NestedParameters):
                 seed,
                 self._run_settings()["progress"],
                 self._label_weight(task, data.targets[0][train], data.weight[train]),
+                calibrate,
             )
         )
         return fitted, held

@@ -8,7 +8,9 @@ from typing import Any
 from transferkit import images
 from transferkit.errors import InvalidInputError
 from transferkit.estimators._looks import look
+from transferkit.estimators._novelty import novelty_of
 from transferkit.estimators._subjects import box_views, in_batches
+from transferkit.estimators._unknown import novelty_problems, without_unknown
 from transferkit.estimators.predictor import Predictor
 from transferkit.foundation.arguments import check, flag
 from transferkit.foundation.scratch import memory_limit
@@ -21,7 +23,13 @@ _NO_ERROR = (
 
 
 def predict_points(
-    predictor: Predictor, X: Any, boxes: Any = None, *, return_error: bool = False, limit: float | None = None
+    predictor: Predictor,
+    X: Any,
+    boxes: Any = None,
+    *,
+    return_error: bool = False,
+    max_novelty: float | None = None,
+    limit: float | None = None,
 ) -> Any:
     """Return the keypoints of each image, and with ``return_error`` also the error to expect of each.
 
@@ -29,25 +37,35 @@ def predict_points(
     ----------
     predictor : Predictor
         Of images.
-    X, boxes, return_error
+    X, boxes, return_error, max_novelty
         As for ``KeypointRegressor.predict``.
     limit : float, optional
         Bytes of memory for features.
     """
     check_return_error(predictor, return_error)
+    check([] if max_novelty is None else novelty_problems(max_novelty))
     if hasattr(X, "__next__") and not hasattr(X, "read"):  # an open file is one image
         return in_batches(
-            partial(predict_points, predictor, return_error=return_error, limit=limit), X, boxes
+            partial(
+                predict_points, predictor, return_error=return_error, max_novelty=max_novelty, limit=limit
+            ),
+            X,
+            boxes,
         )
     items = images.readable_again(images.as_image_list(X))
     views = box_views(predictor, boxes, len(items)) or predictor.views
     features = predictor.extractor.extract(items, views=views, on_error="raise")
     with memory_limit(limit):
         if not return_error:
-            return predictor.task.decode(predictor.refine(items, predictor.outputs(features, views=views)))
-        expected = predictor.expected_error
-        looks = look(predictor, items, features, views=views, again=expected.moved)
-        return predictor.task.decode(looks.points), expected.predict(looks)
+            outputs = predictor.refine(items, predictor.outputs(features, views=views))
+            found: tuple[Any, ...] = (predictor.task.decode(outputs),)
+        else:
+            expected = predictor.expected_error
+            looks = look(predictor, items, features, views=views, again=expected.moved)
+            found = predictor.task.decode(looks.points), expected.predict(looks)
+        if max_novelty is not None:
+            found = without_unknown(found, novelty_of(predictor, features), max_novelty)
+    return found if return_error else found[0]
 
 
 def check_return_error(predictor: Predictor, return_error: bool) -> None:

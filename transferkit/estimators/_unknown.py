@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,8 @@ from numpy.typing import NDArray
 from transferkit.errors import InvalidInputError
 from transferkit.foundation.arguments import check, is_number
 from transferkit.tasks import Classes
+
+logger = logging.getLogger("transferkit")
 
 
 def check_unknown(task: Any, unknown_label: Any, max_novelty: Any) -> None:
@@ -41,3 +44,20 @@ def with_unknown(labels: NDArray[Any], unknown: NDArray[np.bool_], unknown_label
     found = labels.astype(object)
     found[unknown] = unknown_label
     return found
+
+
+def without_unknown(
+    arrays: tuple[NDArray[np.float64], ...], novelty: NDArray[np.float64], max_novelty: float
+) -> tuple[NDArray[np.float64], ...]:
+    """Return arrays with a row for each image, NaN for those that are refused; a warning counts them."""
+    refused = novelty > max_novelty
+    if refused.any():
+        logger.warning(
+            "%d of %d images are unlike those to train on (novelty above %g) and are refused: their points "
+            "are NaN.",
+            int(refused.sum()),
+            len(refused),
+            max_novelty,
+        )
+    rows = [refused.reshape(-1, *[1] * (array.ndim - 1)) for array in arrays]
+    return tuple(np.where(row, np.nan, array) for row, array in zip(rows, arrays, strict=True))

@@ -23,7 +23,8 @@ from transferkit.estimators._splitting import as_seed
 from transferkit.estimators._unknown import check_unknown, with_unknown
 from transferkit.explanation import ClassActivation, explain
 from transferkit.extraction import FeatureExtractor
-from transferkit.heads import FittedHead, Head
+from transferkit.foundation.arguments import choice
+from transferkit.heads import CALIBRATIONS, FittedHead, Head
 from transferkit.persistence import register_estimator
 from transferkit.tasks import (
     Classes,
@@ -85,6 +86,11 @@ class Classifier(ClassifierMixin, ImageEstimator, Decisions):
         threshold with the highest figure on training images, from predictions by models that had not seen
         them, for ``classes_[1]`` of two classes, or for each of several labels. Probabilities stay the
         same. See also :meth:`threshold_for`.
+    calibrate : "auto" or None, default="auto"
+        Whether probabilities are made less sure where few held-out images speak for them: "auto" divides
+        logits by a temperature, which changes neither predictions nor rankings. None keeps them as the head
+        learned them. A network is calibrated on what it holds out for early stopping, so not with
+        ``validation_data``, nor where images are too few to hold any out.
     random_state : int, RandomState or None, default=0
         Of the split, of initial weights and of shuffling.
     extractor : FeatureExtractor, optional
@@ -144,6 +150,7 @@ class Classifier(ClassifierMixin, ImageEstimator, Decisions):
         augment: str | None = "auto",
         class_weight: Mapping[Any, float] | str | None = None,
         threshold: float | Mapping[Any, float] | str = 0.5,
+        calibrate: str | None = "auto",
         random_state: Any = 0,
         extractor: FeatureExtractor | None = None,
     ) -> None:
@@ -156,6 +163,7 @@ class Classifier(ClassifierMixin, ImageEstimator, Decisions):
         self.augment = augment
         self.class_weight = class_weight
         self.threshold = threshold
+        self.calibrate = calibrate
         self.random_state = random_state
         self.extractor = extractor
 
@@ -403,6 +411,7 @@ class Classifier(ClassifierMixin, ImageEstimator, Decisions):
         names = (as_label_sets(y, []).names if several else np.unique(targets)).tolist()
         problems = class_weight_problems(self.class_weight, names)
         problems += threshold_problems(self.threshold, names, one_each=not several)
+        problems += choice("calibrate", self.calibrate, CALIBRATIONS, or_none=True)
         head = self._head()
         if several and Labels.kind not in head.kinds:
             problems.append(
@@ -484,6 +493,9 @@ class Classifier(ClassifierMixin, ImageEstimator, Decisions):
         super()._restore(head, predictor, records)
         if self.threshold is None:  # a dictionary, whose keys may be no strings, is saved with the task
             self.threshold = saved_threshold(self._task())
+
+    def _calibration(self) -> str | None:
+        return self.calibrate
 
     def _weights(self, targets: NDArray[Any], weight: NDArray[np.float64]) -> NDArray[np.float64]:
         if targets.ndim == 2 or self.class_weight is None:

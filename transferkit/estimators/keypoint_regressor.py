@@ -28,6 +28,7 @@ from transferkit.estimators._records import Round
 from transferkit.estimators._scoring import explained_variance, readable_rows
 from transferkit.estimators._splitting import as_seed
 from transferkit.estimators._subjects import box_views
+from transferkit.estimators._unknown import novelty_problems, without_unknown
 from transferkit.estimators._taps import Taps, close_taps, point_taps
 from transferkit.estimators.predictor import Predictor
 from transferkit.estimators.refinement import (
@@ -296,7 +297,9 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         with self._limited():
             return novelty_of(predictor, features)
 
-    def predict(self, X: Any, boxes: Any = None, *, return_error: bool = False) -> Any:
+    def predict(
+        self, X: Any, boxes: Any = None, *, return_error: bool = False, max_novelty: float | None = None
+    ) -> Any:
         """Return the keypoints of each image, in the layout that ``fit`` got.
 
         Parameters
@@ -308,6 +311,9 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         return_error : bool, default=False
             Return the expected error of each point too. After a closer look, four more squares of each image
             are looked at for it, moved a little: what is found there differs more, the more a point errs.
+        max_novelty : float, optional
+            Refuse images whose :meth:`novelty` is larger, such as 0.99: all their points, and errors, are
+            NaN, and a logged warning counts them. By default every image is given points.
 
         Returns
         -------
@@ -322,14 +328,25 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         ------
         NotFittedError, BadImageError
         InvalidInputError
-            X cannot be used, boxes are missing or do not fit, or nothing is known of errors.
+            X cannot be used, boxes are missing or do not fit, or nothing is known of errors, or, with
+            ``max_novelty``, of the training images.
         """
         predictor = self._fitted()
         if predictor.extractor is None:
             check_return_error(predictor, return_error)
-            return predictor.task.decode(self._outputs(predictor, X))
-        limit = self._run_settings()["memory_limit"]
-        return predict_points(predictor, X, boxes, return_error=return_error, limit=limit)
+            points = predictor.task.decode(self._outputs(predictor, X))
+            if max_novelty is None:
+                return points
+            check(novelty_problems(max_novelty))
+            return without_unknown((points,), self.novelty(X), max_novelty)[0]
+        return predict_points(
+            predictor,
+            X,
+            boxes,
+            return_error=return_error,
+            max_novelty=max_novelty,
+            limit=self._run_settings()["memory_limit"],
+        )
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None, boxes: Any = None) -> float:
         """Return R^2, the share of the variance of coordinates explained, averaged over them.

@@ -40,7 +40,7 @@ _IMAGES = (
 )
 # What each estimator is made with, and what it learns; a test holds these to the classes.
 ESTIMATORS = {
-    "Classifier": ((*_IMAGES, "class_weight", "threshold"), frozenset({"classes", "labels"})),
+    "Classifier": ((*_IMAGES, "class_weight", "threshold", "calibrate"), frozenset({"classes", "labels"})),
     "ImageRegressor": (_IMAGES, frozenset({"values"})),
     "KeypointRegressor": ((*_IMAGES, "mirror_pairs", "refine"), frozenset({"points", "values"})),
 }
@@ -119,18 +119,25 @@ class SavedModel:
         *,
         return_error: bool = False,
         unknown_label: Any = None,
-        max_novelty: float = 0.99,
+        max_novelty: float | None = None,
     ) -> Any:
         """Return the answer to each image, as the estimators do.
 
         Boxes and errors are of keypoints, unknown labels of classes.
         """
         if isinstance(self._task, Points):
-            limit = self._limit
-            return predict_points(self.predictor, X, boxes, return_error=return_error, limit=limit)
+            return predict_points(
+                self.predictor,
+                X,
+                boxes,
+                return_error=return_error,
+                max_novelty=max_novelty,
+                limit=self._limit,
+            )
         answers = self._task.decode(self._outputs(X))
         if unknown_label is None:
             return answers
+        max_novelty = 0.99 if max_novelty is None else max_novelty
         check_unknown(self._task, unknown_label, max_novelty)
         return with_unknown(answers, self.novelty(X) > max_novelty, unknown_label)
 

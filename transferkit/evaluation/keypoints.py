@@ -13,6 +13,7 @@ from transferkit.errors import InvalidInputError
 from transferkit.evaluation._figures import about_intervals, figure_cells, figure_rows
 from transferkit.evaluation._report import Report, one_of
 from transferkit.extraction import Failure
+from transferkit.foundation.arguments import is_number
 from transferkit.foundation.tables import Table
 from transferkit.keypoints import N_FACE_POINTS
 from transferkit.metrics import (
@@ -140,6 +141,36 @@ class KeypointEvaluation(Report):
         rows = [int(row) for row in order if not np.isnan(self.errors[row])][:n]
         return [KeypointMistake(row, self.names[row], float(self.errors[row])) for row in rows]
 
+    def within(self, coverage: float = 0.9) -> float:
+        """Return within how many times its expected error a share of the points lies.
+
+        Parameters
+        ----------
+        coverage : float, default=0.9
+            The share, above 0 and below 1.
+
+        Returns
+        -------
+        float
+            By the law of :func:`transferkit.keypoints.likelihood_within`, 0.8, 1.9 and 2.4 for shares of
+            0.5, 0.9 and 0.95. More means that errors of these images are larger than was expected, or more
+            often much larger.
+
+        Raises
+        ------
+        InvalidInputError
+            There are no expected errors, no known point, or the share is none.
+        """
+        if not is_number(coverage, above=0) or coverage >= 1:
+            raise InvalidInputError(f"coverage must be above 0 and below 1, such as 0.9. Got {coverage!r}.")
+        if self.expected_error is None or not np.isfinite(self.distances).any():
+            raise InvalidInputError(
+                "within needs expected errors of known points. Pass evaluate(kp, X, y, return_error=True)."
+            )
+        present = np.isfinite(self.distances)
+        ratios = self.distances[present] / np.maximum(self.expected_error[present], 1e-9)
+        return float(np.quantile(ratios, coverage))
+
     def resampled(self, figure: str) -> Floats:
         """Return a figure under each of 1,000 resamples of the images.
 
@@ -206,6 +237,7 @@ class KeypointEvaluation(Report):
             present = np.isfinite(self.distances)
             expected, real = self.expected_error[present].mean(), self.distances[present].mean()
             notes.append(f"Mean error of a point: expected {expected:.4g} pixels, real {real:.4g} pixels.")
+            notes.append(f"90 % of the points lie within {self.within(0.9):.2g} times their expected error.")
         return notes
 
     def __repr__(self) -> str:

@@ -9,6 +9,7 @@ import warnings
 from typing import Any
 
 from transferkit.heads._base import FittedHead, Head, TrainingData, Validation
+from transferkit.heads._calibration import CALIBRATIONS
 from transferkit.heads._held_out import held_out_gain, sample_rows
 from transferkit.heads._registry import HEADS, get_head, head_from_dict, head_to_dict, register_head
 from transferkit.heads.auto import AutoHead
@@ -19,6 +20,7 @@ from transferkit.heads.mlp import MLPHead
 from transferkit.heads.score_map import ScoreMapHead
 
 __all__ = [
+    "CALIBRATIONS",
     "HEADS",
     "AutoHead",
     "ConvHead",

@@ -58,6 +58,9 @@ class TrainingData:
     label_weight : ndarray of float64, shape (2, n_labels), or None
         Of labels: how much a row counts for each that it does not have (first row), and for each that it has
         (second). Only heads with ``weighs_labels`` are given it.
+    calibrate : str or None
+        Of classes and labels: "auto" divides logits by a temperature, a network's only where there are
+        validation rows; None leaves them as they are.
     """
 
     maps: Maps
@@ -69,6 +72,7 @@ class TrainingData:
     random_state: int = 0
     progress: bool = True
     label_weight: NDArray[np.float64] | None = None
+    calibrate: str | None = "auto"
 
     def take(self, rows: NDArray[np.int64]) -> TrainingData:
         """Return some of the rows."""

@@ -22,7 +22,7 @@ def held_out_gain(reference: TrainingData, other: TrainingData) -> tuple[float, 
 
 def _row_errors(data: TrainingData) -> NDArray[np.float64]:
     reduction = Reduction.fit(data.maps, data.random_state, weight=uneven(data.sample_weight))
-    _, tried = LinearHead().fit_rows(reduction.rows, data, calibrate=False)
+    _, tried = LinearHead().fit_rows(reduction.rows, data, calibrated=False)
     return tried.row_errors
 
 

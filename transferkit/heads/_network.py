@@ -15,6 +15,7 @@ from transferkit.errors import InvalidInputError
 from transferkit.foundation.arguments import choice, is_count, is_number
 from transferkit.foundation.forks import enter_network
 from transferkit.heads._base import ALL_KINDS, Maps, TrainingData, is_fraction
+from transferkit.heads._calibration import network_gain
 from transferkit.heads._keras import KerasWeights, Scale, count_values, read_tensors
 from transferkit.heads._training import learn_scale, learn_target_scale, loss_of, metrics_of, train
 
@@ -133,6 +134,10 @@ class NetworkHead:
             predict_batch=_PREDICT_BATCH,
             callbacks=callbacks,
         )
+        if data.calibrate is not None and data.validation is not None and not data.task.regression:
+            maps, targets, weight = data.validation
+            gain = network_gain(fitted.predict(maps), targets, weight)
+            fitted.target_scale = fitted.target_scale[0], np.asarray(gain)
         return fitted
 
     def _rate_at(self, epoch: int) -> float:

@@ -81,7 +81,7 @@ def _try_all(data: TrainingData, candidates: Sequence[Shares]) -> list[dict[str,
     def attempt(shares: Shares) -> None:
         nonlocal reference
         mixed, _ = rows_of(sum((share * products[i] for i, share in shares.items()), np.zeros(())), weight)
-        _, tried = LinearHead().fit_rows(mixed, sample, calibrate=False)
+        _, tried = LinearHead().fit_rows(mixed, sample, calibrated=False)
         reference = tried.row_errors if reference is None else reference
         gain, error = mean_and_error(reference - tried.row_errors, weight)
         best = min(tried.history, key=lambda row: row[key])

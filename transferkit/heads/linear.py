@@ -20,6 +20,7 @@ from transferkit.heads._base import (
     level,
     uneven,
 )
+from transferkit.heads._calibration import calibrate, calibrate_each
 from transferkit.heads._cross_fit import cross_fitted
 from transferkit.heads._reduction import Reduction
 from transferkit.heads._ridge import PENALTIES, Ridge, patterns
@@ -81,13 +82,14 @@ class LinearHead(LinearTraits):
     Columns are centred and channels scaled to equal variance. Classes are coded as -1 and 1, which on wide
     features of frozen backbones is at least as accurate as a logistic loss. Logits come from a logistic
     regression on the *held-out* scores (Platt 1999, "Probabilistic outputs for support vector machines"), so
-    that probabilities are not overconfident. Of several labels, each is learned as two classes of its own,
-    with the same penalty. With class weights, rows weigh otherwise for each label, so each has a penalty of
-    its own, and training takes as many times as long.
+    that probabilities are not overconfident, and, with ``TrainingData.calibrate``, are divided by a
+    temperature: few held-out scores look more separable than new ones are. Of several labels, each is learned
+    as two classes of its own, with the same penalty. With class weights, rows weigh otherwise for each label,
+    so each has a penalty of its own, and training takes as many times as long.
 
     A sample of weight 0 is the same as one left out. Only the ratios of weights count: a sample of weight 2
-    is the same as two samples in one group, except for the strength of the weak prior of that logistic
-    regression, which depends on the number of samples.
+    is the same as two samples in one group, except for the strength of the weak priors of the calibration,
+    which depends on the number of samples.
 
     Examples
     --------
@@ -116,14 +118,14 @@ class LinearHead(LinearTraits):
         return FittedLinear(weights, intercept, tried.penalty, tried.history, tried.held_out, tried.logits)
 
     def fit_rows(
-        self, rows: NDArray[np.float64], data: TrainingData, *, calibrate: bool = True
+        self, rows: NDArray[np.float64], data: TrainingData, *, calibrated: bool = True
     ) -> tuple[Solution, Tried]:
         """Return coefficients and intercept for reduced rows (n, r), and how the penalty was chosen.
 
         Without calibration, which takes time for each label, outputs of a classification are scores.
         """
         if isinstance(data.task, Classes | Labels):
-            return self._fit_classes(rows, data, data.task, calibrate)
+            return self._fit_classes(rows, data, data.task, calibrated)
         return self._fit_values(rows, data)
 
     def rebuild(self, tensors: Mapping[str, NDArray[Any]], facts: Mapping[str, Any]) -> FittedLinear:
@@ -172,7 +174,7 @@ class LinearHead(LinearTraits):
         )
 
     def _fit_classes(
-        self, rows: NDArray[np.float64], data: TrainingData, task: Classes | Labels, calibrate: bool
+        self, rows: NDArray[np.float64], data: TrainingData, task: Classes | Labels, calibrated: bool
     ) -> tuple[Solution, Tried]:
         """Fit class codes, and calibrate held-out scores into logits."""
         weight = level(data.sample_weight)
@@ -192,7 +194,7 @@ class LinearHead(LinearTraits):
         assert best is not None
         _, scores, penalty, row_errors = best
         coefficients, intercept = ridge.solve(codes, penalty)
-        if not calibrate:
+        if not calibrated:
             return (coefficients, intercept), Tried(penalty, history, row_errors, scores)
         # Leaving a row out moves the mean code away from its class: calibrate without that bias.
         centre = weight @ codes / weight.sum()
@@ -201,8 +203,8 @@ class LinearHead(LinearTraits):
         def fit(rows: Any = slice(None)) -> Solution:
             seen = scores_without[rows], data.targets[rows], weight[rows]
             if isinstance(task, Classes):
-                return _calibrate(*seen, task.codes() - centre)
-            return _calibrate_each(*seen, centre)
+                return calibrate(*seen, task.codes() - centre, data.calibrate)
+            return calibrate_each(*seen, centre, data.calibrate)
 
         slope, offset = fit()
         solution = coefficients @ slope, (intercept - centre) @ slope + offset
@@ -320,39 +322,3 @@ def _centres_without(
     np.add.at(members, group, values)
     others = values.sum(axis=0) - members[group]
     return others[:, :-1] / np.maximum(others[:, -1:], 1e-12)
-
-
-def _calibrate(
-    scores: NDArray[np.float64],
-    targets: NDArray[Any],
-    weight: NDArray[np.float64],
-    ideal: NDArray[np.float64],
-) -> Solution:
-    """Return slope (k, k) and offset (k,) that turn held-out scores into logits."""
-    from sklearn.linear_model import LogisticRegression
-
-    # The ideal scores of the classes count as one row together, so that the slope has the right sign even
-    # where held-out rows are uninformative, as with one row per class. Rows of weight 0 do not count.
-    n_classes = len(ideal)
-    weight = weight * (np.count_nonzero(weight) / len(weight))
-    scores = np.concatenate([scores, ideal])
-    targets = np.concatenate([targets, np.arange(n_classes)])
-    weight = np.concatenate([weight, np.full(n_classes, 1 / n_classes)])
-    # The weak penalty only bounds the slope of separable classes.
-    model = LogisticRegression(C=100.0, max_iter=1000).fit(scores, targets, sample_weight=weight)
-    return model.coef_.T, model.intercept_
-
-
-def _calibrate_each(
-    scores: NDArray[np.float64],
-    targets: NDArray[Any],
-    weight: NDArray[np.float64],
-    centre: NDArray[np.float64],
-) -> Solution:
-    """Return slope (k, k), which is diagonal, and offset (k,): each column as two classes of its own."""
-    parts = [
-        _calibrate(scores[:, [i]], targets[:, i], weight, np.array([[-1.0], [1.0]]) - centre[i])
-        for i in range(scores.shape[1])
-    ]
-    slopes, offsets = zip(*parts, strict=True)
-    return np.diag(np.concatenate(slopes).ravel()), np.concatenate(offsets)

@@ -29,7 +29,7 @@ from transferkit.persistence._parts import as_tuples, backbone_of, parts_of, ran
 from transferkit.persistence._places import with_folders
 from transferkit.persistence._records import records_from_json
 from transferkit.persistence._registry import ESTIMATORS
-from transferkit.persistence._schema import LOCAL, check_document
+from transferkit.persistence._schema import BEFORE, LOCAL, check_document
 from transferkit.persistence._version0 import upgraded
 
 logger = logging.getLogger("transferkit")
@@ -134,7 +134,8 @@ def _rebuild(
     own_weights = not _as_saved(given["weights"])
     collection = hasattr(kind, "_from_arrays")
     check_document(document, names, own_weights=own_weights, collection=collection)
-    parameters = as_tuples(document["parameters"])
+    before = {name: value for name, value in BEFORE.items() if name in names}
+    parameters = before | as_tuples(document["parameters"])
     parameters["backbone"] = backbone_of(document) if given["backbone"] is None else given["backbone"]
     if own_weights:
         parameters["weights"] = given["weights"]

@@ -33,10 +33,13 @@ _PARAMETERS: dict[str, Types] = {
     "backbone": (str, dict), "weights": (str, _MAYBE), "image_size": (int, _MAYBE),
     "layers": (str, list, _MAYBE), "grid": (int, str, list, _MAYBE),
     "augment": (str, _MAYBE), "class_weight": (str, _MAYBE), "threshold": (float, str, _MAYBE),
+    "calibrate": (str, _MAYBE),
     "mirror_pairs": (list,), "refine": (int, str), "metric": (str,), "method": (str,),
 }  # fmt: skip
 _UNSET = ("mirror_pairs",)  # parameters that are only written where they are set
-_OPTIONAL = ("threshold", *_UNSET)  # those that a model may lack: it may have been saved before they came
+BEFORE = {"calibrate": None}  # what models did that were saved before there was the parameter
+# Those that a model may lack: it may have been saved before they came.
+_OPTIONAL = ("threshold", *BEFORE, *_UNSET)
 _EXTRACTOR: dict[str, Types] = {
     "resize": (str,), "precision": (str,), "value_range": (list, _MAYBE), "on_error": (str, _MAYBE),
     "engine": (str, _MAYBE),
