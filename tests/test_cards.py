@@ -55,6 +55,7 @@ def test_the_card_says_what_was_learned_from(fitted):
     accuracy = next(row for row in held["tables"][0] if row[0] == "accuracy")
     chances = clf.held_out_.probabilities(clf.predictor_.task)
     assert float(accuracy[1]) == pytest.approx((chances.argmax(1) == clf.held_out_.targets).mean(), abs=5e-4)
+    assert facts(card, "Decisions")["Calibration"] == "calibrate='auto'"
     limits = " ".join(card.to_dict()["Limits"]["notes"])
     assert "learned from 59 images" in limits
     assert "No figures of a test" in limits
@@ -158,6 +159,7 @@ def test_numbers_and_keypoints(tiny, tmp_path):
     kp = KeypointRegressor(**tiny, head="linear", refine=0).fit(paths, points)
     card = kp.card()
     assert facts(card, "Model")["Answers"] == "3 keypoints in an image, in pixels"
+    assert "unless predict(max_novelty=...)" in str(card)
     assert card.to_dict()["Training data"]["tables"][0][2] == ["1", "23", "95.8%"]
     kp.save(tmp_path / "kp.safetensors")
     assert load(tmp_path / "kp.safetensors", backbone=TINY).card().to_dict() == card.to_dict()

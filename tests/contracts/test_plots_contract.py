@@ -45,6 +45,7 @@ TO_LABEL = SimpleNamespace(
     images=list(IMAGES[:2]), probabilities=np.array([[0.4, 0.6], [0.1, 0.2]]),
     items=[SimpleNamespace(index=0, predicted="猫"), SimpleNamespace(index=1, predicted=())],
 )  # fmt: skip
+DRIFT = SimpleNamespace(novelty=[0.1, 0.99], shares={"猫": 0.5, "$5 $6": 0.5}, shares_before={"猫": 0.4})
 NO_NEIGHBOURS = SimpleNamespace(indices=np.empty((0, 2), int))
 NOTHING = SimpleNamespace(rows=[])
 # The arguments, how many panels they make, and arguments that hold nothing.
@@ -54,6 +55,7 @@ CASES = {
     "plot_class_activation": ((ACTIVATION,), 1, None),
     "plot_comparison": ((COMPARISON,), 2, (NOTHING,)),
     "plot_confusion_matrix": ((LABELS, LABELS[::-1]), 1, ([], [])),
+    "plot_drift": ((DRIFT,), 2, (SimpleNamespace(novelty=[]),)),
     "plot_duplicates": ((AUDIT,), 4, None),
     "plot_error_curve": ((np.array([0.02, 0.1]),), 1, ([],)),
     "plot_expected_error": (

@@ -72,8 +72,9 @@ def about_decisions(estimator: Any) -> Section | None:
     if getattr(task, "thresholds", None) is not None:
         pairs = zip(task.labels.tolist(), task.thresholds.tolist(), strict=True)
         facts.append(("Thresholds", ", ".join(f"{label} {value:.4g}" for label, value in pairs)))
-    if getattr(task, "calibration", None) is not None:
-        facts.append(("Calibration", str(task.calibration)))
+    if task.kind in ("classes", "labels"):
+        way = getattr(estimator, "calibrate", None)
+        facts.append(("Calibration", f"calibrate={way!r}"))
     if predictor.novelty is not None:
         known = f"{len(predictor.novelty.vectors):,} training images are kept to compare with"
         facts.append(("Images like none of the training", f"are told by novelty(); {known}"))

@@ -54,15 +54,16 @@ def _of_training(task: Any, record: Any) -> list[str]:
 
 def _of_answers(estimator: Any, task: Any) -> list[str]:
     said = []
+    knows = estimator.predictor_.novelty is not None  # what it was trained on
     if task.kind == "classes":
-        known = estimator.predictor_.novelty is not None
         said.append(
             "It answers one of its classes, whatever an image shows"
-            + (", unless predict(unknown_label=...) is asked for." if known else ".")
+            + (", unless predict(unknown_label=...) is asked for." if knows else ".")
         )
     if task.kind == "points":
         said.append(
-            "It answers every point in every image, also where the point or the subject is not there."
+            "It answers every point in every image, also where the point or the subject is not there"
+            + (", unless predict(max_novelty=...) is asked for." if knows else ".")
         )
         if estimator.predictor_.expected_error is None:
             said.append("Nothing is known of the error of single points.")
