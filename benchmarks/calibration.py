@@ -1,7 +1,7 @@
 """Calibration: how much probabilities can be believed after training on few pictures.
 
     python benchmarks/calibration.py --data DATA --weights WEIGHTS [--heads auto linear mlp]
-        [--sizes 20 100 600 1600] [--sets gender cats_dogs chest_xray]
+        [--sizes 20 100 600 1600] [--sets gender cats_dogs chest_xray] [--plot FILE]
 
 DATA has gender/{train,val}, cats_dogs and chest_xray; WEIGHTS has mobilenet.weights.h5. A head is trained on
 a random part of the pictures without calibration. Each method is then fitted to the same scores of training
@@ -9,7 +9,8 @@ pictures by models that had not seen them, and judged on the same test pictures,
 Figures are means over the repeats: ECE is the expected calibration error, in bins with equal numbers of
 pictures. It is biased upward: probabilities that are exactly right have one above 0, which the table has as
 "chance", drawn from the probabilities of the method in the library. So compare methods, mainly by the log
-loss, which no binning disturbs; confidence is the mean probability of the predicted class.
+loss, which no binning disturbs; confidence is the mean probability of the predicted class. The plot is of the
+first of two classes, head and number of pictures, over all draws.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ from transferkit.tasks import Classes
 REPEATS = {20: 20, 100: 20, 600: 5, 1600: 3}
 BINS = 15
 PRIOR = (0.5, 0.5)  # mean and deviation of the log of the slope, as of a linear head in the library
+OF_A_NETWORK = (-0.6, 0.5)  # the same
 
 
 def softmax(logits):
@@ -150,9 +152,11 @@ METHODS = {
     "logistic, then temperature, smoothed": lambda *a: both_stages(*a, smooth=True),
     "logistic, then cross-fitted temperature": lambda *a: cross_fitted(*a, smooth=False),
     "isotonic": isotonic,
+    "temperature, prior of a network": lambda *a: fitted(*a, smooth=False, offsets=False, prior=OF_A_NETWORK),
 }
 OF_NETWORKS = [
-    "uncalibrated", "temperature", "temperature, smoothed targets", "temperature, prior", "Platt", "isotonic",
+    "uncalibrated", "temperature", "temperature, smoothed targets", "temperature, prior of a network",
+    "Platt", "isotonic",
 ]  # fmt: skip
 
 
@@ -268,7 +272,7 @@ def network(images, name, train, test, seed):
     scores, found = answers(raw, views, test), answers(ours, views, test)
     if len(held):
         yield "tenth: ", answers(raw, views, held), y[held], scores, found
-    if len(train) <= 100:
+    if images.options.folds:
         folds = np.zeros((len(train), raw.n_outputs))
         for a, b in StratifiedKFold(5, shuffle=True, random_state=seed).split(train, y[train]):
             folds[b] = answers(fit(train[a])[0], views, train[b])
@@ -276,7 +280,7 @@ def network(images, name, train, test, seed):
 
 
 def compare(images, head, size, repeats):
-    figures, generator = {}, np.random.default_rng(0)
+    figures, generator, drawn = {}, np.random.default_rng(0), []
     parts = [images.split(size, seed) for seed in range(repeats)]
     for seed, part in enumerate(parts):
         if part is None:
@@ -287,7 +291,10 @@ def compare(images, head, size, repeats):
                 chances = METHODS[name](np.asarray(z, float), y, np.asarray(test, float))
                 figures.setdefault(way + name, []).append(judge(chances, images.y[part[1]], generator))
             chances = softmax(both(ours))
+            drawn.append((images.y[part[1]], logistic(z, y, test), chances))
             figures.setdefault(way + "library, auto", []).append(judge(chances, images.y[part[1]], generator))
+    if images.options.plot and len(images.classes) == 2:
+        plot(images, drawn)
     print(
         f"\n{images.name}, head {head}, {size} training pictures, {len(part[1])} of the test, {repeats} draws"
     )
@@ -301,6 +308,26 @@ def compare(images, head, size, repeats):
         )
 
 
+def plot(images, drawn):
+    """Reliability before and after, over all draws."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    from transferkit import plots
+
+    y, before, after = (np.concatenate(part) for part in zip(*drawn, strict=True))
+    labels, second = images.classes[y], images.classes[1]
+    figure, axes = plt.subplots(1, 2, figsize=(9, 4.6))
+    for ax, chances, title in zip(axes, (before, after), ("calibrate=None", 'calibrate="auto"'), strict=True):
+        plots.plot_calibration(labels, chances, classes=images.classes, pos_label=second, n_bins=BINS, ax=ax)
+        ax.set_title(title)
+    figure.tight_layout()
+    figure.savefig(images.options.plot, dpi=80)
+    images.options.plot = None
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -311,6 +338,10 @@ def main() -> None:
     parser.add_argument("--sizes", nargs="+", type=int, default=list(REPEATS))
     parser.add_argument("--sets", nargs="+", default=["gender", "cats_dogs", "chest_xray"])
     parser.add_argument("--repeats", type=int, help="by default 20 of few pictures, and fewer of more")
+    parser.add_argument("--plot", help="draw reliability before and after into this file")
+    parser.add_argument(
+        "--folds", action="store_true", help="of networks, train five more for held-out logits"
+    )
     parser.add_argument("--cache", default=True, help="folder of the cache; by default the usual one")
     options = parser.parse_args()
     set_config(progress=False, cache=options.cache)

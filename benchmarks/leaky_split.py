@@ -3,9 +3,9 @@
     python benchmarks/leaky_split.py --data DATA --weights WEIGHTS [--faces 500] [--seeds 3] [--head linear]
 
 DATA has keypoints/{training,test} with *_frames_keypoints.csv beside them (Firstname_Lastname_NN.jpg: the
-person is the group). All frames are pooled. Each seed tests the same 300 frames twice: after training on frames
-drawn from all others, as a random split does, and on as many of other people only. Errors are in % of the
-distance of the outer eye corners, with 95 % intervals over people; so is the paired difference.
+person is the group). All frames are pooled. Each seed tests the same 300 frames twice: after training on
+frames drawn from all others, as a random split does, and on as many of other people only. Errors are in % of
+the distance of the outer eye corners, with 95 % intervals over people; so is the paired difference.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def main() -> None:
             names = generator.permutation(np.unique(people))
             held = np.isin(people[order], names[: len(names) // 4])
             test = order[held][:N_TEST]
-            rest = order[~np.isin(order, test)]
+            rest = generator.permutation(order[~np.isin(order, test)])
             parts = {"random": rest, "by people": order[~held]}
             errors = {}
             for name, part in parts.items():
@@ -67,8 +67,8 @@ def main() -> None:
                 errors[name] = normalized_mean_error(points[test], found, per_image=True)
                 shared = np.isin(people[test], people[train]).mean()
                 print(
-                    f"seed {seed}, {name:9}: {len(train)} to train on, {len(test)} tested, {shared:4.0%} of them "
-                    f"of people to train on: {interval(errors[name], people[test])}", flush=True,
+                    f"seed {seed}, {name:9}: {len(train)} to train on, {len(test)} tested, {shared:4.0%} of "
+                    f"them of people to train on: {interval(errors[name], people[test])}", flush=True,
                 )  # fmt: skip
             more = errors["by people"] - errors["random"]
             print(f"seed {seed}, difference: {interval(more, people[test])}", flush=True)

@@ -1,12 +1,13 @@
 """Keypoints of a face that is not there: which pictures a model of faces should refuse.
 
-    python benchmarks/refused_faces.py --data DATA --weights WEIGHTS [--faces 300] [--tested 100] [--head linear]
+    python benchmarks/refused_faces.py --data DATA --weights WEIGHTS [--faces 300] [--tested 100]
 
-DATA has keypoints/{training,test} with *_frames_keypoints.csv beside them, cats_dogs, chest_xray and gender/val;
-WEIGHTS has mobilenet.weights.h5. A model learns from faces of some people; it is asked faces of others, and
-pictures without a face, noise, or aligned faces of another source, which have one. Scores are the novelty of the whole picture, the mean
-expected error as a fraction of the size of the points found, and the larger of the ranks of both among the
-faces of others. "refused" is the share above the score that 5 % of the faces of others exceed.
+DATA has keypoints/{training,test} with *_frames_keypoints.csv beside them, cats_dogs, chest_xray and
+gender/val; WEIGHTS has mobilenet.weights.h5. A model learns from faces of some people; it is asked faces of
+others, pictures without a face, noise, and aligned faces of another source. Scores are the novelty of the
+whole picture, the mean expected error as a fraction of the size of the points found, and the larger of the
+ranks of both among the faces of others. "refused" is the share above the score that 5 % of the faces of
+others exceed.
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ def test_the_validation_fraction_belongs_to_heads(kind):
 @pytest.mark.parametrize("kind", [Classifier, KeypointRegressor])
 def test_signatures_show_what_people_choose(kind):
     parameters = inspect.signature(kind).parameters
-    assert len(parameters) <= 11
+    assert len(parameters) <= 12
     assert not set(parameters) & set(OLD)
     with pytest.raises(TypeError, match="unexpected keyword argument 'bakcbone'"):
         kind(bakcbone="vgg16")

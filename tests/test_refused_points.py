@@ -1,4 +1,4 @@
-"""Keypoints of an image that is like none of those to train on: refused where that is asked for, never unasked."""
+"""Keypoints of an image that is like none to train on: refused where that is asked for, never unasked."""
 
 import numpy as np
 import pytest

@@ -406,7 +406,16 @@ def load_or_refuse(path, X):
 FREE = {
     *(
         ("parameters", name)
-        for name in ("weights", "image_size", "layers", "grid", "augment", "class_weight", "threshold")
+        for name in (
+            "weights",
+            "image_size",
+            "layers",
+            "grid",
+            "augment",
+            "class_weight",
+            "threshold",
+            "calibrate",
+        )
     ),
     *(("extractor", name) for name in ("resize", "precision", "on_error", "engine")),
     ("head", "penalty"),
@@ -534,9 +543,9 @@ def test_arrays_that_are_not_finite_are_refused(model):
     header, payload = parts(model)
     start, _ = header["head.intercept"]["data_offsets"]
     payload = payload[:start] + struct.pack("<d", float("nan")) + payload[start + 8 :]
-    kinds = {"F16": "<f2", "F32": "<f4", "F64": "<f8", "I32": "<i4", "I64": "<i8"}
+    dtypes = {"F16": "<f2", "F32": "<f4", "F64": "<f8", "I32": "<i4", "I64": "<i8"}
     tensors = {
-        name: np.frombuffer(payload[slice(*row["data_offsets"])], kinds[row["dtype"]])
+        name: np.frombuffer(payload[slice(*row["data_offsets"])], dtypes[row["dtype"]])
         .reshape(row["shape"])
         for name, row in header.items()
         if name != "__metadata__"

@@ -87,10 +87,10 @@ class Classifier(ClassifierMixin, ImageEstimator, Decisions):
         them, for ``classes_[1]`` of two classes, or for each of several labels. Probabilities stay the
         same. See also :meth:`threshold_for`.
     calibrate : "auto" or None, default="auto"
-        Whether probabilities are made less sure where few held-out images speak for them: "auto" divides
-        logits by a temperature, which changes neither predictions nor rankings. None keeps them as the head
-        learned them. A network is calibrated on what it holds out for early stopping, so not with
-        ``validation_data``, nor where images are too few to hold any out.
+        "auto" divides logits by a temperature, learned from held-out images, so that probabilities of few
+        images are not too sure; no prediction changes. None keeps them as the head learned them. A network is
+        calibrated on what it holds out for early stopping, so not with ``validation_data``, nor where images
+        are too few to hold any out.
     random_state : int, RandomState or None, default=0
         Of the split, of initial weights and of shuffling.
     extractor : FeatureExtractor, optional

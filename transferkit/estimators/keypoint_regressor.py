@@ -28,8 +28,8 @@ from transferkit.estimators._records import Round
 from transferkit.estimators._scoring import explained_variance, readable_rows
 from transferkit.estimators._splitting import as_seed
 from transferkit.estimators._subjects import box_views
-from transferkit.estimators._unknown import novelty_problems, without_unknown
 from transferkit.estimators._taps import Taps, close_taps, point_taps
+from transferkit.estimators._unknown import novelty_problems, without_unknown
 from transferkit.estimators.predictor import Predictor
 from transferkit.estimators.refinement import (
     FEW_IMAGES,

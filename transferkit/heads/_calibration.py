@@ -24,7 +24,9 @@ CALIBRATIONS = ("auto",)
 # were the same within their errors for means of 0.3 to 0.8.
 _LOG_SLOPE = 0.5
 _DEVIATION = 0.5
-_LOG_GAIN = 0.0  # of a network, whose logits were trained as such
+# The same of the gain of a network: trained on few images, it is too sure, and the tenth that it holds out is
+# too few to say how much. On 90 faces, and on 90 cats and dogs, -0.6 was better than 0 and than no prior.
+_LOG_GAIN = -0.6
 _REACH = 12.0  # the root lies within it: beyond, the prior outweighs millions of rows
 
 
