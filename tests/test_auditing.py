@@ -263,7 +263,7 @@ def test_a_report_is_a_table_sorted_by_severity(report):
 
 def test_rows_frame_and_csv_hold_all_findings(report, tmp_path):
     report.to_csv(tmp_path / "found.csv")
-    with (tmp_path / "found.csv").open(newline="", encoding="utf-8") as stream:
+    with (tmp_path / "found.csv").open(newline="", encoding="utf-8-sig") as stream:
         read = list(csv.DictReader(stream))
     assert [row["kind"] for row in read] == [finding.kind for finding in report.findings]
     assert len(read) == 3

@@ -402,7 +402,7 @@ def test_audit(folder, tmp_path, capsys):
     assert "error     duplicate_across" in captured.out
     assert f"wrote {page}" in captured.err
     assert f"wrote {table}" in captured.err
-    with table.open(newline="", encoding="utf-8") as stream:
+    with table.open(newline="", encoding="utf-8-sig") as stream:
         first = next(csv.DictReader(stream))
     assert (first["kind"], first["path"]) == ("duplicate_across", str(copy))
     assert page.read_text(encoding="utf-8").count("<img") >= 2
@@ -438,3 +438,39 @@ def test_an_onnx_file_is_a_backbone(folder, tmp_path, capsys):
     ):
         assert main(wrong) == 2
         assert message in capsys.readouterr().err
+
+
+def test_train_on_corrected_labels(folder, tmp_path, capsys):
+    wrong, table = folder / "left" / "0001.png", tmp_path / "corrected.csv"
+    (folder / "right" / "0001.png").rename(wrong)
+    table.write_text(f"path;label;new_label\n{wrong};left;right\n")
+    common = ["--backbone", "pixels", "--image-size", "32", "--output", str(tmp_path / "m.safetensors")]
+    assert main(["train", str(folder), *common, "--relabel", str(table)]) == 0
+    captured = capsys.readouterr()
+    assert "1 label of 40 images changed" in captured.err
+    assert "accuracy" in captured.out
+    table.write_text(f"path;label;new_label\n{wrong};left;rihgt\n")
+    assert main(["train", str(folder), *common, "--relabel", str(table)]) == 2
+    assert "Did you mean 'right'?" in capsys.readouterr().err
+
+
+def test_card_and_report(folder, tmp_path, capsys):
+    model, page = tmp_path / "m.safetensors", tmp_path / "report.html"
+    common = ["--backbone", "pixels", "--image-size", "32"]
+    assert main(["train", str(folder), *common, "--card", "--output", str(model)]) == 0
+    text = model.with_suffix(".md").read_text(encoding="utf-8")
+    assert "## Test" in text
+    capsys.readouterr()
+    assert main(["card", str(model)]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("# Model card: Classifier on pixels")
+    assert "No figures of a test" in out
+    assert main(["card", str(model), "--output", str(tmp_path / "card.html")]) == 0
+    assert (tmp_path / "card.html").read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+    (folder / "left" / "bad.png").write_bytes(b"")
+    arguments = ["report", str(model), str(folder), "--checks", "files", "--output", str(page)]
+    assert main(arguments) == 1
+    assert f"wrote {page}" in capsys.readouterr().err
+    assert page.read_text(encoding="utf-8").count("data:image/png") == 5
+    assert main([*arguments[:-1], str(tmp_path / "no" / "a.html")]) == 2
+    assert "--output must be a file in a folder that exists" in capsys.readouterr().err

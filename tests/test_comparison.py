@@ -11,8 +11,9 @@ from sklearn.model_selection import KFold, ShuffleSplit
 
 import transferkit
 from tests.conftest import TINY, make_pictures
-from transferkit import Classifier, ImageRegressor, KeypointRegressor, compare
+from transferkit import Classifier, ImageRegressor, KeypointRegressor, compare, persistence
 from transferkit.backbones import registry
+from transferkit.comparison import _candidates
 from transferkit.errors import BadImageError, InvalidInputError, UnknownBackboneError, WeightsError
 from transferkit.evaluation import ClassificationEvaluation
 
@@ -381,3 +382,10 @@ def test_targets_of_several_lengths_are_refused_kindly(pictures):
         InvalidInputError, match="y must have strings, integers or booleans as labels. Got list"
     ):
         compare(["mobilenet"], pictures[0][:2], [[1, 2], [3]], progress=False)
+
+
+def test_what_targets_suggest_does_not_depend_on_what_was_imported_first(monkeypatch):
+    backwards = dict(reversed(persistence.ESTIMATORS.items()))
+    monkeypatch.setattr(_candidates, "ESTIMATORS", backwards, raising=False)
+    for y, kind in (([0.5, 1.5], "values"), (np.zeros((2, 4)) + 0.5, "points"), (["a", "b"], "classes")):
+        assert _candidates._template(y).kind == kind

@@ -16,10 +16,11 @@ LINES = [
     {"cache", "backbones", "keypoints", "tasks"},
     {"identity", "engines", "heads", "views", "metrics", "datasets"},
     {"decisions", "extraction", "plots"},
-    {"explanation", "persistence"},
+    {"cards", "explanation", "persistence"},
     {"estimators"},
     {"evaluation", "exports", "neighbours"},
     {"auditing", "comparison", "monitoring"},
+    {"reporting"},
     {"cli"},
     {"__init__", "__main__"},
 ]

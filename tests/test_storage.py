@@ -421,6 +421,10 @@ FREE = {
     ("head", "penalty"),
     ("head_facts", "penalty"),
     ("task", "labels"),
+    *(
+        ("training", name)
+        for name in ("n_groups", "n_unweighted", "weighted", "n_validation", "n_held_out", "left_out")
+    ),
 }
 
 
@@ -539,7 +543,7 @@ def test_arrays_that_are_not_finite_are_refused(model):
     header, payload = parts(model)
     start, _ = header["head.intercept"]["data_offsets"]
     payload = payload[:start] + struct.pack("<d", float("nan")) + payload[start + 8 :]
-    dtypes = {"F16": "<f2", "F32": "<f4", "F64": "<f8", "I32": "<i4"}
+    dtypes = {"F16": "<f2", "F32": "<f4", "F64": "<f8", "I32": "<i4", "I64": "<i8"}
     tensors = {
         name: np.frombuffer(payload[slice(*row["data_offsets"])], dtypes[row["dtype"]])
         .reshape(row["shape"])

@@ -17,7 +17,7 @@ from transferkit._version import __version__ as __version__
 
 if TYPE_CHECKING:
     from transferkit import cache, datasets, errors, heads, keypoints, metrics, plots
-    from transferkit.auditing import audit
+    from transferkit.auditing import audit, next_to_label, relabel
     from transferkit.backbones import (
         Backbone,
         check_backbone,
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from transferkit.foundation.config import config_context, get_config, set_config
     from transferkit.monitoring import drift
     from transferkit.neighbours import NearestImages, load
+    from transferkit.reporting import report
 
 # Where each public name lives; imported on first use.
 _HOMES = {
@@ -58,7 +59,10 @@ _HOMES = {
     "list_backbones": "backbones",
     "list_layers": "backbones",
     "load": "neighbours",  # the highest sub-package that enters something to load
+    "next_to_label": "auditing",
     "register_backbone": "backbones",
+    "relabel": "auditing",
+    "report": "reporting",
     "set_config": "foundation.config",
 }
 _MODULES = {"cache", "datasets", "errors", "heads", "keypoints", "metrics", "plots"}
@@ -91,8 +95,11 @@ __all__ = [
     "list_layers",
     "load",
     "metrics",
+    "next_to_label",
     "plots",
     "register_backbone",
+    "relabel",
+    "report",
     "set_config",
 ]
 

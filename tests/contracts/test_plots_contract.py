@@ -41,6 +41,11 @@ AUDIT = SimpleNamespace(
     ),
     findings=[SimpleNamespace(kind="label_issue", index=1, label="$5", suggested="猫", score=0.02)],
 )  # fmt: skip
+TO_LABEL = SimpleNamespace(
+    images=list(IMAGES[:2]), probabilities=np.array([[0.4, 0.6], [0.1, 0.2]]),
+    items=[SimpleNamespace(index=0, predicted="猫"), SimpleNamespace(index=1, predicted=())],
+)  # fmt: skip
+DRIFT = SimpleNamespace(novelty=[0.1, 0.99], shares={"猫": 0.5, "$5 $6": 0.5}, shares_before={"猫": 0.4})
 NO_NEIGHBOURS = SimpleNamespace(indices=np.empty((0, 2), int))
 NOTHING = SimpleNamespace(rows=[])
 # The arguments, how many panels they make, and arguments that hold nothing.
@@ -50,6 +55,7 @@ CASES = {
     "plot_class_activation": ((ACTIVATION,), 1, None),
     "plot_comparison": ((COMPARISON,), 2, (NOTHING,)),
     "plot_confusion_matrix": ((LABELS, LABELS[::-1]), 1, ([], [])),
+    "plot_drift": ((DRIFT,), 2, (SimpleNamespace(novelty=[]),)),
     "plot_duplicates": ((AUDIT,), 4, None),
     "plot_error_curve": ((np.array([0.02, 0.1]),), 1, ([],)),
     "plot_expected_error": (
@@ -57,6 +63,7 @@ CASES = {
         1,
         ([], []),
     ),
+    "plot_feature_map": ((RNG.normal(size=(4, 6)), IMAGES, LABELS), 1, (np.empty((0, 6)),)),
     "plot_history": ((HISTORY,), 2, ([],)),
     "plot_images": ((IMAGES, LABELS), 4, ([], [])),
     "plot_keypoints": ((IMAGES, POINTS, POINTS + 1), 4, ([], np.empty((0, 68, 2)))),
@@ -64,6 +71,7 @@ CASES = {
     "plot_mistakes": ((LABELS, PROBABILITIES), 2, ([], np.empty((0, 2)))),
     "plot_neighbours": ((NEIGHBOURS, IMAGES), 3, (NO_NEIGHBOURS, IMAGES)),
     "plot_roc": ((LABELS, PROBABILITIES), 1, ([], np.empty((0, 2)))),
+    "plot_to_label": ((TO_LABEL,), 2, None),
     "plot_values": ((PROBABILITIES, PROBABILITIES**2), 2, ([], [])),
 }
 EXTRA = {"plot_mistakes": {"images": IMAGES, "names": ["a.jpg"] * 4}}

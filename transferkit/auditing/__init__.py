@@ -3,10 +3,31 @@
 ``_audit`` is the whole way: ``_data`` reads what is audited, ``_features`` and ``_looks`` look at each image
 once, ``_duplicates`` finds what is there twice. Checks are functions of the ``Evidence``: ``_repeats``,
 ``_quality``, ``_balance``. ``_findings`` says what they return, ``_report`` and ``_html`` show it.
+``_relabel`` reads back what a person corrected, and ``_next`` asks which images to label next.
 """
 
 from transferkit.auditing._audit import audit
+from transferkit.auditing._features import one_vector
 from transferkit.auditing._findings import Check, Finding
+from transferkit.auditing._html import SECTION_STYLE, sections
+from transferkit.auditing._next import next_to_label
+from transferkit.auditing._relabel import relabel
+from transferkit.auditing._relabelled import Change, Relabelled
 from transferkit.auditing._report import AuditReport
+from transferkit.auditing._suggestions import Suggestion, Suggestions
 
-__all__ = ["AuditReport", "Check", "Finding", "audit"]
+__all__ = [
+    "SECTION_STYLE",
+    "AuditReport",
+    "Change",
+    "Check",
+    "Finding",
+    "Relabelled",
+    "Suggestion",
+    "Suggestions",
+    "audit",
+    "next_to_label",
+    "one_vector",
+    "relabel",
+    "sections",
+]

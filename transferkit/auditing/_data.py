@@ -61,8 +61,7 @@ class Data:
 
     def path(self, row: int) -> str | None:
         """Return the file of an image."""
-        item = self.items[row]
-        return os.fsdecode(item) if isinstance(item, str | os.PathLike) else None
+        return path_of(self.items[row])
 
     def finding(
         self, kind: str, severity: str, what: str, row: int, other: int | None = None, **more: Any
@@ -83,6 +82,11 @@ class Data:
             **pair,
             **more,
         )
+
+
+def path_of(item: Any) -> str | None:
+    """Return the file of an image, as it was passed; None for what is no file."""
+    return os.fsdecode(item) if isinstance(item, str | os.PathLike) else None
 
 
 def read_data(X: Any, y: Any, groups: Any, test: Any) -> Data:

@@ -89,6 +89,12 @@ def near_pairs(
     return Pairs(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
+def same_picture(rendering: NDArray[np.uint8], others: NDArray[np.uint8]) -> bool:
+    """Return whether a rendering (64, 64) shows the same as one of the others (n, 64, 64)."""
+    pairs = np.stack([np.arange(1, len(others) + 1), np.zeros(len(others), np.int64)], axis=1)
+    return len(_look_closer(np.concatenate([rendering[None], others]), pairs, SAME_DETAIL).first) > 0
+
+
 def mark_same_pixels(pairs: Pairs, load: Callable[[int], NDArray[np.uint8]]) -> Pairs:
     """Return the pairs, with a score of 1 for those whose pixels are the same, in files that differ.
 

@@ -44,11 +44,15 @@ def plan(data: Data, estimator: Classifier) -> tuple[FeatureExtractor, Any, Read
     extractor, views = planned
     if extractor.value_range is None:
         extractor.settle_ranges(array_ranges(data.items, extractor.channels))
+    return extractor, views, reading_of(extractor)
+
+
+def reading_of(extractor: FeatureExtractor) -> Reading:
+    """Return how an extractor reads images."""
     settings = extractor.settings()
-    reading = Reading(
+    return Reading(
         settings.selection, settings.value_range, extractor.array_ranges_, settings.isolate, settings.progress
     )
-    return extractor, views, reading
 
 
 def one_vector(features: Features) -> NDArray[np.float32]:

@@ -20,7 +20,9 @@ _STYLE = """
 body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 75rem; padding: 0 1rem }
 table { border-collapse: collapse; margin: 1rem 0 } th, td { padding: .25rem .75rem; vertical-align: top }
 tr:nth-child(even) td { background: #f4f4f4 } caption { font-weight: 600 }
-h2 { font-size: 1.1rem; margin: 2rem 0 .25rem }
+"""
+SECTION_STYLE = """
+h3 { font-size: 1.1rem; margin: 2rem 0 .25rem }
 .tag { color: #fff; border-radius: .25rem; padding: .1rem .45rem; font-size: .8rem }
 .cards { display: flex; flex-wrap: wrap; gap: .75rem } .advice { color: #555; margin: .2rem 0 .8rem }
 figure { margin: 0; padding: .5rem; border: 1px solid #ddd; border-radius: .25rem; max-width: 16rem }
@@ -31,14 +33,19 @@ figcaption { font-size: .75rem; overflow-wrap: anywhere }
 
 def page(report: Any, n: int) -> str:
     """Return the whole page; every name is escaped, and nothing is loaded from elsewhere."""
+    return (
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>Audit</title>'
+        f"<style>{_STYLE}{SECTION_STYLE}</style></head><body><h1>{html.escape(report.title())}</h1>"
+        f"{sections(report, n)}</body></html>\n"
+    )
+
+
+def sections(report: Any, n: int) -> str:
+    """Return a section for each check, and the tables, to stand on any page with ``SECTION_STYLE``."""
     parts = [_section(check, report, n) for check in report.checks if check.severity != "fine"]
     quiet = ", ".join(check.kind for check in report.checks if check.severity == "fine")
     last = f"<p>Nothing found: {html.escape(quiet)}.</p>" if quiet else ""
-    return (
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>Audit</title>'
-        f"<style>{_STYLE}</style></head><body><h1>{html.escape(report.title())}</h1>"
-        f"{''.join(parts)}{last}{render_html(*report.tables())}</body></html>\n"
-    )
+    return f"{''.join(parts)}{last}{render_html(*report.tables())}"
 
 
 def _section(check: Check, report: Any, n: int) -> str:
@@ -47,7 +54,7 @@ def _section(check: Check, report: Any, n: int) -> str:
     more = f"<p>And {left:,} more: report.check({check.kind!r}).findings.</p>" if left > 0 else ""
     tag = f'<span class="tag" style="background:{_COLOURS[check.severity]}">{check.severity}</span>'
     return (
-        f"<h2>{tag} {html.escape(check.kind)}</h2><p>{html.escape(check.summary)}</p>"
+        f"<h3>{tag} {html.escape(check.kind)}</h3><p>{html.escape(check.summary)}</p>"
         f'<p class="advice">{html.escape(check.advice)}</p><div class="cards">{shown}</div>{more}'
     )
 

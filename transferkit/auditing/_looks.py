@@ -122,7 +122,7 @@ def _look_at(item: Any, reading: Reading) -> Any:
         image = source.decode(reading.value_range, Target(_LIGHT_SIDE), isolate=reading.isolate)
     except BadImageError as error:
         return error
-    pixels = resize_image(image.pixels, _LIGHT_SIDE, original=image.size, box=image.box)
+    pixels = _square(image)
     width, height = image.size
     numbers = {
         "width": width,
@@ -132,13 +132,27 @@ def _look_at(item: Any, reading: Reading) -> Any:
         "quality": math.nan if facts.quality is None else facts.quality,
         **_light(pixels),
     }
-    grey = (pixels @ _WEIGHTS).reshape(SIDE, _LIGHT_SIDE // SIDE, SIDE, _LIGHT_SIDE // SIDE).mean(axis=(1, 3))
-    return (
-        source.digest,
-        numbers,
-        {"format": facts.format, "mode": facts.mode},
-        np.rint(grey).astype(np.uint8),
-    )
+    return source.digest, numbers, {"format": facts.format, "mode": facts.mode}, _grey(pixels)
+
+
+def render(item: Any, reading: Reading) -> NDArray[np.uint8]:
+    """Return the grey rendering (64, 64) of an image; black if it went away meanwhile."""
+    try:
+        source = read_source(item, ranges=reading.ranges, selection=reading.selection)
+        image = source.decode(reading.value_range, Target(_LIGHT_SIDE), isolate=reading.isolate)
+    except BadImageError:
+        return np.zeros((SIDE, SIDE), np.uint8)
+    return _grey(_square(image))
+
+
+def _square(image: Any) -> NDArray[np.uint8]:
+    return resize_image(image.pixels, _LIGHT_SIDE, original=image.size, box=image.box)
+
+
+def _grey(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    step = _LIGHT_SIDE // SIDE
+    grey = (pixels @ _WEIGHTS).reshape(SIDE, step, SIDE, step).mean(axis=(1, 3))
+    return np.rint(grey).astype(np.uint8)
 
 
 def load_pixels(item: Any, reading: Reading) -> NDArray[np.uint8]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import os
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from transferkit.auditing._corrections import NEW_LABEL
+from transferkit.auditing._csv import write_table
 from transferkit.auditing._duplicates import Pairs
 from transferkit.auditing._findings import SEVERITIES, Check, Finding, count
 from transferkit.errors import InvalidInputError, MissingDependencyError
@@ -141,23 +143,34 @@ class AuditReport:
             raise MissingDependencyError("pandas", "tables", "AuditReport.to_frame()") from error
         return pd.DataFrame(self.to_rows(), columns=[column.name for column in fields(Finding)])
 
-    def to_csv(self, path: str | os.PathLike[str]) -> None:
-        """Write the findings, a row for each.
+    def to_csv(self, path: str | os.PathLike[str], *, kinds: Sequence[str] | None = None) -> None:
+        """Write the findings, a row for each, with an empty column ``new_label``.
+
+        Somebody who looks at the images fills it where the label is wrong, and ``other_new_label`` for the
+        second image of a pair; :func:`relabel` then reads it.
 
         Parameters
         ----------
         path : path
             Replaced if it exists.
+        kinds : sequence of str, optional
+            Those to write, such as ``["label_issue", "two_labels"]``; by default all.
 
         Raises
         ------
+        InvalidInputError
+            A kind is none of the checks that were made.
         OSError
             The file cannot be written.
         """
-        with Path(path).open("w", newline="", encoding="utf-8", errors="surrogateescape") as stream:
-            writer = csv.DictWriter(stream, [column.name for column in fields(Finding)])
-            writer.writeheader()
-            writer.writerows(self.to_rows())
+        columns = [column.name for column in fields(Finding)]
+        for label in ("label", "other_label"):
+            columns.insert(columns.index(label) + 1, label.replace("label", NEW_LABEL))
+        findings = self.findings if kinds is None else [
+            finding for kind in dict.fromkeys([kinds] if isinstance(kinds, str) else kinds)
+            for finding in self.check(kind).findings
+        ]  # fmt: skip
+        write_table(path, columns, map(asdict, findings))
 
     def to_html(self, path: str | os.PathLike[str], *, n: int = 24) -> None:
         """Write a page with the checks, and with small pictures of what they found; nothing else is needed.

@@ -13,6 +13,7 @@ from transferkit.cli import (
     audit,
     backbones,
     cache,
+    card,
     check,
     compare,
     demo,
@@ -24,6 +25,7 @@ from transferkit.cli import (
     layers,
     neighbours,
     predict,
+    report,
     train,
 )
 from transferkit.cli._options import running_of
@@ -32,8 +34,8 @@ from transferkit.errors import TransferKitError
 from transferkit.foundation.config import config_context
 
 COMMANDS: tuple[Any, ...] = (
-    demo, audit, train, predict, evaluate, export, drift, compare, neighbours, backbones, layers, check,
-    download, cache, info,
+    demo, audit, train, predict, evaluate, report, card, export, drift, compare, neighbours, backbones,
+    layers, check, download, cache, info,
 )  # fmt: skip
 EXIT_MISTAKE = 2
 EXIT_INTERRUPTED = 130

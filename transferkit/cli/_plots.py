@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -33,9 +31,11 @@ def write_plots(evaluation: Any, folder: Path) -> list[Path]:
     folder : Path
         Made when missing; files of the same names are replaced.
     """
+    from transferkit.reporting import drawings
+
     folder.mkdir(parents=True, exist_ok=True)
     written = []
-    for name, draw in _drawings(evaluation).items():
+    for name, draw in drawings(evaluation).items():
         written.append(folder / f"{name}.png")
         save(draw(), written[-1])
     return written
@@ -49,36 +49,3 @@ def save(axes: Any, path: str | Path) -> None:
     figure = np.ravel(axes)[0].figure
     figure.savefig(path, dpi=_DPI)
     pyplot.close(figure)
-
-
-def _drawings(evaluation: Any) -> dict[str, Callable[[], Any]]:
-    """Return what draws each file, by its name."""
-    from transferkit import plots
-    from transferkit.comparison import Comparison
-    from transferkit.evaluation import ClassificationEvaluation, KeypointEvaluation, ValueEvaluation
-
-    if isinstance(evaluation, Comparison):
-        return {"comparison": partial(plots.plot_comparison, evaluation)}
-    if isinstance(evaluation, KeypointEvaluation):
-        drawings: dict[str, Callable[[], Any]] = {
-            "error_curve": partial(plots.plot_error_curve, evaluation, limit=evaluation.limit),
-            "keypoints": partial(plots.plot_keypoints, evaluation),
-        }
-        if evaluation.expected_error is not None:
-            drawings["expected_error"] = partial(plots.plot_expected_error, evaluation)
-        return drawings
-    if isinstance(evaluation, ValueEvaluation):
-        n = 1 if evaluation.true.ndim == 1 else evaluation.true.shape[1]
-        names = ["values"] if n == 1 else [f"values_{i}" for i in range(n)]
-        return {name: partial(plots.plot_values, evaluation, output=i) for i, name in enumerate(names)}
-    curves: dict[str, Callable[[], Any]] = {
-        "roc": partial(plots.plot_roc, evaluation),
-        "calibration": partial(plots.plot_calibration, evaluation),
-    }
-    if not isinstance(evaluation, ClassificationEvaluation):
-        return curves
-    return {
-        "confusion_matrix": partial(plots.plot_confusion_matrix, evaluation),
-        "mistakes": partial(plots.plot_mistakes, evaluation),
-        **curves,
-    }

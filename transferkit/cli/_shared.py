@@ -158,9 +158,10 @@ def row_writer(options: argparse.Namespace) -> Callable[[Sequence[Any]], Any]:
     return lambda values: print(*values, sep="\t")
 
 
-def add_figures(parser: argparse.ArgumentParser) -> None:
+def add_figures(parser: argparse.ArgumentParser, *, printed: bool = True) -> None:
     """Add the arguments that say which figures a report has, and how it is printed."""
-    parser.add_argument("--json", action="store_true", help="JSON instead of tables")
+    if printed:
+        parser.add_argument("--json", action="store_true", help="JSON instead of tables")
     parser.add_argument("--pos-label", help="the positive class of two (default: the second)")
     parser.add_argument("--normalizer", help="what errors of keypoints are divided by: a name, or pixels")
     parser.add_argument(

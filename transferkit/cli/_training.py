@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,8 @@ def train_and_report(
     _check(options.data, output, test_fraction, random_state)
     data = read_data(options)
     paths, targets = data
+    if options.relabel is not None:
+        targets = _corrected(options.relabel, paths, targets)
     boxes = boxes_to_learn(data, options.boxes)
     groups, weight = (read_column(options, name) for name in ("groups", "sample_weight"))
     if groups is None:
@@ -72,6 +75,8 @@ def train_and_report(
         **normalizer,
     )
     model.save(output)
+    if options.card:
+        model.card(evaluation=evaluation).to_markdown(output.with_suffix(".md"))
     if model.kind == "points":
         shapes = _mean_shapes(model, (learned, where, targets[train]), (tested, where_tested))
         line = _keypoints(model, evaluation, shapes)
@@ -96,6 +101,19 @@ def _check(data: str, output: Path, test_fraction: float, random_state: int) -> 
         raise InvalidInputError(f"The output {output} is a folder. Pass the name of a file for the model.")
     if not output.parent.is_dir():
         raise InvalidInputError(f"The folder of the output, {output.parent}, does not exist. Make it first.")
+
+
+def _corrected(table: str, paths: Any, targets: NDArray[Any]) -> NDArray[Any]:
+    """Return labels as a table corrects them, and say what it changes."""
+    from transferkit.auditing import relabel
+
+    if targets.dtype.kind != "U":
+        raise InvalidInputError(
+            f"relabel corrects labels, one for each image. The targets are others: {table}."
+        )
+    new = relabel(table, paths, targets)
+    print(new, file=sys.stderr)
+    return new.y
 
 
 def _rows(values: NDArray[Any] | None, rows: NDArray[np.int64]) -> NDArray[Any] | None:

@@ -14,12 +14,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_data(parser)
     add_backbone(parser)
     parser.add_argument("--sample-weight", metavar="COLUMN", help="column with the weight of each image")
+    parser.add_argument(
+        "--relabel",
+        metavar="CSV",
+        help="labels to correct: the table of audit --csv, its column new_label filled",
+    )
     add_learning(parser)
     add_boxes(parser)
     parser.add_argument(
         "--test-fraction", type=float, default=0.2, help="share held out to measure on (default 0.2)"
     )
     parser.add_argument("--output", default="model.safetensors", help="the model (default model.safetensors)")
+    parser.add_argument(
+        "--card", action="store_true", help="write what is known of the model beside it (.md)"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the split and of training (default 0)")
     add_reading(parser)
     add_running(parser)

@@ -15,7 +15,7 @@ from transferkit.foundation.lazy import lazy_names
 
 if TYPE_CHECKING:
     from transferkit.estimators._base import ImageEstimator
-    from transferkit.estimators._copies import warn_if_trained_on
+    from transferkit.estimators._copies import known_contents, warn_if_trained_on
     from transferkit.estimators._extractor_owner import ExtractorOwner
     from transferkit.estimators._fitted import not_fitted
     from transferkit.estimators._fitting import all_or_nothing, snapshot
@@ -38,6 +38,7 @@ __all__ = [
     "SavedModel",
     "Taps",
     "all_or_nothing",
+    "known_contents",
     "load_without_estimator",
     "not_fitted",
     "say_left_out",
@@ -58,6 +59,7 @@ __getattr__ = lazy_names(
         "SavedModel": "saved_model",
         "Taps": "_taps",
         "all_or_nothing": "_fitting",
+        "known_contents": "_copies",
         "load_without_estimator": "saved_model",
         "not_fitted": "_fitted",
         "say_left_out": "_scoring",

@@ -38,6 +38,7 @@ from transferkit.estimators._splitting import (
     seed_problems,
 )
 from transferkit.estimators._taps import Taps, class_taps
+from transferkit.estimators._training_record import TrainingRecord, rebuild_training
 from transferkit.estimators.predictor import Predictor
 from transferkit.extraction import (
     ExtractionReport,
@@ -332,6 +333,17 @@ class ImageEstimator(FittedEstimator, NestedParameters):
             task = self._finish_task(task, head, fitted, features, data)
             self.report_: ExtractionReport | None = report
             self._adopt(head, fitted, self._make_predictor(extractor, views, head, fitted, task))
+            record = TrainingRecord.of(
+                task,
+                kept,
+                given,
+                None if groups is None else data.groups,
+                n_unweighted=int(features.ok.sum()) - len(rows),
+                failures=() if report is None else report.failures,
+                n_validation=None if own is None else len(own.X),
+                n_held_out=len(held),
+            )
+            self.predictor_ = replace(self.predictor_, training=record)
             self._remember(features, data, given, held)
             self._look_closer(items, features, kept, data, held, own)
         return self
@@ -440,6 +452,8 @@ class ImageEstimator(FittedEstimator, NestedParameters):
         """Return what is known besides, a field of the predictor; ValueError where it cannot be."""
         if name == "novelty":
             return rebuild_novelty(arrays, facts)
+        if name == "training":
+            return rebuild_training(arrays, facts, predictor.task)
         raise ValueError(f"{type(self).__name__} has no {name}")
 
     def _rebuild_refinements(self, saved: Sequence[Any], task: Task) -> tuple[Any, ...]:

@@ -62,6 +62,15 @@ def warn_if_trained_on(what: str, estimator: Any, items: Sequence[Any]) -> int:
     return warn_of_known(what, estimator.trained_on_, keys, items, rows)
 
 
+def known_contents(estimator: Any, digests: Sequence[str | None]) -> NDArray[np.bool_]:
+    """Return which of the images with these digests a fitted estimator has learned from, shape (n,)."""
+    known = np.zeros(len(digests), bool)
+    rows = np.array([row for row, digest in enumerate(digests) if digest is not None], dtype=np.int64)
+    if estimator.trained_on_ is not None:
+        known[rows] = np.isin(content_keys(digests, rows), estimator.trained_on_)
+    return known
+
+
 def _pairs(n: int) -> str:
     return "one pair" if n == 1 else f"{n:,} pairs"
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.exceptions import NotFittedError as SklearnNotFittedError
 
+from transferkit.cards import ModelCard, make_card
 from transferkit.errors import InvalidInputError, NotFittedError
+from transferkit.estimators._copies import known_contents
 from transferkit.estimators._extractor_owner import ExtractorOwner
 from transferkit.estimators._fitting import snapshot
 from transferkit.estimators._novelty import novelty_of
@@ -50,12 +53,13 @@ class FittedEstimator(ExtractorOwner):
     """The half of an estimator that answers: save, extract, and the outputs of the head."""
 
     predictor_: Predictor
+    trained_on_: Any
     _layer_selection: list[LayerTrial]
 
     def _records(self) -> dict[str, list[dict[str, Any]]]:
         raise NotImplementedError
 
-    def save(self, path: str | os.PathLike[str], *, absolute_paths: bool = False) -> None:
+    def save(self, path: str | os.PathLike[str], *, absolute_paths: bool = False, card: bool = False) -> None:
         """Write the fitted model to one safetensors file, replacing it in one step.
 
         Parameters
@@ -65,6 +69,8 @@ class FittedEstimator(ExtractorOwner):
         absolute_paths : bool, default=False
             Keep the path of a file of weights as it is on this machine. Otherwise the model has its name
             only, and :func:`transferkit.load` finds it.
+        card : bool, default=False
+            Write the :meth:`card` beside it, with the suffix ``.md``.
 
         Raises
         ------
@@ -80,8 +86,45 @@ class FittedEstimator(ExtractorOwner):
         transferkit.load : Read it back.
         """
         self._check_fitted()
-        check(flag("absolute_paths", absolute_paths))
-        save_estimator(snapshot(self), path, absolute_paths=absolute_paths)
+        check([*flag("absolute_paths", absolute_paths), *flag("card", card)])
+        model = snapshot(self)
+        save_estimator(model, path, absolute_paths=absolute_paths)
+        if card:
+            model.card().to_markdown(Path(path).with_suffix(".md"))
+
+    def card(self, *, evaluation: Any = None, audit: Any = None) -> ModelCard:
+        """Return what is known of this model: its data, figures, settings and limits; nothing is invented.
+
+        Parameters
+        ----------
+        evaluation : evaluation, optional
+            What :func:`transferkit.evaluate` has said of this model on a test.
+        audit : AuditReport, optional
+            What :func:`transferkit.audit` has said of the data.
+
+        Returns
+        -------
+        ModelCard
+            Print it; or take ``.to_markdown(path)``, ``.to_html(path)``, ``.to_dict()``.
+
+        Raises
+        ------
+        NotFittedError
+        InvalidInputError
+            What was passed is no evaluation, or no audit.
+
+        Examples
+        --------
+        >>> clf.card(evaluation=evaluate(clf, X_test, y_test)).to_html("card.html")  # doctest: +SKIP
+        """
+        self._check_fitted()
+        problems = []
+        if evaluation is not None and not hasattr(evaluation, "tables"):
+            problems.append(f"evaluation must be what evaluate() returns. Got a {type(evaluation).__name__}.")
+        if audit is not None and not hasattr(audit, "checks"):
+            problems.append(f"audit must be what audit() returns. Got a {type(audit).__name__}.")
+        check(problems)
+        return make_card(self, evaluation, audit, n_known=_n_known(self, evaluation))
 
     def extract(self, X: Any, *, on_error: str = "raise") -> Features:
         """Return the features that this model predicts from; what is cached is not computed again.
@@ -158,6 +201,11 @@ class FittedEstimator(ExtractorOwner):
         return self._fitted().head
 
     @property
+    def training_(self) -> Any:
+        """What ``fit`` was given: a record of counts; None of a model that an earlier version saved."""
+        return self._fitted().training
+
+    @property
     def layer_selection_(self) -> list[LayerTrial]:
         """Mixtures of layers that ``head="auto"`` tried on held-out training rows."""
         self._check_fitted()
@@ -204,3 +252,11 @@ class FittedEstimator(ExtractorOwner):
             features = predictor.extractor.extract(X, views=views or predictor.views, on_error="raise")
         with self._limited():
             return predictor.outputs(features, views=views)
+
+
+def _n_known(estimator: Any, evaluation: Any) -> int:
+    """Return how many images of an evaluation were trained on."""
+    images = getattr(evaluation, "images", None)
+    if images is None or estimator.trained_on_ is None:
+        return 0
+    return int(known_contents(estimator, estimator.extractor_.digests(images)).sum())

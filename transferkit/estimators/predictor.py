@@ -38,6 +38,8 @@ class Predictor:
         Of classes and labels: what models that had not seen them say of training images.
     novelty : Novelty or None
         How unlike the training images an image is.
+    training : TrainingRecord or None
+        What the fit was given, for people to read.
     """
 
     extractor: Any
@@ -49,6 +51,7 @@ class Predictor:
     expected_error: Any = None
     held_out: Any = None
     novelty: Any = None
+    training: Any = None
 
     def outputs(
         self,

@@ -16,6 +16,7 @@ from transferkit.estimators._expected_error import rebuild_expected_error
 from transferkit.estimators._novelty import novelty_of
 from transferkit.estimators._points import predict_points
 from transferkit.estimators._subjects import box_views
+from transferkit.estimators._training_record import rebuild_training
 from transferkit.estimators._unknown import check_unknown, with_unknown
 from transferkit.estimators.predictor import Predictor
 from transferkit.estimators.refinement import rebuild_refinement
@@ -182,6 +183,8 @@ def _model(saved: SavedParts) -> SavedModel:
     )
     if "held_out" in extras:  # not needed to answer, but what is wrong with it is for ``load`` to say
         rebuild_held_out(*extras["held_out"], learned.task)
+    if "training" in extras:
+        rebuild_training(*extras["training"], learned.task)
     if not isinstance(learned.task, Points):
         if learned.rounds or "expected_error" in extras:
             raise ValueError("a closer look at answers that are no points")

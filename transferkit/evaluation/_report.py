@@ -40,6 +40,10 @@ class Report:
             raise MissingDependencyError("pandas", "tables", "to_frame()") from error
         return pandas.DataFrame(self._records())
 
+    def tables(self) -> Sequence[Table]:
+        """Return what is printed."""
+        return self._tables()
+
     def __str__(self) -> str:
         """Return aligned tables."""
         return render_text(*self._tables())

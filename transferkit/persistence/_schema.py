@@ -22,7 +22,12 @@ _DOCUMENT: dict[str, Types] = {
     "records": (dict,), "refinements": (list,),
 }  # fmt: skip
 # Only where it is known.
-_KNOWN: dict[str, Types] = {"expected_error": (dict,), "held_out": (dict,), "novelty": (dict,)}
+_KNOWN: dict[str, Types] = {
+    "expected_error": (dict,),
+    "held_out": (dict,),
+    "novelty": (dict,),
+    "training": (dict,),
+}
 # Parameters of estimators by name: those of one that has none of these cannot be saved.
 _PARAMETERS: dict[str, Types] = {
     "backbone": (str, dict), "weights": (str, _MAYBE), "image_size": (int, _MAYBE),

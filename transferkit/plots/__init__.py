@@ -17,6 +17,7 @@ from transferkit.plots._drift import plot_drift
 from transferkit.plots._duplicates import plot_duplicates
 from transferkit.plots._error_curve import plot_error_curve
 from transferkit.plots._expected_error import plot_expected_error
+from transferkit.plots._feature_map import plot_feature_map
 from transferkit.plots._history import plot_history
 from transferkit.plots._images import plot_images
 from transferkit.plots._keypoints import plot_keypoints
@@ -24,6 +25,7 @@ from transferkit.plots._label_issues import plot_label_issues
 from transferkit.plots._mistakes import plot_mistakes
 from transferkit.plots._neighbours import plot_neighbours
 from transferkit.plots._roc import plot_roc
+from transferkit.plots._to_label import plot_to_label
 from transferkit.plots._values import plot_values
 
 __all__ = [
@@ -36,6 +38,7 @@ __all__ = [
     "plot_duplicates",
     "plot_error_curve",
     "plot_expected_error",
+    "plot_feature_map",
     "plot_history",
     "plot_images",
     "plot_keypoints",
@@ -43,5 +46,6 @@ __all__ = [
     "plot_mistakes",
     "plot_neighbours",
     "plot_roc",
+    "plot_to_label",
     "plot_values",
 ]

@@ -1,0 +1,83 @@
+"""Labels that a person wrote into the table of an audit, or into any table of images."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from transferkit.errors import InvalidInputError, quoted
+from transferkit.images import raise_problems, read_rows
+
+NEW_LABEL = "new_label"
+_OTHER = "other_"  # before the columns of the second image of a pair
+
+
+class Correction(NamedTuple):
+    """One cell of the column ``new_label`` that is not empty.
+
+    Attributes
+    ----------
+    row : int
+        Of the table, as a spreadsheet numbers it.
+    part : str
+        "train" or "test"; empty where the table does not say.
+    path : str
+        The file; empty where the table has none.
+    position : int or None
+        Position in X.
+    given : str
+        The label that the table says the image has; may be empty.
+    new : str
+    """
+
+    row: int
+    part: str
+    path: str
+    position: int | None
+    given: str
+    new: str
+
+
+def read_corrections(csv_path: str | os.PathLike[str]) -> list[Correction]:
+    """Return the filled cells of ``new_label``, and of ``other_new_label`` for the second of a pair.
+
+    Raises
+    ------
+    InvalidInputError
+        The file cannot be read, or its header lacks what names images and labels.
+    """
+    path = Path(csv_path)
+    rows = read_rows(path, "labels with a header")
+    header = [cell.strip().casefold() for cell in rows[0][1]] if rows else []
+    if NEW_LABEL not in header or not {"path", "index"} & set(header):
+        raise InvalidInputError(
+            f"{path} must have a header with {NEW_LABEL!r}, and with 'path' or 'index'. "
+            f"Got {quoted(header) if header else 'an empty file'}. Write it with to_csv() of an audit, and "
+            f"fill the column {NEW_LABEL!r}."
+        )
+    problems: list[str] = []
+    found = []
+    for number, cells in rows[1:]:
+        # Spreadsheets may leave out empty cells at the end of a row.
+        named = dict(zip(header, (cell.strip() for cell in cells), strict=False))
+        found += [
+            _correction(number, named, start, problems)
+            for start in ("", _OTHER)
+            if named.get(start + NEW_LABEL)
+        ]
+    raise_problems(path, problems)
+    return found
+
+
+def _correction(number: int, named: dict[str, str], start: str, problems: list[str]) -> Correction:
+    part, path, index, given = (named.get(start + name, "") for name in ("part", "path", "index", "label"))
+    new = named[start + NEW_LABEL]
+    place = None
+    if index.removesuffix(".0").isdecimal():
+        place = int(index.removesuffix(".0"))
+    elif index:
+        problems.append(f"row {number} has index {index!r}; it must be a position, 0 or more")
+    if not path and not index:
+        problems.append(f"row {number} has the label {new!r}, but neither path nor index of an image")
+    return Correction(number, part.casefold(), path, place, given, new)

@@ -1,0 +1,26 @@
+"""Write tables that a person opens in a spreadsheet."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+
+def write_table(
+    path: str | os.PathLike[str], columns: Sequence[str], rows: Iterable[Mapping[str, Any]]
+) -> None:
+    """Write rows as a CSV in UTF-8; columns that a row lacks stay empty.
+
+    Raises
+    ------
+    OSError
+        The file cannot be written.
+    """
+    # Excel takes a CSV for UTF-8 only with a byte order mark, and would garble names.
+    with Path(path).open("w", newline="", encoding="utf-8-sig", errors="surrogateescape") as stream:
+        writer = csv.DictWriter(stream, columns)
+        writer.writeheader()
+        writer.writerows(rows)

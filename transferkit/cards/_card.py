@@ -1,0 +1,126 @@
+"""A model card: sections of facts, as Markdown, HTML or text."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from transferkit.foundation.tables import Table, render_text
+
+
+@dataclass(frozen=True)
+class Section:
+    """One part of a card.
+
+    Attributes
+    ----------
+    title : str
+    facts : tuple of (str, str)
+        A name, empty for a sentence of its own, and what is known.
+    tables : tuple of Table
+    """
+
+    title: str
+    facts: tuple[tuple[str, str], ...] = ()
+    tables: tuple[Table, ...] = ()
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """What is known of a fitted model. Print it, or write it beside the model.
+
+    Attributes
+    ----------
+    title : str
+    sections : tuple of Section
+    """
+
+    title: str
+    sections: tuple[Section, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the facts as JSON data.
+
+        Returns
+        -------
+        dict
+            By title of the section: names and texts, sentences, and tables as lists of rows.
+        """
+        return {
+            section.title: {
+                "facts": {name: text for name, text in section.facts if name},
+                "notes": [text for name, text in section.facts if not name],
+                "tables": [_rows(table) for table in section.tables],
+            }
+            for section in self.sections
+        }
+
+    def to_markdown(self, path: str | os.PathLike[str] | None = None) -> str:
+        """Return the card in Markdown, as GitHub and Hugging Face show it; write it if there is a path.
+
+        Parameters
+        ----------
+        path : path, optional
+            Replaced if it exists.
+
+        Returns
+        -------
+        str
+
+        Raises
+        ------
+        OSError
+            The file cannot be written.
+        """
+        from transferkit.cards._markdown import markdown
+
+        text = markdown(self)
+        if path is not None:
+            Path(path).write_text(text, encoding="utf-8", errors="replace")
+        return text
+
+    def to_html(self, path: str | os.PathLike[str] | None = None) -> str:
+        """Return the card as a page that needs nothing else; write it if there is a path.
+
+        Parameters
+        ----------
+        path : path, optional
+            Replaced if it exists.
+
+        Returns
+        -------
+        str
+
+        Raises
+        ------
+        OSError
+            The file cannot be written.
+        """
+        from transferkit.cards._page import card_html, whole_page
+
+        page = whole_page(self.title, card_html(self))
+        if path is not None:
+            Path(path).write_text(page, encoding="utf-8", errors="replace")
+        return page
+
+    def __str__(self) -> str:
+        """Return the card as text."""
+        parts = [self.title]
+        for section in self.sections:
+            lines = [section.title.upper(), *(f"  {name}: {text}" if name else f"  {text}"
+                                               for name, text in section.facts)]  # fmt: skip
+            parts.append("\n".join(lines))
+            parts += [render_text(table) for table in section.tables]
+        return "\n\n".join(parts)
+
+    def _repr_markdown_(self) -> str:
+        """Return Markdown for a notebook."""
+        return self.to_markdown()
+
+
+def _rows(table: Table) -> list[list[str]]:
+    rows: Sequence[Sequence[str]] = [table.header, *table.rows]
+    return [list(row) for row in rows]

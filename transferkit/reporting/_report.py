@@ -1,0 +1,164 @@
+"""Report on a fitted model and images."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from transferkit.auditing import AuditReport, audit, one_vector
+from transferkit.cards import ModelCard
+from transferkit.datasets import labelled_images
+from transferkit.errors import InvalidInputError
+from transferkit.estimators import ImageEstimator
+from transferkit.evaluation import evaluate
+
+_FEWEST = 3  # images that make a map
+
+
+@dataclass(frozen=True)
+class ModelReport:
+    """What is known of a model, and how it does on images.
+
+    Attributes
+    ----------
+    card : ModelCard
+        With the figures of the evaluation.
+    evaluation : evaluation
+        What :func:`transferkit.evaluate` says of the images.
+    audit : AuditReport or None
+        Of the images.
+    vectors : ndarray of float32, shape (n_readable, d), or None
+        Features for the map; None of fewer than three images.
+    images : list
+        The readable images.
+    labels : list or None
+        What they are coloured by on the map.
+    """
+
+    card: ModelCard
+    evaluation: Any
+    audit: AuditReport | None
+    vectors: NDArray[np.float32] | None = field(repr=False)
+    images: list[Any] = field(repr=False)
+    labels: list[Any] | None = field(repr=False)
+
+    @property
+    def title(self) -> str:
+        """What the page is called."""
+        return f"{self.card.title.removeprefix('Model card: ')}: {len(self.images):,} images"
+
+    def to_html(self, path: str | os.PathLike[str]) -> None:
+        """Write one page with the card, the pictures of the evaluation, a map of features, and the audit.
+
+        Parameters
+        ----------
+        path : path
+            Replaced if it exists. All pictures are part of the file.
+
+        Raises
+        ------
+        MissingDependencyError
+            matplotlib is not installed.
+        OSError
+            The file cannot be written.
+        """
+        from transferkit.reporting._page import page_of
+
+        Path(path).write_text(page_of(self), encoding="utf-8", errors="replace")
+
+
+def report(
+    model: Any,
+    X: Any,
+    y: Any = None,
+    *,
+    groups: Any = None,
+    boxes: Any = None,
+    checks: Any = None,
+    **figures: Any,
+) -> ModelReport:
+    """Return the card of a model, how it does on images that it has not seen, and an audit of these.
+
+    Parameters
+    ----------
+    model : Classifier, ImageRegressor or KeypointRegressor
+        Fitted on images.
+    X : sequence of images
+        As for :func:`transferkit.evaluate`; a folder with a sub-folder for each class has its labels.
+    y : array-like, optional
+        Targets; by default the labels that X holds.
+    groups : array-like, shape (n,), optional
+        Images in one group are not independent.
+    boxes : array-like, shape (n, 4), optional
+        Of a KeypointRegressor that was fitted with boxes.
+    checks : sequence of str, optional
+        Of the audit, as for :func:`transferkit.audit`; by default all. An empty one makes none.
+    **figures
+        ``pos_label``, ``normalizer``, ``limit``, ``confidence`` and ``seed`` of
+        :func:`transferkit.evaluate`.
+
+    Returns
+    -------
+    ModelReport
+        ``.card``, ``.evaluation``, ``.audit``, and ``.to_html(path)``.
+
+    Raises
+    ------
+    InvalidInputError
+        The model does not see images, or the data or a parameter cannot be used.
+    NotFittedError
+
+    Examples
+    --------
+    >>> from transferkit import load, report
+    >>> report(load("model.safetensors"), "other_photos").to_html("report.html")  # doctest: +SKIP
+    """
+    if not isinstance(model, ImageEstimator) or model.extractor_ is None:
+        raise InvalidInputError(
+            f"model must be a fitted estimator of transferkit on images. Got a {type(model).__name__}"
+            f"{' on features' if isinstance(model, ImageEstimator) else ''}."
+        )
+    X, y = labelled_images(X, y)
+    where = {} if boxes is None else {"boxes": boxes}
+    if model.predictor_.expected_error is not None:
+        figures = {"return_error": True, **figures}
+    evaluation = evaluate(model, X, y, groups=groups, on_error="skip", **where, **figures)
+    features = model.extract(X, on_error="skip", **where)
+    rows = np.flatnonzero(features.ok)
+    return ModelReport(
+        model.card(evaluation=evaluation),
+        evaluation,
+        _audit(model, X, y, groups, checks, boxes),
+        one_vector(features) if len(rows) >= _FEWEST else None,
+        [X[row] for row in rows.tolist()],
+        _labels(y, rows),
+    )
+
+
+def _audit(model: Any, X: Any, y: Any, groups: Any, checks: Any, boxes: Any) -> AuditReport | None:
+    """Return the audit, by features of the same backbone; of images with boxes, each image once."""
+    if checks is not None and not len(checks):
+        return None
+    if boxes is not None:
+        X, y, groups = list(dict.fromkeys(X)) if all(map(_is_file, X)) else X, None, None
+    taken = {name: getattr(model, name) for name in ("backbone", "weights", "image_size", "extractor")}
+    return audit(X, y, groups=groups, checks=checks, **taken)
+
+
+def _is_file(item: Any) -> bool:
+    return isinstance(item, str | os.PathLike)
+
+
+def _labels(y: Any, rows: NDArray[np.int64]) -> list[Any] | None:
+    """Return what colours the images: labels, several in one text, or one number; None for anything else."""
+    values = list(y)
+    kept = [values[row] for row in rows.tolist()]
+    if all(isinstance(value, tuple | list | set | frozenset) for value in kept):
+        sets = [sorted(map(str, value)) for value in kept]
+        return [", ".join(names) for names in sets]
+    return kept if all(np.ndim(value) == 0 for value in kept) else None
