@@ -72,7 +72,7 @@ def _html(table: Table) -> str:
     caption = html.escape(table.title).replace("\n", "<br>")
     notes = "".join(f"<p>{html.escape(note)}</p>" for note in table.notes)
     return (
-        '<div><table><caption style="caption-side:top;text-align:left">'
+        '<div><table><caption style="caption-side:top;text-align:left;white-space:nowrap">'
         f"{caption}</caption><thead>{line(table.header, 'th')}</thead>"
         f"<tbody>{''.join(line(row, 'td') for row in table.rows)}</tbody></table>{notes}</div>"
     )
