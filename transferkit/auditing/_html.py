@@ -41,7 +41,7 @@ def page(report: Any, n: int) -> str:
 
 
 def sections(report: Any, n: int) -> str:
-    """Return a section for each check, and the table of files, to stand on any page with ``SECTION_STYLE``."""
+    """Return a section for each check, and the table of files; any page may have them, with their style."""
     parts = [_section(check, report, n) for check in report.checks if check.severity != "fine"]
     quiet = ", ".join(check.kind for check in report.checks if check.severity == "fine")
     last = f"<p>Nothing found: {html.escape(quiet)}.</p>" if quiet else ""
