@@ -42,7 +42,7 @@ def test_images_of_the_same_kind_have_not_drifted(clf, others, caplog):
     report = drift(clf, others[0])
     assert not report.drifted
     assert not caplog.records
-    assert {check.name for check in report.checks} == {"novelty", "probability", "classes"}
+    assert {check.name for check in report.checks} == {"novelty", "strangers", "probability", "classes"}
     assert "No drift was found: 120 images" in str(report)
     assert sum(report.shares.values()) == pytest.approx(1) == sum(report.shares_before.values())
 
@@ -82,6 +82,21 @@ def test_another_mixture_of_classes_is_seen(clf, others):
     assert [check.name for check in report.checks if check.drifted] == ["probability", "classes"]
     assert report.shares["left"] > 0.9 > 0.6 > report.shares_before["left"]
     assert "'left' 100.0%" in str(report) or "'right' 0.0%" in str(report)
+
+
+def test_a_tenth_of_strange_images_is_seen():
+    from transferkit.monitoring._drift import _novelty_check, _stranger_check
+
+    generator = np.random.default_rng(0)
+    novelty = np.append(generator.random(90), np.ones(10))
+    assert _novelty_check(novelty, 300)[3] > 0.01
+    assert _stranger_check(novelty, 300)[3] < 1e-4
+    # Of images like those to train on, the number beyond the largest of n distances is beta-binomial.
+    p_values = []
+    for _ in range(300):
+        known, new = np.sort(generator.random(60)), generator.random(100)
+        p_values.append(_stranger_check(np.searchsorted(known, new) / 60, 60)[3])
+    assert 0.02 < np.mean(np.array(p_values) <= 0.1) < 0.11
 
 
 def test_a_few_strange_images_are_named(clf, others):
@@ -148,5 +163,5 @@ def test_cron_gets_an_exit_code(clf, others, tmp_path, capsys):
     assert cli.main(["drift", model, str(folder), "--json"]) == 3
     found = json.loads(capsys.readouterr().out)
     assert found["drifted"]
-    assert {check["name"] for check in found["checks"]} == {"novelty", "probability", "classes"}
+    assert {check["name"] for check in found["checks"]} == {"novelty", "strangers", "probability", "classes"}
     assert cli.main(["drift", model, str(folder), "--plot", "/nowhere/x.png"]) == 2

@@ -19,14 +19,15 @@ Floats = NDArray[np.float64]
 FEWEST = 20  # images of which a distribution says something
 _SMALLEST = 0.02  # effects below this are real where there are many images, and matter to nobody
 _STRANGE = 0.95  # novelty of one in twenty training images
+_STRANGERS = 0.01  # share of the training images that count as strange, one at least
 
 
 def drift(model: Any, X: Any, *, boxes: Any = None, alpha: float = 0.01) -> DriftReport:
     """Tell whether new images are still like those that a model was trained on; no labels are needed.
 
-    Compared are how unlike the training images they are (:meth:`Classifier.novelty`), and, for a
-    classifier, the probability of each class and how often each is predicted, with those of held-out
-    training images.
+    Compared are how unlike the training images they are (:meth:`Classifier.novelty`), all together and how
+    many are very strange, and, for a classifier, the probability of each class and how often each is
+    predicted, with those of held-out training images.
 
     Parameters
     ----------
@@ -52,9 +53,10 @@ def drift(model: Any, X: Any, *, boxes: Any = None, alpha: float = 0.01) -> Drif
 
     Notes
     -----
-    The test of Kolmogorov and Smirnov for novelty (one-sided: less novel is no harm) and for the logit of
-    each class, and the test of chi-squared for the predicted classes, at ``alpha`` over the number of
-    checks (Rabanser, Günnemann and Lipton 2019, "Failing loudly", NeurIPS). An effect below 0.02 is never
+    The test of Kolmogorov and Smirnov for novelty (one-sided: less novel is no harm) and for the probability
+    of each class, the exact test of how many images are beyond the strangest hundredth of the training
+    images, and the test of chi-squared for the predicted classes, at ``alpha`` over the number of checks
+    (Rabanser, Günnemann and Lipton 2019, "Failing loudly", NeurIPS). An effect below 0.02 is never
     reported. Images that belong together, such as frames of a film, are not independent, and raise false
     alarms.
 
@@ -87,7 +89,8 @@ def drift(model: Any, X: Any, *, boxes: Any = None, alpha: float = 0.01) -> Drif
     good = [items[row] for row in rows]
     places = {name: np.asarray(array)[rows] for name, array in where.items()}
     novelty = model.novelty(good, **places)
-    found = [_novelty_check(novelty, len(model.predictor_.novelty.distances))]
+    n_known = len(model.predictor_.novelty.distances)
+    found = [_novelty_check(novelty, n_known), _stranger_check(novelty, n_known)]
     shares, before = dict[Any, float](), dict[Any, float]()
     task, held_out = model.predictor_.task, model.predictor_.held_out
     if isinstance(task, Classes) and held_out is not None and len(held_out) >= FEWEST:
@@ -128,6 +131,21 @@ def _novelty_check(novelty: Floats, n_known: int) -> tuple[str, Any, float, floa
     strange = float((novelty > _STRANGE).mean())
     what = f"{strange:.1%} of the images have a novelty above {_STRANGE}, {1 - _STRANGE:.0%} are usual"
     return "novelty", None, float(test.statistic), float(test.pvalue), what
+
+
+def _stranger_check(novelty: Floats, n_known: int) -> tuple[str, Any, float, float, str]:
+    """Compare how many images are as strange as the strangest hundredth of the training images.
+
+    Of images like these, that number has a beta-binomial distribution, whatever the law of distances.
+    """
+    from scipy.stats import betabinom
+
+    usual = max(1, round(_STRANGERS * n_known))
+    strange = int((novelty > (n_known - usual + 0.5) / n_known).sum())
+    p_value = float(betabinom(len(novelty), usual, n_known + 1 - usual).sf(strange - 1))
+    share, before = strange / len(novelty), usual / (n_known + 1)
+    what = f"{share:.1%} of the images are stranger than all but {usual:,} of {n_known:,} to train on"
+    return "strangers", None, max(0.0, share - before), p_value, what
 
 
 def _probability_checks(

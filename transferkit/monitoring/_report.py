@@ -20,13 +20,14 @@ class DriftCheck:
 
     Attributes
     ----------
-    name : {"novelty", "probability", "classes"}
-        How unlike the training images; the probability of a class (``label``); how often each is predicted.
+    name : {"novelty", "strangers", "probability", "classes"}
+        How unlike the training images, all together; how many are very strange; the probability of a class
+        (``label``); how often each is predicted.
     label : label or None
         Of "probability": the class.
     effect : float
         The largest difference between the two distributions, in 0..1: Kolmogorov's distance, of "classes" the
-        total variation.
+        total variation; of "strangers" their share beyond the usual one.
     p_value : float
         Chance of at least so large an effect if nothing has changed, and images are independent.
     drifted : bool
