@@ -104,7 +104,8 @@ def test_a_specificity_and_costs():
     chosen = clf.threshold_for(specificity=0.9)
     assert chosen.label == "tuberculosis"
     assert 0.9 <= chosen.specificity.value < 0.94
-    assert clf.threshold_for(costs=(9, 1)).value == pytest.approx(0.1)
+    # But for what makes the mean probability the share of the label.
+    assert clf.threshold_for(costs=(9, 1)).value == pytest.approx(0.1, abs=0.01)
 
 
 def test_groups_make_intervals_wider():
@@ -170,6 +171,10 @@ def test_several_labels_have_thresholds_for_a_purpose():
     above = clf.with_threshold(chosen)
     np.testing.assert_array_equal(above.thresholds_, [0.5, chosen.value])
     np.testing.assert_array_equal(above.predict(X), clf.predict_proba(X) > above.thresholds_)
+    again = above.with_threshold({0: 0.3})
+    np.testing.assert_array_equal(again.thresholds_, [0.3, chosen.value])
+    assert again.threshold == {0: 0.3, 1: chosen.value}
+    np.testing.assert_array_equal(again.with_threshold(0.4).thresholds_, [0.4, 0.4])
 
 
 @pytest.mark.parametrize(
@@ -221,12 +226,67 @@ def test_a_conformal_quantile_is_the_position_that_was_promised(n, share, seed):
     scores = np.random.default_rng(seed).normal(size=n)
     position = int(np.ceil((n + 1) * share * (1 - 1e-9)))
     expected = np.sort(scores)[position - 1] if position <= n else np.inf
-    assert conformal_quantile(scores, np.full(n, 3.0), share) == expected
+    assert conformal_quantile(scores, np.full(n, 3.0), np.arange(n), share) == expected
 
 
 def test_weights_count_as_images_in_a_quantile():
-    scores, weight = np.array([1.0, 2.0, 3.0, 4.0]), np.array([1.0, 1.0, 1.0, 5.0])
-    assert conformal_quantile(scores, weight, 0.5) == 4.0 != conformal_quantile(scores, np.ones(4), 0.5)
+    scores, weight, each = np.array([1.0, 2.0, 3.0, 4.0]), np.array([1.0, 1.0, 1.0, 5.0]), np.arange(4)
+    assert conformal_quantile(scores, weight, each, 0.5) == 4.0
+    assert conformal_quantile(scores, np.ones(4), each, 0.5) == 3.0
+
+
+def test_a_group_counts_as_one_in_a_quantile():
+    scores = np.concatenate([np.full(97, 5.0), [1.0, 2.0, 3.0]])
+    groups = np.concatenate([np.zeros(97, int), [1, 2, 3]])
+    assert conformal_quantile(scores, np.ones(100), groups, 0.5) == 3.0  # not 5, which most images have
+    assert conformal_quantile(scores, np.ones(100), groups, 0.9) == np.inf  # of four groups
+
+
+def test_the_promise_holds_for_images_of_new_groups():
+    generator = np.random.default_rng(2)
+    kept = []
+    for _ in range(300):
+        people = np.arange(12).repeat(10)
+        own = generator.normal(size=12)[people] * 2
+        logits = (own + generator.normal(size=120) * 0.2)[:, None]
+        held_out = HeldOut.of(logits, np.ones(120, int) - (people == 11), np.ones(120), people)
+        value = choose_threshold(held_out, Classes(np.array([0, 1])), sensitivity=0.8).value
+        kept.append(1 / (1 + np.exp(-2 * generator.normal() - 0.2 * generator.normal())) > value)
+    assert np.mean(kept) > 0.78
+    with pytest.raises(
+        InvalidInputError, match="from 110 held-out images with 1, which are of 11 groups: .* 19"
+    ):
+        choose_threshold(held_out, Classes(np.array([0, 1])), sensitivity=0.95)
+
+
+def test_of_few_groups_little_is_known():
+    has = np.repeat([1, 0], [25, 250])
+    held_out = HeldOut.of(has[:, None] * 4.0 - 2, has, np.ones(275), np.repeat(np.arange(11), 25))
+    chosen = choose_threshold(held_out, Classes(np.array([0, 1])), costs=(1, 1))
+    assert chosen.sensitivity.value == 1 == chosen.sensitivity.high
+    assert chosen.sensitivity.low < 0.3  # of one person
+    assert 0.6 < chosen.specificity.low < 0.8  # of ten
+
+
+@pytest.mark.parametrize("class_weight", [None, "balanced"])
+def test_costs_know_of_class_weights(class_weight):
+    generator = np.random.default_rng(0)
+
+    def draw(n):
+        y = (generator.random(n) < 0.1).astype(int)
+        return generator.normal(size=(n, 6)) + 1.5 * np.eye(6)[y], y
+
+    rows, y = draw(800)
+    clf = Classifier("precomputed", head="linear", class_weight=class_weight).fit(rows, y)
+    new, truth = draw(4000)
+    found = clf.with_threshold(clf.threshold_for(costs=(5, 1))).predict(new)
+    cost = (5 * (truth & ~found & 1) + (found & ~truth & 1)).mean()
+    best = min(
+        (5 * (truth == 1) * (chances <= t) + (truth == 0) * (chances > t)).mean()
+        for chances in [clf.predict_proba(new)[:, 1]]
+        for t in np.linspace(0, 1, 101)
+    )
+    assert cost < 1.1 * best
 
 
 def test_sets_hold_the_right_class_as_often_as_promised():

@@ -154,10 +154,14 @@ def test_what_cannot_be_asked(tiny, pictures):
     for how, message in (
         ({"unknown_label": "left"}, "^unknown_label must be none of the classes. Got 'left'"),
         ({"unknown_label": ["x"]}, "^unknown_label must be a string or a number"),
+        ({"max_novelty": 0.9}, "^max_novelty needs unknown_label"),
         ({"unknown_label": "x", "max_novelty": 1}, "^max_novelty must be above 0 and below 1"),
     ):
         with pytest.raises(InvalidInputError, match=message):
             clf.predict(paths, **how)
+    numbers = Classifier(**tiny).fit(paths[:40], (labels[:40] == "left").astype(int))
+    with pytest.raises(InvalidInputError, match="^unknown_label must be none of the classes. Got '1'"):
+        numbers.predict(paths, unknown_label="1")
     several = Classifier(**tiny).fit(paths, np.column_stack([labels == "left", np.arange(60) % 3 == 0]))
     with pytest.raises(InvalidInputError, match="^unknown_label is for one label for each image"):
         several.predict(paths, unknown_label="x")

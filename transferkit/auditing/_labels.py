@@ -103,6 +103,9 @@ def check_labels(seen: Evidence) -> list[Check]:
     given = np.searchsorted(classes, np.array(data.labels[: data.n_train])[rows])
     known = probabilities[rows]
     right = share(float((known.argmax(axis=1) == given).sum()), len(rows))
+    if not _better_than_chance(known.argmax(axis=1), given):
+        summary = f"Models agree with the labels of {right}, no more than by chance: none can be judged."
+        return [Check("label_issue", "note", summary, "Train with more images, or look at them yourself.")]
     doubts = doubtful(known, given)
     if not len(doubts.rows):
         return [fine("label_issue", f"No label is doubted, by models that are right on {right}.")]
@@ -114,6 +117,14 @@ def check_labels(seen: Evidence) -> list[Check]:
     )
     advice = "Look at them from the top, and correct those that are wrong; many of the last are right."
     return [Check("label_issue", "warning", summary, advice, findings)]
+
+
+def _better_than_chance(predicted: NDArray[np.int64], given: NDArray[np.int64]) -> bool:
+    """Return True if the mean share of right ones over the classes is above guessing, by two errors."""
+    hits, counts = np.bincount(given, predicted == given), np.bincount(given)
+    shares = hits[counts > 0] / counts[counts > 0]
+    error = np.sqrt((shares * (1 - shares) / counts[counts > 0]).sum()) / len(shares)
+    return bool(shares.mean() - 2 * error > 1 / len(shares))
 
 
 def _finding(seen: Evidence, row: int, known: Floats, given: int, other: int) -> Finding:

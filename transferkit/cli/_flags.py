@@ -52,4 +52,6 @@ def in_flags(message: str, options: argparse.Namespace) -> str:
 def _with(flag: str, found: re.Match[str]) -> str:
     """Return a flag with the value that stood behind the equals sign."""
     value = next((part for part in found.groups() if part is not None), None)
-    return flag if value is None else f"{flag} {'none' if value == 'None' else value}"
+    if value in (None, "True"):
+        return flag
+    return f"{flag} {'none' if value == 'None' else value}"

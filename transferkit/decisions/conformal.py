@@ -40,11 +40,14 @@ def class_sets(
     known = held_out.probabilities(task)
     targets = held_out.targets
     missing = 1 - known[np.arange(len(known)), targets]  # probability that the right class lacks
+
+    def most(rows: NDArray[np.bool_]) -> float:
+        return conformal_quantile(missing[rows], held_out.weight[rows], held_out.groups[rows], coverage)
+
     if by_class:
-        members = [targets == label for label in range(task.n_classes)]
-        most = np.array([conformal_quantile(missing[one], held_out.weight[one], coverage) for one in members])
+        least = [most(targets == label) for label in range(task.n_classes)]
     else:
-        most = np.full(task.n_classes, conformal_quantile(missing, held_out.weight, coverage))
-    sets: NDArray[np.bool_] = 1 - probabilities <= most
+        least = [most(np.ones(len(targets), bool))] * task.n_classes
+    sets: NDArray[np.bool_] = 1 - probabilities <= np.array(least)
     sets[np.arange(len(sets)), probabilities.argmax(axis=1)] = True
     return sets

@@ -12,7 +12,7 @@ from transferkit.decisions._quantiles import conformal_quantile
 from transferkit.decisions.held_out import HeldOut
 from transferkit.errors import InvalidInputError, quoted
 from transferkit.foundation.arguments import is_number
-from transferkit.metrics import Figure, classification_figures
+from transferkit.metrics import Figure, classification_figures, wilson_interval
 from transferkit.tasks import Classes, Labels
 
 Floats = NDArray[np.float64]
@@ -87,17 +87,20 @@ def choose_threshold(
             f"{int(has.sum())} of {len(has)} have it. Train with more images."
         )
     if costs is not None:
-        value = costs[1] / (costs[0] + costs[1])
+        value = _least_cost(chances, has, held_out.weight, costs)
     elif sensitivity is not None:  # as many images with the label as this lets fall below
-        least = -_promised("sensitivity", sensitivity, -chances, held_out.weight, has, f"with {label!r}")
+        least = -_promised("sensitivity", sensitivity, -chances, held_out, has, f"with {label!r}")
         value = (least + chances[chances < least].max(initial=0.0)) / 2
     else:
-        most = _promised("specificity", specificity, chances, held_out.weight, ~has, f"without {label!r}")
+        most = _promised("specificity", specificity, chances, held_out, ~has, f"without {label!r}")
         value = (most + chances[chances > most].min(initial=1.0)) / 2
     value = float(np.clip(value, _CLOSEST, 1 - _CLOSEST))
     figures = classification_figures(
         has, chances > value, classes=[False, True], pos_label=True, groups=held_out.by_group
     ).whole
+    parts = {"sensitivity": has, "specificity": ~has, "precision": chances > value}
+    if held_out.by_group is not None:
+        figures = {name: _over_groups(figures[name], held_out.groups[rows]) for name, rows in parts.items()}
     return Threshold(
         label,
         value,
@@ -121,17 +124,50 @@ def _position(task: Classes | Labels, label: Any) -> tuple[int, Any]:
 
 
 def _promised(
-    name: str, share: Any, scores: Floats, weight: Floats, rows: NDArray[np.bool_], which: str
+    name: str, share: Any, scores: Floats, held_out: HeldOut, rows: NDArray[np.bool_], which: str
 ) -> float:
     """Return the score that so large a share of images does not exceed; raise where they are too few."""
-    value = conformal_quantile(scores[rows], weight[rows], share)
+    groups = held_out.groups[rows]
+    value = conformal_quantile(scores[rows], held_out.weight[rows], groups, share)
     if np.isfinite(value):
         return value
     needed = int(np.ceil(share / (1 - share) - 1e-9))
+    n_groups = len(np.unique(groups))
+    what = f"{n_groups} held-out images {which}"
+    if n_groups < len(groups):
+        what = f"{len(groups)} held-out images {which}, which are of {n_groups} groups"
     raise InvalidInputError(
-        f"{name}={share:g} cannot be promised from {int(rows.sum())} held-out images {which}: that takes "
-        f"{needed} or more. Train with more images, or ask for less."
+        f"{name}={share:g} cannot be promised from {what}: that takes {needed} or more. Train with more, or "
+        "ask for less."
     )
+
+
+def _least_cost(chances: Floats, has: NDArray[np.bool_], weight: Floats, costs: tuple[float, float]) -> float:
+    """Return the probability above which a false alarm costs less than a miss is expected to.
+
+    Class weights move all logits by the same number: it is found as what makes the mean probability the
+    share of the label among the held-out images, and taken back.
+    """
+    from scipy.optimize import brentq
+
+    logits = np.log(np.clip(chances, _CLOSEST, 1) / np.clip(1 - chances, _CLOSEST, 1))
+    share = np.average(has, weights=weight)
+
+    def excess(move: float) -> float:
+        return float(np.average(1 / (1 + np.exp(-(logits - move))), weights=weight) - share)
+
+    moved = float(brentq(excess, -50.0, 50.0))
+    return float(1 / (1 + np.exp(-(np.log(costs[1] / costs[0]) + moved))))
+
+
+def _over_groups(figure: Figure, groups: NDArray[np.int32]) -> Figure:
+    """Return a proportion whose interval is no narrower than Wilson's of as many trials as groups."""
+    n = len(np.unique(groups))
+    if n == 0 or np.isnan(figure.value):
+        return figure
+    low, high = wilson_interval(round(figure.value * n), n)
+    lows, highs = (low, figure.value, figure.low), (high, figure.value, figure.high)
+    return Figure(figure.value, float(np.nanmin(lows)), float(np.nanmax(highs)), figure.note)
 
 
 def _checked(sensitivity: Any, specificity: Any, costs: Any) -> str:

@@ -14,7 +14,7 @@ from transferkit.errors import InvalidInputError
 from transferkit.estimators._fitted import FittedEstimator
 from transferkit.estimators._fitting import snapshot
 from transferkit.foundation.arguments import check, flag, is_number
-from transferkit.tasks import Classes, class_threshold, given_thresholds, threshold_problems
+from transferkit.tasks import HALF, Classes, class_threshold, given_thresholds, threshold_problems
 
 _Self = TypeVar("_Self", bound="Decisions")
 
@@ -49,8 +49,9 @@ class Decisions(FittedEstimator):
         specificity : float, optional
             Share of the others that shall not be given it, in (0, 1).
         costs : (float, float), optional
-            Cost of missing an image with the label, and of giving the label to another: with calibrated
-            probabilities, the least is expected where the threshold is the second over the sum of both.
+            Cost of missing an image with the label, and of giving the label to another. Where the label is as
+            frequent as among the held-out images (by ``sample_weight``, not ``class_weight``), the least
+            cost is expected at a probability of the second over the sum of both.
 
         Returns
         -------
@@ -68,8 +69,9 @@ class Decisions(FittedEstimator):
         Notes
         -----
         A sensitivity is promised for the next image with the label, not for those that the threshold was
-        chosen on: of n held-out images with it, as many as ``floor((n + 1) * (1 - sensitivity))`` may be
-        below. So 19 are needed for 0.95. The promise is for images like those to train on.
+        chosen on: of n held-out images with it, ``n - ceil((n + 1) * sensitivity)`` may be below. So 19 are
+        needed for 0.95. Where ``fit`` had groups, n are groups, each of which counts as one. The promise is
+        for images like those to train on.
         """
         task: Any = self._fitted().task
         return choose_threshold(
@@ -83,6 +85,8 @@ class Decisions(FittedEstimator):
 
     def with_threshold(self: _Self, threshold: Threshold | float | Mapping[Any, float]) -> _Self:
         """Return a fitted copy that predicts with another threshold; probabilities are the same.
+
+        Of several labels, those that a dictionary or a ``Threshold`` leaves out keep theirs.
 
         Parameters
         ----------
@@ -114,6 +118,9 @@ class Decisions(FittedEstimator):
         if one_each:
             task = replace(task, threshold=class_threshold(given, task.labels))
         else:
+            if isinstance(given, Mapping):
+                kept = np.full(len(task.labels), HALF) if task.thresholds is None else task.thresholds
+                given = {**dict(zip(task.labels.tolist(), kept.tolist(), strict=True)), **given}
             task = replace(task, thresholds=given_thresholds(given, task.labels))
         copy = snapshot(self)
         copy.threshold = given

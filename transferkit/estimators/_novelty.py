@@ -27,8 +27,8 @@ def novelty_of(predictor: Any, features: Any) -> NDArray[np.float64]:
     """Return how unlike the training images readable images are; raise where that is not known."""
     if predictor.novelty is None:
         raise InvalidInputError(
-            "novelty needs eight training images of two groups or more, and was not saved by earlier "
-            "versions. Train again, with more images."
+            "novelty needs eight training images or more, of two groups that are not the same picture, and "
+            "was not saved by earlier versions. Train again, with more images."
         )
     view = None if predictor.extractor is None else features.views[0]
     vectors = vectors_of(features, np.flatnonzero(features.ok), view)

@@ -14,19 +14,27 @@ from transferkit.tasks import Classes
 
 logger = logging.getLogger("transferkit")
 
+_USUAL = 0.99
 
-def check_unknown(task: Any, unknown_label: Any, max_novelty: Any) -> None:
-    """Raise unless images can be given this label."""
-    if not isinstance(task, Classes):
+
+def check_unknown(task: Any, unknown_label: Any, max_novelty: Any) -> float | None:
+    """Return the largest novelty of a known image, None where none is refused; raise if it cannot be told."""
+    if unknown_label is None and max_novelty is None:
+        return None
+    if unknown_label is None:
         raise InvalidInputError(
-            "unknown_label is for one label for each image. This model has several: see novelty()."
+            "max_novelty needs unknown_label, what images are labelled that exceed it, such as 'unknown'."
         )
+    if not isinstance(task, Classes):
+        raise InvalidInputError("unknown_label is for one label for each image. Other models have novelty().")
+    max_novelty = _USUAL if max_novelty is None else max_novelty
     problems = novelty_problems(max_novelty)
     if not isinstance(unknown_label, str | int | float | bool | np.generic):
         problems.append(f"unknown_label must be a string or a number. Got {unknown_label!r}.")
-    elif unknown_label in task.labels.tolist():
+    elif str(unknown_label) in map(str, task.labels.tolist()):  # in a file, 1 and "1" look alike
         problems.append(f"unknown_label must be none of the classes. Got {unknown_label!r}, which is one.")
     check(problems)
+    return float(max_novelty)
 
 
 def novelty_problems(max_novelty: Any) -> list[str]:

@@ -245,8 +245,8 @@ class Classifier(ClassifierMixin, ImageEstimator, Decisions):
         Returns
         -------
         ndarray, shape (n,) for two classes, else (n, n_classes)
-            Logits; for two classes that of ``classes_[1]``, positive where it is predicted. Of several
-            labels, that of each.
+            Logits; for two classes that of ``classes_[1]``, positive where it is the more probable one. Of
+            several labels, that of each. A threshold moves none of them.
 
         Raises
         ------
@@ -294,7 +294,7 @@ class Classifier(ClassifierMixin, ImageEstimator, Decisions):
         task, outputs = self._answer(X)
         return task.log_probabilities(outputs)
 
-    def predict(self, X: Any, *, unknown_label: Any = None, max_novelty: float = 0.99) -> NDArray[Any]:
+    def predict(self, X: Any, *, unknown_label: Any = None, max_novelty: float | None = None) -> NDArray[Any]:
         """Return the label of each image, by default the most probable; an array of one for a single image.
 
         Parameters
@@ -303,9 +303,9 @@ class Classifier(ClassifierMixin, ImageEstimator, Decisions):
         unknown_label : label, optional
             What images are given that are like nothing the model was trained on, such as ``"unknown"``. By
             default every image is given one of ``classes_``.
-        max_novelty : float, default=0.99
-            Largest :meth:`novelty` of a known image, in (0, 1): about the share of images like those to
-            train on that are not refused.
+        max_novelty : float, optional
+            Largest :meth:`novelty` of a known image, in (0, 1), by default 0.99: about the share of images
+            like those to train on that are not refused; with n training images, ``n / (n + 1)`` at most.
 
         Returns
         -------
@@ -321,10 +321,8 @@ class Classifier(ClassifierMixin, ImageEstimator, Decisions):
         """
         task, outputs = self._answer(X)
         labels = task.decode(outputs)
-        if unknown_label is None:
-            return labels
-        check_unknown(task, unknown_label, max_novelty)
-        return with_unknown(labels, self.novelty(X) > max_novelty, unknown_label)
+        least = check_unknown(task, unknown_label, max_novelty)
+        return labels if least is None else with_unknown(labels, self.novelty(X) > least, unknown_label)
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Return the share of images that are given their label, or exactly all of their labels.

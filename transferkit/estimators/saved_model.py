@@ -135,11 +135,8 @@ class SavedModel:
                 limit=self._limit,
             )
         answers = self._task.decode(self._outputs(X))
-        if unknown_label is None:
-            return answers
-        max_novelty = 0.99 if max_novelty is None else max_novelty
-        check_unknown(self._task, unknown_label, max_novelty)
-        return with_unknown(answers, self.novelty(X) > max_novelty, unknown_label)
+        least = check_unknown(self._task, unknown_label, max_novelty)
+        return answers if least is None else with_unknown(answers, self.novelty(X) > least, unknown_label)
 
     @property
     def _task(self) -> Any:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from transferkit.evaluation import Report
 from transferkit.extraction import Failure
+from transferkit.foundation.arguments import check, is_count
 from transferkit.foundation.tables import Table
 
 
@@ -21,17 +22,18 @@ class DriftCheck:
     Attributes
     ----------
     name : {"novelty", "strangers", "probability", "classes"}
-        How unlike the training images, all together; how many are very strange; the probability of a class
-        (``label``); how often each is predicted.
+        How unlike the training images, all together; how many are very strange; the probability of a label
+        (``label``); the share of each label, by its mean probability.
     label : label or None
-        Of "probability": the class.
+        Of "probability": the label.
     effect : float
-        The largest difference between the two distributions, in 0..1: Kolmogorov's distance, of "classes" the
-        total variation; of "strangers" their share beyond the usual one.
+        The difference, in 0..1: of "novelty" Kolmogorov's distance; of "strangers" their share beyond the
+        usual one; of "probability" the mean distance of its quantiles (Wasserstein's); of "classes" the
+        largest of a share.
     p_value : float
         Chance of at least so large an effect if nothing has changed, and images are independent.
     drifted : bool
-        Whether that is below the level of the report, shared among its checks.
+        Whether that is below the level of the report, shared among its checks, and the effect is no trifle.
     what : str
         In words.
     """
@@ -65,7 +67,7 @@ class DriftReport(Report):
         X, as a list.
     classes : ndarray or None
     shares, shares_before : dict from label to float
-        How often each class is predicted, now and of held-out training images; empty without classes.
+        Mean probability of each label, now and of held-out training images; empty without labels.
     skipped : list of Failure
         Images that could not be read.
     """
@@ -83,7 +85,8 @@ class DriftReport(Report):
     skipped: list[Failure] = field(repr=False)
 
     def strangest(self, n: int = 12) -> list[Any]:
-        """Return the images that are least like those to train on, the strangest first."""
+        """Return the n images that are least like those to train on, the strangest first."""
+        check([] if is_count(n) else [f"n must be a positive integer. Got {n!r}."])
         order = np.argsort(-self.novelty, kind="stable")[:n]
         return [self.images[self.rows[row]] for row in order]
 

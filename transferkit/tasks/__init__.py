@@ -34,6 +34,7 @@ from transferkit.tasks._label_sets import (
 )
 from transferkit.tasks._point_checks import check_inside, check_present
 from transferkit.tasks._thresholds import (
+    HALF,
     best_thresholds,
     class_threshold,
     given_thresholds,
@@ -58,6 +59,7 @@ Task = Classes | Labels | Values | Points
 TASKS: dict[str, Any] = {task.kind: task for task in (Classes, Labels, Values, Points)}
 
 __all__ = [
+    "HALF",
     "TASKS",
     "Classes",
     "Labels",
