@@ -44,6 +44,14 @@ def test_a_class_without_rows_is_never_suggested():
     assert 2 not in doubts.suggested
 
 
+def test_labels_that_models_know_by_chance_only_are_not_judged(tiny, tinted):
+    paths, labels = tinted
+    shuffled = np.random.default_rng(1).permutation(labels)
+    check = audit(paths, shuffled, **tiny, checks=["labels"]).check("label_issue")
+    assert (check.severity, check.findings) == ("note", ())
+    assert "none can be judged" in check.summary
+
+
 def test_agrees_with_cleanlab():
     cleanlab = pytest.importorskip("cleanlab.filter")
     given = RNG.integers(0, 3, 300)

@@ -134,11 +134,17 @@ def test_a_threshold_is_that_of_scikit_learn():
     )
 
 
-@pytest.mark.parametrize("criterion", ["f1", "balanced_accuracy"])
-@pytest.mark.parametrize("head", ["linear", MLPHead(hidden=4, epochs=1, patience=None)])
+@pytest.mark.parametrize(
+    ("criterion", "head"),
+    [
+        ("f1", "linear"),
+        ("balanced_accuracy", "linear"),
+        pytest.param(
+            "f1", MLPHead(hidden=4, epochs=1, patience=None), marks=pytest.mark.slow, id="of a network"
+        ),
+    ],
+)
 def test_a_threshold_of_two_classes_may_be_chosen(criterion, head):
-    if head != "linear" and criterion == "f1":
-        pytest.skip("the same as the other")
     clf = fitted(threshold=criterion, head=head)
     position, value = clf.predictor_.task.threshold
     assert position == 1
