@@ -45,7 +45,7 @@ def test_a_class_without_rows_is_never_suggested():
 
 
 def test_labels_that_models_know_by_chance_only_are_not_judged(tiny, tinted):
-    paths, labels = tinted
+    paths, _, labels = tinted
     shuffled = np.random.default_rng(1).permutation(labels)
     check = audit(paths, shuffled, **tiny, checks=["labels"]).check("label_issue")
     assert (check.severity, check.findings) == ("note", ())
