@@ -207,7 +207,7 @@ def draw_curve(points: list[tuple], rows: int, features: dict[str, float], path:
     for i, label in enumerate(("first extraction", "again, all known", "fit, all known"), start=1):
         time_axes.loglog(n, [point[i]["seconds"] for point in points], marker="o", label=label)
     time_axes.loglog([rows], [features["seconds"]], marker="D", linestyle="none", label=of_features)
-    time_axes.set_ylabel("seconds")
+    time_axes.set(ylabel="seconds", ylim=(None, 2e4))  # room for the legend
     for i, label in ((1, "first extraction"), (3, "fit, all known")):
         peaks = [point[i]["peak"] for point in points]
         memory_axes.semilogx(n, peaks, marker="o", color=f"C{i - 1}", label=label)
@@ -218,7 +218,7 @@ def draw_curve(points: list[tuple], rows: int, features: dict[str, float], path:
     for axes in (time_axes, memory_axes, disk_axes):
         axes.set_xlabel("images")
         axes.grid(alpha=0.3)
-        axes.legend(frameon=False)
+        axes.legend(frameon=False, loc="upper left")
     figure.savefig(path, dpi=120)
 
 
