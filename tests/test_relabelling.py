@@ -7,6 +7,8 @@ import pytest
 
 from tests.conftest import make_pictures
 from transferkit import Classifier, audit, relabel
+from transferkit.auditing._corrections import read_corrections
+from transferkit.auditing._csv import as_cell, from_cell, write_table
 from transferkit.errors import InvalidInputError
 
 X = [f"photos/{name}.jpg" for name in "abcdef"]
@@ -160,3 +162,20 @@ def test_an_audit_is_corrected_and_learned(tiny, tmp_path, caplog):
     clf = Classifier(**tiny).fit(new.X, new.y)
     assert clf.report_.n_decoded == 0
     assert clf.predict(new.changes[0].path) == ["left"]
+
+
+@pytest.mark.parametrize("text", ["=1+1", "@SUM(A1)", "-cmd", "+x", "\tx"])
+def test_a_formula_is_written_as_text_and_read_back(tmp_path, text):
+    assert from_cell(as_cell(text)) == text
+    write_table(tmp_path / "t.csv", ["path", "new_label"], [{"path": text, "new_label": text}])
+    assert f"'{text},'{text}" in (tmp_path / "t.csv").read_text("utf-8-sig").replace('"', "")
+
+
+def test_numbers_and_apostrophes_stay_as_they_are(tmp_path):
+    for value in ("-1", "+2.5", "'tis", "a=b", 3, None):
+        assert as_cell(value) == value
+    assert from_cell("'tis") == "'tis"
+    path = tmp_path / "=odd.png"
+    (tmp_path / "t.csv").write_text(f"path,new_label\n'{path.name},'=new\n", encoding="utf-8")
+    (correction,) = read_corrections(tmp_path / "t.csv")
+    assert (correction.path, correction.new) == ("=odd.png", "=new")

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
+from transferkit.auditing._csv import from_cell
 from transferkit.errors import InvalidInputError, quoted
 from transferkit.images import raise_problems, read_rows
 
@@ -60,7 +61,7 @@ def read_corrections(csv_path: str | os.PathLike[str]) -> list[Correction]:
     found = []
     for number, cells in rows[1:]:
         # Spreadsheets may leave out empty cells at the end of a row.
-        named = dict(zip(header, (cell.strip() for cell in cells), strict=False))
+        named = dict(zip(header, (from_cell(cell.strip()) for cell in cells), strict=False))
         found += [
             _correction(number, named, start, problems)
             for start in ("", _OTHER)

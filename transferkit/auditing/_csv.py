@@ -8,6 +8,24 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how a cell starts that a spreadsheet evaluates
+
+
+def as_cell(value: Any) -> Any:
+    """Return what a spreadsheet does not evaluate: text that looks like a formula gets an apostrophe."""
+    if not isinstance(value, str) or not value.startswith(_FORMULA):
+        return value
+    try:
+        float(value)
+    except ValueError:
+        return f"'{value}"
+    return value
+
+
+def from_cell(text: str) -> str:
+    """Undo ``as_cell``."""
+    return text[1:] if text.startswith("'") and text[1:].startswith(_FORMULA) else text
+
 
 def write_table(
     path: str | os.PathLike[str], columns: Sequence[str], rows: Iterable[Mapping[str, Any]]
@@ -23,4 +41,4 @@ def write_table(
     with Path(path).open("w", newline="", encoding="utf-8-sig", errors="surrogateescape") as stream:
         writer = csv.DictWriter(stream, columns)
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows({name: as_cell(value) for name, value in row.items()} for row in rows)
