@@ -39,6 +39,14 @@ def test_copies_with_two_labels_are_named(pictures, tmp_path, said):
     assert "copy_of_0000.png" in message
 
 
+def test_all_pairs_with_two_labels_are_counted(pictures, said):
+    paths, labels = pictures
+    four = [paths[0]] * 4  # two pairs agree, and four do not
+    Classifier(TINY).fit([*paths[1:], *four], [*labels[1:], "left", "right", "left", "right"])
+    (message,) = said()
+    assert "4 pairs of identical images with different labels" in message
+
+
 def test_evaluation_names_images_that_were_learned_from(pictures, tmp_path, said):
     paths, labels = pictures
     clf = Classifier(TINY).fit(paths[:40], labels[:40])

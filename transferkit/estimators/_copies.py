@@ -27,13 +27,15 @@ def warn_of_two_labels(
     keys: Keys, labels: NDArray[Any], items: Sequence[Any], rows: NDArray[np.int64]
 ) -> None:
     """Log which images to learn from are the same and have different labels."""
-    order = np.argsort(keys, kind="stable")
-    twins = np.flatnonzero((keys[order][1:] == keys[order][:-1]) & (labels[order][1:] != labels[order][:-1]))
+    label = np.unique(labels, return_inverse=True)[1]
+    order = np.lexsort([label, keys])
+    twins = np.flatnonzero((keys[order][1:] == keys[order][:-1]) & (label[order][1:] != label[order][:-1]))
     if not len(twins):
         return
-    first, second = order[twins[0]], order[twins[0] + 1]
+    first, second = sorted(order[twins[0] : twins[0] + 2].tolist())
+    n_pairs = _n_pairs(keys) - _n_pairs(np.stack([keys, label.astype(np.uint64)]))
     logger.warning(
-        f"fit: {_pairs(len(twins))} of identical images with different labels; the first: "
+        f"fit: {_pairs(n_pairs)} of identical images with different labels; the first: "
         f"{_name(items, rows[first])} is {labels[first].item()!r}, and {_name(items, rows[second])} is "
         f"{labels[second].item()!r}. Correct or drop one of each."
     )
@@ -69,6 +71,12 @@ def known_contents(estimator: Any, digests: Sequence[str | None]) -> NDArray[np.
     if estimator.trained_on_ is not None:
         known[rows] = np.isin(content_keys(digests, rows), estimator.trained_on_)
     return known
+
+
+def _n_pairs(columns: NDArray[np.uint64]) -> int:
+    """Return how many pairs of columns (or numbers) are equal."""
+    counts = np.unique(columns, axis=-1, return_counts=True)[1]
+    return int((counts * (counts - 1)).sum()) // 2
 
 
 def _pairs(n: int) -> str:
