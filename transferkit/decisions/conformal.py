@@ -34,8 +34,7 @@ def class_sets(
     References
     ----------
     .. [1] M. Sadinle, J. Lei and L. Wasserman, "Least ambiguous set-valued classifiers with bounded error
-    levels",
-       JASA 114(525), 2019.
+       levels", JASA 114(525), 2019.
     """
     known = held_out.probabilities(task)
     targets = held_out.targets

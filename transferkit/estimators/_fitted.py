@@ -245,13 +245,16 @@ class FittedEstimator(ExtractorOwner):
         Views are those of the predictor, unless others are given. The predictor is an argument, asked for
         once in each answer: another thread may fit anew meanwhile.
         """
-        features: AnyFeatures
-        if predictor.extractor is None:
-            features = PrecomputedFeatures.of(self, X, fitting=False)
-        else:
-            features = predictor.extractor.extract(X, views=views or predictor.views, on_error="raise")
+        features = self._features(predictor, X, views)
         with self._limited():
             return predictor.outputs(features, views=views)
+
+    def _features(self, predictor: Predictor, X: Any, views: Any = None) -> AnyFeatures:
+        """Return what the head sees of X."""
+        if predictor.extractor is None:
+            return PrecomputedFeatures.of(self, X, fitting=False)
+        features: Features = predictor.extractor.extract(X, views=views or predictor.views, on_error="raise")
+        return features
 
 
 def _n_known(estimator: Any, evaluation: Any) -> int:

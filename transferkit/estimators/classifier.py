@@ -17,6 +17,7 @@ from transferkit.estimators._base import ImageEstimator, Rows, TrainingSet
 from transferkit.estimators._decisions import Decisions
 from transferkit.estimators._fitted import AnyFeatures
 from transferkit.estimators._held_out import held_out_outputs, remember_held_out
+from transferkit.estimators._novelty import novelty_of
 from transferkit.estimators._old_names import takes_old_names
 from transferkit.estimators._scoring import readable_rows
 from transferkit.estimators._splitting import as_seed
@@ -319,10 +320,15 @@ class Classifier(ClassifierMixin, ImageEstimator, Decisions):
         InvalidInputError
             With ``unknown_label``: images have several labels, or nothing is known of the training images.
         """
-        task, outputs = self._answer(X)
-        labels = task.decode(outputs)
+        predictor = self._fitted()
+        task: Any = predictor.task  # of the same fit
         least = check_unknown(task, unknown_label, max_novelty)
-        return labels if least is None else with_unknown(labels, self.novelty(X) > least, unknown_label)
+        features = self._features(predictor, X)
+        with self._limited():
+            labels = task.decode(predictor.outputs(features))
+            if least is None:
+                return labels
+            return with_unknown(labels, novelty_of(predictor, features) > least, unknown_label)
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Return the share of images that are given their label, or exactly all of their labels.

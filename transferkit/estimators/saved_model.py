@@ -134,9 +134,13 @@ class SavedModel:
                 max_novelty=max_novelty,
                 limit=self._limit,
             )
-        answers = self._task.decode(self._outputs(X))
         least = check_unknown(self._task, unknown_label, max_novelty)
-        return answers if least is None else with_unknown(answers, self.novelty(X) > least, unknown_label)
+        features = self.extract(X)
+        with memory_limit(self._limit):
+            answers = self._task.decode(self.predictor.outputs(features))
+            if least is None:
+                return answers
+            return with_unknown(answers, novelty_of(self.predictor, features) > least, unknown_label)
 
     @property
     def _task(self) -> Any:
