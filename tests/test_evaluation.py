@@ -361,6 +361,7 @@ def test_predictions_are_those_of_predict_where_rounding_hides_which_is_larger(r
     clf = Classifier("precomputed").fit(X, y)
     tiny = np.full((len(X), 2 if several else 1), 1e-20)
     monkeypatch.setattr(clf, "_outputs", lambda predictor, X: tiny)
+    monkeypatch.setattr(type(clf._fitted()), "outputs", lambda predictor, features: tiny)
     assert (clf.predict_proba(X) == 0.5).all()
     np.testing.assert_array_equal(evaluate(clf, X, y).y_pred, clf.predict(X))
 
