@@ -18,7 +18,7 @@ LINES = [
     {"decisions", "extraction", "plots"},
     {"cards", "explanation", "persistence"},
     {"estimators"},
-    {"evaluation", "exports", "neighbours"},
+    {"evaluation", "exports", "finetuning", "neighbours"},
     {"auditing", "comparison", "monitoring"},
     {"reporting"},
     {"cli"},
@@ -37,6 +37,7 @@ ALLOWED = {
     "extraction/_extractor": {"sklearn"},
     "estimators": {"sklearn"},
     "comparison": {"sklearn"},
+    "finetuning": {"sklearn"},
     "neighbours": {"sklearn"},
     "backbones/scattering/_layers": {"keras"},  # loaded by the constructor only
 }
@@ -45,6 +46,7 @@ RUNNERS = {
     "backbones": {"keras", "tensorflow", "keras_hub", "kagglehub", "onnx", "onnxruntime"},
     "exports": {"openvino"},
     "engines": {"keras", "tensorflow", "openvino", "onnxruntime", "torch", "jax"},
+    "finetuning": {"keras"},
     "heads": {"keras"},
 }
 # Modules that other rooms may import beside a room's `__init__`.

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from transferkit.estimators import Classifier, ImageRegressor, KeypointRegressor
     from transferkit.evaluation import evaluate
     from transferkit.exports import export
+    from transferkit.finetuning import FineTuned, fine_tune
     from transferkit.extraction import FeatureExtractor, extract_activations
     from transferkit.foundation.config import config_context, get_config, set_config
     from transferkit.monitoring import drift
@@ -43,6 +44,7 @@ _HOMES = {
     "Classifier": "estimators",
     "FeatureCache": "cache",
     "FeatureExtractor": "extraction",
+    "FineTuned": "finetuning",
     "ImageRegressor": "estimators",
     "KeypointRegressor": "estimators",
     "NearestImages": "neighbours",
@@ -54,6 +56,7 @@ _HOMES = {
     "evaluate": "evaluation",
     "export": "exports",
     "extract_activations": "extraction",
+    "fine_tune": "finetuning",
     "get_backbone": "backbones",
     "get_config": "foundation.config",
     "list_backbones": "backbones",
@@ -72,6 +75,7 @@ __all__ = [
     "Classifier",
     "FeatureCache",
     "FeatureExtractor",
+    "FineTuned",
     "ImageRegressor",
     "KeypointRegressor",
     "NearestImages",
@@ -87,6 +91,7 @@ __all__ = [
     "evaluate",
     "export",
     "extract_activations",
+    "fine_tune",
     "get_backbone",
     "get_config",
     "heads",

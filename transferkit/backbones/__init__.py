@@ -6,6 +6,7 @@ from transferkit.backbones.checks import check_backbone
 from transferkit.backbones.function_network import Function, FunctionNetwork
 from transferkit.backbones.keras_defaults import keras_defaults
 from transferkit.backbones.keras_network import KerasNetwork
+from transferkit.backbones.live_models import copied
 from transferkit.backbones.mixed_precision import in_half_precision
 from transferkit.backbones.models import build_keras_network, build_network, list_layers
 from transferkit.backbones.network import Network
@@ -13,6 +14,7 @@ from transferkit.backbones.onnx_file import OnnxFile, OnnxNetwork, run_in_portio
 from transferkit.backbones.prefetch import download_weights
 from transferkit.backbones.registry import get_backbone, is_declared, is_shipped, list_backbones
 from transferkit.backbones.source import Source, Weights
+from transferkit.backbones.tuned_files import note_trained_on, noted_trained_on
 from transferkit.backbones.weights import FOLDER_VARIABLE, any_weights, resolve_weights
 
 __all__ = [
@@ -30,6 +32,7 @@ __all__ = [
     "build_keras_network",
     "build_network",
     "check_backbone",
+    "copied",
     "download_weights",
     "get_backbone",
     "in_half_precision",
@@ -38,6 +41,8 @@ __all__ = [
     "keras_defaults",
     "list_backbones",
     "list_layers",
+    "note_trained_on",
+    "noted_trained_on",
     "register_backbone",
     "resolve_weights",
     "run_in_portions",

@@ -37,6 +37,8 @@ class KerasNetwork:
     model : keras.Model
     tensors : dict of str to KerasTensor
         The output of each layer, by name; ``"last"`` is the output of the model, if it has one alone.
+    operations : dict of str to keras.Operation
+        What gives these outputs, by name, from the input on.
     image_size : int
         Side of the input in pixels.
     """
@@ -45,10 +47,12 @@ class KerasNetwork:
         self.model = model
         self.image_size = int(image_size or model.inputs[0].shape[1])
         self.tensors: dict[str, Any] = {}
+        self.operations: dict[str, Any] = {}
         # A Sequential has only layers.
         operations = getattr(model, "operations", model.layers)
         names = counted_from_input(operations) if count_from_input else (each.name for each in operations)
         for operation, name in zip(operations, names, strict=True):
+            self.operations[name] = operation
             try:
                 self.tensors[name] = _output(model, operation)
             except (AttributeError, ValueError):

@@ -57,6 +57,7 @@ __all__ = [
     "build_engine",
     "check_engine",
     "choose_engine",
+    "has_gpu",
     "has_openvino",
     "import_openvino",
     "keras_engine",

@@ -14,11 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transferkit import images
-from transferkit.backbones import Backbone
+from transferkit.backbones import Backbone, noted_trained_on
 from transferkit.datasets import labelled_images
 from transferkit.decisions import rebuild_novelty
 from transferkit.errors import InvalidInputError, gather, quoted
-from transferkit.estimators._copies import Keys, content_keys, warn_of_known, warn_of_two_labels
+from transferkit.estimators._copies import (
+    Keys,
+    content_keys,
+    warn_of_known,
+    warn_of_tuned,
+    warn_of_two_labels,
+)
 from transferkit.estimators._diagram import diagram
 from transferkit.estimators._fitted import AnyFeatures, FittedEstimator
 from transferkit.estimators._fitting import all_or_nothing
@@ -31,14 +37,14 @@ from transferkit.estimators._splitting import (
     OwnValidation,
     as_seed,
     copies_together,
-    hold_out,
-    hold_out_labels,
     naming_validation_data,
     own_validation,
     seed_problems,
+    split_rows,
 )
 from transferkit.estimators._taps import Taps, class_taps
 from transferkit.estimators._training_record import TrainingRecord, rebuild_training
+from transferkit.estimators._tuned import Tuned, rebuild_fine_tuning
 from transferkit.estimators.predictor import Predictor
 from transferkit.extraction import (
     ExtractionReport,
@@ -51,7 +57,7 @@ from transferkit.extraction import (
 )
 from transferkit.foundation.arguments import check, choice
 from transferkit.foundation.scratch import memory_limit
-from transferkit.heads import FittedHead, Head, TrainingData, Validation, get_head
+from transferkit.heads import FittedHead, Head, TrainingData, Validation, calibrated, get_head
 from transferkit.keypoints import frames_of_boxes
 from transferkit.tasks import TASKS, Classes, Labels, Task, as_groups, as_weights, check_lengths, dense_labels
 from transferkit.views import AUGMENTATIONS, MEANS, ORIGINAL, AnyView, View, crops_of
@@ -84,6 +90,16 @@ class TrainingSet:
     validation: Validation | None
     views: tuple[AnyView, ...]
 
+    def take(self, part: Rows) -> TrainingSet:
+        """Return some of the rows."""
+        return replace(
+            self,
+            rows=self.rows[part],
+            targets=[targets[part] for targets in self.targets],
+            groups=self.groups[part],
+            weight=self.weight[part],
+        )
+
 
 class ImageEstimator(FittedEstimator, NestedParameters):
     """An extractor plus a head."""
@@ -92,6 +108,7 @@ class ImageEstimator(FittedEstimator, NestedParameters):
     kinds: ClassVar[frozenset[str]] = frozenset(TASKS)  # that a saved model may have
     trained_on_: Keys | None
     _unit: ClassVar[str] = "label"
+    _tuned: Tuned | None = None  # only while fine-tuning fits the heads
 
     def kind_for(self, y: Any) -> str:
         """Return the kind of task that this learns from such targets."""
@@ -290,7 +307,7 @@ class ImageEstimator(FittedEstimator, NestedParameters):
         own = own_validation(validation_data, problems, boxed=boxes is not None)
         frames = None if boxes is None else gather(problems, lambda: frames_of_boxes(boxes, n_images))
         check(problems)
-        views = self._views(head, targets)
+        views = self._views(head, targets) if self._tuned is None else self._tuned.views
         looks: tuple[AnyView, ...] = views if frames is None else crops_of(views, frames)
         if features is None:
             assert extractor is not None
@@ -301,6 +318,8 @@ class ImageEstimator(FittedEstimator, NestedParameters):
         self.trained_on_ = None if extractor is None else content_keys(features.digests, rows)
         if self.trained_on_ is not None and isinstance(task, Classes):
             warn_of_two_labels(self.trained_on_, targets[rows], items, rows)
+        if self.trained_on_ is not None and self._tuned is None:
+            warn_of_tuned(noted_trained_on(extractor.settings().weights.path), self.trained_on_)
         if frames is not None:
             task = replace(task, boxed=True)  # predictions need boxes, too
         if own is not None and extractor is not None:
@@ -310,7 +329,7 @@ class ImageEstimator(FittedEstimator, NestedParameters):
             own = own._replace(X=X, y=y, views=views if squares is None else crops_of(views, squares))
         kept, given = targets[rows], weight[rows]
         weight = self._weights(kept, given / given.mean())
-        if extractor is not None and report is not None and self._may_drop_mirror(task):
+        if extractor is not None and report is not None and self._tuned is None and self._may_drop_mirror(task):
             known = TrainingData([], task.encode(kept), task, weight, group_numbers[rows])
             with memory_limit(self._run_settings()["memory_limit"]):
                 hidden = mirroring_hides(extractor, items, features, known, rows, report)
@@ -330,7 +349,10 @@ class ImageEstimator(FittedEstimator, NestedParameters):
         )
         with memory_limit(self._run_settings()["memory_limit"]):
             fitted, held = self._train(head, task, features, data)
-            task = self._finish_task(task, head, fitted, features, data)
+            # A backbone that was fine-tuned has learned from all others.
+            unseen = slice(None) if self._tuned is None else held
+            known = data if self._tuned is None else data.take(held)
+            task = self._finish_task(task, head, fitted, features, known)
             self.report_: ExtractionReport | None = report
             self._adopt(head, fitted, self._make_predictor(extractor, views, head, fitted, task))
             record = TrainingRecord.of(
@@ -343,32 +365,36 @@ class ImageEstimator(FittedEstimator, NestedParameters):
                 n_validation=None if own is None else len(own.X),
                 n_held_out=len(held),
             )
-            self.predictor_ = replace(self.predictor_, training=record)
-            self._remember(features, data, given, held)
+            tuning = None if self._tuned is None else self._tuned.record
+            self.predictor_ = replace(self.predictor_, training=record, fine_tuning=tuning)
+            self._remember(features, known, given[unseen], held if tuning is None else np.arange(len(held)))
             self._look_closer(items, features, kept, data, held, own)
         return self
 
     def _train(
         self, head: Head, task: Task, features: AnyFeatures, data: TrainingSet
     ) -> tuple[FittedHead, Rows]:
-        """Split, stack the views, and train the head; return also which rows were held out of it."""
+        """Split, stack the views, and train the head; return also which rows were held out of it.
+
+        A head that was trained with the backbone is calibrated on the rows that both have not seen.
+        """
         seed = as_seed(self.random_state)
         rows, validation, views = data.rows, data.validation, data.views
         # Only early stopping and the history see the caller's own validation data.
         calibrate = None if validation is not None and head.uses_validation else self._calibration()
         groups = copies_together(features, rows, data.groups)
         train, held = np.arange(len(rows)), np.arange(0)
-        if validation is None and head.uses_validation:
+        if self._tuned is not None:
+            train, held = self._tuned.split(rows)
+        elif validation is None and head.uses_validation:
             fraction = getattr(head, "validation_fraction", 0.0)
-            if isinstance(task, Labels):
-                train, held = hold_out_labels(data.targets[0], groups, fraction, seed)
-            else:
-                train, held = hold_out(len(rows), task.strata(data.targets[0]), groups, fraction, seed)
-            if not np.isfinite(data.targets[0][train]).any(axis=0).all():  # a point marked nowhere else
-                train, held = np.arange(len(rows)), np.arange(0)
+            train, held = split_rows(task, data.targets[0], groups, fraction, seed)
         if len(held):
             maps = features.maps(rows[held], half=head.half)
             validation = Validation(maps, data.targets[0][held], data.weight[held])
+        if self._tuned is not None and self._tuned.head is not None:
+            assert validation is not None
+            return calibrated(self._tuned.head, task, validation, self._calibration()), held
         fitted = head.fit(
             TrainingData(
                 _training_maps(features, rows[train], views, head),
@@ -454,6 +480,8 @@ class ImageEstimator(FittedEstimator, NestedParameters):
             return rebuild_novelty(arrays, facts)
         if name == "training":
             return rebuild_training(arrays, facts, predictor.task)
+        if name == "fine_tuning":
+            return rebuild_fine_tuning(arrays, facts)
         raise ValueError(f"{type(self).__name__} has no {name}")
 
     def _rebuild_refinements(self, saved: Sequence[Any], task: Task) -> tuple[Any, ...]:

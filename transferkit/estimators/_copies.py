@@ -73,6 +73,18 @@ def known_contents(estimator: Any, digests: Sequence[str | None]) -> NDArray[np.
     return known
 
 
+def warn_of_tuned(known: Keys, keys: Keys) -> None:
+    """Log how many images a backbone was fine-tuned on, with their labels."""
+    n_known = int(np.isin(keys, known).sum()) if len(known) else 0
+    if n_known:
+        logger.warning(
+            f"fit: the weights were fine-tuned on {n_known} of these {len(keys)} images, and know their labels: "
+            "what this fit takes for held-out images is none, and penalties, probabilities and figures of a "
+            "cross-validation are too good. Start from the weights before (FineTuned in a cross-validation), or "
+            "pass other images."
+        )
+
+
 def _n_pairs(columns: NDArray[np.uint64]) -> int:
     """Return how many pairs of columns (or numbers) are equal."""
     counts = np.unique(columns, axis=-1, return_counts=True)[1]

@@ -206,6 +206,11 @@ class FittedEstimator(ExtractorOwner):
         return self._fitted().training
 
     @property
+    def fine_tuning_(self) -> Any:
+        """What :func:`transferkit.fine_tune` did to the backbone; None where it is frozen."""
+        return self._fitted().fine_tuning
+
+    @property
     def layer_selection_(self) -> list[LayerTrial]:
         """Mixtures of layers that ``head="auto"`` tried on held-out training rows."""
         self._check_fitted()

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from transferkit.errors import InvalidInputError
 from transferkit.foundation.arguments import LARGEST_SEED, is_seed
-from transferkit.tasks import label_folds
+from transferkit.tasks import Labels, Task, label_folds
 
 Rows = NDArray[np.int64]
 logger = logging.getLogger("transferkit")
@@ -84,6 +84,19 @@ def hold_out_labels(indicator: Rows, groups: Rows, fraction: float, seed: int) -
             if len(held) and np.ptp(indicator[train], axis=0).all():
                 return train, held
     return np.arange(len(indicator)), np.arange(0)
+
+
+def split_rows(
+    task: Task, targets: NDArray[Any], groups: Rows, fraction: float, seed: int
+) -> tuple[Rows, Rows]:
+    """Return training and held-out rows as the task asks for; targets are as a head learns them."""
+    if isinstance(task, Labels):
+        train, held = hold_out_labels(targets, groups, fraction, seed)
+    else:
+        train, held = hold_out(len(targets), task.strata(targets), groups, fraction, seed)
+    if np.isfinite(targets[train]).any(axis=0).all():
+        return train, held
+    return np.arange(len(targets)), np.arange(0)  # a point is marked in held-out rows only
 
 
 class OwnValidation(NamedTuple):

@@ -22,6 +22,7 @@ from transferkit.estimators._old_names import takes_old_names
 from transferkit.estimators._scoring import readable_rows
 from transferkit.estimators._splitting import as_seed
 from transferkit.estimators._unknown import check_unknown, with_unknown
+from transferkit.estimators.predictor import average_views
 from transferkit.explanation import ClassActivation, explain
 from transferkit.extraction import FeatureExtractor
 from transferkit.foundation.arguments import choice
@@ -466,14 +467,18 @@ class Classifier(ClassifierMixin, ImageEstimator, Decisions):
                 return replace(task, threshold=class_threshold(self.threshold, task.labels))
             given = given_thresholds(self.threshold, task.labels)
             return task if (given == 0.5).all() else replace(task, thresholds=given)
-        outputs = held_out_outputs(
-            lambda part: self._train(head, task, features, part)[0],
-            fitted,
-            features,
-            data,
-            half=head.half,
-            seed=as_seed(self.random_state),
-        )
+        if self._tuned is None:
+            outputs = held_out_outputs(
+                lambda part: self._train(head, task, features, part)[0],
+                fitted,
+                features,
+                data,
+                half=head.half,
+                seed=as_seed(self.random_state),
+            )
+        else:  # none of these images has been learned from
+            seen = [fitted.predict(features.maps(data.rows, view, half=head.half)) for view in data.views]
+            outputs = average_views(data.views, seen)
         chances, indicator = task.probabilities(outputs), data.targets[0]
         if not several:
             chances, indicator = chances[:, 1:], indicator[:, None]

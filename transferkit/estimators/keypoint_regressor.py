@@ -500,7 +500,8 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
             self._run_settings()["progress"],
         )
         learned = [items[row] for row in data.rows]
-        fit_rounds(closer, predictor, head, learned, features, targets, data, held, own)
+        tuned = None if self._tuned is None else self._tuned.closer
+        fit_rounds(closer, predictor, head, learned, features, targets, data, held, own, tuned)
         self._rounds = closer.rounds
         if self.report_ is not None:
             self.report_.merge(closer.report)

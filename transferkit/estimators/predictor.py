@@ -40,6 +40,8 @@ class Predictor:
         How unlike the training images an image is.
     training : TrainingRecord or None
         What the fit was given, for people to read.
+    fine_tuning : FineTuning or None
+        What was done to the backbone, where it was fine-tuned.
     """
 
     extractor: Any
@@ -52,6 +54,7 @@ class Predictor:
     held_out: Any = None
     novelty: Any = None
     training: Any = None
+    fine_tuning: Any = None
 
     def outputs(
         self,

@@ -17,6 +17,7 @@ from transferkit.estimators._novelty import novelty_of
 from transferkit.estimators._points import predict_points
 from transferkit.estimators._subjects import box_views
 from transferkit.estimators._training_record import rebuild_training
+from transferkit.estimators._tuned import rebuild_fine_tuning
 from transferkit.estimators._unknown import check_unknown, with_unknown
 from transferkit.estimators.predictor import Predictor
 from transferkit.estimators.refinement import rebuild_refinement
@@ -186,6 +187,8 @@ def _model(saved: SavedParts) -> SavedModel:
         rebuild_held_out(*extras["held_out"], learned.task)
     if "training" in extras:
         rebuild_training(*extras["training"], learned.task)
+    if "fine_tuning" in extras:
+        rebuild_fine_tuning(*extras["fine_tuning"])
     if not isinstance(learned.task, Points):
         if learned.rounds or "expected_error" in extras:
             raise ValueError("a closer look at answers that are no points")

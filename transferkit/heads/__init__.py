@@ -11,6 +11,7 @@ from typing import Any
 from transferkit.heads._base import FittedHead, Head, TrainingData, Validation
 from transferkit.heads._calibration import CALIBRATIONS
 from transferkit.heads._held_out import held_out_gain, sample_rows
+from transferkit.heads._joint import JointHead, calibrated, joint_head, pooled
 from transferkit.heads._registry import HEADS, get_head, head_from_dict, head_to_dict, register_head
 from transferkit.heads.auto import AutoHead
 from transferkit.heads.conv import ConvHead
@@ -26,16 +27,20 @@ __all__ = [
     "ConvHead",
     "FittedHead",
     "Head",
+    "JointHead",
     "KeypointMapHead",
     "LinearHead",
     "MLPHead",
     "ScoreMapHead",
     "TrainingData",
     "Validation",
+    "calibrated",
     "get_head",
     "head_from_dict",
     "head_to_dict",
     "held_out_gain",
+    "joint_head",
+    "pooled",
     "register_head",
     "sample_rows",
 ]

@@ -25,6 +25,7 @@ from transferkit.extraction import as_cache, isolation_seconds
 from transferkit.foundation.arguments import check, choice, is_path
 from transferkit.identity import feature_differences
 from transferkit.persistence._file import read_model
+from transferkit.persistence._own_weights import with_own_weights
 from transferkit.persistence._parts import as_tuples, backbone_of, parts_of, ranges_of, settings_of
 from transferkit.persistence._places import with_folders
 from transferkit.persistence._records import records_from_json
@@ -99,7 +100,7 @@ def load(
         if document["schema"] == 1:
             document = upgraded(document)
         if _as_saved(weights):
-            document = with_folders(document, path)
+            document = with_folders(with_own_weights(document, tensors), path)
         given = {"backbone": backbone, "weights": weights, "engine": engine}
         estimator = _rebuild(document, tensors, given, {"cache": cache, "isolate": isolate})
         current = None if estimator.extractor_ is None else estimator.extractor_.describe()

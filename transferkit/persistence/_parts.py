@@ -19,7 +19,13 @@ from transferkit.views import View
 Arrays = Mapping[str, NDArray[Any]]
 TRAINED_ON = "trained_on"  # an array of the contents that a model learned from, where it has some
 # What a model may know besides: its key in the document, and the beginning of the names of its arrays.
-EXTRAS = {"expected_error": "error.", "held_out": "held_out.", "novelty": "novelty.", "training": "training."}
+EXTRAS = {
+    "expected_error": "error.",
+    "fine_tuning": "fine_tuning.",
+    "held_out": "held_out.",
+    "novelty": "novelty.",
+    "training": "training.",
+}
 
 
 class Parts(NamedTuple):

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from transferkit.persistence._document import check_features
 from transferkit.persistence._file import read_model
+from transferkit.persistence._own_weights import with_own_weights
 from transferkit.persistence._parts import Parts, as_tuples, backbone_of, parts_of, ranges_of, settings_of
 from transferkit.persistence._places import with_folders
 from transferkit.persistence._schema import LOCAL, check_document
@@ -57,7 +58,7 @@ def read_parts(
     tensors, document = read_model(path)
     if document["schema"] == 1:
         raise ValueError("a model of version 0")
-    document = with_folders(document, path)
+    document = with_folders(with_own_weights(document, tensors), path)
     names, kinds = estimators[document["estimator"]]
     check_document(document, tuple(name for name in names if name not in LOCAL))
     features, given = document["features"], as_tuples(document["parameters"])

@@ -24,6 +24,7 @@ _DOCUMENT: dict[str, Types] = {
 # Only where it is known.
 _KNOWN: dict[str, Types] = {
     "expected_error": (dict,),
+    "fine_tuning": (dict,),
     "held_out": (dict,),
     "novelty": (dict,),
     "training": (dict,),

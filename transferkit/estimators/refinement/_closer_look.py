@@ -14,7 +14,7 @@ from transferkit.estimators.refinement._cascade import fit_cascade_round
 from transferkit.estimators.refinement._network import Sample, fit_network_round
 from transferkit.estimators.refinement._refinement import Floats, Refinement, shape_errors
 from transferkit.extraction import Extraction, ExtractionReport
-from transferkit.heads import Head
+from transferkit.heads import FittedHead, Head
 from transferkit.keypoints import Pairs
 
 
@@ -78,7 +78,15 @@ class CloserLook:
             return
         refinement, features = fit_network_round(self.make_extractor(), head, train, **self._options())
         self.report.add_work(features.report)
-        refinement = self._renewed(refinement)
+        self._use(self._renewed(refinement), judged)
+
+    def use_network(self, head: Head, mean: Floats, fitted: FittedHead, judged: Sample | None) -> None:
+        """Use a network that is trained already as often as that lowers the error of other images."""
+        if judged is not None:
+            self._add_round(judged.shapes, judged.points, judged.weight)
+        self._use(Refinement(self.make_extractor(), mean, head, fitted, self.mirror, self.pairs), judged)
+
+    def _use(self, refinement: Refinement, judged: Sample | None) -> None:
         for _ in range(self.n_rounds):
             if judged is not None:
                 judged = judged._replace(shapes=refinement.predict(judged.items, judged.shapes))

@@ -11,7 +11,7 @@ from transferkit.estimators.predictor import Predictor, average_views
 from transferkit.estimators.refinement._closer_look import CloserLook
 from transferkit.estimators.refinement._network import Sample, has_place
 from transferkit.extraction import Features
-from transferkit.heads import Head
+from transferkit.heads import FittedHead, Head
 from transferkit.keypoints import as_points
 from transferkit.tasks import as_weights
 
@@ -28,6 +28,7 @@ def fit_rounds(
     data: Any,
     held: Rows,
     own: Any,
+    tuned: tuple[NDArray[np.float64], FittedHead] | None = None,
 ) -> None:
     """Fit the rounds of a closer look, given a trained first one.
 
@@ -48,8 +49,13 @@ def fit_rounds(
         Training images that the first look has not learned from.
     own : OwnValidation or None
         Images of the caller's to judge rounds on.
+    tuned : (mean, head), optional
+        Mean shape and head of a closer look that was trained with the backbone.
     """
-    if head.refinement == "network":
+    if tuned is not None:
+        judged = _judged(predictor, items, features, points, data, held, own)
+        look.use_network(head, *tuned, judged)
+    elif head.refinement == "network":
         train = np.setdiff1d(np.arange(len(items)), held)
         lost = train[~has_place(points[train])]  # they are cut out where they were found
         shapes = points.copy()

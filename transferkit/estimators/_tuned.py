@@ -1,0 +1,105 @@
+"""What a fit takes over from a backbone that was fine-tuned: heads, and which images it has not seen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from transferkit.foundation.schema import Types, check_keys
+from transferkit.heads import FittedHead
+from transferkit.views import View
+
+Rows = NDArray[np.int64]
+_FACTS: dict[str, Types] = {
+    "first_layer": (str,), "n_parameters": (int,), "n_trained": (int,), "epochs": (int,),
+    "best_epoch": (int,), "loss": (float, int), "best_loss": (float, int), "seconds": (float, int),
+    "started_from": (str,),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class FineTuning:
+    """What fine-tuning did, for people to read.
+
+    Attributes
+    ----------
+    first_layer : str
+        The first layer whose weights were changed.
+    n_parameters, n_trained : int
+        Weights of the backbone, and how many of them were changed.
+    epochs, best_epoch : int
+        Epochs, and the one whose weights are used; 0 stands for the frozen backbone.
+    loss, best_loss : float
+        On held-out images, before and at the best epoch: log loss of classes and labels, mean absolute error
+        of values, mean distance of keypoints as a fraction of the square that the backbone sees.
+    seconds : float
+        Of the training.
+    started_from : str
+        SHA-256 of the weights before.
+    weights : ndarray of uint8
+        The file of weights, which is saved with the model.
+    """
+
+    first_layer: str
+    n_parameters: int
+    n_trained: int
+    epochs: int
+    best_epoch: int
+    loss: float
+    best_loss: float
+    seconds: float
+    started_from: str
+    weights: NDArray[np.uint8] = field(repr=False)
+
+    def tensors(self) -> dict[str, NDArray[Any]]:
+        """Return the arrays to save."""
+        return {"weights": self.weights}
+
+    def facts(self) -> dict[str, Any]:
+        """Return what else to save, as JSON."""
+        return {name: getattr(self, name) for name in _FACTS}
+
+
+def rebuild_fine_tuning(tensors: Mapping[str, NDArray[Any]], facts: Mapping[str, Any]) -> FineTuning:
+    """Return what was saved; ValueError if it is none."""
+    check_keys("fine_tuning", facts, _FACTS)
+    counts = [facts[name] for name in ("n_parameters", "n_trained", "epochs", "best_epoch")]
+    if set(tensors) != {"weights"} or min(counts) < 0 or facts["best_epoch"] > facts["epochs"]:
+        raise ValueError(f"fine_tuning {facts!r} with {sorted(tensors)}")
+    return FineTuning(**facts, weights=tensors["weights"])
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """Heads that were trained together with a backbone, for a fit on its features.
+
+    All decisions of that fit rest on the images that were held out: the backbone has learned from the labels
+    of all others, so that no part of a fit may take them for unseen.
+
+    Attributes
+    ----------
+    held : ndarray of int
+        Positions in X of the images that were held out.
+    views : tuple of View
+        Of whole images.
+    head : FittedHead or None
+        What looks at the whole image; None to train it in the fit.
+    closer : tuple of (ndarray, FittedHead), or None
+        Mean shape and head of the closer look at keypoints.
+    record : FineTuning
+    """
+
+    held: Rows
+    views: tuple[View, ...]
+    head: FittedHead | None
+    closer: tuple[NDArray[np.float64], FittedHead] | None
+    record: FineTuning
+
+    def split(self, rows: Rows) -> tuple[Rows, Rows]:
+        """Return which of these training rows were learned from, and which were held out."""
+        held = np.isin(rows, self.held)
+        return np.flatnonzero(~held), np.flatnonzero(held)

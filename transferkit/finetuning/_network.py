@@ -1,0 +1,120 @@
+"""A backbone and a head as one network, of which the last layers of the backbone are trained."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any
+
+from transferkit.backbones import KerasNetwork, copied, in_half_precision
+from transferkit.errors import InvalidInputError, quoted
+from transferkit.extraction import Extraction
+from transferkit.heads import JointHead, pooled
+
+_LOWEST = 0.1  # rate of the first layer that is trained; it grows to 1 at the last
+
+
+@dataclass(frozen=True)
+class JointNetwork:
+    """What is trained.
+
+    Attributes
+    ----------
+    network : KerasNetwork
+        The backbone.
+    model : keras.Model
+        From preprocessed pixels to what the loss compares with targets.
+    head : JointHead
+    rates : list of float
+        By how much steps of each trainable variable are smaller.
+    first_layer : str
+    n_trained : int
+        Weights of the backbone that are trained.
+    """
+
+    network: KerasNetwork
+    model: Any
+    head: JointHead
+    rates: list[float]
+    first_layer: str
+    n_trained: int
+
+
+def join(extractor: Extraction, head: JointHead, layers: str, precision: str) -> JointNetwork:
+    """Return the network of an extractor with a head behind its layers.
+
+    Normalisation stays in evaluation mode: its means and deviations are those of the large data that the
+    backbone was trained on, and a row never depends on its batch.
+
+    Raises
+    ------
+    InvalidInputError
+        The backbone is no Keras model with one file of weights, or has no such layer.
+    """
+    import keras
+
+    settings = extractor.settings()
+    name, backbone = settings.backbone.name, settings.backbone
+    network: Any = settings.network() if settings.weights.kind in ("imagenet", "file", "random") else None
+    if not isinstance(network, KerasNetwork) or _is_folder(settings.weights.path):
+        raise InvalidInputError(
+            f"backbone must be a Keras model whose weights are one file to be fine-tuned. Got {name!r}. "
+            "Choose one of keras.applications, such as 'mobilenet', or register a constructor."
+        )
+    if settings.guard is not None:  # others use it, and count on its answers
+        model = copied(backbone, network.model, settings.image_size)
+        network = KerasNetwork(model, image_size=settings.image_size)
+    if precision == "float16":
+        network = in_half_precision(backbone, network, precision, shared=False)
+    chosen = _chosen(network, layers, name)
+    tapped = network.tapped_model(settings.layers)
+    network.model.trainable = True
+    used = {id(layer) for layer in tapped.layers}
+    trained = [layer for layer in chosen if id(layer) in used and layer.weights]
+    if not trained:
+        raise InvalidInputError(
+            f"layers={layers!r} leaves nothing to train: the head learns from {quoted(settings.layers)}, and "
+            "no layer with weights lies between. Name an earlier layer."
+        )
+    for layer in network.model.layers:
+        layer.trainable = any(layer is one for one in trained)
+    pixels = keras.Input(tapped.inputs[0].shape[1:])
+    maps = tapped(pixels, training=False)
+    maps = list(maps) if isinstance(maps, list | tuple) else [maps]
+    maps = [keras.ops.cast(each, "float32") for each in maps]
+    grids = settings.grids
+    outputs = head.call([pooled(each, grid) for each, grid in zip(maps, grids, strict=True)])
+    model = keras.Model(pixels, outputs)
+    rate = {}
+    for place, layer in enumerate(trained):
+        depth = place / max(len(trained) - 1, 1)
+        rate |= {id(variable): _LOWEST ** (1 - depth) for variable in layer.trainable_variables}
+    rate |= {id(variable): head.rate if i == 0 else 1.0 for i, variable in enumerate(head.weights)}
+    rates = [rate[id(variable)] for variable in model.trainable_variables]
+    first = next(key for key, layer in network.operations.items() if layer is trained[0])
+    n_trained = sum(prod(variable.shape) for layer in trained for variable in layer.trainable_variables)
+    return JointNetwork(network, model, head, rates, first, n_trained)
+
+
+def _chosen(network: KerasNetwork, layers: str, name: str) -> list[Any]:
+    """Return the layers to train, from the input on."""
+    named = list(network.operations.items())
+    if layers == "all":
+        return [layer for _, layer in named]
+    start = layers.removesuffix(":")
+    fits = [i for i, (key, _) in enumerate(named) if key == start]
+    fits += [i for i, (key, _) in enumerate(named) if key.startswith(f"{start}_")]
+    if not fits:
+        near = difflib.get_close_matches(start, [key for key, _ in named], n=3)
+        guess = f" Did you mean {quoted([f'{each}:' for each in near], 'or')}?" if near else ""
+        raise InvalidInputError(
+            f"layers must name a layer of {name!r}, or the beginning of one, such as 'block_12:'. Got "
+            f"{layers!r}.{guess} Call transferkit.list_layers({name!r}) for all."
+        )
+    return [layer for _, layer in named[fits[0] :]]
+
+
+def _is_folder(path: Path | None) -> bool:
+    return path is not None and path.is_dir()

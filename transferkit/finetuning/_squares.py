@@ -1,0 +1,115 @@
+"""What a backbone is trained on: squares of images, drawn anew in each epoch, and the same ones to judge by.
+
+They are rendered by the code that renders squares for features, so that training and prediction see the same
+pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from transferkit.estimators import frames_moved_by
+from transferkit.extraction import Extraction
+from transferkit.images import read_source
+from transferkit.keypoints import Pairs
+from transferkit.tasks import Points, Task
+from transferkit.views import Crops, Square, View, render
+
+Floats = NDArray[np.float64]
+_LARGEST = 2.5  # deviations
+# Of squares of whole images: deviations of the logarithm of the zoom, of the angle in degrees, of the shift as a
+# fraction of the side, and of the logarithm of the contrast.
+_ZOOM, _ANGLE, _SHIFT, _CONTRAST = 0.12, 6.0, 0.04, 0.15
+
+
+@dataclass(frozen=True)
+class Squares:
+    """Images, and where to look at them.
+
+    Attributes
+    ----------
+    items : sequence of images
+    targets : ndarray
+        As a head learns them, (n,) or (n, k), but for points: (n, k, 2) in pixels of the images.
+    task : Task
+    extractor : Extraction
+        Whose squares are imitated.
+    mirror : bool
+        Whether an image and its mirror image mean the same.
+    pairs : tuple of (int, int) or None
+        Points that swap in a mirror image.
+    frames : ndarray, shape (n, 4), or None
+        Squares around a subject, as in ``Crops``; None for whole images.
+    sizes : ndarray, shape (n, 2)
+        Of the images, for points of whole ones.
+    seed : int
+    """
+
+    items: Sequence[Any]
+    targets: NDArray[Any]
+    task: Task
+    extractor: Extraction
+    mirror: bool
+    pairs: Pairs | None
+    frames: Floats | None
+    sizes: NDArray[np.int64]
+    seed: int
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def take(self, rows: NDArray[np.int64]) -> Squares:
+        """Return some of the images."""
+        return replace(
+            self,
+            items=[self.items[row] for row in rows],
+            targets=self.targets[rows],
+            frames=None if self.frames is None else self.frames[rows],
+            sizes=self.sizes[rows],
+        )
+
+    def drawn(self, row: int, epoch: int) -> tuple[NDArray[np.uint8], NDArray[Any]]:
+        """Return the square of an image in an epoch, and its target there; the same for each call."""
+        generator = np.random.default_rng([self.seed, epoch, row])
+        mirror = self.mirror and bool(generator.integers(2))
+        moves = generator.standard_normal(5).clip(-_LARGEST, _LARGEST)
+        contrast = float(np.exp(_CONTRAST * moves[4]))
+        if self.frames is not None:
+            frame = frames_moved_by(self.frames[row : row + 1], moves[:4])
+            pixels, target = self._look(row, Crops(frame, mirror, self.pairs))
+            return Square(contrast=contrast).render(pixels), target
+        zoom, angle = float(np.exp(_ZOOM * moves[2])), float(_ANGLE * moves[3])
+        shift = (float(_SHIFT * moves[0]), float(_SHIFT * moves[1]))
+        square = Square(mirror, zoom, angle, shift, contrast)
+        return self._look(row, View("drawn", (square,), self.pairs))
+
+    def judged(self, row: int, mirror: bool) -> tuple[NDArray[np.uint8], NDArray[Any]]:
+        """Return the square by which an image is judged; those around subjects are moved, as predicted ones."""
+        if self.frames is not None:
+            moves = np.random.default_rng([self.seed, row]).standard_normal(4).clip(-_LARGEST, _LARGEST) / 3
+            frame = frames_moved_by(self.frames[row : row + 1], moves)
+            return self._look(row, Crops(frame, mirror, self.pairs))
+        return self._look(row, View("judged", (Square(mirror),), self.pairs))
+
+    def _look(self, row: int, view: Any) -> tuple[NDArray[np.uint8], NDArray[Any]]:
+        """Return the pixels of a view of one image, and the target there."""
+        settings = self.extractor.settings()
+        source = read_source(
+            self.items[row], ranges=self.extractor.array_ranges_, selection=settings.selection
+        )
+
+        def decode(target: Any) -> Any:
+            return source.decode(settings.value_range, target, isolate=settings.isolate)
+
+        shown = [view.at(0)]
+        squares = render(source, shown, settings.image_size, resize=settings.resize, decode=decode).squares
+        target = self.targets[row]
+        if isinstance(self.task, Points):
+            place = (self.sizes[row : row + 1], settings.image_size, settings.resize)
+            target = view.to_square(target[None], *place).ravel()
+        return squares[0][0], target

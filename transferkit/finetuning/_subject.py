@@ -1,0 +1,91 @@
+"""What of an estimator is fine-tuned: the head that gives the answer, and the squares it looks at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from transferkit.errors import InvalidInputError
+from transferkit.estimators import HeldOutImages, as_seed, has_place
+from transferkit.extraction import Extraction
+from transferkit.finetuning._squares import Squares
+from transferkit.heads import FittedHead
+from transferkit.keypoints import frames_around
+from transferkit.tasks import Points
+
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A head with its extractor.
+
+    Attributes
+    ----------
+    head : FittedHead
+    extractor : Extraction
+    closer_mean : ndarray, shape (k, 2), or None
+        Mean shape of the closer look at keypoints, if it is that look.
+    squares : Squares
+        Of all images; those of a closer look that have too few points are never looked at.
+    usable : ndarray of bool, shape (n,)
+        Which images can be looked at.
+    """
+
+    head: FittedHead
+    extractor: Extraction
+    closer_mean: NDArray[np.float64] | None
+    squares: Squares
+    usable: NDArray[np.bool_]
+
+
+def subject_of(start: Any, data: HeldOutImages) -> Subject:
+    """Return what gives the answer of a fitted estimator: a closer look at keypoints, or the head itself.
+
+    Parameters
+    ----------
+    start : estimator
+        Fitted on the frozen backbone.
+    data : HeldOutImages
+
+    Raises
+    ------
+    InvalidInputError
+        The closer look is a cascade of regressions.
+    """
+    predictor, seed = start.predictor_, as_seed(start.random_state)
+    points = isinstance(predictor.task, Points)
+    targets = data.targets if points else _encoded(predictor.task, data)
+    pairs = predictor.views[0].pairs
+    items: Sequence[Any] = data.items
+    if predictor.refinements:
+        look = predictor.refinements[0]
+        if look.kind.refinement != "network":
+            raise InvalidInputError(
+                f"head={start.head!r} looks closer with a cascade of regressions, which cannot be trained "
+                "together with a backbone. Choose head='keypoint_map', or refine=0."
+            )
+        usable = has_place(targets) & data.readable
+        some = np.where(usable[:, None, None], targets, targets[np.flatnonzero(usable)[0]])
+        frames = frames_around(some, look.mean, look.margin)
+        squares = Squares(
+            items, targets, predictor.task, look.extractor, look.mirror, pairs, frames, data.sizes, seed
+        )
+        return Subject(look.head, look.extractor, look.mean, squares, usable)
+    mirror = any(square.mirror for view in predictor.views for square in view.squares)
+    squares = Squares(
+        items, targets, predictor.task, predictor.extractor, mirror, pairs, data.frames, data.sizes, seed
+    )
+    return Subject(predictor.head, predictor.extractor, None, squares, data.readable)
+
+
+def _encoded(task: Any, data: HeldOutImages) -> NDArray[Any]:
+    """Return the targets of all images as a head learns them; those that cannot be read have any."""
+    some = data.targets.copy()
+    some[~data.readable] = data.targets[data.train[0]]
+    encoded: NDArray[Any] = task.encode(some)
+    return encoded

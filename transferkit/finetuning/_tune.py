@@ -1,0 +1,142 @@
+"""From a head on a frozen backbone to a head and weights that were trained together."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import tempfile
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from transferkit._version import __version__
+from transferkit.backbones import keras_defaults, note_trained_on
+from transferkit.engines import has_gpu
+from transferkit.estimators import FineTuning, HeldOutImages, content_keys
+from transferkit.finetuning._checkpoint import Checkpoint
+from transferkit.finetuning._network import JointNetwork, join
+from transferkit.finetuning._optimizer import make_optimizer
+from transferkit.finetuning._options import Options
+from transferkit.finetuning._subject import Subject
+from transferkit.finetuning._training import Trained, train
+from transferkit.heads import FittedHead, joint_head
+from transferkit.persistence import keep_weights
+from transferkit.tasks import Classes
+
+logger = logging.getLogger("transferkit")
+
+
+class Tuned(NamedTuple):
+    """The result: a file of weights, a head for its features, and what was done."""
+
+    weights: Path
+    head: FittedHead
+    record: FineTuning
+
+
+@keras_defaults()
+def tune(start: Any, subject: Subject, data: HeldOutImages, options: Options) -> Tuned | None:
+    """Train a backbone with its head; None if no epoch was better on held-out images than the frozen one.
+
+    Parameters
+    ----------
+    start : estimator
+        Fitted on the images to train on, on the frozen backbone.
+    subject : Subject
+    data : HeldOutImages
+    options : Options
+    """
+    from keras.ops import convert_to_numpy
+
+    rows, held = (part[subject.usable[part]] for part in (data.train, data.held))
+    weight, label_weight = _weights(start, data, rows)
+    precision = ("float16" if has_gpu() else "float32") if options.precision == "auto" else options.precision
+    head = joint_head(subject.head, start.predictor_.task, label_weight)
+    joint = join(subject.extractor, head, options.layers, precision)
+    n_steps = options.epochs * -(-len(rows) // options.batch_size)
+    optimizer = make_optimizer(joint.rates, options.learning_rate, n_steps, half=precision == "float16")
+    joint.model.compile(optimizer=optimizer, loss=head.loss, jit_compile=False)
+    optimizer.build(joint.model.trainable_variables)
+    checkpoint = Checkpoint(_key(start, subject, data, options, precision))
+    trained = train(
+        joint,
+        subject.squares.take(rows),
+        weight,
+        subject.squares.take(held),
+        data.weight[held],
+        options,
+        checkpoint,
+        progress=start._run_settings()["progress"],
+    )
+    first = trained.history[0]["held_out"]
+    if trained.best_epoch == 0:
+        logger.warning(
+            f"fine_tune: no epoch was better on {len(held)} held-out images than the frozen backbone, whose "
+            f"loss there is {first:.4g}. The estimator that is returned is fitted on the frozen backbone."
+        )
+        checkpoint.delete()
+        return None
+    content = _file_of(joint, content_keys(data.digests, data.train))
+    path = keep_weights(content)
+    record = _record(joint, subject, trained, options, content)
+    arrays = [np.asarray(convert_to_numpy(variable)) for variable in head.weights]
+    checkpoint.delete()  # a fit that fails now would train again: it has nothing left to do but features
+    return Tuned(path, head.finished(arrays), record)
+
+
+def _weights(
+    start: Any, data: HeldOutImages, rows: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
+    """Return the weights of training images, those of their classes included, and of labels."""
+    targets, given = data.targets[rows], data.weight[rows] / data.weight[rows].mean()
+    weight = start._weights(targets, given)
+    task = start.predictor_.task
+    return weight, None if isinstance(task, Classes) else start._label_weight(task, targets, weight)
+
+
+def _file_of(joint: JointNetwork, known: NDArray[np.uint64]) -> NDArray[np.uint8]:
+    """Return the bytes of a file of weights, which says what it was trained on."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "tuned.weights.h5"
+        joint.network.model.save_weights(path)
+        note_trained_on(path, known)
+        return np.frombuffer(path.read_bytes(), np.uint8)
+
+
+def _record(
+    joint: JointNetwork, subject: Subject, trained: Trained, options: Options, content: NDArray[np.uint8]
+) -> FineTuning:
+    best = trained.history[trained.best_epoch]
+    return FineTuning(
+        first_layer=joint.first_layer,
+        n_parameters=joint.network.n_parameters,
+        n_trained=joint.n_trained,
+        epochs=options.epochs,
+        best_epoch=trained.best_epoch,
+        loss=trained.history[0]["held_out"],
+        best_loss=best["held_out"],
+        seconds=sum(row["seconds"] for row in trained.history),
+        started_from=subject.extractor.settings().weights.digest,
+        weights=content,
+    )
+
+
+def _key(start: Any, subject: Subject, data: HeldOutImages, options: Options, precision: str) -> str:
+    """Return the digest of all that a training depends on."""
+    facts = {
+        "version": __version__,
+        "options": options.to_dict(),
+        "precision": precision,
+        "features": subject.extractor.describe(),
+        "seed": subject.squares.seed,
+        "digests": data.digests,
+    }
+    digest = hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode())
+    arrays = [data.train, data.held, data.weight, np.asarray(subject.squares.targets)]
+    arrays += [] if subject.squares.frames is None else [subject.squares.frames]
+    for array in (*arrays, *subject.head.tensors().values()):
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()[:32]

@@ -1,0 +1,43 @@
+"""Weights of a backbone that lie in the model file itself, because nobody else has them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from transferkit.cache import FeatureCache
+from transferkit.foundation.files import replaced
+from transferkit.persistence._parts import EXTRAS
+
+KEY = "fine_tuning"  # of the document; its array ``weights`` has the bytes of the file
+
+
+def keep_weights(content: NDArray[np.uint8]) -> Path:
+    """Write a file of weights under its SHA-256, if it is not there, and return where.
+
+    It lies in the folder ``tuned`` beside the features, which deleting features leaves alone.
+    """
+    data = content.tobytes()
+    folder = FeatureCache().folder / "tuned"
+    path = folder / f"{hashlib.sha256(data).hexdigest()}.weights.h5"
+    if not path.is_file() or path.stat().st_size != len(data):
+        folder.mkdir(parents=True, exist_ok=True)
+        with replaced(path) as stream:
+            stream.write(data)
+    return path
+
+
+def with_own_weights(document: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
+    """Return a document whose weights are the file that the model has inside, where it has one."""
+    if KEY not in document:
+        return dict(document)
+    content = tensors.get(f"{EXTRAS[KEY]}weights")
+    if content is None or content.dtype != np.uint8 or content.ndim != 1:
+        raise ValueError("a fine-tuned model without the weights of its backbone")
+    parameters = {**document["parameters"], "weights": str(keep_weights(content))}
+    return {**document, "parameters": parameters}
