@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
-from pathlib import Path
 from typing import Any
 
-from transferkit.backbones import KerasNetwork, copied, in_half_precision
+import numpy as np
+
+from transferkit.backbones import KerasNetwork, Source, copied, in_half_precision
 from transferkit.errors import InvalidInputError, quoted
 from transferkit.extraction import Extraction
-from transferkit.heads import JointHead, pooled
+from transferkit.heads import JointHead, Maps, pooled
 
 _LOWEST = 0.1  # rate of the first layer that is trained; it grows to 1 at the last
 
@@ -42,8 +44,21 @@ class JointNetwork:
     n_trained: int
 
 
-def join(extractor: Extraction, head: JointHead, layers: str, precision: str) -> JointNetwork:
+def join(
+    extractor: Extraction, make_head: Callable[[Maps], JointHead], sample: Any, layers: str, precision: str
+) -> JointNetwork:
     """Return the network of an extractor with a head behind its layers.
+
+    Parameters
+    ----------
+    extractor : Extraction
+    make_head : callable
+        Returns the head, given features of the sample.
+    sample : ndarray, shape (n, S, S, 3)
+        Some preprocessed squares to train on.
+    layers : str
+        As for :func:`transferkit.fine_tune`.
+    precision : {"float32", "float16"}
 
     Normalisation stays in evaluation mode: its means and deviations are those of the large data that the
     backbone was trained on, and a row never depends on its batch.
@@ -57,8 +72,9 @@ def join(extractor: Extraction, head: JointHead, layers: str, precision: str) ->
 
     settings = extractor.settings()
     name, backbone = settings.backbone.name, settings.backbone
-    network: Any = settings.network() if settings.weights.kind in ("imagenet", "file", "random") else None
-    if not isinstance(network, KerasNetwork) or _is_folder(settings.weights.path):
+    one_file = not isinstance(backbone.constructor, Source) and settings.weights.kind != "fixed"
+    network: Any = settings.network() if one_file else None
+    if not isinstance(network, KerasNetwork):
         raise InvalidInputError(
             f"backbone must be a Keras model whose weights are one file to be fine-tuned. Got {name!r}. "
             "Choose one of keras.applications, such as 'mobilenet', or register a constructor."
@@ -83,10 +99,13 @@ def join(extractor: Extraction, head: JointHead, layers: str, precision: str) ->
     pixels = keras.Input(tapped.inputs[0].shape[1:])
     maps = tapped(pixels, training=False)
     maps = list(maps) if isinstance(maps, list | tuple) else [maps]
-    maps = [keras.ops.cast(each, "float32") for each in maps]
-    grids = settings.grids
-    outputs = head.call([pooled(each, grid) for each, grid in zip(maps, grids, strict=True)])
-    model = keras.Model(pixels, outputs)
+    maps = [
+        pooled(keras.ops.cast(each, "float32"), grid)
+        for each, grid in zip(maps, settings.grids, strict=True)
+    ]
+    seen = keras.tree.flatten(keras.Model(pixels, maps)(sample, training=False))
+    head = make_head([np.asarray(keras.ops.convert_to_numpy(each)) for each in seen])
+    model = keras.Model(pixels, head.call(maps))
     rate = {}
     for place, layer in enumerate(trained):
         depth = place / max(len(trained) - 1, 1)
@@ -115,6 +134,3 @@ def _chosen(network: KerasNetwork, layers: str, name: str) -> list[Any]:
         )
     return [layer for _, layer in named[fits[0] :]]
 
-
-def _is_folder(path: Path | None) -> bool:
-    return path is not None and path.is_dir()

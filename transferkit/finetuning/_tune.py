@@ -26,6 +26,8 @@ from transferkit.heads import FittedHead, joint_head
 from transferkit.persistence import keep_weights
 from transferkit.tasks import Classes
 
+_SAMPLE = 64  # squares whose features say how large features are
+
 logger = logging.getLogger("transferkit")
 
 
@@ -54,8 +56,16 @@ def tune(start: Any, subject: Subject, data: HeldOutImages, options: Options) ->
     rows, held = (part[subject.usable[part]] for part in (data.train, data.held))
     weight, label_weight = _weights(start, data, rows)
     precision = ("float16" if has_gpu() else "float32") if options.precision == "auto" else options.precision
-    head = joint_head(subject.head, start.predictor_.task, label_weight)
-    joint = join(subject.extractor, head, options.layers, precision)
+    squares, task = subject.squares.take(rows), start.predictor_.task
+    shown = np.stack([squares.drawn(row, 0)[0] for row in range(min(_SAMPLE, len(rows)))])
+    joint = join(
+        subject.extractor,
+        lambda maps: joint_head(subject.head, task, maps, label_weight),
+        subject.extractor.settings().backbone.preprocess(shown),
+        options.layers,
+        precision,
+    )
+    head = joint.head
     n_steps = options.epochs * -(-len(rows) // options.batch_size)
     optimizer = make_optimizer(joint.rates, options.learning_rate, n_steps, half=precision == "float16")
     joint.model.compile(optimizer=optimizer, loss=head.loss, jit_compile=False)
@@ -63,7 +73,7 @@ def tune(start: Any, subject: Subject, data: HeldOutImages, options: Options) ->
     checkpoint = Checkpoint(_key(start, subject, data, options, precision))
     trained = train(
         joint,
-        subject.squares.take(rows),
+        squares,
         weight,
         subject.squares.take(held),
         data.weight[held],

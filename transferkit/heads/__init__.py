@@ -8,7 +8,7 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-from transferkit.heads._base import FittedHead, Head, TrainingData, Validation
+from transferkit.heads._base import FittedHead, Head, Maps, TrainingData, Validation
 from transferkit.heads._calibration import CALIBRATIONS
 from transferkit.heads._held_out import held_out_gain, sample_rows
 from transferkit.heads._joint import JointHead, calibrated, joint_head, pooled
@@ -30,6 +30,7 @@ __all__ = [
     "JointHead",
     "KeypointMapHead",
     "LinearHead",
+    "Maps",
     "MLPHead",
     "ScoreMapHead",
     "TrainingData",

@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transferkit.errors import InvalidInputError
-from transferkit.heads._base import FittedHead, Validation
+from transferkit.heads._base import FittedHead, Maps, Validation
 from transferkit.heads._calibration import network_gain
 from transferkit.heads._keypoint_maps import round_to_half
 from transferkit.heads._keypoint_network import build_network, distance_loss
 from transferkit.heads._network import FittedNetwork
-from transferkit.heads._training import loss_of
+from transferkit.heads._training import learn_scale, loss_of
 from transferkit.heads.cascade import COARSE_GRID, finest_map
 from transferkit.heads.keypoint_map import FittedKeypointMap
 from transferkit.heads.linear import FittedLinear
@@ -54,13 +54,17 @@ class JointHead:
     finished: Callable[[list[NDArray[Any]]], FittedHead]
 
 
-def joint_head(fitted: FittedHead, task: Task, label_weight: NDArray[np.float64] | None = None) -> JointHead:
+def joint_head(
+    fitted: FittedHead, task: Task, maps: Maps, label_weight: NDArray[np.float64] | None = None
+) -> JointHead:
     """Return a head that goes on learning from where it is.
 
     Parameters
     ----------
     fitted : FittedHead
     task : Task
+    maps : sequence of ndarray
+        Features of some of the squares to train on, which say how large they are.
     label_weight : ndarray, shape (2, n_labels), optional
         As in :class:`TrainingData`.
 
@@ -70,7 +74,7 @@ def joint_head(fitted: FittedHead, task: Task, label_weight: NDArray[np.float64]
         The head is no chain of differentiable layers.
     """
     if isinstance(fitted, FittedLinear):
-        return _linear(fitted, task, label_weight)
+        return _linear(fitted, task, maps, label_weight)
     if isinstance(fitted, FittedNetwork):
         return _network(fitted, task, label_weight)
     if isinstance(fitted, FittedKeypointMap):
@@ -95,23 +99,35 @@ def calibrated(fitted: FittedHead, task: Task, validation: Validation, method: s
     return fitted
 
 
-def _linear(fitted: FittedLinear, task: Task, label_weight: Any) -> JointHead:
+def _linear(fitted: FittedLinear, task: Task, maps: Maps, label_weight: Any) -> JointHead:
+    """Return the head on features of equal variance: a step is one for all of them."""
     import keras
     from keras import ops
 
+    scales = [learn_scale(array, "standard") for array in maps]
+    shift, gain = (
+        np.concatenate(
+            [np.broadcast_to(scale[i], array.shape[1:]).ravel() for scale, array in zip(scales, maps, strict=True)]
+        ).astype(np.float64)
+        for i in (0, 1)
+    )
+    raw = fitted.weights.astype(np.float64)
+    kernel = raw / gain[:, None]
     layer = keras.layers.Dense(fitted.n_outputs)
     layer.build((None, fitted.n_inputs))
-    layer.set_weights([fitted.weights, fitted.intercept.astype(np.float32)])
+    layer.set_weights([kernel.astype(np.float32), (fitted.intercept + shift @ raw).astype(np.float32)])
 
     def call(maps: list[Any]) -> Any:
         flat = [keras.layers.Flatten()(each) for each in maps]
-        return layer(ops.concatenate(flat, axis=-1) if len(flat) > 1 else flat[0])
+        row = ops.concatenate(flat, axis=-1) if len(flat) > 1 else flat[0]
+        return layer((row - shift.astype(np.float32)) * gain.astype(np.float32))
 
     def finished(weights: list[NDArray[Any]]) -> FittedLinear:
-        kernel, bias = weights
-        return FittedLinear(kernel, bias.astype(np.float64), fitted.penalty, fitted.history)
+        raw = weights[0].astype(np.float64) * gain[:, None]
+        intercept = weights[1] - shift @ raw
+        return FittedLinear(raw.astype(np.float32), intercept, fitted.penalty, fitted.history)
 
-    size = float(np.sqrt(np.mean(np.square(fitted.weights))))
+    size = float(np.sqrt(np.mean(np.square(kernel))))
     rate = min(_STEPS_TO_GROW * size, _LARGEST_RATE)
     weights = [layer.kernel, layer.bias]
     return JointHead(call, weights, _encoder(task), loss_of(task, label_weight), rate, finished)
