@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from transferkit.estimators import Classifier, ImageRegressor, KeypointRegressor
     from transferkit.evaluation import evaluate
     from transferkit.exports import export
-    from transferkit.finetuning import FineTuned, fine_tune
     from transferkit.extraction import FeatureExtractor, extract_activations
+    from transferkit.finetuning import FineTuned, fine_tune
     from transferkit.foundation.config import config_context, get_config, set_config
     from transferkit.monitoring import drift
     from transferkit.neighbours import NearestImages, load

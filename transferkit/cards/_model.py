@@ -24,6 +24,8 @@ def about_model(estimator: Any) -> Section:
     else:
         facts += _seen(predictor.extractor.describe())
         facts.append(("Views of each image", ", ".join(view.name for view in predictor.views)))
+    if predictor.fine_tuning is not None:
+        facts.append(("Fine-tuning", _fine_tuning(predictor.fine_tuning)))
     facts.append(("Head", repr(estimator.head_)))
     if predictor.refinements:
         facts.append(("Closer looks", f"{len(predictor.refinements)}"))
@@ -64,6 +66,15 @@ def _seen(recipe: dict[str, Any]) -> list[tuple[str, str]]:
             facts.append((name.replace("_", " ").capitalize(), str(recipe[name])))
     facts.append(("Engine", f"{recipe['engine']}, {recipe['precision']}"))
     return facts
+
+
+def _fine_tuning(done: Any) -> str:
+    share = done.n_trained / done.n_parameters
+    return (
+        f"{done.n_trained:,} weights ({share:.0%}) from {done.first_layer} on, from those of SHA-256 "
+        f"{done.started_from}; epoch {done.best_epoch} of {done.epochs}, held-out loss {done.loss:.4g} -> "
+        f"{done.best_loss:.4g}"
+    )
 
 
 def _layers(recipe: dict[str, Any]) -> str:

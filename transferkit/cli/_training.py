@@ -59,9 +59,14 @@ def train_and_report(
     model = estimator(random_state=random_state, **parameters)
     learned, tested = ([paths[i] for i in rows] for rows in (train, test))
     where, where_tested = (_boxes_of(boxes, rows) for rows in (train, test))
-    model.fit(
-        learned, targets[train], groups=_rows(groups, train), sample_weight=_rows(weight, train), **where
-    )
+    where_learned = {"groups": _rows(groups, train), "sample_weight": _rows(weight, train), **where}
+    if options.fine_tune is None:
+        model.fit(learned, targets[train], **where_learned)
+    else:
+        from transferkit.finetuning import fine_tune
+
+        tuning = {"layers": options.fine_tune, "epochs": options.epochs}
+        model = fine_tune(model, learned, targets[train], **where_learned, **tuning)
     # One point has no size to divide its error by.
     alone = model.kind == "points" and model.n_points_ == 1
     normalizer: dict[str, Any] = {"normalizer": 1.0} if alone else {}

@@ -22,6 +22,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_learning(parser)
     add_boxes(parser)
     parser.add_argument(
+        "--fine-tune",
+        nargs="?",
+        const="all",
+        metavar="LAYERS",
+        help="train the backbone too: all layers, or those from one on, such as block_12: (minutes to hours)",
+    )
+    parser.add_argument("--epochs", type=int, default=20, help="of --fine-tune (default 20)")
+    parser.add_argument(
         "--test-fraction", type=float, default=0.2, help="share held out to measure on (default 0.2)"
     )
     parser.add_argument("--output", default="model.safetensors", help="the model (default model.safetensors)")

@@ -12,6 +12,7 @@ from transferkit.backbones import Backbone, get_backbone
 from transferkit.errors import InvalidInputError, quoted
 from transferkit.estimators import Classifier, ImageEstimator, ImageRegressor, KeypointRegressor
 from transferkit.evaluation import kind_of
+from transferkit.finetuning import FineTuned
 from transferkit.tasks import guess_kind
 
 
@@ -35,10 +36,16 @@ def as_candidates(backbones: Any, y: Any, template: Any) -> tuple[dict[str, Any]
     return candidates, _kind_of_all(list(candidates.values()), y)
 
 
+def image_estimator(estimator: Any) -> ImageEstimator | None:
+    """Return the estimator of images that a candidate is, or fine-tunes; None for one of other libraries."""
+    inner = estimator.estimator if isinstance(estimator, FineTuned) else estimator
+    return inner if isinstance(inner, ImageEstimator) else None
+
+
 def _kind_of_all(estimators: Sequence[Any], y: Any) -> str:
     """Return the kind of all candidates; regressors of other libraries find whatever ours do."""
     kinds = [kind_of(estimator, y) for estimator in estimators]
-    told = {kind for kind, one in zip(kinds, estimators, strict=True) if isinstance(one, ImageEstimator)}
+    told = {kind for kind, one in zip(kinds, estimators, strict=True) if image_estimator(one) is not None}
     if len(told) == 1 and set(kinds) == {"points", "values"}:
         return told.pop()
     if len(set(kinds)) > 1:
@@ -85,5 +92,6 @@ def _as_estimator(name: str, value: Any, template: Any) -> Any:
             f"Got {type(value).__name__}."
         )
     names = estimator.get_params()
-    own_bar = {"extractor__progress": False} if "extractor" in names else {"progress": False}
-    return estimator.set_params(**own_bar) if "extractor" in names or "progress" in names else estimator
+    bars = [name for name in ("extractor", "estimator__extractor") if name in names]
+    bars = [f"{name}__progress" for name in bars[:1]] or [name for name in ("progress",) if name in names]
+    return estimator.set_params(**dict.fromkeys(bars, False))

@@ -10,14 +10,13 @@ from typing import Any
 import numpy as np
 
 from transferkit.cache import FeatureCache
-from transferkit.comparison._candidates import as_candidates
+from transferkit.comparison._candidates import as_candidates, image_estimator
 from transferkit.comparison._comparison import Comparison, FailedCandidate
 from transferkit.comparison._data import Data, check_data
 from transferkit.comparison._folds import make_folds, without
 from transferkit.comparison._ranking import ranked
 from transferkit.comparison._run import Run, extract, plan, predict, raise_if_none_is_left
 from transferkit.datasets import labelled_images
-from transferkit.estimators import ImageEstimator
 from transferkit.evaluation import (
     KINDS,
     Evaluation,
@@ -61,7 +60,7 @@ def compare(
     ----------
     backbones : list of str or Backbone, or dict of str to str, Backbone or estimator
         Names in the registry, Keras models or functions; or any settings under names of your choice, such as
-        ``{"plain": Classifier(augment=None), "mirror": Classifier()}``.
+        ``{"frozen": Classifier(), "tuned": FineTuned(Classifier())}``.
     X : sequence of images, or features
     y : array-like, shape (n,), or (n, 2 k) or (n, k, 2), or (n, n_outputs), optional
         Labels, keypoints in pixels of each original image, or numbers; by default the labels that X holds, as
@@ -181,7 +180,7 @@ def _evaluation(run: Run, data: Data, **settings: Any) -> Evaluation:
 @contextmanager
 def _some_cache(runs: Sequence[Run]) -> Iterator[None]:
     """Lend a cache to candidates that have none, since each fold would run the backbone again."""
-    ours = [run.estimator for run in runs if isinstance(run.estimator, ImageEstimator)]
+    ours = [one for one in (image_estimator(run.estimator) for run in runs) if one is not None]
     without = [one for one in ours if one._run_settings()["cache"] is False]
     if not without:
         yield

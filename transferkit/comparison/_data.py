@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from transferkit.comparison._candidates import image_estimator
 from transferkit.datasets import labelled_images
 from transferkit.errors import InvalidInputError, gather, quoted
-from transferkit.estimators import ImageEstimator, KeypointRegressor
+from transferkit.estimators import KeypointRegressor
 from transferkit.evaluation import KINDS
 from transferkit.extraction import is_precomputed
 from transferkit.keypoints import frames_of_boxes
@@ -72,11 +73,15 @@ class Data:
         return self.names if self.labels is None else np.unique(self.labels)
 
 
+def _takes_boxes(estimator: Any) -> bool:
+    return isinstance(estimator, KeypointRegressor) and not is_precomputed(estimator.backbone)
+
+
 def check_data(
     candidates: Mapping[str, Any], X: Any, y: Any, groups: Any, boxes: Any, kind: str, problems: list[str]
 ) -> Data:
     """Return checked data; parameters as for `compare`, problems are those found so far."""
-    ours = [one for one in candidates.values() if isinstance(one, ImageEstimator)]
+    ours = [one for one in map(image_estimator, candidates.values()) if one is not None]
     looks = not all(is_precomputed(one.backbone) for one in ours)
     items, y = labelled_images(X, y) if looks or isinstance(X, list | tuple) else (X, y)
     targets = KINDS[kind].read(y, problems, None)
@@ -84,11 +89,7 @@ def check_data(
     if groups is not None:
         as_groups(groups, len(items), problems)
     if boxes is not None:
-        others = [
-            name
-            for name, one in candidates.items()
-            if not isinstance(one, KeypointRegressor) or is_precomputed(one.backbone)
-        ]
+        others = [name for name, one in candidates.items() if not _takes_boxes(image_estimator(one))]
         if others:
             problems.append(f"boxes are for KeypointRegressors on images, which {quoted(others)} are not.")
         gather(problems, lambda: frames_of_boxes(boxes, len(items)))

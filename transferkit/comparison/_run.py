@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
 
+from transferkit.comparison._candidates import image_estimator
 from transferkit.comparison._data import Data
 from transferkit.comparison._folds import Folds
 from transferkit.errors import BadImageError, InvalidInputError
-from transferkit.estimators import ImageEstimator
 from transferkit.evaluation import KINDS
 from transferkit.extraction import Failure, Speed, measure_speed
 from transferkit.keypoints import frames_of_boxes
@@ -86,8 +86,8 @@ class Run:
 
 def plan(run: Run, data: Data) -> None:
     """Check parameters and weights, before any candidate takes its time."""
-    if isinstance(run.estimator, ImageEstimator):
-        run.plan = run.estimator.plan_extraction(data.targets)
+    if (ours := image_estimator(run.estimator)) is not None:
+        run.plan = ours.plan_extraction(data.targets)
 
 
 def extract(run: Run, data: Data, on_error: str, n_timed: int, advance: Advance) -> None:
@@ -118,7 +118,7 @@ def predict(run: Run, data: Data, folds: Folds, advance: Advance) -> None:
     for train, test in folds:
         model, known = clone(run.estimator), data.take(train)
         targets = known.targets.reshape(len(train), -1) if data.kind == "points" else known.targets
-        if isinstance(model, ImageEstimator):
+        if image_estimator(model) is not None:
             model.fit(known.items, targets, groups=known.groups, **known.where)
         else:
             model.fit(known.items, targets)

@@ -59,7 +59,7 @@ from transferkit.foundation.arguments import check, choice
 from transferkit.foundation.scratch import memory_limit
 from transferkit.heads import FittedHead, Head, TrainingData, Validation, calibrated, get_head
 from transferkit.keypoints import frames_of_boxes
-from transferkit.tasks import TASKS, Classes, Labels, Task, as_groups, as_weights, check_lengths, dense_labels
+from transferkit.tasks import TASKS, Classes, Task, as_groups, as_weights, check_lengths, dense_labels
 from transferkit.views import AUGMENTATIONS, MEANS, ORIGINAL, AnyView, View, crops_of
 
 Rows = NDArray[np.int64]
@@ -318,7 +318,7 @@ class ImageEstimator(FittedEstimator, NestedParameters):
         self.trained_on_ = None if extractor is None else content_keys(features.digests, rows)
         if self.trained_on_ is not None and isinstance(task, Classes):
             warn_of_two_labels(self.trained_on_, targets[rows], items, rows)
-        if self.trained_on_ is not None and self._tuned is None:
+        if extractor is not None and self.trained_on_ is not None and self._tuned is None:
             warn_of_tuned(noted_trained_on(extractor.settings().weights.path), self.trained_on_)
         if frames is not None:
             task = replace(task, boxed=True)  # predictions need boxes, too
@@ -329,7 +329,8 @@ class ImageEstimator(FittedEstimator, NestedParameters):
             own = own._replace(X=X, y=y, views=views if squares is None else crops_of(views, squares))
         kept, given = targets[rows], weight[rows]
         weight = self._weights(kept, given / given.mean())
-        if extractor is not None and report is not None and self._tuned is None and self._may_drop_mirror(task):
+        may_drop = self._tuned is None and self._may_drop_mirror(task)
+        if extractor is not None and report is not None and may_drop:
             known = TrainingData([], task.encode(kept), task, weight, group_numbers[rows])
             with memory_limit(self._run_settings()["memory_limit"]):
                 hidden = mirroring_hides(extractor, items, features, known, rows, report)
@@ -351,8 +352,8 @@ class ImageEstimator(FittedEstimator, NestedParameters):
             fitted, held = self._train(head, task, features, data)
             # A backbone that was fine-tuned has learned from all others.
             unseen = slice(None) if self._tuned is None else held
-            known = data if self._tuned is None else data.take(held)
-            task = self._finish_task(task, head, fitted, features, known)
+            judged = data if self._tuned is None else data.take(held)
+            task = self._finish_task(task, head, fitted, features, judged)
             self.report_: ExtractionReport | None = report
             self._adopt(head, fitted, self._make_predictor(extractor, views, head, fitted, task))
             record = TrainingRecord.of(
@@ -367,7 +368,7 @@ class ImageEstimator(FittedEstimator, NestedParameters):
             )
             tuning = None if self._tuned is None else self._tuned.record
             self.predictor_ = replace(self.predictor_, training=record, fine_tuning=tuning)
-            self._remember(features, known, given[unseen], held if tuning is None else np.arange(len(held)))
+            self._remember(features, judged, given[unseen], held if tuning is None else np.arange(len(held)))
             self._look_closer(items, features, kept, data, held, own)
         return self
 

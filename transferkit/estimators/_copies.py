@@ -78,10 +78,10 @@ def warn_of_tuned(known: Keys, keys: Keys) -> None:
     n_known = int(np.isin(keys, known).sum()) if len(known) else 0
     if n_known:
         logger.warning(
-            f"fit: the weights were fine-tuned on {n_known} of these {len(keys)} images, and know their labels: "
-            "what this fit takes for held-out images is none, and penalties, probabilities and figures of a "
-            "cross-validation are too good. Start from the weights before (FineTuned in a cross-validation), or "
-            "pass other images."
+            f"fit: the weights were fine-tuned on {n_known} of these {len(keys)} images, and know their "
+            "labels: what this fit takes for held-out images is none, and penalties, probabilities and "
+            "figures of a cross-validation are too good. Start from the weights before (FineTuned in a "
+            "cross-validation), or pass other images."
         )
 
 

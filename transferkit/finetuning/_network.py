@@ -97,16 +97,15 @@ def join(
     for layer in network.model.layers:
         layer.trainable = any(layer is one for one in trained)
     pixels = keras.Input(tapped.inputs[0].shape[1:])
-    maps = tapped(pixels, training=False)
+    maps = _evaluated(tapped)(pixels)
     maps = list(maps) if isinstance(maps, list | tuple) else [maps]
     maps = [
-        pooled(keras.ops.cast(each, "float32"), grid)
-        for each, grid in zip(maps, settings.grids, strict=True)
+        pooled(keras.ops.cast(each, "float32"), grid) for each, grid in zip(maps, settings.grids, strict=True)
     ]
     seen = keras.tree.flatten(keras.Model(pixels, maps)(sample, training=False))
     head = make_head([np.asarray(keras.ops.convert_to_numpy(each)) for each in seen])
     model = keras.Model(pixels, head.call(maps))
-    rate = {}
+    rate: dict[int, float] = {}
     for place, layer in enumerate(trained):
         depth = place / max(len(trained) - 1, 1)
         rate |= {id(variable): _LOWEST ** (1 - depth) for variable in layer.trainable_variables}
@@ -115,6 +114,24 @@ def join(
     first = next(key for key, layer in network.operations.items() if layer is trained[0])
     n_trained = sum(prod(variable.shape) for layer in trained for variable in layer.trainable_variables)
     return JointNetwork(network, model, head, rates, first, n_trained)
+
+
+def _evaluated(model: Any) -> Any:
+    """Return a layer that runs a model in evaluation mode.
+
+    ``training=False`` in a functional graph is not enough: Keras overrides it in ``fit``.
+    """
+    import keras
+
+    class Evaluated(keras.layers.Layer):
+        def __init__(self) -> None:
+            super().__init__(trainable=True)
+            self.model = model
+
+        def call(self, pixels: Any) -> Any:
+            return self.model(pixels, training=False)
+
+    return Evaluated()
 
 
 def _chosen(network: KerasNetwork, layers: str, name: str) -> list[Any]:
@@ -133,4 +150,3 @@ def _chosen(network: KerasNetwork, layers: str, name: str) -> list[Any]:
             f"{layers!r}.{guess} Call transferkit.list_layers({name!r}) for all."
         )
     return [layer for _, layer in named[fits[0] :]]
-

@@ -22,8 +22,8 @@ from transferkit.views import Crops, Square, View, render
 
 Floats = NDArray[np.float64]
 _LARGEST = 2.5  # deviations
-# Of squares of whole images: deviations of the logarithm of the zoom, of the angle in degrees, of the shift as a
-# fraction of the side, and of the logarithm of the contrast.
+# Of squares of whole images: deviations of the log of the zoom, of the angle in degrees, of the shift as a
+# fraction of the side, and of the log of the contrast.
 _ZOOM, _ANGLE, _SHIFT, _CONTRAST = 0.12, 6.0, 0.04, 0.15
 
 
@@ -89,7 +89,7 @@ class Squares:
         return self._look(row, View("drawn", (square,), self.pairs))
 
     def judged(self, row: int, mirror: bool) -> tuple[NDArray[np.uint8], NDArray[Any]]:
-        """Return the square by which an image is judged; those around subjects are moved, as predicted ones."""
+        """Return the square by which an image is judged; around a subject, it is moved as found ones are."""
         if self.frames is not None:
             moves = np.random.default_rng([self.seed, row]).standard_normal(4).clip(-_LARGEST, _LARGEST) / 3
             frame = frames_moved_by(self.frames[row : row + 1], moves)

@@ -86,9 +86,7 @@ def train(
     return Trained(state.best_epoch, state.history)
 
 
-def held_out_loss(
-    joint: JointNetwork, held: Squares, weight: NDArray[np.float64], batch_size: int
-) -> float:
+def held_out_loss(joint: JointNetwork, held: Squares, weight: NDArray[np.float64], batch_size: int) -> float:
     """Return the loss of held-out images, of logits averaged over an image and its mirror image."""
     from keras import ops
 
@@ -124,9 +122,7 @@ def _pixels(joint: JointNetwork, squares: Squares, shown: Any) -> Any:
     return squares.extractor.settings().backbone.preprocess(np.stack(shown))
 
 
-def make_batches(
-    joint: JointNetwork, squares: Squares, weight: NDArray[np.float64], batch_size: int
-) -> Any:
+def make_batches(joint: JointNetwork, squares: Squares, weight: NDArray[np.float64], batch_size: int) -> Any:
     """Return a Keras data set whose squares and order depend on seed and epoch only."""
     import keras
 

@@ -107,7 +107,10 @@ def _linear(fitted: FittedLinear, task: Task, maps: Maps, label_weight: Any) -> 
     scales = [learn_scale(array, "standard") for array in maps]
     shift, gain = (
         np.concatenate(
-            [np.broadcast_to(scale[i], array.shape[1:]).ravel() for scale, array in zip(scales, maps, strict=True)]
+            [
+                np.broadcast_to(scale[i], array.shape[1:]).ravel()
+                for scale, array in zip(scales, maps, strict=True)
+            ]
         ).astype(np.float64)
         for i in (0, 1)
     )
@@ -194,7 +197,7 @@ def _encoder(task: Task) -> Callable[[NDArray[Any]], NDArray[Any]]:
 
 
 def pooled(maps: Any, grid: int | None) -> Any:
-    """Return maps (n, h, w, c) averaged as :func:`transferkit.foundation.maps.pool_to_grid` does, by Keras."""
+    """Return maps (n, h, w, c) averaged as :func:`foundation.maps.pool_to_grid` does, in Keras."""
     from keras import ops
 
     if grid is None or len(maps.shape) != 4:

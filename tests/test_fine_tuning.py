@@ -1,0 +1,373 @@
+"""Fine-tuning: a backbone learns with its head, and nothing that is decided rests on what it has seen."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.conftest import make_triangles
+from transferkit import (
+    Classifier,
+    FeatureCache,
+    FineTuned,
+    ImageRegressor,
+    KeypointRegressor,
+    compare,
+    fine_tune,
+    load,
+    register_backbone,
+    set_config,
+)
+from transferkit.backbones.registry import preserved
+from transferkit.errors import InvalidInputError
+from transferkit.estimators import hold_out_images
+from transferkit.finetuning import _training
+from transferkit.heads import KeypointMapHead, MLPHead
+
+BLOCKS = ((8, 2), (16, 2), (16, 2))
+FEW = {"epochs": 3, "batch_size": 16, "learning_rate": 1e-2}
+
+
+def build(include_top=False, weights=None, input_shape=(32, 32, 3)):
+    """Return a small network with normalisation, the same at each call."""
+    import keras
+    from keras import layers
+
+    seeds = iter(range(100))
+    x = pixels = keras.Input(input_shape)
+    for number, (channels, strides) in enumerate(BLOCKS):
+        start = keras.initializers.HeNormal(seed=next(seeds))
+        x = layers.Conv2D(
+            channels,
+            3,
+            strides=strides,
+            padding="same",
+            kernel_initializer=start,
+            name=f"block_{number}_conv",
+        )(x)
+        x = layers.BatchNormalization(name=f"block_{number}_bn")(x)
+        x = layers.ReLU(name=f"block_{number}_relu")(x)
+    return keras.Model(pixels, x)
+
+
+def scale(pixels):
+    return pixels / 127.5 - 1
+
+
+def register_small():
+    """Register a backbone that trains in a second, and run it quietly."""
+    set_config(progress=False, engine="keras")
+    layers = ("block_1_relu", "last")
+    register_backbone("small_net", build, scale, 16, image_size=32, layers=layers, grid=(4, 2))
+
+
+@pytest.fixture(autouse=True)
+def small():
+    with preserved():
+        register_small()
+        yield
+
+
+def steadily_better(patch):
+    """Let each epoch count as better than the one before, whatever a short training brings."""
+    losses = iter(np.linspace(1, 0.1, 100))
+    patch.setattr(_training, "held_out_loss", lambda *_: float(next(losses)))
+
+
+def stripes(n, seed=0):
+    """Return pictures of coarse and fine stripes in any direction."""
+    rng = np.random.default_rng(seed)
+    images, labels = [], np.where(np.arange(n) % 2, "fine", "coarse")
+    for label in labels:
+        wave = np.sin(np.arange(32) * (1.4 if label == "fine" else 1.2) + rng.uniform(0, 6.28))
+        pixels = 128 + 60 * np.tile(wave[:, None], (1, 32))
+        pixels = pixels.T if rng.integers(2) else pixels
+        noise = rng.normal(0, 45, (32, 32, 3))
+        images.append(np.clip(pixels[..., None] + noise, 0, 255).astype(np.uint8))
+    return images, labels
+
+
+@pytest.fixture
+def better(monkeypatch):
+    steadily_better(monkeypatch)
+
+
+@pytest.mark.slow
+def test_training_brings_what_the_frozen_backbone_cannot(tmp_path):
+    images, labels = stripes(200)
+    others, truth = stripes(200, seed=1)
+    clf = Classifier("small_net")
+    frozen = clf.fit(images, labels).score(others, truth)
+    tuned = fine_tune(clf, images, labels, epochs=15, batch_size=16, learning_rate=1e-2)
+    done = tuned.fine_tuning_
+    assert done.best_loss < done.loss
+    assert 1 <= done.best_epoch <= done.epochs == 15
+    assert (done.first_layer, done.n_trained) == ("block_0_conv", done.n_parameters - 2 * (8 + 16 + 16))
+    assert tuned.score(others, truth) > frozen + 0.05
+    assert clf.fine_tuning_ is None  # the one passed stays as it is
+
+
+@pytest.fixture(scope="module")
+def tuned(tmp_path_factory):
+    """A classifier whose last block was trained, its images and labels, and which of them were held out."""
+    images, labels = stripes(100)
+    where = {"groups": np.arange(100) // 2}
+    with pytest.MonkeyPatch.context() as patch, preserved():
+        patch.setenv("TRANSFERKIT_CACHE", str(tmp_path_factory.mktemp("tuned")))
+        register_small()
+        steadily_better(patch)
+        clf = Classifier("small_net")
+        split = hold_out_images(clf, images, labels, **where, fraction=0.25)
+        model = fine_tune(clf, images, labels, layers="block_2:", validation_fraction=0.25, **where, **FEW)
+    return model, images, labels, split.held
+
+
+def test_what_is_saved_answers_the_same_where_its_weights_are_unknown(tuned, tmp_path):
+    model, images, _, _ = tuned
+    model.save(tmp_path / "model.safetensors")
+    again = load(tmp_path / "model.safetensors")  # the folder of the cache is another here
+    assert Path(again.weights).parent.parent == FeatureCache().folder
+    np.testing.assert_allclose(again.predict_proba(images), model.predict_proba(images), atol=1e-6)
+    assert again.fine_tuning_.facts() == model.fine_tuning_.facts()
+    assert "Fine-tuning" in str(again.card())
+
+
+def test_lower_layers_stay_as_they_are(tuned):
+    model = tuned[0]
+    assert model.fine_tuning_.first_layer == "block_2_conv"
+    before, after = build(), model.extractor_.settings().network().model
+    for one, other in zip(before.weights, after.weights, strict=True):
+        same = np.array_equal(one.numpy(), other.numpy())
+        assert same == (not one.path.startswith("block_2") or "moving" in one.path), one.path
+
+
+def test_all_decisions_rest_on_images_that_were_held_out(tuned):
+    model, images, labels, held = tuned
+    assert len(held) == model.training_.n_held_out == 26  # of 50 groups of two, 13
+    logits = model.decision_function([images[row] for row in held])
+    np.testing.assert_allclose(model.held_out_.logits, logits[:, None], atol=1e-4)
+    np.testing.assert_array_equal(model.classes_[model.held_out_.targets], labels[held])
+    assert len(model.predictor_.novelty.vectors) == len(held)
+
+
+def test_a_fit_on_tuned_weights_says_that_they_know_the_labels(tuned, caplog):
+    model, images, labels, _ = tuned
+    assert "were fine-tuned on" not in caplog.text
+    Classifier("small_net", weights=model.weights).fit(images, labels)
+    assert "the weights were fine-tuned on 74 of these 100 images, and know their labels" in caplog.text
+    caplog.clear()
+    Classifier("small_net", weights=model.weights).fit(*stripes(60, seed=1))
+    assert "were fine-tuned on" not in caplog.text
+    # Features of the frozen backbone lie in another space.
+    frozen = Classifier("small_net").fit(images, labels)
+    assert frozen.extractor_.describe()["backbone"] != model.extractor_.describe()["backbone"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("head", [MLPHead(hidden=8, epochs=2), "linear"])
+def test_other_heads_and_tasks(better, head):
+    images, labels = stripes(60)
+    several = np.column_stack([labels == "fine", np.arange(60) % 3 == 0]).astype(int)
+    for estimator, y in (
+        (Classifier("small_net", head=head), np.where(np.arange(60) % 3 == 0, "other", labels)),
+        (Classifier("small_net", head=head, threshold="f1"), several),
+        (ImageRegressor("small_net", head=head), np.arange(60) % 7 + 0.5),
+    ):
+        tuned = fine_tune(estimator, images, y, **(FEW | {"epochs": 1}))
+        assert tuned.fine_tuning_.best_epoch == 1
+        assert len(tuned.predict(images)) == 60
+
+
+@pytest.mark.slow
+def test_the_head_begins_where_it_was_fitted():
+    """With steps of almost no size, answers stay those of the head on the frozen backbone."""
+    images, labels = stripes(60)
+    for head in ("linear", MLPHead(hidden=8, epochs=2)):
+        clf = Classifier("small_net", head=head, calibrate=None)
+        tuned = fine_tune(clf, images, labels, learning_rate=1e-12, epochs=1, batch_size=16)
+        if tuned.fine_tuning_ is None:  # by chance, no better
+            continue
+        held = tuned.held_out_
+        assert abs(tuned.fine_tuning_.loss - tuned.fine_tuning_.best_loss) < 1e-4
+        assert np.isfinite(held.logits).all()
+
+
+@pytest.mark.slow
+def test_keypoints_with_a_closer_look(better):
+    images, points, _ = make_triangles(80)
+    kp = KeypointRegressor("small_net", head=KeypointMapHead(epochs=2), refine=1, mirror_pairs=[])
+    tuned = fine_tune(kp, images, points, **(FEW | {"epochs": 1}))
+    assert tuned.fine_tuning_.best_epoch == 1
+    assert tuned.predict(images, return_error=True)[1].shape == (80, 3)
+    assert [one.number for one in tuned.rounds_] == [0, 1]
+    whole = fine_tune(
+        KeypointRegressor("small_net", head="linear", refine=0), images, points, **(FEW | {"epochs": 1})
+    )
+    assert not whole.refinements_
+    assert np.isfinite(whole.predict(images)).all()
+
+
+@pytest.mark.slow
+def test_boxes_and_missing_points(better):
+    images, points, hidden = make_triangles(60)
+    points[hidden, 2] = np.nan
+    boxes = np.tile([1.0, 1.0, 78.0, 62.0], (60, 1))
+    kp = KeypointRegressor("small_net", head=KeypointMapHead(epochs=2), refine=0)
+    tuned = fine_tune(kp, images, points, boxes=boxes, **(FEW | {"epochs": 1}))
+    assert tuned.boxed_
+    assert np.isfinite(tuned.predict(images, boxes)).all()
+
+
+@pytest.mark.slow
+def test_where_the_frozen_backbone_wins_it_is_used(monkeypatch, caplog):
+    losses = iter(np.linspace(0.1, 1, 100))
+    monkeypatch.setattr(_training, "held_out_loss", lambda *_: float(next(losses)))
+    images, labels = stripes(60)
+    clf = Classifier("small_net")
+    tuned = fine_tune(clf, images, labels, **FEW)
+    assert "no epoch was better on 9 held-out images than the frozen backbone" in caplog.text
+    assert tuned.fine_tuning_ is None
+    assert tuned.weights == "imagenet"
+    np.testing.assert_array_equal(tuned.predict_proba(images), clf.fit(images, labels).predict_proba(images))
+
+
+@pytest.mark.slow
+def test_compare_trains_anew_in_each_fold(better, caplog):
+    images, labels = stripes(60)
+    clf = Classifier("small_net")
+    found = compare(
+        {"frozen": clf, "tuned": FineTuned(clf, epochs=1, batch_size=16)},
+        images, labels, groups=np.arange(60) // 2, cv=2, n_timed=0, progress=False,
+    )  # fmt: skip
+    assert {row.name for row in found.rows} == {"frozen", "tuned"}
+    assert not found.failed
+    assert "were fine-tuned on" not in caplog.text
+
+
+@pytest.mark.slow
+def test_fine_tuned_is_an_estimator_of_scikit_learn(better):
+    from sklearn.base import clone, is_classifier, is_regressor
+
+    images, labels = stripes(60)
+    model = clone(FineTuned(Classifier("small_net"), epochs=1, batch_size=16))
+    assert is_classifier(model)
+    assert is_regressor(FineTuned(ImageRegressor()))
+    with pytest.raises(ValueError, match="not fitted yet"):
+        model.predict(images)
+    assert model.fit(images, labels).predict_proba(images).shape == (60, 2)
+    assert set(model.classes_) == {"coarse", "fine"}
+    assert not hasattr(FineTuned(ImageRegressor()), "predict_proba")
+
+
+RUN = """
+import json, sys
+from tests.test_fine_tuning import *
+register_small()
+images, labels = stripes(60)
+write = _training.Checkpoint.write
+def counted(self, model, state):
+    write(self, model, state)
+    print("epoch", state.epoch, json.dumps(state.history), flush=True)
+_training.Checkpoint.write = counted
+tuned = fine_tune(Classifier("small_net"), images, labels, epochs=4, batch_size=16, learning_rate=1e-2)
+print("answers", json.dumps(tuned.predict_proba(images).tolist()))
+"""
+
+
+@pytest.mark.slow
+def test_a_killed_training_goes_on_and_ends_as_if_it_had_not_been(tmp_path, monkeypatch):
+    def run(cache, kill_after=None):
+        environment = {"TRANSFERKIT_CACHE": str(cache), "TF_CPP_MIN_LOG_LEVEL": "3"}
+        process = subprocess.Popen(
+            [sys.executable, "-c", RUN], stdout=subprocess.PIPE, text=True, env=os.environ | environment
+        )
+        lines = []
+        for line in process.stdout:
+            lines.append(line)
+            if kill_after is not None and line.startswith(f"epoch {kill_after} "):
+                process.kill()
+        process.wait()
+        return lines
+
+    whole = run(tmp_path / "whole")
+    killed = run(tmp_path / "cut", kill_after=2)
+    assert not any(line.startswith("answers") for line in killed)
+    resumed = run(tmp_path / "cut")
+    assert [line.split()[1] for line in resumed if line.startswith("epoch")] == ["3", "4"]
+    answers = [np.array(json.loads(lines[-1].removeprefix("answers"))) for lines in (whole, resumed)]
+    np.testing.assert_allclose(*answers, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"layers": "block_2"}, "layers must end with a colon: 'block_2:' trains this layer"),
+        (
+            {"layers": "blok_2:"},
+            "layers must name a layer of 'small_net'.*Got 'blok_2:'. Did you mean 'block_2",
+        ),
+        ({"layers": 3}, "layers must be 'all', or the first layer"),
+        ({"epochs": 0}, "epochs must be a positive integer. Got 0"),
+        ({"learning_rate": -1}, "learning_rate must be positive. Got -1"),
+        ({"validation_fraction": 0.7}, r"validation_fraction must be in \(0, 0.5\]. Got 0.7"),
+        ({"precision": "int8"}, "precision must be"),
+    ],
+)
+def test_wrong_parameters(wrong, message):
+    images, labels = stripes(40)
+    with pytest.raises(InvalidInputError, match=message):
+        fine_tune(Classifier("small_net"), images, labels, **wrong)
+
+
+def test_what_cannot_be_tuned():
+    images, labels = stripes(40)
+    with pytest.raises(InvalidInputError, match="estimator must be a Classifier.* Got str"):
+        fine_tune("small_net", images, labels)
+    with pytest.raises(InvalidInputError, match="precomputed.*no network to train"):
+        fine_tune(Classifier("precomputed"), np.zeros((40, 3)), labels)
+    with pytest.raises(InvalidInputError, match="backbone must be a Keras model whose weights are one file"):
+        fine_tune(Classifier("scattering", image_size=32), images, labels)
+    with pytest.raises(
+        InvalidInputError, match="images to hold out: 7 different images or groups.*Got 40 images in 2"
+    ):
+        fine_tune(Classifier("small_net"), images, labels, groups=np.arange(40) % 2)
+    points = make_triangles(40)
+    with pytest.raises(InvalidInputError, match="cascade of regressions.*head='keypoint_map', or refine=0"):
+        fine_tune(KeypointRegressor("small_net", head="linear", refine=1), *points[:2])
+    with pytest.raises(InvalidInputError, match="y has 39 rows but X has 40 images"):
+        fine_tune(Classifier("small_net"), images, labels[:-1])
+
+
+@pytest.mark.slow
+def test_half_precision_trains(better):
+    images, labels = stripes(60)
+    tuned = fine_tune(Classifier("small_net"), images, labels, precision="float16", **(FEW | {"epochs": 1}))
+    weights = tuned.extractor_.settings().network().model.get_weights()
+    assert {weight.dtype.name for weight in weights} == {"float32"}
+    assert not np.array_equal(weights[0], build().get_weights()[0])
+
+
+def test_squares_are_drawn_anew_in_each_epoch_and_the_same_again(tiny):
+    from transferkit.finetuning._squares import Squares
+    from transferkit.tasks import Points
+
+    images, points, _ = make_triangles(4)
+    kp = KeypointRegressor(**tiny, refine=0, head="linear").fit(images * 5, np.tile(points, (5, 1, 1)))
+    for frames in (None, np.tile([40.0, 32.0, 60.0, 5.0], (4, 1))):
+        squares = Squares(
+            images, points, Points(3), kp.extractor_, True, None, frames, np.tile([80, 64], (4, 1)), 0
+        )
+        first, again, other = squares.drawn(0, 1), squares.drawn(0, 1), squares.drawn(0, 2)
+        np.testing.assert_array_equal(first[0], again[0])
+        assert not np.array_equal(first[0], other[0])
+        # the point of the red blob is where its square is red, in whatever way it was moved
+        for epoch in range(5):
+            pixels, target = squares.drawn(2, epoch)
+            x, y = target[:2] * len(pixels)
+            if min(x, y) >= 1 and max(x, y) < len(pixels) - 1:
+                red = pixels[..., 0].astype(float) - pixels[..., 1]
+                assert red[int(y), int(x)] > 0.6 * red.max()
