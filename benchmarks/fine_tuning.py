@@ -5,11 +5,10 @@
         [--learning-rate 3e-4] [--seeds 1] [--train N]
 
 DATA has gender/{train,val}/{man,woman}, cats_dogs/{cat,dog}, and keypoints/{training,test} with
-*_frames_keypoints.csv beside them (Firstname_Lastname_NN.jpg: the person is the group). Faces are
-tested on gender/val; of cats and dogs, and of people with keypoints, a fifth is held back. Each line has the
-figure with its 95 % interval and the minutes of the fit; then the paired difference on the same test
-pictures, by a bootstrap over them, or over people. Both start from the same weights. Held-out losses of the training are
-printed as they come.
+*_frames_keypoints.csv beside them (Firstname_Lastname_NN.jpg: the person is the group). Faces are tested on
+gender/val; of cats and dogs, and of people with keypoints, a fifth is held back. Each line has the figure
+with its 95 % interval and the minutes of the fit; then the paired difference on the same pictures, by a
+bootstrap over them, or over people. Both start from the same weights.
 """
 
 from __future__ import annotations

@@ -34,8 +34,8 @@ class FineTuning:
     epochs, best_epoch : int
         Epochs, and the one whose weights are used; 0 stands for the frozen backbone.
     loss, best_loss : float
-        On held-out images, before and at the best epoch: log loss of classes and labels, mean absolute error
-        of values, mean distance of keypoints as a fraction of the square that the backbone sees.
+        On held-out images, before and at the best epoch: log loss of classes and labels, calibrated; mean
+        absolute error of values; mean distance of keypoints as a fraction of the square that is looked at.
     seconds : float
         Of the training.
     started_from : str

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -103,7 +101,6 @@ def fine_tune(
     data = hold_out_images(estimator, X, y, **own, fraction=validation_fraction)
     start = _fitted_on_part(estimator, data, own)
     subject = subject_of(start, data)
-    started = time.perf_counter()
     result = tune(start, subject, data, options)
     if result is None:
         return clone(estimator).fit(data.items, data.y, **own)
@@ -115,7 +112,7 @@ def fine_tune(
         views,
         result.head if mean is None else None,
         None if mean is None else (mean, result.head),
-        replace(result.record, seconds=time.perf_counter() - started),
+        result.record,
     )
     try:
         return tuned.fit(data.items, data.y, **own)

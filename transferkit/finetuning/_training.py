@@ -14,6 +14,7 @@ from transferkit.finetuning._options import Options
 from transferkit.finetuning._squares import Squares
 from transferkit.foundation.cores import usable_cores
 from transferkit.foundation.progress import progress_bar
+from transferkit.heads import JointHead, network_gain
 
 
 class Trained(NamedTuple):
@@ -87,37 +88,43 @@ def train(
 
 
 def held_out_loss(joint: JointNetwork, held: Squares, weight: NDArray[np.float64], batch_size: int) -> float:
-    """Return the loss of held-out images, of logits averaged over an image and its mirror image."""
-    from keras import ops
+    """Return the loss of held-out images, in the mean over an image and its mirror image.
 
-    total = 0.0
-    for start in range(0, len(held), batch_size):
-        rows = range(start, min(start + batch_size, len(held)))
-        looks = []
-        for mirror in (False, True) if held.mirror else (False,):
-            shown, targets = zip(*(held.judged(row, mirror) for row in rows), strict=True)
-            outputs = joint.model(_pixels(joint, held, shown), training=False)
-            looks.append((joint.head.encode(np.stack(targets)), outputs))
-        if held.task.kind == "points":  # which lie at other places in a mirror image
-            pairs = looks
-        else:
-            pairs = [(looks[0][0], ops.mean(ops.stack([outputs for _, outputs in looks]), axis=0))]
-        for targets, outputs in pairs:
-            each = loss_of_rows(joint.head.loss, targets, outputs)
-            total += float(weight[list(rows)] @ each) / len(pairs)
-    return total / float(weight.sum())
+    Logits are averaged over both, and divided by a temperature first, as those of the model will be: a
+    network that is merely too sure is not a worse one.
+    """
+    from keras.ops import convert_to_numpy
 
-
-def loss_of_rows(loss: Any, targets: NDArray[Any], outputs: Any) -> NDArray[np.float64]:
-    """Return the loss of each row."""
-    from keras import ops
-
-    function = getattr(loss, "call", loss)  # a Loss would average
-    each = np.asarray(ops.convert_to_numpy(function(ops.convert_to_tensor(targets), outputs)), np.float64)
-    return each.reshape(len(each), -1).mean(axis=1)
+    targets, outputs = [], []
+    for mirror in (False, True) if held.mirror else (False,):
+        for start in range(0, len(held), batch_size):
+            rows = range(start, min(start + batch_size, len(held)))
+            shown, there = zip(*(held.judged(row, mirror) for row in rows), strict=True)
+            answers = convert_to_numpy(joint.model(_pixels(held, shown), training=False))
+            targets.append(np.stack(there))
+            outputs.append(answers[:, -1:] if answers.ndim == 3 else answers)  # of several steps, the last
+    true, found = np.concatenate(targets), np.concatenate(outputs)
+    if held.task.kind == "points":  # which lie at other places in a mirror image
+        weight = np.tile(weight, len(found) // len(weight))
+    else:
+        true, found = true[: len(held)], found.reshape(-1, len(held), found.shape[1]).mean(axis=0)
+    if not held.task.regression:
+        found = found * network_gain(found.astype(np.float64), true, weight)
+    each = loss_of_rows(joint.head, true, found)
+    return float(weight @ each / weight.sum())
 
 
-def _pixels(joint: JointNetwork, squares: Squares, shown: Any) -> Any:
+def loss_of_rows(head: JointHead, targets: NDArray[Any], outputs: NDArray[Any]) -> NDArray[np.float64]:
+    """Return the loss of each row of what a head says."""
+    from keras.ops import convert_to_numpy, convert_to_tensor
+
+    function = getattr(head.loss, "call", head.loss)  # a Loss would average
+    each = function(convert_to_tensor(head.encode(targets)), convert_to_tensor(outputs.astype(np.float32)))
+    rows = np.asarray(convert_to_numpy(each), np.float64)
+    return rows.reshape(len(rows), -1).mean(axis=1)
+
+
+def _pixels(squares: Squares, shown: Any) -> Any:
     """Return squares as the network takes them."""
     return squares.extractor.settings().backbone.preprocess(np.stack(shown))
 
@@ -143,7 +150,7 @@ def make_batches(joint: JointNetwork, squares: Squares, weight: NDArray[np.float
         def __getitem__(self, index: int) -> tuple[Any, Any, Any]:
             rows = self.order[index * batch_size : (index + 1) * batch_size]
             shown, targets = zip(*(squares.drawn(int(row), self.epoch) for row in rows), strict=True)
-            pixels = _pixels(joint, squares, shown)
+            pixels = _pixels(squares, shown)
             return pixels, joint.head.encode(np.stack(targets)), weights[rows]
 
     return Batches()

@@ -71,16 +71,9 @@ def tune(start: Any, subject: Subject, data: HeldOutImages, options: Options) ->
     joint.model.compile(optimizer=optimizer, loss=head.loss, jit_compile=False)
     optimizer.build(joint.model.trainable_variables)
     checkpoint = Checkpoint(_key(start, subject, data, options, precision))
-    trained = train(
-        joint,
-        squares,
-        weight,
-        subject.squares.take(held),
-        data.weight[held],
-        options,
-        checkpoint,
-        progress=start._run_settings()["progress"],
-    )
+    progress = start._run_settings()["progress"]
+    judged = subject.squares.take(held)
+    trained = train(joint, squares, weight, judged, data.weight[held], options, checkpoint, progress=progress)
     first = trained.history[0]["held_out"]
     if trained.best_epoch == 0:
         logger.warning(
@@ -143,10 +136,13 @@ def _key(start: Any, subject: Subject, data: HeldOutImages, options: Options, pr
         "features": subject.extractor.describe(),
         "seed": subject.squares.seed,
         "digests": data.digests,
+        "head": repr(data.head),
+        "class_weight": repr(getattr(start, "class_weight", None)),
+        "mirror": subject.squares.mirror,
     }
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode())
     arrays = [data.train, data.held, data.weight, np.asarray(subject.squares.targets)]
     arrays += [] if subject.squares.frames is None else [subject.squares.frames]
-    for array in (*arrays, *subject.head.tensors().values()):
+    for array in arrays:  # not the head: a network that is trained again is another in its last digits
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()[:32]

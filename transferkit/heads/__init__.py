@@ -9,7 +9,7 @@ import warnings
 from typing import Any
 
 from transferkit.heads._base import FittedHead, Head, Maps, TrainingData, Validation
-from transferkit.heads._calibration import CALIBRATIONS
+from transferkit.heads._calibration import CALIBRATIONS, network_gain
 from transferkit.heads._held_out import held_out_gain, sample_rows
 from transferkit.heads._joint import JointHead, calibrated, joint_head, pooled
 from transferkit.heads._registry import HEADS, get_head, head_from_dict, head_to_dict, register_head
@@ -41,6 +41,7 @@ __all__ = [
     "head_to_dict",
     "held_out_gain",
     "joint_head",
+    "network_gain",
     "pooled",
     "register_head",
     "sample_rows",

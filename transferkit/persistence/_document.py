@@ -82,7 +82,8 @@ def load(
     Notes
     -----
     Nothing in the file is run: arrays and JSON only. The backbone itself is not in the file, only
-    its name, or the name of its ONNX file, and the SHA-256 of its weights.
+    its name, or the name of its ONNX file, and the SHA-256 of its weights; but for a fine-tuned one, whose
+    weights are, and are put into the folder ``tuned`` beside the cached features.
     """
     problems: list[str] = choice("engine", engine, ("auto", *ENGINES), or_none=True)
     gather(problems, lambda: isolation_seconds(False if isolate is None else isolate))
