@@ -17,7 +17,7 @@ from transferkit.views import MIRROR, ORIGINAL
 
 pa = pytest.importorskip("pyarrow", reason="needs pyarrow", exc_type=ImportError)
 
-from transferkit.distributed import _cores, _extract, _known, _names, _shards, _worker  # noqa: E402
+from transferkit.distributed import _cores, _extract, _known, _names, _ray, _shards, _worker  # noqa: E402
 
 
 @pytest.fixture
@@ -450,3 +450,34 @@ def test_actors_on_one_machine_claim_different_cores(tmp_path, monkeypatch):
     assert _cores.claim_cores(5) is None
     claims[0].close()
     claims[1].close()
+
+
+BIG, SMALL, TWO_GPUS = {"CPU": 8.0}, {"CPU": 2.0}, {"CPU": 8.0, "GPU": 2.0}
+
+
+@pytest.mark.parametrize(
+    ("machines", "cpus", "gpus", "expected"),
+    [
+        ([SMALL], None, None, (1, 1)),
+        ([SMALL], 1, None, (0.5, 2)),
+        ([BIG, BIG, {}], None, None, (7, 2)),
+        ([BIG, SMALL], None, None, (1, 5)),
+        ([BIG], 4, None, (3.5, 2)),
+        ([TWO_GPUS, TWO_GPUS], None, 1, (3.5, 4)),
+        ([TWO_GPUS, SMALL], None, 0.5, (1, 4)),
+        ([{"CPU": 1.0}], None, None, (0, 1)),
+    ],
+)
+def test_actors_leave_a_processor_on_each_machine(machines, cpus, gpus, expected):
+    found = _ray.pool_size(machines, cpus, gpus)
+    assert found == expected
+    assert found[0] * found[1] <= sum(machine.get("CPU", 0) for machine in machines) - 1
+
+
+def test_an_actor_must_fit():
+    with pytest.raises(
+        InvalidInputError, match="num_cpus=4 and num_gpus=0, but the largest machine has 2 proc"
+    ):
+        _ray.pool_size([SMALL], 4, None)
+    with pytest.raises(InvalidInputError, match="and 0 GPUs"):
+        _ray.pool_size([SMALL], None, 1)

@@ -66,8 +66,8 @@ def extract(
     root : path or address, optional
         What relative names are relative to; by default the current folder of this process.
     num_cpus : int, optional
-        Cores of an actor, on which its threads stay. By default an actor has all of its machine, and Ray
-        counts one less, so that it can read.
+        Cores of an actor, on which its threads stay; by default all of its machine. Ray is told a little
+        less, so that one processor of each machine is left for its readers.
     num_gpus : float, optional
         GPUs of an actor; with it, ``engine="auto"`` is Keras.
     actors : int, optional
@@ -141,7 +141,8 @@ def extract(
     with cluster() as ray:
         name = column or "path"
         dataset, total = dataset_of(ray, source, name, shard_rows)
-        cpus, report.n_actors = pool_size(ray, num_cpus, num_gpus)
+        machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        cpus, report.n_actors = pool_size(machines, num_cpus, num_gpus)
         report.n_actors = actors or report.n_actors
         blocks = run(
             ray, dataset, name, plan, known, rows=shard_rows, n=report.n_actors, cpus=cpus, gpus=num_gpus or 0

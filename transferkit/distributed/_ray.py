@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from math import inf
 from typing import Any
 
 from transferkit.distributed._known import Known
@@ -61,37 +63,57 @@ def dataset_of(ray: Any, source: Any, column: str, n: int) -> tuple[Any, int]:
         return ray.data.from_arrow(tables), len(source)
     if isinstance(source, tuple):
         # Reading names takes no time worth counting: where actors have all processors, it must not wait.
-        source = ray.data.read_parquet(list(source), columns=None, ray_remote_args={"num_cpus": 0})
+        named = "num_cpus" in inspect.signature(ray.data.read_parquet).parameters
+        idle: dict[str, Any] = {"num_cpus": 0} if named else {"ray_remote_args": {"num_cpus": 0}}
+        whole = ray.data.read_parquet(list(source), **idle)
+        _check_column(column, whole.columns())
+        names = ray.data.read_parquet(list(source), columns=[column], **idle)
+        return _cut(names, n), whole.count()
     if not isinstance(source, ray.data.Dataset):
         raise InvalidInputError(f"images must be a Ray Dataset, or names. Got {type(source).__name__}.")
-    columns = source.columns() or []
-    if column not in columns:
+    _check_column(column, source.columns())
+    return _cut(source.select_columns([column], num_cpus=0), n), source.count()
+
+
+def _cut(names: Any, n: int) -> Any:
+    """Return blocks of n names: an actor is given whole blocks, and a table may be a single one."""
+    return names.repartition(target_num_rows_per_block=n)
+
+
+def _check_column(column: str, columns: list[str] | None) -> None:
+    if column not in (columns or ()):
         raise InvalidInputError(
-            f"column must be one of {sorted(columns)}. Got {column!r}. It has the paths or addresses."
+            f"column must be one of {sorted(columns or ())}. Got {column!r}. It has the paths or addresses."
         )
-    return source.select_columns([column]), source.count()
 
 
-def pool_size(ray: Any, num_cpus: float | None, num_gpus: float | None) -> tuple[float, int]:
-    """Return how many processors Ray counts for an actor, and how many actors fit.
+def pool_size(
+    machines: Sequence[Mapping[str, float]], num_cpus: int | None, num_gpus: float | None
+) -> tuple[float, int]:
+    """Return how many processors Ray is to count for an actor, and how many actors the machines hold.
 
-    By default an actor takes a machine, but for one processor, which Ray Data needs to read.
+    By default an actor takes a machine, or its share of one with several GPUs. Ray counts a little less
+    than it takes, so that one processor of each machine is left: tasks that read would wait for ever.
     """
-    machines = [node["Resources"] for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
-    least = min(machine["CPU"] for machine in machines)
+    machines = [machine for machine in machines if machine.get("CPU")]
+    by_gpu = [machine.get("GPU", 0) // num_gpus if num_gpus else inf for machine in machines]
     if num_cpus is None:
-        num_cpus = max(least - 1, 0.5) if not num_gpus else 1
-    slots = [
-        min(machine["CPU"] // num_cpus, machine.get("GPU", 0) // num_gpus if num_gpus else float("inf"))
-        for machine in machines
-    ]
-    if (n := int(sum(slots))) < 1:
+        shares = [
+            machine["CPU"] // min(n, machine["CPU"])
+            for machine, n in zip(machines, by_gpu, strict=True)
+            if 0 < n < inf
+        ]
+        num_cpus = int(min(shares or [machine["CPU"] for machine in machines]))
+    slots = [min(machine["CPU"] // num_cpus, n) for machine, n in zip(machines, by_gpu, strict=True)]
+    if (n_actors := int(sum(slots))) < 1:
         raise InvalidInputError(
-            f"An actor must fit on a machine. Got num_cpus={num_cpus:g} and num_gpus={num_gpus or 0:g}, but "
+            f"An actor must fit on a machine. Got num_cpus={num_cpus} and num_gpus={num_gpus or 0:g}, but "
             f"the largest machine has {max(machine['CPU'] for machine in machines):g} processors and "
             f"{max(machine.get('GPU', 0) for machine in machines):g} GPUs."
         )
-    return num_cpus, n
+    least = min(machine["CPU"] for machine in machines)
+    share = (least - 1) / least if least > 1 else 0.5 * (len(machines) > 1)
+    return num_cpus * share, n_actors
 
 
 def run(
