@@ -13,6 +13,7 @@ import pytest
 from tests.conftest import TINY, make_pictures
 from transferkit import Classifier, FeatureCache, FeatureExtractor, config_context, distributed
 from transferkit.errors import CacheError, InvalidInputError, MissingDependencyError, WeightsError
+from transferkit.extraction import Failure
 from transferkit.views import MIRROR, ORIGINAL
 
 pa = pytest.importorskip("pyarrow", reason="needs pyarrow", exc_type=ImportError)
@@ -137,12 +138,15 @@ def test_files_that_moved_are_known_by_content(old, extractor, engine, tmp_path)
 
 def test_another_content_under_the_same_name_is_computed_and_counts(old, extractor, tmp_path):
     work(old, extractor, tmp_path / "out")
+    before = Path(old[5]).read_bytes()
     others, _ = make_pictures(tmp_path / "others", 1, seed=1)
-    Path(old[5]).write_bytes(others[0].read_bytes())
-    assert counts(work(old, extractor, tmp_path / "out")) == (1, 59, 0, 0)
-    features = distributed.read_features(tmp_path / "out")
-    assert len(features) == 60
-    assert np.array_equal(features.rows(old), extractor.transform(old))
+    for content, expected in ((others[0].read_bytes(), (1, 59, 0, 0)), (before, (0, 59, 1, 0))):
+        Path(old[5]).write_bytes(content)
+        assert counts(work(old, extractor, tmp_path / "out")) == expected
+        features = distributed.read_features(tmp_path / "out")
+        assert len(features) == 60
+        assert np.array_equal(features.rows(old), extractor.transform(old))
+        assert counts(work(old, extractor, tmp_path / "out")) == (0, 60, 0, 0)
 
 
 def test_a_file_that_changed_just_now_is_read_again(old, extractor, engine, tmp_path, monkeypatch):
@@ -188,6 +192,19 @@ def test_a_bad_picture_costs_one_row_and_is_not_tried_again(old, extractor, tmp_
     bad.write_bytes(Path(old[30]).read_bytes())
     assert counts(work(names, extractor, tmp_path / "out")) == (1, 20, 0, 1)
     assert set(distributed.read_features(tmp_path / "out").failures) == {gone}
+
+
+@pytest.mark.parametrize(
+    ("category", "reason", "final"),
+    [
+        ("truncated", "PNG is truncated.", True),
+        ("timed_out", "took longer than 30 s.", False),
+        ("missing_package", "needs pillow-heif.", False),
+        ("too_large", "PNG does not fit in memory.", False),
+    ],
+)
+def test_a_failure_that_another_machine_may_not_have_is_not_final(category, reason, final):
+    assert _worker._is_final(Failure(0, "a.png", category, reason, "")) is final
 
 
 def test_mostly_bad_pictures_stop_the_run_and_a_bad_block_does_not(old, extractor, tmp_path):
