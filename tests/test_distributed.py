@@ -1,5 +1,6 @@
 """Shards of features: whole or not there, resumed by content, equal to the local extractor's. Without Ray."""
 
+import io
 import json
 import logging
 import os
@@ -284,8 +285,8 @@ def test_an_error_of_a_worker_is_the_callers(old, extractor, tmp_path, monkeypat
 def test_damage_is_found_and_costs_its_shard(old, extractor, tmp_path, caplog):
     work(old, extractor, tmp_path / "out")
     names = sorted((tmp_path / "out").glob("features-*"))
-    data = names[0].read_bytes()
-    for at in range(0, len(data), 397):
+    data, held = names[0].read_bytes(), len(pa.parquet.read_table(names[0]))
+    for at in range(0, len(data), 997):
         flipped = bytearray(data)
         flipped[at] ^= 64
         names[0].write_bytes(flipped)
@@ -298,8 +299,29 @@ def test_damage_is_found_and_costs_its_shard(old, extractor, tmp_path, caplog):
     with caplog.at_level(logging.WARNING, "transferkit"):
         assert len(distributed.read_features(tmp_path / "out")) < 60
     assert f"{names[0].name} is damaged" in caplog.text
-    assert work(old, extractor, tmp_path / "out", size=60).n_written == 60 - 44
+    assert work(old, extractor, tmp_path / "out", size=60).n_written == held
     assert np.array_equal(distributed.read_features(tmp_path / "out").rows(old), extractor.transform(old))
+
+
+def test_no_flipped_bit_gives_another_row():
+    array = np.linspace(0, 1, 96, dtype=np.float16).astype(np.float32).reshape(8, 2, 2, 3)
+    columns = {"id": [f"{i}.png" for i in range(8)], "digest": [f"{i:064x}" for i in range(8)]}
+    data = _shards.encoded(_shards.table_of({**columns, "view": ["original"] * 8}, {"a@2": array}, half=True))
+    refused = 0
+    for at in range(0, len(data), 3):
+        flipped = bytearray(data)
+        flipped[at] ^= 1 << at % 8
+        try:
+            table = _shards.read_shard(io.BytesIO(flipped), "x.parquet", [*columns, "a@2"])
+        except CacheError:
+            refused += 1
+            continue
+        assert {name: table[name].to_pylist() for name in columns} == columns
+        assert np.array_equal(_shards.array_of(table, "a@2"), array)
+    assert refused > 300
+    for length in range(0, len(data), 11):
+        with pytest.raises(CacheError, match=r"x.parquet is damaged"):
+            _shards.read_shard(io.BytesIO(data[:length]), "x.parquet", ["id"])
 
 
 def test_half_a_file_of_a_killed_process_is_no_shard_and_goes_in_time(old, extractor, tmp_path):

@@ -12,6 +12,7 @@ import io
 import json
 import math
 import re
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 from transferkit.errors import CacheError, MissingDependencyError
 
 KINDS = ("features", "links", "failures")
+_MARK, _TAIL = b"tkF1", 8  # length of the footer, and "PAR1"
 _NAME = re.compile(rf"({'|'.join(KINDS)})-(\d{{5,}})-[0-9a-f]{{24}}\.parquet")
 
 
@@ -112,16 +114,38 @@ def encoded(table: Any) -> bytes:
         write_statistics=False,
         write_page_checksum=True,
     )
-    return buffer.getvalue()
+    data = buffer.getvalue()
+    start = len(data) - _TAIL - int.from_bytes(data[-_TAIL:-4], "little")
+    return data[:start] + _seal(data[start:]) + data[start:]
+
+
+def _seal(footer: bytes) -> bytes:
+    """Return what lies before the footer, where readers look at nothing: Parquet has no checksum of it."""
+    return _MARK + zlib.crc32(footer).to_bytes(4, "little")
+
+
+def _check_footer(stream: Any) -> None:
+    """Raise ValueError unless the footer is the one that was written."""
+    end = stream.seek(0, 2)
+    stream.seek(max(end - _TAIL, 0))
+    start = end - _TAIL - int.from_bytes(stream.read(_TAIL)[:4], "little")
+    if start < len(_MARK) + 4:
+        raise ValueError("its end is missing")
+    stream.seek(start - len(_MARK) - 4)
+    seal, footer = stream.read(len(_MARK) + 4), stream.read()
+    if seal != _seal(footer):
+        raise ValueError("its footer is not the one that was written")
+    stream.seek(0)
 
 
 def read_shard(stream: Any, place: str, columns: Sequence[str]) -> Any:
     """Return some columns of a shard; CacheError where a page is damaged."""
     pa = arrow()
     try:
+        _check_footer(stream)
         with pa.parquet.ParquetFile(stream, page_checksum_verification=True) as file:
             return file.read(list(columns), use_threads=False)
-    except (pa.ArrowException, OSError, ValueError, KeyError) as error:
+    except (pa.ArrowException, OSError, ValueError, KeyError, MemoryError) as error:
         raise CacheError(
             f"{place} is damaged: {error}. Delete it, and run extract again: only its images are computed.",
             path=place,
