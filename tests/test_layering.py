@@ -16,7 +16,7 @@ LINES = [
     {"cache", "backbones", "keypoints", "tasks"},
     {"identity", "engines", "heads", "views", "metrics", "datasets"},
     {"decisions", "extraction", "plots"},
-    {"cards", "explanation", "persistence"},
+    {"cards", "distributed", "explanation", "persistence"},
     {"estimators"},
     {"evaluation", "exports", "finetuning", "neighbours"},
     {"auditing", "comparison", "monitoring"},
@@ -30,7 +30,7 @@ BELOW = {("foundation", "images"), ("keypoints", "tasks")}
 HEAVY = {
     *("tensorflow", "keras", "keras_hub", "kagglehub", "openvino", "onnx", "onnxruntime", "torch", "jax"),
     *("sklearn", "matplotlib", "scipy", "pandas", "faiss", "fsspec", "pydicom", "pillow_heif", "tifffile"),
-    *("h5py", "av", "sleap_io", "yaml", "tf2onnx"),
+    *("h5py", "av", "sleap_io", "yaml", "tf2onnx", "ray", "pyarrow"),
 }
 # Where a heavy package may be imported when the module is.
 ALLOWED = {

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from transferkit._version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from transferkit import cache, datasets, errors, heads, keypoints, metrics, plots
+    from transferkit import cache, datasets, distributed, errors, heads, keypoints, metrics, plots
     from transferkit.auditing import audit, next_to_label, relabel
     from transferkit.backbones import (
         Backbone,
@@ -68,7 +68,7 @@ _HOMES = {
     "report": "reporting",
     "set_config": "foundation.config",
 }
-_MODULES = {"cache", "datasets", "errors", "heads", "keypoints", "metrics", "plots"}
+_MODULES = {"cache", "datasets", "distributed", "errors", "heads", "keypoints", "metrics", "plots"}
 
 __all__ = [
     "Backbone",
@@ -86,6 +86,7 @@ __all__ = [
     "compare",
     "config_context",
     "datasets",
+    "distributed",
     "drift",
     "errors",
     "evaluate",

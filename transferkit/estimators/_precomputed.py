@@ -10,6 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from transferkit.foundation.scratch import scratch
+
+_BLOCK = 1024  # rows copied at a time
 _NUMBERS = [np.float64, np.float32]  # what is of single precision is not copied: it may be a mapped file
 
 
@@ -51,5 +54,11 @@ class PrecomputedFeatures:
         return [hashlib.sha256(row.tobytes()).hexdigest() for row in self.array]
 
     def maps(self, rows: Any = None, view: Any = None, *, half: bool = False) -> list[NDArray[np.float32]]:
-        """Return the rows asked for."""
-        return [self.array if rows is None else self.array[rows]]
+        """Return the rows asked for, in a file if they exceed the memory limit."""
+        if rows is None:
+            return [self.array]
+        chosen = np.asarray(rows)
+        out = scratch((len(chosen), *self.array.shape[1:]), self.array.dtype)
+        for start in range(0, len(chosen), _BLOCK):
+            out[start : start + _BLOCK] = self.array[chosen[start : start + _BLOCK]]
+        return [out]

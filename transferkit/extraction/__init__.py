@@ -3,14 +3,16 @@
 ``_extraction`` is the whole way; ``_parameters`` checks what users pass, ``_settings`` makes a backbone,
 weights, a feature space and an engine of it; ``_stream`` looks up and computes, with ``_pipeline`` (threads
 that read and decode ahead) and ``_batches`` (threads that run and write); ``_features`` is the result.
+``_apart`` extracts a block without the cache, for workers on other machines.
 
 What needs scikit-learn, which takes a second to load, is imported on first use.
 """
 
 from typing import TYPE_CHECKING
 
+from transferkit.extraction._apart import extract_apart
 from transferkit.extraction._extraction import Extraction, find_backbone
-from transferkit.extraction._features import Features
+from transferkit.extraction._features import SIZE_PART, Features, encode_size
 from transferkit.extraction._parameters import (
     as_cache,
     grid_problems,
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from transferkit.extraction._speed import Speed, measure_speed
 
 __all__ = [
+    "SIZE_PART",
     "Extraction",
     "ExtractionReport",
     "Failure",
@@ -35,7 +38,9 @@ __all__ = [
     "Features",
     "Speed",
     "as_cache",
+    "encode_size",
     "extract_activations",
+    "extract_apart",
     "find_backbone",
     "grid_problems",
     "is_precomputed",

@@ -1,0 +1,23 @@
+"""Features of many images on many machines, with Ray Data; and what came out, as arrays.
+
+``_extract`` settles the feature space once and adds up; ``_ray`` is all that knows Ray; ``_worker`` is what
+an actor does with a block of images, on ``_cores`` of its own. An output is a folder (``_store``) with a
+``_manifest`` and Parquet files (``_shards``). ``_known`` is what earlier runs wrote, by name and by content.
+``_features`` reads, with ``_index``; ``_cache`` moves rows from and to the cache of a machine.
+
+Ray and pyarrow are imported when they are used.
+"""
+
+from transferkit.distributed._cache import export_cache, import_cache
+from transferkit.distributed._extract import extract
+from transferkit.distributed._features import StoredFeatures, read_features
+from transferkit.distributed._report import DistributedReport
+
+__all__ = [
+    "DistributedReport",
+    "StoredFeatures",
+    "export_cache",
+    "extract",
+    "import_cache",
+    "read_features",
+]

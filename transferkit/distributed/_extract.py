@@ -1,0 +1,242 @@
+"""``extract``: settle the feature space, see what is there, and let actors do the rest."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from transferkit.distributed._known import Known
+from transferkit.distributed._manifest import NAME, Manifest, versions
+from transferkit.distributed._names import is_table, list_names, table_files
+from transferkit.distributed._ray import cluster, dataset_of, pool_size, run
+from transferkit.distributed._report import DistributedReport
+from transferkit.distributed._shards import arrow, shards_among
+from transferkit.distributed._store import Store
+from transferkit.distributed._worker import Done, Plan
+from transferkit.engines import reference_engine
+from transferkit.errors import InvalidInputError
+from transferkit.extraction import Extraction
+from transferkit.foundation.arguments import check, flag, is_count, is_number, is_path
+from transferkit.foundation.progress import progress_bar
+from transferkit.views import ORIGINAL, View
+
+logger = logging.getLogger("transferkit")
+_MANY = 20  # failures before most images can be said to be bad
+
+
+def extract(
+    images: Any,
+    extractor: Extraction,
+    output: str | os.PathLike[str],
+    *,
+    views: Sequence[View] = (ORIGINAL,),
+    column: str | None = None,
+    root: str | os.PathLike[str] | None = None,
+    num_cpus: int | None = None,
+    num_gpus: float | None = None,
+    actors: int | None = None,
+    shard_rows: int = 1024,
+    trust_addresses: bool = False,
+) -> DistributedReport:
+    """Write the features of images on a Ray cluster; what is there already is skipped.
+
+    Each actor runs the same extractor, so rows are those of ``extractor.transform`` on one machine. Shards
+    are whole or not there: after a crash, run the same call again. Of an image, the latest run counts.
+
+    Parameters
+    ----------
+    images : sequence of path, folder, pattern, Parquet table or ray.data.Dataset
+        Names of images that every machine can open: paths on a shared disk, or addresses such as
+        ``s3://bucket/1.jpg``. An address that ends with a slash is a folder. A name that occurs twice is one
+        image.
+    extractor : FeatureExtractor
+        Its settings hold on every machine. What cannot be read is left out, whatever ``on_error`` says, and
+        ``retry_failed`` says whether to try it again.
+    output : path or address
+        Folder of the shards, which every machine can write. It holds one feature space.
+    views : sequence of View, default=(ORIGINAL,)
+        As an estimator's ``plan_extraction`` returns them, for a cache that its ``fit`` reads.
+    column : str, optional
+        Of a Parquet table or Dataset, the column of names; by default ``"path"``. With it, a folder is a
+        Parquet table.
+    root : path or address, optional
+        What relative names are relative to; by default the current folder of this process.
+    num_cpus : int, optional
+        Cores of an actor, on which its threads stay; by default all of its machine. Ray is told a little
+        less, so that one processor of each machine is left for its readers.
+    num_gpus : float, optional
+        GPUs of an actor; with it, ``engine="auto"`` is Keras.
+    actors : int, optional
+        How many; by default as many as the machines hold now.
+    shard_rows : int, default=1024
+        Images in a block: what is lost with an actor, and the memory that their rows take.
+    trust_addresses : bool, default=False
+        Skip addresses that have a row without reading them again: nobody knows whether what is there has
+        changed. Files are known by their size and times.
+
+    Returns
+    -------
+    DistributedReport
+
+    Raises
+    ------
+    InvalidInputError
+        An argument cannot be used, the output holds another feature space, or most images cannot be read.
+    MissingDependencyError
+        Ray or pyarrow is not installed, or what fsspec needs for an address.
+    WeightsError
+        A machine would compute other features: the message names the difference.
+    EngineError
+        The engine does not run on a machine.
+    CacheError
+        The output cannot be read or written.
+
+    See Also
+    --------
+    read_features : What was written, as arrays.
+    import_cache : What was written, for the cache of this machine.
+
+    Examples
+    --------
+    >>> from transferkit import FeatureExtractor, distributed
+    >>> report = distributed.extract("photos", FeatureExtractor("mobilenet"), "features")  # doctest: +SKIP
+    >>> features = distributed.read_features("features")  # doctest: +SKIP
+    """
+    started = time.perf_counter()
+    problems = [] if isinstance(extractor, Extraction) else [
+        f"extractor must be a FeatureExtractor. Got {type(extractor).__name__}."
+    ]  # fmt: skip
+    problems += [] if is_path(output) else [f"output must be a path or an address. Got {output!r}."]
+    problems += _number_problems(num_cpus, num_gpus, actors, shard_rows)
+    problems += view_problems(views) + flag("trust_addresses", trust_addresses)
+    check(problems)
+    arrow()
+    if is_table(images, column):
+        source: Any = tuple(table_files(images))
+    elif type(images).__module__.startswith("ray."):
+        source = images
+    else:
+        source = list_names(images)
+    extraction = settled(extractor, num_gpus)
+    manifest = Manifest.of(extraction, views)
+    store = Store(output)
+    plan = Plan(
+        extraction,
+        tuple(views),
+        manifest,
+        versions(manifest.recipe["engine"]),
+        store,
+        begin(store, manifest),
+        os.fsdecode(root) if root is not None else str(Path.cwd()),
+        num_cpus,
+        trust_addresses,
+    )
+    settings = extractor.settings()
+    known = Known.read(store, views[0].name, retry_failed=settings.retry_failed)
+    report = DistributedReport(store.address)
+    with cluster() as ray:
+        name = column or "path"
+        dataset, total = dataset_of(ray, source, name, shard_rows)
+        machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        cpus, report.n_actors = pool_size(machines, num_cpus, num_gpus)
+        report.n_actors = actors or report.n_actors
+        blocks = run(
+            ray, dataset, name, plan, known, rows=shard_rows, n=report.n_actors, cpus=cpus, gpus=num_gpus or 0
+        )
+        with progress_bar(total, "features", "img", show=settings.progress) as bar:
+            gather(blocks, report, bar.update)
+    report.seconds = time.perf_counter() - started
+    if report.n_failed:
+        logger.warning(
+            "%s of %s images could not be read: read_features(%r).failures has the reasons.",
+            f"{report.n_failed:,}",
+            f"{report.n_images:,}",
+            store.address,
+        )
+    return report
+
+
+def settled(extractor: Extraction, num_gpus: float | None = None) -> Extraction:
+    """Return an extractor like this one that leaves no machine a choice of its engine."""
+    parameters = extractor.own_parameters()
+    settings = extractor.settings()
+    if num_gpus and (parameters["engine"] or extractor.own_config()["engine"]) == "auto":
+        engine = reference_engine(settings.backbone)  # what "auto" is beside a GPU; here may be none
+    else:
+        settings.space  # noqa: B018 - settles it
+        engine = settings.description["engine"]
+    same = Extraction(**{**parameters, "backbone": settings.backbone, "engine": engine, "progress": False})
+    same.settle_ranges(extractor.array_ranges_)
+    return same
+
+
+def begin(store: Store, manifest: Manifest) -> int:
+    """Write the manifest, or compare it with that of earlier runs; return the number of this one."""
+    text = store.read(NAME)
+    names = store.names()
+    if text is None:
+        if shards_among(names):
+            raise InvalidInputError(
+                f"{store.address} has shards but no {NAME}, so nobody knows what they hold. "
+                "Pass an empty folder."
+            )
+        store.write(NAME, manifest.text())
+    elif differences := Manifest.parse(text, store.place(NAME)).differences(manifest):
+        raise InvalidInputError(
+            f"{store.address} must hold features of this extractor. It was made with others: "
+            f"{'; '.join(differences)}. Pass another output, or the extractor of then."
+        )
+    store.clean()
+    return max((shard.run for shard in shards_among(names)), default=0) + 1
+
+
+def gather(blocks: Iterable[Done], report: DistributedReport, advance: Any) -> None:
+    """Add up what became of blocks; raise what went wrong in one, or stop when most images are bad."""
+    examples: list[str] = []
+    for done in blocks:
+        if done.error is not None:
+            raise done.error
+        report.n_images += done.n_images
+        report.n_skipped += done.n_skipped
+        report.n_written += done.n_written
+        report.n_linked += done.n_linked
+        report.n_failed += done.n_failed
+        report.n_bytes += done.n_bytes
+        advance(done.n_images)
+        examples += done.examples
+        tried = report.n_written + report.n_linked + report.n_failed
+        if report.n_failed >= _MANY and 2 * report.n_failed > tried:
+            raise _mostly_bad(report, tried, examples)
+    if report.n_failed and report.n_failed == report.n_images:
+        raise _mostly_bad(report, report.n_images, examples)
+
+
+def _mostly_bad(report: DistributedReport, tried: int, examples: list[str]) -> InvalidInputError:
+    return InvalidInputError(
+        f"{report.n_failed:,} of the {tried:,} images tried so far cannot be read. Check that these are the "
+        "right files, and that all machines can open them:" + "".join(f"\n  {line}" for line in examples[:5])
+    )
+
+
+def view_problems(views: Any) -> list[str]:
+    """Return a problem unless these are views of whole images, each once."""
+    some = isinstance(views, tuple | list) and bool(views)
+    if some and all(isinstance(view, View) for view in views) and len({v.name for v in views}) == len(views):
+        return []
+    return [f"views must be different views of whole images, such as (ORIGINAL, MIRROR). Got {views!r}."]
+
+
+def _number_problems(num_cpus: Any, num_gpus: Any, actors: Any, shard_rows: Any) -> list[str]:
+    counts = {"num_cpus": num_cpus, "actors": actors, "shard_rows": shard_rows}
+    problems = [
+        f"{name} must be a positive integer. Got {value!r}."
+        for name, value in counts.items()
+        if not (is_count(value) or (value is None and name != "shard_rows"))
+    ]
+    if not (num_gpus is None or is_number(num_gpus, above=0)):
+        problems.append(f"num_gpus must be a positive number, or None. Got {num_gpus!r}.")
+    return problems

@@ -1,0 +1,98 @@
+"""The manifest of an output: which feature space its rows belong to, and which versions compute them."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from transferkit._version import __version__
+from transferkit.errors import InvalidInputError
+from transferkit.extraction import Extraction
+from transferkit.identity import feature_differences
+from transferkit.views import View
+
+FORMAT = 1
+NAME = "manifest.json"
+_PACKAGES = {"keras": ("keras", "tensorflow"), "openvino": ("openvino",), "onnxruntime": ("onnxruntime",)}
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What all rows of an output have in common.
+
+    Attributes
+    ----------
+    recipe : dict
+        The recipe of the feature space, as the local cache has it.
+    layers, parts, views : tuple of str
+        Parts are the names of the columns: layers at their grids.
+    half : bool
+        Whether rows are rounded to half precision where that is precise enough.
+    """
+
+    recipe: dict[str, Any]
+    layers: tuple[str, ...]
+    parts: tuple[str, ...]
+    views: tuple[str, ...]
+    half: bool
+
+    @classmethod
+    def of(cls, extraction: Extraction, views: Sequence[View]) -> Manifest:
+        """Return the manifest of an extraction, whose engine is settled now."""
+        settings = extraction.settings()
+        half = settings.space.half  # settles the engine, which the recipe names
+        recipe = json.loads(json.dumps(settings.description))
+        return cls(recipe, settings.layers, settings.parts, tuple(view.name for view in views), half)
+
+    @classmethod
+    def parse(cls, text: bytes, place: str) -> Manifest:
+        """Return the manifest that was written; InvalidInputError if it is none."""
+        try:
+            found = json.loads(text)
+            known = found.pop("format")
+            if known == FORMAT:
+                lists = {name: tuple(found[name]) for name in ("layers", "parts", "views")}
+                return cls(**{**found, **lists})
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise InvalidInputError(
+                f"{place} must be a manifest of features. It cannot be read: {error!r}. Pass the folder that "
+                "distributed.extract wrote."
+            ) from error
+        raise InvalidInputError(
+            f"{place} must have format {FORMAT}. Got format {known!r}. A newer transferkit wrote it: upgrade."
+        )
+
+    def text(self) -> bytes:
+        """Return what is written."""
+        return (json.dumps({"format": FORMAT, **asdict(self)}, indent=1, sort_keys=True) + "\n").encode()
+
+    def differences(self, current: Manifest) -> list[str]:
+        """Return what differs in the rows of the two, one phrase each; the engine counts."""
+        known, asked = ({**each.recipe, **asdict(each)} for each in (self, current))
+        backbones = [facts.pop("backbone") for facts in (known, asked)]
+        for facts in (known, asked):
+            del facts["recipe"]
+        phrases = feature_differences(*backbones)
+        return phrases + [
+            f"{name} was {_shown(known.get(name))} and is {_shown(asked.get(name))}"
+            for name in sorted(known | asked)
+            if known.get(name) != asked.get(name)
+        ]
+
+
+def versions(engine: str) -> dict[str, str]:
+    """Return the versions of what can change a number within one run."""
+    found = {"transferkit": __version__}
+    for package in ("pillow", *_PACKAGES.get(engine, ())):
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            found[package] = "missing"
+    return found
+
+
+def _shown(value: Any) -> str:
+    return repr(list(value) if isinstance(value, tuple) else value)

@@ -1,0 +1,69 @@
+"""Extract one block of images into a memory of its own: for workers that hand their rows on."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from transferkit.cache import MemorySpace, RowKey
+from transferkit.extraction._extraction import Extraction
+from transferkit.extraction._failed import KnownFailures
+from transferkit.extraction._features import Features
+from transferkit.extraction._report import ExtractionReport
+from transferkit.extraction._stream import compute
+from transferkit.views import AnyView
+
+
+def extract_apart(
+    extraction: Extraction,
+    sources: Sequence[Any],
+    views: Sequence[AnyView],
+    is_known: Callable[[str], bool],
+) -> Features:
+    """Return the features of a block of images; they vanish with the result.
+
+    The cache neither gives nor gets rows or digests of files; it still has converted graphs. A bad image is
+    left out, however many there are: who sees all blocks decides when that is too much.
+
+    Parameters
+    ----------
+    extraction : Extraction
+    sources : sequence of images
+    views : sequence of View or Crops
+    is_known : callable
+        Whether the rows of a digest are elsewhere: such an image gets its digest, but no row.
+    """
+    settings = copy.copy(extraction.settings())  # the engine stays shared
+    settings.files = None
+    space = _BlockSpace(settings.space.half, is_known)
+    job = replace(settings.job(tuple(views)), space=space, failures=KnownFailures(space, retry=False))
+    report = _Patient(n_images=len(sources))
+    digests: list[str | None] = [None] * len(sources)
+    compute(settings, job, sources, range(len(sources)), digests, report, "skip", lambda n: None)
+    shapes = tuple(space.part_shape(part) or () for part in job.parts)
+    recent = space.recent()
+    return Features(
+        tuple(digests), settings.layers, job.parts, shapes, job.views, report, sources, extraction, recent
+    )
+
+
+class _BlockSpace(MemorySpace):
+    """Rows of one block; those that are elsewhere count as found, so that nobody computes them."""
+
+    def __init__(self, half: bool, is_known: Callable[[str], bool]) -> None:
+        super().__init__(half=half)
+        self._is_known = is_known
+
+    def find(self, keys: Iterable[RowKey], parts: Sequence[str]) -> set[RowKey]:
+        asked = set(keys)
+        return super().find(asked, parts) | {key for key in asked if self._is_known(key.digest)}
+
+
+@dataclass
+class _Patient(ExtractionReport):
+    """A report of one block, which may have nothing but bad images."""
+
+    def check_enough(self, attempted: int, *, finished: bool) -> None:
+        """Go on."""
