@@ -132,7 +132,9 @@ def test_views_show_the_squares_of_the_library(view):
 
 
 def _squares_graph(view):
-    return pixels_graph(lambda planes: _squares.squares_of(planes, [view], 40, "stretch")[0][0], 40)
+    return pixels_graph(
+        lambda planes: _squares.squares_of(_resize.whole_square(planes, 40, "stretch"), [view], 40)[0][0], 40
+    )
 
 
 # Points
@@ -452,7 +454,7 @@ export(model, {str(tmp_path / "model.onnx")!r})
 @pytest.mark.usefixtures("quiet")
 def test_mistakes(fitted, network, tmp_path, monkeypatch):
     model = fitted("two classes")
-    with pytest.raises(InvalidInputError, match="format must be 'onnx' or 'openvino'"):
+    with pytest.raises(InvalidInputError, match="format must be 'onnx', 'openvino' or 'litert'"):
         export(model, tmp_path / "model.onnx", format="tflite")
     with pytest.raises(InvalidInputError, match="path must end in '.xml' for format='openvino'. Got"):
         export(model, tmp_path / "model.onnx", format="openvino")
@@ -493,6 +495,18 @@ def test_what_no_file_can_hold_is_refused(network, tmp_path):
     refused(three, "takes exactly 3 images at once")
     swapped = Classifier(network, extractor=FeatureExtractor(channels=(2, 1, 0))).fit(images, labels)
     refused(swapped, r"chooses channels \(2, 1, 0\)")
+
+
+@pytest.mark.usefixtures("quiet")
+def test_what_litert_cannot_hold_is_refused(fitted, tmp_path):
+    pytest.importorskip("ai_edge_litert", reason="extra litert")
+    for kind, match in (
+        ("few points", "a model with closer looks.*Pass format='onnx' or 'openvino', or fit with refine=0"),
+        ("two classes", "Only networks of Keras.*Pass format='onnx' or 'openvino'"),
+    ):
+        with pytest.raises(ExportError, match=match):
+            export(fitted(kind), tmp_path / "model.tflite", format="litert")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.usefixtures("quiet")

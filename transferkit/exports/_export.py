@@ -11,10 +11,10 @@ from typing import Any
 
 from transferkit.errors import ExportError, InvalidInputError, quoted
 from transferkit.estimators import Classifier, ImageRegressor, KeypointRegressor
+from transferkit.exports._answers import answer_name
 from transferkit.exports._format import Format
 from transferkit.exports._formats import FORMATS
 from transferkit.exports._metadata import metadata
-from transferkit.exports._model import build
 from transferkit.exports._probes import generated_probes, given_probes
 from transferkit.exports._proof import Proof
 from transferkit.exports._report import ExportReport
@@ -40,9 +40,11 @@ def export(
     model : Classifier, ImageRegressor or KeypointRegressor
         Fitted.
     path : path
-        Of the file. OpenVINO's ends in ``.xml``, and has one of weights beside it that ends in ``.bin``.
-    format : {"onnx", "openvino"}, default="onnx"
-        What will run it: ONNX Runtime or OpenVINO.
+        Of the file, which ends in ``.onnx``, ``.tflite`` for LiteRT, or ``.xml`` for OpenVINO, whose weights
+        are in a file beside it that ends in ``.bin``.
+    format : {"onnx", "openvino", "litert"}, default="onnx"
+        What will run it: ONNX Runtime, OpenVINO or LiteRT. A LiteRT file takes squares that are resized
+        already, and has no closer looks.
     probes : image or sequence of images, optional
         Further images to compare the answers on, such as those of a test set.
     tolerance : float, optional
@@ -98,9 +100,9 @@ def export(
             "model must predict from images. This one was fitted with backbone='precomputed', on features."
         )
     images = generated_probes() + ([] if probes is None else given_probes(probes))
-    graph = build(model.predictor_)
-    proof = Proof.of(model, images, tolerance)
-    output = graph.graph.output[0].name
+    graph = kind.build(model.predictor_)
+    proof = Proof.of(model, kind.given(model.predictor_, images), tolerance)
+    output = answer_name(model.predictor_.task)
     with _beside(target) as temporary:
         files, difference = _proved(kind, graph, temporary, proof)
         notes = kind.notes(temporary, proof.difference)
