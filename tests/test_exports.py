@@ -3,6 +3,7 @@
 import ast
 import functools
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -427,7 +428,7 @@ def test_what_a_runtime_cannot_run_is_not_kept(fitted, tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_kill_between_writing_and_proof_leaves_no_file(network, tmp_path):
+def test_a_kill_between_writing_and_proof_leaves_no_file(network, fitted, tmp_path):
     """In a process of its own, which is killed while the proof has been waiting for the file."""
     code = f"""
 import sys, time
@@ -449,6 +450,18 @@ export(model, {str(tmp_path / "model.onnx")!r})
         assert any(each.stat().st_size for each in tmp_path.iterdir())  # beside the path
         process.send_signal(signal.SIGKILL)
     assert not (tmp_path / "model.onnx").exists()
+    (left,) = tmp_path.iterdir()
+    other, old = left.with_name(".transferkit-elsewhere-1-0123456789abcdef.onnx"), tmp_path / ".transferkit-x"
+    for path in (other, old):
+        path.write_bytes(b"of others")
+    mine = tmp_path / left.name.replace(f"-{process.pid}-", f"-{os.getpid()}-")
+    mine.write_bytes(b"of a process that runs")
+    set_config(engine="onnxruntime", cache=False, progress=False)
+    export(fitted("two classes"), tmp_path / "model.onnx")  # removes what was left
+    assert set(tmp_path.iterdir()) == {tmp_path / "model.onnx", other, old, mine}
+    os.utime(other, (0, 0))
+    export(fitted("two classes"), tmp_path / "model.onnx")
+    assert set(tmp_path.iterdir()) == {tmp_path / "model.onnx", old, mine}
 
 
 @pytest.mark.usefixtures("quiet")

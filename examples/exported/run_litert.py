@@ -1,6 +1,6 @@
 """Answers of an exported model: python run_litert.py pets.tflite photo.jpg ...
 
-Needs ai-edge-litert, numpy and Pillow. It is for models that stretch pictures to a square, as they do by default.
+Needs ai-edge-litert, numpy and Pillow. For models that stretch pictures to a square, the default.
 """
 
 import json

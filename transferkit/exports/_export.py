@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import secrets
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +15,7 @@ from transferkit.exports._metadata import metadata
 from transferkit.exports._probes import generated_probes, given_probes
 from transferkit.exports._proof import Proof
 from transferkit.exports._report import ExportReport
+from transferkit.exports._temporary import beside
 from transferkit.foundation.arguments import check, choice, is_number, is_path
 
 
@@ -103,7 +101,7 @@ def export(
     graph = kind.build(model.predictor_)
     proof = Proof.of(model, kind.given(model.predictor_, images), tolerance)
     output = answer_name(model.predictor_.task)
-    with _beside(target) as temporary:
+    with beside(target) as temporary:
         files, difference = _proved(kind, graph, temporary, proof)
         notes = kind.notes(temporary, proof.difference)
         kind.describe(temporary, metadata(model.predictor_, proof, difference))
@@ -131,17 +129,6 @@ def _proved(kind: Format, graph: Any, path: Path, proof: Proof) -> tuple[list[Pa
             f"{kind.package} cannot run this model: {type(error).__name__}: {reason[:300]}. No file was "
             f"written. Pass format={others}."
         ) from error
-
-
-@contextlib.contextmanager
-def _beside(target: Path) -> Iterator[Path]:
-    """Give a path beside the target, and remove what is left of it and of files named like it."""
-    temporary = target.with_name(f".transferkit-{secrets.token_hex(8)}{target.suffix}")
-    try:
-        yield temporary
-    finally:
-        for left in target.parent.glob(f"{temporary.stem}.*"):
-            left.unlink()
 
 
 def _problems(model: Any, format: Any, path: Any, tolerance: Any) -> list[str]:
