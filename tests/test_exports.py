@@ -374,6 +374,58 @@ def test_heads_that_are_networks(estimator, head, y, network, tmp_path):
         assert report.difference <= report.tolerance / 3
 
 
+# 8-bit numbers
+
+
+@pytest.mark.usefixtures("quiet")
+@pytest.mark.parametrize("kind", ["two classes", pytest.param("few points", marks=pytest.mark.slow)])
+def test_a_file_in_8_bits_says_what_it_loses(kind, fitted, tmp_path):
+    model, other = fitted(kind), make_faces(12, size=72, random_state=5)
+    y = other.labels if kind == "two classes" else other.keypoints.reshape(12, -1, 2)[:, 36:43]
+    full = export(model, tmp_path / "full.onnx")
+    report = export(
+        model, tmp_path / "model.onnx", precision="int8", calibration=FACES.images[:8],
+        validation=(list(other.images), y), max_loss=0.5,
+    )  # fmt: skip
+    found = report.loss
+    if kind == "two classes":
+        assert found.before == pytest.approx(model.score(list(other.images), y))
+    assert (found.n, found.labelled) == (12, True)
+    assert "8-bit numbers: " in str(report)
+    assert report.difference > full.difference
+    operators = [node.op_type for node in onnx.load(tmp_path / "model.onnx").graph.node]
+    assert operators.count("QuantizeLinear") > 2
+    assert {each.name for each in tmp_path.iterdir()} == {"full.onnx", "model.onnx"}
+
+
+@pytest.mark.usefixtures("quiet")
+def test_a_file_in_8_bits_that_loses_too_much_is_not_kept(fitted, tmp_path, monkeypatch):
+    from transferkit.exports import _int8
+
+    model, labels = fitted("two classes"), FACES.labels[:8]
+    arguments = {"precision": "int8", "calibration": FACES.images[:8]}
+    report = export(model, tmp_path / "kept.onnx", **arguments, max_loss=1)
+    assert (report.loss.before, report.loss.labelled) == (1, False)
+    monkeypatch.setattr(_int8, "_decided", lambda task, answers: np.arange(len(answers)) * answers[0, 0])
+    with pytest.raises(ExportError, match="In 8-bit numbers the model loses .*max_loss=0.01 is allowed"):
+        export(model, tmp_path / "model.onnx", **arguments)
+    assert [each.name for each in tmp_path.iterdir()] == ["kept.onnx"]
+    for wrong, match in (
+        ({"precision": "int4"}, "precision must be 'float32' or 'int8'"),
+        ({"precision": "int8"}, "calibration must be some of the training images"),
+        ({"calibration": FACES.images[:2]}, "calibration and validation are for precision='int8'"),
+        (arguments | {"max_loss": -1}, "max_loss must be a number of 0 or more"),
+        (arguments | {"validation": FACES.images}, r"validation must be a tuple \(X, y\)"),
+        (arguments | {"validation": (FACES.images[:8], labels[:3])}, "Got 8 images and 3 answers"),
+        (
+            arguments | {"validation": (FACES.images[:2], ["a", "b"])},
+            "classes that the model does not know: a, b",
+        ),
+    ):
+        with pytest.raises(InvalidInputError, match=match):
+            export(model, tmp_path / "model.onnx", **wrong)
+
+
 # What is said, and refused
 
 

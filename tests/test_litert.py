@@ -27,7 +27,11 @@ KINDS = {
     "three classes": (Classifier, {"augment": "multi", "head": "linear"}, np.arange(24) % 3),
     "padded": (Classifier, {"extractor": FeatureExtractor(resize="pad")}, FACES.labels),
     "labels": (Classifier, {}, np.stack([np.arange(24) % 2, np.arange(24) % 3 > 0], axis=1)),
-    "values": (ImageRegressor, {}, np.stack([np.linspace(0, 40, 24), np.arange(24) % 5], axis=1)),
+    "values": (
+        ImageRegressor,
+        {"backbone": "pixels"},
+        np.stack([np.linspace(0, 40, 24), np.arange(24) % 5], axis=1),
+    ),
     "mlp": (Classifier, {"head": MLPHead(hidden=8, epochs=2, batch_norm=True)}, FACES.labels),
     "conv": (Classifier, {"head": CONV}, FACES.labels),
     "points": (KeypointRegressor, {"head": "linear", "refine": 0}, FACES.keypoints),
@@ -42,7 +46,8 @@ KINDS = {
 
 def fitted(kind):
     estimator, parameters, y = KINDS[kind]
-    return estimator("mobilenet", weights=None, image_size=64, **parameters).fit(list(FACES.images), y)
+    settings = {"backbone": "mobilenet", "weights": None, "image_size": 64} | parameters
+    return estimator(**settings).fit(list(FACES.images), y)
 
 
 @pytest.mark.parametrize("kind", KINDS)

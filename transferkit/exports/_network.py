@@ -15,7 +15,13 @@ from transferkit.exports._copies import copied, needed
 from transferkit.exports._graph import OLDEST_OPSET, Graph, import_onnx
 from transferkit.exports._tensor import Tensor
 
+_LOOK = "look"  # names of what is computed, with the number of the look
 _SHARED = "network."  # names of weights, whichever look uses them
+
+
+def of_network(node: Any) -> bool:
+    """Return whether a node of a model is one of its network."""
+    return any(name.startswith(_LOOK) for name in node.output)
 
 
 class EmbeddedNetwork:
@@ -70,7 +76,7 @@ class EmbeddedNetwork:
         """Return the features of squares (n, 3, S, S), levels of 0 to 255: (n, h, w, c) or (n, c)."""
         given = planes.cast("uint8") if self._table is None else ready(planes, self._table)
         batch = given.transpose(0, 2, 3, 1)
-        model, prefix = self._model.graph, f"look{self._n_looks}."
+        model, prefix = self._model.graph, f"{_LOOK}{self._n_looks}."
         self._n_looks += 1
         ends = [model.output[self._layers.index(layer)].name for layer in layers]
         (start,) = (each.name for each in model.input if each.name not in self._constants)
