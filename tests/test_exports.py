@@ -377,8 +377,9 @@ def test_heads_that_are_networks(estimator, head, y, network, tmp_path):
 # 8-bit numbers
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quiet")
-@pytest.mark.parametrize("kind", ["two classes", pytest.param("few points", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kind", ["two classes", "few points"])
 def test_a_file_in_8_bits_says_what_it_loses(kind, fitted, tmp_path):
     model, other = fitted(kind), make_faces(12, size=72, random_state=5)
     y = other.labels if kind == "two classes" else other.keypoints.reshape(12, -1, 2)[:, 36:43]
@@ -398,18 +399,24 @@ def test_a_file_in_8_bits_says_what_it_loses(kind, fitted, tmp_path):
     assert {each.name for each in tmp_path.iterdir()} == {"full.onnx", "model.onnx"}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quiet")
 def test_a_file_in_8_bits_that_loses_too_much_is_not_kept(fitted, tmp_path, monkeypatch):
     from transferkit.exports import _int8
 
-    model, labels = fitted("two classes"), FACES.labels[:8]
-    arguments = {"precision": "int8", "calibration": FACES.images[:8]}
+    model, arguments = fitted("two classes"), {"precision": "int8", "calibration": FACES.images[:8]}
     report = export(model, tmp_path / "kept.onnx", **arguments, max_loss=1)
     assert (report.loss.before, report.loss.labelled) == (1, False)
     monkeypatch.setattr(_int8, "_decided", lambda task, answers: np.arange(len(answers)) * answers[0, 0])
     with pytest.raises(ExportError, match="In 8-bit numbers the model loses .*max_loss=0.01 is allowed"):
         export(model, tmp_path / "model.onnx", **arguments)
     assert [each.name for each in tmp_path.iterdir()] == ["kept.onnx"]
+
+
+@pytest.mark.usefixtures("quiet")
+def test_mistakes_with_8_bits(fitted, tmp_path):
+    model, labels = fitted("two classes"), FACES.labels[:8]
+    arguments = {"precision": "int8", "calibration": FACES.images[:8]}
     for wrong, match in (
         ({"precision": "int4"}, "precision must be 'float32' or 'int8'"),
         ({"precision": "int8"}, "calibration must be some of the training images"),
