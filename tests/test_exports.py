@@ -3,6 +3,7 @@
 import ast
 import functools
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -132,7 +133,9 @@ def test_views_show_the_squares_of_the_library(view):
 
 
 def _squares_graph(view):
-    return pixels_graph(lambda planes: _squares.squares_of(planes, [view], 40, "stretch")[0][0], 40)
+    return pixels_graph(
+        lambda planes: _squares.squares_of(_resize.whole_square(planes, 40, "stretch"), [view], 40)[0][0], 40
+    )
 
 
 # Points
@@ -371,6 +374,65 @@ def test_heads_that_are_networks(estimator, head, y, network, tmp_path):
         assert report.difference <= report.tolerance / 3
 
 
+# 8-bit numbers
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("quiet")
+@pytest.mark.parametrize("kind", ["two classes", "few points"])
+def test_a_file_in_8_bits_says_what_it_loses(kind, fitted, tmp_path):
+    model, other = fitted(kind), make_faces(12, size=72, random_state=5)
+    y = other.labels if kind == "two classes" else other.keypoints.reshape(12, -1, 2)[:, 36:43]
+    full = export(model, tmp_path / "full.onnx")
+    report = export(
+        model, tmp_path / "model.onnx", precision="int8", calibration=FACES.images[:8],
+        validation=(list(other.images), y), max_loss=0.5,
+    )  # fmt: skip
+    found = report.loss
+    if kind == "two classes":
+        assert found.before == pytest.approx(model.score(list(other.images), y))
+    assert (found.n, found.labelled) == (12, True)
+    assert "8-bit numbers: " in str(report)
+    assert report.difference > full.difference
+    operators = [node.op_type for node in onnx.load(tmp_path / "model.onnx").graph.node]
+    assert operators.count("QuantizeLinear") > 2
+    assert {each.name for each in tmp_path.iterdir()} == {"full.onnx", "model.onnx"}
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("quiet")
+def test_a_file_in_8_bits_that_loses_too_much_is_not_kept(fitted, tmp_path, monkeypatch):
+    from transferkit.exports import _int8
+
+    model, arguments = fitted("two classes"), {"precision": "int8", "calibration": FACES.images[:8]}
+    report = export(model, tmp_path / "kept.onnx", **arguments, max_loss=1)
+    assert (report.loss.before, report.loss.labelled) == (1, False)
+    monkeypatch.setattr(_int8, "_decided", lambda task, answers: np.arange(len(answers)) * answers[0, 0])
+    with pytest.raises(ExportError, match="In 8-bit numbers the model loses .*max_loss=0.01 is allowed"):
+        export(model, tmp_path / "model.onnx", **arguments)
+    assert [each.name for each in tmp_path.iterdir()] == ["kept.onnx"]
+
+
+@pytest.mark.usefixtures("quiet")
+def test_mistakes_with_8_bits(fitted, tmp_path):
+    model, labels = fitted("two classes"), FACES.labels[:8]
+    arguments = {"precision": "int8", "calibration": FACES.images[:8]}
+    for wrong, match in (
+        ({"precision": "int4"}, "precision must be 'float32' or 'int8'"),
+        ({"precision": "int8"}, "calibration must be some of the training images"),
+        ({"calibration": FACES.images[:2]}, "calibration and validation are for precision='int8'"),
+        (arguments | {"max_loss": -1}, "max_loss must be a number of 0 or more"),
+        (arguments | {"validation": FACES.images}, r"validation must be a tuple \(X, y\)"),
+        (arguments | {"validation": (FACES.images[:8], labels[:3])}, "Got 8 images and 3 answers"),
+        (
+            arguments | {"validation": (FACES.images[:2], ["a", "b"])},
+            "classes that the model does not know: a, b",
+        ),
+    ):
+        with pytest.raises(InvalidInputError, match=match):
+            export(model, tmp_path / "model.onnx", **wrong)
+
+
 # What is said, and refused
 
 
@@ -425,7 +487,7 @@ def test_what_a_runtime_cannot_run_is_not_kept(fitted, tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_kill_between_writing_and_proof_leaves_no_file(network, tmp_path):
+def test_a_kill_between_writing_and_proof_leaves_no_file(network, fitted, tmp_path):
     """In a process of its own, which is killed while the proof has been waiting for the file."""
     code = f"""
 import sys, time
@@ -447,12 +509,24 @@ export(model, {str(tmp_path / "model.onnx")!r})
         assert any(each.stat().st_size for each in tmp_path.iterdir())  # beside the path
         process.send_signal(signal.SIGKILL)
     assert not (tmp_path / "model.onnx").exists()
+    (left,) = tmp_path.iterdir()
+    other, old = left.with_name(".transferkit-elsewhere-1-0123456789abcdef.onnx"), tmp_path / ".transferkit-x"
+    for path in (other, old):
+        path.write_bytes(b"of others")
+    mine = tmp_path / left.name.replace(f"-{process.pid}-", f"-{os.getpid()}-")
+    mine.write_bytes(b"of a process that runs")
+    set_config(engine="onnxruntime", cache=False, progress=False)
+    export(fitted("two classes"), tmp_path / "model.onnx")  # removes what was left
+    assert set(tmp_path.iterdir()) == {tmp_path / "model.onnx", other, old, mine}
+    os.utime(other, (0, 0))
+    export(fitted("two classes"), tmp_path / "model.onnx")
+    assert set(tmp_path.iterdir()) == {tmp_path / "model.onnx", old, mine}
 
 
 @pytest.mark.usefixtures("quiet")
 def test_mistakes(fitted, network, tmp_path, monkeypatch):
     model = fitted("two classes")
-    with pytest.raises(InvalidInputError, match="format must be 'onnx' or 'openvino'"):
+    with pytest.raises(InvalidInputError, match="format must be 'onnx', 'openvino' or 'litert'"):
         export(model, tmp_path / "model.onnx", format="tflite")
     with pytest.raises(InvalidInputError, match="path must end in '.xml' for format='openvino'. Got"):
         export(model, tmp_path / "model.onnx", format="openvino")
@@ -493,6 +567,18 @@ def test_what_no_file_can_hold_is_refused(network, tmp_path):
     refused(three, "takes exactly 3 images at once")
     swapped = Classifier(network, extractor=FeatureExtractor(channels=(2, 1, 0))).fit(images, labels)
     refused(swapped, r"chooses channels \(2, 1, 0\)")
+
+
+@pytest.mark.usefixtures("quiet")
+def test_what_litert_cannot_hold_is_refused(fitted, tmp_path):
+    pytest.importorskip("ai_edge_litert", reason="extra litert")
+    for kind, match in (
+        ("few points", "a model with closer looks.*Pass format='onnx' or 'openvino', or fit with refine=0"),
+        ("two classes", "Only networks of Keras.*Pass format='onnx' or 'openvino'"),
+    ):
+        with pytest.raises(ExportError, match=match):
+            export(fitted(kind), tmp_path / "model.tflite", format="litert")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.usefixtures("quiet")

@@ -30,7 +30,7 @@ BELOW = {("foundation", "images"), ("keypoints", "tasks")}
 HEAVY = {
     *("tensorflow", "keras", "keras_hub", "kagglehub", "openvino", "onnx", "onnxruntime", "torch", "jax"),
     *("sklearn", "matplotlib", "scipy", "pandas", "faiss", "fsspec", "pydicom", "pillow_heif", "tifffile"),
-    *("h5py", "av", "sleap_io", "yaml", "tf2onnx", "ray", "pyarrow"),
+    *("h5py", "av", "sleap_io", "yaml", "tf2onnx", "ray", "pyarrow", "ai_edge_litert"),
 }
 # Where a heavy package may be imported when the module is.
 ALLOWED = {
@@ -44,7 +44,7 @@ ALLOWED = {
 # What runs networks, and who may import it, also inside functions.
 RUNNERS = {
     "backbones": {"keras", "tensorflow", "keras_hub", "kagglehub", "onnx", "onnxruntime"},
-    "exports": {"openvino"},
+    "exports": {"openvino", "keras", "tensorflow"},
     "engines": {"keras", "tensorflow", "openvino", "onnxruntime", "torch", "jax"},
     "finetuning": {"keras"},
     "heads": {"keras"},

@@ -7,12 +7,16 @@ import argparse
 from transferkit.cli._options import add_running
 from transferkit.cli._shared import add_model, image_paths, load_model
 
+_FORMATS = {".xml": "openvino", ".tflite": "litert"}
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     add_model(parser)
-    parser.add_argument("output", metavar="OUT", help="the file to write: .onnx, or .xml for OpenVINO")
-    parser.add_argument("--format", help="onnx or openvino; by default what OUT ends in")
+    parser.add_argument(
+        "output", metavar="OUT", help="the file to write: .onnx, .tflite for LiteRT, or .xml for OpenVINO"
+    )
+    parser.add_argument("--format", help="onnx, litert or openvino; by default what OUT ends in")
     parser.add_argument(
         "--probes", nargs="+", metavar="IMAGE", help="further images to compare the answers on, or folders"
     )
@@ -24,7 +28,7 @@ def run(options: argparse.Namespace) -> int:
     """Run the command and return the exit code."""
     from transferkit import export
 
-    guess = "openvino" if options.output.endswith(".xml") else "onnx"
+    guess = next((name for end, name in _FORMATS.items() if options.output.endswith(end)), "onnx")
     report = export(
         load_model(options),
         options.output,

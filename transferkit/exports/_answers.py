@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from transferkit.exports._tensor import Tensor
-from transferkit.tasks import Classes, Labels
+from transferkit.tasks import Classes, Labels, Points
 
 
 class Answer(NamedTuple):
@@ -15,6 +15,13 @@ class Answer(NamedTuple):
     name: str
     tensor: Tensor
     shape: Sequence[int]
+
+
+def answer_name(task: Any) -> str:
+    """Return the name of the output of a model."""
+    if isinstance(task, Points):
+        return "keypoints"
+    return "probabilities" if isinstance(task, Classes | Labels) else "values"
 
 
 def answer(task: Any, outputs: Tensor) -> Answer:

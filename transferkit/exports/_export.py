@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import secrets
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from transferkit.errors import ExportError, InvalidInputError, quoted
 from transferkit.estimators import Classifier, ImageRegressor, KeypointRegressor
+from transferkit.exports._answers import answer_name
 from transferkit.exports._format import Format
 from transferkit.exports._formats import FORMATS
+from transferkit.exports._int8 import Int8Images, in_8_bits, int8_problems, refuse
 from transferkit.exports._metadata import metadata
-from transferkit.exports._model import build
 from transferkit.exports._probes import generated_probes, given_probes
 from transferkit.exports._proof import Proof
 from transferkit.exports._report import ExportReport
+from transferkit.exports._temporary import beside
 from transferkit.foundation.arguments import check, choice, is_number, is_path
 
 
@@ -28,6 +27,10 @@ def export(
     format: str = "onnx",
     probes: Any = None,
     tolerance: float | None = None,
+    precision: str = "float32",
+    calibration: Any = None,
+    validation: Any = None,
+    max_loss: float = 0.01,
 ) -> ExportReport:
     """Write a fitted model to one file that goes from pixels to answers, and prove that it answers the same.
 
@@ -40,14 +43,26 @@ def export(
     model : Classifier, ImageRegressor or KeypointRegressor
         Fitted.
     path : path
-        Of the file. OpenVINO's ends in ``.xml``, and has one of weights beside it that ends in ``.bin``.
-    format : {"onnx", "openvino"}, default="onnx"
-        What will run it: ONNX Runtime or OpenVINO.
+        Of the file, which ends in ``.onnx``, ``.tflite`` for LiteRT, or ``.xml`` for OpenVINO, whose weights
+        are in a file beside it that ends in ``.bin``.
+    format : {"onnx", "openvino", "litert"}, default="onnx"
+        What will run it: ONNX Runtime, OpenVINO or LiteRT. A LiteRT file takes squares that are resized
+        already, and has no closer looks.
     probes : image or sequence of images, optional
         Further images to compare the answers on, such as those of a test set.
     tolerance : float, optional
         How far answers may be off: by default 0.001 for probabilities, 0.1 pixels for keypoints, and for
         values a thousandth of how far they differ between the probes.
+    precision : {"float32", "int8"}, default="float32"
+        With "int8", the backbone computes in 8-bit numbers; all else stays as it is. Not for LiteRT.
+    calibration : image or sequence of images, optional
+        For "int8", from which the ranges of numbers are taken: some of the training images, up to 200.
+    validation : (X, y), optional
+        For "int8", images that were not trained on, and their answers. Without it, the file is compared with
+        the model on the calibration images.
+    max_loss : float, default=0.01
+        For "int8", how much of the share of right answers may be lost; for values and keypoints, by which
+        part of itself the mean error may grow.
 
     Returns
     -------
@@ -57,7 +72,8 @@ def export(
     Raises
     ------
     ExportError
-        A part of the model cannot be written in this format, or the file answers otherwise. There is no file.
+        A part of the model cannot be written in this format, the file answers otherwise, or loses more than
+        ``max_loss``. There is no file.
     NotFittedError
         Before ``fit``.
     InvalidInputError
@@ -86,7 +102,10 @@ def export(
     pets.onnx: onnx, 12.9 MB
     probabilities of 8 probe images differ by 1e-05 at most (0.001 allowed)
     """
-    check(_problems(model, format, path, tolerance))
+    check(
+        _problems(model, format, path, tolerance)
+        + int8_problems(precision, format, calibration, validation, max_loss)
+    )
     kind, target = FORMATS[format], Path(path)
     kind.check_installed()
     if not target.parent.is_dir():
@@ -97,12 +116,21 @@ def export(
         raise InvalidInputError(
             "model must predict from images. This one was fitted with backbone='precomputed', on features."
         )
+    task, lost = model.predictor_.task, None
+    given = None if precision == "float32" else Int8Images.of(task, calibration, validation)
     images = generated_probes() + ([] if probes is None else given_probes(probes))
-    graph = build(model.predictor_)
-    proof = Proof.of(model, images, tolerance)
-    output = graph.graph.output[0].name
-    with _beside(target) as temporary:
-        files, difference = _proved(kind, graph, temporary, proof)
+    graph = kind.build(model.predictor_)
+    proof = Proof.of(model, kind.given(model.predictor_, images), tolerance)
+    output = answer_name(task)
+    with beside(target) as exact, beside(target) as rounded:
+        temporary = exact
+        files, difference = _proved(kind, graph, exact, proof)
+        if given is not None:
+            temporary = rounded
+            files = kind.write(in_8_bits(graph, given.calibration), rounded)
+            run = kind.open(rounded)
+            lost, difference = given.loss(task, kind.open(exact), run), proof.difference(run)
+            refuse(lost, max_loss)
         notes = kind.notes(temporary, proof.difference)
         kind.describe(temporary, metadata(model.predictor_, proof, difference))
         n_bytes = sum(file.stat().st_size for file in files)
@@ -111,7 +139,7 @@ def export(
         for file in files:
             file.replace(target.with_suffix(file.suffix))
     return ExportReport(
-        str(target), format, n_bytes, output, difference, proof.tolerance, len(proof.probes), notes
+        str(target), format, n_bytes, output, difference, proof.tolerance, len(proof.probes), notes, lost
     )
 
 
@@ -129,17 +157,6 @@ def _proved(kind: Format, graph: Any, path: Path, proof: Proof) -> tuple[list[Pa
             f"{kind.package} cannot run this model: {type(error).__name__}: {reason[:300]}. No file was "
             f"written. Pass format={others}."
         ) from error
-
-
-@contextlib.contextmanager
-def _beside(target: Path) -> Iterator[Path]:
-    """Give a path beside the target, and remove what is left of it and of files named like it."""
-    temporary = target.with_name(f".transferkit-{secrets.token_hex(8)}{target.suffix}")
-    try:
-        yield temporary
-    finally:
-        for left in target.parent.glob(f"{temporary.stem}.*"):
-            left.unlink()
 
 
 def _problems(model: Any, format: Any, path: Any, tolerance: Any) -> list[str]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from transferkit.errors import MissingDependencyError
@@ -26,8 +27,10 @@ class Format:
         What runs it.
     suffix : str
         Of the file.
+    build : callable
+        From a predictor to a model in memory.
     write : callable
-        From an ONNX model and a path to the paths of all files that it wrote, the model last.
+        From that model and a path to the paths of all files that it wrote, the model last.
     open : callable
         From the path of a model to a function from images (n, h, w, 3), and boxes where it needs some, to
         answers, run as the page on exports tells users to.
@@ -36,19 +39,25 @@ class Format:
     notes : callable, optional
         From the path of a model and a function that tells how far another way to run it is off, to what
         users should know.
+    given : callable
+        From a predictor and the pixels of images to the pixels that a file is given for them.
+    extras : mapping of str to str
+        The packages that write and run it, and the extra that installs each.
     """
 
     name: str
     package: str
     suffix: str
+    build: Callable[[Any], Any]
     write: Callable[[Any, Path], list[Path]]
     open: Callable[[Path], Run]
     describe: Callable[[Path, Mapping[str, str]], None]
     notes: Callable[[Path, Callable[[Run], float]], tuple[str, ...]] = lambda *_: ()
+    given: Callable[[Any, list[NDArray[np.uint8]]], list[NDArray[np.uint8]]] = lambda _, images: images
+    extras: Mapping[str, str] = field(default_factory=lambda: {"onnx": "export", "onnxruntime": "export"})
 
     def check_installed(self) -> None:
         """Raise MissingDependencyError without the packages that write and run it."""
-        for package in dict.fromkeys(("onnx", "onnxruntime", self.package)):
+        for package, extra in self.extras.items():
             if importlib.util.find_spec(package) is None:
-                extra = "openvino" if package == "openvino" else "export"
                 raise MissingDependencyError(package, extra, f"export with format={self.name!r}")

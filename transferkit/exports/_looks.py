@@ -10,6 +10,7 @@ from transferkit.errors import ExportError
 from transferkit.exports._maps import in_half, mean, pooled
 from transferkit.exports._network import EmbeddedNetwork
 from transferkit.exports._tensor import Tensor
+from transferkit.exports._traced_network import TracedNetwork
 
 Shape = tuple[int, ...]
 
@@ -30,12 +31,14 @@ class Maps:
     shapes: list[Shape]
 
 
-def look(network: EmbeddedNetwork, settings: Any, views: Sequence[Sequence[Tensor]]) -> list[Maps]:
+def look(
+    network: EmbeddedNetwork | TracedNetwork, settings: Any, views: Sequence[Sequence[Tensor]]
+) -> list[Maps]:
     """Return the maps that an extractor keeps of each view.
 
     Parameters
     ----------
-    network : EmbeddedNetwork
+    network : EmbeddedNetwork or TracedNetwork
     settings : Settings
         Of the extractor: layers, grids, and whether rows are kept in half precision.
     views : sequence of sequence of Tensor

@@ -16,6 +16,7 @@ def metadata(predictor: Any, proof: Proof, difference: float) -> dict[str, str]:
         "task": task,
         "features": extractor.describe(),
         "image_size": extractor.image_size_,
+        "resize": extractor.settings().resize,
         "views": [view.name for view in predictor.views],
         "proof": {
             "difference": difference,

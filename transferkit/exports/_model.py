@@ -12,8 +12,10 @@ from transferkit.exports._looks import look
 from transferkit.exports._maps import mean
 from transferkit.exports._network import EmbeddedNetwork
 from transferkit.exports._points import closer_look, first_look, look_in_boxes
-from transferkit.exports._resize import as_planes
+from transferkit.exports._resize import as_planes, whole_square
 from transferkit.exports._squares import squares_of
+from transferkit.exports._tensor import Tensor
+from transferkit.exports._traced_network import TracedNetwork
 from transferkit.tasks import Points
 
 IMAGE, BOXES = "image", "boxes"  # names of inputs
@@ -35,29 +37,37 @@ def build(predictor: Any) -> Any:
     """
     settings = predictor.extractor.settings()
     closer = [refinement.extractor.settings() for refinement in predictor.refinements]
-    _check(predictor, settings)
+    check_exportable(predictor, settings)
     graph = Graph()
     network = EmbeddedNetwork(settings, [layer for each in (settings, *closer) for layer in each.layers])
     n = network.fixed_batch or "n"
     planes = as_planes(graph.input(IMAGE, "uint8", [n, "height", "width", 3]))
     if getattr(predictor.task, "boxed", False):
         boxes = graph.input(BOXES, "float32", [n, 4])
-        points = look_in_boxes(planes, boxes, predictor, settings, network)
+        found = _points(look_in_boxes(planes, boxes, predictor, settings, network), predictor)
     else:
-        squares = squares_of(planes, predictor.views, settings.image_size, settings.resize)
-        views = look(network, settings, squares)
-        if isinstance(predictor.task, Points):
-            points = first_look(planes, predictor, views, settings)
-    if isinstance(predictor.task, Points):
-        for refinement in predictor.refinements:
-            points = closer_look(planes, points, refinement, network)
-        found = Answer("keypoints", points, [predictor.task.n_points, 2])
-    else:
-        found = answer(predictor.task, mean([apply_head(predictor.head, maps) for maps in views]))
+        whole = whole_square(planes, settings.image_size, settings.resize)
+        found = from_squares(planes, whole, predictor, settings, network)
+    for refinement in predictor.refinements:
+        found = _points(closer_look(planes, found.tensor, refinement, network), predictor)
     return graph.model({found.name: (found.tensor, [n, *found.shape])}, **network.details)
 
 
-def _check(predictor: Any, settings: Any) -> None:
+def from_squares(
+    planes: Tensor, whole: Tensor, predictor: Any, settings: Any, network: EmbeddedNetwork | TracedNetwork
+) -> Answer:
+    """Return the answer of a first look at images (n, 3, h, w), resized to squares (n, 3, S, S)."""
+    views = look(network, settings, squares_of(whole, predictor.views, settings.image_size))
+    if isinstance(predictor.task, Points):
+        return _points(first_look(planes, predictor, views, settings), predictor)
+    return answer(predictor.task, mean([apply_head(predictor.head, maps) for maps in views]))
+
+
+def _points(points: Tensor, predictor: Any) -> Answer:
+    return Answer("keypoints", points, [predictor.task.n_points, 2])
+
+
+def check_exportable(predictor: Any, settings: Any) -> None:
     """Refuse what other programs cannot repeat."""
     if settings.precision != "float32":
         raise ExportError(

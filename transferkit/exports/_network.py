@@ -15,7 +15,13 @@ from transferkit.exports._copies import copied, needed
 from transferkit.exports._graph import OLDEST_OPSET, Graph, import_onnx
 from transferkit.exports._tensor import Tensor
 
+_LOOK = "look"  # names of what is computed, with the number of the look
 _SHARED = "network."  # names of weights, whichever look uses them
+
+
+def of_network(node: Any) -> bool:
+    """Return whether a node of a model is one of its network."""
+    return any(name.startswith(_LOOK) for name in node.output)
 
 
 class EmbeddedNetwork:
@@ -52,13 +58,7 @@ class EmbeddedNetwork:
         if isinstance(network, OnnxNetwork):
             self.fixed_batch = network.fixed_batch
         else:
-            self._table = PixelTable.of(settings.backbone, settings.image_size)
-            if self._table is None:
-                raise ExportError(
-                    f"The preprocessing of backbone {settings.backbone.name!r} looks at more than one number "
-                    "of a pixel, so it cannot be written as a table. Put it into the network as its first "
-                    "layers, and fit again."
-                )
+            self._table = pixel_table(settings)
         self._constants = {each.name: each for each in self._model.graph.initializer} | self._literals()
         self._n_looks = 0
         self.shapes = dict(zip(self._layers, self._measured(settings.image_size), strict=True))
@@ -74,8 +74,9 @@ class EmbeddedNetwork:
 
     def maps(self, graph: Graph, planes: Tensor, layers: Sequence[str]) -> list[Tensor]:
         """Return the features of squares (n, 3, S, S), levels of 0 to 255: (n, h, w, c) or (n, c)."""
-        batch = self._ready(planes).transpose(0, 2, 3, 1)
-        model, prefix = self._model.graph, f"look{self._n_looks}."
+        given = planes.cast("uint8") if self._table is None else ready(planes, self._table)
+        batch = given.transpose(0, 2, 3, 1)
+        model, prefix = self._model.graph, f"{_LOOK}{self._n_looks}."
         self._n_looks += 1
         ends = [model.output[self._layers.index(layer)].name for layer in layers]
         (start,) = (each.name for each in model.input if each.name not in self._constants)
@@ -95,20 +96,6 @@ class EmbeddedNetwork:
             if node.output[0] not in self._constants:
                 graph.nodes.append(copied(node, renamed))
         return [Tensor(graph, renamed(end), "float32") for end in ends]
-
-    def _ready(self, planes: Tensor) -> Tensor:
-        """Return what the network is given, as planes."""
-        if self._table is None:
-            return planes.cast("uint8")
-        values, order = self._table.values, self._table.order
-        graph = planes.graph
-        planes = planes if order.tolist() == [0, 1, 2] else planes.take(order.tolist(), 1)
-        line = _line_through(values)
-        if line is not None:
-            return planes * line[0] + line[1]
-        levels = planes.cast("int32")
-        found = [graph.constant(row).take(levels.part(1, i, i + 1), 0) for i, row in enumerate(values)]
-        return graph.join(found, 1)
 
     def _upgraded(self, model: Any) -> Any:
         """Return the model in an opset that the other nodes of a file can share."""
@@ -145,6 +132,34 @@ class EmbeddedNetwork:
         kind = np.uint8 if self._table is None else np.float32
         found = session.run(None, {entry.name: np.zeros((self.fixed_batch or 1, size, size, 3), kind)})
         return [array.shape[1:] for array in found]
+
+
+def pixel_table(settings: Any) -> PixelTable:
+    """Return what a network of Keras is given for each level of a pixel."""
+    table = PixelTable.of(settings.backbone, settings.image_size)
+    if table is None:
+        raise ExportError(
+            f"The preprocessing of backbone {settings.backbone.name!r} looks at more than one number of a "
+            "pixel, so it cannot be written as a table. Put it into the network as its first layers, and fit "
+            "again."
+        )
+    return table
+
+
+def ready(planes: Tensor, table: PixelTable) -> Tensor:
+    """Return what a network of Keras is given for levels (n, 3, S, S)."""
+    values, order = table.values, table.order
+    graph = planes.graph
+    planes = planes if order.tolist() == [0, 1, 2] else planes.take(order.tolist(), 1)
+    line = _line_through(values)
+    if line is not None:
+        return planes * line[0] + line[1]
+    levels = planes.cast("int32")
+    found: list[Tensor] = [
+        graph.constant(row).take(levels.part(1, i, i + 1), 0) for i, row in enumerate(values)
+    ]
+    whole: Tensor = graph.join(found, 1)
+    return whole
 
 
 def _line_through(values: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:

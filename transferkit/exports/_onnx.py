@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from transferkit.exports._format import Format, Run
+from transferkit.exports._model import build
 
 
 def _write(model: Any, path: Path) -> list[Path]:
@@ -32,4 +33,4 @@ def _describe(path: Path, metadata: Mapping[str, str]) -> None:
         stream.write(more.SerializeToString())
 
 
-ONNX = Format("onnx", "onnxruntime", ".onnx", _write, _open, _describe)
+ONNX = Format("onnx", "onnxruntime", ".onnx", build, _write, _open, _describe)

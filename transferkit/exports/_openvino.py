@@ -9,6 +9,7 @@ from xml.sax.saxutils import quoteattr
 
 from transferkit.engines import import_openvino
 from transferkit.exports._format import Format, Run
+from transferkit.exports._model import build
 
 _EXACT = {"INFERENCE_PRECISION_HINT": "f32"}
 
@@ -53,4 +54,14 @@ def _notes(path: Path, difference: Callable[[Run], float]) -> tuple[str, ...]:
     )
 
 
-OPENVINO = Format("openvino", "openvino", ".xml", _write, _open, _describe, _notes)
+OPENVINO = Format(
+    "openvino",
+    "openvino",
+    ".xml",
+    build,
+    _write,
+    _open,
+    _describe,
+    _notes,
+    extras={"onnx": "export", "onnxruntime": "export", "openvino": "openvino"},
+)

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from transferkit.exports._crop import constant_crop
-from transferkit.exports._resize import whole_square
 from transferkit.exports._tensor import Tensor
 from transferkit.views import Square, View
 
 
-def squares_of(planes: Tensor, views: Sequence[View], size: int, resize: str) -> list[list[Tensor]]:
-    """Return the squares (n, 3, size, size) of each view of whole images (n, 3, h, w)."""
-    whole = whole_square(planes, size, resize)
+def squares_of(whole: Tensor, views: Sequence[View], size: int) -> list[list[Tensor]]:
+    """Return the squares (n, 3, size, size) of each view of whole images, resized to squares of this size."""
     return [[_rendered(whole, square, size) for square in view.squares] for view in views]
 
 

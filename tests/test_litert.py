@@ -1,0 +1,106 @@
+"""LiteRT files answer as the model does, from the squares that a backbone sees."""
+
+import ast
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from transferkit import Classifier, FeatureExtractor, ImageRegressor, KeypointRegressor, export, set_config
+from transferkit.datasets import make_faces
+from transferkit.heads import ConvHead, KeypointMapHead, MLPHead
+
+pytest.importorskip("ai_edge_litert", reason="extra litert")
+pytestmark = pytest.mark.slow
+
+PROGRAM = Path(__file__).parent.parent / "examples" / "exported" / "run_litert.py"
+FACES = make_faces(24, size=72, random_state=0)
+EYES = FACES.keypoints.reshape(24, -1, 2)[:, 36:43]
+# What pixels tell: answers that hardly differ would allow no difference.
+LIGHT = np.stack([FACES.images.mean(axis=(1, 2, 3)), FACES.images.std(axis=(1, 2, 3))], axis=1)
+CONV = ConvHead(filters=(4, 8), pool_size=(2, 1), hidden=8, epochs=2)
+KINDS = {
+    "classes": (Classifier, {}, FACES.labels),
+    "a network": (
+        Classifier,
+        {"backbone": "mobilenet", "weights": None, "image_size": 64, "head": "linear"},
+        FACES.labels,
+    ),
+    "three classes": (Classifier, {"augment": "multi", "head": "linear"}, np.arange(24) % 3),
+    "padded": (Classifier, {"extractor": FeatureExtractor(resize="pad")}, FACES.labels),
+    "labels": (Classifier, {}, np.stack([np.arange(24) % 2, np.arange(24) % 3 > 0], axis=1)),
+    "values": (ImageRegressor, {"backbone": "pixels"}, LIGHT),
+    "mlp": (Classifier, {"head": MLPHead(hidden=8, epochs=2, batch_norm=True)}, FACES.labels),
+    "conv": (Classifier, {"head": CONV}, FACES.labels),
+    "points": (KeypointRegressor, {"head": "linear", "refine": 0}, FACES.keypoints),
+    "few points": (KeypointRegressor, {"head": "score_map", "refine": 0}, EYES),
+    "points by a network": (
+        KeypointRegressor,
+        {"head": KeypointMapHead(epochs=2, hidden=16, channels=4), "refine": 0},
+        FACES.keypoints,
+    ),
+}
+
+
+def fitted(kind):
+    estimator, parameters, y = KINDS[kind]
+    # Random weights give features that hardly differ, of which heads make answers out of rounding.
+    settings = {"backbone": "scattering"} | parameters
+    return estimator(**settings).fit(list(FACES.images), y)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_file_answers_as_the_model(kind, tmp_path):
+    set_config(cache=False, progress=False)
+    model = fitted(kind)
+    report = export(model, tmp_path / "model.tflite", format="litert")
+    assert report.difference <= report.tolerance / 3
+    assert [each.name for each in tmp_path.iterdir()] == ["model.tflite"]
+    facts = json.loads(zipfile.ZipFile(tmp_path / "model.tflite").read("transferkit.json"))
+    assert facts["image_size"] == model.extractor_.image_size_
+    assert facts["resize"] == ("pad" if kind == "padded" else "stretch")
+
+
+def test_a_file_takes_several_squares(tmp_path):
+    from ai_edge_litert.interpreter import Interpreter
+
+    set_config(cache=False, progress=False)
+    model = fitted("classes")
+    export(model, tmp_path / "model.tflite", format="litert")
+    interpreter = Interpreter(str(tmp_path / "model.tflite"))
+    squares = np.stack(make_faces(3, size=model.extractor_.image_size_, random_state=9).images)
+    (entry,), (end,) = interpreter.get_input_details(), interpreter.get_output_details()
+    interpreter.resize_tensor_input(entry["index"], squares.shape)
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(entry["index"], squares)
+    interpreter.invoke()
+    expected = model.predict_proba(list(squares))
+    np.testing.assert_allclose(interpreter.get_tensor(end["index"]), expected, atol=1e-4)
+
+
+def test_the_program_runs_files_without_transferkit(tmp_path):
+    set_config(cache=False, progress=False)
+    model, path = fitted("classes"), tmp_path / "model.tflite"
+    export(model, path, format="litert")
+    face = np.ascontiguousarray(FACES.images[1][:60])
+    PIL.Image.fromarray(face).save(tmp_path / "face.png")
+    code = f"""
+import runpy, sys
+for name in ("transferkit", "tensorflow", "keras"):
+    sys.modules[name] = None
+sys.argv = ["program", {str(path)!r}, "face.png"]
+runpy.run_path({str(PROGRAM)!r}, run_name="__main__")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    name, _, answer = done.stdout.partition(" ")
+    assert name == "face.png"
+    found = ast.literal_eval(answer)
+    assert list(found) == model.classes_.tolist()
+    np.testing.assert_allclose(list(found.values()), model.predict_proba(face)[0], atol=1e-4)
