@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ from transferkit import (
     ImageRegressor,
     KeypointRegressor,
     compare,
+    evaluate,
     fine_tune,
     load,
     register_backbone,
@@ -26,7 +28,9 @@ from transferkit.backbones.registry import preserved
 from transferkit.errors import InvalidInputError
 from transferkit.estimators import hold_out_images
 from transferkit.finetuning import _training
+from transferkit.finetuning._checkpoint import Checkpoint, State
 from transferkit.heads import KeypointMapHead, MLPHead
+from transferkit.persistence import keep_weights
 
 BLOCKS = ((8, 2), (16, 2), (16, 2))
 FEW = {"epochs": 3, "batch_size": 16, "learning_rate": 1e-2}
@@ -302,6 +306,111 @@ def test_a_killed_training_goes_on_and_ends_as_if_it_had_not_been(tmp_path, monk
     np.testing.assert_allclose(*answers, atol=1e-5)
 
 
+def test_copies_under_other_groups_are_held_out_together():
+    images, labels = stripes(60)
+    X, y = [*images, *(image.copy() for image in images[:20])], np.r_[labels, labels[:20]]
+    groups = np.r_[np.arange(60) // 2, 100 + np.arange(20) // 2]
+    split = hold_out_images(Classifier("small_net"), X, y, groups=groups, fraction=0.25)
+    digests = np.array(split.digests)
+    assert len(split.held) > 10
+    assert not set(digests[split.held]) & set(digests[split.train])
+    assert not set(groups[split.held]) & set(groups[split.train])
+
+
+def test_images_that_are_held_out_show_all_classes_and_labels():
+    images, _ = stripes(60)
+    alone = np.array(["a"] * 50 + ["b"] * 10)
+    with pytest.raises(InvalidInputError, match="images to hold out, of all classes or labels"):
+        fine_tune(Classifier("small_net"), images, alone, groups=np.r_[np.arange(50), [99] * 10])
+    rare = np.zeros((60, 2), int)
+    rare[::2, 0] = 1
+    rare[[1, 5, 11, 21], 1] = 1
+    split = hold_out_images(Classifier("small_net"), images, rare, fraction=0.25)
+    assert np.ptp(rare[split.held], axis=0).all()
+    assert np.ptp(rare[split.train], axis=0).all()
+
+
+def test_what_weights_know_is_known_to_whatever_is_fitted_on_them(tuned, caplog):
+    model, images, labels, _ = tuned
+    head = Classifier("small_net", weights=model.weights).fit(*stripes(60, seed=1))
+    evaluate(head, images, labels)
+    assert "74 of these 100 images" in caplog.text or "74 of the 100" in caplog.text
+    with pytest.raises(InvalidInputError, match="weights must not know the images.*74 of these 100"):
+        fine_tune(Classifier("small_net", weights=model.weights), images, labels, **FEW)
+
+
+def test_pickles_bring_their_weights_along(tuned):
+    model, images, _, _ = tuned
+    path, data = Path(model.weights), pickle.dumps(model)
+    kept = path.read_bytes()
+    expected = model.predict_proba(images[:8])
+    path.unlink()
+    try:
+        again = pickle.loads(data)
+        assert Path(again.weights) != path
+        np.testing.assert_allclose(again.predict_proba(images[:8]), expected, atol=1e-6)
+    finally:
+        path.write_bytes(kept)
+    damaged = FeatureCache().folder / "tuned" / path.name
+    damaged.write_bytes(bytes(len(kept)))
+    assert keep_weights(model.fine_tuning_.weights).read_bytes() == kept
+
+
+def test_checkpoints(monkeypatch):
+    import keras
+
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile("adam", "mse")
+    model.optimizer.build(model.trainable_variables)
+    start = model.get_weights()
+    with Checkpoint("one") as checkpoint:
+        assert checkpoint.read(model) is None
+        for epoch in (1, 2):
+            model.set_weights([array + epoch for array in start])
+            checkpoint.write(model, State(epoch, 1, [{"held_out": 1.0}]))
+        with monkeypatch.context() as patch:  # another process, while this one runs
+            patch.setattr(os, "getpid", lambda: 1)
+            with Checkpoint("one") as other:
+                assert other.best(1).parent != checkpoint.best(1).parent
+    model.set_weights(start)
+    assert checkpoint.read(model).epoch == 2
+    np.testing.assert_array_equal(model.get_weights()[0], start[0] + 2)
+    model.set_weights(start)
+    last = checkpoint.best(1).with_name("last-2.weights.h5")
+    last.write_bytes(bytes(last.stat().st_size))
+    assert checkpoint.read(model) is None  # and the model is as it was, not as in the best epoch
+    np.testing.assert_array_equal(model.get_weights()[0], start[0])
+
+
+@pytest.mark.slow
+def test_a_training_that_diverges_ends_with_the_best_epoch_before(caplog):
+    images, labels = stripes(60)
+    model = fine_tune(Classifier("small_net"), images, labels, epochs=2, batch_size=16, learning_rate=1e9)
+    assert "diverged in epoch" in caplog.text
+    assert model.fine_tuning_ is None
+
+
+@pytest.mark.slow
+def test_the_loss_is_of_images_that_have_targets(monkeypatch):
+    images, _ = stripes(60)
+    values = np.linspace(0, 1, 60)
+    values[::2] = np.nan
+    losses, train = [], _training.train
+
+    def kept(*arguments, **named):
+        found = train(*arguments, **named)
+        losses.append(found.history[0]["held_out"])
+        return found
+
+    monkeypatch.setattr("transferkit.finetuning._tune.train", kept)
+    regressor = ImageRegressor("small_net", head="linear")
+    fine_tune(regressor, images, values, epochs=1, batch_size=16)
+    split = hold_out_images(regressor, images, values, fraction=0.15)
+    regressor.fit([images[i] for i in split.train], values[split.train])
+    errors = np.abs(regressor.predict([images[i] for i in split.held]) - values[split.held])
+    assert losses[0] == pytest.approx(np.nanmean(errors), rel=1e-3)
+
+
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
@@ -332,7 +441,7 @@ def test_what_cannot_be_tuned():
     with pytest.raises(InvalidInputError, match="backbone must be a Keras model whose weights are one file"):
         fine_tune(Classifier("scattering", image_size=32), images, labels)
     with pytest.raises(
-        InvalidInputError, match="images to hold out: 7 different images or groups.*Got 40 images in 2"
+        InvalidInputError, match="images to hold out.* 7 different images or groups.*Got 40 images in 2"
     ):
         fine_tune(Classifier("small_net"), images, labels, groups=np.arange(40) % 2)
     points = make_triangles(40)

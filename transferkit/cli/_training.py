@@ -42,6 +42,8 @@ def train_and_report(
         The figure, its baseline and its interval, and where the model is.
     """
     _check(options.data, output, test_fraction, random_state)
+    if options.epochs is not None and options.fine_tune is None:
+        raise InvalidInputError("epochs are of --fine-tune, which was not passed. Pass both, or neither.")
     data = read_data(options)
     paths, targets = data
     if options.relabel is not None:
@@ -65,7 +67,8 @@ def train_and_report(
     else:
         from transferkit.finetuning import fine_tune
 
-        tuning = {"layers": options.fine_tune, "epochs": options.epochs}
+        tuning = {"layers": options.fine_tune}
+        tuning |= {} if options.epochs is None else {"epochs": options.epochs}
         model = fine_tune(model, learned, targets[train], **where_learned, **tuning)
     # One point has no size to divide its error by.
     alone = model.kind == "points" and model.n_points_ == 1

@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="LAYERS",
         help="train the backbone too: all layers, or those from one on, such as block_12: (minutes to hours)",
     )
-    parser.add_argument("--epochs", type=int, default=20, help="of --fine-tune (default 20)")
+    parser.add_argument("--epochs", type=int, help="of --fine-tune (default 20)")
     parser.add_argument(
         "--test-fraction", type=float, default=0.2, help="share held out to measure on (default 0.2)"
     )

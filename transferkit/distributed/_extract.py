@@ -22,9 +22,13 @@ from transferkit.errors import InvalidInputError
 from transferkit.extraction import Extraction
 from transferkit.foundation.arguments import check, flag, is_count, is_number, is_path
 from transferkit.foundation.progress import progress_bar
-from transferkit.views import ORIGINAL, View
+from transferkit.views import AUGMENTATIONS, MEANS, ORIGINAL, View
 
 logger = logging.getLogger("transferkit")
+_KNOWN_SQUARES = {
+    view.name: view.squares
+    for view in (*MEANS.values(), *(v for some in AUGMENTATIONS.values() for v in some))
+}
 _MANY = 20  # failures before most images can be said to be bad
 
 
@@ -208,7 +212,7 @@ def gather(blocks: Iterable[Done], report: DistributedReport, advance: Any) -> N
         report.n_bytes += done.n_bytes
         advance(done.n_images)
         examples += done.examples
-        tried = report.n_written + report.n_linked + report.n_failed
+        tried = report.n_skipped + report.n_written + report.n_linked + report.n_failed
         if report.n_failed >= _MANY and 2 * report.n_failed > tried:
             raise _mostly_bad(report, tried, examples)
     if report.n_failed and report.n_failed == report.n_images:
@@ -225,9 +229,13 @@ def _mostly_bad(report: DistributedReport, tried: int, examples: list[str]) -> I
 def view_problems(views: Any) -> list[str]:
     """Return a problem unless these are views of whole images, each once."""
     some = isinstance(views, tuple | list) and bool(views)
-    if some and all(isinstance(view, View) for view in views) and len({v.name for v in views}) == len(views):
-        return []
-    return [f"views must be different views of whole images, such as (ORIGINAL, MIRROR). Got {views!r}."]
+    if not (
+        some and all(isinstance(view, View) for view in views) and len({v.name for v in views}) == len(views)
+    ):
+        return [f"views must be different views of whole images, such as (ORIGINAL, MIRROR). Got {views!r}."]
+    # A row is known by the name of its view: another geometry under a name would be taken for the first.
+    own = [view.name for view in views if _KNOWN_SQUARES.get(view.name) != view.squares]
+    return [f"views must be those of transferkit.views. Got others under the names {own}."] if own else []
 
 
 def _number_problems(num_cpus: Any, num_gpus: Any, actors: Any, shard_rows: Any) -> list[str]:

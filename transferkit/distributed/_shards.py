@@ -147,6 +147,7 @@ def read_shard(stream: Any, place: str, columns: Sequence[str]) -> Any:
             return file.read(list(columns), use_threads=False)
     except (pa.ArrowException, OSError, ValueError, KeyError, MemoryError) as error:
         raise CacheError(
-            f"{place} is damaged: {error}. Delete it, and run extract again: only its images are computed.",
+            f"{place} is damaged: {error}. Delete it, and run extract again: only its images are computed. "
+            "Until then, rows of images that had changed may be of what they were before.",
             path=place,
         ) from error

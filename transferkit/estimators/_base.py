@@ -318,8 +318,11 @@ class ImageEstimator(FittedEstimator, NestedParameters):
         self.trained_on_ = None if extractor is None else content_keys(features.digests, rows)
         if self.trained_on_ is not None and isinstance(task, Classes):
             warn_of_two_labels(self.trained_on_, targets[rows], items, rows)
-        if extractor is not None and self.trained_on_ is not None and self._tuned is None:
-            warn_of_tuned(noted_trained_on(extractor.settings().weights.path), self.trained_on_)
+        if extractor is not None and self.trained_on_ is not None:
+            noted = noted_trained_on(extractor.settings().weights.path)
+            if self._tuned is None:
+                warn_of_tuned(noted, self.trained_on_)
+            self.trained_on_ = np.union1d(self.trained_on_, noted) if len(noted) else self.trained_on_
         if frames is not None:
             task = replace(task, boxed=True)  # predictions need boxes, too
         if own is not None and extractor is not None:

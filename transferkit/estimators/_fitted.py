@@ -21,6 +21,7 @@ from transferkit.estimators._novelty import novelty_of
 from transferkit.estimators._old_names import warn_attribute
 from transferkit.estimators._precomputed import PrecomputedFeatures
 from transferkit.estimators._records import LayerTrial
+from transferkit.estimators._tuned import bring_weights
 from transferkit.estimators.predictor import Predictor
 from transferkit.extraction import Features
 from transferkit.foundation.arguments import check, flag
@@ -222,6 +223,11 @@ class FittedEstimator(ExtractorOwner):
         warn_attribute("selection_", "layer_selection_ and rounds_")
         self._check_fitted()
         return [row for table in self._records().values() for row in table]
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Put the weights of a fine-tuned backbone where they are found here."""
+        super().__setstate__(state)
+        bring_weights(self)
 
     def _fitted(self) -> Predictor:
         self._check_fitted()

@@ -9,15 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
 
+from transferkit.backbones import noted_trained_on
 from transferkit.errors import InvalidInputError, gather
-from transferkit.estimators._splitting import as_seed, copies_together, split_rows
-from transferkit.foundation.arguments import check
+from transferkit.estimators._copies import content_keys
+from transferkit.estimators._splitting import as_seed, split_rows
+from transferkit.foundation.arguments import LARGEST_SEED, check
 from transferkit.heads import Head
 from transferkit.keypoints import frames_of_boxes
 from transferkit.tasks import as_groups, as_weights, check_lengths
 from transferkit.views import crops_of
 
 Rows = NDArray[np.int64]
+_DRAWS = 20  # splits to try until the images that are held out show all classes
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +79,8 @@ def hold_out_images(
     InvalidInputError
         The data or a parameter cannot be used, or there are too few images to hold some out.
     """
-    twin, problems = clone(estimator), []  # type: ignore[var-annotated]
+    problems: list[str] = []
+    twin = clone(estimator)
     X, y = twin._gather(X, y, problems)
     items, head, extractor = twin._plan(X, problems)
     if extractor is None:
@@ -93,19 +97,48 @@ def hold_out_images(
     features = extractor.extract(items, views=looks, on_error=extractor.on_error or "skip")
     readable = features.ok & (weight > 0)
     rows = np.flatnonzero(readable)
+    known = noted_trained_on(extractor.settings().weights.path)
+    if n_known := int(np.isin(content_keys(features.digests, rows), known).sum()):
+        raise InvalidInputError(
+            f"weights must not know the images: they were fine-tuned on {n_known} of these {len(rows)}, so "
+            "that none could be held out. Start from the weights before, with all images, or leave these out."
+        )
     task = twin._make_task(y, targets, features, rows)
     encoded = targets[rows].reshape(len(rows), -1) if task.regression else task.encode(targets[rows])
-    together = copies_together(features, rows, numbers[rows])
-    train, held = split_rows(task, encoded, together, fraction, as_seed(twin.random_state))
-    if not len(held):
+    together = _with_copies(features.digests, rows, numbers[rows])
+    seed = as_seed(twin.random_state)
+    for draw in range(_DRAWS):
+        train, held = split_rows(task, encoded, together, fraction, (seed + draw) % LARGEST_SEED)
+        if len(held) and _shows_all(task, encoded[held]):
+            break
+    else:
         n_groups = len(np.unique(together))
         raise InvalidInputError(
-            f"X must have images to hold out: {round(1 / fraction)} different images or groups, and as many "
-            f"of each class. Got {len(rows)} images in {n_groups} groups. Pass more images, or a larger "
-            "validation_fraction."
+            f"X must have images to hold out, of all classes or labels: {round(1 / fraction)} different "
+            f"images or groups, and as many of each. Got {len(rows)} images in {n_groups} groups. Pass more "
+            "images, or a larger validation_fraction."
         )
     sizes = np.zeros((len(items), 2), np.int64)
     sizes[features.ok] = features.sizes(np.flatnonzero(features.ok))
     return HeldOutImages(
         items, y, targets, head, features.digests, readable, weight, sizes, frames, rows[train], rows[held]
     )
+
+
+def _with_copies(digests: Any, rows: Rows, groups: Rows) -> Rows:
+    """Return groups of rows that also hold all copies of their images: those that share one are joined."""
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    content = np.unique([str(digests[row]) for row in rows], return_inverse=True)[1]
+    group = np.unique(groups, return_inverse=True)[1]
+    n_groups, n = int(group.max()) + 1, int(group.max()) + int(content.max()) + 2
+    links = coo_matrix((np.ones(len(rows)), (group, n_groups + content)), shape=(n, n))
+    return np.asarray(connected_components(links, directed=False)[1][group], dtype=np.int64)
+
+
+def _shows_all(task: Any, held: NDArray[Any]) -> bool:
+    """Return whether held-out targets have every class, or images with and without every label."""
+    if task.kind == "classes":
+        return len(np.unique(held)) == len(task.labels)
+    return task.kind != "labels" or bool(np.ptp(held, axis=0).all())

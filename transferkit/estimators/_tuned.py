@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from transferkit.foundation.schema import Types, check_keys
 from transferkit.heads import FittedHead
+from transferkit.persistence import keep_weights
 from transferkit.views import View
 
 Rows = NDArray[np.int64]
@@ -71,6 +73,18 @@ def rebuild_fine_tuning(tensors: Mapping[str, NDArray[Any]], facts: Mapping[str,
     if set(tensors) != {"weights"} or min(counts) < 0 or facts["best_epoch"] > facts["epochs"]:
         raise ValueError(f"fine_tuning {facts!r} with {sorted(tensors)}")
     return FineTuning(**facts, weights=tensors["weights"])
+
+
+def bring_weights(estimator: Any) -> None:
+    """Let a fitted estimator that was pickled elsewhere find the weights that it brings along."""
+    predictor = vars(estimator).get("predictor_")
+    record = getattr(predictor, "fine_tuning", None)
+    if record is None or Path(estimator.weights).is_file():
+        return
+    path = str(keep_weights(record.weights))
+    for one in (estimator, predictor.extractor, *(look.extractor for look in predictor.refinements)):
+        one.weights = path
+    estimator._parameters_ = {**estimator._parameters_, "weights": path}
 
 
 @dataclass(frozen=True)

@@ -118,7 +118,8 @@ class Classifier(ClassifierMixin, ImageEstimator, Decisions):
         ``groups``; of a linear head all, of a network those that were held out. Saved with the model.
     trained_on_ : ndarray of uint64, shape (n,), or None
         The contents of the images that ``fit`` learned from: the first 16 hexadecimal digits of each SHA-256.
-        Saved with the model, so that :func:`transferkit.evaluate` can warn of images among them.
+        Saved with the model, so that :func:`transferkit.evaluate` can warn of images among them. Those that
+        the backbone was fine-tuned on are among them.
     report_ : ExtractionReport
         Images from the cache, decoded, left out, and why.
     extractor_, head_, fitted_head_

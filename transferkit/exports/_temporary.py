@@ -11,6 +11,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from transferkit.foundation.processes import is_running
+
 _DAY = 24 * 3600
 _NAME = re.compile(r"\.transferkit-(?P<machine>.+)-(?P<process>\d+)-[0-9a-f]{16}\.\w+")
 
@@ -40,16 +42,6 @@ def _remove_left(folder: Path) -> None:
         if found := _NAME.fullmatch(path.name):
             with contextlib.suppress(OSError):  # it is gone, or not ours
                 here = os.name == "posix" and found["machine"] == _machine()
-                ended = here and not _runs(int(found["process"]))
+                ended = here and not is_running(int(found["process"]))
                 if ended or path.stat().st_mtime < time.time() - _DAY:
                     path.unlink()
-
-
-def _runs(process: int) -> bool:
-    try:
-        os.kill(process, 0)  # on POSIX, this only asks
-    except ProcessLookupError:
-        return False
-    except OSError:  # another user's
-        pass
-    return True

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import secrets
 import shutil
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from transferkit.cache import FeatureCache
 from transferkit.foundation.files import write_text
+from transferkit.foundation.processes import is_running
 
 _STATE = "state.json"
+_OWNER = "process"  # a file with the number of the process that trains
 
 
 class State(NamedTuple):
@@ -43,14 +49,45 @@ class Checkpoint:
     def __init__(self, key: str) -> None:
         self._folder = FeatureCache().folder / "tuning" / key
 
+    def __enter__(self) -> Checkpoint:
+        """Take the folder; where another process trains the same, take one of our own."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        if (process := self._owner()) not in (None, os.getpid()) and is_running(process):
+            name = f"{self._folder.name}-{os.getpid()}-{secrets.token_hex(4)}"
+            self._folder = self._folder.with_name(name)
+            self._folder.mkdir()
+        write_text(self._folder / _OWNER, str(os.getpid()))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave the folder to whoever goes on."""
+        with contextlib.suppress(OSError):
+            (self._folder / _OWNER).unlink()
+
+    def _owner(self) -> int | None:
+        try:
+            return int((self._folder / _OWNER).read_text("utf-8"))
+        except (OSError, ValueError):
+            return None
+
     def read(self, model: Any) -> State | None:
-        """Return where the training stands, and bring the model there; None to begin."""
+        """Return where the training stands, and bring the model there.
+
+        None to begin, with the model as it is: whatever is doubtful counts as not there.
+        """
+        from keras.ops import convert_to_numpy
+
+        variables = [*model.variables, *model.optimizer.variables]
+        before = [np.array(convert_to_numpy(variable)) for variable in variables]
         try:
             data = json.loads((self._folder / _STATE).read_text("utf-8"))
             state = State(data["epoch"], data["best_epoch"], data["history"])
-            model.load_weights(self._path("last", state.epoch))
-            return state if self.best(state.best_epoch).is_file() else None
-        except (OSError, ValueError, KeyError, TypeError):
+            for path in (self.best(state.best_epoch), self._path("last", state.epoch)):
+                model.load_weights(path)
+            return state
+        except Exception:  # noqa: BLE001 - a damaged file may raise anything
+            for variable, value in zip(variables, before, strict=True):
+                variable.assign(value)
             return None
 
     def write(self, model: Any, state: State) -> None:

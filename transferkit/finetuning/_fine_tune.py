@@ -57,7 +57,7 @@ def fine_tune(
         between.
     batch_size : int, default=32
     validation_fraction : float, default=0.15
-        Part of the images, or groups, to hold out, in (0, 0.5].
+        Part of the images, or groups, to hold out, in (0, 0.5]; rounded to a half, a third, a quarter, ...
     precision : {"auto", "float32", "float16"}, default="auto"
         What is computed in; weights are always float32. "auto" is float16 on a GPU.
 
@@ -115,9 +115,11 @@ def fine_tune(
         result.record,
     )
     try:
-        return tuned.fit(data.items, data.y, **own)
+        tuned.fit(data.items, data.y, **own)
     finally:
         tuned.__dict__.pop("_tuned", None)
+    result.checkpoint.delete()  # not before: if the fit fails, the training is not lost
+    return tuned
 
 
 def _fitted_on_part(estimator: Any, data: HeldOutImages, own: dict[str, Any]) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import Any, NamedTuple
 
@@ -15,6 +16,8 @@ from transferkit.finetuning._squares import Squares
 from transferkit.foundation.cores import usable_cores
 from transferkit.foundation.progress import progress_bar
 from transferkit.heads import JointHead, network_gain
+
+logger = logging.getLogger("transferkit")
 
 
 class Trained(NamedTuple):
@@ -78,6 +81,12 @@ def train(
                 "held_out": loss,
                 "seconds": time.perf_counter() - started,
             }
+            if not np.isfinite(loss):
+                logger.warning(
+                    f"fine_tune: the training diverged in epoch {epoch + 1}, and ends there. The best epoch "
+                    "before is used. Pass a smaller learning_rate."
+                )
+                break
             best = min(old["held_out"] for old in state.history)
             better = loss < best
             state = State(epoch + 1, epoch + 1 if better else state.best_epoch, [*state.history, row])
@@ -108,10 +117,14 @@ def held_out_loss(joint: JointNetwork, held: Squares, weight: NDArray[np.float64
         weight = np.tile(weight, len(found) // len(weight))
     else:
         true, found = true[: len(held)], found.reshape(-1, len(held), found.shape[1]).mean(axis=0)
+    if not np.isfinite(found).all():
+        return float("nan")
     if not held.task.regression:
         found = found * network_gain(found.astype(np.float64), true, weight)
+    else:  # images without any target say nothing
+        weight = weight * np.isfinite(true.reshape(len(true), -1)).any(axis=1)
     each = loss_of_rows(joint.head, true, found)
-    return float(weight @ each / weight.sum())
+    return float(weight @ each / max(weight.sum(), 1e-12))
 
 
 def loss_of_rows(head: JointHead, targets: NDArray[Any], outputs: NDArray[Any]) -> NDArray[np.float64]:

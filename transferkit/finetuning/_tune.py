@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transferkit._version import __version__
-from transferkit.backbones import keras_defaults, note_trained_on
+from transferkit.backbones import keras_defaults, note_trained_on, noted_trained_on
 from transferkit.engines import has_gpu
 from transferkit.estimators import FineTuning, HeldOutImages, content_keys
 from transferkit.finetuning._checkpoint import Checkpoint
@@ -32,11 +32,12 @@ logger = logging.getLogger("transferkit")
 
 
 class Tuned(NamedTuple):
-    """The result: a file of weights, a head for its features, and what was done."""
+    """The result: a file of weights, a head for its features, what was done, and where to go on."""
 
     weights: Path
     head: FittedHead
     record: FineTuning
+    checkpoint: Checkpoint
 
 
 @keras_defaults()
@@ -73,7 +74,10 @@ def tune(start: Any, subject: Subject, data: HeldOutImages, options: Options) ->
     checkpoint = Checkpoint(_key(start, subject, data, options, precision))
     progress = start._run_settings()["progress"]
     judged = subject.squares.take(held)
-    trained = train(joint, squares, weight, judged, data.weight[held], options, checkpoint, progress=progress)
+    with checkpoint:
+        trained = train(
+            joint, squares, weight, judged, data.weight[held], options, checkpoint, progress=progress
+        )
     first = trained.history[0]["held_out"]
     if trained.best_epoch == 0:
         logger.warning(
@@ -82,12 +86,12 @@ def tune(start: Any, subject: Subject, data: HeldOutImages, options: Options) ->
         )
         checkpoint.delete()
         return None
-    content = _file_of(joint, content_keys(data.digests, data.train))
+    before = noted_trained_on(subject.extractor.settings().weights.path)
+    content = _file_of(joint, np.union1d(content_keys(data.digests, data.train), before))
     path = keep_weights(content)
     record = _record(joint, subject, trained, options, content)
     arrays = [np.asarray(convert_to_numpy(variable)) for variable in head.weights]
-    checkpoint.delete()  # a fit that fails now would train again: it has nothing left to do but features
-    return Tuned(path, head.finished(arrays), record)
+    return Tuned(path, head.finished(arrays), record, checkpoint)
 
 
 def _weights(
@@ -139,6 +143,7 @@ def _key(start: Any, subject: Subject, data: HeldOutImages, options: Options, pr
         "head": repr(data.head),
         "class_weight": repr(getattr(start, "class_weight", None)),
         "mirror": subject.squares.mirror,
+        "pairs": subject.squares.pairs,
     }
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode())
     arrays = [data.train, data.held, data.weight, np.asarray(subject.squares.targets)]

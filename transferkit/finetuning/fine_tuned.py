@@ -56,15 +56,15 @@ class FineTuned(MetaEstimatorMixin, BaseEstimator):
         self.validation_fraction = validation_fraction
         self.precision = precision
 
-    def fit(self, X: Any, y: Any = None, **where: Any) -> FineTuned:
+    def fit(
+        self, X: Any, y: Any = None, *, groups: Any = None, sample_weight: Any = None, boxes: Any = None
+    ) -> FineTuned:
         """Fine-tune the estimator.
 
         Parameters
         ----------
-        X, y
+        X, y, groups, sample_weight, boxes
             As for ``fit`` of the estimator.
-        **where
-            Groups, sample_weight, and boxes.
 
         Returns
         -------
@@ -78,6 +78,7 @@ class FineTuned(MetaEstimatorMixin, BaseEstimator):
         """
         options = self.get_params(deep=False)
         estimator = options.pop("estimator")
+        where = {"groups": groups, "sample_weight": sample_weight, "boxes": boxes}
         self.estimator_ = fine_tune(estimator, X, y, **where, **options)
         return self
 

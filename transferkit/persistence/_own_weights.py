@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import getpass
 import hashlib
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,12 +22,20 @@ KEY = "fine_tuning"  # of the document; its array ``weights`` has the bytes of t
 def keep_weights(content: NDArray[np.uint8]) -> Path:
     """Write a file of weights under its SHA-256, if it is not there, and return where.
 
-    It lies in the folder ``tuned`` beside the features, which deleting features leaves alone.
+    It lies in the folder ``tuned`` beside the features, which deleting features leaves alone; where nothing
+    can be written there, in a folder for temporary files.
     """
     data = content.tobytes()
-    folder = FeatureCache().folder / "tuned"
-    path = folder / f"{hashlib.sha256(data).hexdigest()}.weights.h5"
-    if not path.is_file() or path.stat().st_size != len(data):
+    digest = hashlib.sha256(data).hexdigest()
+    try:
+        return _kept(data, digest, FeatureCache().folder / "tuned")
+    except OSError:  # a folder that may only be read
+        return _kept(data, digest, Path(tempfile.gettempdir()) / f"transferkit-tuned-{getpass.getuser()}")
+
+
+def _kept(data: bytes, digest: str, folder: Path) -> Path:
+    path = folder / f"{digest}.weights.h5"
+    if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != digest:
         folder.mkdir(parents=True, exist_ok=True)
         with replaced(path) as stream:
             stream.write(data)
