@@ -15,7 +15,7 @@ from tests.conftest import TINY, make_pictures
 from transferkit import Classifier, FeatureCache, FeatureExtractor, config_context, distributed
 from transferkit.errors import CacheError, InvalidInputError, MissingDependencyError, WeightsError
 from transferkit.extraction import Failure
-from transferkit.views import MIRROR, ORIGINAL
+from transferkit.views import AUGMENTATIONS, MIRROR, ORIGINAL, Square, View
 
 pa = pytest.importorskip("pyarrow", reason="needs pyarrow", exc_type=ImportError)
 
@@ -219,6 +219,12 @@ def test_mostly_bad_pictures_stop_the_run_and_a_bad_block_does_not(old, extracto
         work([*bad, *old], extractor, tmp_path / "other", size=25)
     with pytest.raises(InvalidInputError, match="3 of the 3 images"):
         work(bad[:3], extractor, tmp_path / "third")
+
+
+def test_a_run_with_many_missing_files_can_be_repeated(old, extractor, tmp_path):
+    images = [*old, *(tmp_path / f"missing {i}.png" for i in range(20))]
+    assert counts(work(images, extractor, tmp_path / "out")) == (60, 0, 0, 20)
+    assert counts(work(images, extractor, tmp_path / "out")) == (0, 60, 0, 20)
 
 
 def test_a_block_that_is_done_twice_leaves_the_same_files(old, extractor, tmp_path):
@@ -466,6 +472,12 @@ def test_arguments_are_checked_at_once(extractor, tmp_path):
     (tmp_path / "manifest.json").write_text('{"format": 99}')
     with pytest.raises(InvalidInputError, match=r"format 1. Got format 99"):
         distributed.read_features(tmp_path)
+
+
+def test_a_view_has_the_squares_that_its_name_stands_for():
+    assert _extract.view_problems([ORIGINAL, *AUGMENTATIONS["multi"][1:]]) == []
+    (problem,) = _extract.view_problems([View("zoomed", (Square(zoom=2.0),))])
+    assert problem == "views must be those of transferkit.views. Got others under the names ['zoomed']."
 
 
 def test_a_missing_package_is_named(extractor, tmp_path, monkeypatch):
