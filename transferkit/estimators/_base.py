@@ -7,7 +7,7 @@ A subclass says what it learns: how ``y`` is checked (``_read_targets``), which 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -44,6 +44,7 @@ from transferkit.estimators._splitting import (
 )
 from transferkit.estimators._taps import Taps, class_taps
 from transferkit.estimators._training_record import TrainingRecord, rebuild_training
+from transferkit.estimators._training_set import Rows, TrainingSet
 from transferkit.estimators._tuned import Tuned, rebuild_fine_tuning
 from transferkit.estimators.predictor import Predictor
 from transferkit.extraction import (
@@ -61,44 +62,6 @@ from transferkit.heads import FittedHead, Head, TrainingData, Validation, calibr
 from transferkit.keypoints import frames_of_boxes
 from transferkit.tasks import TASKS, Classes, Task, as_groups, as_weights, check_lengths, dense_labels
 from transferkit.views import AUGMENTATIONS, MEANS, ORIGINAL, AnyView, View, crops_of
-
-Rows = NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class TrainingSet:
-    """What a head is trained on, beside its features.
-
-    Attributes
-    ----------
-    rows : ndarray of int, shape (n,)
-        Images of the extraction that can be read and whose weight is not 0.
-    targets : list of ndarray
-        One for each view, as the head learns them.
-    groups : ndarray of int, shape (n,)
-    weight : ndarray of float64, shape (n,)
-    validation : Validation or None
-        The caller's own.
-    views : tuple of View or Crops
-        What features are of.
-    """
-
-    rows: Rows
-    targets: list[NDArray[Any]]
-    groups: Rows
-    weight: NDArray[np.float64]
-    validation: Validation | None
-    views: tuple[AnyView, ...]
-
-    def take(self, part: Rows) -> TrainingSet:
-        """Return some of the rows."""
-        return replace(
-            self,
-            rows=self.rows[part],
-            targets=[targets[part] for targets in self.targets],
-            groups=self.groups[part],
-            weight=self.weight[part],
-        )
 
 
 class ImageEstimator(FittedEstimator, NestedParameters):

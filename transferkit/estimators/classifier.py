@@ -13,7 +13,7 @@ from sklearn.base import ClassifierMixin
 
 from transferkit.backbones import Backbone
 from transferkit.decisions import rebuild_held_out
-from transferkit.estimators._base import ImageEstimator, Rows, TrainingSet
+from transferkit.estimators._base import ImageEstimator
 from transferkit.estimators._decisions import Decisions
 from transferkit.estimators._fitted import AnyFeatures
 from transferkit.estimators._held_out import held_out_outputs, remember_held_out
@@ -21,6 +21,7 @@ from transferkit.estimators._novelty import novelty_of
 from transferkit.estimators._old_names import takes_old_names
 from transferkit.estimators._scoring import readable_rows
 from transferkit.estimators._splitting import as_seed
+from transferkit.estimators._training_set import Rows, TrainingSet
 from transferkit.estimators._unknown import check_unknown, with_unknown
 from transferkit.estimators.predictor import average_views
 from transferkit.explanation import ClassActivation, explain

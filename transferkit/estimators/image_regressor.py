@@ -12,9 +12,10 @@ from sklearn.base import MultiOutputMixin, RegressorMixin
 
 from transferkit.backbones import Backbone
 from transferkit.errors import InvalidInputError
-from transferkit.estimators._base import ImageEstimator, Rows
+from transferkit.estimators._base import ImageEstimator
 from transferkit.estimators._fitted import AnyFeatures
 from transferkit.estimators._scoring import explained_variance, readable_rows
+from transferkit.estimators._training_set import Rows
 from transferkit.extraction import FeatureExtractor
 from transferkit.heads import Head
 from transferkit.persistence import register_estimator

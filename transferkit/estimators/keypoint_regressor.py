@@ -15,7 +15,7 @@ from sklearn.base import MultiOutputMixin, RegressorMixin
 from transferkit import images
 from transferkit.backbones import Backbone
 from transferkit.errors import InvalidInputError
-from transferkit.estimators._base import ImageEstimator, Rows, TrainingSet
+from transferkit.estimators._base import ImageEstimator
 from transferkit.estimators._confidence import fit_expected_error
 from transferkit.estimators._expected_error import rebuild_expected_error
 from transferkit.estimators._fitted import AnyFeatures
@@ -29,6 +29,7 @@ from transferkit.estimators._scoring import explained_variance, readable_rows
 from transferkit.estimators._splitting import as_seed
 from transferkit.estimators._subjects import box_views
 from transferkit.estimators._taps import Taps, close_taps, point_taps
+from transferkit.estimators._training_set import Rows, TrainingSet
 from transferkit.estimators._unknown import novelty_problems, without_unknown
 from transferkit.estimators.predictor import Predictor
 from transferkit.estimators.refinement import (
