@@ -40,6 +40,14 @@ def no_networks_left():
         gc.collect()
 
 
+@pytest.fixture(scope="module", autouse=True)
+def nothing_left_behind():
+    """Restore the configuration and the registry after a file: what its own fixtures set must not reach the next."""
+    with pytest.MonkeyPatch.context() as patch, registry.preserved():
+        patch.setattr(config, "_process", {})
+        yield
+
+
 @pytest.fixture(autouse=True)
 def isolated(tmp_path_factory, monkeypatch):
     """Keep tests away from the files of the user, and restore the registry."""
