@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import os
 import resource
 import sys
@@ -48,13 +49,24 @@ def nothing_left_behind():
         yield
 
 
+@pytest.fixture(scope="session")
+def new_folder(tmp_path_factory):
+    """Return a function that names a folder which nothing has used; it is not made.
+
+    ``mktemp`` would look through all folders of the tests before, for each test.
+    """
+    place, numbers = tmp_path_factory.mktemp("isolated"), itertools.count()
+    return lambda: place / str(next(numbers))
+
+
 @pytest.fixture(autouse=True)
-def isolated(tmp_path_factory, monkeypatch):
+def isolated(new_folder, monkeypatch):
     """Keep tests away from the files of the user, and restore the registry."""
-    monkeypatch.setenv("TRANSFERKIT_CACHE", str(tmp_path_factory.mktemp("cache")))
+    folder = new_folder()
+    monkeypatch.setenv("TRANSFERKIT_CACHE", str(folder / "cache"))
     monkeypatch.delenv("TRANSFERKIT_WEIGHTS", raising=False)
     monkeypatch.setattr(config, "_process", {})
-    monkeypatch.setenv("KERAS_HOME", str(tmp_path_factory.mktemp("keras")))
+    monkeypatch.setenv("KERAS_HOME", str(folder / "keras"))
     with registry.preserved():
         yield
 

@@ -1,6 +1,7 @@
 """Imports point down: between rooms, between files, and also inside functions; heavy packages load late."""
 
 import ast
+import functools
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from statistics import median
@@ -73,8 +74,10 @@ def surface(module):
 FRONTS = {dotted(module): surface(module) for module in MODULES if module.endswith("/__init__")}
 
 
+@functools.cache
 def imports(module, *, top_level):
-    """Yield the dotted names that a module imports, outside of ``if TYPE_CHECKING``."""
+    """Return the dotted names that a module imports, outside of ``if TYPE_CHECKING``."""
+    found = []
     tree = ast.parse((ROOT / f"{module}.py").read_text())
     skipped = {
         id(node)
@@ -90,11 +93,11 @@ def imports(module, *, top_level):
         if id(node) in skipped:
             continue
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{module}: relative import; write it out"
-            for alias in node.names:
-                yield f"{node.module}.{alias.name}"
+            found += [f"{node.module}.{alias.name}" for alias in node.names]
+    return found
 
 
 def own(module):
@@ -118,24 +121,27 @@ def room(name):
     return name.split(".")[0]
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_layers_point_down(module):
-    home = room(dotted(module))
-    if home in ("__init__", "__main__"):
-        return
-    for name in own(module):
-        other = room(name)
-        if other != home:
-            assert other in LEVEL, f"{module} imports {name or 'transferkit'}"
-            assert LEVEL[other] < LEVEL[home] or (other, home) in BELOW, f"{module} must not import {name}"
+def test_layers_point_down():
+    wrong = []
+    for module in MODULES:
+        home = room(dotted(module))
+        for name in own(module):
+            other = room(name)
+            if home in ("__init__", "__main__") or other == home:
+                continue
+            if LEVEL.get(other, len(LINES)) >= LEVEL[home] and (other, home) not in BELOW:
+                wrong.append(f"{module} must not import {name or 'transferkit'}")
+    assert wrong == []
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_other_rooms_are_entered_by_their_front_door(module):
-    home = room(dotted(module))
-    for name in own(module):
-        door = name in SURFACES or room(name) in SURFACES or "." not in name
-        assert door or room(name) == home, f"{module} must import from transferkit.{room(name)}, not {name}"
+def test_other_rooms_are_entered_by_their_front_door():
+    wrong = []
+    for module in MODULES:
+        for name in own(module):
+            door = name in SURFACES or room(name) in SURFACES or "." not in name
+            if not door and room(name) != room(dotted(module)):
+                wrong.append(f"{module} must import from transferkit.{room(name)}, not {name}")
+    assert wrong == []
 
 
 def test_no_circles_of_files():
@@ -158,18 +164,26 @@ def test_files_of_a_room_do_not_import_its_front():
     assert wrong == []
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_heavy_packages_are_imported_where_they_are_used(module):
-    allowed = ALLOWED.get(module.split("/")[0], set()) | ALLOWED.get(module, set())
-    found = {name.split(".")[0] for name in imports(module, top_level=True)}
-    assert found & HEAVY <= allowed
+def packages(module, *, top_level):
+    return {name.split(".")[0] for name in imports(module, top_level=top_level)}
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_networks_are_run_in_few_places(module):
-    found = {name.split(".")[0] for name in imports(module, top_level=False)}
-    runners = found & {"tensorflow", "keras", "keras_hub", "kagglehub", "openvino", "torch", "jax"}
-    assert runners <= RUNNERS.get(module.split("/")[0], set())
+def test_heavy_packages_are_imported_where_they_are_used():
+    wrong = {}
+    for module in MODULES:
+        allowed = ALLOWED.get(module.split("/")[0], set()) | ALLOWED.get(module, set())
+        if found := (packages(module, top_level=True) & HEAVY) - allowed:
+            wrong[module] = found
+    assert wrong == {}
+
+
+def test_networks_are_run_in_few_places():
+    runners, wrong = {"tensorflow", "keras", "keras_hub", "kagglehub", "openvino", "torch", "jax"}, {}
+    for module in MODULES:
+        found = packages(module, top_level=False) & runners
+        if found := found - RUNNERS.get(module.split("/")[0], set()):
+            wrong[module] = found
+    assert wrong == {}
 
 
 def test_every_module_has_a_line():
