@@ -1,11 +1,14 @@
 """How closely exported files answer as the models do, on real images of mixed sizes, and how fast.
 
     python benchmarks/exports.py --data DATA --weights WEIGHTS [--models NAME ...] [--images 500]
+        [--formats onnx openvino litert int8]
 
 DATA has cats_dogs/{cat,dog}, gender/{train,val}/{man,woman}, and keypoints/{training,test} with tables;
 WEIGHTS has mobilenet.weights.h5 and efficientnet_lite2.onnx. Models are trained on other images than those
 they are asked about. Images of the gender set have one size, so they are resized to sizes at random. File and
 model are given the same uint8 arrays, one at a time: first a few of them to start both. Times are medians.
+LiteRT's files and the model are given the same squares, and have no closer look; int8 is an ONNX file whose
+backbone computes in 8-bit numbers, with ranges from training images.
 """
 
 from __future__ import annotations
@@ -24,7 +27,13 @@ from PIL import Image, ImageOps
 from transferkit import Backbone, Classifier, ImageRegressor, KeypointRegressor, export, set_config
 from transferkit.datasets import read_image_folder, read_keypoints_csv
 
-FORMATS = {"onnx": "onnx", "openvino": "xml"}
+# The format, the end of the file's name, and whether the backbone computes in 8-bit numbers.
+FORMATS = {
+    "onnx": ("onnx", "onnx", False),
+    "openvino": ("openvino", "xml", False),
+    "litert": ("litert", "tflite", False),
+    "int8": ("onnx", "onnx", True),
+}
 _START = 3
 
 
@@ -99,6 +108,18 @@ MODELS: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
         lambda data, n: keypoints(data, n, 400),
         lambda _: KeypointRegressor("mobilenet", head="keypoint_map"),
     ),
+    "points, linear, whole images": (
+        lambda data, n: keypoints(data, n, 300),
+        lambda _: KeypointRegressor("mobilenet", head="linear", refine=0),
+    ),
+    "points, score_map, whole images": (
+        lambda data, n: keypoints(data, n, 100),
+        lambda _: KeypointRegressor("mobilenet", head="score_map", refine=0),
+    ),
+    "points, keypoint_map, whole images": (
+        lambda data, n: keypoints(data, n, 400),
+        lambda _: KeypointRegressor("mobilenet", head="keypoint_map", refine=0),
+    ),
 }
 
 
@@ -110,6 +131,7 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, required=True)
     parser.add_argument("--models", nargs="+", default=list(MODELS))
     parser.add_argument("--images", type=int, default=500)
+    parser.add_argument("--formats", nargs="+", choices=FORMATS, default=list(FORMATS))
     options = parser.parse_args()
     os.environ["TRANSFERKIT_WEIGHTS"] = str(options.weights)
     print("| model | format | MB | largest difference | same answer | ms an image | transferkit, ms |")
@@ -122,15 +144,30 @@ def main() -> None:
             model = make(options).fit(train, y)
             set_config(cache=False)  # every image is computed
             ask = model.predict if model.predictor_.task.regression else model.predict_proba
-            expected, own = timed(lambda image, ask=ask: ask([image])[0], test)
-            for format, suffix in FORMATS.items():
+            asked = {False: (test, *timed(lambda image, ask=ask: ask([image])[0], test))}
+            for label in options.formats:
+                format, suffix, in_8_bits = FORMATS[label]
+                square = format == "litert"
+                if square and len(model.predictor_.refinements):
+                    continue
+                if square and square not in asked:
+                    squares = squares_of(model, test)
+                    asked[square] = squares, *timed(lambda image, ask=ask: ask([image])[0], squares)
+                shown, expected, own = asked[square]
                 path = Path(folder) / f"model.{suffix}"
-                report = export(model, path, format=format)
-                found, spent = timed(opened(path), test)
-                row = compared(model, expected, np.array(found).reshape(len(test), -1))
+                more = {"precision": "int8", "calibration": train[:200], "max_loss": 1.0} if in_8_bits else {}
+                report = export(model, path, format=format, **more)
+                found, spent = timed(opened(path), shown)
+                row = compared(model, expected, np.array(found).reshape(len(shown), -1))
                 size = report.n_bytes / 1e6
-                print(f"| {name} | {format} | {size:.1f} | {row} | {spent:.0f} | {own:.0f} |", flush=True)
+                print(f"| {name} | {label} | {size:.1f} | {row} | {spent:.0f} | {own:.0f} |", flush=True)
             set_config(cache=folder)
+
+
+def squares_of(model: Any, images: list[Any]) -> list[Any]:
+    """Return images as users of a LiteRT file resize them."""
+    side = (model.predictor_.extractor.settings().image_size,) * 2
+    return [np.array(Image.fromarray(image).resize(side, Image.Resampling.BILINEAR)) for image in images]
 
 
 def timed(run: Callable[[Any], Any], images: list[Any]) -> tuple[Any, float]:
@@ -152,6 +189,19 @@ def opened(path: Path) -> Callable[[Any], Any]:
 
         session = onnxruntime.InferenceSession(str(path))
         return lambda image: session.run(None, {"image": image[None]})[0]
+    if path.suffix == ".tflite":
+        from ai_edge_litert.interpreter import Interpreter
+
+        interpreter = Interpreter(str(path))
+        interpreter.allocate_tensors()
+        (entry,), (end,) = interpreter.get_input_details(), interpreter.get_output_details()
+
+        def run(image: Any) -> Any:
+            interpreter.set_tensor(entry["index"], image[None])
+            interpreter.invoke()
+            return interpreter.get_tensor(end["index"])[0]
+
+        return run
     import openvino
 
     compiled = openvino.compile_model(str(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})

@@ -4,6 +4,7 @@ import json
 import pickle
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -14,6 +15,7 @@ from transferkit.estimators.refinement import _network
 from transferkit.estimators.refinement._network import Sample
 from transferkit.foundation.maps import sample_maps
 from transferkit.heads import KeypointMapHead, TrainingData, Validation
+from transferkit.heads._keypoint_training import AdamW, Schedule
 from transferkit.keypoints import frames_around, mean_shape
 from transferkit.tasks import Classes, Points, Values
 
@@ -102,6 +104,78 @@ def test_the_loss_leaves_missing_points_out():
     found = np.array([[[3, 4, 9, 9], [0, 0, 9, 9]], [[0, 0, 0, 0], [0, 0, 3, 4]]], dtype=np.float32)
     loss = keras.ops.convert_to_numpy(distance_loss(keras.ops.convert_to_tensor(truth), found))
     np.testing.assert_allclose(loss, [2.5, 1.25], atol=1e-5)
+
+
+@pytest.mark.parametrize("coarse", [1, 2])
+def test_gradients_are_those_of_keras(coarse):
+    """Of a batch with missing points and coordinates, and rows of other weights, without noise."""
+    import keras
+    import tensorflow as tf
+
+    from transferkit.heads._keypoint_gradient import Network, mean_distances
+    from transferkit.heads._keypoint_network import build_network, distance_loss, weight_shapes
+
+    head, rng = KeypointMapHead(steps=2, channels=5, hidden=7), np.random.default_rng(0)
+    shapes = [(9, 8, 6), (3, 4, 5), (1, 1, 4)][: 1 + coarse]
+    maps = [rng.normal(2, 3, (11, *shape)).astype(np.float32) for shape in shapes]
+    scales = [
+        (rng.normal(size=shape[-1]).astype("f4"), rng.uniform(0.5, 2, shape[-1]).astype("f4"))
+        for shape in shapes
+    ]
+    mean, targets = rng.uniform(0.2, 0.8, 6), rng.uniform(0, 1, (11, 6)).astype(np.float32)
+    targets[2, 4:], targets[3, 1], targets[4] = np.nan, np.nan, np.nan
+    weight = rng.uniform(0.5, 2, 11).astype(np.float32)
+    network = Network(weight_shapes(head, shapes, 6), mean, scales, coarse, 2)
+    network.start(rng)
+    for array in network.weights:  # also of those that are zero, or nearly, before training
+        array += rng.normal(0, 0.1, array.shape).astype(np.float32)
+    gradient = np.zeros_like(network.values)
+    loss = network.learn(maps, targets, weight / 11, gradient, None)
+    model = build_network(head, shapes, mean, scales, 0)
+    model.set_weights(network.weights)
+    with tf.GradientTape() as tape:
+        found = model(maps, training=False)
+        losses = distance_loss(keras.ops.convert_to_tensor(targets), found)
+        total = tf.reduce_mean(losses * weight)
+    expected = tape.gradient(total, model.trainable_variables)
+    assert loss == pytest.approx(float(total), rel=1e-5)
+    for ours, theirs in zip(network._parts(gradient), expected, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=2e-4, atol=1e-6)
+    ours = np.mean([mean_distances(targets, shape) for shape in np.asarray(found).swapaxes(0, 1)], axis=0)
+    np.testing.assert_allclose(ours, losses, rtol=1e-5)
+
+
+def test_the_optimizer_is_that_of_keras():
+    import keras
+
+    values = np.random.default_rng(0).normal(size=50_000).astype(np.float32)
+    variable = keras.Variable(values)
+    theirs = keras.optimizers.AdamW(0.01, weight_decay=0.01)
+    parts = np.zeros((2, len(values)), np.float32)
+    with ThreadPoolExecutor(2) as pool:
+        ours = AdamW(values, parts, pool)
+        for step in range(4):
+            parts[:] = np.random.default_rng(step).normal(size=parts.shape)
+            theirs.apply([keras.ops.convert_to_tensor(parts.sum(axis=0))], [variable])
+            ours.step(0.01)
+    np.testing.assert_allclose(values, variable.numpy(), rtol=1e-6, atol=1e-6)
+
+
+def test_rates_grow_for_a_twentieth_and_fall_as_a_cosine():
+    schedule = Schedule(1, 1, 2.0)
+    rates = [schedule.rate(step, 100) for step in range(100)]
+    assert rates[:6] == pytest.approx([0, 0.4, 0.8, 1.2, 1.6, 2.0])
+    assert rates[52] == pytest.approx(1.0, abs=0.02)
+    assert 0 < rates[99] < 0.001
+    assert schedule.rate(0, 1) == 2.0
+
+
+def test_training_needs_no_keras():
+    program = (
+        "import sys; from tests.test_keypoint_map import *;"
+        "QUICK.fit(data_of(*bumps(20))); assert 'keras' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
 
 
 def test_missing_points_teach_nothing():

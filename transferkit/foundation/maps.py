@@ -62,10 +62,16 @@ def sample_maps(maps: NDArray[np.float32], points: NDArray[np.float64]) -> NDArr
     flat = maps.reshape(n * height * width, channels)  # so that each cell is one run of bytes to copy
     corner = np.arange(n)[:, None] * (height * width) + low[..., 1] * width + low[..., 0]
 
-    def at(step: int) -> NDArray[np.float32]:
-        return flat.take(corner + step, axis=0).astype(np.float32, copy=False)
-
     across, down = part[..., 0, :], part[..., 1, :]
-    upper = at(0) * (1 - across) + at(right) * across
-    lower = at(below * width) * (1 - across) + at(below * width + right) * across
-    return np.asarray(upper * (1 - down) + lower * down, dtype=np.float32)
+    corners = (
+        (0, (1 - across) * (1 - down)),
+        (right, across * (1 - down)),
+        (below * width, (1 - across) * down),
+        (below * width + right, across * down),
+    )
+    total = np.zeros((*corner.shape, channels), np.float32)
+    for step, weight in corners:
+        values = flat.take(corner + step, axis=0).astype(np.float32, copy=False)
+        values *= weight
+        total += values
+    return total

@@ -13,7 +13,7 @@ from transferkit.errors import InvalidInputError
 from transferkit.heads._base import FittedHead, Maps, Validation
 from transferkit.heads._calibration import network_gain
 from transferkit.heads._keypoint_maps import round_to_half
-from transferkit.heads._keypoint_network import build_network, distance_loss
+from transferkit.heads._keypoint_network import distance_loss
 from transferkit.heads._network import FittedNetwork
 from transferkit.heads._training import learn_scale, loss_of
 from transferkit.heads.cascade import COARSE_GRID, finest_map
@@ -161,8 +161,7 @@ def _network(fitted: FittedNetwork, task: Task, label_weight: Any) -> JointHead:
 
 
 def _keypoint_map(fitted: FittedKeypointMap) -> JointHead:
-    model = build_network(fitted.head, fitted.shapes, fitted.mean, fitted.scales, fitted.seed)
-    model.set_weights(fitted.weights)
+    model = replace(fitted, dtype="float32", _model=None).model()
 
     def call(maps: list[Any]) -> Any:
         finest = finest_map(maps)

@@ -21,8 +21,10 @@ def forward(
     scales: Sequence[Scale],
     weights: Sequence[Floats],
     steps: int,
-) -> Floats:
-    """Return points (n, 2 k) as fractions of the square; the same as the Keras model, without dropout.
+) -> list[Floats]:
+    """Return the shapes of all steps, each of points (n, 2 k) as fractions of the square.
+
+    They are those of the Keras model, without dropout.
 
     Parameters
     ----------
@@ -42,14 +44,15 @@ def forward(
         for array, scale in zip(maps[1:], scales[1:], strict=True)
     ]
     points = _shape(np.concatenate(coarse, axis=1), remaining)
-    centre = mean.astype(np.float32)
+    centre, shapes = mean.astype(np.float32), [points]
     for _ in range(steps):
         start = points.clip(-OUTSIDE, 1 + OUTSIDE)
         read = _scaled(sample_maps(maps[0], start.reshape(n, -1, 2)), scales[0])
         place = ((start - centre) * np.float32(ZOOM)).clip(-FARTHEST, FARTHEST)
         read = _relu(read, remaining).reshape(n, -1)
         points = start + _shape(np.concatenate([read, place], axis=1), remaining)
-    return points
+        shapes.append(points)
+    return shapes
 
 
 def _scaled(array: NDArray[Any], scale: Scale) -> Floats:

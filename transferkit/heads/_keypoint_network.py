@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 _WIDTH = 64  # channels that the coarse maps are projected to
-_DROPOUT = 0.3
+DROPOUT = 0.3
 # In training, points are moved at random before a correction reads the map, by these fractions of the square,
 # together and individually: corrections then learn from larger errors than those on training rows.
-_SHIFT, _SCATTER = 0.01, 0.004
+SHIFT, SCATTER = 0.01, 0.004
 ZOOM = 4.0  # scales distances from the mean shape to about the size of features
 FARTHEST = 2.0  # largest scaled distance
 OUTSIDE = 0.2  # how far outside of the square a correction may begin
@@ -57,7 +57,7 @@ def build_network(
         for i in range(1, len(inputs))
     ]
     rough = layers.Concatenate()(coarse) if len(coarse) > 1 else coarse[0]
-    rough = layers.Dropout(_DROPOUT, seed=next(seeds))(rough)
+    rough = layers.Dropout(DROPOUT, seed=next(seeds))(rough)
     points = shape_from(rough, keras.initializers.Constant(mean))
     found = [points]
     for _ in range(head.steps):
@@ -146,8 +146,8 @@ def _make_start(seed: int) -> Any:
             if not training:
                 return points
             n, size = ops.shape(points)[0], points.shape[1]
-            together = keras.random.normal((n, 2), stddev=_SHIFT, seed=self.seeds)
-            alone = keras.random.normal((n, size), stddev=_SCATTER, seed=self.seeds)
+            together = keras.random.normal((n, 2), stddev=SHIFT, seed=self.seeds)
+            alone = keras.random.normal((n, size), stddev=SCATTER, seed=self.seeds)
             return points + ops.tile(together, (1, size // 2)) + alone
 
         def compute_output_shape(self, shape: Any) -> Any:

@@ -63,7 +63,7 @@ def train(
         # Keras divides by the number of rows: with mean weight 1, the loss is a weighted mean.
         weight = None if weight is None or not weight.any() else level(weight)
         validation = make_batches(fitted, data.task, maps, targets, weight, predict_batch)
-    # Otherwise TensorFlow traces the first step twice, which takes seconds: what it makes there is new the first time.
+    # Otherwise TensorFlow traces the first step twice, which takes seconds.
     model.optimizer.build(model.trainable_variables)
     model.fit(
         batches,

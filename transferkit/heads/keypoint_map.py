@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from transferkit.backbones import keras_defaults
 from transferkit.errors import InvalidInputError
 from transferkit.foundation.arguments import is_count, is_number, is_seed
-from transferkit.foundation.forks import enter_network
-from transferkit.heads._base import Maps, TrainingData, is_fraction
+from transferkit.heads._base import Maps, TrainingData, Validation, is_fraction
 from transferkit.heads._keras import KerasWeights, Scale, read_tensors
 from transferkit.heads._keypoint_forward import forward
+from transferkit.heads._keypoint_gradient import Network, mean_distances
 from transferkit.heads._keypoint_maps import held_maps, in_half, inputs_of, round_to_half, some_rows
 from transferkit.heads._keypoint_network import FARTHEST as FARTHEST
 from transferkit.heads._keypoint_network import OUTSIDE as OUTSIDE
 from transferkit.heads._keypoint_network import ZOOM as ZOOM
-from transferkit.heads._keypoint_network import build_network, distance_loss, weight_shapes
-from transferkit.heads._training import learn_scale, train
+from transferkit.heads._keypoint_network import build_network, weight_shapes
+from transferkit.heads._keypoint_training import Schedule, train
+from transferkit.heads._training import learn_scale
 from transferkit.heads.cascade import finest_map
 
 # Batches, and limits of epochs, where ``epochs`` is None. 4,000 batches lowered errors by 1 %, 100 epochs of
@@ -35,7 +36,7 @@ class KeypointMapHead:
     """A small network that finds a shape on coarse maps and corrects it several times on the finest one.
 
     Each correction reads the finest map *at the points found so far* and moves all points together. All steps
-    are trained at once, on the mean distance of points. Training needs TensorFlow, predicting does not.
+    are trained at once, on the mean distance of points. Neither training nor predicting needs TensorFlow.
 
     Parameters
     ----------
@@ -102,7 +103,6 @@ class KeypointMapHead:
         if problems:
             raise InvalidInputError(*problems)
 
-    @keras_defaults()
     def fit(self, data: TrainingData) -> FittedKeypointMap:
         """Return the fitted head; targets (n, 2 k) are x0, y0, ... as fractions of the square.
 
@@ -125,9 +125,6 @@ class KeypointMapHead:
                 f"at the others. Got values about {middle:.4g}. Divide pixels by the width and height of the "
                 "image, or choose 'linear'."
             )
-        enter_network()
-        import keras
-
         maps = held_maps(data.maps)
         fitted = FittedKeypointMap(
             self,
@@ -139,25 +136,21 @@ class KeypointMapHead:
         )
         n_batches = -(-len(data.targets) // self.batch_size)
         epochs = self.epochs or min(max(-(-_BATCHES // n_batches), _FEWEST), _MOST)
-        rate = keras.optimizers.schedules.CosineDecay(
-            0.0,
-            epochs * n_batches - epochs * n_batches // 20,
-            warmup_target=self.learning_rate,
-            warmup_steps=epochs * n_batches // 20,
-        )
-        fitted.model().compile(
-            optimizer=keras.optimizers.AdamW(rate, weight_decay=0.01), loss=distance_loss, jit_compile=False
-        )
-        held = data.validation and data.validation._replace(maps=inputs_of(data.validation.maps))
-        train(
-            fitted,
-            replace(data, maps=maps, validation=held),
-            epochs=epochs,
-            batch_size=self.batch_size,
-            predict_batch=_PREDICT_BATCH,
+        shapes = weight_shapes(self, fitted.shapes, fitted.n_outputs)
+        network = Network(shapes, fitted.mean, fitted.scales, len(maps) - 1, self.steps)
+        fitted.weights = network.weights  # which are trained in place
+        held = data.validation
+        fitted.history = train(
+            network,
+            maps,
+            data.targets,
+            data.sample_weight,
+            Schedule(epochs, self.batch_size, self.learning_rate),
+            data.random_state,
+            None if held is None else partial(fitted.loss, held),
+            progress=data.progress,
         )
         fitted.weights = round_to_half(fitted.weights)
-        fitted.model().set_weights(fitted.weights)
         return fitted
 
     def rebuild(self, tensors: Mapping[str, NDArray[Any]], facts: Mapping[str, Any]) -> FittedKeypointMap:
@@ -235,12 +228,24 @@ class FittedKeypointMap(KerasWeights):
         if found != list(self.shapes):
             raise InvalidInputError(f"The head was trained on maps of {list(self.shapes)}. Got {found}.")
         outputs = np.empty((len(maps[0]), self.n_outputs))
-        for start in range(0, len(outputs), _PREDICT_BATCH):
-            block = [array[start : start + _PREDICT_BATCH] for array in maps]
-            inputs = [_as_type(array, self.dtype) for array in inputs_of(block)]
-            points = forward(inputs, self.mean, self.scales, self.weights, self.head.steps)
-            outputs[start : start + _PREDICT_BATCH] = points
+        for rows, shapes in self._shapes_of(maps):
+            outputs[rows] = shapes[-1]
         return outputs
+
+    def loss(self, held: Validation) -> float:
+        """Return the mean distance of points over all steps, of rows that are held out."""
+        losses = np.empty(len(held.targets))
+        for rows, shapes in self._shapes_of(held.maps):
+            losses[rows] = np.mean([mean_distances(held.targets[rows], shape) for shape in shapes], axis=0)
+        weight = held.sample_weight
+        return float(np.average(losses, weights=weight if weight is not None and weight.any() else None))
+
+    def _shapes_of(self, maps: Maps) -> Iterator[tuple[slice, list[NDArray[np.float32]]]]:
+        """Yield slices of rows with the shapes of all steps."""
+        for start in range(0, len(maps[0]), _PREDICT_BATCH):
+            rows = slice(start, start + _PREDICT_BATCH)
+            inputs = [_as_type(array, self.dtype) for array in inputs_of([array[rows] for array in maps])]
+            yield rows, forward(inputs, self.mean, self.scales, self.weights, self.head.steps)
 
     def tensors(self) -> dict[str, NDArray[Any]]:
         """Return the arrays to save."""
@@ -259,4 +264,4 @@ class FittedKeypointMap(KerasWeights):
 def _as_type(array: NDArray[Any], dtype: str) -> NDArray[Any]:
     """Return an array of this dtype; values are clipped to its range, so that none becomes infinite."""
     limit = float(np.finfo(dtype).max)
-    return np.asarray(array if array.dtype == dtype else np.clip(array, -limit, limit), dtype)
+    return np.asarray(array if np.can_cast(array.dtype, dtype) else np.clip(array, -limit, limit), dtype)

@@ -1,0 +1,199 @@
+"""The gradient of the network of ``KeypointMapHead`` in numpy: training needs no TensorFlow.
+
+No gradient passes from one step to the next, or into the maps. So the network is a row of small ones, each of
+which ends at a shape, and their gradients are a page of matrix products.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from transferkit.foundation.maps import sample_maps
+from transferkit.heads._keras import Scale
+from transferkit.heads._keypoint_network import DROPOUT, FARTHEST, OUTSIDE, SCATTER, SHIFT, ZOOM
+
+Floats = NDArray[np.float32]
+_START = 1e-3  # deviation of weights that end at a shape, which is nearly the mean one before training
+
+
+class Network:
+    """Weights, and the gradient of a loss by them.
+
+    Parameters
+    ----------
+    shapes : sequence of tuple
+        Of the weights, as :func:`~transferkit.heads._keypoint_network.weight_shapes` has them.
+    mean : ndarray, shape (2 k,)
+        Mean shape.
+    scales : sequence of (shift, gain)
+        Of the channels of each input.
+    n_coarse, steps : int
+        Numbers of coarse maps, and of corrections.
+    """
+
+    def __init__(
+        self,
+        shapes: Sequence[tuple[int, ...]],
+        mean: NDArray[np.float64],
+        scales: Sequence[Scale],
+        n_coarse: int,
+        steps: int,
+    ) -> None:
+        self._shapes, self._mean, self._scales = shapes, mean.astype(np.float32), scales
+        self._n_coarse, self._steps = n_coarse, steps
+        self.values = np.zeros(sum(map(math.prod, shapes)), np.float32)
+        self.weights = self._parts(self.values)
+
+    def start(self, generator: np.random.Generator) -> None:
+        """Draw weights as Keras does: uniform ones (Glorot), small ones where they end at a shape."""
+        first = 2 * self._n_coarse + 2
+        ends = {first, *(first + 6 * (step + 1) for step in range(self._steps))}
+        for i, weight in enumerate(self.weights):
+            limit = math.sqrt(6 / sum(weight.shape))
+            if i in ends:
+                weight[...] = generator.normal(0, _START, weight.shape)
+            elif weight.ndim == 2:
+                weight[...] = generator.uniform(-limit, limit, weight.shape)
+        self.weights[first + 1][...] = self._mean
+
+    def learn(
+        self,
+        maps: Sequence[NDArray[Any]],
+        targets: Floats,
+        weight: Floats,
+        gradient: Floats,
+        generator: np.random.Generator | None,
+    ) -> float:
+        """Return the loss of some rows, and set its gradient.
+
+        Parameters
+        ----------
+        maps : sequence of ndarray, shape (n, h, w, c)
+        targets : ndarray, shape (n, 2 k)
+        weight : ndarray, shape (n,)
+            Of the rows, by which the sum of their losses is weighted.
+        gradient : ndarray, shape (n_weights,)
+            To be set.
+        generator : Generator or None
+            None leaves nothing to chance: nothing is dropped, and no point is moved.
+        """
+        n, loss = len(targets), _Loss(targets, weight, self._steps + 1)
+        there = self._parts(gradient)
+        layers = iter(
+            [
+                _Dense(*self.weights[i : i + 2], *there[i : i + 2])  # kernel and bias
+                for i in range(0, len(there), 2)
+            ]
+        )
+        first = [next(layers) for _ in range(self._n_coarse)]
+        cells = [
+            layer(self._scaled(array, i + 1)).reshape(n, -1)
+            for i, (array, layer) in enumerate(zip(maps[1:], first, strict=True))
+        ]
+        read = np.concatenate(cells, axis=1)
+        kept = np.float32(1) if generator is None else _dropout(generator, read.shape)
+        hidden, out = next(layers), next(layers)
+        points = out(hidden(read * kept), relu=False)
+        back = hidden.back(out.back(loss.of(points))) * kept
+        ends = np.cumsum([each.shape[1] for each in cells])
+        for layer, part in zip(first, np.split(back, ends[:-1], axis=1), strict=True):
+            layer.back(part.reshape(-1, layer.width), last=True)
+        for _ in range(self._steps):
+            start = points.clip(-OUTSIDE, 1 + OUTSIDE)
+            if generator is not None:
+                start += np.tile(generator.normal(0, SHIFT, (n, 2)), (1, start.shape[1] // 2))
+                start += generator.normal(0, SCATTER, start.shape)
+            reader, hidden, out = next(layers), next(layers), next(layers)
+            values = self._scaled(sample_maps(maps[0], start.reshape(n, -1, 2)), 0)
+            place = ((start - self._mean) * np.float32(ZOOM)).clip(-FARTHEST, FARTHEST)
+            read = np.concatenate([reader(values).reshape(n, -1), place], axis=1)
+            points = start + out(hidden(read), relu=False)
+            back = hidden.back(out.back(loss.of(points)))[:, : -place.shape[1]]
+            reader.back(back.reshape(-1, reader.width), last=True)
+        return loss.value
+
+    def _scaled(self, array: NDArray[Any], number: int) -> Floats:
+        """Return values scaled, as a matrix of channels."""
+        shift, gain = self._scales[number]
+        scaled: Floats = np.subtract(array, shift, dtype=np.float32).reshape(-1, array.shape[-1])
+        scaled *= gain
+        return scaled
+
+    def _parts(self, flat: Floats) -> list[Floats]:
+        """Return arrays that lie one after the other in a flat one."""
+        ends = np.cumsum([math.prod(shape) for shape in self._shapes])
+        parts = np.split(flat, ends[:-1])
+        return [part.reshape(shape) for part, shape in zip(parts, self._shapes, strict=True)]
+
+
+class _Dense:
+    """A layer that remembers what it was given."""
+
+    def __init__(self, kernel: Floats, bias: Floats, to_kernel: Floats, to_bias: Floats) -> None:
+        self._kernel, self._bias, self._to_kernel, self._to_bias = kernel, bias, to_kernel, to_bias
+        self.width = kernel.shape[1]
+
+    def __call__(self, x: Floats, *, relu: bool = True) -> Floats:
+        self._x, self._relu = x, relu
+        y: Floats = x @ self._kernel
+        y += self._bias
+        self._y = np.maximum(y, 0, out=y) if relu else y
+        return self._y
+
+    def back(self, gradient: Floats, *, last: bool = False) -> Floats:
+        """Set the gradients of the weights; return that of what was given, unless nothing learns from it."""
+        if self._relu:
+            gradient = gradient * (self._y > 0)
+        np.matmul(self._x.T, gradient, out=self._to_kernel)
+        gradient.sum(axis=0, out=self._to_bias)
+        return gradient if last else gradient @ self._kernel.T
+
+
+class _Loss:
+    """The mean distance of points over all shapes of a row, as in ``distance_loss``; a weighted sum."""
+
+    def __init__(self, targets: Floats, weight: Floats, n_shapes: int) -> None:
+        self._targets, self._present, seen = _present(targets)
+        share = weight / (n_shapes * np.maximum(seen.sum(axis=1), 1))
+        self._share = (seen * share[:, None]).astype(np.float32)
+        self.value = 0.0
+
+    def of(self, points: Floats) -> Floats:
+        """Add the loss of a shape, and return its gradient."""
+        gaps = (points - self._targets) * self._present
+        distances = _lengths(gaps)
+        self.value += float((distances * self._share).sum())
+        gaps *= np.repeat(self._share / distances, 2, axis=1)
+        return gaps
+
+
+def mean_distances(targets: NDArray[Any], points: NDArray[Any]) -> NDArray[Any]:
+    """Return the mean distance of points (n, 2 k) in each row, without those that are NaN."""
+    true, present, seen = _present(targets)
+    distances = _lengths((points - true) * present)
+    found: NDArray[Any] = (distances * seen).sum(axis=1) / np.maximum(seen.sum(axis=1), 1)
+    return found
+
+
+def _present(targets: NDArray[Any]) -> tuple[Floats, Floats, Floats]:
+    """Return targets with 0 for NaN, which coordinates there are, and which points."""
+    present = (~np.isnan(targets)).astype(np.float32)
+    # With one coordinate missing, the distance is that of the other.
+    return np.nan_to_num(targets), present, np.maximum(present[:, 0::2], present[:, 1::2])
+
+
+def _lengths(gaps: Floats) -> Floats:
+    squares = gaps**2
+    lengths: Floats = np.sqrt(squares[:, 0::2] + squares[:, 1::2] + np.float32(1e-12))  # a gradient at 0, too
+    return lengths
+
+
+def _dropout(generator: np.random.Generator, shape: tuple[int, ...]) -> Floats:
+    """Return 0 for what is dropped, and how much more the others count."""
+    kept = generator.random(shape, dtype=np.float32) >= DROPOUT
+    return kept * np.float32(1 / (1 - DROPOUT))

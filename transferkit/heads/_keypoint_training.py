@@ -1,0 +1,160 @@
+"""The training of ``KeypointMapHead``: batches, rates, and the optimizer."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+from transferkit.foundation.progress import progress_bar
+from transferkit.heads._keypoint_gradient import Network
+
+_DECAY, _FIRST, _SECOND, _TINY = 0.01, 0.9, 0.999, 1e-7  # of AdamW; the last three are Keras's
+_BLOCK = 1 << 15  # weights that are updated while they are in the processor's cache
+# Each learns from its part of a batch, as many on any machine, so that sums are the same.
+_THREADS = 2
+
+Floats = NDArray[np.float32]
+Rows = NDArray[np.int64]
+
+
+class Schedule(NamedTuple):
+    """How long, in batches of which size, and how fast.
+
+    The rate grows from 0 for a twentieth of all steps, and falls to 0 as a cosine.
+    """
+
+    epochs: int
+    batch_size: int
+    highest: float
+
+    def rate(self, step: int, n_steps: int) -> float:
+        """Return the rate of a step, counted from 0."""
+        warm = n_steps // 20
+        if step < warm:
+            return self.highest * step / warm
+        return self.highest * 0.5 * (1 + math.cos(math.pi * (step - warm) / (n_steps - warm)))
+
+
+def train(
+    network: Network,
+    maps: Sequence[Any],
+    targets: NDArray[np.float64],
+    weight: NDArray[np.float64],
+    schedule: Schedule,
+    seed: int,
+    validate: Callable[[], float] | None,
+    *,
+    progress: bool,
+) -> list[dict[str, Any]]:
+    """Train a network, and return the history.
+
+    Parameters
+    ----------
+    network : Network
+    maps : sequence of arrays or FileRows, shape (n, h, w, c)
+        The finest one and the coarse ones.
+    targets : ndarray, shape (n, 2 k)
+        NaN where a point is missing.
+    weight : ndarray, shape (n,)
+    schedule : Schedule
+    seed : int
+    validate : callable, optional
+        Returns the loss of held-out rows.
+    progress : bool
+        Show a bar.
+    """
+    network.start(np.random.default_rng(seed))
+    halves = np.zeros((_THREADS, len(network.values)), np.float32)
+    truth, counts = targets.astype(np.float32), weight.astype(np.float32)
+    size, history, step, order = schedule.batch_size, [], 0, np.random.default_rng(seed)
+    n_steps = schedule.epochs * -(-len(truth) // size)
+    with (
+        ThreadPoolExecutor(_THREADS) as pool,
+        ThreadPoolExecutor(1) as reader,
+        threadpool_limits(1, "blas"),
+        progress_bar(schedule.epochs, "head", "epoch", show=progress) as bar,
+    ):
+        optimizer = AdamW(network.values, halves, pool)
+        for epoch in range(schedule.epochs):
+            started, total = time.perf_counter(), 0.0
+            rows = order.permutation(len(truth))
+            batches = [np.sort(rows[start : start + size]) for start in range(0, len(rows), size)]
+            for batch, inputs in _ahead(reader, maps, batches):
+
+                def learn(half: int, batch: Rows = batch, inputs: Any = inputs, step: int = step) -> float:
+                    part = slice(half, None, _THREADS)
+                    own, drawn = batch[part], np.random.default_rng([seed, step, half])
+                    share = counts[own] / np.float32(len(batch))
+                    with np.errstate(all="ignore"):  # a training that diverges ends with NaN
+                        return network.learn(
+                            [x[part] for x in inputs], truth[own], share, halves[half], drawn
+                        )
+
+                total += len(batch) * sum(pool.map(learn, range(min(_THREADS, len(batch)))))
+                optimizer.step(schedule.rate(step, n_steps))
+                step += 1
+            row: dict[str, Any] = {"epoch": epoch + 1, "loss": total / len(truth)}
+            if validate is not None:
+                row["val_loss"] = validate()
+            history.append({**row, "seconds": time.perf_counter() - started})
+            bar.update()
+    return history
+
+
+def _ahead(
+    reader: ThreadPoolExecutor, maps: Sequence[Any], batches: Sequence[Rows]
+) -> Iterator[tuple[Rows, list[NDArray[Any]]]]:
+    """Yield batches, of which the next one is read while the last one is learned."""
+
+    def read(rows: Rows) -> list[NDArray[Any]]:
+        return [array[rows] for array in maps]
+
+    coming = reader.submit(read, batches[0])
+    for i, rows in enumerate(batches):
+        inputs = coming.result()
+        if i + 1 < len(batches):
+            coming = reader.submit(read, batches[i + 1])
+        yield rows, inputs
+
+
+class AdamW:
+    """The optimizer, with Keras's numbers.
+
+    Parameters
+    ----------
+    values : ndarray, shape (n_weights,)
+        The weights, which are changed in place.
+    gradients : ndarray, shape (n, n_weights)
+        Parts of the gradient, which are added up.
+    pool : ThreadPoolExecutor
+    """
+
+    def __init__(self, values: Floats, gradients: Floats, pool: ThreadPoolExecutor) -> None:
+        self._values, self._gradients, self._pool = values, gradients, pool
+        self._first, self._second = np.zeros_like(values), np.zeros_like(values)
+        self._n = 0
+
+    def step(self, rate: float) -> None:
+        """Move the weights against the gradient."""
+        self._n += 1
+        size = rate * math.sqrt(1 - _SECOND**self._n) / (1 - _FIRST**self._n)
+
+        def move(part: int) -> None:
+            for start in range(part * _BLOCK, len(self._values), _THREADS * _BLOCK):
+                block = slice(start, start + _BLOCK)
+                value, first, second = self._values[block], self._first[block], self._second[block]
+                gradient = self._gradients[:, block].sum(axis=0)
+                with np.errstate(all="ignore"):
+                    value *= np.float32(1 - _DECAY * rate)
+                    first += (gradient - first) * np.float32(1 - _FIRST)
+                    second += (gradient * gradient - second) * np.float32(1 - _SECOND)
+                    value -= np.float32(size) * first / (np.sqrt(second) + np.float32(_TINY))
+
+        list(self._pool.map(move, range(_THREADS)))
