@@ -43,7 +43,7 @@ def no_networks_left():
 
 @pytest.fixture(scope="module", autouse=True)
 def nothing_left_behind():
-    """Restore the configuration and the registry after a file: what its own fixtures set must not reach the next."""
+    """Restore configuration and registry after a file: what its fixtures set must not reach the next one."""
     with pytest.MonkeyPatch.context() as patch, registry.preserved():
         patch.setattr(config, "_process", {})
         yield

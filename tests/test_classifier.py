@@ -125,7 +125,7 @@ def test_class_weight(tiny, pictures):
 
 
 def test_a_second_head_costs_nothing_and_loads_no_tensorflow(tmp_path):
-    """In a fresh process, on the cache that the scattering backbone filled in another."""
+    """In a fresh process, on the cache that a network filled in another."""
     code = f"""
 import sys
 import numpy as np
@@ -136,7 +136,7 @@ from pathlib import Path
 paths, labels = make_pictures(Path({str(tmp_path / "p")!r}), 40)
 def fit(**options):
     with config_context(cache={str(tmp_path / "c")!r}, progress=False):
-        return Classifier("scattering", image_size=32, **options).fit(paths, labels)
+        return Classifier("mobilenet", weights=None, image_size=32, **options).fit(paths, labels)
 if sys.argv[1] == "cold":
     clf = fit()
 else:
