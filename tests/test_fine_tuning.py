@@ -375,6 +375,17 @@ def test_pickles_bring_their_weights_along(tuned):
     assert keep_weights(model.fine_tuning_.weights).read_bytes() == kept
 
 
+def test_trainings_that_nobody_went_on_with_are_forgotten():
+    for name in ("old", "new"):
+        with Checkpoint(name) as checkpoint:
+            (checkpoint._folder / "last-1.weights.h5").write_bytes(b"weights")
+    old = checkpoint._folder.with_name("old")
+    for path in (old, *old.iterdir()):
+        os.utime(path, (0, 0))
+    with Checkpoint("another"):
+        assert {path.name for path in old.parent.iterdir()} == {"new", "another"}
+
+
 def test_checkpoints(monkeypatch):
     import keras
 

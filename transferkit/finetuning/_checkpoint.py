@@ -7,6 +7,7 @@ import json
 import os
 import secrets
 import shutil
+import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +18,7 @@ from transferkit.foundation.files import write_text
 from transferkit.foundation.processes import is_running
 
 _STATE = "state.json"
+_FORGOTTEN = 30 * 24 * 3600  # seconds
 _OWNER = "process"  # a file with the number of the process that trains
 
 
@@ -52,6 +54,7 @@ class Checkpoint:
     def __enter__(self) -> Checkpoint:
         """Take the folder; where another process trains the same, take one of our own."""
         self._folder.mkdir(parents=True, exist_ok=True)
+        self._forget_old()
         if (process := self._owner()) not in (None, os.getpid()) and is_running(process):
             name = f"{self._folder.name}-{os.getpid()}-{secrets.token_hex(4)}"
             self._folder = self._folder.with_name(name)
@@ -63,6 +66,14 @@ class Checkpoint:
         """Leave the folder to whoever goes on."""
         with contextlib.suppress(OSError):
             (self._folder / _OWNER).unlink()
+
+    def _forget_old(self) -> None:
+        """Delete trainings that nobody went on with for a month."""
+        for folder in self._folder.parent.iterdir():
+            with contextlib.suppress(OSError):  # deleted by another process
+                times = [path.stat().st_mtime for path in (folder, *folder.iterdir())]
+                if folder != self._folder and max(times) < time.time() - _FORGOTTEN:
+                    shutil.rmtree(folder, ignore_errors=True)
 
     def _owner(self) -> int | None:
         try:
