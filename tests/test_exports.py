@@ -49,6 +49,7 @@ onnxruntime = pytest.importorskip("onnxruntime")
 from tests.onnx_graphs import cnn, vit  # noqa: E402 - needs onnx
 from transferkit.exports import _crop, _frames, _heads, _maps, _resize, _squares  # noqa: E402
 from transferkit.exports._graph import Graph  # noqa: E402
+from transferkit.exports._network import of_network  # noqa: E402
 
 HALF = {"mean": 127.5, "std": 127.5}
 PROGRAMS = Path(__file__).parent.parent / "examples" / "exported"
@@ -394,8 +395,15 @@ def test_a_file_in_8_bits_says_what_it_loses(kind, fitted, tmp_path):
     assert (found.n, found.labelled) == (12, True)
     assert "8-bit numbers: " in str(report)
     assert report.difference > full.difference
-    operators = [node.op_type for node in onnx.load(tmp_path / "model.onnx").graph.node]
+    graph = onnx.load(tmp_path / "model.onnx").graph
+    operators = [node.op_type for node in graph.node]
     assert operators.count("QuantizeLinear") > 2
+    stored = {array.name for array in graph.initializer}
+    found = [node for node in graph.node if node.op_type == "DequantizeLinear" and node.input[0] in stored]
+    rounded = {name for node in found for name in node.output}  # weights
+    readers = [node for node in graph.node if rounded & set(node.input)]
+    assert readers
+    assert all(of_network(node) for node in readers)  # the head, and all else, is exact
     assert {each.name for each in tmp_path.iterdir()} == {"full.onnx", "model.onnx"}
 
 
