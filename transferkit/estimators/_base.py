@@ -278,14 +278,9 @@ class ImageEstimator(FittedEstimator, NestedParameters):
         report = features.report
         rows = np.flatnonzero(features.ok & (weight > 0))
         task: Any = self._make_task(y, targets, features, rows)
-        self.trained_on_ = None if extractor is None else content_keys(features.digests, rows)
-        if self.trained_on_ is not None and isinstance(task, Classes):
-            warn_of_two_labels(self.trained_on_, targets[rows], items, rows)
-        if extractor is not None and self.trained_on_ is not None:
-            noted = noted_trained_on(extractor.settings().weights.path)
-            if self._tuned is None:
-                warn_of_tuned(noted, self.trained_on_)
-            self.trained_on_ = np.union1d(self.trained_on_, noted) if len(noted) else self.trained_on_
+        self.trained_on_ = None if extractor is None else self._known_images(extractor, features, rows)
+        if extractor is not None and isinstance(task, Classes):
+            warn_of_two_labels(content_keys(features.digests, rows), targets[rows], items, rows)
         if frames is not None:
             task = replace(task, boxed=True)  # predictions need boxes, too
         if own is not None and extractor is not None:
@@ -316,9 +311,10 @@ class ImageEstimator(FittedEstimator, NestedParameters):
         )
         with memory_limit(self._run_settings()["memory_limit"]):
             fitted, held = self._train(head, task, features, data)
-            # A backbone that was fine-tuned has learned from all others.
-            unseen = slice(None) if self._tuned is None else held
-            judged = data if self._tuned is None else data.take(held)
+            # Decisions rest on all rows, by models without them; but a backbone that was fine-tuned has
+            # learned from all rows that were not held out.
+            decisive = np.arange(len(rows)) if self._tuned is None else held
+            judged = data.take(decisive)
             task = self._finish_task(task, head, fitted, features, judged)
             self.report_: ExtractionReport | None = report
             self._adopt(head, fitted, self._make_predictor(extractor, views, head, fitted, task))
@@ -334,9 +330,18 @@ class ImageEstimator(FittedEstimator, NestedParameters):
             )
             tuning = None if self._tuned is None else self._tuned.record
             self.predictor_ = replace(self.predictor_, training=record, fine_tuning=tuning)
-            self._remember(features, judged, given[unseen], held if tuning is None else np.arange(len(held)))
+            unseen = np.flatnonzero(np.isin(decisive, held))
+            self._remember(features, judged, given[decisive], unseen)
             self._look_closer(items, features, kept, data, held, own)
         return self
+
+    def _known_images(self, extractor: Any, features: AnyFeatures, rows: Rows) -> Keys:
+        """Return which images this model has seen: those of training, and those that its weights know."""
+        keys = content_keys(features.digests, rows)
+        noted = noted_trained_on(extractor.settings().weights.path)
+        if self._tuned is None:
+            warn_of_tuned(noted, keys)
+        return np.union1d(keys, noted) if len(noted) else keys
 
     def _train(
         self, head: Head, task: Task, features: AnyFeatures, data: TrainingSet
