@@ -156,7 +156,8 @@ def test_efficientnet_from_kerass_file_equals_kerass_own_imagenet_graph(keras, t
 
 
 @pytest.mark.parametrize(
-    ("name", "size", "layer"), [("inception_v3", 75, "activation"), ("convnext_tiny", 32, "add")]
+    ("name", "size", "layer"),
+    [pytest.param("inception_v3", 75, "activation", marks=pytest.mark.slow), ("convnext_tiny", 32, "add")],
 )
 def test_layer_names_do_not_depend_on_what_was_built_before(keras, name, size, layer):
     row = get_backbone(name)

@@ -25,6 +25,8 @@ from transferkit.images import is_lasting
 SIZE = 32
 ENGINES = ["keras", pytest.param("openvino", marks=pytest.mark.skipif(not has_openvino(), reason="extra"))]
 
+ONE_ENGINE = [pytest.param("keras", marks=pytest.mark.slow), ENGINES[1]]
+
 
 @pytest.fixture(scope="module")
 def keras():
@@ -87,7 +89,7 @@ def usual(keras, faces):
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("name", ["mobilenet", "vgg16", "scattering"])
+@pytest.mark.parametrize("name", ["mobilenet", pytest.param("vgg16", marks=pytest.mark.slow), "scattering"])
 def test_features_do_not_depend_on_keras_settings(keras, usual, setting, name, engine, faces):
     extractor = FeatureExtractor(name, weights=None, image_size=SIZE, engine=engine, cache=False)
     found = extractor.transform(faces.images)
@@ -144,7 +146,7 @@ def test_threads_enter_and_leave_in_any_order(keras):
     keras.config.set_image_data_format("channels_last")
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", ONE_ENGINE)
 def test_weights_replaced_before_the_first_miss_are_refused(files, faces, engine):
     extractor = FeatureExtractor("mobilenet", weights=files[0], image_size=SIZE, engine=engine).fit()
     shutil.copy(files[1], files[0])
@@ -182,7 +184,7 @@ def test_a_copy_refuses_other_weights_as_load_does(files, faces, again):
     sent.fit(faces.images, faces.labels).predict(faces.images)  # a new fit takes the file as it is
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", ONE_ENGINE)
 def test_a_new_fit_takes_the_weights_that_are_there_now(files, faces, engine):
     settings = {"weights": files[0], "image_size": SIZE, "engine": engine}
     extractor = FeatureExtractor("mobilenet", **settings).fit()

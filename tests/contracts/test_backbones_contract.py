@@ -25,7 +25,6 @@ QUICK = (
     "mobilenet",
     "mobilenet_v2",
     "mobilenet_v3_small",
-    "resnet50",
 )
 ROWS = [name for name in list_backbones() if is_shipped(get_backbone(name))]
 
