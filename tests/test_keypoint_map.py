@@ -161,6 +161,29 @@ def test_the_optimizer_is_that_of_keras():
     np.testing.assert_allclose(values, variable.numpy(), rtol=1e-6, atol=1e-6)
 
 
+def test_each_batch_has_its_own_gradient(monkeypatch):
+    """Of 2 and of 1 row: a thread that has no row must not leave what it found before."""
+    from transferkit.heads import _keypoint_training as training
+
+    maps, targets = bumps(3)
+    seen, learned = [], {}
+    monkeypatch.setattr(AdamW, "step", lambda self, rate: seen.append(self._gradients.sum(axis=0)))
+    learn = training.Network.learn
+
+    def spy(self, maps, targets, weight, gradient, generator):
+        loss = learn(self, maps, targets, weight, gradient, generator)
+        learned[len(seen), targets.tobytes()] = gradient.copy()
+        return loss
+
+    monkeypatch.setattr(training.Network, "learn", spy)
+    KeypointMapHead(hidden=4, channels=2, epochs=2, batch_size=2).fit(data_of(maps, targets))
+    assert len(seen) == 4
+    for step, total in enumerate(seen):
+        own = [gradient for (number, _), gradient in learned.items() if number == step]
+        assert len(own) == (2, 1)[step % 2]
+        np.testing.assert_allclose(total, np.sum(own, axis=0), atol=1e-7)
+
+
 def test_rates_grow_for_a_twentieth_and_fall_as_a_cosine():
     schedule = Schedule(1, 1, 2.0)
     rates = [schedule.rate(step, 100) for step in range(100)]

@@ -71,7 +71,7 @@ def train(
         Show a bar.
     """
     network.start(np.random.default_rng(seed))
-    halves = np.zeros((_THREADS, len(network.values)), np.float32)
+    parts = np.zeros((_THREADS, len(network.values)), np.float32)
     truth, counts = targets.astype(np.float32), weight.astype(np.float32)
     size, history, step, order = schedule.batch_size, [], 0, np.random.default_rng(seed)
     n_steps = schedule.epochs * -(-len(truth) // size)
@@ -81,20 +81,21 @@ def train(
         threadpool_limits(1, "blas"),
         progress_bar(schedule.epochs, "head", "epoch", show=progress) as bar,
     ):
-        optimizer = AdamW(network.values, halves, pool)
+        optimizer = AdamW(network.values, parts, pool)
         for epoch in range(schedule.epochs):
             started, total = time.perf_counter(), 0.0
-            rows = order.permutation(len(truth))
-            batches = [np.sort(rows[start : start + size]) for start in range(0, len(rows), size)]
+            shuffled = order.permutation(len(truth))
+            batches = [np.sort(shuffled[start : start + size]) for start in range(0, len(truth), size)]
             for batch, inputs in _ahead(reader, maps, batches):
+                parts[len(batch) :] = 0  # of threads that get no row
 
-                def learn(half: int, batch: Rows = batch, inputs: Any = inputs, step: int = step) -> float:
-                    part = slice(half, None, _THREADS)
-                    own, drawn = batch[part], np.random.default_rng([seed, step, half])
-                    share = counts[own] / np.float32(len(batch))
+                def learn(thread: int, batch: Rows = batch, inputs: Any = inputs, step: int = step) -> float:
+                    own = slice(thread, None, _THREADS)
+                    rows, drawn = batch[own], np.random.default_rng([seed, step, thread])
+                    share = counts[rows] / np.float32(len(batch))
                     with np.errstate(all="ignore"):  # a training that diverges ends with NaN
                         return network.learn(
-                            [x[part] for x in inputs], truth[own], share, halves[half], drawn
+                            [array[own] for array in inputs], truth[rows], share, parts[thread], drawn
                         )
 
                 total += len(batch) * sum(pool.map(learn, range(min(_THREADS, len(batch)))))
