@@ -343,7 +343,7 @@ def test_all_problems_at_once(tiny):
 
 def test_nothing_is_written_without_a_cache(tiny, pictures):
     FeatureExtractor(**tiny, cache=False).transform(pictures[0])
-    assert list(Path(os.environ["TRANSFERKIT_CACHE"]).iterdir()) == []
+    assert not Path(os.environ["TRANSFERKIT_CACHE"]).exists()
 
 
 def test_the_row_names_what_is_worth_tapping(tiny):
