@@ -307,8 +307,10 @@ def test_targets_in_pixels_are_refused():
 
 def test_a_training_that_diverges_raises_nothing_raw():
     maps, points = bumps(40)
-    fitted = KeypointMapHead(hidden=8, epochs=2, learning_rate=1e30).fit(data_of(maps, points))
+    data = data_of(maps, points, validation=Validation(maps, points))
+    fitted = KeypointMapHead(hidden=8, epochs=2, learning_rate=1e30).fit(data)
     assert not np.isfinite(fitted.predict(maps)).all()
+    assert not np.isfinite(fitted.history[-1]["val_loss"])
 
 
 def test_what_half_precision_cannot_hold_does_not_spoil_other_rows(learned):

@@ -103,7 +103,8 @@ def train(
                 step += 1
             row: dict[str, Any] = {"epoch": epoch + 1, "loss": total / len(truth)}
             if validate is not None:
-                row["val_loss"] = validate()
+                with np.errstate(all="ignore"):
+                    row["val_loss"] = validate()
             history.append({**row, "seconds": time.perf_counter() - started})
             bar.update()
     return history
