@@ -117,7 +117,7 @@ def cut(content, rng):
     return content[: rng.integers(len(content))]
 
 
-@pytest.mark.parametrize("count", [100, pytest.param(10_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [300, pytest.param(10_000, marks=pytest.mark.slow)])
 def test_bit_flips(full, memory, count):
     outcomes = damage_and_check(full, memory, count, flip_bit, seed=1)
     assert outcomes[:, 1].mean() < 0.01, "errors are rare"
