@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transferkit.errors import ExportError
-from transferkit.exports._certain import certain
 from transferkit.tasks import Points, Values
 
 Floats = NDArray[np.float64]
@@ -43,17 +42,13 @@ class Proof:
 
     @classmethod
     def of(cls, model: Any, images: list[NDArray[np.uint8]], tolerance: float | None) -> Proof:
-        """Ask the model, about the probes that tell a wrong file from rounding."""
-        task, boxes = model.predictor_.task, None
-        if getattr(task, "boxed", False):
-            boxes = _boxes_in(images)
-        sure = np.flatnonzero(certain(model, images, boxes))
-        probes = [images[i] for i in sure]
-        boxes = None if boxes is None else boxes[sure]
+        """Ask the model."""
+        task = model.predictor_.task
+        boxes = _boxes_in(images) if getattr(task, "boxed", False) else None
         where = {} if boxes is None else {"boxes": boxes}
         ask = model.predict if task.regression else model.predict_proba
-        expected = np.asarray(ask(probes, **where), np.float64).reshape(len(probes), -1)
-        return cls(probes, expected, tolerance or _tolerance(task, expected), boxes)
+        expected = np.asarray(ask(images, **where), np.float64).reshape(len(images), -1)
+        return cls(images, expected, tolerance or _tolerance(task, expected), boxes)
 
     def difference(self, run: Run) -> float:
         """Return the largest absolute difference between the answers of a file and the expected ones."""
