@@ -1,8 +1,9 @@
 """Estimators: an extractor plus a head, with scikit-learn's contract.
 
-``_base`` trains, ``_fitted`` answers, and ``predictor`` is what a fitted model needs for that; ``_taps``
-plans which layers are read, ``_splitting`` what is held out, ``_nested`` serves ``head__*`` and
-``extractor__*``, and ``refinement`` looks again at keypoints. ``saved_model`` answers without an estimator.
+``_plan`` knows what a fit will look at, ``_targets`` what ``y`` means, ``_base`` trains, ``_fitted`` answers,
+and ``predictor`` is what a fitted model needs for that; ``_taps`` plans which layers are read, ``_splitting``
+what is held out, ``_nested`` serves ``head__*`` and ``extractor__*``, and ``refinement`` looks again at
+keypoints. ``saved_model`` answers without an estimator.
 To add an estimator, write a file like ``classifier.py`` and enter it here.
 
 Names are imported on first use: estimators need scikit-learn, which takes a second to load, and a saved
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from transferkit.estimators._scoring import say_left_out
     from transferkit.estimators._splitting import as_seed
     from transferkit.estimators._taps import Taps
+    from transferkit.estimators._targets import Targets
     from transferkit.estimators._tuned import FineTuning, Tuned
     from transferkit.estimators.classifier import Classifier
     from transferkit.estimators.image_regressor import ImageRegressor
@@ -43,6 +45,7 @@ __all__ = [
     "Round",
     "SavedModel",
     "Taps",
+    "Targets",
     "Tuned",
     "all_or_nothing",
     "as_seed",
@@ -72,6 +75,7 @@ __getattr__ = lazy_names(
         "Round": "_records",
         "SavedModel": "saved_model",
         "Taps": "_taps",
+        "Targets": "_targets",
         "Tuned": "_tuned",
         "all_or_nothing": "_fitting",
         "as_seed": "_splitting",

@@ -1,7 +1,7 @@
 """What the estimators share: an extractor plus a head, with scikit-learn's contract.
 
-A subclass says what it learns: how ``y`` is checked (``_read_targets``), which task it makes
-(``_make_task``), and, where targets depend on the view, how they are encoded (``_encode``).
+A subclass says what it is taught (``_targets``), and what else is decided once its head is trained
+(``_finish_task``, ``_look_closer``).
 """
 
 from __future__ import annotations
@@ -13,11 +13,10 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from transferkit import images
-from transferkit.backbones import Backbone, noted_trained_on
+from transferkit.backbones import noted_trained_on
 from transferkit.datasets import labelled_images
 from transferkit.decisions import rebuild_novelty
-from transferkit.errors import InvalidInputError, gather, quoted
+from transferkit.errors import InvalidInputError, gather
 from transferkit.estimators._copies import (
     Keys,
     content_keys,
@@ -26,11 +25,12 @@ from transferkit.estimators._copies import (
     warn_of_two_labels,
 )
 from transferkit.estimators._diagram import diagram
-from transferkit.estimators._fitted import AnyFeatures, FittedEstimator
+from transferkit.estimators._fitted import AnyFeatures
 from transferkit.estimators._fitting import all_or_nothing
 from transferkit.estimators._mirroring import mirroring_hides
 from transferkit.estimators._nested import NestedParameters
 from transferkit.estimators._novelty import fit_novelty
+from transferkit.estimators._plan import PlannedEstimator
 from transferkit.estimators._precomputed import PrecomputedFeatures
 from transferkit.estimators._records import LayerTrial
 from transferkit.estimators._splitting import (
@@ -39,65 +39,32 @@ from transferkit.estimators._splitting import (
     copies_together,
     naming_validation_data,
     own_validation,
-    seed_problems,
     split_rows,
 )
-from transferkit.estimators._taps import Taps, class_taps
+from transferkit.estimators._targets import Targets
 from transferkit.estimators._training_record import TrainingRecord, rebuild_training
 from transferkit.estimators._training_set import Rows, TrainingSet
 from transferkit.estimators._tuned import Tuned, rebuild_fine_tuning
 from transferkit.estimators.predictor import Predictor
-from transferkit.extraction import (
-    ExtractionReport,
-    FeatureExtractor,
-    Features,
-    find_backbone,
-    grid_problems,
-    is_precomputed,
-    parameter_problems,
-)
-from transferkit.foundation.arguments import check, choice
+from transferkit.extraction import ExtractionReport, Features, is_precomputed
+from transferkit.foundation.arguments import check
 from transferkit.foundation.scratch import memory_limit
-from transferkit.heads import FittedHead, Head, TrainingData, Validation, calibrated, get_head
+from transferkit.heads import FittedHead, Head, TrainingData, Validation, calibrated
 from transferkit.keypoints import frames_of_boxes
-from transferkit.tasks import TASKS, Classes, Task, as_groups, as_weights, check_lengths, dense_labels
-from transferkit.views import AUGMENTATIONS, MEANS, ORIGINAL, AnyView, View, crops_of
+from transferkit.tasks import TASKS, Classes, Task, as_groups, as_weights, check_lengths
+from transferkit.views import ORIGINAL, AnyView, View, crops_of
 
 
-class ImageEstimator(FittedEstimator, NestedParameters):
+class ImageEstimator(PlannedEstimator, NestedParameters):
     """An extractor plus a head."""
 
-    kind: ClassVar[str]  # of the task on images
     kinds: ClassVar[frozenset[str]] = frozenset(TASKS)  # that a saved model may have
     trained_on_: Keys | None
-    _unit: ClassVar[str] = "label"
     _tuned: Tuned | None = None  # only while fine-tuning fits the heads
 
     def kind_for(self, y: Any) -> str:
         """Return the kind of task that this learns from such targets."""
         return self.kind
-
-    def plan_extraction(self, y: Any) -> tuple[FeatureExtractor, tuple[View, ...]] | None:
-        """Return the extractor and the views with which ``fit`` will look at whole images.
-
-        None for ``backbone="precomputed"``. Nothing is learned, and the estimator stays as it is; after an
-        extraction with them, ``fit`` on as many images finds everything in the cache, but for the few hundred
-        unmirrored ones that ``augment="auto"`` looks at.
-
-        Parameters
-        ----------
-        y : array-like
-            Targets, as for ``fit``.
-
-        Raises
-        ------
-        InvalidInputError
-            A parameter cannot be used.
-        WeightsError, MissingDependencyError
-        """
-        head = self._head(len(dense_labels(y)))
-        extractor = self._make_extractor(head)
-        return None if extractor is None else (extractor, self._views(head, y))
 
     def _sk_visual_block_(self) -> Any:
         """Tell scikit-learn what to draw in a notebook."""
@@ -110,116 +77,19 @@ class ImageEstimator(FittedEstimator, NestedParameters):
         tags.input_tags.string = not is_precomputed(self.backbone)
         return tags
 
-    # Parameters
+    # What a subclass says
 
-    def _backbone(self) -> Backbone:
-        return find_backbone(self.backbone, self)
-
-    def _head(self, n_images: int | None = None) -> Head:
-        """Return the head to train on so many images."""
-        head = get_head(self.head)
-        if self.kind not in head.kinds:
-            fit = [name for name in ("auto", "linear", "mlp", "conv") if self.kind in get_head(name).kinds]
-            raise InvalidInputError(
-                f"head={self.head!r} learns {quoted(sorted(head.kinds))}, not {self.kind}. "
-                f"Choose {quoted(fit, 'or')}."
-            )
-        return head
-
-    def _views(self, head: Head | None, y: Any = None) -> tuple[View, ...]:
-        """Return the views that ``augment`` stands for, with this head."""
-        check(choice("augment", self.augment, ("auto", *AUGMENTATIONS), or_none=True))
-        if self.augment is None or is_precomputed(self.backbone):
-            return (ORIGINAL,)
-        name = "mirror" if self.augment == "auto" else self.augment
-        means = head is not None and head.averages_views
-        return (MEANS[name],) if means else AUGMENTATIONS[name]
-
-    def _taps(self, head: Head) -> Taps:
-        """Return what to tap and how finely to average it."""
-        return class_taps(self._backbone(), head, self.layers, self.grid)
-
-    def _make_extractor(self, head: Head) -> FeatureExtractor | None:
-        """Return a checked extractor of whole images; None where X holds features."""
-        return None if is_precomputed(self.backbone) else self._make_image_extractor(self._taps(head))
-
-    def _gather(self, X: Any, y: Any, problems: list[str]) -> tuple[Any, Any]:
-        """Return images as a list, empty where X is wrong, and targets; X as it is for arrays of features."""
-        if is_precomputed(self.backbone):
-            return X, y
-        if y is not None:
-            found = len(problems)
-            gather(problems, lambda: images.refuse_one_image(X))
-            if problems[found:]:
-                return [], y
-        return gather(problems, lambda: labelled_images(X, y)) or ([], y)
-
-    def _plan(self, X: Any, problems: list[str]) -> tuple[Any, Head, FeatureExtractor | None]:
-        """Check the parameters and the images of ``fit``, or its arrays of features."""
-        problems += seed_problems(self.random_state)
-        if is_precomputed(self.backbone):  # there is no extractor, but the model is saved with its parameters
-            settings = gather(problems, self._run_settings)
-            problems += parameter_problems(settings | {"grid": self.grid}) if settings else []
-        else:
-            problems += grid_problems(self.grid)
-        head = gather(problems, lambda: self._head(len(X) if hasattr(X, "__len__") else None))
-        gather(problems, lambda: self._views(head))
-        found = len(problems)
-        extractor = gather(problems, lambda: self._make_extractor(head or get_head("linear")))
-        problems[found:] = [problem for problem in problems[found:] if problem not in problems[:found]]
-        if head is None or (extractor is None and problems):
-            raise InvalidInputError(*problems)
-        if extractor is None:
-            return X, head, None
-        self._array_ranges = {}
-        if extractor.value_range is None:
-            self._array_ranges = gather(problems, lambda: images.array_ranges(X, extractor.channels)) or {}
-        extractor.settle_ranges(self._array_ranges)
-        return X, head, extractor
-
-    # Targets: what a subclass says of its task
-
-    def _read_targets(self, y: Any, problems: list[str], name: str = "y") -> NDArray[Any]:
-        """Return checked targets, one for each image; add what is wrong to the problems."""
+    def _targets(self) -> Targets:
+        """Return what ``y`` means."""
         raise NotImplementedError
 
-    def _target_problems(self, y: Any, targets: NDArray[Any]) -> list[str]:
-        """Return what else is wrong with the targets of all images."""
-        return []
+    def _read_arrays(self, X: Any, y: Any, *, fitting: bool) -> tuple[PrecomputedFeatures, Any]:
+        """Return features and targets of ``backbone="precomputed"``, checked as scikit-learn does."""
+        return PrecomputedFeatures.of(self, X, fitting=fitting), y
 
-    def _make_task(self, y: Any, targets: NDArray[Any], features: AnyFeatures, rows: Rows) -> Task:
-        """Return the task, after checking the targets of the training rows."""
-        raise NotImplementedError
-
-    def _validation_targets(self, y: Any, task: Task, name: str) -> NDArray[Any]:
-        """Return the targets of the caller's own validation data, which must fit the task."""
-        raise NotImplementedError
-
-    def _encode(
-        self,
-        task: Task,
-        targets: NDArray[Any],
-        features: AnyFeatures,
-        rows: Rows,
-        view: AnyView,
-        extractor: Any,
-    ) -> NDArray[Any]:
-        """Return targets as a head learns them, for one view."""
-        return task.encode(targets)
-
-    def _weights(self, targets: NDArray[Any], weight: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the weight of each training row, given the caller's."""
-        return weight
-
-    def _calibration(self) -> str | None:
-        """Return how a head calibrates probabilities; None not at all."""
-        return None
-
-    def _label_weight(
-        self, task: Task, targets: NDArray[Any], weight: NDArray[np.float64]
-    ) -> NDArray[np.float64] | None:
-        """Return how much training rows count for each of several labels; None for all the same."""
-        return None
+    def _may_drop_mirror(self, task: Task) -> bool:
+        """Return whether ``fit`` checks if mirroring hides what is learned."""
+        return self.augment == "auto"
 
     def _finish_task(
         self,
@@ -232,13 +102,8 @@ class ImageEstimator(FittedEstimator, NestedParameters):
         """Return the task with what is decided about its answers once the head is trained."""
         return task
 
-    def _read_arrays(self, X: Any, y: Any, *, fitting: bool) -> tuple[PrecomputedFeatures, Any]:
-        """Return features and targets of ``backbone="precomputed"``, checked as scikit-learn does."""
-        return PrecomputedFeatures.of(self, X, fitting=fitting), y
-
-    def _may_drop_mirror(self, task: Task) -> bool:
-        """Return whether ``fit`` checks if mirroring hides what is learned."""
-        return self.augment == "auto"
+    def _look_closer(self, *of_the_fit: Any) -> None:
+        """Fit what looks again at the images; nothing by default."""
 
     # Fit
 
@@ -261,12 +126,13 @@ class ImageEstimator(FittedEstimator, NestedParameters):
         features: AnyFeatures | None = None
         if extractor is None:
             features, y = self._read_arrays(X, y, fitting=True)
-        targets = self._read_targets(y, problems)
+        meaning = self._targets()
+        targets = meaning.read(y, problems)
         n_images = len(items) if features is None else len(features.ok)
-        check_lengths(n_images, targets, problems, unit=self._unit)
+        check_lengths(n_images, targets, problems, unit=meaning.unit)
         group_numbers = as_groups(groups, len(targets), problems)
         weight = as_weights(sample_weight, n_images or len(targets), problems)
-        problems += [] if problems else self._target_problems(y, targets)
+        problems += [] if problems else meaning.problems(y, targets)
         own = own_validation(validation_data, problems, boxed=boxes is not None)
         frames = None if boxes is None else gather(problems, lambda: frames_of_boxes(boxes, n_images))
         check(problems)
@@ -277,7 +143,7 @@ class ImageEstimator(FittedEstimator, NestedParameters):
             features = extractor.extract(items, views=looks, on_error=extractor.on_error or "skip")
         report = features.report
         rows = np.flatnonzero(features.ok & (weight > 0))
-        task: Any = self._make_task(y, targets, features, rows)
+        task: Any = meaning.make_task(y, targets, features, rows)
         self.trained_on_ = None if extractor is None else self._known_images(extractor, features, rows)
         if extractor is not None and isinstance(task, Classes):
             warn_of_two_labels(content_keys(features.digests, rows), targets[rows], items, rows)
@@ -289,7 +155,7 @@ class ImageEstimator(FittedEstimator, NestedParameters):
                 squares = None if frames is None else frames_of_boxes(own.boxes, len(X))
             own = own._replace(X=X, y=y, views=views if squares is None else crops_of(views, squares))
         kept, given = targets[rows], weight[rows]
-        weight = self._weights(kept, given / given.mean())
+        weight = meaning.weights(kept, given / given.mean())
         may_drop = self._tuned is None and self._may_drop_mirror(task)
         if extractor is not None and report is not None and may_drop:
             known = TrainingData([], task.encode(kept), task, weight, group_numbers[rows])
@@ -303,7 +169,7 @@ class ImageEstimator(FittedEstimator, NestedParameters):
                 report.add_work(features.report)
         data = TrainingSet(
             rows,
-            [self._encode(task, kept, features, rows, look.of(rows), extractor) for look in looks],
+            [meaning.encode(task, kept, features, rows, look.of(rows), extractor) for look in looks],
             group_numbers[rows],
             weight,
             None if own is None else self._validation(own, task, head, extractor),
@@ -350,10 +216,10 @@ class ImageEstimator(FittedEstimator, NestedParameters):
 
         A head that was trained with the backbone is calibrated on the rows that both have not seen.
         """
-        seed = as_seed(self.random_state)
+        seed, meaning = as_seed(self.random_state), self._targets()
         rows, validation, views = data.rows, data.validation, data.views
         # Only early stopping and the history see the caller's own validation data.
-        calibrate = None if validation is not None and head.uses_validation else self._calibration()
+        calibrate = None if validation is not None and head.uses_validation else meaning.calibrate
         groups = copies_together(features, rows, data.groups)
         train, held = np.arange(len(rows)), np.arange(0)
         if self._tuned is not None:
@@ -366,7 +232,7 @@ class ImageEstimator(FittedEstimator, NestedParameters):
             validation = Validation(maps, data.targets[0][held], data.weight[held])
         if self._tuned is not None and self._tuned.head is not None:
             assert validation is not None
-            return calibrated(self._tuned.head, task, validation, self._calibration()), held
+            return calibrated(self._tuned.head, task, validation, meaning.calibrate), held
         fitted = head.fit(
             TrainingData(
                 _training_maps(features, rows[train], views, head),
@@ -377,7 +243,7 @@ class ImageEstimator(FittedEstimator, NestedParameters):
                 validation,
                 seed,
                 self._run_settings()["progress"],
-                self._label_weight(task, data.targets[0][train], data.weight[train]),
+                meaning.label_weight(task, data.targets[0][train], data.weight[train]),
                 calibrate,
             )
         )
@@ -386,13 +252,14 @@ class ImageEstimator(FittedEstimator, NestedParameters):
     def _validation(self, own: OwnValidation, task: Task, head: Head, extractor: Any) -> Validation:
         """Return features, targets and weights of the caller's own validation data."""
         X, y, name = own.X, own.y, "y of validation_data"
+        meaning = self._targets()
         problems: list[str] = []
         if extractor is None:
             with naming_validation_data():
                 features, y = self._read_arrays(X, y, fitting=False)
-        targets = self._validation_targets(y, task, name)
+        targets = meaning.read_validation(y, task, name)
         n_images = len(X) if extractor is not None else len(features.ok)
-        check_lengths(n_images, targets, problems, name, self._unit)
+        check_lengths(n_images, targets, problems, name, meaning.unit)
         weight = as_weights(own.sample_weight, n_images, problems, "sample_weight of validation_data")
         check(problems)
         if extractor is not None:
@@ -404,7 +271,7 @@ class ImageEstimator(FittedEstimator, NestedParameters):
         with memory_limit(self._run_settings()["memory_limit"]):
             maps = features.maps(rows, half=head.half)
         view = ORIGINAL if extractor is None else own.views[0].of(rows)
-        encoded = self._encode(task, targets[rows], features, rows, view, extractor)
+        encoded = meaning.encode(task, targets[rows], features, rows, view, extractor)
         return Validation(maps, encoded, None if own.sample_weight is None else weight[rows])
 
     def _adopt(self, head: Head, fitted: FittedHead, predictor: Predictor) -> None:
@@ -423,9 +290,6 @@ class ImageEstimator(FittedEstimator, NestedParameters):
         """
         novelty = fit_novelty(features, data, as_seed(self.random_state))
         self.predictor_ = replace(self.predictor_, novelty=novelty)
-
-    def _look_closer(self, *of_the_fit: Any) -> None:
-        """Fit what looks again at the images; nothing by default."""
 
     # Saving: what persistence asks
 

@@ -85,11 +85,12 @@ def hold_out_images(
     items, head, extractor = twin._plan(X, problems)
     if extractor is None:
         raise InvalidInputError("backbone='precomputed' has no network to train. Pass images.")
-    targets = twin._read_targets(y, problems)
-    check_lengths(len(items), targets, problems, unit=twin._unit)
+    meaning = twin._targets()
+    targets = meaning.read(y, problems)
+    check_lengths(len(items), targets, problems, unit=meaning.unit)
     numbers = as_groups(groups, len(targets), problems)
     weight = as_weights(sample_weight, len(items), problems)
-    problems += [] if problems else twin._target_problems(y, targets)
+    problems += [] if problems else meaning.problems(y, targets)
     frames = None if boxes is None else gather(problems, lambda: frames_of_boxes(boxes, len(items)))
     check(problems)
     views = twin._views(head, targets)
@@ -103,7 +104,7 @@ def hold_out_images(
             f"weights must not know the images: they were fine-tuned on {n_known} of these {len(rows)}, so "
             "that none could be held out. Start from the weights before, with all images, or leave these out."
         )
-    task = twin._make_task(y, targets, features, rows)
+    task = meaning.make_task(y, targets, features, rows)
     encoded = targets[rows].reshape(len(rows), -1) if task.regression else task.encode(targets[rows])
     together = _with_copies(features.digests, rows, numbers[rows])
     seed = as_seed(twin.random_state)

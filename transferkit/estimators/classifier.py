@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,6 +13,7 @@ from sklearn.base import ClassifierMixin
 from transferkit.backbones import Backbone
 from transferkit.decisions import rebuild_held_out
 from transferkit.estimators._base import ImageEstimator
+from transferkit.estimators._class_targets import ClassTargets
 from transferkit.estimators._decisions import Decisions
 from transferkit.estimators._fitted import AnyFeatures
 from transferkit.estimators._held_out import held_out_outputs, remember_held_out
@@ -26,32 +26,15 @@ from transferkit.estimators._unknown import check_unknown, with_unknown
 from transferkit.estimators.predictor import average_views
 from transferkit.explanation import ClassActivation, explain
 from transferkit.extraction import FeatureExtractor
-from transferkit.foundation.arguments import choice
-from transferkit.heads import CALIBRATIONS, FittedHead, Head
+from transferkit.heads import FittedHead, Head
 from transferkit.persistence import register_estimator
 from transferkit.tasks import (
     Classes,
     Labels,
-    as_label_sets,
-    as_labels,
-    best_thresholds,
-    check_classes,
-    check_label_sets,
-    class_threshold,
-    class_weight_problems,
-    class_weights,
-    dense_labels,
-    given_thresholds,
-    is_criterion,
     is_label_sets,
-    label_set_problems,
     label_sets_like,
-    label_weights,
-    labels_among,
     labels_like,
     saved_threshold,
-    threshold_problems,
-    warn_if_one_hot,
 )
 
 
@@ -405,55 +388,8 @@ class Classifier(ClassifierMixin, ImageEstimator, Decisions):
             return self._task().kind
         return Labels.kind if is_label_sets(y) else Classes.kind
 
-    def _read_targets(self, y: Any, problems: list[str], name: str = "y") -> NDArray[Any]:
-        y = dense_labels(y)
-        if not is_label_sets(y):
-            return as_labels(y, problems, name)
-        indicator, names = as_label_sets(y, problems, name)
-        problems += [] if problems else label_set_problems(indicator, names.tolist())
-        return indicator
-
-    def _target_problems(self, y: Any, targets: NDArray[Any]) -> list[str]:
-        several = targets.ndim == 2
-        names = (as_label_sets(y, []).names if several else np.unique(targets)).tolist()
-        problems = class_weight_problems(self.class_weight, names)
-        problems += threshold_problems(self.threshold, names, one_each=not several)
-        problems += choice("calibrate", self.calibrate, CALIBRATIONS, or_none=True)
-        head = self._head()
-        if several and Labels.kind not in head.kinds:
-            problems.append(
-                f"head={self.head!r} does not learn several labels for each image. Choose another."
-            )
-        elif several and self.class_weight is not None and not getattr(head, "weighs_labels", False):
-            problems.append(
-                f"class_weight must be None with head={self.head!r} and several labels for each image: this "
-                f"head cannot weigh labels. Got {self.class_weight!r}. Leave it out, or choose another head."
-            )
-        return problems
-
-    def _make_task(
-        self, y: Any, targets: NDArray[Any], features: AnyFeatures, rows: Rows
-    ) -> Classes | Labels:
-        labels = targets[rows]
-        if targets.ndim == 2:
-            names = as_label_sets(y, []).names
-            check_label_sets(labels, names)
-            warn_if_one_hot(labels)
-            return Labels(names)
-        classes = np.unique(labels)
-        check_classes(classes, targets, len(labels))
-        return Classes(classes)
-
-    def _validation_targets(self, y: Any, task: Any, name: str) -> NDArray[Any]:
-        like = label_sets_like if isinstance(task, Labels) else labels_among
-        return like(y, task.labels, name)
-
-    def _label_weight(
-        self, task: Any, targets: NDArray[Any], weight: NDArray[np.float64]
-    ) -> NDArray[np.float64] | None:
-        if self.class_weight is None or not isinstance(task, Labels):
-            return None
-        return label_weights(self.class_weight, task.labels, targets, weight)
+    def _targets(self) -> ClassTargets:
+        return ClassTargets(self.head, self.class_weight, self.threshold, self.calibrate)
 
     def _finish_task(
         self,
@@ -463,31 +399,25 @@ class Classifier(ClassifierMixin, ImageEstimator, Decisions):
         features: AnyFeatures,
         data: TrainingSet,
     ) -> Classes | Labels:
-        several = isinstance(task, Labels)
-        if not is_criterion(self.threshold):
-            if not several:
-                return replace(task, threshold=class_threshold(self.threshold, task.labels))
-            given = given_thresholds(self.threshold, task.labels)
-            return task if (given == 0.5).all() else replace(task, thresholds=given)
-        if self._tuned is None:
-            outputs = held_out_outputs(
-                lambda part: self._train(head, task, features, part)[0],
-                fitted,
-                features,
-                data,
-                half=head.half,
-                seed=as_seed(self.random_state),
-            )
-        else:  # none of these images has been learned from
+        return self._targets().with_threshold(
+            task, data, lambda: self._unseen_outputs(task, head, fitted, features, data)
+        )
+
+    def _unseen_outputs(
+        self, task: Any, head: Head, fitted: FittedHead, features: AnyFeatures, data: TrainingSet
+    ) -> NDArray[np.float64]:
+        """Return outputs (n, n_outputs) for training rows by heads that have not learned from them."""
+        if self._tuned is not None:
             seen = [fitted.predict(features.maps(data.rows, view, half=head.half)) for view in data.views]
-            outputs = average_views(data.views, seen)
-        chances, indicator = task.probabilities(outputs), data.targets[0]
-        if not several:
-            chances, indicator = chances[:, 1:], indicator[:, None]
-        chosen = best_thresholds(chances, indicator, data.weight, str(self.threshold))
-        if not several:
-            return replace(task, threshold=(1, float(chosen[0])))
-        return replace(task, thresholds=chosen)
+            return average_views(data.views, seen)
+        return held_out_outputs(
+            lambda part: self._train(head, task, features, part)[0],
+            fitted,
+            features,
+            data,
+            half=head.half,
+            seed=as_seed(self.random_state),
+        )
 
     def _remember(
         self, features: AnyFeatures, data: TrainingSet, weight: NDArray[np.float64], held: Rows
@@ -504,11 +434,3 @@ class Classifier(ClassifierMixin, ImageEstimator, Decisions):
         super()._restore(head, predictor, records)
         if self.threshold is None:  # a dictionary, whose keys may be no strings, is saved with the task
             self.threshold = saved_threshold(self._task())
-
-    def _calibration(self) -> str | None:
-        return self.calibrate
-
-    def _weights(self, targets: NDArray[Any], weight: NDArray[np.float64]) -> NDArray[np.float64]:
-        if targets.ndim == 2 or self.class_weight is None:
-            return weight
-        return class_weights(self.class_weight, targets, weight)

@@ -13,13 +13,12 @@ from sklearn.base import MultiOutputMixin, RegressorMixin
 from transferkit.backbones import Backbone
 from transferkit.errors import InvalidInputError
 from transferkit.estimators._base import ImageEstimator
-from transferkit.estimators._fitted import AnyFeatures
 from transferkit.estimators._scoring import explained_variance, readable_rows
-from transferkit.estimators._training_set import Rows
+from transferkit.estimators._targets import ValueTargets
 from transferkit.extraction import FeatureExtractor
 from transferkit.heads import Head
 from transferkit.persistence import register_estimator
-from transferkit.tasks import Values, as_values, check_enough, check_values, column_names, values_like
+from transferkit.tasks import Values, values_like
 
 
 @register_estimator
@@ -78,7 +77,6 @@ class ImageRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
 
     kind: ClassVar[str] = "values"
     kinds: ClassVar[frozenset[str]] = frozenset({"values"})
-    _unit: ClassVar[str] = "number, or row of numbers"
 
     def __init__(
         self,
@@ -206,16 +204,5 @@ class ImageRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
             raise InvalidInputError("score needs two images with different numbers, present in y.")
         return score
 
-    # What is learned
-
-    def _read_targets(self, y: Any, problems: list[str], name: str = "y") -> NDArray[Any]:
-        return as_values(y, problems, name)
-
-    def _make_task(self, y: Any, targets: NDArray[Any], features: AnyFeatures, rows: Rows) -> Values:
-        known = targets[rows]
-        check_enough(len(known))
-        check_values(known, len(targets))
-        return Values(int(np.prod(targets.shape[1:])), targets.ndim == 1, column_names(y))
-
-    def _validation_targets(self, y: Any, task: Any, name: str) -> NDArray[Any]:
-        return values_like(y, task, name)
+    def _targets(self) -> ValueTargets:
+        return ValueTargets()

@@ -21,6 +21,7 @@ from transferkit.estimators._expected_error import rebuild_expected_error
 from transferkit.estimators._fitted import AnyFeatures
 from transferkit.estimators._novelty import novelty_of
 from transferkit.estimators._old_names import takes_old_names
+from transferkit.estimators._point_targets import PointTargets
 from transferkit.estimators._point_views import check_looks, point_views
 from transferkit.estimators._points import check_return_error, predict_points
 from transferkit.estimators._precomputed import PrecomputedFeatures
@@ -46,15 +47,8 @@ from transferkit.foundation.arguments import check
 from transferkit.heads import FittedHead, Head, KeypointMapHead, LinearHead, ScoreMapHead
 from transferkit.keypoints import as_points, checked_pairs
 from transferkit.persistence import register_estimator
-from transferkit.tasks import (
-    Points,
-    Values,
-    check_enough,
-    check_inside,
-    check_present,
-    values_like,
-)
-from transferkit.views import ORIGINAL, AnyView, View, with_pairs
+from transferkit.tasks import Points
+from transferkit.views import ORIGINAL, View, with_pairs
 
 # On fewer, a linear head takes seconds, and errs little more: 10.8 and 10.3 % with 150 faces; but 8.3 and
 # 6.7 % with 500.
@@ -131,7 +125,6 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
 
     kind: ClassVar[str] = "points"
     kinds: ClassVar[frozenset[str]] = frozenset({"points", "values"})
-    _unit: ClassVar[str] = "set of keypoints"
 
     @takes_old_names
     def __init__(
@@ -422,40 +415,8 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
     def _read_arrays(self, X: Any, y: Any, *, fitting: bool) -> tuple[PrecomputedFeatures, Any]:
         return PrecomputedFeatures.with_values(self, X, y, fitting=fitting)
 
-    def _read_targets(self, y: Any, problems: list[str], name: str = "y") -> NDArray[Any]:
-        return y if is_precomputed(self.backbone) else as_points(y, name=name)
-
-    def _make_task(self, y: Any, targets: NDArray[Any], features: AnyFeatures, rows: Rows) -> Points | Values:
-        check_enough(len(rows))
-        if not isinstance(features, Features):
-            n_values = int(np.prod(targets.shape[1:]))
-            only_points = Values.kind not in self._head(len(rows)).kinds
-            return Points(n_values // 2) if only_points else Values(n_values, targets.ndim == 1)
-        check_inside(targets[rows], features.sizes(rows), rows)
-        check_present(targets[rows])
-        return Points(targets.shape[1], np.ndim(y) == 2)
-
-    def _validation_targets(self, y: Any, task: Any, name: str) -> NDArray[Any]:
-        if is_precomputed(self.backbone):
-            return values_like(y, task, name)
-        points = as_points(y, name=name)
-        n, expected = points.shape[1], task.n_points
-        check([f"{name} has {n} points but y has {expected}."] if n != expected else [])
-        return points
-
-    def _encode(
-        self,
-        task: Any,
-        targets: NDArray[Any],
-        features: AnyFeatures,
-        rows: Rows,
-        view: AnyView,
-        extractor: Any,
-    ) -> NDArray[np.float64]:
-        if not isinstance(features, Features):  # values, or points as fractions of the maps, as they are
-            return np.asarray(targets, dtype=np.float64).reshape(len(targets), -1)
-        square = view.to_square(targets, features.sizes(rows), extractor.image_size_, extractor.resize)
-        return square.reshape(len(square), -1)
+    def _targets(self) -> PointTargets:
+        return PointTargets(is_precomputed(self.backbone), self._head)
 
     # The closer look
 

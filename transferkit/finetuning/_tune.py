@@ -99,9 +99,9 @@ def _weights(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
     """Return the weights of training images, those of their classes included, and of labels."""
     targets, given = data.targets[rows], data.weight[rows] / data.weight[rows].mean()
-    weight = start._weights(targets, given)
-    task = start.predictor_.task
-    return weight, None if isinstance(task, Classes) else start._label_weight(task, targets, weight)
+    task, meaning = start.predictor_.task, start._targets()
+    weight = meaning.weights(targets, given)
+    return weight, None if isinstance(task, Classes) else meaning.label_weight(task, targets, weight)
 
 
 def _file_of(joint: JointNetwork, known: NDArray[np.uint64]) -> NDArray[np.uint8]:

@@ -92,7 +92,8 @@ class Crop:
     @property
     def name(self) -> str:
         """All that the square is made from."""
-        return "crop:" + ",".join(f"{value:.15g}" for value in self.frame) + (":mirror" if self.mirror else "")
+        numbers = ",".join(f"{value:.15g}" for value in self.frame)
+        return f"crop:{numbers}:mirror" if self.mirror else f"crop:{numbers}"
 
     def key(self, digest: str) -> RowKey:
         """Return the key in the cache of this square of an image with this digest.

@@ -1,0 +1,77 @@
+"""Keypoints: what ``y`` means to a regressor of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from transferkit.estimators._fitted import AnyFeatures
+from transferkit.estimators._targets import Targets
+from transferkit.estimators._training_set import Rows
+from transferkit.extraction import Features
+from transferkit.foundation.arguments import check
+from transferkit.heads import Head
+from transferkit.keypoints import as_points
+from transferkit.tasks import Points, Values, check_enough, check_inside, check_present, values_like
+from transferkit.views import AnyView
+
+
+@dataclass(frozen=True)
+class PointTargets(Targets):
+    """Keypoints in pixels of images; of features that were computed elsewhere, values as they are.
+
+    Parameters
+    ----------
+    precomputed : bool
+        Whether X holds features.
+    head_for : callable
+        Returns the head for a number of images.
+    """
+
+    precomputed: bool
+    head_for: Callable[[int], Head]
+
+    unit = "set of keypoints"
+
+    def read(self, y: Any, problems: list[str], name: str = "y") -> NDArray[Any]:
+        """Return points (n, k, 2), NaN where one is missing."""
+        return y if self.precomputed else as_points(y, name=name)
+
+    def make_task(self, y: Any, targets: NDArray[Any], features: AnyFeatures, rows: Rows) -> Points | Values:
+        """Return the task, after checking that points lie in their images."""
+        check_enough(len(rows))
+        if not isinstance(features, Features):
+            n_values = int(np.prod(targets.shape[1:]))
+            only_points = Values.kind not in self.head_for(len(rows)).kinds
+            return Points(n_values // 2) if only_points else Values(n_values, targets.ndim == 1)
+        check_inside(targets[rows], features.sizes(rows), rows)
+        check_present(targets[rows])
+        return Points(targets.shape[1], np.ndim(y) == 2)
+
+    def read_validation(self, y: Any, task: Any, name: str) -> NDArray[Any]:
+        """Return as many points for each image as those to train on have."""
+        if self.precomputed:
+            return values_like(y, task, name)
+        points = as_points(y, name=name)
+        n, expected = points.shape[1], task.n_points
+        check([f"{name} has {n} points but y has {expected}."] if n != expected else [])
+        return points
+
+    def encode(
+        self,
+        task: Any,
+        targets: NDArray[Any],
+        features: AnyFeatures,
+        rows: Rows,
+        view: AnyView,
+        extractor: Any,
+    ) -> NDArray[np.float64]:
+        """Return coordinates (n, 2 k) in the square of a view, in 0..1 inside it."""
+        if not isinstance(features, Features):  # values, or points as fractions of the maps, as they are
+            return np.asarray(targets, dtype=np.float64).reshape(len(targets), -1)
+        square = view.to_square(targets, features.sizes(rows), extractor.image_size_, extractor.resize)
+        return square.reshape(len(square), -1)

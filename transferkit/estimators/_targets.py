@@ -1,0 +1,88 @@
+"""What ``y`` means to an estimator: how it is checked, which task it makes, and how a head learns it."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from transferkit.estimators._fitted import AnyFeatures
+from transferkit.estimators._training_set import Rows
+from transferkit.tasks import Task, Values, as_values, check_enough, check_values, column_names, values_like
+from transferkit.views import AnyView
+
+
+class Targets:
+    """What an estimator is taught. A subclass says what its ``y`` is.
+
+    Attributes
+    ----------
+    unit : str
+        What ``y`` has one of for each image, for errors.
+    calibrate : str or None
+        How a head calibrates probabilities; None not at all.
+    """
+
+    unit: ClassVar[str] = "label"
+    calibrate: str | None = None
+
+    def read(self, y: Any, problems: list[str], name: str = "y") -> NDArray[Any]:
+        """Return checked targets, one for each image; add what is wrong to the problems."""
+        raise NotImplementedError
+
+    def problems(self, y: Any, targets: NDArray[Any]) -> list[str]:
+        """Return what else is wrong with the targets of all images."""
+        return []
+
+    def make_task(self, y: Any, targets: NDArray[Any], features: AnyFeatures, rows: Rows) -> Task:
+        """Return the task, after checking the targets of the training rows."""
+        raise NotImplementedError
+
+    def read_validation(self, y: Any, task: Any, name: str) -> NDArray[Any]:
+        """Return the targets of the caller's own validation data, which must fit the task."""
+        raise NotImplementedError
+
+    def encode(
+        self,
+        task: Any,
+        targets: NDArray[Any],
+        features: AnyFeatures,
+        rows: Rows,
+        view: AnyView,
+        extractor: Any,
+    ) -> NDArray[Any]:
+        """Return targets as a head learns them, for one view."""
+        encoded: NDArray[Any] = task.encode(targets)
+        return encoded
+
+    def weights(self, targets: NDArray[Any], weight: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the weight of each training row, given the caller's."""
+        return weight
+
+    def label_weight(
+        self, task: Task, targets: NDArray[Any], weight: NDArray[np.float64]
+    ) -> NDArray[np.float64] | None:
+        """Return how much training rows count for each of several labels; None for all the same."""
+        return None
+
+
+class ValueTargets(Targets):
+    """Numbers, one or several for each image."""
+
+    unit = "number, or row of numbers"
+
+    def read(self, y: Any, problems: list[str], name: str = "y") -> NDArray[Any]:
+        """Return numbers, NaN where one is missing."""
+        return as_values(y, problems, name)
+
+    def make_task(self, y: Any, targets: NDArray[Any], features: AnyFeatures, rows: Rows) -> Values:
+        """Return the task, with the names of the columns where there are some."""
+        known = targets[rows]
+        check_enough(len(known))
+        check_values(known, len(targets))
+        return Values(int(np.prod(targets.shape[1:])), targets.ndim == 1, column_names(y))
+
+    def read_validation(self, y: Any, task: Any, name: str) -> NDArray[Any]:
+        """Return as many numbers for each image as those to train on have."""
+        return values_like(y, task, name)
