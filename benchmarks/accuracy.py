@@ -1,18 +1,21 @@
 """How accurate the default is on pictures never seen, beside a tutorial's training on the same backbone.
 
     python benchmarks/accuracy.py --data DATA --weights WEIGHTS [--backbone mobilenet] [--seeds 3]
-                                  [--only gender curve cats_dogs chest keypoints] [--tutorial]
+                                  [--only gender gender_splits curve cats_dogs chest keypoints]
+                                  [--file FILE] [--tutorial]
 
 DATA has gender/{train,val}/{man,woman}, cats_dogs/{cat,dog}, chest_xray/{no_findings,pneumonia,covid}, and
 keypoints/{training,test} with *_frames_keypoints.csv beside them (Firstname_Lastname_NN.jpg: the person
 is the group). WEIGHTS has <backbone>.weights.h5. Everything that is chosen is chosen on training pictures.
 Intervals are 95 %: Wilson's for accuracies, over people (bootstrap) for keypoints. "head" is the time of a
-fit on cached features. --tutorial adds the tutorials' heads, which train for minutes each.
+fit on cached features. --file is a file of other weights for the backbone. --tutorial adds the tutorials'
+heads, which train for minutes each.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import os
 import time
 from pathlib import Path
@@ -35,13 +38,14 @@ TUTORIAL = {"head": R1, "augment": None}
 def variants(options, *, scattering=False):
     """Yield name and parameters of what is compared."""
     backbone = options.backbone
-    yield f"{backbone}, default", {"backbone": backbone}
-    yield f"{backbone}, linear on the last layer", {"backbone": backbone, **LAST}
+    common = {"backbone": backbone, "weights": options.file or "imagenet"}
+    yield f"{backbone}, default", common
+    yield f"{backbone}, linear on the last layer", {**common, **LAST}
     if scattering:
-        yield f"{backbone}, 8 views", {"backbone": backbone, "augment": "multi"}
+        yield f"{backbone}, 8 views", {**common, "augment": "multi"}
         yield "scattering, default", {"backbone": "scattering"}
     if options.tutorial:
-        yield f"{backbone}, tutorial's head (R1)", {"backbone": backbone, **TUTORIAL}
+        yield f"{backbone}, tutorial's head (R1)", {**common, **TUTORIAL}
 
 
 def gender(options) -> None:
@@ -53,6 +57,27 @@ def gender(options) -> None:
         cold = timed(lambda clf=clf: clf.fit(train, labels))
         warm = cold if clf.head is R1 else timed(lambda clf=clf: clf.fit(train, labels))
         report(name, clf.predict(test) == truth, f"first fit {cold:6.1f} s, head {warm:6.1f} s")
+
+
+def gender_splits(options) -> None:
+    """All faces, each picture once, parted at random: no part of a choice is one split."""
+    found = [read_image_folder(options.data / "gender" / part) for part in ("train", "val")]
+    paths = [path for images, _ in found for path in images]
+    contents = [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
+    once = np.sort(np.unique(contents, return_index=True)[1])
+    paths, labels = [paths[i] for i in once], np.concatenate([labels for _, labels in found])[once]
+    print(f"\n## Gender: {len(paths)} faces, 1,600 to train on, all others to test, {options.seeds} splits")
+    for name, parameters in variants(options, scattering=True):
+        hits, seconds = [], 0.0
+        for seed in range(options.seeds):
+            train, test = train_test_split(
+                np.arange(len(paths)), train_size=1600, stratify=labels, random_state=seed
+            )
+            clf = Classifier(**parameters, random_state=seed, extractor=FeatureExtractor(cache=options.cache))
+            seconds += timed(lambda clf=clf, t=train: clf.fit([paths[i] for i in t], labels[t]))
+            hits.append(clf.predict([paths[i] for i in test]) == labels[test])
+        each = [f"{right.mean():.1%}" for right in hits]
+        report(name, np.concatenate(hits), f"fits {seconds:6.1f} s, splits {', '.join(each)}", options.seeds)
 
 
 def curve(options) -> None:
@@ -162,12 +187,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parts = {part.__name__: part for part in (gender, curve, cats_dogs, chest, keypoints)}
+    parts = {part.__name__: part for part in (gender, gender_splits, curve, cats_dogs, chest, keypoints)}
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--weights", type=Path, required=True)
     parser.add_argument("--cache", help="folder of the cache; by default the usual one")
     parser.add_argument("--only", nargs="+", choices=parts, default=list(parts))
     parser.add_argument("--backbone", default="mobilenet")
+    parser.add_argument("--file", type=Path)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--tutorial", action="store_true")
     options = parser.parse_args()
