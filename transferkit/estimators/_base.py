@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from transferkit.backbones import noted_trained_on
 from transferkit.datasets import labelled_images
 from transferkit.decisions import rebuild_novelty
-from transferkit.errors import InvalidInputError, gather
 from transferkit.estimators._copies import (
     Keys,
     content_keys,
@@ -27,6 +26,7 @@ from transferkit.estimators._copies import (
 from transferkit.estimators._diagram import diagram
 from transferkit.estimators._fitted import AnyFeatures
 from transferkit.estimators._fitting import all_or_nothing
+from transferkit.estimators._given import check_given
 from transferkit.estimators._mirroring import mirroring_hides
 from transferkit.estimators._nested import NestedParameters
 from transferkit.estimators._novelty import fit_novelty
@@ -38,7 +38,6 @@ from transferkit.estimators._splitting import (
     as_seed,
     copies_together,
     naming_validation_data,
-    own_validation,
     split_rows,
 )
 from transferkit.estimators._targets import Targets
@@ -51,7 +50,7 @@ from transferkit.foundation.arguments import check
 from transferkit.foundation.scratch import memory_limit
 from transferkit.heads import FittedHead, Head, TrainingData, Validation, calibrated
 from transferkit.keypoints import frames_of_boxes
-from transferkit.tasks import TASKS, Classes, Task, as_groups, as_weights, check_lengths
+from transferkit.tasks import TASKS, Classes, Task, as_weights, check_lengths
 from transferkit.views import ORIGINAL, AnyView, View, crops_of
 
 
@@ -118,35 +117,21 @@ class ImageEstimator(PlannedEstimator, NestedParameters):
         boxes: Any = None,
     ) -> Any:
         """Extract features and train the head; ``boxes`` (n, 4) are looked at in place of whole images."""
-        problems: list[str] = []
-        X, y = self._gather(X, y, problems)
-        items, head, extractor = self._plan(X, problems)
-        if y is None and extractor is not None and not items:
-            raise InvalidInputError(*problems)  # labels would have come with the images
-        features: AnyFeatures | None = None
-        if extractor is None:
-            features, y = self._read_arrays(X, y, fitting=True)
-        meaning = self._targets()
-        targets = meaning.read(y, problems)
-        n_images = len(items) if features is None else len(features.ok)
-        check_lengths(n_images, targets, problems, unit=meaning.unit)
-        group_numbers = as_groups(groups, len(targets), problems)
-        weight = as_weights(sample_weight, n_images or len(targets), problems)
-        problems += [] if problems else meaning.problems(y, targets)
-        own = own_validation(validation_data, problems, boxed=boxes is not None)
-        frames = None if boxes is None else gather(problems, lambda: frames_of_boxes(boxes, n_images))
-        check(problems)
-        views = self._views(head, targets) if self._tuned is None else self._tuned.views
+        given = check_given(self, X, y, groups, sample_weight, validation_data, boxes)
+        items, head, extractor, own, frames = (
+            given.items, given.head, given.extractor, given.own, given.frames
+        )  # fmt: skip
+        views = self._views(head, given.targets) if self._tuned is None else self._tuned.views
         looks: tuple[AnyView, ...] = views if frames is None else crops_of(views, frames)
-        if features is None:
-            assert extractor is not None
+        features: Any = given.arrays
+        if extractor is not None:
             features = extractor.extract(items, views=looks, on_error=extractor.on_error or "skip")
         report = features.report
-        rows = np.flatnonzero(features.ok & (weight > 0))
-        task: Any = meaning.make_task(y, targets, features, rows)
+        meaning, rows = given.meaning, np.flatnonzero(features.ok & (given.weight > 0))
+        task: Any = meaning.make_task(given.y, given.targets, features, rows)
         self.trained_on_ = None if extractor is None else self._known_images(extractor, features, rows)
         if extractor is not None and isinstance(task, Classes):
-            warn_of_two_labels(content_keys(features.digests, rows), targets[rows], items, rows)
+            warn_of_two_labels(content_keys(features.digests, rows), given.targets[rows], items, rows)
         if frames is not None:
             task = replace(task, boxed=True)  # predictions need boxes, too
         if own is not None and extractor is not None:
@@ -154,11 +139,11 @@ class ImageEstimator(PlannedEstimator, NestedParameters):
                 X, y = labelled_images(own.X, own.y)
                 squares = None if frames is None else frames_of_boxes(own.boxes, len(X))
             own = own._replace(X=X, y=y, views=views if squares is None else crops_of(views, squares))
-        kept, given = targets[rows], weight[rows]
-        weight = meaning.weights(kept, given / given.mean())
+        kept, caller = given.targets[rows], given.weight[rows]
+        weight = meaning.weights(kept, caller / caller.mean())
         may_drop = self._tuned is None and self._may_drop_mirror(task)
         if extractor is not None and report is not None and may_drop:
-            known = TrainingData([], task.encode(kept), task, weight, group_numbers[rows])
+            known = TrainingData([], task.encode(kept), task, weight, given.groups[rows])
             with memory_limit(self._run_settings()["memory_limit"]):
                 hidden = mirroring_hides(extractor, items, features, known, rows, report)
             if hidden:
@@ -170,7 +155,7 @@ class ImageEstimator(PlannedEstimator, NestedParameters):
         data = TrainingSet(
             rows,
             [meaning.encode(task, kept, features, rows, look.of(rows), extractor) for look in looks],
-            group_numbers[rows],
+            given.groups[rows],
             weight,
             None if own is None else self._validation(own, task, head, extractor),
             looks,
@@ -187,7 +172,7 @@ class ImageEstimator(PlannedEstimator, NestedParameters):
             record = TrainingRecord.of(
                 task,
                 kept,
-                given,
+                caller,
                 None if groups is None else data.groups,
                 n_unweighted=int(features.ok.sum()) - len(rows),
                 failures=() if report is None else report.failures,
@@ -197,7 +182,7 @@ class ImageEstimator(PlannedEstimator, NestedParameters):
             tuning = None if self._tuned is None else self._tuned.record
             self.predictor_ = replace(self.predictor_, training=record, fine_tuning=tuning)
             unseen = np.flatnonzero(np.isin(decisive, held))
-            self._remember(features, judged, given[decisive], unseen)
+            self._remember(features, judged, caller[decisive], unseen)
             self._look_closer(items, features, kept, data, held, own)
         return self
 

@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 
 from transferkit.backbones import noted_trained_on
-from transferkit.errors import InvalidInputError, gather
+from transferkit.errors import InvalidInputError
 from transferkit.estimators._copies import content_keys
+from transferkit.estimators._given import check_given
 from transferkit.estimators._splitting import as_seed, split_rows
-from transferkit.foundation.arguments import LARGEST_SEED, check
+from transferkit.extraction import is_precomputed
+from transferkit.foundation.arguments import LARGEST_SEED
 from transferkit.heads import Head
-from transferkit.keypoints import frames_of_boxes
-from transferkit.tasks import as_groups, as_weights, check_lengths
 from transferkit.views import crops_of
 
 Rows = NDArray[np.int64]
@@ -79,21 +79,13 @@ def hold_out_images(
     InvalidInputError
         The data or a parameter cannot be used, or there are too few images to hold some out.
     """
-    problems: list[str] = []
     twin = clone(estimator)
-    X, y = twin._gather(X, y, problems)
-    items, head, extractor = twin._plan(X, problems)
-    if extractor is None:
+    if is_precomputed(twin.backbone):
         raise InvalidInputError("backbone='precomputed' has no network to train. Pass images.")
-    meaning = twin._targets()
-    targets = meaning.read(y, problems)
-    check_lengths(len(items), targets, problems, unit=meaning.unit)
-    numbers = as_groups(groups, len(targets), problems)
-    weight = as_weights(sample_weight, len(items), problems)
-    problems += [] if problems else meaning.problems(y, targets)
-    frames = None if boxes is None else gather(problems, lambda: frames_of_boxes(boxes, len(items)))
-    check(problems)
-    views = twin._views(head, targets)
+    given = check_given(twin, X, y, groups, sample_weight, boxes=boxes)
+    items, targets, weight, frames = given.items, given.targets, given.weight, given.frames
+    extractor: Any = given.extractor
+    views = twin._views(given.head, targets)
     looks: Any = views if frames is None else crops_of(views, frames)
     features = extractor.extract(items, views=looks, on_error=extractor.on_error or "skip")
     readable = features.ok & (weight > 0)
@@ -104,9 +96,9 @@ def hold_out_images(
             f"weights must not know the images: they were fine-tuned on {n_known} of these {len(rows)}, so "
             "that none could be held out. Start from the weights before, with all images, or leave these out."
         )
-    task = meaning.make_task(y, targets, features, rows)
+    task: Any = given.meaning.make_task(given.y, targets, features, rows)
     encoded = targets[rows].reshape(len(rows), -1) if task.regression else task.encode(targets[rows])
-    together = _with_copies(features.digests, rows, numbers[rows])
+    together = _with_copies(features.digests, rows, given.groups[rows])
     seed = as_seed(twin.random_state)
     for draw in range(_DRAWS):
         train, held = split_rows(task, encoded, together, fraction, (seed + draw) % LARGEST_SEED)
@@ -122,7 +114,17 @@ def hold_out_images(
     sizes = np.zeros((len(items), 2), np.int64)
     sizes[features.ok] = features.sizes(np.flatnonzero(features.ok))
     return HeldOutImages(
-        items, y, targets, head, features.digests, readable, weight, sizes, frames, rows[train], rows[held]
+        items,
+        given.y,
+        targets,
+        given.head,
+        features.digests,
+        readable,
+        weight,
+        sizes,
+        frames,
+        rows[train],
+        rows[held],
     )
 
 

@@ -1,0 +1,95 @@
+"""What ``fit`` was given, checked before anything is extracted; all problems are raised together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from transferkit.errors import InvalidInputError, gather
+from transferkit.estimators._precomputed import PrecomputedFeatures
+from transferkit.estimators._splitting import OwnValidation, own_validation
+from transferkit.estimators._targets import Targets
+from transferkit.extraction import FeatureExtractor
+from transferkit.foundation.arguments import check
+from transferkit.heads import Head
+from transferkit.keypoints import frames_of_boxes
+from transferkit.tasks import as_groups, as_weights, check_lengths
+
+
+@dataclass(frozen=True, eq=False)
+class Given:
+    """Checked arguments of ``fit``.
+
+    Attributes
+    ----------
+    items : list of images
+        Empty where X holds features.
+    y : array-like
+    head : Head
+        What will be trained.
+    extractor : FeatureExtractor or None
+        None where X holds features, which are ``arrays``.
+    arrays : PrecomputedFeatures or None
+    meaning : Targets
+    targets : ndarray
+        Of all images: labels, 0 and 1 (n, n_labels), numbers, or points (n, k, 2).
+    groups : ndarray of int, shape (n,)
+    weight : ndarray of float64, shape (n,)
+        The caller's.
+    own : OwnValidation or None
+    frames : ndarray, shape (n, 4), or None
+        Squares around the boxes.
+    """
+
+    items: list[Any]
+    y: Any
+    head: Head
+    extractor: FeatureExtractor | None
+    arrays: PrecomputedFeatures | None
+    meaning: Targets
+    targets: NDArray[Any]
+    groups: NDArray[np.int64]
+    weight: NDArray[np.float64]
+    own: OwnValidation | None
+    frames: NDArray[np.float64] | None
+
+
+def check_given(
+    estimator: Any,
+    X: Any,
+    y: Any,
+    groups: Any = None,
+    sample_weight: Any = None,
+    validation_data: Any = None,
+    boxes: Any = None,
+) -> Given:
+    """Return the checked arguments of an estimator's ``fit``.
+
+    Raises
+    ------
+    InvalidInputError
+        The data or a parameter cannot be used.
+    """
+    problems: list[str] = []
+    X, y = estimator._gather(X, y, problems)
+    items, head, extractor = estimator._plan(X, problems)
+    if y is None and extractor is not None and not items:
+        raise InvalidInputError(*problems)  # labels would have come with the images
+    arrays = None
+    if extractor is None:
+        items = []
+        arrays, y = estimator._read_arrays(X, y, fitting=True)
+    meaning = estimator._targets()
+    targets = meaning.read(y, problems)
+    n = len(items) if arrays is None else len(arrays.ok)
+    check_lengths(n, targets, problems, unit=meaning.unit)
+    numbers = as_groups(groups, len(targets), problems)
+    weight = as_weights(sample_weight, n or len(targets), problems)
+    problems += [] if problems else meaning.problems(y, targets)
+    own = own_validation(validation_data, problems, boxed=boxes is not None)
+    frames = None if boxes is None else gather(problems, lambda: frames_of_boxes(boxes, n))
+    check(problems)
+    return Given(items, y, head, extractor, arrays, meaning, targets, numbers, weight, own, frames)
