@@ -27,6 +27,7 @@ def fit_expected_error(
     held: Rows,
     own: Any,
     random_state: int,
+    offset: float,
 ) -> ExpectedError | None:
     """Return the error to expect of a fitted model; None where too few images were held out.
 
@@ -46,10 +47,12 @@ def fit_expected_error(
         The caller's validation data.
     random_state : int
         Of the closer look.
+    offset : float
+        How far to the right these points still lie of where the model finds them, in pixels.
     """
     looks = held_out_looks(predictor, features, points, data, random_state)
     if looks is not None:
-        return ExpectedError.fit(looks, points, data.weight)
+        return ExpectedError.fit(looks, points - (offset, 0.0), data.weight)
     if own is not None:
         weight = as_weights(own.sample_weight, len(own.X), [])
         rows = _some(np.flatnonzero(weight > 0))
@@ -57,11 +60,12 @@ def fit_expected_error(
         others = predictor.extractor.extract([own.X[row] for row in rows], views=views, on_error="skip")
         seen = np.flatnonzero(others.ok)
         images = [own.X[row] for row in rows[seen]]
-        truth = as_points(own.y, name="y of validation_data")[rows[seen]]
+        truth = as_points(own.y, name="y of validation_data")[rows[seen]] - (offset, 0.0)
         return _judged(predictor, images, others, seen, views, truth, weight[rows[seen]])
     rows = _some(held)
     images = [items[row] for row in data.rows[rows]]
-    return _judged(predictor, images, features, data.rows[rows], data.views, points[rows], data.weight[rows])
+    truth = points[rows] - (offset, 0.0)
+    return _judged(predictor, images, features, data.rows[rows], data.views, truth, data.weight[rows])
 
 
 def _judged(

@@ -39,7 +39,9 @@ from transferkit.estimators.refinement import (
     MIN_POINTS,
     CloserLook,
     Refinement,
+    Sample,
     fit_rounds,
+    held_out_images,
     rebuild_refinement,
 )
 from transferkit.extraction import FeatureExtractor, Features, is_precomputed
@@ -212,6 +214,11 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
     def boxed_(self) -> bool:
         """Whether predictions need boxes."""
         return getattr(self._fitted().task, "boxed", False)
+
+    @property
+    def label_offset_(self) -> float:
+        """Pixels by which labels, and predictions, lie to the right of where mirror images say points are."""
+        return float(getattr(self._fitted().task, "offset", 0.0))
 
     @property
     def refinements_(self) -> list[Refinement]:
@@ -433,42 +440,60 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         self._rounds: list[Round] = []
         if not isinstance(features, Features):
             return
-        seed = as_seed(self.random_state)
+        seed, offset, rest = as_seed(self.random_state), 0.0, 0.0
         if targets.shape[1] >= MIN_POINTS and self.head_.refinement is not None:
-            self._fit_rounds(items, features, targets, data, held, own, seed)
+            images = [items[row] for row in data.rows]
+            judged = held_out_images(self.predictor_, images, features, targets, data, held, own)
+            offset, rest = self._fit_rounds(images, features, targets, data, held, judged, seed)
+        points = targets - (offset, 0.0)
+        if own is not None:
+            own = own._replace(y=as_points(own.y, name="y of validation_data") - (offset, 0.0))
         expected = fit_expected_error(
-            self.predictor_, items, features, targets, data, held, own, random_state=seed
+            self.predictor_, items, features, points, data, held, own, random_state=seed, offset=rest
         )
         self.predictor_ = replace(self.predictor_, expected_error=expected)
 
     def _fit_rounds(
         self,
-        items: Any,
+        learned: list[Any],
         features: Features,
         targets: NDArray[Any],
         data: TrainingSet,
         held: Rows,
-        own: Any,
+        judged: Sample | None,
         seed: int,
-    ) -> None:
-        predictor, head = self.predictor_, self.head_
-        n_images = len(data.rows)
+    ) -> tuple[float, float]:
+        """Fit the rounds; return how far left of the labels they have learned points, and what is left.
+
+        What the first look says of labels helps the rounds to learn, no more: it errs by where in the image
+        a face is. What they say in the end is added to answers.
+        """
+        predictor, head, mirror = self.predictor_, self.head_, len(self.predictor_.views) > 1
+        n_images, offset, total = len(learned), 0.0, 0.0
+        if mirror and judged is not None:
+            offset = judged.offset()
+            judged = judged.moved(offset)
         taps = close_taps(self._backbone(), head, self.layers, few=n_images < FEW_IMAGES)
         closer = CloserLook(
             partial(self._make_image_extractor, taps),
             self._n_rounds(head, n_images),
-            len(predictor.views) > 1,
+            mirror,
             predictor.views[0].pairs,
             seed,
             self._run_settings()["progress"],
         )
-        learned = [items[row] for row in data.rows]
+        points = targets - (offset, 0.0)
         tuned = None if self._tuned is None else self._tuned.closer
-        fit_rounds(closer, predictor, head, learned, features, targets, data, held, own, tuned)
+        fit_rounds(closer, predictor, head, learned, features, points, data, held, judged, tuned)
         self._rounds = closer.rounds
         if self.report_ is not None:
             self.report_.merge(closer.report)
-        self.predictor_ = replace(predictor, refinements=tuple(closer.refinements))
+        if mirror and closer.refinements and closer.judged is not None:
+            total = closer.judged.moved(-offset).offset()
+        assert isinstance(predictor.task, Points)
+        task = replace(predictor.task, offset=total)
+        self.predictor_ = replace(predictor, refinements=tuple(closer.refinements), task=task)
+        return offset, total - offset
 
     def _n_rounds(self, head: Head, n_images: int) -> int:
         """Return how many rounds to try: a second one pays where the first look is coarse."""

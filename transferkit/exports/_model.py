@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from transferkit.errors import ExportError
 from transferkit.exports._answers import Answer, answer
 from transferkit.exports._graph import Graph
@@ -50,6 +52,8 @@ def build(predictor: Any) -> Any:
         found = from_squares(planes, whole, predictor, settings, network)
     for refinement in predictor.refinements:
         found = _points(closer_look(planes, found.tensor, refinement, network), predictor)
+    if offset := getattr(predictor.task, "offset", 0.0):
+        found = _points(found.tensor + np.array([offset, 0], np.float32), predictor)
     return graph.model({found.name: (found.tensor, [n, *found.shape])}, **network.details)
 
 

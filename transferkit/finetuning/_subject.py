@@ -15,7 +15,6 @@ from transferkit.extraction import Extraction
 from transferkit.finetuning._squares import Squares
 from transferkit.heads import FittedHead
 from transferkit.keypoints import frames_around
-from transferkit.tasks import Points
 
 Rows = NDArray[np.int64]
 
@@ -58,8 +57,7 @@ def subject_of(start: Any, data: HeldOutImages) -> Subject:
         The closer look is a cascade of regressions.
     """
     predictor, seed = start.predictor_, as_seed(start.random_state)
-    points = isinstance(predictor.task, Points)
-    targets = data.targets if points else _encoded(predictor.task, data)
+    targets = _encoded(predictor.task, data)
     pairs = predictor.views[0].pairs
     items: Sequence[Any] = data.items
     if predictor.refinements:

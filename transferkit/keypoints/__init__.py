@@ -17,6 +17,7 @@ from transferkit.keypoints._faces import (
 from transferkit.keypoints._layouts import as_layout, as_points
 from transferkit.keypoints._likelihood import likelihood_within
 from transferkit.keypoints._names import Pairs, checked_pairs, mirror_pairs_by_name
+from transferkit.keypoints._offset import label_offset
 from transferkit.keypoints._shapes import frames_around, mean_shape
 from transferkit.keypoints._smoothing import smooth_keypoints
 from transferkit.keypoints.files import (
@@ -51,6 +52,7 @@ __all__ = [
     "format_of_keypoints",
     "frames_around",
     "frames_of_boxes",
+    "label_offset",
     "likelihood_within",
     "mean_shape",
     "mirror_order",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -27,11 +28,15 @@ class Points:
         Whether ``y`` is (n, 2 k) rather than (n, k, 2), and answers are too.
     boxed : bool, default=False
         Whether they are looked for in a box of each image, which must be passed then.
+    offset : float, default=0.0
+        How far to the right labels lie of where images and their mirror images say points are, in pixels, see
+        :func:`transferkit.keypoints.label_offset`. Heads learn points without it, and answers have it.
     """
 
     n_points: int
     flat: bool = True
     boxed: bool = False
+    offset: float = 0.0
 
     kind: ClassVar[str] = "points"
     regression: ClassVar[bool] = True
@@ -42,11 +47,13 @@ class Points:
         return 2 * self.n_points
 
     def encode(self, y: Any, name: str = "y") -> NDArray[np.float64]:
-        """Return points (n, k, 2) in pixels."""
-        return as_points(y, name=name)
+        """Return points (n, k, 2) in pixels, as heads learn them."""
+        points = as_points(y, name=name)
+        return points - np.array([self.offset, 0.0]) if self.offset else points
 
     def decode(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return points (n, k, 2) in the layout of ``y``."""
+        """Return points (n, k, 2) of a head in the layout of ``y``."""
+        points = points + np.array([self.offset, 0.0]) if self.offset else points
         return points.reshape(len(points), -1) if self.flat else points
 
     def strata(self, targets: NDArray[Any]) -> None:
@@ -55,13 +62,16 @@ class Points:
     def to_json(self) -> dict[str, Any]:
         """Return the task as JSON data."""
         data: dict[str, Any] = {"kind": self.kind, "n_points": self.n_points, "flat": self.flat}
-        return data | ({"boxed": True} if self.boxed else {})  # models of whole images stay as they were
+        used = {"boxed": self.boxed, "offset": self.offset}
+        return data | {name: value for name, value in used.items() if value}  # others stay as they were
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Points:
         """Return the task that JSON data describes."""
         expected = {"kind": (str,), "n_points": (int,), "flat": (bool,)}
-        check_keys("task", data, expected | ({"boxed": (bool,)} if "boxed" in data else {}))
-        if not 0 < data["n_points"] < 2**31:
-            raise ValueError(f"task of {data['n_points']} points")
-        return cls(data["n_points"], data["flat"], data.get("boxed", False))
+        more = {"boxed": (bool,), "offset": (float,)}
+        check_keys("task", data, expected | {name: types for name, types in more.items() if name in data})
+        offset = data.get("offset", 0.0)
+        if not (0 < data["n_points"] < 2**31 and math.isfinite(offset)):
+            raise ValueError(f"task of {data['n_points']} points, {offset} pixels to the right")
+        return cls(data["n_points"], data["flat"], data.get("boxed", False), offset)

@@ -7,9 +7,9 @@ keep; ``_training`` says what they learn from; ``_again`` looks once more, to se
 from transferkit.estimators.refinement._again import held_out_again, look_again
 from transferkit.estimators.refinement._cascade import FEW_IMAGES, MIN_IMAGES
 from transferkit.estimators.refinement._closer_look import CloserLook
-from transferkit.estimators.refinement._network import frames_moved_by, has_place
+from transferkit.estimators.refinement._network import Sample, frames_moved_by, has_place
 from transferkit.estimators.refinement._refinement import MIN_POINTS, Refinement, rebuild_refinement
-from transferkit.estimators.refinement._training import fit_rounds
+from transferkit.estimators.refinement._training import fit_rounds, held_out_images
 
 __all__ = [
     "FEW_IMAGES",
@@ -17,10 +17,12 @@ __all__ = [
     "MIN_POINTS",
     "CloserLook",
     "Refinement",
+    "Sample",
     "fit_rounds",
     "frames_moved_by",
     "has_place",
     "held_out_again",
+    "held_out_images",
     "look_again",
     "rebuild_refinement",
 ]

@@ -54,6 +54,6 @@ def held_out_again(
     n_views = 2 if refinement.mirror else 1
     if held_out is None or len(held_out) <= n_views * len(points):
         return []
-    sample = Sample([None] * len(points), points, shapes, weight)
+    sample = Sample([None] * len(points), points, shapes, weight, np.arange(len(points)))
     views = moved_views(sample, refinement.mean, refinement.mirror, refinement.pairs, random_state)
     return in_pixels(views, np.split(held_out, n_views + len(views))[n_views:])

@@ -63,7 +63,7 @@ def fit_cascade_round(
     """
     mean = mean_shape(points, pairs)
     found = views_around(frames_around(shapes, mean, MARGIN), mirror, pairs)
-    learned = Sample(list(X), points, shapes, weight)
+    learned = Sample(list(X), points, shapes, weight, groups)
     views = found + moved_views(learned, mean, mirror, pairs, random_state)
     features = extractor.extract(X, views=views, on_error="raise")
     targets = [view.to_square(points).reshape(len(points), -1) for view in views]

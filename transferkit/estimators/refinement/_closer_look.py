@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from transferkit.estimators._records import Round
 from transferkit.estimators.refinement._cascade import fit_cascade_round
@@ -39,6 +38,8 @@ class CloserLook:
         What each brought, the whole image first.
     report : ExtractionReport
         The work that it took.
+    judged : Sample or None
+        Images that were not learned from, with the shapes that were found in the end.
     """
 
     make_extractor: Callable[[], Extraction]
@@ -50,30 +51,31 @@ class CloserLook:
     refinements: list[Refinement] = field(default_factory=list)
     rounds: list[Round] = field(default_factory=list)
     report: ExtractionReport = field(default_factory=ExtractionReport)
+    judged: Sample | None = None
 
-    def fit_cascade(
-        self,
-        items: Sequence[Any],
-        shapes: Floats,
-        points: Floats,
-        groups: NDArray[np.int64],
-        weight: NDArray[np.float64],
-    ) -> None:
-        """Fit rounds to held-out shapes (n, k, 2) of training images."""
-        self._add_round(shapes, points, weight)
+    def fit_cascade(self, train: Sample) -> None:
+        """Fit rounds to held-out shapes of training images."""
+        self._keeps(train)
         for _ in range(self.n_rounds):
             refinement, shapes, features = fit_cascade_round(
-                self.make_extractor(), items, shapes, points, groups, weight, **self._options()
+                self.make_extractor(),
+                train.items,
+                train.shapes,
+                train.points,
+                train.groups,
+                train.weight,
+                **self._options(),
             )
             self.report.add_work(features.report)
-            if not self._add_round(shapes, points, weight):
+            train = train._replace(shapes=shapes)
+            if not self._keeps(train):
                 break
             self.refinements.append(self._renewed(refinement))
 
     def fit_network(self, head: Head, train: Sample, judged: Sample | None) -> None:
         """Fit one network, and use it as often as that lowers the error of other images."""
         if judged is not None:
-            self._add_round(judged.shapes, judged.points, judged.weight)
+            self._keeps(judged)
         if self.n_rounds == 0:
             return
         refinement, features = fit_network_round(self.make_extractor(), head, train, **self._options())
@@ -83,14 +85,14 @@ class CloserLook:
     def use_network(self, head: Head, mean: Floats, fitted: FittedHead, judged: Sample | None) -> None:
         """Use a network that is trained already as often as that lowers the error of other images."""
         if judged is not None:
-            self._add_round(judged.shapes, judged.points, judged.weight)
+            self._keeps(judged)
         self._use(Refinement(self.make_extractor(), mean, head, fitted, self.mirror, self.pairs), judged)
 
     def _use(self, refinement: Refinement, judged: Sample | None) -> None:
         for _ in range(self.n_rounds):
             if judged is not None:
                 judged = judged._replace(shapes=refinement.predict(judged.items, judged.shapes))
-                if not self._add_round(judged.shapes, judged.points, judged.weight):
+                if not self._keeps(judged):
                     break
             self.refinements.append(refinement)
 
@@ -106,10 +108,12 @@ class CloserLook:
         """Return a round without the rows it learned from, which its extractor holds without a cache."""
         return replace(refinement, extractor=self.make_extractor())
 
-    def _add_round(self, shapes: Floats, points: Floats, weight: NDArray[np.float64]) -> bool:
+    def _keeps(self, judged: Sample) -> bool:
         """Record the error of a round; return True if it is less than that of the round before."""
-        errors, rows = shape_errors(shapes, points)
-        error = float(np.average(errors, weights=weight[rows]))
+        errors, rows = shape_errors(judged.shapes, judged.points)
+        error = float(np.average(errors, weights=judged.weight[rows]))
         better = not self.rounds or error < self.rounds[-1].held_out_error
         self.rounds.append(Round(len(self.rounds), error, better))
+        if better:
+            self.judged = judged
         return better

@@ -20,7 +20,7 @@ from transferkit.estimators.refinement._refinement import (
 )
 from transferkit.extraction import Extraction, Features
 from transferkit.heads import Head, TrainingData
-from transferkit.keypoints import Pairs, frames_around, mean_shape
+from transferkit.keypoints import Pairs, frames_around, label_offset, mean_shape
 from transferkit.tasks import Points
 from transferkit.views import Crops
 
@@ -33,12 +33,21 @@ _LARGEST = 2.5  # deviations
 
 
 class Sample(NamedTuple):
-    """Images with true points and shapes found so far, both (n, k, 2) in pixels, and weights (n,)."""
+    """Images with true points and shapes found so far, both (n, k, 2) in pixels, weights and groups (n,)."""
 
     items: list[Any]
     points: Floats
     shapes: Floats
     weight: NDArray[np.float64]
+    groups: NDArray[np.int64]
+
+    def offset(self) -> float:
+        """Return how far to the right labels lie of the shapes, in pixels."""
+        return label_offset(self.shapes, self.points, self.groups)
+
+    def moved(self, offset: float) -> Sample:
+        """Return the same with true points further left."""
+        return self._replace(points=self.points - (offset, 0.0))
 
 
 def fit_network_round(

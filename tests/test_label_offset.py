@@ -1,0 +1,86 @@
+"""Labels that all lie a little to the right, as where pixels are counted from 1: answers lie there, too."""
+
+import numpy as np
+import pytest
+
+from tests.conftest import TINY
+from transferkit import KeypointRegressor, load
+from transferkit.backbones import registry
+from transferkit.datasets import make_faces
+from transferkit.keypoints import label_offset
+from transferkit.tasks import Points
+
+SHIFT = 4.0  # pixels, of faces on which the model errs by 6
+
+
+@pytest.fixture(scope="module")
+def faces():
+    data = make_faces(110, random_state=0)
+    return data.images, data.keypoints.reshape(110, -1, 2)
+
+
+def found(generator, n=40):
+    """Return points found, off by some pixels for each image and each point."""
+    points = generator.uniform(0, 100, (n, 5, 2))
+    return points, points + generator.normal(0, 1, (n, 1, 2)) + generator.normal(0, 0.5, (n, 5, 2))
+
+
+@pytest.mark.parametrize("shift", [-1.5, 1.0, 3.0])
+def test_a_shift_of_all_labels_is_found(shift):
+    points, near = found(np.random.default_rng(0), 100)
+    truth = points + (shift, 0.0)
+    truth[::4, 2:4] = np.nan
+    truth[3] = np.nan  # an image without any label
+    near[:4] += 300  # faces that were not found
+    assert label_offset(near, truth, np.arange(100)) == pytest.approx(shift, abs=0.4)
+
+
+def test_what_may_be_chance_is_none():
+    generator = np.random.default_rng(1)
+    none = [label_offset(*found(generator), np.arange(40)) for _ in range(50)]
+    assert np.count_nonzero(none) <= 2
+    points, near = found(generator)
+    assert label_offset(near, points + (0.0, 5.0), np.arange(40)) == 0  # up and down is learned like the rest
+    assert label_offset(near[:9], points[:9] + (5.0, 0.0), np.arange(9)) == 0  # too few
+    assert label_offset(near, points + (5.0, 0.0), np.arange(40) % 9) == 0  # of too few people
+    assert label_offset(near, np.full_like(points, np.nan), np.arange(40)) == 0
+
+
+@pytest.mark.parametrize("head", ["linear", "score_map"])
+def test_answers_lie_where_labels_do(tiny, faces, head, tmp_path):
+    images, points = faces
+    registry.add(TINY)
+    right = KeypointRegressor(**tiny, head=head).fit(images[:70], points[:70])
+    shifted = KeypointRegressor(**tiny, head=head).fit(images[:70], points[:70] + (SHIFT, 0.0))
+    assert abs(right.label_offset_) < 1.2
+    assert shifted.label_offset_ == pytest.approx(SHIFT, abs=1.2)
+    off = (shifted.predict(images[70:]) - points[70:]).mean(axis=(0, 1))
+    assert off == pytest.approx((SHIFT, 0.0), abs=1.2)
+    shifted.save(tmp_path / "model.safetensors")
+    loaded = load(tmp_path / "model.safetensors")
+    assert loaded.label_offset_ == shifted.label_offset_
+    np.testing.assert_array_equal(loaded.predict(images[70:]), shifted.predict(images[70:]))
+    again, error = shifted.predict(images[70:], return_error=True)
+    np.testing.assert_allclose(again, shifted.predict(images[70:]))
+    truth = points[70:] + (SHIFT, 0.0)
+    assert error.mean() == pytest.approx(np.linalg.norm(again - truth, axis=2).mean(), rel=0.6)
+
+
+def test_nothing_is_corrected_without_mirror_images(tiny, faces):
+    images, points = faces
+    kp = KeypointRegressor(**tiny, head="linear", augment=None).fit(images[:70], points[:70] + (SHIFT, 0.0))
+    assert kp.label_offset_ == 0  # it learns labels as they are
+    off = (kp.predict(images[70:]) - points[70:]).mean(axis=(0, 1))
+    assert off == pytest.approx((SHIFT, 0.0), abs=1.2)
+
+
+def test_a_task_gives_and_takes_the_offset():
+    task = Points(2, flat=True, offset=1.5)
+    y = np.array([[3.0, 4.0, np.nan, np.nan]])
+    np.testing.assert_array_equal(task.encode(y), [[[1.5, 4.0], [np.nan, np.nan]]])
+    np.testing.assert_array_equal(task.decode(task.encode(y)), y)
+    assert Points.from_json(task.to_json()) == task
+    assert "offset" not in Points(2).to_json()  # files of other models stay as they were
+    for wrong in (float("nan"), float("inf"), "1"):
+        with pytest.raises((ValueError, KeyError)):
+            Points.from_json({**task.to_json(), "offset": wrong})
