@@ -13,6 +13,10 @@ from transferkit.tasks import Points
 SHIFT = 4.0  # pixels, of faces on which the model errs by 6
 
 
+def right_of(points, pixels):
+    return points + np.array([pixels, 0.0])
+
+
 @pytest.fixture(scope="module")
 def faces():
     data = make_faces(110, random_state=0)
@@ -28,7 +32,7 @@ def found(generator, n=40):
 @pytest.mark.parametrize("shift", [-1.5, 1.0, 3.0])
 def test_a_shift_of_all_labels_is_found(shift):
     points, near = found(np.random.default_rng(0), 100)
-    truth = points + (shift, 0.0)
+    truth = right_of(points, shift)
     truth[::4, 2:4] = np.nan
     truth[3] = np.nan  # an image without any label
     near[:4] += 300  # faces that were not found
@@ -40,9 +44,11 @@ def test_what_may_be_chance_is_none():
     none = [label_offset(*found(generator), np.arange(40)) for _ in range(50)]
     assert np.count_nonzero(none) <= 2
     points, near = found(generator)
-    assert label_offset(near, points + (0.0, 5.0), np.arange(40)) == 0  # up and down is learned like the rest
-    assert label_offset(near[:9], points[:9] + (5.0, 0.0), np.arange(9)) == 0  # too few
-    assert label_offset(near, points + (5.0, 0.0), np.arange(40) % 9) == 0  # of too few people
+    assert (
+        label_offset(near, points + np.array([0.0, 5.0]), np.arange(40)) == 0
+    )  # up and down is learned like the rest
+    assert label_offset(near[:9], right_of(points[:9], 5.0), np.arange(9)) == 0  # too few
+    assert label_offset(near, right_of(points, 5.0), np.arange(40) % 9) == 0  # of too few people
     assert label_offset(near, np.full_like(points, np.nan), np.arange(40)) == 0
 
 
@@ -50,9 +56,9 @@ def test_what_may_be_chance_is_none():
 def test_answers_lie_where_labels_do(tiny, faces, head, tmp_path):
     images, points = faces
     registry.add(TINY)
-    right = KeypointRegressor(**tiny, head=head).fit(images[:70], points[:70])
-    shifted = KeypointRegressor(**tiny, head=head).fit(images[:70], points[:70] + (SHIFT, 0.0))
-    assert abs(right.label_offset_) < 1.2
+    plain = KeypointRegressor(**tiny, head=head).fit(images[:70], points[:70])
+    shifted = KeypointRegressor(**tiny, head=head).fit(images[:70], right_of(points[:70], SHIFT))
+    assert abs(plain.label_offset_) < 1.2
     assert shifted.label_offset_ == pytest.approx(SHIFT, abs=1.2)
     off = (shifted.predict(images[70:]) - points[70:]).mean(axis=(0, 1))
     assert off == pytest.approx((SHIFT, 0.0), abs=1.2)
@@ -62,13 +68,13 @@ def test_answers_lie_where_labels_do(tiny, faces, head, tmp_path):
     np.testing.assert_array_equal(loaded.predict(images[70:]), shifted.predict(images[70:]))
     again, error = shifted.predict(images[70:], return_error=True)
     np.testing.assert_allclose(again, shifted.predict(images[70:]))
-    truth = points[70:] + (SHIFT, 0.0)
+    truth = right_of(points[70:], SHIFT)
     assert error.mean() == pytest.approx(np.linalg.norm(again - truth, axis=2).mean(), rel=0.6)
 
 
 def test_nothing_is_corrected_without_mirror_images(tiny, faces):
     images, points = faces
-    kp = KeypointRegressor(**tiny, head="linear", augment=None).fit(images[:70], points[:70] + (SHIFT, 0.0))
+    kp = KeypointRegressor(**tiny, head="linear", augment=None).fit(images[:70], right_of(points[:70], SHIFT))
     assert kp.label_offset_ == 0  # it learns labels as they are
     off = (kp.predict(images[70:]) - points[70:]).mean(axis=(0, 1))
     assert off == pytest.approx((SHIFT, 0.0), abs=1.2)
