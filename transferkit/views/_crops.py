@@ -17,9 +17,9 @@ from transferkit.views._views import View, mirror_points
 Floats = NDArray[np.float64]
 
 # Frames are rounded to multiples of 1 / this pixel and degree. In another runtime the last bit of a feature
-# may round a frame the other way: fine steps move points by a hundredth of a pixel then, and coarse ones make
-# it rare, so that squares are found in the cache again.
-FRAME_STEPS = 64
+# may round a frame the other way, which changes some levels of pixels by one: fewer the finer the steps, down
+# to 0.07 pixels of a keypoint. Coarse steps make it rare, so that squares are found in the cache again.
+FRAME_STEPS = 1024
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +30,7 @@ class Crops:
     ----------
     frames : ndarray, shape (n, 4)
         Of each image: x and y of the square's centre and its side, in pixels (0 at the image's edge), and
-        its angle in degrees. Rounded to 64ths: the key in the cache is made from them.
+        its angle in degrees. Rounded to 1024ths: the key in the cache is made from them.
     mirror : bool, default=False
     pairs : tuple of (int, int), optional
         Points that swap in a mirror image; by default those of 68 points.
