@@ -382,7 +382,7 @@ def test_a_square_lies_around_the_shape_found_where_too_few_points_are_known():
     whole, mean = points.copy(), mean_shape(points)
     points[1, 3] = np.nan  # three of four are left
     points[2, 2:] = np.nan
-    frames = _network.true_frames(Sample([None] * 5, points, found, np.ones(5)), mean)
+    frames = _network.true_frames(Sample([None] * 5, points, found, np.ones(5), np.arange(5)), mean)
     around = [frames_around(shapes, mean, _network.MARGIN) for shapes in (whole, found)]
     np.testing.assert_allclose(frames[[0, 3, 4]], around[0][[0, 3, 4]])
     np.testing.assert_allclose(frames[1], around[0][1], atol=8)

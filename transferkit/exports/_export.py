@@ -51,8 +51,8 @@ def export(
     probes : image or sequence of images, optional
         Further images to compare the answers on, such as those of a test set.
     tolerance : float, optional
-        How far answers may be off: by default 0.001 for probabilities, 0.1 pixels for keypoints, 0.2 after a
-        closer look, and for values a thousandth of how far they differ between the probes.
+        How far answers may be off: by default 0.001 for probabilities, 0.1 pixels for keypoints, and for
+        values a thousandth of how far they differ between the probes.
     precision : {"float32", "int8"}, default="float32"
         With "int8", the backbone computes in 8-bit numbers; all else stays as it is. Not for LiteRT.
     calibration : image or sequence of images, optional

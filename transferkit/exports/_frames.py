@@ -11,7 +11,9 @@ from transferkit.exports._resize import contents
 from transferkit.exports._tensor import Tensor
 from transferkit.exports._weights import divided
 from transferkit.keypoints import BOX_MARGIN, Pairs, mirror_order
-from transferkit.views import FRAME_STEPS, View
+from transferkit.views import View
+
+_QUARTERS = 4.0  # frames are rounded to quarters of a pixel and of a degree, as in ``views.Crops``
 
 
 def from_whole_square(
@@ -78,19 +80,19 @@ def frames_around(points: Tensor, mean: NDArray[np.float64], margin: float) -> T
         (1 + 2 * margin) / scale,
         _angle(cosine, -sine),
     ]
-    return _rounded(frame)
+    return _in_quarters(frame)
 
 
 def frames_of_boxes(boxes: Tensor) -> Tensor:
     """Return the squares (n, 4) around boxes (n, 4): left, top, right and bottom, in pixels."""
     left, top, right, bottom = (boxes.part(1, i, i + 1) for i in range(4))
     side = (right - left).at_least(bottom - top) * (1 + 2 * BOX_MARGIN)
-    return _rounded([(left + right) / 2, (top + bottom) / 2, side, side * 0])
+    return _in_quarters([(left + right) / 2, (top + bottom) / 2, side, side * 0])
 
 
-def _rounded(frame: list[Tensor]) -> Tensor:
+def _in_quarters(frame: list[Tensor]) -> Tensor:
     """Return the numbers of frames side by side, rounded as ``views.Crops`` does."""
-    return (frame[0].graph.join(frame, 1) * float(FRAME_STEPS)).apply("Round") / float(FRAME_STEPS)
+    return (frame[0].graph.join(frame, 1) * _QUARTERS).apply("Round") / _QUARTERS
 
 
 def _angle(cosine: Tensor, sine: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transferkit.errors import ExportError
+from transferkit.exports._certain import certain
 from transferkit.tasks import Points, Values
 
 Floats = NDArray[np.float64]
@@ -17,9 +18,6 @@ Run = Callable[..., Floats]
 
 _PROBABILITY = 1e-3
 _PIXELS = 0.1
-# A square that lies a thousandth of a pixel elsewhere has some levels of one more or less. On photographs of
-# faces that moved points by 0.07 pixels at most, on a probe without any, four times as wide as high, by 0.14.
-_PIXELS_CLOSER = 0.2
 _SPREAD = 1e-3  # of values, as a fraction of how far they differ between the probes
 
 
@@ -45,13 +43,17 @@ class Proof:
 
     @classmethod
     def of(cls, model: Any, images: list[NDArray[np.uint8]], tolerance: float | None) -> Proof:
-        """Ask the model."""
-        task = model.predictor_.task
-        boxes = _boxes_in(images) if getattr(task, "boxed", False) else None
+        """Ask the model, about the probes that tell a wrong file from rounding."""
+        task, boxes = model.predictor_.task, None
+        if getattr(task, "boxed", False):
+            boxes = _boxes_in(images)
+        sure = np.flatnonzero(certain(model, images, boxes))
+        probes = [images[i] for i in sure]
+        boxes = None if boxes is None else boxes[sure]
         where = {} if boxes is None else {"boxes": boxes}
         ask = model.predict if task.regression else model.predict_proba
-        expected = np.asarray(ask(images, **where), np.float64).reshape(len(images), -1)
-        return cls(images, expected, tolerance or _tolerance(model.predictor_, expected), boxes)
+        expected = np.asarray(ask(probes, **where), np.float64).reshape(len(probes), -1)
+        return cls(probes, expected, tolerance or _tolerance(task, expected), boxes)
 
     def difference(self, run: Run) -> float:
         """Return the largest absolute difference between the answers of a file and the expected ones."""
@@ -81,11 +83,10 @@ def _boxes_in(probes: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
     return np.round(sizes * parts[np.arange(len(probes)) % len(parts)]).astype(np.float32)
 
 
-def _tolerance(predictor: Any, expected: Floats) -> float:
+def _tolerance(task: Any, expected: Floats) -> float:
     """Return how far answers may be off."""
-    task = predictor.task
     if isinstance(task, Points):
-        return _PIXELS_CLOSER if predictor.refinements else _PIXELS
+        return _PIXELS
     if isinstance(task, Values):
         return _SPREAD * float(max(np.ptp(expected, axis=0).max(), np.abs(expected).max() * 1e-3, 1e-9))
     return _PROBABILITY

@@ -1,6 +1,6 @@
 """Views: which square of an image a backbone sees, and where its points lie there."""
 
-from transferkit.views._crops import FRAME_STEPS, Crop, Crops, crops_of
+from transferkit.views._crops import Crop, Crops, crops_of
 from transferkit.views._render import Rendered, render
 from transferkit.views._views import (
     AUGMENTATIONS,
@@ -17,7 +17,6 @@ AnyView = View | Crops
 
 __all__ = [
     "AUGMENTATIONS",
-    "FRAME_STEPS",
     "MEANS",
     "MIRROR",
     "ORIGINAL",

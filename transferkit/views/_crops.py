@@ -16,11 +16,6 @@ from transferkit.views._views import View, mirror_points
 
 Floats = NDArray[np.float64]
 
-# Frames are rounded to multiples of 1 / this pixel and degree. In another runtime the last bit of a feature
-# may round a frame the other way, which changes some levels of pixels by one: fewer the finer the steps, down
-# to 0.07 pixels of a keypoint. Coarse steps make it rare, so that squares are found in the cache again.
-FRAME_STEPS = 1024
-
 
 @dataclass(frozen=True, eq=False)
 class Crops:
@@ -30,7 +25,7 @@ class Crops:
     ----------
     frames : ndarray, shape (n, 4)
         Of each image: x and y of the square's centre and its side, in pixels (0 at the image's edge), and
-        its angle in degrees. Rounded to 1024ths: the key in the cache is made from them.
+        its angle in degrees. Rounded to quarters: the key in the cache is made from them.
     mirror : bool, default=False
     pairs : tuple of (int, int), optional
         Points that swap in a mirror image; by default those of 68 points.
@@ -42,8 +37,7 @@ class Crops:
 
     def __post_init__(self) -> None:
         """Round, so that the geometry is exactly what the name says."""
-        frames = np.asarray(self.frames, dtype=np.float64)
-        object.__setattr__(self, "frames", np.round(frames * FRAME_STEPS) / FRAME_STEPS + 0.0)
+        object.__setattr__(self, "frames", np.round(np.asarray(self.frames, dtype=np.float64) * 4) / 4 + 0.0)
 
     def at(self, index: int) -> Crop:
         """Return the view of one image."""
@@ -92,8 +86,7 @@ class Crop:
     @property
     def name(self) -> str:
         """All that the square is made from."""
-        numbers = ",".join(f"{value:.15g}" for value in self.frame)
-        return f"crop:{numbers}:mirror" if self.mirror else f"crop:{numbers}"
+        return "crop:" + ",".join(f"{value:g}" for value in self.frame) + (":mirror" if self.mirror else "")
 
     def key(self, digest: str) -> RowKey:
         """Return the key in the cache of this square of an image with this digest.
