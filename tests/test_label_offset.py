@@ -80,6 +80,16 @@ def test_nothing_is_corrected_without_mirror_images(tiny, faces):
     assert off == pytest.approx((SHIFT, 0.0), abs=1.2)
 
 
+def test_without_a_closer_look_errors_are_those_of_answers(tiny, faces):
+    images, points = faces
+    kp = KeypointRegressor(**tiny, head="linear", refine=0).fit(images, right_of(points, 20.0))
+    assert kp.label_offset_ == 0
+    near = KeypointRegressor(**tiny, head="linear", refine=0, augment=None).fit(
+        images, right_of(points, 20.0)
+    )
+    assert kp.rounds_[0].held_out_error > near.rounds_[0].held_out_error + 0.1  # a fifth of a face's size
+
+
 def test_a_task_gives_and_takes_the_offset():
     task = Points(2, flat=True, offset=1.5)
     y = np.array([[3.0, 4.0, np.nan, np.nan]])

@@ -12,11 +12,10 @@ from sklearn.base import clone
 from transferkit.backbones import noted_trained_on
 from transferkit.errors import InvalidInputError
 from transferkit.estimators._copies import content_keys
-from transferkit.estimators._given import check_given
+from transferkit.estimators._given import Given, check_given
 from transferkit.estimators._splitting import as_seed, split_rows
 from transferkit.extraction import is_precomputed
 from transferkit.foundation.arguments import LARGEST_SEED
-from transferkit.heads import Head
 from transferkit.views import crops_of
 
 Rows = NDArray[np.int64]
@@ -25,37 +24,25 @@ _DRAWS = 20  # splits to try until the images that are held out show all classes
 
 @dataclass(frozen=True, eq=False)
 class HeldOutImages:
-    """Images and targets, checked as ``fit`` does, and which of them are held out.
+    """What ``fit`` was given, and which of its images are held out.
 
     Attributes
     ----------
-    items : list of images
-    y : array-like
-    targets : ndarray
-        Checked: labels, 0 and 1 (n, n_labels), numbers, or points (n, k, 2).
-    head : Head
-        What ``fit`` would train.
+    given : Given
+        Images, targets and weights, checked as ``fit`` does.
     digests : tuple of str or None
     readable : ndarray of bool, shape (n,)
         Which can be read, and have a weight above 0.
-    weight : ndarray of float64, shape (n,)
     sizes : ndarray of int, shape (n, 2)
         Width and height; 0 where an image cannot be read.
-    frames : ndarray, shape (n, 4), or None
-        Squares around the boxes.
     train, held : ndarray of int
         Positions of readable images.
     """
 
-    items: list[Any]
-    y: Any
-    targets: NDArray[Any]
-    head: Head
+    given: Given
     digests: tuple[Any, ...]
     readable: NDArray[np.bool_]
-    weight: NDArray[np.float64]
     sizes: NDArray[np.int64]
-    frames: NDArray[np.float64] | None
     train: Rows
     held: Rows
 
@@ -113,19 +100,7 @@ def hold_out_images(
         )
     sizes = np.zeros((len(items), 2), np.int64)
     sizes[features.ok] = features.sizes(np.flatnonzero(features.ok))
-    return HeldOutImages(
-        items,
-        given.y,
-        targets,
-        given.head,
-        features.digests,
-        readable,
-        weight,
-        sizes,
-        frames,
-        rows[train],
-        rows[held],
-    )
+    return HeldOutImages(given, features.digests, readable, sizes, rows[train], rows[held])
 
 
 def _with_copies(digests: Any, rows: Rows, groups: Rows) -> Rows:

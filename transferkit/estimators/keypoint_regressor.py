@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar
 
@@ -16,7 +15,7 @@ from transferkit import images
 from transferkit.backbones import Backbone
 from transferkit.errors import InvalidInputError
 from transferkit.estimators._base import ImageEstimator
-from transferkit.estimators._confidence import fit_expected_error
+from transferkit.estimators._closer import look_closer
 from transferkit.estimators._expected_error import rebuild_expected_error
 from transferkit.estimators._fitted import AnyFeatures
 from transferkit.estimators._novelty import novelty_of
@@ -39,9 +38,6 @@ from transferkit.estimators.refinement import (
     MIN_POINTS,
     CloserLook,
     Refinement,
-    Sample,
-    fit_rounds,
-    held_out_images,
     rebuild_refinement,
 )
 from transferkit.extraction import FeatureExtractor, Features, is_precomputed
@@ -102,6 +98,9 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         Whether ``fit`` had boxes, so that predictions need some.
     history_ : list of dict
         A row per epoch, or per penalty tried. Errors are fractions of the square that the backbone sees.
+    label_offset_ : float
+        Pixels by which labels, and so predictions, lie to the right of where images and their mirror images
+        say points are, as where pixels count from 1. 0 where that may be chance, and without a closer look.
     refinements_ : list of Refinement
         The fitted rounds.
     rounds_ : list of Round
@@ -436,64 +435,42 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         held: Rows,
         own: Any,
     ) -> None:
-        """Fit rounds of a closer look at the readable images, of which training held some out."""
+        """Look again at the readable images, of which training held some out."""
         self._rounds: list[Round] = []
         if not isinstance(features, Features):
             return
-        seed, offset, rest = as_seed(self.random_state), 0.0, 0.0
-        if targets.shape[1] >= MIN_POINTS and self.head_.refinement is not None:
-            images = [items[row] for row in data.rows]
-            judged = held_out_images(self.predictor_, images, features, targets, data, held, own)
-            offset, rest = self._fit_rounds(images, features, targets, data, held, judged, seed)
-        points = targets - (offset, 0.0)
-        if own is not None:
-            own = own._replace(y=as_points(own.y, name="y of validation_data") - (offset, 0.0))
-        expected = fit_expected_error(
-            self.predictor_, items, features, points, data, held, own, random_state=seed, offset=rest
+        shaped = targets.shape[1] >= MIN_POINTS and self.head_.refinement is not None
+        look = self._new_look(len(data.rows)) if shaped else None
+        self.predictor_ = look_closer(
+            self.predictor_,
+            look,
+            self.head_,
+            items,
+            features,
+            targets,
+            data,
+            held,
+            own,
+            random_state=as_seed(self.random_state),
+            tuned=None if self._tuned is None else self._tuned.closer,
         )
-        self.predictor_ = replace(self.predictor_, expected_error=expected)
+        if look is not None:
+            self._rounds = look.rounds
+            if self.report_ is not None:
+                self.report_.merge(look.report)
 
-    def _fit_rounds(
-        self,
-        learned: list[Any],
-        features: Features,
-        targets: NDArray[Any],
-        data: TrainingSet,
-        held: Rows,
-        judged: Sample | None,
-        seed: int,
-    ) -> tuple[float, float]:
-        """Fit the rounds; return how far left of the labels they have learned points, and what is left.
-
-        What the first look says of labels helps the rounds to learn, no more: it errs by where in the image
-        a face is. What they say in the end is added to answers.
-        """
-        predictor, head, mirror = self.predictor_, self.head_, len(self.predictor_.views) > 1
-        n_images, offset, total = len(learned), 0.0, 0.0
-        if mirror and judged is not None:
-            offset = judged.offset()
-            judged = judged.moved(offset)
-        taps = close_taps(self._backbone(), head, self.layers, few=n_images < FEW_IMAGES)
-        closer = CloserLook(
+    def _new_look(self, n_images: int) -> CloserLook:
+        """Return a closer look that is still to be fitted."""
+        taps = close_taps(self._backbone(), self.head_, self.layers, few=n_images < FEW_IMAGES)
+        views = self.predictor_.views
+        return CloserLook(
             partial(self._make_image_extractor, taps),
-            self._n_rounds(head, n_images),
-            mirror,
-            predictor.views[0].pairs,
-            seed,
+            self._n_rounds(self.head_, n_images),
+            len(views) > 1,
+            views[0].pairs,
+            as_seed(self.random_state),
             self._run_settings()["progress"],
         )
-        points = targets - (offset, 0.0)
-        tuned = None if self._tuned is None else self._tuned.closer
-        fit_rounds(closer, predictor, head, learned, features, points, data, held, judged, tuned)
-        self._rounds = closer.rounds
-        if self.report_ is not None:
-            self.report_.merge(closer.report)
-        if mirror and closer.refinements and closer.judged is not None:
-            total = closer.judged.moved(-offset).offset()
-        assert isinstance(predictor.task, Points)
-        task = replace(predictor.task, offset=total)
-        self.predictor_ = replace(predictor, refinements=tuple(closer.refinements), task=task)
-        return offset, total - offset
 
     def _n_rounds(self, head: Head, n_images: int) -> int:
         """Return how many rounds to try: a second one pays where the first look is coarse."""

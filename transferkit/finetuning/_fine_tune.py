@@ -103,8 +103,8 @@ def fine_tune(
     subject = subject_of(start, data)
     result = tune(start, subject, data, options)
     if result is None:
-        return clone(estimator).fit(data.items, data.y, **own)
-    tuned = clone(estimator).set_params(head=data.head, weights=str(result.weights))
+        return clone(estimator).fit(data.given.items, data.given.y, **own)
+    tuned = clone(estimator).set_params(head=data.given.head, weights=str(result.weights))
     views = start.predictor_.views
     mean = subject.closer_mean
     tuned._tuned = Tuned(
@@ -115,7 +115,7 @@ def fine_tune(
         result.record,
     )
     try:
-        tuned.fit(data.items, data.y, **own)
+        tuned.fit(data.given.items, data.given.y, **own)
     finally:
         tuned.__dict__.pop("_tuned", None)
     result.checkpoint.delete()  # not before: if the fit fails, the training is not lost
@@ -124,16 +124,16 @@ def fine_tune(
 
 def _fitted_on_part(estimator: Any, data: HeldOutImages, own: dict[str, Any]) -> Any:
     """Return the estimator fitted on the frozen backbone, without the images that are held out."""
-    start = clone(estimator).set_params(head=data.head)
+    start = clone(estimator).set_params(head=data.given.head)
     part = {name: _take(value, data.train) for name, value in own.items() if value is not None}
-    if data.head.uses_validation:
-        held: tuple[Any, ...] = ([data.items[row] for row in data.held], _take(data.y, data.held))
+    if data.given.head.uses_validation:
+        held: tuple[Any, ...] = ([data.given.items[row] for row in data.held], _take(data.given.y, data.held))
         if own["sample_weight"] is not None or "boxes" in own:
-            held += (data.weight[data.held],)
+            held += (data.given.weight[data.held],)
         if "boxes" in own:
             held += (_take(own["boxes"], data.held),)
         part["validation_data"] = held
-    return start.fit([data.items[row] for row in data.train], _take(data.y, data.train), **part)
+    return start.fit([data.given.items[row] for row in data.train], _take(data.given.y, data.train), **part)
 
 
 def _take(values: Any, rows: NDArray[np.int64]) -> Any:

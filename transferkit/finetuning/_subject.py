@@ -59,7 +59,7 @@ def subject_of(start: Any, data: HeldOutImages) -> Subject:
     predictor, seed = start.predictor_, as_seed(start.random_state)
     targets = _encoded(predictor.task, data)
     pairs = predictor.views[0].pairs
-    items: Sequence[Any] = data.items
+    items: Sequence[Any] = data.given.items
     if predictor.refinements:
         look = predictor.refinements[0]
         if look.kind.refinement != "network":
@@ -76,14 +76,22 @@ def subject_of(start: Any, data: HeldOutImages) -> Subject:
         return Subject(look.head, look.extractor, look.mean, squares, usable)
     mirror = any(square.mirror for view in predictor.views for square in view.squares)
     squares = Squares(
-        items, targets, predictor.task, predictor.extractor, mirror, pairs, data.frames, data.sizes, seed
+        items,
+        targets,
+        predictor.task,
+        predictor.extractor,
+        mirror,
+        pairs,
+        data.given.frames,
+        data.sizes,
+        seed,
     )
     return Subject(predictor.head, predictor.extractor, None, squares, data.readable)
 
 
 def _encoded(task: Any, data: HeldOutImages) -> NDArray[Any]:
     """Return the targets of all images as a head learns them; those that cannot be read have any."""
-    some = data.targets.copy()
-    some[~data.readable] = data.targets[data.train[0]]
+    some = data.given.targets.copy()
+    some[~data.readable] = data.given.targets[data.train[0]]
     encoded: NDArray[Any] = task.encode(some)
     return encoded

@@ -76,7 +76,7 @@ def tune(start: Any, subject: Subject, data: HeldOutImages, options: Options) ->
     judged = subject.squares.take(held)
     with checkpoint:
         trained = train(
-            joint, squares, weight, judged, data.weight[held], options, checkpoint, progress=progress
+            joint, squares, weight, judged, data.given.weight[held], options, checkpoint, progress=progress
         )
     first = trained.history[0]["held_out"]
     if trained.best_epoch == 0:
@@ -98,7 +98,7 @@ def _weights(
     start: Any, data: HeldOutImages, rows: NDArray[np.int64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
     """Return the weights of training images, those of their classes included, and of labels."""
-    targets, given = data.targets[rows], data.weight[rows] / data.weight[rows].mean()
+    targets, given = data.given.targets[rows], data.given.weight[rows] / data.given.weight[rows].mean()
     task, meaning = start.predictor_.task, start._targets()
     weight = meaning.weights(targets, given)
     return weight, None if isinstance(task, Classes) else meaning.label_weight(task, targets, weight)
@@ -140,13 +140,13 @@ def _key(start: Any, subject: Subject, data: HeldOutImages, options: Options, pr
         "features": subject.extractor.describe(),
         "seed": subject.squares.seed,
         "digests": data.digests,
-        "head": repr(data.head),
+        "head": repr(data.given.head),
         "class_weight": repr(getattr(start, "class_weight", None)),
         "mirror": subject.squares.mirror,
         "pairs": subject.squares.pairs,
     }
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode())
-    arrays = [data.train, data.held, data.weight, np.asarray(subject.squares.targets)]
+    arrays = [data.train, data.held, data.given.weight, np.asarray(subject.squares.targets)]
     arrays += [] if subject.squares.frames is None else [subject.squares.frames]
     for array in arrays:  # not the head: a network that is trained again is another in its last digits
         digest.update(np.ascontiguousarray(array).tobytes())

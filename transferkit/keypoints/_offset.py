@@ -25,6 +25,23 @@ def label_offset(found: NDArray[np.float64], truth: NDArray[np.float64], groups:
         Labels; NaN is a missing point.
     groups : ndarray of int, shape (n,)
         Images of one group count as one.
+
+    Returns
+    -------
+    float
+        Pixels; 0 with fewer than 10 groups, and where it is within three standard errors.
+
+    Notes
+    -----
+    The median over groups of the median over points, with the standard error of a median of Gaussian values.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from transferkit.keypoints import label_offset
+    >>> truth = np.random.default_rng(0).uniform(0, 100, (20, 5, 2))
+    >>> round(label_offset(truth - np.array([1.0, 0.0]), truth, np.arange(20)), 3)
+    1.0
     """
     gaps = truth[..., 0] - found[..., 0]
     some = np.isfinite(gaps).any(axis=1)

@@ -1,0 +1,87 @@
+"""What follows a first look at keypoints: closer looks, where labels lie, and which error to expect."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from transferkit.estimators._confidence import fit_expected_error
+from transferkit.estimators._training_set import Rows, TrainingSet
+from transferkit.estimators.predictor import Predictor
+from transferkit.estimators.refinement import CloserLook, fit_rounds, held_out_images
+from transferkit.extraction import Features
+from transferkit.heads import FittedHead, Head
+from transferkit.keypoints import as_points
+from transferkit.tasks import Points
+
+
+def look_closer(
+    predictor: Predictor,
+    look: CloserLook | None,
+    head: Head,
+    items: Any,
+    features: Features,
+    targets: NDArray[np.float64],
+    data: TrainingSet,
+    held: Rows,
+    own: Any,
+    *,
+    random_state: int,
+    tuned: tuple[NDArray[np.float64], FittedHead] | None = None,
+) -> Predictor:
+    """Return the predictor of a first look with all that others add to it.
+
+    Parameters
+    ----------
+    predictor : Predictor
+    look : CloserLook or None
+        Is fitted here; None where points have no shape, or the head no closer look.
+    head : Head
+    items : list of images
+    features : Features
+        Of these, readable or not.
+    targets : ndarray, shape (n, k, 2)
+        Of the training images, in pixels; NaN is a missing point.
+    data : TrainingSet
+    held : ndarray of int
+        Training images that the first look has not learned from.
+    own : OwnValidation or None
+        The caller's validation data.
+    random_state : int
+    tuned : (mean, head), optional
+        Mean shape and head of a closer look that was trained with the backbone.
+    """
+    assumed = total = 0.0  # pixels by which labels lie to the right: while rounds learn, and in answers
+    if look is not None:
+        images = [items[row] for row in data.rows]
+        judged = held_out_images(predictor, images, features, targets, data, held, own)
+        if look.mirror and look.n_rounds and judged is not None:
+            # The first look errs by where in the image a face is. What it says of labels helps rounds to
+            # learn, no more; what they say in the end is added to answers.
+            assumed = judged.offset()
+            judged = judged.moved(assumed)
+        points = targets - (assumed, 0.0)
+        fit_rounds(look, predictor, head, images, features, points, data, held, judged, tuned)
+        if look.mirror and look.refinements and look.judged is not None:
+            total = look.judged.moved(-assumed).offset()
+        assert isinstance(predictor.task, Points)
+        task = replace(predictor.task, offset=total)
+        predictor = replace(predictor, refinements=tuple(look.refinements), task=task)
+    points = targets - (assumed, 0.0)
+    if own is not None:
+        own = own._replace(y=as_points(own.y, name="y of validation_data") - (assumed, 0.0))
+    expected = fit_expected_error(
+        predictor,
+        items,
+        features,
+        points,
+        data,
+        held,
+        own,
+        random_state=random_state,
+        offset=total - assumed,
+    )
+    return replace(predictor, expected_error=expected)
