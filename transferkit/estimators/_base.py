@@ -123,9 +123,10 @@ class ImageEstimator(PlannedEstimator, NestedParameters):
         )  # fmt: skip
         views = self._views(head, given.targets) if self._tuned is None else self._tuned.views
         looks: tuple[AnyView, ...] = views if frames is None else crops_of(views, frames)
+        more, shown = self._more_views(head, given.targets, views) if frames is None else ((), given.targets)
         features: Any = given.arrays
         if extractor is not None:
-            features = extractor.extract(items, views=looks, on_error=extractor.on_error or "skip")
+            features = extractor.extract(items, views=(*looks, *more), on_error=extractor.on_error or "skip")
         report = features.report
         meaning, rows = given.meaning, np.flatnonzero(features.ok & (given.weight > 0))
         task: Any = meaning.make_task(given.y, given.targets, features, rows)
@@ -154,11 +155,16 @@ class ImageEstimator(PlannedEstimator, NestedParameters):
                 report.add_work(features.report)
         data = TrainingSet(
             rows,
-            [meaning.encode(task, kept, features, rows, look.of(rows), extractor) for look in looks],
+            [
+                meaning.encode(task, targets[rows], features, rows, look.of(rows), extractor)
+                for some, targets in ((looks, given.targets), (more, shown))
+                for look in some
+            ],
             given.groups[rows],
             weight,
             None if own is None else self._validation(own, task, head, extractor),
             looks,
+            more,
         )
         with memory_limit(self._run_settings()["memory_limit"]):
             fitted, held = self._train(head, task, features, data)
@@ -186,6 +192,12 @@ class ImageEstimator(PlannedEstimator, NestedParameters):
             self._look_closer(items, features, kept, data, held, own)
         return self
 
+    def _more_views(
+        self, head: Head, targets: NDArray[Any], views: tuple[View, ...]
+    ) -> tuple[tuple[AnyView, ...], NDArray[Any]]:
+        """Return views of all images that only training looks at, and what the head learns of them."""
+        return (), targets
+
     def _known_images(self, extractor: Any, features: AnyFeatures, rows: Rows) -> Keys:
         """Return which images this model has seen: those of training, and those that its weights know."""
         keys = content_keys(features.digests, rows)
@@ -202,7 +214,7 @@ class ImageEstimator(PlannedEstimator, NestedParameters):
         A head that was trained with the backbone is calibrated on the rows that both have not seen.
         """
         seed, meaning = as_seed(self.random_state), self._targets()
-        rows, validation, views = data.rows, data.validation, data.views
+        rows, validation, views = data.rows, data.validation, (*data.views, *data.more)
         # Only early stopping and the history see the caller's own validation data.
         calibrate = None if validation is not None and head.uses_validation else meaning.calibrate
         groups = copies_together(features, rows, data.groups)
@@ -305,8 +317,11 @@ class ImageEstimator(PlannedEstimator, NestedParameters):
             return rebuild_fine_tuning(arrays, facts)
         raise ValueError(f"{type(self).__name__} has no {name}")
 
-    def _rebuild_refinements(self, saved: Sequence[Any], task: Task) -> tuple[Any, ...]:
-        """Return closer looks from pairs of arrays and facts; ValueError where there can be none."""
+    def _rebuild_refinements(self, saved: Sequence[Any], task: Task, *first: Any) -> tuple[Any, ...]:
+        """Return closer looks from pairs of arrays and facts; ValueError where there can be none.
+
+        ``first`` are the head of the first look, and what it has learned.
+        """
         if len(saved):
             raise ValueError(f"{type(self).__name__} has no refinements")
         return ()

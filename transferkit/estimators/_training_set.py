@@ -23,13 +23,15 @@ class TrainingSet:
     rows : ndarray of int, shape (n,)
         Images of the extraction that can be read and whose weight is not 0.
     targets : list of ndarray
-        One for each view, as the head learns them.
+        One for each view, those in ``more`` last, as the head learns them.
     groups : ndarray of int, shape (n,)
     weight : ndarray of float64, shape (n,)
     validation : Validation or None
         The caller's own.
     views : tuple of View or Crops
         What features are of.
+    more : tuple of Crops
+        What else a head learns from, and predictions do not look at.
     """
 
     rows: Rows
@@ -38,6 +40,7 @@ class TrainingSet:
     weight: NDArray[np.float64]
     validation: Validation | None
     views: tuple[AnyView, ...]
+    more: tuple[AnyView, ...] = ()
 
     def take(self, part: Rows) -> TrainingSet:
         """Return some of the rows."""

@@ -39,6 +39,8 @@ from transferkit.estimators.refinement import (
     CloserLook,
     Refinement,
     rebuild_refinement,
+    wide_look,
+    wide_squares,
 )
 from transferkit.extraction import FeatureExtractor, Features, is_precomputed
 from transferkit.foundation.arguments import check
@@ -46,7 +48,7 @@ from transferkit.heads import FittedHead, Head, KeypointMapHead, LinearHead, Sco
 from transferkit.keypoints import as_points, checked_pairs
 from transferkit.persistence import register_estimator
 from transferkit.tasks import Points
-from transferkit.views import ORIGINAL, View, with_pairs
+from transferkit.views import ORIGINAL, AnyView, View, with_pairs
 
 # On fewer, a linear head takes seconds, and errs little more: 10.8 and 10.3 % with 150 faces; but 8.3 and
 # 6.7 % with 500.
@@ -418,6 +420,18 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
             return (ORIGINAL,)
         return point_views(as_points(y, name="y").shape[1], self.refine, self.augment, self.mirror_pairs)
 
+    def _more_views(
+        self, head: Head, targets: NDArray[Any], views: tuple[View, ...]
+    ) -> tuple[tuple[AnyView, ...], NDArray[Any]]:
+        """Return squares from which the network of a first look learns to find a subject anywhere."""
+        trained = self._tuned is None or self._tuned.head is None
+        learns = self.augment is not None and head.refinement == "network" and trained
+        if not learns or is_precomputed(self.backbone) or targets.shape[1] < MIN_POINTS:
+            return (), targets
+        seed = as_seed(self.random_state)
+        squares, shown = wide_squares(targets, len(views) > 1, views[0].pairs, seed)
+        return (squares,), shown
+
     def _read_arrays(self, X: Any, y: Any, *, fitting: bool) -> tuple[PrecomputedFeatures, Any]:
         return PrecomputedFeatures.with_values(self, X, y, fitting=fitting)
 
@@ -441,6 +455,13 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
             return
         shaped = targets.shape[1] >= MIN_POINTS and self.head_.refinement is not None
         look = self._new_look(len(data.rows)) if shaped else None
+        if look is not None and data.more:
+            extractor = self.predictor_.extractor
+            assert extractor is not None
+            whole = self._make_image_extractor(Taps(extractor.layers_, extractor.describe()["grid"]))
+            pairs = self.predictor_.views[0].pairs
+            learned = np.delete(targets, held, axis=0)
+            look.wide = wide_look(whole, learned, self.head_, self.predictor_.head, pairs)
         self.predictor_ = look_closer(
             self.predictor_,
             look,
@@ -490,14 +511,16 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         super()._restore(head, predictor, records)
         self._rounds = [Round(**row) for row in records["rounds"]]
 
-    def _rebuild_refinements(self, saved: Sequence[Any], task: Any) -> tuple[Refinement, ...]:
+    def _rebuild_refinements(self, saved: Sequence[Any], task: Any, *first: Any) -> tuple[Refinement, ...]:
         def make(layers: Any, grid: Any) -> FeatureExtractor:
             return self._make_image_extractor(Taps(layers, grid))
 
         if len(saved) and not isinstance(task, Points):
             raise ValueError("refinements of values that are no points")
         pairs = checked_pairs(self.mirror_pairs, task.n_outputs // 2)
-        return tuple(rebuild_refinement(arrays, facts, make, task.n_points, pairs) for arrays, facts in saved)
+        return tuple(
+            rebuild_refinement(arrays, facts, make, task.n_points, pairs, *first) for arrays, facts in saved
+        )
 
     def _rebuild_extra(self, name: str, arrays: Any, facts: Any, predictor: Predictor) -> Any:
         if name != "expected_error":

@@ -26,13 +26,13 @@ class Crops:
     frames : ndarray, shape (n, 4)
         Of each image: x and y of the square's centre and its side, in pixels (0 at the image's edge), and
         its angle in degrees. Rounded to quarters: the key in the cache is made from them.
-    mirror : bool, default=False
+    mirror : bool or ndarray of bool, shape (n,), default=False
     pairs : tuple of (int, int), optional
         Points that swap in a mirror image; by default those of 68 points.
     """
 
     frames: Floats
-    mirror: bool = False
+    mirror: bool | NDArray[np.bool_] = False
     pairs: Pairs | None = None
 
     def __post_init__(self) -> None:
@@ -41,28 +41,34 @@ class Crops:
 
     def at(self, index: int) -> Crop:
         """Return the view of one image."""
-        return Crop(tuple(self.frames[index].tolist()), self.mirror)
+        mirror = self.mirror if isinstance(self.mirror, bool) else bool(self.mirror[index])
+        return Crop(tuple(self.frames[index].tolist()), mirror)
 
     def mirrored(self) -> Crops:
         """Return the mirror images of these squares."""
-        return replace(self, mirror=not self.mirror)
+        return replace(self, mirror=not self.mirror if isinstance(self.mirror, bool) else ~self.mirror)
 
     def of(self, rows: NDArray[np.int64]) -> Crops:
         """Return the squares of some images, for their points."""
-        return replace(self, frames=self.frames[rows])
+        mirror = self.mirror if isinstance(self.mirror, bool) else self.mirror[rows]
+        return replace(self, frames=self.frames[rows], mirror=mirror)
 
     def to_square(self, points: Floats, *_: object) -> Floats:
         """Map points (n, k, 2) in pixels of the images to the squares."""
         centre, side, turn = self._geometry()
-        square: Floats = (points + 0.5 - centre) @ turn / side + 0.5
-        return mirror_points(square, self.pairs) if self.mirror else square
+        return self._mirrored((points + 0.5 - centre) @ turn / side + 0.5)
 
     def from_square(self, square: Floats, *_: object) -> Floats:
         """Map points (n, k, 2) of the squares back to pixels of each image; undoes ``to_square``."""
         centre, side, turn = self._geometry()
-        square = mirror_points(square, self.pairs) if self.mirror else square
-        points: Floats = (square - 0.5) * side @ turn.transpose(0, 2, 1) + centre - 0.5
+        points: Floats = (self._mirrored(square) - 0.5) * side @ turn.transpose(0, 2, 1) + centre - 0.5
         return points
+
+    def _mirrored(self, square: Floats) -> Floats:
+        """Return points as they lie in the mirror images, of the squares that are mirrored."""
+        if isinstance(self.mirror, bool):
+            return mirror_points(square, self.pairs) if self.mirror else square
+        return np.where(self.mirror[:, None, None], mirror_points(square, self.pairs), square)
 
     def _geometry(self) -> tuple[Floats, Floats, Floats]:
         """Return centres (n, 1, 2), sides (n, 1, 1) and matrices (n, 2, 2) that turn rows (x, y) upright."""
