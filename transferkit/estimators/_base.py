@@ -167,7 +167,9 @@ class ImageEstimator(PlannedEstimator, NestedParameters):
             more,
         )
         with memory_limit(self._run_settings()["memory_limit"]):
-            fitted, held = self._train(head, task, features, data)
+            # One copy of an image is not held out while another is learned from.
+            together = replace(data, groups=copies_together(features, rows, data.groups))
+            fitted, held = self._train(head, task, features, together)
             # Decisions rest on all rows, by models without them; but a backbone that was fine-tuned has
             # learned from all rows that were not held out.
             decisive = np.arange(len(rows)) if self._tuned is None else held
@@ -189,7 +191,7 @@ class ImageEstimator(PlannedEstimator, NestedParameters):
             self.predictor_ = replace(self.predictor_, training=record, fine_tuning=tuning)
             unseen = np.flatnonzero(np.isin(decisive, held))
             self._remember(features, judged, caller[decisive], unseen)
-            self._look_closer(items, features, kept, data, held, own)
+            self._look_closer(items, features, kept, together, held, own)
         return self
 
     def _more_views(
@@ -217,7 +219,7 @@ class ImageEstimator(PlannedEstimator, NestedParameters):
         rows, validation, views = data.rows, data.validation, (*data.views, *data.more)
         # Only early stopping and the history see the caller's own validation data.
         calibrate = None if validation is not None and head.uses_validation else meaning.calibrate
-        groups = copies_together(features, rows, data.groups)
+        groups = data.groups
         train, held = np.arange(len(rows)), np.arange(0)
         if self._tuned is not None:
             train, held = self._tuned.split(rows)
@@ -262,6 +264,7 @@ class ImageEstimator(PlannedEstimator, NestedParameters):
         if extractor is not None:
             features = extractor.extract(X, views=own.views, on_error=extractor.on_error or "skip")
         rows = np.flatnonzero(features.ok & (weight > 0))
+        meaning.check_validation(targets, features, rows, name)
         if extractor is not None:
             keys = content_keys(features.digests, rows)
             warn_of_known("validation_data", self.trained_on_, keys, X, rows)

@@ -67,6 +67,8 @@ def look_closer(
         fit_rounds(look, predictor, head, images, features, points, data, held, judged, tuned)
         if look.mirror and look.refinements and look.judged is not None:
             total = look.judged.moved(-assumed).offset()
+        if look.judged is not None and total != assumed:
+            look.restate(total - assumed)
         assert isinstance(predictor.task, Points)
         task = replace(predictor.task, offset=total)
         predictor = replace(predictor, refinements=tuple(look.refinements), task=task)

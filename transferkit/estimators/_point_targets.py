@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from transferkit.errors import InvalidInputError
 from transferkit.estimators._fitted import AnyFeatures
 from transferkit.estimators._targets import Targets
 from transferkit.estimators._training_set import Rows
@@ -39,6 +40,8 @@ class PointTargets(Targets):
 
     def read(self, y: Any, problems: list[str], name: str = "y") -> NDArray[Any]:
         """Return points (n, k, 2), NaN where one is missing."""
+        if y is None and not self.precomputed:
+            raise InvalidInputError(f"{name} must have the keypoints of each image, in pixels. Got None.")
         return y if self.precomputed else as_points(y, name=name)
 
     def make_task(self, y: Any, targets: NDArray[Any], features: AnyFeatures, rows: Rows) -> Points | Values:
@@ -60,6 +63,16 @@ class PointTargets(Targets):
         n, expected = points.shape[1], task.n_points
         check([f"{name} has {n} points but y has {expected}."] if n != expected else [])
         return points
+
+    def check_validation(self, targets: NDArray[Any], features: AnyFeatures, rows: Rows, name: str) -> None:
+        """Check that points lie in their images, and that there are some."""
+        if isinstance(features, Features):
+            check_inside(targets[rows], features.sizes(rows), rows, name)
+            if not np.isfinite(targets[rows]).all(axis=2).any():
+                raise InvalidInputError(
+                    f"{name} must mark a point in one image at least. Got no image that can be read, has a "
+                    "weight, and has a point whose x and y are not NaN."
+                )
 
     def encode(
         self,

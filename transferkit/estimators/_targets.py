@@ -43,6 +43,9 @@ class Targets:
         """Return the targets of the caller's own validation data, which must fit the task."""
         raise NotImplementedError
 
+    def check_validation(self, targets: NDArray[Any], features: AnyFeatures, rows: Rows, name: str) -> None:
+        """Raise if targets of the caller's own validation data cannot be those of their images."""
+
     def encode(
         self,
         task: Any,

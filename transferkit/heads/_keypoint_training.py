@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from transferkit.foundation.blas import one_blas_thread
 from transferkit.foundation.progress import progress_bar
 from transferkit.heads._keypoint_gradient import Network
 
@@ -74,11 +74,12 @@ def train(
     parts = np.zeros((_THREADS, len(network.values)), np.float32)
     truth, counts = targets.astype(np.float32), weight.astype(np.float32)
     size, history, step, order = schedule.batch_size, [], 0, np.random.default_rng(seed)
+    n_seen = max(float(counts[np.isfinite(truth).any(axis=1)].sum()), 1e-9)  # other rows have no error
     n_steps = schedule.epochs * -(-len(truth) // size)
     with (
         ThreadPoolExecutor(_THREADS) as pool,
         ThreadPoolExecutor(1) as reader,
-        threadpool_limits(1, "blas"),
+        one_blas_thread(),
         progress_bar(schedule.epochs, "head", "epoch", show=progress) as bar,
     ):
         optimizer = AdamW(network.values, parts, pool)
@@ -101,7 +102,7 @@ def train(
                 total += len(batch) * sum(pool.map(learn, range(min(_THREADS, len(batch)))))
                 optimizer.step(schedule.rate(step, n_steps))
                 step += 1
-            row: dict[str, Any] = {"epoch": epoch + 1, "loss": total / len(truth)}
+            row: dict[str, Any] = {"epoch": epoch + 1, "loss": total / n_seen}
             if validate is not None:
                 with np.errstate(all="ignore"):
                     row["val_loss"] = validate()

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from transferkit.errors import InvalidInputError
 from transferkit.foundation.progress import progress_bar
 from transferkit.heads._base import Maps, TrainingData, level
 from transferkit.tasks import Labels, Task, Values, deviations
@@ -74,7 +75,17 @@ def train(
         verbose=0,
     )
     fitted.weights = [np.asarray(weight) for weight in model.get_weights()]
+    check_converged(fitted.head, fitted.weights)
     fitted.history = recorder.rows
+
+
+def check_converged(head: Any, weights: Sequence[NDArray[Any]]) -> None:
+    """Raise InvalidInputError for weights that are no numbers."""
+    if not all(np.isfinite(weight).all() for weight in weights):
+        raise InvalidInputError(
+            f"The training of {head} diverged: it has learned numbers that are not finite. Pass a smaller "
+            "learning_rate, or check the features."
+        )
 
 
 def learn_scale(array: NDArray[np.float32], scaling: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -22,7 +23,7 @@ from transferkit.heads._keypoint_network import OUTSIDE as OUTSIDE
 from transferkit.heads._keypoint_network import ZOOM as ZOOM
 from transferkit.heads._keypoint_network import build_network, weight_shapes
 from transferkit.heads._keypoint_training import Schedule, train
-from transferkit.heads._training import learn_scale
+from transferkit.heads._training import check_converged, learn_scale
 from transferkit.heads.cascade import finest_map
 
 # Batches, and limits of epochs, where ``epochs`` is None. 4,000 batches lowered errors by 1 %, 100 epochs of
@@ -109,7 +110,8 @@ class KeypointMapHead:
         Raises
         ------
         InvalidInputError
-            Another task than keypoints, features without a map, or targets that are not fractions of it.
+            Another task than keypoints, features without a map, targets that are not fractions of it, or a
+            training that diverges.
         """
         finest = finest_map(data.maps)
         if data.task.kind not in self.kinds or data.maps[finest].ndim != 4:
@@ -150,6 +152,7 @@ class KeypointMapHead:
             None if held is None else partial(fitted.loss, held),
             progress=data.progress,
         )
+        check_converged(self, fitted.weights)
         fitted.weights = round_to_half(fitted.weights)
         return fitted
 
@@ -233,12 +236,16 @@ class FittedKeypointMap(KerasWeights):
         return outputs
 
     def loss(self, held: Validation) -> float:
-        """Return the mean distance of points over all steps, of rows that are held out."""
+        """Return the mean distance of points over all steps, of rows that are held out and have a point."""
         losses = np.empty(len(held.targets))
         for rows, shapes in self._shapes_of(held.maps):
             losses[rows] = np.mean([mean_distances(held.targets[rows], shape) for shape in shapes], axis=0)
-        weight = held.sample_weight
-        return float(np.average(losses, weights=weight if weight is not None and weight.any() else None))
+        seen = np.isfinite(held.targets).any(axis=1)
+        if not seen.any():
+            return math.nan
+        weight = np.ones(len(losses)) if held.sample_weight is None else held.sample_weight
+        weight = weight * seen
+        return float(np.average(losses, weights=weight if weight.any() else seen))
 
     def _shapes_of(self, maps: Maps) -> Iterator[tuple[slice, list[NDArray[np.float32]]]]:
         """Yield slices of rows with the shapes of all steps."""

@@ -7,11 +7,17 @@ from numpy.typing import NDArray
 
 __all__ = ["label_offset"]
 
-_FEWEST = 10  # groups; fewer say nothing
-_SURE = 3.0  # standard errors
+_SURE = 3.0  # standard errors; with ten groups, all of them must say the same
+_LARGEST = 2.0  # pixels; ways to count pixels differ by one at most
+_UNEVEN = 0.3  # how much it may differ between points, as a fraction
 
 
-def label_offset(found: NDArray[np.float64], truth: NDArray[np.float64], groups: NDArray[np.int64]) -> float:
+def label_offset(
+    found: NDArray[np.float64],
+    truth: NDArray[np.float64],
+    groups: NDArray[np.int64],
+    weight: NDArray[np.float64] | None = None,
+) -> float:
     """Return the pixels by which all labels lie to the right of the points found; 0 where it may be chance.
 
     Labels may count pixels from 1, as MATLAB does, or from the edge of the first one. A model that learns
@@ -25,15 +31,19 @@ def label_offset(found: NDArray[np.float64], truth: NDArray[np.float64], groups:
         Labels; NaN is a missing point.
     groups : ndarray of int, shape (n,)
         Images of one group count as one.
+    weight : ndarray, shape (n,), optional
+        By default all images count the same.
 
     Returns
     -------
     float
-        Pixels; 0 with fewer than 10 groups, and where it is within three standard errors.
+        Pixels. 0 if groups do not agree on the direction by three standard errors (at least ten groups), if
+        it is more than two pixels, or if points do not agree: subjects that look to one side are found too
+        far in the middle, too, but each point by another distance, which depends on how large they are.
 
     Notes
     -----
-    The median over groups of the median over points, with the standard error of a median of Gaussian values.
+    The median over groups of the median over points, and the sign test of it.
 
     Examples
     --------
@@ -44,13 +54,30 @@ def label_offset(found: NDArray[np.float64], truth: NDArray[np.float64], groups:
     1.0
     """
     gaps = truth[..., 0] - found[..., 0]
-    some = np.isfinite(gaps).any(axis=1)
+    weight = np.ones(len(gaps)) if weight is None else weight
+    some = np.isfinite(gaps).any(axis=1) & (weight > 0)
     if not some.any():
         return 0.0
-    images = np.nanmedian(gaps[some], axis=1)
+    gaps, weight = gaps[some], weight[some]
+    images = np.nanmedian(gaps, axis=1)
     names, group = np.unique(groups[some], return_inverse=True)
-    each = np.array([np.median(images[group == i]) for i in range(len(names))])
-    middle = float(np.median(each))
-    # Of medians, so that a face that was not found counts no more than any other.
-    error = 1.2533 * 1.4826 * float(np.median(np.abs(each - middle))) / np.sqrt(len(each))
-    return middle if len(each) >= _FEWEST and abs(middle) > _SURE * error else 0.0
+    each = np.array([_median(images[group == i], weight[group == i]) for i in range(len(names))])
+    share = np.bincount(group, weight).astype(np.float64)
+    middle = _median(each, share)
+    agree = (share * np.sign(each)).sum() / np.sqrt((share**2).sum())  # 0 +- 1 if it is chance
+    points = [_median(*_present(column, weight)) for column in gaps.T if np.isfinite(column).any()]
+    sure = abs(agree) > _SURE and abs(middle) <= _LARGEST
+    return middle if sure and np.std(points) <= _UNEVEN * abs(middle) else 0.0
+
+
+def _present(values: NDArray[np.float64], weight: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
+    there = np.isfinite(values)
+    return values[there], weight[there]
+
+
+def _median(values: NDArray[np.float64], weight: NDArray[np.float64]) -> float:
+    """Return the weighted median; between two values, their mean."""
+    order = np.argsort(values)
+    below = np.cumsum(weight[order])
+    middle = [np.searchsorted(below, below[-1] / 2, side) for side in ("left", "right")]
+    return float(values[order][np.minimum(middle, len(values) - 1)].mean())

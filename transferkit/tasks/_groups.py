@@ -21,6 +21,11 @@ def as_groups(groups: Any, n_images: int, problems: list[str]) -> NDArray[np.int
     if np.ma.is_masked(groups):
         problems.append("groups must not be masked. Give an image whose group nobody knows one of its own.")
         return np.arange(n_images)
+    if labels.ndim == 0:
+        problems.append(
+            f"groups must be one group for each image, as a list or an array. Got {type(groups).__name__}."
+        )
+        return np.arange(n_images)
     if labels.ndim != 1 or len(labels) != n_images:
         problems.append(
             f"groups has shape {labels.shape} but X has {n_images} images. Each image needs one group."

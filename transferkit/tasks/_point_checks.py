@@ -20,7 +20,9 @@ def check_present(points: NDArray[np.float64]) -> None:
         )
 
 
-def check_inside(points: NDArray[np.float64], sizes: NDArray[np.int64], rows: NDArray[np.int64]) -> None:
+def check_inside(
+    points: NDArray[np.float64], sizes: NDArray[np.int64], rows: NDArray[np.int64], name: str = "y"
+) -> None:
     """Raise if coordinates cannot be pixels of their images.
 
     Raises
@@ -34,7 +36,7 @@ def check_inside(points: NDArray[np.float64], sizes: NDArray[np.int64], rows: ND
         image, point, axis = np.argwhere(outside)[0]
         width, height = sizes[image]
         raise InvalidInputError(
-            f"y must be in pixels of each original image. Row {rows[image]} has "
+            f"{name} must be in pixels of each original image. Row {rows[image]} has "
             f"{'xy'[axis]}{point} = {points[image, point, axis]:g} but its image is {width} x {height}. "
             f"{int(outside.any(axis=(1, 2)).sum())} rows are affected. "
             "Were the images resized after the points were marked?"
@@ -44,7 +46,7 @@ def check_inside(points: NDArray[np.float64], sizes: NDArray[np.int64], rows: ND
     fractions = present & (largest <= 1) & (sizes.min(axis=1) > 2) & (points.shape[1] > 1)
     if fractions.any():
         raise InvalidInputError(
-            f"y must be in pixels of each original image. {int(fractions.sum())} of {len(points)} rows, "
+            f"{name} must be in pixels of each original image. {int(fractions.sum())} of {len(points)} rows, "
             f"the first of them {rows[np.flatnonzero(fractions)[0]]}, have no value above 1 and look like "
             "fractions. "
             "Multiply x by the width and y by the height."

@@ -26,13 +26,13 @@ def as_values(y: Any, problems: list[str], name: str = "y") -> NDArray[np.float6
     try:
         given = y if np.ma.isMaskedArray(y) else np.asarray(y)
         if given.dtype.kind in "cMmVSUT":
-            raise TypeError(f"their type is {given.dtype}")
+            raise TypeError(f"their type is {given.dtype}, not numbers")
         values = np.array(given, dtype=np.float64)
         values[np.ma.getmaskarray(given)] = np.nan
     except (TypeError, ValueError) as error:
         problems.append(
             f"{name} must be one array of numbers, of shape (n,) or (n, n_outputs): {error}. "
-            "Use NaN for a missing one."
+            "Pass numbers, with NaN for a missing one."
         )
         return nothing
     if values.ndim not in (1, 2) or 0 in values.shape[1:]:

@@ -95,6 +95,13 @@ class CloserLook:
             self._keeps(judged)
         self._use(Refinement(self.make_extractor(), mean, head, fitted, self.mirror, self.pairs), judged)
 
+    def restate(self, offset: float) -> None:
+        """Restate the error of the last look in use, for answers that this is added to, in pixels."""
+        assert self.judged is not None
+        last = max(i for i, one in enumerate(self.rounds) if one.used)
+        error = _error(self.judged.moved(offset))
+        self.rounds[last] = replace(self.rounds[last], held_out_error=error)
+
     def _use(self, refinement: Refinement, judged: Sample | None) -> None:
         looks = [refinement] if self.wide is None else [self.wide, refinement]
         if judged is not None and self.wide is not None and self.n_rounds:

@@ -43,7 +43,7 @@ class Sample(NamedTuple):
 
     def offset(self) -> float:
         """Return how far to the right labels lie of the shapes, in pixels."""
-        return label_offset(self.shapes, self.points, self.groups)
+        return label_offset(self.shapes, self.points, self.groups, self.weight)
 
     def moved(self, offset: float) -> Sample:
         """Return the same with true points further left."""
