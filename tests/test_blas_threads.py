@@ -1,36 +1,38 @@
-"""Trainings that overlap in threads leave BLAS as they found it."""
+"""Trainings in several threads have BLAS on one thread each, and give back all."""
 
-import threading
+import os
+import subprocess
+import sys
 
-from threadpoolctl import threadpool_info, threadpool_limits
-
+PROGRAM = """
+import threading, time
+import numpy
+from threadpoolctl import threadpool_info
 from transferkit.foundation.blas import one_blas_thread
-
 
 def n_threads():
     return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
 
-
-def test_blocks_that_overlap_give_back_all_threads():
-    entered, left, seen = threading.Event(), threading.Event(), []
-
-    def second():
-        with one_blas_thread():
-            entered.set()
-            left.wait(10)
+def train(seconds):
+    with one_blas_thread():
+        for _ in range(int(seconds / 0.05)):
             seen.append(n_threads())
+            time.sleep(0.05)
 
-    thread = threading.Thread(target=second)
-    with threadpool_limits(2, "blas"):
-        before = n_threads()
-        with one_blas_thread():
-            thread.start()
-            assert entered.wait(10)
-            seen.append(n_threads())
-        seen.append(n_threads())  # the second block still runs
-        left.set()
-        thread.join()
-        assert len(seen) == 3
-        assert {n for each in seen for n in each} == {1}
-        assert n_threads() == before
-        assert 2 in before
+seen, before = [], n_threads()
+threads = [threading.Thread(target=train, args=(seconds,)) for seconds in (0.2, 0.4, 0.2)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print(before, {n for each in seen for n in each}, n_threads())
+"""
+
+
+def test_trainings_that_overlap_give_back_all_threads():
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "2"}
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True, env=environment
+    )
+    before, inside, after = done.stdout.strip().replace(" {", "|{").replace("} ", "}|").split("|")
+    assert (inside, after) == ("{1}", before)

@@ -5,27 +5,18 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-_lock = threading.Lock()
-_inside: list[Any] = []  # as many as there are blocks that run
+_lock = threading.RLock()
 
 
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
-    """Limit BLAS to one thread in a block.
+    """Limit BLAS to one thread in a block; blocks in other threads wait for each other.
 
-    The limit is one of the whole process. So the first of blocks that overlap in several threads sets it, and
-    the last one takes it back.
+    The limit is one of the whole process: of two blocks that overlap, the first one to end would take it from
+    the other, which would then learn other weights, and leave the limit behind.
     """
-    with _lock:
-        _inside.append(_inside[0] if _inside else threadpool_limits(1, "blas"))
-    try:
+    with _lock, threadpool_limits(1, "blas"):
         yield
-    finally:
-        with _lock:
-            limit = _inside.pop()
-            if not _inside:
-                limit.restore_original_limits()
