@@ -77,7 +77,8 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         Rounds of a closer look: cut out the square around the points found so far, upright, extract its
         features, and find the points again. "auto", for these three heads with 3 points or more, is one
         round on 300 images or more, two on 10 or more, else none. A round that does not lower the error on
-        held-out rows ends them.
+        held-out rows ends them. Before it, ``"keypoint_map"`` looks again at a wide square around the points,
+        where the subject may lie beside them.
     layers : str or sequence of str, optional
         Layers to tap; by default the head's choice.
     grid : int, "full" or sequence of these, optional
@@ -102,9 +103,10 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         A row per epoch, or per penalty tried. Errors are fractions of the square that the backbone sees.
     label_offset_ : float
         Pixels by which labels, and so predictions, lie to the right of where images and their mirror images
-        say points are, as where pixels count from 1. 0 where that may be chance, and without a closer look.
+        say points are, as where pixels count from 1. 0 where that may be chance, is more than 2 pixels, or
+        differs between points, and without a closer look.
     refinements_ : list of Refinement
-        The fitted rounds.
+        The fitted rounds, that at a wide square first.
     rounds_ : list of Round
         ``number`` (0 is the whole image) with its ``held_out_error``: mean distance of the points of training
         images by a model without their group, as a fraction of the size of the shape (the larger side of its
