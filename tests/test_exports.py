@@ -290,24 +290,6 @@ def test_a_file_takes_several_images_of_one_size(kind, fitted, tmp_path):
 
 
 @pytest.mark.usefixtures("quiet")
-def test_a_wide_square_is_looked_at_before_the_closer_ones(fitted, tmp_path):
-    model = copy.copy(fitted("points, looked at twice"))
-    predictor = model.predictor_
-    wide = replace(
-        predictor.refinements[0],
-        extractor=predictor.extractor,
-        kind=model.head_,
-        head=predictor.head,
-        mirror=False,
-        wide=True,
-    )
-    model.predictor_ = replace(predictor, refinements=(wide, *predictor.refinements))
-    assert export(model, tmp_path / "model.onnx").difference < 0.1
-    moved = model.predict(FACES.images[:4]) - fitted("points, looked at twice").predict(FACES.images[:4])
-    assert np.abs(moved).max() > 0.5
-
-
-@pytest.mark.usefixtures("quiet")
 def test_points_lie_as_far_to_the_right_as_labels(fitted, tmp_path):
     model = copy.copy(fitted("points, looked at twice"))
     predictor = model.predictor_

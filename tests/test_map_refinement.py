@@ -89,9 +89,8 @@ def test_two_networks_one_after_the_other(faces, real):  # noqa: F811
 def test_the_same_model_twice_without_the_backbone(tiny, engine, faces):  # noqa: F811
     images, keypoints = faces
     found = []
-    # Whole pictures and wide squares; squares to learn from, to be judged on with a wide look and without,
-    # and moved for the error to expect.
-    for count in (3 * 100 + 4 * 90 + (1 + 2) * 10 + 2 * 10 + 4 * 2 * 10, 0):
+    # Whole pictures and wide squares; squares to learn from, to be judged on, and moved for the error to expect.
+    for count in (3 * 100 + 4 * 90 + 2 * 10 + 4 * 2 * 10, 0):
         before = engine.images
         kp = KeypointRegressor(**tiny, head=HEAD).fit(images[:100], keypoints[:100])
         assert engine.images - before == count
@@ -131,9 +130,7 @@ def test_own_validation_rows_judge_and_all_others_are_learned_from(tiny, faces):
         **tiny, head=replace(HEAD, validation_fraction=0.0), extractor=FeatureExtractor(cache=False)
     )
     unjudged.fit(images[:80], keypoints[:80])
-    assert ([look.wide for look in unjudged.refinements_], unjudged.rounds_) == ([True, False], [])
-    # Those rows say that a linear head finds nothing in wide squares.
-    unjudged.predictor_ = replace(unjudged.predictor_, refinements=unjudged.predictor_.refinements[1:])
+    assert (len(unjudged.refinements_), unjudged.rounds_) == (1, [])
     np.testing.assert_array_equal(unjudged.predict(images[100:]), kp.predict(images[100:]))
 
 
@@ -158,26 +155,16 @@ def test_saved_and_loaded_and_damage_is_refused(tmp_path, faces, real, registere
     np.testing.assert_array_equal(loaded.predict(faces[0][100:]), real.predict(faces[0][100:]))
     assert loaded.rounds_ == real.rounds_
     tensors, document = read_model(path)
-    wide, closer = document["refinements"]
-    assert [name for name in tensors if name.startswith("round.0.")] == ["round.0.mean"]  # no second head
-    for look, change in (
-        (1, {"kind": {"name": "linear", "penalty": None}}),
-        (1, {"kind": {"name": "keypoint_map", "steps": 2}}),
-        (1, {"kind": 3}),
-        (1, {"head": closer["head"] | {"seed": 0.5}}),
-        (1, {"mirror": 1}),
-        (1, {"more": 1}),
-        (1, {"wide": True}),
-        (0, {"wide": 1}),
-        (0, {"wide": False}),
-        (0, {"mirror": False}),
-        (0, {"layers": ["no such layer"]}),
+    for change in (
+        {"kind": {"name": "linear", "penalty": None}},
+        {"kind": {"name": "keypoint_map", "steps": 2}},
+        {"kind": 3},
+        {"head": document["refinements"][0]["head"] | {"seed": 0.5}},
+        {"mirror": 1},
+        {"more": 1},
     ):
-        looks = [wide, closer]
-        looks[look] = looks[look] | change
-        write_model(
-            tmp_path / "damaged.safetensors", tensors, without_format(dict(document, refinements=looks))
-        )
+        damaged = dict(document, refinements=[document["refinements"][0] | change])
+        write_model(tmp_path / "damaged.safetensors", tensors, without_format(damaged))
         with pytest.raises(ModelFileError):
             transferkit.load(tmp_path / "damaged.safetensors")
 
@@ -223,7 +210,7 @@ def test_a_point_marked_in_held_out_rows_only_and_rows_without_a_shape(tiny, fac
     keypoints[held] = np.nan
     keypoints[held, 3] = faces[1][held, 3]  # one point each: nothing to judge a shape by
     kp = KeypointRegressor(**tiny, head=HEAD, extractor=FeatureExtractor(cache=False)).fit(images, keypoints)
-    assert (len(kp.refinements_), kp.rounds_) == (2, [])
+    assert (len(kp.refinements_), kp.rounds_) == (1, [])
 
 
 def test_more_rounds_are_the_same_look_again_and_hold_no_features(tiny, faces):  # noqa: F811
@@ -231,8 +218,7 @@ def test_more_rounds_are_the_same_look_again_and_hold_no_features(tiny, faces): 
         **tiny, head=replace(HEAD, validation_fraction=0.0), refine=2, extractor=FeatureExtractor(cache=False)
     )
     kp.fit(faces[0][:60], faces[1][:60])
-    wide, first, second = kp.refinements_
-    assert wide.wide
+    first, second = kp.refinements_
     assert first is second
     assert not first.extractor.settings().space._rows
 

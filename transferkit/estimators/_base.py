@@ -320,11 +320,8 @@ class ImageEstimator(PlannedEstimator, NestedParameters):
             return rebuild_fine_tuning(arrays, facts)
         raise ValueError(f"{type(self).__name__} has no {name}")
 
-    def _rebuild_refinements(self, saved: Sequence[Any], task: Task, *first: Any) -> tuple[Any, ...]:
-        """Return closer looks from pairs of arrays and facts; ValueError where there can be none.
-
-        ``first`` are the head of the first look, and what it has learned.
-        """
+    def _rebuild_refinements(self, saved: Sequence[Any], task: Task) -> tuple[Any, ...]:
+        """Return closer looks from pairs of arrays and facts; ValueError where there can be none."""
         if len(saved):
             raise ValueError(f"{type(self).__name__} has no refinements")
         return ()

@@ -39,7 +39,6 @@ from transferkit.estimators.refinement import (
     CloserLook,
     Refinement,
     rebuild_refinement,
-    wide_look,
     wide_squares,
 )
 from transferkit.extraction import FeatureExtractor, Features, is_precomputed
@@ -77,8 +76,7 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         Rounds of a closer look: cut out the square around the points found so far, upright, extract its
         features, and find the points again. "auto", for these three heads with 3 points or more, is one
         round on 300 images or more, two on 10 or more, else none. A round that does not lower the error on
-        held-out rows ends them. Before it, ``"keypoint_map"`` looks again at a wide square around the points,
-        where the subject may lie beside them.
+        held-out rows ends them.
     layers : str or sequence of str, optional
         Layers to tap; by default the head's choice.
     grid : int, "full" or sequence of these, optional
@@ -106,7 +104,7 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         say points are, as where pixels count from 1. 0 where that may be chance, is more than 2 pixels, or
         differs between points, and without a closer look.
     refinements_ : list of Refinement
-        The fitted rounds, that at a wide square first.
+        The fitted rounds.
     rounds_ : list of Round
         ``number`` (0 is the whole image) with its ``held_out_error``: mean distance of the points of training
         images by a model without their group, as a fraction of the size of the shape (the larger side of its
@@ -457,13 +455,6 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
             return
         shaped = targets.shape[1] >= MIN_POINTS and self.head_.refinement is not None
         look = self._new_look(len(data.rows)) if shaped else None
-        if look is not None and data.more:
-            extractor = self.predictor_.extractor
-            assert extractor is not None
-            whole = self._make_image_extractor(Taps(extractor.layers_, extractor.describe()["grid"]))
-            pairs = self.predictor_.views[0].pairs
-            learned = np.delete(targets, held, axis=0)
-            look.wide = wide_look(whole, learned, self.head_, self.predictor_.head, pairs)
         self.predictor_ = look_closer(
             self.predictor_,
             look,
@@ -513,16 +504,14 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         super()._restore(head, predictor, records)
         self._rounds = [Round(**row) for row in records["rounds"]]
 
-    def _rebuild_refinements(self, saved: Sequence[Any], task: Any, *first: Any) -> tuple[Refinement, ...]:
+    def _rebuild_refinements(self, saved: Sequence[Any], task: Any) -> tuple[Refinement, ...]:
         def make(layers: Any, grid: Any) -> FeatureExtractor:
             return self._make_image_extractor(Taps(layers, grid))
 
         if len(saved) and not isinstance(task, Points):
             raise ValueError("refinements of values that are no points")
         pairs = checked_pairs(self.mirror_pairs, task.n_outputs // 2)
-        return tuple(
-            rebuild_refinement(arrays, facts, make, task.n_points, pairs, *first) for arrays, facts in saved
-        )
+        return tuple(rebuild_refinement(arrays, facts, make, task.n_points, pairs) for arrays, facts in saved)
 
     def _rebuild_extra(self, name: str, arrays: Any, facts: Any, predictor: Predictor) -> Any:
         if name != "expected_error":

@@ -195,8 +195,7 @@ def _model(saved: SavedParts) -> SavedModel:
         return SavedModel(predictor)
     n_points = learned.task.n_points
     pairs = checked_pairs(saved.parameters.get("mirror_pairs"), n_points)
-    first = learned.head, learned.fitted
-    rounds = [rebuild_refinement(*round, extraction, n_points, pairs, *first) for round in learned.rounds]
+    rounds = [rebuild_refinement(*round, extraction, n_points, pairs) for round in learned.rounds]
     error = (
         rebuild_expected_error(*extras["expected_error"], n_points) if "expected_error" in extras else None
     )

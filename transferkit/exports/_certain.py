@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from transferkit.keypoints import frames_of_boxes
+from transferkit.keypoints import frames_around, frames_of_boxes
 from transferkit.views import crops_of
 
 _CLOSE = 0.005  # of a pixel or a degree; features differ by a tenth of that between runtimes
@@ -29,7 +29,7 @@ def certain(
     features = predictor.extractor.extract(probes, views=views or predictor.views, on_error="raise")
     points = predictor.outputs(features, views=views)
     for refinement in predictor.refinements:
-        quarters = 4 * refinement.frames(points)
+        quarters = 4 * frames_around(points, refinement.mean, refinement.margin)
         sure &= (np.abs(quarters - np.floor(quarters) - 0.5) > 4 * _CLOSE).all(axis=1)
         points = refinement.predict(probes, points)
     return sure if sure.any() else ~sure

@@ -58,9 +58,7 @@ def _swapped(points: Tensor, n_points: int, pairs: Pairs | None) -> Tensor:
     return points if order is None else points.take(order.tolist(), 1)
 
 
-def frames_around(
-    points: Tensor, mean: NDArray[np.float64], margin: float, *, upright: bool = False
-) -> Tensor:
+def frames_around(points: Tensor, mean: NDArray[np.float64], margin: float) -> Tensor:
     """Return the squares (n, 4) around shapes (n, k, 2), as ``keypoints.frames_around`` and ``Crops`` do."""
     k = len(mean)
     points = points + 0.5
@@ -80,7 +78,7 @@ def frames_around(
         x - (cosine * u + sine * v),
         y - (cosine * v - sine * u),
         (1 + 2 * margin) / scale,
-        scale * 0 if upright else _angle(cosine, -sine),
+        _angle(cosine, -sine),
     ]
     return _in_quarters(frame)
 

@@ -51,7 +51,7 @@ def look_in_boxes(
 def closer_look(planes: Tensor, points: Tensor, refinement: Any, network: EmbeddedNetwork) -> Tensor:
     """Return better points (n, k, 2) in pixels of the images, as ``Refinement.predict`` does."""
     settings = refinement.extractor.settings()
-    frames = frames_around(points, refinement.mean, refinement.margin, upright=refinement.wide)
+    frames = frames_around(points, refinement.mean, refinement.margin)
     mirrors, k = [False, True] if refinement.mirror else [False], len(refinement.mean)
     return _look_in_frames(planes, frames, refinement.head, k, mirrors, refinement.pairs, settings, network)
 

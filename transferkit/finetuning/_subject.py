@@ -14,6 +14,7 @@ from transferkit.estimators import HeldOutImages, as_seed, has_place
 from transferkit.extraction import Extraction
 from transferkit.finetuning._squares import Squares
 from transferkit.heads import FittedHead
+from transferkit.keypoints import frames_around
 
 Rows = NDArray[np.int64]
 
@@ -60,7 +61,7 @@ def subject_of(start: Any, data: HeldOutImages) -> Subject:
     pairs = predictor.views[0].pairs
     items: Sequence[Any] = data.given.items
     if predictor.refinements:
-        look = predictor.refinements[-1]  # not the one at a wide square, by the head of the first look
+        look = predictor.refinements[0]
         if look.kind.refinement != "network":
             raise InvalidInputError(
                 f"head={start.head!r} looks closer with a cascade of regressions, which cannot be trained "
@@ -68,7 +69,7 @@ def subject_of(start: Any, data: HeldOutImages) -> Subject:
             )
         usable = has_place(targets) & data.readable
         some = np.where(usable[:, None, None], targets, targets[np.flatnonzero(usable)[0]])
-        frames = look.frames(some)
+        frames = frames_around(some, look.mean, look.margin)
         squares = Squares(
             items, targets, predictor.task, look.extractor, look.mirror, pairs, frames, data.sizes, seed
         )

@@ -157,8 +157,7 @@ def _rebuild(
     estimator._array_ranges = ranges_of(document["features"])
     extractor = estimator._make_extractor(parts.head)
     predictor = estimator._make_predictor(extractor, parts.views, parts.head, parts.fitted, parts.task)
-    rounds = estimator._rebuild_refinements(parts.rounds, parts.task, parts.head, parts.fitted)
-    predictor = replace(predictor, refinements=rounds)
+    predictor = replace(predictor, refinements=estimator._rebuild_refinements(parts.rounds, parts.task))
     for name, extra in parts.extras.items():
         predictor = replace(predictor, **{name: estimator._rebuild_extra(name, *extra, predictor)})
     estimator._restore(parts.head, predictor, records_from_json(document["records"], estimator._tables))

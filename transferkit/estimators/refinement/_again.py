@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from transferkit.estimators.predictor import in_pixels
 from transferkit.estimators.refinement._cascade import moved_views
 from transferkit.estimators.refinement._network import Sample, frames_moved_by
-from transferkit.estimators.refinement._refinement import Floats, Refinement, views_around
+from transferkit.estimators.refinement._refinement import MARGIN, Floats, Refinement, views_around
+from transferkit.keypoints import frames_around
 
 # Place x and y, scale and angle, each moved up and down by the deviation of the squares of training. They are
 # the same for each image, so that its error depends on no other.
@@ -25,7 +26,7 @@ _MOVES = np.array(
 
 def look_again(refinement: Refinement, X: Sequence[Any], shapes: Floats) -> list[Floats]:
     """Return the points (n, k, 2) in pixels found in moved squares, for each square and view."""
-    frames = refinement.frames(shapes)
+    frames = frames_around(shapes, refinement.mean, MARGIN)
     views = [
         view
         for moves in _MOVES

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,10 +15,6 @@ from transferkit.estimators.refinement._refinement import Floats, Refinement, sh
 from transferkit.extraction import Extraction, ExtractionReport
 from transferkit.heads import FittedHead, Head
 from transferkit.keypoints import Pairs
-
-# A look at a wide square saves the few shapes that would be lost, of which there may be none among the images
-# held out. It may cost the others this part of their error; on faces it costs nothing.
-_PRICE = 0.02
 
 
 @dataclass
@@ -36,10 +32,8 @@ class CloserLook:
 
     Attributes
     ----------
-    wide : Refinement or None
-        A look at a wide square, before the rounds of a network.
     refinements : list of Refinement
-        The rounds to use, with the look at a wide square.
+        The rounds to use.
     rounds : list of Round
         What each brought, the whole image first.
     report : ExtractionReport
@@ -54,7 +48,6 @@ class CloserLook:
     pairs: Pairs | None
     random_state: int
     progress: bool
-    wide: Refinement | None = None
     refinements: list[Refinement] = field(default_factory=list)
     rounds: list[Round] = field(default_factory=list)
     report: ExtractionReport = field(default_factory=ExtractionReport)
@@ -103,17 +96,12 @@ class CloserLook:
         self.rounds[last] = replace(self.rounds[last], held_out_error=error)
 
     def _use(self, refinement: Refinement, judged: Sample | None) -> None:
-        looks = [refinement] if self.wide is None else [self.wide, refinement]
-        if judged is not None and self.wide is not None and self.n_rounds:
-            with_wide, without = (_error(_seen(judged, each)) for each in (looks, [refinement]))
-            looks = looks if with_wide <= (1 + _PRICE) * without else [refinement]
         for _ in range(self.n_rounds):
             if judged is not None:
-                judged = _seen(judged, looks)
+                judged = judged._replace(shapes=refinement.predict(judged.items, judged.shapes))
                 if not self._keeps(judged):
                     break
-            self.refinements += looks
-            looks = [refinement]
+            self.refinements.append(refinement)
 
     def _options(self) -> dict[str, Any]:
         return {
@@ -135,13 +123,6 @@ class CloserLook:
         if better:
             self.judged = judged
         return better
-
-
-def _seen(judged: Sample, looks: Sequence[Refinement]) -> Sample:
-    """Return images with the shapes that looks find in them, one after the other."""
-    for look in looks:
-        judged = judged._replace(shapes=look.predict(judged.items, judged.shapes))
-    return judged
 
 
 def _error(judged: Sample) -> float:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,6 @@ from transferkit.views import Crops
 Floats = NDArray[np.float64]
 
 MARGIN = 0.3  # on each side of the shape: room for its errors, and for what surrounds it
-_WIDE_MARGIN = 1.25  # room for a subject beside what was found; 1.0 missed one of 611 faces
 MIN_POINTS = 3  # fewer have no shape
 
 
@@ -43,9 +42,11 @@ class Refinement:
         Whether both the square and its mirror image are looked at.
     pairs : tuple of (int, int) or None
         Points that swap in a mirror image.
-    wide : bool
-        Whether the head is that of the first look, and looks at a wide and upright square.
+    margin : float
+        Room on each side of the shape, as a fraction of its size.
     """
+
+    margin: ClassVar[float] = MARGIN
 
     extractor: Extraction
     mean: Floats
@@ -53,12 +54,6 @@ class Refinement:
     head: FittedHead
     mirror: bool
     pairs: Pairs | None = None
-    wide: bool = False
-
-    @property
-    def margin(self) -> float:
-        """Room on each side of the shape, as a fraction of its size."""
-        return _WIDE_MARGIN if self.wide else MARGIN
 
     def predict(self, X: Sequence[Any], shapes: Floats) -> Floats:
         """Return better shapes (n, k, 2) in pixels of each image, given rough ones."""
@@ -70,31 +65,22 @@ class Refinement:
         features = self.extractor.extract(X, views=views, on_error="raise")
         return views, [self.head.predict(features.maps(view=view, half=self.kind.half)) for view in views]
 
-    def frames(self, shapes: Floats) -> Floats:
-        """Return the squares (n, 4) around shapes (n, k, 2); see ``keypoints.frames_around``."""
-        frames = frames_around(shapes, self.mean, self.margin)
-        if self.wide:
-            frames[:, 3] = 0.0
-        return frames
-
     def views(self, shapes: Floats) -> tuple[Crops, ...]:
-        """Return what is looked at, given shapes found so far."""
-        return views_around(self.frames(shapes), self.mirror, self.pairs)
+        """Return the squares around shapes (n, k, 2) that are looked at."""
+        return views_around(frames_around(shapes, self.mean, MARGIN), self.mirror, self.pairs)
 
     def tensors(self) -> dict[str, NDArray[Any]]:
-        """Return the arrays to save; those of the first look's head are saved with it."""
-        return ({} if self.wide else self.head.tensors()) | {"mean": self.mean}
+        """Return the arrays to save."""
+        return self.head.tensors() | {"mean": self.mean}
 
     def facts(self) -> dict[str, Any]:
         """Return what else to save, as JSON."""
-        taps = {"layers": list(self.extractor.layers_), "grid": self.extractor.describe()["grid"]}
-        if self.wide:
-            return taps | {"wide": True}
         cascade = isinstance(self.kind, CascadeHead)  # has no name in the registry of heads
         return ({} if cascade else {"kind": head_to_dict(self.kind)}) | {
             "head": self.head.facts(),
             "mirror": self.mirror,
-            **taps,
+            "layers": list(self.extractor.layers_),
+            "grid": self.extractor.describe()["grid"],
         }
 
 
@@ -110,15 +96,11 @@ def rebuild_refinement(
     extractor: Any,
     n_points: int,
     pairs: Pairs | None = None,
-    *first: Any,
 ) -> Refinement:
     """Return the round that was saved; ValueError if arrays and facts do not belong together.
 
-    ``extractor`` makes an extraction of layers and grids; ``first`` are the head of the first look and what
-    it has learned.
+    ``extractor`` makes an extraction of layers and grids.
     """
-    if "wide" in facts:
-        return _rebuild_wide(tensors, facts, extractor, n_points, pairs, *first)
     if set(facts) - {"kind"} != {"head", "mirror", "layers", "grid"} or not isinstance(facts["mirror"], bool):
         raise ValueError(f"facts of a round {facts!r}")
     arrays = dict(tensors)
@@ -127,37 +109,13 @@ def rebuild_refinement(
     if not (isinstance(kind, CascadeHead) or kind.refinement == "network"):
         raise ValueError(f"a round of {kind}")
     head = kind.rebuild(arrays, facts["head"])
-    _check_mean(mean, head, n_points)
+    fits = mean.dtype == np.float64 and mean.shape == (n_points, 2) and bool(np.isfinite(mean).all())
+    if not fits or head.n_outputs != 2 * n_points:
+        raise ValueError(f"a round of shape {mean.shape} for {n_points} points")
     if facts["mirror"] and mirror_order(n_points, pairs) is None:
         raise ValueError(f"mirrored views of {n_points} points")
     close = extractor(tuple(facts["layers"]), tuple(facts["grid"]))
     return Refinement(close, mean, kind, head, facts["mirror"], pairs)
-
-
-def _rebuild_wide(
-    tensors: Mapping[str, NDArray[Any]],
-    facts: Mapping[str, Any],
-    extractor: Any,
-    n_points: int,
-    pairs: Pairs | None,
-    kind: Head,
-    head: FittedHead,
-) -> Refinement:
-    """Return the look at a wide square that was saved."""
-    if set(facts) != {"wide", "layers", "grid"} or facts["wide"] is not True or set(tensors) != {"mean"}:
-        raise ValueError(f"facts of a wide look {facts!r}, arrays {sorted(tensors)}")
-    if kind.refinement != "network":
-        raise ValueError(f"a wide look by {kind}")
-    _check_mean(tensors["mean"], head, n_points)
-    whole = extractor(tuple(facts["layers"]), tuple(facts["grid"]))
-    return Refinement(whole, tensors["mean"], kind, head, False, pairs, wide=True)
-
-
-def _check_mean(mean: NDArray[Any], head: FittedHead, n_points: int) -> None:
-    """Raise ValueError unless a mean shape and a head are of so many points."""
-    fits = mean.dtype == np.float64 and mean.shape == (n_points, 2) and bool(np.isfinite(mean).all())
-    if not fits or head.n_outputs != 2 * n_points:
-        raise ValueError(f"a round of shape {mean.shape} for {n_points} points")
 
 
 def shape_errors(shapes: Floats, points: Floats) -> tuple[Floats, NDArray[np.int64]]:

@@ -1,9 +1,7 @@
-"""A look between the first and the closer one: at a wide square around what the first one found.
+"""Wide squares around the subjects of training images, from which a first look learns to find them anywhere.
 
-Where a picture is wide, or its subject small and far from the middle, a first look at the whole image may
-point beside the subject, and a closer look then sees only what lies there. A wide square holds both. The
-head of the first look finds the points again in it, because it has learned from such squares, too: one of
-each training image, with the subject anywhere inside.
+In most images of a set the subject is in the middle and of the same size, and a network that has seen no
+others points beside it where it is small and far away.
 """
 
 from __future__ import annotations
@@ -13,10 +11,8 @@ import zlib
 import numpy as np
 
 from transferkit.estimators.refinement._network import has_place
-from transferkit.estimators.refinement._refinement import Floats, Refinement
-from transferkit.extraction import Extraction
-from transferkit.heads import FittedHead, Head
-from transferkit.keypoints import Pairs, mean_shape
+from transferkit.estimators.refinement._refinement import Floats
+from transferkit.keypoints import Pairs
 from transferkit.views import Crops
 
 # Smallest and largest side, in sizes of the shape. On faces, of which whole images show about 2.7 sizes.
@@ -60,10 +56,3 @@ def wide_squares(
 
 def _generator(shape: Floats, random_state: int) -> np.random.Generator:
     return np.random.default_rng([random_state, zlib.crc32(shape.tobytes())])
-
-
-def wide_look(
-    extractor: Extraction, points: Floats, head: Head, fitted: FittedHead, pairs: Pairs | None
-) -> Refinement:
-    """Return the round of a head of a first look; ``points`` (n, k, 2) are those of training images."""
-    return Refinement(extractor, mean_shape(points, pairs), head, fitted, False, pairs, wide=True)

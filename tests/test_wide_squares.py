@@ -1,6 +1,6 @@
-"""A look at a wide square, between the first and the closer one, finds subjects that the first one missed."""
+"""A first look also learns from wide squares of training images, so that it finds subjects anywhere."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,9 +9,8 @@ from hypothesis import strategies as st
 
 from tests.test_refinement import faces, registered  # noqa: F401 (fixtures)
 from transferkit import FeatureExtractor, KeypointRegressor
-from transferkit.estimators.refinement import CloserLook, Refinement, Sample, wide_squares
+from transferkit.estimators.refinement import wide_squares
 from transferkit.heads import KeypointMapHead
-from transferkit.keypoints import frames_around, mean_shape
 from transferkit.views import Crops
 
 HEAD = KeypointMapHead(hidden=8, channels=4, epochs=1)
@@ -64,60 +63,11 @@ def test_squares_of_which_some_are_mirrored():
     )
 
 
-@dataclass(frozen=True)
-class Finder:
-    """A look that moves shapes by some pixels."""
-
-    by: float
-    wide: bool = False
-
-    def predict(self, X, shapes):
-        return shapes + np.array([self.by, 0.0])
-
-
 @pytest.mark.parametrize(
-    ("wide", "close", "expected"),
-    [
-        (0.0, 4.0, ["wide", "close"]),
-        (-0.01, 4.0, ["wide", "close"]),  # costs little
-        (-1.0, 4.0, ["close"]),  # costs more than it may
-        (0.5, 4.0, ["wide", "close"]),
-        (0.0, -1.0, []),  # the closer look does not help
-        (0.5, -1.0, []),  # nor may the wide one stand alone
-        (3.0, -1.0, ["wide", "close"]),  # together they do
-    ],
+    ("options", "boxed", "squares"),
+    [({}, False, 3), ({"refine": 0}, False, 3), ({"augment": None}, False, 1), ({}, True, 2)],
 )
-def test_it_is_used_unless_it_costs_others_too_much(wide, close, expected):
-    points = np.random.default_rng(0).normal(50, 10, (12, 5, 2))
-    judged = Sample([None] * 12, points, points - (5.0, 0.0), np.ones(12), np.arange(12))
-    looks = {"wide": Finder(wide, True), "close": Finder(close)}
-    look = CloserLook(None, 1, False, None, 0, False, wide=looks["wide"])
-    look._keeps(judged)
-    look._use(looks["close"], judged)
-    assert look.refinements == [looks[name] for name in expected]
-    assert [one.used for one in look.rounds] == [True, bool(expected)]
-
-
-def test_the_square_is_upright_and_has_room_beside_the_shape():
-    points = np.random.default_rng(0).normal(50, 10, (12, 5, 2))
-    look = Refinement(None, mean_shape(points), HEAD, None, False, wide=True)
-    expected = frames_around(points, look.mean, 1.25)
-    assert np.abs(expected[:, 3]).max() > 1
-    np.testing.assert_array_equal(look.frames(points), expected * [1, 1, 1, 0])
-    closer = replace(look, wide=False)
-    np.testing.assert_array_equal(closer.frames(points), frames_around(points, look.mean, 0.3))
-
-
-@pytest.mark.parametrize(
-    ("options", "boxed", "squares", "looks"),
-    [
-        ({}, False, 3, 2),
-        ({"refine": 0}, False, 3, 0),
-        ({"augment": None}, False, 1, 1),
-        ({}, True, 2, 1),
-    ],
-)
-def test_when_a_first_look_learns_from_wide_squares(tiny, engine, faces, options, boxed, squares, looks):  # noqa: F811
+def test_when_a_first_look_learns_from_wide_squares(tiny, engine, faces, options, boxed, squares):  # noqa: F811
     images, points = faces[0][:40], faces[1][:40]
     boxes = np.concatenate([points.min(axis=1), points.max(axis=1)], axis=1) if boxed else None
     kp = KeypointRegressor(
@@ -137,6 +87,4 @@ def test_when_a_first_look_learns_from_wide_squares(tiny, engine, faces, options
         patch.setattr(FeatureExtractor, "extract", spy)
         kp.fit(images, points, boxes=boxes)
     assert seen[0] == squares
-    assert len(kp.refinements_) == looks
-    assert [look.wide for look in kp.refinements_] == [True, False][2 - looks :] if squares == 3 else True
     assert len(kp.predictor_.views) == min(squares, 2)
