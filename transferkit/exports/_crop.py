@@ -41,7 +41,9 @@ def crop(planes: Tensor, frames: Tensor, size: int) -> Tensor:
     down = _Axis(height, per_pixel, y, reach, n_window)
     columns_first = starts_with_columns((height, down.new), (width, across.new))
     if columns_first is not None:
-        # The images of a batch have one size, so those that are reduced go the same way, and others any.
+        # The images of a batch have one size, so those that are reduced go the same way, and others any. But
+        # where they are twice as high as wide, the rounding of their new sizes decides, and levels of some
+        # are off by one or two unless they are asked alone.
         columns_first = columns_first.cast("int32").greatest().cast("bool")
     part = planes.part(3, *across.bounds).part(2, *down.bounds)
     portions = [
