@@ -41,6 +41,15 @@ def test_keypoints_to_be_judged_by_are_checked_like_those_to_learn_from(tiny, en
         kp.fit(IMAGES[:30], POINTS[:30], validation_data=(IMAGES[30:], wrong(POINTS[30:])))
 
 
+def test_validation_data_may_say_that_there_are_no_boxes(tiny, engine):
+    own = IMAGES[30:], POINTS[30:], None
+    one, other = (
+        KeypointRegressor(**tiny, head="linear").fit(IMAGES[:30], POINTS[:30], validation_data=given)
+        for given in (own, (*own, None))
+    )
+    assert one.rounds_ == other.rounds_
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
@@ -66,6 +75,16 @@ def test_the_error_of_a_look_is_that_of_answers():
     look.restate(-4.0)  # nothing is added to answers
     assert look.rounds[0] == plain.rounds[0]
     assert [one.used for one in look.rounds] == [True, False]
+
+
+def test_the_offset_of_labels_counts_images_by_their_weight():
+    points = np.random.default_rng(0).uniform(0, 100, (60, 5, 2))
+    truth, weight = points.copy(), np.ones(60)
+    truth[20:] += (1.0, 0.0)
+    weight[20:] = 1e-6
+    judged = Sample([None] * 60, truth, points, weight, np.arange(60))
+    assert judged.offset() == 0
+    assert judged._replace(weight=np.ones(60)).offset() == 1
 
 
 def test_rows_without_a_point_have_no_loss():

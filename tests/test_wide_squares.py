@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.test_refinement import faces, registered  # noqa: F401 (fixtures)
 from transferkit import FeatureExtractor, KeypointRegressor
-from transferkit.estimators.refinement import wide_squares
+from transferkit.estimators._wide_squares import wide_squares
 from transferkit.heads import KeypointMapHead
 from transferkit.views import Crops
 

@@ -74,7 +74,7 @@ def held_out_outputs(
             data,
             rows=data.rows[rest],
             targets=[targets[rest] for targets in data.targets],
-            groups=groups[rest],
+            groups=copies_together(features, data.rows[rest], groups[rest]),  # one group may be left
             weight=data.weight[rest],
         )
         head = train(part)

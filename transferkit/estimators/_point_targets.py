@@ -41,7 +41,10 @@ class PointTargets(Targets):
     def read(self, y: Any, problems: list[str], name: str = "y") -> NDArray[Any]:
         """Return points (n, k, 2), NaN where one is missing."""
         if y is None and not self.precomputed:
-            raise InvalidInputError(f"{name} must have the keypoints of each image, in pixels. Got None.")
+            raise InvalidInputError(
+                f"{name} must have the keypoints of each image, in pixels. Got None. Pass an array of shape "
+                "(n, 2 * k) or (n, k, 2)."
+            )
         return y if self.precomputed else as_points(y, name=name)
 
     def make_task(self, y: Any, targets: NDArray[Any], features: AnyFeatures, rows: Rows) -> Points | Values:
@@ -71,7 +74,8 @@ class PointTargets(Targets):
             if not np.isfinite(targets[rows]).all(axis=2).any():
                 raise InvalidInputError(
                     f"{name} must mark a point in one image at least. Got no image that can be read, has a "
-                    "weight, and has a point whose x and y are not NaN."
+                    "weight, and has a point whose x and y are not NaN. Mark some, or leave validation_data "
+                    "out."
                 )
 
     def encode(

@@ -116,15 +116,17 @@ def own_validation(validation_data: Any, problems: list[str], boxed: bool = Fals
     pair = isinstance(validation_data, tuple | list)
     if pair and len(validation_data) == 4 and boxed:
         return OwnValidation(*validation_data)
-    if pair and len(validation_data) in (2, 3, 4) and not boxed and (*validation_data, None, None)[3] is None:
-        return OwnValidation(*validation_data[:3])
+    if pair and len(validation_data) == 4 and validation_data[3] is None:
+        validation_data = validation_data[:3]  # no boxes
+    if pair and len(validation_data) in (2, 3) and not boxed:
+        return OwnValidation(*validation_data)
     if boxed:
         problems.append(
             "validation_data must be (X, y, sample_weight, boxes) where boxes are passed; sample_weight may "
             f"be None. Got {type(validation_data).__name__}{f' of {len(validation_data)}' if pair else ''}."
         )
         return None
-    if pair and len(validation_data) == 4 and validation_data[3] is not None:
+    if pair and len(validation_data) == 4:
         problems.append("validation_data has boxes, and fit has none. Pass boxes= to fit, too.")
         return None
     kind = type(validation_data).__name__

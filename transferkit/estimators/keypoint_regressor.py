@@ -31,6 +31,7 @@ from transferkit.estimators._subjects import box_views
 from transferkit.estimators._taps import Taps, close_taps, point_taps
 from transferkit.estimators._training_set import Rows, TrainingSet
 from transferkit.estimators._unknown import novelty_problems, without_unknown
+from transferkit.estimators._wide_squares import wide_squares
 from transferkit.estimators.predictor import Predictor
 from transferkit.estimators.refinement import (
     FEW_IMAGES,
@@ -39,7 +40,6 @@ from transferkit.estimators.refinement import (
     CloserLook,
     Refinement,
     rebuild_refinement,
-    wide_squares,
 )
 from transferkit.extraction import FeatureExtractor, Features, is_precomputed
 from transferkit.foundation.arguments import check

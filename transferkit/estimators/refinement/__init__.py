@@ -2,7 +2,6 @@
 
 ``_refinement`` is a fitted round; ``_cascade`` and ``_network`` fit one; ``_closer_look`` decides which to
 keep; ``_training`` says what they learn from; ``_again`` looks once more, to see how much the answer moves.
-``_wide`` is not of a closer look: it cuts out more squares for the first one to learn from.
 """
 
 from transferkit.estimators.refinement._again import held_out_again, look_again
@@ -11,7 +10,6 @@ from transferkit.estimators.refinement._closer_look import CloserLook
 from transferkit.estimators.refinement._network import Sample, frames_moved_by, has_place
 from transferkit.estimators.refinement._refinement import MIN_POINTS, Refinement, rebuild_refinement
 from transferkit.estimators.refinement._training import fit_rounds, held_out_images
-from transferkit.estimators.refinement._wide import wide_squares
 
 __all__ = [
     "FEW_IMAGES",
@@ -27,5 +25,4 @@ __all__ = [
     "held_out_images",
     "look_again",
     "rebuild_refinement",
-    "wide_squares",
 ]

@@ -9,11 +9,13 @@ from __future__ import annotations
 import zlib
 
 import numpy as np
+from numpy.typing import NDArray
 
-from transferkit.estimators.refinement._network import has_place
-from transferkit.estimators.refinement._refinement import Floats
+from transferkit.estimators.refinement import has_place
 from transferkit.keypoints import Pairs
 from transferkit.views import Crops
+
+Floats = NDArray[np.float64]
 
 # Smallest and largest side, in sizes of the shape. On faces, of which whole images show about 2.7 sizes.
 _SIDES = (1.6, 4.5)
