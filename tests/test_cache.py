@@ -361,7 +361,7 @@ def test_spaces_of_an_earlier_recipe_format_are_named(cache, space, monkeypatch)
     assert not old.outdated
     assert "earlier version" not in str(cache.info())
 
-    monkeypatch.setattr(_recipes, "RECIPE_FORMAT", 2)
+    monkeypatch.setattr(_recipes, "RECIPE_FORMAT", _recipes.RECIPE_FORMAT + 1)
     text = cache.explain(key_of(1).digest, RECIPE, ["a"])
     assert "no feature space" in text
     assert "differs only in the format, that of an earlier version" in text
@@ -381,13 +381,15 @@ def test_spaces_of_an_earlier_recipe_format_are_named(cache, space, monkeypatch)
     assert [one.key for one in cache.info().spaces] == [new.key]
     assert "earlier version" not in str(cache.info())
 
-    monkeypatch.setattr(_recipes, "RECIPE_FORMAT", 1)
+    monkeypatch.setattr(_recipes, "RECIPE_FORMAT", _recipes.RECIPE_FORMAT - 1)
     assert not cache.info().spaces[0].outdated, "a later version may still use it"
 
 
 def test_the_keys_of_existing_caches_do_not_change(cache, space):
     identity = json.dumps(
-        {"dtype": "float16", "recipe": RECIPE, "schema": 1}, sort_keys=True, separators=(",", ":")
+        {"dtype": "float16", "format": 2, "recipe": RECIPE, "schema": 1},
+        sort_keys=True,
+        separators=(",", ":"),
     )
     assert space.key == hashlib.sha256(identity.encode()).hexdigest()
 

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from transferkit.errors import InvalidInputError
-from transferkit.images import letterbox, resize_image
+from transferkit.images import crop_image, letterbox, resize_image
 
 sides = st.integers(1, 90)
 sizes = st.integers(1, 70)
@@ -87,6 +88,29 @@ def test_golden_pad():
     assert (square[:2] == 0).all()
     assert (square[6:] == 0).all()
     assert letterbox(20, 10, 8) == (0.4, 0.8, 0.0, 0.0)
+
+
+def test_rows_are_resized_before_columns_whatever_pillow_would_do():
+    # In one call, Pillow 13 starts with the columns of this image, which gives 125.
+    tall = [
+        [121, 131],
+        [193, 243],
+        [8, 36],
+        [210, 242],
+        [63, 79],
+        [222, 108],
+        [69, 211],
+        [65, 104],
+        [164, 140],
+    ]
+    pixels = np.stack([np.array(tall, np.uint8)] * 3, axis=-1)
+    assert resize_image(pixels, 3)[2, 1, 0] == 126
+
+    pixels = np.random.default_rng(0).integers(0, 256, (90, 21, 3), dtype=np.uint8)
+    rows = Image.fromarray(pixels).resize((7, 90), Image.Resampling.BILINEAR)
+    both = np.asarray(rows.resize((7, 30), Image.Resampling.BILINEAR))
+    crop = crop_image(pixels, (10.5, 45, 90, 0), 30)
+    np.testing.assert_array_equal(crop, crop_image(both, (3.5, 15, 30, 0), 30))
 
 
 def test_same_size_is_an_identical_copy():

@@ -17,8 +17,10 @@ interpreter.allocate_tensors()
 (entry,), (end,) = interpreter.get_input_details(), interpreter.get_output_details()
 for path in sys.argv[2:]:
     picture = ImageOps.exif_transpose(Image.open(path)).convert("RGB")
-    square = picture.resize((facts["image_size"],) * 2, Image.Resampling.BILINEAR)
-    interpreter.set_tensor(entry["index"], np.asarray(square)[None])
+    size = facts["image_size"]
+    for new in ((size, picture.height), (size, size)):  # rows, then columns
+        picture = picture.resize(new, Image.Resampling.BILINEAR)
+    interpreter.set_tensor(entry["index"], np.asarray(picture)[None])
     interpreter.invoke()
     (answer,) = interpreter.get_tensor(end["index"])
     print(

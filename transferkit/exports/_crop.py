@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from transferkit.exports._resize import Portion, starts_with_columns, weighted
+from transferkit.exports._resize import Portion, weighted
 from transferkit.exports._tensor import Tensor
 from transferkit.exports._weights import divided, weights
 
@@ -39,18 +39,12 @@ def crop(planes: Tensor, frames: Tensor, size: int) -> Tensor:
     n_window = math.ceil(size * math.sqrt(2)) + _SPARE
     across = _Axis(width, per_pixel, x, reach, n_window)
     down = _Axis(height, per_pixel, y, reach, n_window)
-    columns_first = starts_with_columns((height, down.new), (width, across.new))
-    if columns_first is not None:
-        # The images of a batch have one size, so those that are reduced go the same way, and others any. But
-        # where they are twice as high as wide, the rounding of their new sizes decides, and levels of some
-        # are off by one or two unless they are asked alone.
-        columns_first = columns_first.cast("int32").greatest().cast("bool")
     part = planes.part(3, *across.bounds).part(2, *down.bounds)
     portions = [
         Portion(axis.weights.expand(1), graph.ints(0), axis.bounds[1] - axis.bounds[0])
         for axis in (down, across)
     ]
-    window = weighted(part, portions[:1], portions[1:], columns_first)
+    window = weighted(part, portions[:1], portions[1:])
     # Pillow's map from the middle of each new pixel to the reduced image.
     steps = np.arange(size, dtype=np.float32) + 0.5 - size / 2
     right, lower = (steps[None, None, :], steps[None, :, None])

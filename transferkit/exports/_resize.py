@@ -10,14 +10,10 @@ are rounded as Pillow rounds them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import NamedTuple
-
-import numpy as np
 
 from transferkit.exports._tensor import Tensor
 from transferkit.exports._weights import HALF_BITS, divided, weights
-from transferkit.images import resize_image
 
 _PORTIONS = 4  # of an axis: most weights are 0, and four portions leave out three quarters of them
 
@@ -51,10 +47,9 @@ def whole_square(planes: Tensor, size: int, resize: str) -> Tensor:
     """Return the square (n, 3, size, size) of whole images, as ``images.resize_image`` does."""
     height, width = planes.shape(2), planes.shape(3)
     new_height, new_width = contents(height, width, size, resize)
-    columns_first = starts_with_columns((height, new_height), (width, new_width))
     rows = _in_portions(height, new_height, size)
     columns = _in_portions(width, new_width, size)
-    return weighted(planes, rows, columns, columns_first)
+    return weighted(planes, rows, columns)
 
 
 def _in_portions(side: Tensor, new: Tensor, size: int) -> list[Portion]:
@@ -85,43 +80,12 @@ def contents(height: Tensor, width: Tensor, size: int, resize: str) -> tuple[Ten
     return first, second
 
 
-def starts_with_columns(height: tuple[Tensor, Tensor], width: tuple[Tensor, Tensor]) -> Tensor | None:
-    """Return whether Pillow resizes columns before rows, given old and new sides; None for never."""
-    if not _pillow_may_start_with_columns():
-        return None
-    less, narrower = height[0] - height[1], width[0] - width[1]
-    return (less > 0) & (less > narrower * 2)
-
-
-def weighted(
-    planes: Tensor, rows: Sequence[Portion], columns: Sequence[Portion], columns_first: Tensor | None
-) -> Tensor:
+def weighted(planes: Tensor, rows: Sequence[Portion], columns: Sequence[Portion]) -> Tensor:
     """Return planes (n, 3, h, w) resized by weights (n, 1, ...) of rows and of columns.
 
     The axis of images of the weights may have length 1: all are resized in the same way.
     """
-    if columns_first is None:
-        return _along_columns(_along_rows(planes, columns), rows)
-    # All images go one way and none the other. With an "If", the first answer of OpenVINO 2026.4 is wrong.
-    chosen = columns_first.cast("int64")
-
-    def some(tensor: Tensor, *, first: bool) -> Tensor:
-        n = tensor.shape(0)
-        return tensor.part(0, 0, chosen * n) if first else tensor.part(0, chosen * n, n)
-
-    ways = []
-    for first in (True, False):
-        mine = some(planes, first=first)
-        down, across = (
-            [portion._replace(weights=some(portion.weights, first=first)) for portion in portions]
-            for portions in (rows, columns)
-        )
-        ways.append(
-            _along_rows(_along_columns(mine, down), across)
-            if first
-            else _along_columns(_along_rows(mine, across), down)
-        )
-    return planes.graph.join(ways, 0)
+    return _along_columns(_along_rows(planes, columns), rows)
 
 
 def _along_rows(planes: Tensor, columns: Sequence[Portion]) -> Tensor:
@@ -150,24 +114,3 @@ def _rounded(high: Tensor, low: Tensor) -> Tensor:
     whole = (high / HALF_BITS).floor()
     rest = (high - whole * HALF_BITS) * HALF_BITS + low
     return (whole + (rest / HALF_BITS**2 + 0.5).floor()).clip(0, 255)
-
-
-@lru_cache(maxsize=1)
-def _pillow_may_start_with_columns() -> bool:
-    """Return whether Pillow resizes columns first where that leaves less to do, as it does since version 13.
-
-    Levels are rounded after each pass, so the order changes a quarter of the pixels by one level.
-    """
-    tall = [
-        [121, 131],
-        [193, 243],
-        [8, 36],
-        [210, 242],
-        [63, 79],
-        [222, 108],
-        [69, 211],
-        [65, 104],
-        [164, 140],
-    ]
-    square = resize_image(np.stack([np.array(tall, np.uint8)] * 3, axis=-1), 3)
-    return bool(square[2, 1, 0] == 125)  # 126 where rows come first

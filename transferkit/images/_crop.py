@@ -8,6 +8,8 @@ import numpy as np
 import PIL.Image
 from numpy.typing import NDArray
 
+from transferkit.images._resize import resample
+
 __all__ = ["crop_image"]
 
 
@@ -35,7 +37,7 @@ def crop_image(pixels: NDArray[np.uint8], frame: Sequence[float], size: int) -> 
     per_pixel = side / size
     if per_pixel > 1:
         small = max(1, round(width / per_pixel)), max(1, round(height / per_pixel))
-        picture = picture.resize(small, PIL.Image.Resampling.BILINEAR)
+        picture = resample(picture, small)
     scale_x, scale_y = picture.width / width, picture.height / height
     cosine, sine = per_pixel * np.cos(np.radians(angle)), per_pixel * np.sin(np.radians(angle))
     # Pillow expects the map from the result to the input.

@@ -102,12 +102,27 @@ def resize_image(
         content = pixels
     else:
         picture = PIL.Image.fromarray(pixels)
-        content = np.asarray(picture.resize(inner, PIL.Image.Resampling.BILINEAR, box))
+        content = np.asarray(resample(picture, inner, box))
         if inner == (size, size):
             return content
     square = np.zeros((size, size, 3), np.uint8)
     square[int(top) : int(top) + inner[1], int(left) : int(left) + inner[0]] = content
     return square
+
+
+def resample(
+    picture: PIL.Image.Image, size: tuple[int, int], box: tuple[float, float, float, float] | None = None
+) -> PIL.Image.Image:
+    """Resize an image, or a box in it, with Pillow's antialiasing bilinear filter: along rows, then columns.
+
+    Levels are rounded after each pass, so the order changes a quarter of the pixels by one level. Left to
+    itself, Pillow 12 starts with rows, and Pillow 13 with columns where the image is tall.
+    """
+    left, top, right, bottom = box or (0, 0, picture.width, picture.height)
+    rows = picture.resize(
+        (size[0], picture.height), PIL.Image.Resampling.BILINEAR, (left, 0, right, picture.height)
+    )
+    return rows.resize(size, PIL.Image.Resampling.BILINEAR, (0, top, size[0], bottom))
 
 
 def _content(width: int, height: int, size: int, resize: str) -> tuple[int, int]:
