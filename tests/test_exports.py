@@ -38,6 +38,7 @@ from transferkit.errors import (
     MissingDependencyError,
     NotFittedError,
 )
+from transferkit.estimators.refinement import WideLook
 from transferkit.foundation.maps import pool_to_grid, sample_maps
 from transferkit.heads import ConvHead, KeypointMapHead, MLPHead
 from transferkit.heads.linear import FittedLinear
@@ -51,6 +52,7 @@ onnxruntime = pytest.importorskip("onnxruntime")
 from tests.onnx_graphs import cnn, vit  # noqa: E402 - needs onnx
 from transferkit.exports import _crop, _frames, _heads, _maps, _resize, _squares  # noqa: E402
 from transferkit.exports._graph import Graph  # noqa: E402
+from transferkit.exports._model import build  # noqa: E402
 from transferkit.exports._network import of_network  # noqa: E402
 
 HALF = {"mean": 127.5, "std": 127.5}
@@ -300,6 +302,37 @@ def test_points_lie_as_far_to_the_right_as_labels(fitted, tmp_path):
     assert report.difference < 0.1
     moved = model.predict(FACES.images[:1]) - fitted("points, looked at twice").predict(FACES.images[:1])
     np.testing.assert_allclose(moved.reshape(-1, 2), np.tile([1.5, 0.0], (moved.size // 2, 1)), atol=1e-9)
+
+
+@pytest.mark.usefixtures("quiet")
+@pytest.mark.parametrize("branches", [True, False])
+def test_images_in_doubt_are_looked_at_again(branches, fitted, tmp_path):
+    model = copy.copy(fitted("points, whole maps"))
+    images = np.full((24, 150, 130, 3), 90, np.uint8)
+    images[:12, 10:82, 40:112], images[12:, 70:142, 5:77] = FACES.images[:12], FACES.images[12:]
+    predictor = model.predictor_
+    doubt = WideLook.disagreement(predictor.first_look(images, model.extract(images)))
+    order = np.argsort(doubt)
+    limit = doubt[order[7:9]].mean()
+    model.predictor_ = replace(predictor, wide_look=WideLook(float(limit)))
+    built = build(model.predictor_, branches)
+    assert ("If" in {node.op_type for node in built.graph.node}) == branches
+    expected = model.predict(list(images)).reshape(24, -1, 2)
+    before = fitted("points, whole maps").predict(list(images)).reshape(24, -1, 2)
+    changed = (expected != before).any(axis=(1, 2))
+    assert 2 <= changed.sum() <= 16
+    for rows in (order, order[:8], order[:1], order[-1:], np.flatnonzero(changed)[:1]):
+        (found,) = run(built, image=images[rows])
+        np.testing.assert_allclose(found, expected[rows], atol=0.02)
+
+
+@pytest.mark.usefixtures("quiet")
+@pytest.mark.parametrize("format", ["onnx", pytest.param("openvino", marks=NEEDS_OPENVINO)])
+def test_a_file_that_looks_again_is_proved(format, fitted, tmp_path):
+    model = copy.copy(fitted("points, whole maps"))
+    model.predictor_ = replace(model.predictor_, wide_look=WideLook(0.0))
+    report = export(model, tmp_path / f"model.{SUFFIX[format]}", format=format)
+    assert report.difference < 0.05
 
 
 @pytest.mark.usefixtures("quiet")

@@ -27,6 +27,11 @@ def about_model(estimator: Any) -> Section:
     if predictor.fine_tuning is not None:
         facts.append(("Fine-tuning", _fine_tuning(predictor.fine_tuning)))
     facts.append(("Head", repr(estimator.head_)))
+    if predictor.wide_look is not None:
+        limit = f"{predictor.wide_look.limit:.1%} of the size of the shape"
+        facts.append(
+            ("Another first look", f"where an image and its mirror image disagree by more than {limit}")
+        )
     if predictor.refinements:
         facts.append(("Closer looks", f"{len(predictor.refinements)}"))
     facts.append(("Versions that wrote this", f"transferkit {__version__}, numpy {np.__version__}"))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from transferkit.estimators._confidence import fit_expected_error
 from transferkit.estimators._training_set import Rows, TrainingSet
 from transferkit.estimators.predictor import Predictor
-from transferkit.estimators.refinement import CloserLook, fit_rounds, held_out_images
+from transferkit.estimators.refinement import CloserLook, fit_rounds, fit_wide_look, held_out_images
 from transferkit.extraction import Features
 from transferkit.heads import FittedHead, Head
 from transferkit.keypoints import as_points
@@ -57,7 +57,13 @@ def look_closer(
     assumed = total = 0.0  # pixels by which labels lie to the right: while rounds learn, and in answers
     if look is not None:
         images = [items[row] for row in data.rows]
-        judged = held_out_images(predictor, images, features, targets, data, held, own)
+        seen = held_out_images(predictor, images, features, targets, data, held, own)
+        judged = None if seen is None else seen[0]
+        boxed = getattr(predictor.task, "boxed", False)  # then nobody need ask where the subject is
+        if seen is not None and look.mirror and look.n_rounds and data.more and not boxed:
+            wide, found = fit_wide_look(predictor, *seen)
+            predictor = replace(predictor, wide_look=wide)
+            judged = seen[0]._replace(shapes=np.mean(found, axis=0))
         if look.mirror and look.n_rounds and judged is not None:
             # The first look errs by where in the image a face is. What it says of labels helps rounds to
             # learn, no more; what they say in the end is added to answers.

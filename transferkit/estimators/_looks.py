@@ -63,9 +63,8 @@ def look(
         Whether to look at moved squares too, after a closer look.
     """
     views = predictor.views if views is None else views
-    outputs = [predictor.head.predict(features.maps(rows, view, half=predictor.half)) for view in views]
     seen, place = predictor.place(features, rows, views)
-    looks = [in_pixels(seen, outputs, place)]
+    looks = [predictor.first_look(items, features, rows, views)]
     for refinement in predictor.refinements:
         looks.append(in_pixels(*refinement.look(items, np.mean(looks[-1], axis=0))))
     again = again and bool(predictor.refinements)

@@ -57,8 +57,7 @@ def predict_points(
     features = predictor.extractor.extract(items, views=views, on_error="raise")
     with memory_limit(limit):
         if not return_error:
-            outputs = predictor.refine(items, predictor.outputs(features, views=views))
-            found: tuple[Any, ...] = (predictor.task.decode(outputs),)
+            found: tuple[Any, ...] = (predictor.task.decode(predictor.find(items, features, views)),)
         else:
             expected = predictor.expected_error
             looks = look(predictor, items, features, views=views, again=expected.moved)

@@ -30,6 +30,8 @@ class Predictor:
     task : Task
     half : bool
         Whether the head takes maps in half precision.
+    wide_look : WideLook or None
+        Whether the first look at keypoints looks again where it is in doubt.
     refinements : tuple of Refinement
         Closer looks at keypoints, one after the other.
     expected_error : ExpectedError or None
@@ -49,6 +51,7 @@ class Predictor:
     head: FittedHead
     task: Task
     half: bool = False
+    wide_look: Any = None
     refinements: tuple[Any, ...] = ()
     expected_error: Any = None
     held_out: Any = None
@@ -73,11 +76,32 @@ class Predictor:
             What the features are of, where that is not the whole images.
         """
         views = self.views if views is None else views
-        outputs = [self.head.predict(features.maps(rows, view, half=self.half)) for view in views]
+        outputs = self._of_each(features, rows, views)
         if self.extractor is None or not isinstance(self.task, Points):
             return average_views(views, outputs)
         looks, place = self.place(features, rows, views)
         return average_views(looks, outputs, place)
+
+    def first_look(
+        self,
+        items: Sequence[Any],
+        features: Any,
+        rows: NDArray[np.int64] | None = None,
+        views: Sequence[AnyView] | None = None,
+    ) -> list[Floats]:
+        """Return the points (n, k, 2) in pixels that each view shows, before any closer look.
+
+        ``items`` are the images of the rows; the others are as for ``outputs``.
+        """
+        views = self.views if views is None else views
+        looks, place = self.place(features, rows, views)
+        found = in_pixels(looks, self._of_each(features, rows, views), place)
+        return found if self.wide_look is None else self.wide_look.look(self, items, found)
+
+    def _of_each(
+        self, features: Any, rows: NDArray[np.int64] | None, views: Sequence[AnyView]
+    ) -> list[Floats]:
+        return [self.head.predict(features.maps(rows, view, half=self.half)) for view in views]
 
     def place(
         self, features: Any, rows: NDArray[np.int64] | None, views: Sequence[AnyView]
@@ -87,8 +111,9 @@ class Predictor:
         sizes = features.sizes(rows)
         return [view.of(chosen) for view in views], (sizes, self.extractor.image_size_, self.extractor.resize)
 
-    def refine(self, items: Sequence[Any], points: Floats) -> Floats:
-        """Return points after every closer look."""
+    def find(self, items: Sequence[Any], features: Any, views: Sequence[AnyView] | None = None) -> Floats:
+        """Return the points (n, k, 2) in pixels after every look at images, all of which can be read."""
+        points: Floats = np.mean(self.first_look(items, features, None, views), axis=0)
         for refinement in self.refinements:
             points = refinement.predict(items, points)
         return points

@@ -20,7 +20,7 @@ from transferkit.estimators._training_record import rebuild_training
 from transferkit.estimators._tuned import rebuild_fine_tuning
 from transferkit.estimators._unknown import check_unknown, with_unknown
 from transferkit.estimators.predictor import Predictor
-from transferkit.estimators.refinement import rebuild_refinement
+from transferkit.estimators.refinement import rebuild_refinement, rebuild_wide_look
 from transferkit.extraction import Extraction, Features
 from transferkit.foundation.scratch import memory_limit
 from transferkit.keypoints import checked_pairs
@@ -190,7 +190,7 @@ def _model(saved: SavedParts) -> SavedModel:
     if "fine_tuning" in extras:
         rebuild_fine_tuning(*extras["fine_tuning"])
     if not isinstance(learned.task, Points):
-        if learned.rounds or "expected_error" in extras:
+        if learned.rounds or {"expected_error", "wide_look"} & set(extras):
             raise ValueError("a closer look at answers that are no points")
         return SavedModel(predictor)
     n_points = learned.task.n_points
@@ -199,7 +199,8 @@ def _model(saved: SavedParts) -> SavedModel:
     error = (
         rebuild_expected_error(*extras["expected_error"], n_points) if "expected_error" in extras else None
     )
+    wide = rebuild_wide_look(*extras["wide_look"]) if "wide_look" in extras else None
     views = with_pairs(learned.views, pairs)
     return SavedModel(
-        replace(predictor, views=views, refinements=tuple(rounds), expected_error=error),
+        replace(predictor, views=views, wide_look=wide, refinements=tuple(rounds), expected_error=error),
     )

@@ -28,7 +28,7 @@ class Format:
     suffix : str
         Of the file.
     build : callable
-        From a predictor to a model in memory.
+        From a predictor, and whether the model may have an "If", to a model in memory.
     write : callable
         From that model and a path to the paths of all files that it wrote, the model last.
     open : callable
@@ -41,6 +41,8 @@ class Format:
         users should know.
     given : callable
         From a predictor and the pixels of images to the pixels that a file is given for them.
+    branches : bool
+        Whether its runtime runs an "If".
     extras : mapping of str to str
         The packages that write and run it, and the extra that installs each.
     """
@@ -48,12 +50,13 @@ class Format:
     name: str
     package: str
     suffix: str
-    build: Callable[[Any], Any]
+    build: Callable[[Any, bool], Any]
     write: Callable[[Any, Path], list[Path]]
     open: Callable[[Path], Run]
     describe: Callable[[Path, Mapping[str, str]], None]
     notes: Callable[[Path, Callable[[Run], float]], tuple[str, ...]] = lambda *_: ()
     given: Callable[[Any, list[NDArray[np.uint8]]], list[NDArray[np.uint8]]] = lambda _, images: images
+    branches: bool = False
     extras: Mapping[str, str] = field(default_factory=lambda: {"onnx": "export", "onnxruntime": "export"})
 
     def check_installed(self) -> None:

@@ -80,17 +80,17 @@ def frames_around(points: Tensor, mean: NDArray[np.float64], margin: float) -> T
         (1 + 2 * margin) / scale,
         _angle(cosine, -sine),
     ]
-    return _in_quarters(frame)
+    return in_quarters(frame)
 
 
 def frames_of_boxes(boxes: Tensor) -> Tensor:
     """Return the squares (n, 4) around boxes (n, 4): left, top, right and bottom, in pixels."""
     left, top, right, bottom = (boxes.part(1, i, i + 1) for i in range(4))
     side = (right - left).at_least(bottom - top) * (1 + 2 * BOX_MARGIN)
-    return _in_quarters([(left + right) / 2, (top + bottom) / 2, side, side * 0])
+    return in_quarters([(left + right) / 2, (top + bottom) / 2, side, side * 0])
 
 
-def _in_quarters(frame: list[Tensor]) -> Tensor:
+def in_quarters(frame: list[Tensor]) -> Tensor:
     """Return the numbers of frames side by side, rounded as ``views.Crops`` does."""
     return (frame[0].graph.join(frame, 1) * _QUARTERS).apply("Round") / _QUARTERS
 

@@ -7,7 +7,7 @@ opset: that of an ONNX file which is a backbone.
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -84,6 +84,32 @@ class Graph:
         length = self.add("Div", tensor.shape(axis), self.ints(n), dtype="int64")
         sizes = self.join([length] * n, 0)
         return self.add_several("Split", tensor, sizes, dtypes=[tensor.dtype] * n, axis=axis)
+
+    def only_if(
+        self, condition: Tensor, make: Callable[[], list[Tensor]], otherwise: Sequence[Tensor]
+    ) -> list[Tensor]:
+        """Return what is made where a condition of shape (1,) holds, and other tensors where it does not."""
+        first = len(self.nodes)
+        made = make()
+        yes, no = self.nodes[first:], []
+        del self.nodes[first:]
+        names = [f"{each.name}_or_not" for each in made]
+        for source, name in zip(otherwise, names, strict=True):
+            no.append(self._onnx.helper.make_node("Identity", [source.name], [f"{name}_0"]))
+        branches = {
+            "then_branch": (yes, [each.name for each in made]),
+            "else_branch": (no, [f"{name}_0" for name in names]),
+        }
+        graphs = {}
+        for branch, (nodes, ends) in branches.items():
+            infos = [
+                self._onnx.helper.make_tensor_value_info(end, self.code(each.dtype), None)
+                for end, each in zip(ends, made, strict=True)
+            ]
+            graphs[branch] = self._onnx.helper.make_graph(nodes, branch, [], infos)
+        scalar = self.add("Squeeze", condition, dtype="bool")
+        self.nodes.append(self._onnx.helper.make_node("If", [scalar.name], names, **graphs))
+        return [Tensor(self, name, each.dtype) for name, each in zip(names, made, strict=True)]
 
     def count(self, length: Tensor) -> Tensor:
         """Return 0, 1, ... below a length, int64 of shape (1,)."""

@@ -23,7 +23,7 @@ from transferkit.images import resize_image
 _METADATA = "transferkit.json"
 
 
-def _build(predictor: Any) -> bytes:
+def _build(predictor: Any, _branches: bool) -> bytes:
     """Return a file: its input "image" is uint8 (n, S, S, 3), squares that are resized already."""
     settings = predictor.extractor.settings()
     check_exportable(predictor, settings)
@@ -65,7 +65,7 @@ def _build(predictor: Any) -> bytes:
 def refuse_looks(predictor: Any) -> None:
     """Refuse what cuts squares out of images, whose size is not known when a file is written."""
     boxed = getattr(predictor.task, "boxed", False)
-    if boxed or predictor.refinements:
+    if boxed or predictor.refinements or predictor.wide_look:
         what = "boxes" if boxed else "closer looks (refine=)"
         change = "without boxes=" if boxed else "with refine=0"
         raise ExportError(

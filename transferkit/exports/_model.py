@@ -18,12 +18,13 @@ from transferkit.exports._resize import as_planes, whole_square
 from transferkit.exports._squares import squares_of
 from transferkit.exports._tensor import Tensor
 from transferkit.exports._traced_network import TracedNetwork
+from transferkit.exports._wide_look import look_wide
 from transferkit.tasks import Points
 
 IMAGE, BOXES = "image", "boxes"  # names of inputs
 
 
-def build(predictor: Any) -> Any:
+def build(predictor: Any, branches: bool) -> Any:
     """Return an ONNX model with the input "image", uint8 RGB pixels (n, height, width, 3).
 
     A model that looks in boxes has the input "boxes" too, float32 (n, 4).
@@ -31,6 +32,8 @@ def build(predictor: Any) -> Any:
     Parameters
     ----------
     predictor : Predictor
+    branches : bool
+        Whether the model may have an "If".
 
     Raises
     ------
@@ -49,7 +52,7 @@ def build(predictor: Any) -> Any:
         found = _points(look_in_boxes(planes, boxes, predictor, settings, network), predictor)
     else:
         whole = whole_square(planes, settings.image_size, settings.resize)
-        found = from_squares(planes, whole, predictor, settings, network)
+        found = from_squares(planes, whole, predictor, settings, network, branches=branches)
     for refinement in predictor.refinements:
         found = _points(closer_look(planes, found.tensor, refinement, network), predictor)
     if offset := getattr(predictor.task, "offset", 0.0):
@@ -58,12 +61,22 @@ def build(predictor: Any) -> Any:
 
 
 def from_squares(
-    planes: Tensor, whole: Tensor, predictor: Any, settings: Any, network: EmbeddedNetwork | TracedNetwork
+    planes: Tensor,
+    whole: Tensor,
+    predictor: Any,
+    settings: Any,
+    network: EmbeddedNetwork | TracedNetwork,
+    *,
+    branches: bool = False,
 ) -> Answer:
     """Return the answer of a first look at images (n, 3, h, w), resized to squares (n, 3, S, S)."""
     views = look(network, settings, squares_of(whole, predictor.views, settings.image_size))
     if isinstance(predictor.task, Points):
-        return _points(first_look(planes, predictor, views, settings), predictor)
+        points = first_look(planes, predictor, views, settings)
+        if predictor.wide_look is not None:
+            assert isinstance(network, EmbeddedNetwork)  # others take squares, not whole images
+            points = look_wide(planes, points, predictor, settings, network, branches=branches)
+        return _points(mean(points), predictor)
     return answer(predictor.task, mean([apply_head(predictor.head, maps) for maps in views]))
 
 

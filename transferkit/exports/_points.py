@@ -21,10 +21,10 @@ from transferkit.exports._tensor import Tensor
 from transferkit.keypoints import Pairs
 
 
-def first_look(planes: Tensor, predictor: Any, views: Sequence[Maps], settings: Any) -> Tensor:
-    """Return points (n, k, 2) in pixels of the images, given the maps of each view of them."""
+def first_look(planes: Tensor, predictor: Any, views: Sequence[Maps], settings: Any) -> list[Tensor]:
+    """Return points (n, k, 2) in pixels of the images in each view of them, given its maps."""
     k = predictor.task.n_points
-    found = [
+    return [
         from_whole_square(
             apply_head(predictor.head, maps).reshape(0, -1, 2),
             k,
@@ -35,7 +35,6 @@ def first_look(planes: Tensor, predictor: Any, views: Sequence[Maps], settings: 
         )
         for view, maps in zip(predictor.views, views, strict=True)
     ]
-    return mean(found)
 
 
 def look_in_boxes(
@@ -45,7 +44,7 @@ def look_in_boxes(
     mirrors = [view.squares[0].mirror for view in predictor.views]
     pairs, k = predictor.views[0].pairs, predictor.task.n_points
     frames = frames_of_boxes(boxes)
-    return _look_in_frames(planes, frames, predictor.head, k, mirrors, pairs, settings, network)
+    return mean(in_frames(planes, frames, predictor.head, k, mirrors, pairs, settings, network))
 
 
 def closer_look(planes: Tensor, points: Tensor, refinement: Any, network: EmbeddedNetwork) -> Tensor:
@@ -53,10 +52,11 @@ def closer_look(planes: Tensor, points: Tensor, refinement: Any, network: Embedd
     settings = refinement.extractor.settings()
     frames = frames_around(points, refinement.mean, refinement.margin)
     mirrors, k = [False, True] if refinement.mirror else [False], len(refinement.mean)
-    return _look_in_frames(planes, frames, refinement.head, k, mirrors, refinement.pairs, settings, network)
+    pairs, head = refinement.pairs, refinement.head
+    return mean(in_frames(planes, frames, head, k, mirrors, pairs, settings, network))
 
 
-def _look_in_frames(
+def in_frames(
     planes: Tensor,
     frames: Tensor,
     head: Any,
@@ -65,12 +65,12 @@ def _look_in_frames(
     pairs: Pairs | None,
     settings: Any,
     network: EmbeddedNetwork,
-) -> Tensor:
-    """Return the mean of the points found in squares and their mirror images, in pixels of the images."""
+) -> list[Tensor]:
+    """Return the points (n, k, 2) found in squares and in their mirror images, in pixels of the images."""
     square = crop(planes, frames, settings.image_size)
     squares = [square.reversed(3) if mirror else square for mirror in mirrors]
     found = []
     for mirror, maps in zip(mirrors, look(network, settings, [[each] for each in squares]), strict=True):
         points = apply_head(head, maps).reshape(0, -1, 2)
         found.append(from_frames(mirrored(points, k, pairs) if mirror else points, frames))
-    return mean(found)
+    return found

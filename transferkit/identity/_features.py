@@ -10,7 +10,7 @@ from transferkit.identity._probe import difference
 
 # Engines with the same float32 features: OpenVINO is compared with the other before it runs.
 EQUIVALENT_ENGINES = ("keras", "openvino", "onnxruntime")
-# Under decoder 2, pixels of tall images depended on the version of Pillow, a quarter of them by one level: too
+# Under decoder 2, a quarter of the pixels of tall images depended on the version of Pillow, by one level: too
 # little to refuse a saved model for. The cache keeps the two apart.
 _EQUIVALENT_DECODERS = {"2": "3"}
 

@@ -25,6 +25,7 @@ EXTRAS = {
     "held_out": "held_out.",
     "novelty": "novelty.",
     "training": "training.",
+    "wide_look": "wide_look.",
 }
 
 

@@ -28,6 +28,7 @@ _KNOWN: dict[str, Types] = {
     "held_out": (dict,),
     "novelty": (dict,),
     "training": (dict,),
+    "wide_look": (dict,),
 }
 # Parameters of estimators by name: those of one that has none of these cannot be saved.
 _PARAMETERS: dict[str, Types] = {

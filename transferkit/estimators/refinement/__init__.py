@@ -2,6 +2,7 @@
 
 ``_refinement`` is a fitted round; ``_cascade`` and ``_network`` fit one; ``_closer_look`` decides which to
 keep; ``_training`` says what they learn from; ``_again`` looks once more, to see how much the answer moves.
+``_wide_look`` comes before them: it looks again where the first answer is in doubt.
 """
 
 from transferkit.estimators.refinement._again import held_out_again, look_again
@@ -10,6 +11,7 @@ from transferkit.estimators.refinement._closer_look import CloserLook
 from transferkit.estimators.refinement._network import Sample, frames_moved_by, has_place
 from transferkit.estimators.refinement._refinement import MIN_POINTS, Refinement, rebuild_refinement
 from transferkit.estimators.refinement._training import fit_rounds, held_out_images
+from transferkit.estimators.refinement._wide_look import WideLook, fit_wide_look, rebuild_wide_look
 
 __all__ = [
     "FEW_IMAGES",
@@ -18,11 +20,14 @@ __all__ = [
     "CloserLook",
     "Refinement",
     "Sample",
+    "WideLook",
     "fit_rounds",
+    "fit_wide_look",
     "frames_moved_by",
     "has_place",
     "held_out_again",
     "held_out_images",
     "look_again",
     "rebuild_refinement",
+    "rebuild_wide_look",
 ]

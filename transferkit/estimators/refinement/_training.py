@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from transferkit.estimators.predictor import Predictor, average_views
+from transferkit.estimators.predictor import Predictor, in_pixels
 from transferkit.estimators.refinement._closer_look import CloserLook
 from transferkit.estimators.refinement._network import Sample, has_place
 from transferkit.extraction import Features
@@ -26,10 +26,11 @@ def held_out_images(
     data: Any,
     held: Rows,
     own: Any,
-) -> Sample | None:
-    """Return images that the first look has not learned from, with the shapes found in them.
+) -> tuple[Sample, list[NDArray[np.float64]]] | None:
+    """Return images that the first look has not learned from, and the points found in each view of them.
 
-    None where there are no such images, or none with a shape.
+    None where there are no such images, or none with a shape. The shapes of the sample are the means of the
+    views.
 
     Parameters
     ----------
@@ -51,22 +52,25 @@ def held_out_images(
     if (outputs := getattr(predictor.head, "held_out", None)) is not None:
         sizes = features.sizes(data.rows), predictor.extractor.image_size_, predictor.extractor.resize
         views = [view.of(data.rows) for view in data.views]
-        shapes = average_views(views, np.split(outputs, len(views)), sizes)
-        return Sample(items, points, shapes, data.weight, data.groups)
+        found = in_pixels(views, np.split(outputs, len(views)), sizes)
+        return Sample(items, points, np.mean(found, axis=0), data.weight, data.groups), found
     if own is not None:
         others = predictor.extractor.extract(own.X, views=own.views, on_error="skip")
         weight = as_weights(own.sample_weight, len(own.X), [])
         seen = np.flatnonzero(others.ok & (weight > 0))
         truth = as_points(own.y, name="y of validation_data")[seen]
-        found = predictor.outputs(others, seen, own.views)
-        judged = Sample([own.X[row] for row in seen], truth, found, weight[seen], np.arange(len(seen)))
+        images = [own.X[row] for row in seen]
+        found = predictor.first_look(images, others, seen, own.views)
+        judged = Sample(images, truth, np.mean(found, axis=0), weight[seen], np.arange(len(seen)))
     elif len(held):
-        found = predictor.outputs(features, data.rows[held], data.views)
         images = [items[row] for row in held]
-        judged = Sample(images, points[held], found, data.weight[held], data.groups[held])
+        found = predictor.first_look(images, features, data.rows[held], data.views)
+        shapes = np.mean(found, axis=0)
+        judged = Sample(images, points[held], shapes, data.weight[held], data.groups[held])
     else:
         return None
-    return judged if (np.isfinite(judged.points).all(axis=2).sum(axis=1) > 1).any() else None
+    shaped = (np.isfinite(judged.points).all(axis=2).sum(axis=1) > 1).any()
+    return (judged, found) if shaped else None
 
 
 def fit_rounds(
@@ -90,7 +94,7 @@ def fit_rounds(
         As for ``held_out_images``.
     head : Head
     judged : Sample or None
-        What ``held_out_images`` has returned.
+        Images that the first look has not learned from.
     tuned : (mean, head), optional
         Mean shape and head of a closer look that was trained with the backbone.
     """

@@ -1,0 +1,129 @@
+"""A look at a wide square, where an image and its mirror image disagree on where the subject is.
+
+A network that points beside the subject points elsewhere in the mirror image. It has learned from wide
+squares to find subjects anywhere, so one around its answer is another chance. What it finds there counts
+where the two then disagree less: looking again at every image moves some to another subject beside theirs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from transferkit.estimators.predictor import in_pixels
+from transferkit.estimators.refinement._network import Sample
+from transferkit.estimators.refinement._refinement import Floats, shape_errors, views_around
+
+_DOUBTFUL = 0.02  # of held-out images are looked at again
+
+
+@dataclass(frozen=True)
+class WideLook:
+    """When to look again, and where.
+
+    Parameters
+    ----------
+    limit : float
+        Look again where both views of an image disagree by more: the mean distance of their points, as a
+        fraction of the size of the shape.
+    """
+
+    limit: float
+
+    side: ClassVar[float] = 2.0  # of the square, in sizes of the shape
+
+    def look(self, predictor: Any, items: Sequence[Any], found: list[Floats]) -> list[Floats]:
+        """Return the points (n, k, 2) of both views, in pixels, those of wide squares where they are better.
+
+        Parameters
+        ----------
+        predictor : Predictor
+        items : sequence of images, n
+        found : list of two ndarrays, shape (n, k, 2)
+            Points of each image and of its mirror image.
+        """
+        doubt = self.disagreement(found)
+        rows = np.flatnonzero(doubt > self.limit).tolist()
+        if not len(rows):
+            return found
+        frames = self.frames(np.mean(found, axis=0)[rows])
+        views = views_around(frames, True, predictor.views[0].pairs)
+        features = predictor.extractor.extract([items[row] for row in rows], views=views, on_error="raise")
+        outputs = [predictor.head.predict(features.maps(view=view, half=predictor.half)) for view in views]
+        again = in_pixels(views, outputs)
+        better = np.zeros(len(doubt), bool)
+        better[rows] = self.disagreement(again) < doubt[rows]
+        kept = better[rows]
+        changed = [points.copy() for points in found]
+        for points, other in zip(changed, again, strict=True):
+            points[better] = other[kept]
+        return changed
+
+    @staticmethod
+    def disagreement(found: Sequence[Floats]) -> NDArray[np.float64]:
+        """Return how far apart points (n, k, 2) of two views lie, as a fraction of the size of the shape."""
+        one, other = found
+        apart: NDArray[np.float64] = np.linalg.norm(one - other, axis=2).mean(axis=1)
+        return apart / _sizes((one + other) / 2)
+
+    @classmethod
+    def frames(cls, shapes: Floats) -> Floats:
+        """Return upright squares (n, 4) around shapes (n, k, 2), in pixels."""
+        middle = (shapes.min(axis=1) + shapes.max(axis=1)) / 2 + 0.5
+        return np.column_stack([middle, cls.side * _sizes(shapes), np.zeros(len(shapes))])
+
+    def tensors(self) -> dict[str, NDArray[Any]]:
+        """Return the arrays to save."""
+        return {"limit": np.array([self.limit])}
+
+    def facts(self) -> dict[str, Any]:
+        """Return what else to save, as JSON."""
+        return {}
+
+
+def fit_wide_look(
+    predictor: Any, judged: Sample, found: list[Floats]
+) -> tuple[WideLook | None, list[Floats]]:
+    """Return the look, and what is found with it; None, and what was found, where it does not help.
+
+    Parameters
+    ----------
+    predictor : Predictor
+        Whose network has learned from wide squares.
+    judged : Sample
+        Images that it has not learned from.
+    found : list of two ndarrays, shape (n, k, 2)
+        Points of each of these and of its mirror image, in pixels.
+    """
+    wide = WideLook(float(np.quantile(WideLook.disagreement(found), 1 - _DOUBTFUL)))
+    changed = wide.look(predictor, judged.items, found)
+    helps = _error(judged, changed) < _error(judged, found)
+    return (wide, changed) if helps else (None, found)
+
+
+def rebuild_wide_look(tensors: Mapping[str, NDArray[Any]], facts: Mapping[str, Any]) -> WideLook:
+    """Return what was saved; ValueError if arrays and facts do not belong together."""
+    limit = tensors["limit"]
+    if (
+        set(tensors) != {"limit"}
+        or facts
+        or (limit.dtype, limit.shape) != (np.float64, (1,))
+        or not limit >= 0
+    ):
+        raise ValueError(f"a wide look of {dict(tensors)!r} and {facts!r}")
+    return WideLook(float(limit[0]))
+
+
+def _sizes(shapes: Floats) -> NDArray[np.float64]:
+    sizes: NDArray[np.float64] = np.ptp(shapes, axis=1).max(axis=1)
+    return np.maximum(sizes, 1e-9)
+
+
+def _error(judged: Sample, found: Sequence[Floats]) -> float:
+    """Return the mean error of points, as a fraction of the size of the true shapes."""
+    errors, rows = shape_errors(np.mean(found, axis=0), judged.points)
+    return float(np.average(errors, weights=judged.weight[rows]))

@@ -1,0 +1,91 @@
+"""The look at a wide square, as nodes; ``estimators.refinement.WideLook`` is the same in numpy.
+
+In an "If", only the images that are in doubt are looked at again. Without, all are, and what is found in the
+others does not count: the first answer of OpenVINO 2026.4 after an "If" is wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from transferkit.exports._frames import in_quarters
+from transferkit.exports._maps import mean
+from transferkit.exports._network import EmbeddedNetwork
+from transferkit.exports._points import in_frames
+from transferkit.exports._tensor import Tensor
+
+
+def look_wide(
+    planes: Tensor,
+    found: Sequence[Tensor],
+    predictor: Any,
+    settings: Any,
+    network: EmbeddedNetwork,
+    *,
+    branches: bool,
+) -> list[Tensor]:
+    """Return the points (n, k, 2) of both views, those of wide squares where they are better."""
+    wide, graph = predictor.wide_look, planes.graph
+    doubt = _disagreement(found)
+    doubtful = doubt > wide.limit
+    k, pairs = predictor.task.n_points, predictor.views[0].pairs
+
+    def again(planes: Tensor, found: Sequence[Tensor], doubt: Tensor, doubtful: Tensor) -> list[Tensor]:
+        frames = _wide_frames(mean(found), wide.side)
+        others = in_frames(planes, frames, predictor.head, k, [False, True], pairs, settings, network)
+        better = ((_disagreement(others) < doubt) & doubtful).expand(1, 2)
+        return [better.where(*pair, "float32") for pair in zip(others, found, strict=True)]
+
+    def of_the_doubtful() -> list[Tensor]:
+        rows = graph.add("NonZero", doubtful, dtype="int64").reshape(-1)
+        some = [each.take(rows, 0) for each in (planes, *found, doubt, doubtful)]
+        changed = again(some[0], some[1:-2], *some[-2:])
+        return [
+            graph.add("ScatterND", points, rows.expand(1), other, dtype="float32")
+            for points, other in zip(found, changed, strict=True)
+        ]
+
+    if not branches:
+        return again(planes, found, doubt, doubtful)
+    some = doubtful.cast("int32").greatest().cast("bool")
+    return graph.only_if(some, of_the_doubtful, found)
+
+
+def _disagreement(found: Sequence[Tensor]) -> Tensor:
+    """Return how far apart points (n, k, 2) of two views lie, as a fraction of the size of the shape."""
+    one, other = found
+    gap = one - other
+    apart = (gap * gap).sum(2).apply("Sqrt")
+    k = apart.shape(1).cast("float32")
+    return apart.sum(1) / k / _sizes(mean(found))
+
+
+def _wide_frames(shapes: Tensor, side: float) -> Tensor:
+    """Return upright squares (n, 4) around shapes (n, k, 2)."""
+    low, high = _bounds(shapes)
+    middle = (low + high) / 2 + 0.5
+    x, y = (middle.part(1, i, i + 1) for i in (0, 1))
+    sides = _sizes(shapes).expand(1) * side
+    return in_quarters([x, y, sides, sides * 0])
+
+
+def _sizes(shapes: Tensor) -> Tensor:
+    low, high = _bounds(shapes)
+    width, height = ((high - low).part(1, i, i + 1) for i in (0, 1))
+    return width.at_least(height).at_least(np.float32(1e-9)).reshape(-1)
+
+
+def _bounds(shapes: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the least and the largest coordinates (n, 2) of shapes (n, k, 2)."""
+    low, high = (_largest(shapes * sign) * sign for sign in (-1.0, 1.0))
+    return low, high
+
+
+def _largest(shapes: Tensor) -> Tensor:
+    graph = shapes.graph
+    values, _ = graph.add_several("TopK", shapes, graph.ints(1), dtypes=("float32", "int64"), axis=1)
+    largest: Tensor = values.reshape(-1, 2)
+    return largest
