@@ -20,6 +20,7 @@ from transferkit.cache._reading import RowReader, check_shape, part_names
 from transferkit.cache._recipes import canonical_json
 from transferkit.cache._rows import RowKey, checksum, checksum_seed, digest_bytes, encode
 from transferkit.errors import InvalidInputError
+from transferkit.foundation.halves import as_single
 
 TOUCH_SECONDS = 60
 LARGEST_RUN = 200_000  # images of a run that are spared from eviction: about 20 MB of digests
@@ -146,8 +147,9 @@ class FeatureSpace:
             places.setdefault(RowKey(*key), []).append(place)
 
         def fill(key: RowKey, part: str, array: NDArray) -> None:
+            row = as_single(array)
             for place in places[key]:
-                out[place] = array
+                out[place] = row
                 filled[place] = True
 
         self._visit(places, [part], fill)

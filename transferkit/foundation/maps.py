@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from transferkit.foundation.halves import SHIFT, shifted
+
 
 def pool_to_grid(maps: NDArray[np.float32], grid: int | None) -> NDArray[np.float32]:
     """Average maps (n, h, w, c) over a grid of equal cells.
@@ -43,7 +45,8 @@ def sample_maps(maps: NDArray[np.float32], points: NDArray[np.float64]) -> NDArr
 
     Parameters
     ----------
-    maps : ndarray of float32, shape (n, h, w, c)
+    maps : ndarray of float32 or float16, shape (n, h, w, c)
+        Finite.
     points : ndarray of float64, shape (n, k, 2)
         x and y as fractions of the square, 0 at the left and upper edge. Points beyond the centres of
         the outer cells take the values of those cells.
@@ -71,7 +74,9 @@ def sample_maps(maps: NDArray[np.float32], points: NDArray[np.float64]) -> NDArr
     )
     total = np.zeros((*corner.shape, channels), np.float32)
     for step, weight in corners:
-        values = flat.take(corner + step, axis=0).astype(np.float32, copy=False)
+        values = flat.take(corner + step, axis=0)
+        if values.dtype == np.float16:
+            values, weight = shifted(values), weight * SHIFT
         values *= weight
         total += values
     return total

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from transferkit.foundation.halves import as_single
 from transferkit.foundation.maps import sample_maps
 from transferkit.heads._keras import Scale
 from transferkit.heads._keypoint_network import FARTHEST, OUTSIDE, ZOOM
@@ -57,7 +58,7 @@ def forward(
 
 def _scaled(array: NDArray[Any], scale: Scale) -> Floats:
     shift, gain = scale
-    scaled: Floats = (array.astype(np.float32) - shift) * gain
+    scaled: Floats = (as_single(array) - shift) * gain
     return scaled
 
 

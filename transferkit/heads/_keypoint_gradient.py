@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from transferkit.foundation.halves import as_single
 from transferkit.foundation.maps import sample_maps
 from transferkit.heads._keras import Scale
 from transferkit.heads._keypoint_network import DROPOUT, FARTHEST, OUTSIDE, SCATTER, SHIFT, ZOOM
@@ -120,7 +121,8 @@ class Network:
     def _scaled(self, array: NDArray[Any], number: int) -> Floats:
         """Return values scaled, as a matrix of channels."""
         shift, gain = self._scales[number]
-        scaled: Floats = np.subtract(array, shift, dtype=np.float32).reshape(-1, array.shape[-1])
+        scaled = as_single(array).reshape(-1, array.shape[-1])
+        scaled = np.subtract(scaled, shift, out=scaled if array.dtype == np.float16 else None)
         scaled *= gain
         return scaled
 

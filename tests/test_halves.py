@@ -1,0 +1,41 @@
+"""Half precision becomes single, bit by bit."""
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from transferkit.foundation.halves import SHIFT, as_single, shifted
+from transferkit.foundation.maps import sample_maps
+
+BITS = np.arange(2**16, dtype=np.uint16).view(np.float16)
+FINITE = BITS[np.isfinite(BITS)]
+
+
+def test_every_finite_half_is_exact():
+    expected = FINITE.astype(np.float32)
+    assert as_single(FINITE).tobytes() == expected.tobytes()
+    assert (shifted(FINITE) * SHIFT).tobytes() == expected.tobytes()
+    before = FINITE.copy()
+    as_single(FINITE)[:] = 0
+    np.testing.assert_array_equal(FINITE, before)
+
+
+def test_any_layout_and_type():
+    array = FINITE[: 60 * 64].reshape(60, 8, 8)
+    for view in (array[::3, :, 1:5], array.transpose(2, 0, 1), array[:0], array[0, 0, 0]):
+        np.testing.assert_array_equal(as_single(view), view.astype(np.float32))
+    swapped = array.astype(array.dtype.newbyteorder())
+    np.testing.assert_array_equal(as_single(swapped), array.astype(np.float32))
+    single = np.ones(3, np.float32)
+    assert as_single(single) is single
+
+
+@given(st.integers(1, 4), st.integers(1, 6), st.integers(1, 6), st.integers(0, 2**32 - 1))
+@settings(max_examples=60, deadline=None)
+def test_maps_of_halves_are_sampled_as_those_of_single_numbers(n, height, width, seed):
+    generator = np.random.default_rng(seed)
+    halves = generator.choice(FINITE, (n, height, width, 3))
+    points = generator.uniform(-0.2, 1.2, (n, 5, 2))
+    found = sample_maps(halves, points)
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, sample_maps(halves.astype(np.float32), points))
