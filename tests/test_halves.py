@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from transferkit.foundation.halves import SHIFT, as_single, shifted
+from transferkit.foundation.halves import as_single, times
 from transferkit.foundation.maps import sample_maps
 
 BITS = np.arange(2**16, dtype=np.uint16).view(np.float16)
@@ -14,10 +14,17 @@ FINITE = BITS[np.isfinite(BITS)]
 def test_every_finite_half_is_exact():
     expected = FINITE.astype(np.float32)
     assert as_single(FINITE).tobytes() == expected.tobytes()
-    assert (shifted(FINITE) * SHIFT).tobytes() == expected.tobytes()
+    weight = np.float32(0.7123)
+    assert times(FINITE, weight).tobytes() == (expected * weight).tobytes()
     before = FINITE.copy()
     as_single(FINITE)[:] = 0
     np.testing.assert_array_equal(FINITE, before)
+
+
+def test_threads_that_take_small_numbers_for_0(monkeypatch):
+    monkeypatch.setattr("transferkit.foundation.halves._SMALLEST", np.float32(0))
+    monkeypatch.setattr("transferkit.foundation.halves._SHIFT", np.float32(np.nan))
+    assert as_single(FINITE).tobytes() == FINITE.astype(np.float32).tobytes()
 
 
 def test_any_layout_and_type():

@@ -15,6 +15,7 @@ from transferkit.cache._patience import Patience
 from transferkit.cache._rows import RowKey, encode
 from transferkit.cache._space import FeatureSpace
 from transferkit.errors import CacheError
+from transferkit.foundation.halves import as_single
 
 Rows = Sequence[tuple[RowKey, str, NDArray[Any]]]
 _FEW_BYTES = 4 << 20
@@ -57,7 +58,7 @@ class MemorySpace:
         found = np.zeros(len(keys), dtype=bool)
         for i, key in enumerate(keys):
             if (row := self._rows.get((key, part))) is not None:
-                out[i] = row
+                out[i] = as_single(row)
                 found[i] = True
             elif self._few is not None:
                 found[i : i + 1] = self._few.read_into([key], part, out[i : i + 1])

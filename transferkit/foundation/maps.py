@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from transferkit.foundation.halves import SHIFT, shifted
+from transferkit.foundation.halves import times
 
 
 def pool_to_grid(maps: NDArray[np.float32], grid: int | None) -> NDArray[np.float32]:
@@ -74,9 +74,5 @@ def sample_maps(maps: NDArray[np.float32], points: NDArray[np.float64]) -> NDArr
     )
     total = np.zeros((*corner.shape, channels), np.float32)
     for step, weight in corners:
-        values = flat.take(corner + step, axis=0)
-        if values.dtype == np.float16:
-            values, weight = shifted(values), weight * SHIFT
-        values *= weight
-        total += values
+        total += times(flat.take(corner + step, axis=0), weight)
     return total
