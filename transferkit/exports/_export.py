@@ -119,7 +119,7 @@ def export(
     task, lost = model.predictor_.task, None
     given = None if precision == "float32" else Int8Images.of(task, calibration, validation)
     images = generated_probes() + ([] if probes is None else given_probes(probes))
-    graph = kind.build(model.predictor_, kind.branches and given is None)  # 8 bits do not reach into branches
+    graph = kind.build(model.predictor_, given is None)
     proof = Proof.of(model, kind.given(model.predictor_, images), tolerance)
     output = answer_name(task)
     with beside(target) as exact, beside(target) as rounded:

@@ -41,8 +41,6 @@ class Format:
         users should know.
     given : callable
         From a predictor and the pixels of images to the pixels that a file is given for them.
-    branches : bool
-        Whether its runtime runs an "If".
     extras : mapping of str to str
         The packages that write and run it, and the extra that installs each.
     """
@@ -56,7 +54,6 @@ class Format:
     describe: Callable[[Path, Mapping[str, str]], None]
     notes: Callable[[Path, Callable[[Run], float]], tuple[str, ...]] = lambda *_: ()
     given: Callable[[Any, list[NDArray[np.uint8]]], list[NDArray[np.uint8]]] = lambda _, images: images
-    branches: bool = False
     extras: Mapping[str, str] = field(default_factory=lambda: {"onnx": "export", "onnxruntime": "export"})
 
     def check_installed(self) -> None:

@@ -33,4 +33,4 @@ def _describe(path: Path, metadata: Mapping[str, str]) -> None:
         stream.write(more.SerializeToString())
 
 
-ONNX = Format("onnx", "onnxruntime", ".onnx", build, _write, _open, _describe, branches=True)
+ONNX = Format("onnx", "onnxruntime", ".onnx", build, _write, _open, _describe)

@@ -1,7 +1,7 @@
 """The look at a wide square, as nodes; ``estimators.refinement.WideLook`` is the same in numpy.
 
-In an "If", only the images that are in doubt are looked at again. Without, all are, and what is found in the
-others does not count: the first answer of OpenVINO 2026.4 after an "If" is wrong.
+In an "If", only the images that are in doubt are looked at again. A network that is rounded to 8 bits must
+lie outside of it: all images are looked at then, and what is found in the others does not count.
 """
 
 from __future__ import annotations
