@@ -295,12 +295,12 @@ def test_a_file_takes_several_images_of_one_size(kind, fitted, tmp_path):
 
 @pytest.mark.usefixtures("quiet")
 def test_points_lie_as_far_to_the_right_as_labels(fitted, tmp_path):
-    model = copy.copy(fitted("points, looked at twice"))
+    model = copy.copy(fitted("points, whole maps"))
     predictor = model.predictor_
     model.predictor_ = replace(predictor, task=replace(predictor.task, offset=1.5))
     report = export(model, tmp_path / "model.onnx")
     assert report.difference < 0.1
-    moved = model.predict(FACES.images[:1]) - fitted("points, looked at twice").predict(FACES.images[:1])
+    moved = model.predict(FACES.images[:1]) - fitted("points, whole maps").predict(FACES.images[:1])
     np.testing.assert_allclose(moved.reshape(-1, 2), np.tile([1.5, 0.0], (moved.size // 2, 1)), atol=1e-9)
 
 

@@ -9,6 +9,7 @@ from tests.conftest import TINY, make_pictures
 from transferkit import Classifier, FeatureExtractor, KeypointRegressor, load
 from transferkit.backbones import registry
 from transferkit.errors import InvalidInputError, NotFittedError
+from transferkit.tasks import as_groups
 
 
 def test_a_fit_that_fails_leaves_the_old_model_whole(tiny, pictures):
@@ -73,6 +74,15 @@ def test_copies_are_not_held_out_from_each_other(tiny, tmp_path):
     best = [max(row["accuracy"] for row in clf.history_) for clf in (alone, twice)]
     assert best[1] == pytest.approx(best[0], abs=0.1)
     assert best[1] < 0.9
+
+
+def test_groups_of_several_types_are_refused_not_merged():
+    problems = []
+    as_groups([1, "1", 2], 3, problems)
+    assert len(problems) == 1
+    assert problems[0].startswith("groups must have strings or integers. Got some that cannot be sorted")
+    assert as_groups(["b", "a", "b"], 3, []).tolist() == [1, 0, 1]
+    assert as_groups(np.array(["b", "a", "b"]), 3, []).tolist() == [1, 0, 1]
 
 
 @pytest.mark.parametrize("missing", [None, float("nan")])

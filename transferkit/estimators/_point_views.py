@@ -58,7 +58,7 @@ def point_views(n_points: int, refine: Any, augment: Any, mirror_pairs: Any) -> 
     if augment == "mirror" and not known:
         raise InvalidInputError(
             f"augment='mirror' needs to know which points swap sides, known for 68 facial points. "
-            f"Got {n_points} points. Pass mirror_pairs=, or augment=None."
+            f"Got {n_points} points and mirror_pairs={mirror_pairs!r}. Pass the pairs, or augment=None."
         )
     return with_pairs((ORIGINAL, MIRROR) if augment and known else (ORIGINAL,), pairs)
 
