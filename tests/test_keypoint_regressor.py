@@ -123,9 +123,7 @@ def test_the_plan_is_what_fit_looks_at(tiny, engine):
 def test_other_points_have_no_mirror(tiny, dots):
     paths, keypoints = dots
     assert KeypointRegressor(**tiny).fit(paths, keypoints).views_ == (ORIGINAL,)
-    with pytest.raises(
-        InvalidInputError, match="Got 2 points and mirror_pairs=None. Pass the pairs, or"
-    ):
+    with pytest.raises(InvalidInputError, match="Got 2 points and mirror_pairs=None. Pass the pairs, or"):
         KeypointRegressor(**tiny, augment="mirror").fit(paths, keypoints)
 
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from tests.conftest import TINY, make_pictures
 from transferkit import FeatureExtractor
-from transferkit.images import Image, crop_image, resize_image
-from transferkit.views import AUGMENTATIONS, MEANS, Crops, Square
+from transferkit.images import Image, crop_image, read_source, resize_image
+from transferkit.views import AUGMENTATIONS, MEANS, MIRROR, ORIGINAL, Crops, Square, _crops, _views, render
 
 SIZE = 64
 FRAMES = st.tuples(
@@ -146,6 +146,23 @@ def test_crops_are_cached_by_image_and_frame(tiny, engine, tmp_path):
     assert engine.images == 18
     square = crops.at(3).render(Image(spot(20, 20)), TINY.image_size, "stretch")
     assert square.shape == (1, TINY.image_size, TINY.image_size, 3)
+
+
+def test_a_square_and_its_mirror_image_are_cut_out_once(monkeypatch):
+    source = read_source(np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8))
+    crop, other = Crops(np.array([[20.0, 20, 25, 10]])), Crops(np.array([[21.0, 20, 25, 10]]))
+    views = [ORIGINAL, MIRROR, crop.at(0), crop.mirrored().at(0), other.mirrored().at(0)]
+    alone = [render(source, [view], SIZE).squares[0] for view in views]
+    drawn = []
+    for module, name in ((_views, "resize_image"), (_crops, "crop_image")):
+        make = getattr(module, name)
+        monkeypatch.setattr(module, name, lambda *a, make=make, **k: drawn.append(make) or make(*a, **k))
+    together = render(source, views, SIZE).squares
+    assert len(drawn) == 3
+    for one, same in zip(together, alone, strict=True):
+        np.testing.assert_array_equal(one, same)
+    np.testing.assert_array_equal(together[3], together[2][:, :, ::-1])
+    assert (together[4] != together[3]).any()
 
 
 def test_crops_of_many_pictures_are_few_names_in_the_cache():

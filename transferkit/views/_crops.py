@@ -106,11 +106,23 @@ class Crop:
         """Return what an image is decoded for."""
         return Target(image_size, resize, side=self.frame[2])
 
+    @property
+    def origin(self) -> tuple[float, ...]:
+        """What is cut out: views of the same origin differ in what ``show`` does."""
+        return self.frame
+
     def render(self, image: Image, image_size: int, resize: str) -> NDArray[np.uint8]:
-        """Return the square, uint8 (1, image_size, image_size, 3)."""
+        """Return what the backbone sees, uint8 (1, image_size, image_size, 3)."""
+        return self.show(self.draw(image, image_size, resize))
+
+    def draw(self, image: Image, image_size: int, resize: str) -> NDArray[np.uint8]:
+        """Return the square that is cut out, uint8 (image_size, image_size, 3)."""
         x, y, side, angle = self.frame
         left, upper, right, _ = image.box
         scale = (right - left) / image.size[0]
         frame = (x * scale + left, y * scale + upper, side * scale, angle)
-        square = crop_image(image.pixels, frame, image_size)
+        return crop_image(image.pixels, frame, image_size)
+
+    def show(self, square: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return what the backbone sees of a square that was cut out."""
         return square[None, :, ::-1] if self.mirror else square[None]

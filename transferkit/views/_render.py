@@ -66,8 +66,11 @@ def render(
     # Each view is decoded for itself alone, so that it does not matter which others are asked for.
     targets = [view.target(image_size, resize) for view in views]
     images = {target: decode(target) for target in dict.fromkeys(targets)}
-    squares = [
-        view.render(images[target], image_size, resize) for view, target in zip(views, targets, strict=True)
-    ]
+    drawn: dict[tuple[float, ...], NDArray[np.uint8]] = {}  # once for a square and its mirror image
+    squares = []
+    for view, target in zip(views, targets, strict=True):
+        if view.origin not in drawn:
+            drawn[view.origin] = view.draw(images[target], image_size, resize)
+        squares.append(view.show(drawn[view.origin]))
     first = images[targets[0]]
     return Rendered(squares, first.size, first.notes)

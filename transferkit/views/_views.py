@@ -119,8 +119,20 @@ class View:
         return Target(image_size, resize)
 
     def render(self, image: Image, image_size: int, resize: str) -> NDArray[np.uint8]:
-        """Return the squares, uint8 (n, image_size, image_size, 3)."""
-        whole = resize_image(image.pixels, image_size, resize=resize, original=image.size, box=image.box)
+        """Return what the backbone sees, uint8 (n, image_size, image_size, 3)."""
+        return self.show(self.draw(image, image_size, resize))
+
+    @property
+    def origin(self) -> tuple[float, ...]:
+        """What is cut out, as of a ``Crop``: nothing."""
+        return ()
+
+    def draw(self, image: Image, image_size: int, resize: str) -> NDArray[np.uint8]:
+        """Return the square of the whole image, uint8 (image_size, image_size, 3)."""
+        return resize_image(image.pixels, image_size, resize=resize, original=image.size, box=image.box)
+
+    def show(self, whole: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return what the backbone sees of the square of the whole image."""
         if self.squares == (Square(),):
             return whole[None]
         return np.stack([square.render(whole) for square in self.squares])
