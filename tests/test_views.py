@@ -1,8 +1,10 @@
 """Views: points go where their pixels go, names stand for one geometry, a mean of squares is one row."""
 
 import hashlib
+import io
 
 import numpy as np
+import PIL.Image
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -163,6 +165,25 @@ def test_a_square_and_its_mirror_image_are_cut_out_once(monkeypatch):
         np.testing.assert_array_equal(one, same)
     np.testing.assert_array_equal(together[3], together[2][:, :, ::-1])
     assert (together[4] != together[3]).any()
+
+
+@pytest.mark.parametrize("width", [90, 1500])
+def test_an_image_is_decoded_once_for_each_size_that_its_squares_need(width):
+    file = io.BytesIO()
+    PIL.Image.fromarray(spot(width // 2, 40, width, 2 * width // 3)).save(file, "JPEG")
+    frames = np.array([[40.0, 40, 60, 5], [45, 40, 62, 0], [700, 40, 1400, 0], [700, 40, 1390, 0]])
+    views = [ORIGINAL, *(Crops(frame[None]).at(0) for frame in frames)]
+    source, decoded = read_source(file.getvalue()), []
+
+    def decode(target):
+        decoded.append(target)
+        return source.decode(target=target)
+
+    together = render(source, views, SIZE, decode=decode).squares
+    reductions = {view.target(SIZE, "stretch").reduction(width, 2 * width // 3) for view in views}
+    assert len(decoded) == len(reductions) == (2 if width == 90 else 3)
+    for view, square in zip(views, together, strict=True):
+        np.testing.assert_array_equal(square, render(source, [view], SIZE).squares[0])
 
 
 def test_crops_of_many_pictures_are_few_names_in_the_cache():

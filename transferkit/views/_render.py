@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -63,9 +63,11 @@ def render(
         def decode(target: Target) -> Image:
             return source.decode(target=target)
 
-    # Each view is decoded for itself alone, so that it does not matter which others are asked for.
     targets = [view.target(image_size, resize) for view in views]
-    images = {target: decode(target) for target in dict.fromkeys(targets)}
+    images: dict[Target, Image] = {}
+    for target in targets:
+        if target not in images:
+            images[target] = _decoded_alike(target, images) or decode(target)
     drawn: dict[tuple[float, ...], NDArray[np.uint8]] = {}  # once for a square and its mirror image
     squares = []
     for view, target in zip(views, targets, strict=True):
@@ -74,3 +76,14 @@ def render(
         squares.append(view.show(drawn[view.origin]))
     first = images[targets[0]]
     return Rendered(squares, first.size, first.notes)
+
+
+def _decoded_alike(target: Target, images: Mapping[Target, Image]) -> Image | None:
+    """Return what decoding for a target would give, if an image was decoded so for another one.
+
+    Each view sees what it would see alone, so that it does not matter which others are asked for.
+    """
+    for other, image in images.items():
+        if other.reduction(*image.size) == target.reduction(*image.size):
+            return image
+    return None
