@@ -382,7 +382,8 @@ def test_neighbours(folder, tmp_path, capsys):
     for wrong, message in (
         (["--k", "0"], "--k must be a positive integer"),
         (["--k", "99"], "--k must be 40 or less"),
-        (["--out", str(tmp_path / "no" / "a.png")], "does not exist"),
+        (["--out", str(tmp_path / "no" / "a.png")], "--out must be a file in a folder that exists"),
+        (["--out", str(tmp_path / "a.weird")], "--out must end in .png, or in one of "),
     ):
         assert main([*arguments, *wrong]) == 2
         assert message in capsys.readouterr().err

@@ -165,6 +165,8 @@ def test_what_cannot_be_compared(clf, others):
         drift(clf, others[0], alpha=0)
     with pytest.raises(InvalidInputError, match="^model must be a fitted Classifier"):
         drift("model.safetensors", others[0])
+    with pytest.raises(InvalidInputError, match="^boxes are for a KeypointRegressor .* Got a Classifier"):
+        drift(clf, others[0], boxes=np.ones((len(others[0]), 4)))
     flat = Classifier("precomputed").fit(np.random.default_rng(0).random((40, 3)), [0, 1] * 20)
     with pytest.raises(InvalidInputError, match="precomputed"):
         drift(flat, others[0])
@@ -193,4 +195,6 @@ def test_cron_gets_an_exit_code(clf, others, tmp_path, capsys):
     found = json.loads(capsys.readouterr().out)
     assert found["drifted"]
     assert {check["name"] for check in found["checks"]} == {"novelty", "strangers", "probability", "classes"}
-    assert cli.main(["drift", model, str(folder), "--plot", "/nowhere/x.png"]) == 2
+    for wrong in ("/nowhere/x.png", str(folder), "x.weird", "x"):
+        assert cli.main(["drift", model, str(folder), "--plot", wrong]) == 2
+        assert "--plot must " in capsys.readouterr().err

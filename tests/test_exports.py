@@ -51,6 +51,7 @@ onnxruntime = pytest.importorskip("onnxruntime")
 
 from tests.onnx_graphs import cnn, vit  # noqa: E402 - needs onnx
 from transferkit.exports import _crop, _frames, _heads, _maps, _resize, _squares  # noqa: E402
+from transferkit.exports._export import _put  # noqa: E402
 from transferkit.exports._graph import Graph  # noqa: E402
 from transferkit.exports._model import build  # noqa: E402
 from transferkit.exports._network import of_network  # noqa: E402
@@ -527,6 +528,42 @@ def test_a_file_that_answers_otherwise_is_not_kept(fitted, tmp_path, monkeypatch
     assert [each.name for each in tmp_path.iterdir()] == (["model.onnx"] if before else [])
     if before:
         assert path.read_bytes() == before
+
+
+def test_an_old_model_is_never_beside_new_weights_and_stays_if_they_cannot_be_replaced(tmp_path, monkeypatch):
+    target, weights = tmp_path / "model.xml", tmp_path / "model.bin"
+
+    def put():
+        files = tmp_path / ".new.bin", tmp_path / ".new.xml"
+        for file in files:
+            file.write_text("new")
+        _put(files, target)
+
+    put()
+    assert (target.read_text(), weights.read_text()) == ("new", "new")
+    target.write_text("old")
+    weights.write_text("old")
+    replace = Path.replace
+
+    def locked(self, other):
+        if other == weights:
+            assert not target.exists()
+            raise PermissionError(13, "in use")
+        return replace(self, other)
+
+    monkeypatch.setattr(Path, "replace", locked)
+    with pytest.raises(PermissionError, match="in use"):
+        put()
+    assert (target.read_text(), weights.read_text()) == ("old", "old")
+
+
+@pytest.mark.parametrize(
+    ("format", "place"), [("onnx", "m.onnx"), ("openvino", "m.xml"), ("openvino", "m.bin")]
+)
+def test_a_folder_is_no_place_for_a_file(fitted, tmp_path, format, place):
+    (tmp_path / place).mkdir()
+    with pytest.raises(InvalidInputError, match=f"where a file can be written. .*{place}' is a folder"):
+        export(fitted("two classes"), tmp_path / f"m.{SUFFIX[format]}", format=format)
 
 
 @pytest.mark.usefixtures("quiet")

@@ -364,7 +364,7 @@ def test_empty_and_too_many_bytes(tmp_path):
         (b"\x93NUMPY\1\0", "not_an_image", "numpy.load"),
         (b"\0\0\0\x20ftypisom", "not_an_image", "a video"),
         (b'{"error": "not found"}', "not_an_image", "JSON"),
-        (b"/home/me/cat.jpg", "not_an_image", "pass it as str"),
+        (b"/home/me/cat.jpg", "not_an_image", "must be a str, not bytes"),
         (b"\0" * 500, "not_an_image", "500 zero bytes"),
         (b"\xfe\xfa\xfb\xf0", "not_an_image", "begins with fe fa fb f0"),
         (b"\0\0\0\x18ftypheic\0\0", "corrupt", "HEIC"),

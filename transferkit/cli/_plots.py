@@ -1,4 +1,4 @@
-"""Draw an evaluation to files: what ``transferkit evaluate --plots`` does."""
+"""Draw to files: what ``transferkit evaluate --plots`` and ``transferkit drift --plot`` do."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from transferkit.errors import InvalidInputError, MissingDependencyError
+from transferkit.foundation.arguments import check
 
 _DPI = 120
 
@@ -19,6 +20,23 @@ def check_plots(folder: str | None) -> None:
         raise MissingDependencyError("matplotlib", "plots", "--plots")
     if Path(folder).exists() and not Path(folder).is_dir():
         raise InvalidInputError(f"plots must be a folder. {folder} is a file.")
+
+
+def check_plot(path: str | None, option: str) -> None:
+    """Raise before anything takes its time, if a figure cannot be written to a file."""
+    if path is None:
+        return
+    if find_spec("matplotlib") is None:
+        raise MissingDependencyError("matplotlib", "plots", option)
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    file, endings = Path(path).absolute(), sorted(FigureCanvasAgg.get_supported_filetypes())
+    problems = []
+    if not file.parent.is_dir() or file.is_dir():
+        problems.append(f"{option} must be a file in a folder that exists. Got {path}.")
+    if file.suffix[1:].lower() not in endings:
+        problems.append(f"{option} must end in .png, or in one of {', '.join(endings)}. Got {path}.")
+    check(problems)
 
 
 def write_plots(evaluation: Any, folder: Path) -> list[Path]:

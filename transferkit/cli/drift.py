@@ -5,11 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from pathlib import Path
 
 from transferkit.cli._options import add_running
+from transferkit.cli._plots import check_plot, save
 from transferkit.cli._shared import EXIT_SOME_FAILED, add_model, image_paths, load_model
-from transferkit.errors import InvalidInputError
 
 EXIT_DRIFTED = 3
 
@@ -30,14 +29,13 @@ def run(options: argparse.Namespace) -> int:
     """Run the command and return the exit code: 3 if images have drifted, which cron can act on."""
     from transferkit import drift
 
-    if options.plot is not None and not Path(options.plot).absolute().parent.is_dir():
-        raise InvalidInputError(f"plot must be a file in a folder that exists. Got {options.plot}.")
+    check_plot(options.plot, "--plot")
     report = drift(load_model(options), image_paths(options.images), alpha=options.alpha)
     print(json.dumps(report.to_dict(), indent=2) if options.json else report)
     if options.plot is not None:
         from transferkit.plots import plot_drift
 
-        plot_drift(report)[0].figure.savefig(options.plot, dpi=120)
+        save(plot_drift(report), options.plot)
         print(f"transferkit: wrote {options.plot}", file=sys.stderr)
     if report.drifted:
         return EXIT_DRIFTED

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from importlib.util import find_spec
-from pathlib import Path
 
 from transferkit.cli._options import add_layers, add_reading, add_running, extractor_of, layers_of
-from transferkit.cli._plots import save
+from transferkit.cli._plots import check_plot, save
 from transferkit.cli._shared import (
     EXIT_SOME_FAILED,
     add_backbone,
@@ -18,7 +16,7 @@ from transferkit.cli._shared import (
     row_writer,
     weights_of,
 )
-from transferkit.errors import InvalidInputError, MissingDependencyError
+from transferkit.errors import InvalidInputError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -69,7 +67,4 @@ def _check(options: argparse.Namespace) -> None:
     """Raise before anything takes its time."""
     if options.k < 1:
         raise InvalidInputError(f"k must be a positive integer. Got {options.k}.")
-    if options.out and not Path(options.out).parent.is_dir():
-        raise InvalidInputError(f"The folder of {options.out} does not exist. Make it first.")
-    if options.out and find_spec("matplotlib") is None:
-        raise MissingDependencyError("matplotlib", "plots", "--out")
+    check_plot(options.out, "--out")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -134,13 +135,26 @@ def export(
         notes = kind.notes(temporary, proof.difference)
         kind.describe(temporary, metadata(model.predictor_, proof, difference))
         n_bytes = sum(file.stat().st_size for file in files)
-        if len(files) > 1:  # the old model must not be left with new weights
-            target.unlink(missing_ok=True)
-        for file in files:
-            file.replace(target.with_suffix(file.suffix))
+        _put(files, target)
     return ExportReport(
         str(target), format, n_bytes, output, difference, proof.tolerance, len(proof.probes), notes, lost
     )
+
+
+def _put(files: Sequence[Path], target: Path) -> None:
+    """Put files in their places, the model last: an old one is never left with new weights."""
+    *others, model = files
+    aside = model.with_suffix(".old")
+    if others and target.exists():
+        target.replace(aside)
+    try:
+        for file in others:
+            file.replace(target.with_suffix(file.suffix))
+    except OSError:
+        if aside.exists():
+            aside.replace(target)
+        raise
+    model.replace(target)
 
 
 def _proved(kind: Format, graph: Any, path: Path, proof: Proof) -> tuple[list[Path], float]:
@@ -173,6 +187,13 @@ def _problems(model: Any, format: Any, path: Any, tolerance: Any) -> list[str]:
         problems.append(
             f"path must end in {FORMATS[format].suffix!r} for format={format!r}. Got {os.fspath(path)!r}."
         )
+    elif not problems:
+        places = [Path(path).with_suffix(end) for end in (FORMATS[format].suffix, *FORMATS[format].others)]
+        problems += [
+            f"path must be where a file can be written. {str(place)!r} is a folder."
+            for place in places
+            if place.is_dir()
+        ]
     if tolerance is not None and not is_number(tolerance, above=0):
         problems.append(f"tolerance must be a positive number, or None. Got {tolerance!r}.")
     return problems

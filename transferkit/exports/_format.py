@@ -41,6 +41,8 @@ class Format:
         users should know.
     given : callable
         From a predictor and the pixels of images to the pixels that a file is given for them.
+    others : tuple of str
+        Suffixes of what is written beside the file.
     extras : mapping of str to str
         The packages that write and run it, and the extra that installs each.
     """
@@ -54,6 +56,7 @@ class Format:
     describe: Callable[[Path, Mapping[str, str]], None]
     notes: Callable[[Path, Callable[[Run], float]], tuple[str, ...]] = lambda *_: ()
     given: Callable[[Any, list[NDArray[np.uint8]]], list[NDArray[np.uint8]]] = lambda _, images: images
+    others: tuple[str, ...] = ()
     extras: Mapping[str, str] = field(default_factory=lambda: {"onnx": "export", "onnxruntime": "export"})
 
     def check_installed(self) -> None:

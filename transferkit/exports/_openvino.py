@@ -63,5 +63,6 @@ OPENVINO = Format(
     _open,
     _describe,
     _notes,
+    others=(".bin",),
     extras={"onnx": "export", "onnxruntime": "export", "openvino": "openvino"},
 )

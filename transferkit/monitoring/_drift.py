@@ -76,6 +76,11 @@ def drift(model: Any, X: Any, *, boxes: Any = None, alpha: float = 0.01) -> Drif
     problems = []
     if not (is_number(alpha, above=0) and alpha < 1):
         problems.append(f"alpha must be above 0 and below 1, such as 0.01. Got {alpha!r}.")
+    if boxes is not None and not hasattr(model, "boxed_"):
+        problems.append(
+            f"boxes are for a KeypointRegressor that was trained with boxes. Got a {type(model).__name__}. "
+            "Leave them out."
+        )
     check(problems)
     items = images.readable_again(images.as_image_list(X))
     where = {} if boxes is None else {"boxes": boxes}
