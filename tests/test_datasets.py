@@ -15,6 +15,7 @@ from transferkit.datasets import (
     write_faces,
 )
 from transferkit.datasets._face_shape import draw_camera, draw_head
+from transferkit.datasets._paint import Brush
 from transferkit.errors import InvalidInputError
 from transferkit.keypoints import GROUPS, as_points
 from transferkit.metrics import normalized_mean_error
@@ -286,6 +287,24 @@ def dominant(image, channel):
 
 def centre(mask):
     return np.argwhere(mask)[:, ::-1].mean(axis=0)
+
+
+@pytest.mark.parametrize("shape", ["fill", "stroke", "disc"])
+def test_shapes_are_drawn_around_their_points(shape):
+    generator, gaps = np.random.default_rng(0), []
+    for _ in range(200):
+        centre = generator.uniform(0.35, 0.65, 2)
+        image = Image.new("L", (40, 40))
+        brush = Brush(image)
+        if shape == "fill":
+            brush.fill(centre + 0.2 * np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]), 255)
+        elif shape == "stroke":
+            brush.stroke(centre + 0.2 * np.array([[-1, -1], [1, 1]]), 0.075, 255)
+        else:
+            brush.disc(centre, 0.2, 0.1, 255)
+        rows, columns = np.nonzero(np.asarray(image))
+        gaps.append([columns.mean() + 0.5, rows.mean() + 0.5] - 40 * centre)
+    np.testing.assert_allclose(np.mean(gaps, axis=0), 0, atol=0.08)
 
 
 def test_keypoints_of_the_mouth_lie_where_the_lips_are(signal_faces):

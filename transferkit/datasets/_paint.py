@@ -44,13 +44,12 @@ class Brush:
 
     def disc(self, centre: FloatArray, across: float, down: float, colour: Colour | int) -> None:
         """Fill an axis-aligned ellipse with these semi-axes."""
-        x, y = self._pixels(centre)
-        across, down = across * self.side, down * self.side
-        self._draw.ellipse((x - across, y - down, x + across, y + down), fill=colour)
+        reach = np.array([across, down])
+        self._draw.ellipse(self._pixels(np.stack([centre - reach, centre + reach])), fill=colour)
 
-    def _pixels(self, points: FloatArray) -> list[float]:
-        """Return points in the unit square as Pillow coordinates."""
-        flat: list[float] = (points * self.side - self._shift).ravel().tolist()
+    def _pixels(self, points: FloatArray) -> list[int]:
+        """Return points in the unit square as Pillow coordinates, which would be cut off, not rounded."""
+        flat: list[int] = np.rint(points * self.side - self._shift).astype(int).ravel().tolist()
         return flat
 
 
