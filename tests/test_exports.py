@@ -268,7 +268,7 @@ def test_a_file_answers_as_the_model(kind, format, fitted, tmp_path):
     model, path = fitted(kind), tmp_path / f"model.{SUFFIX[format]}"
     report = export(model, path, format=format)
     assert report.difference <= report.tolerance / 5
-    # One probe of seven has a square halfway between two that are rounded: it proves nothing, and is left out.
+    # One probe of seven has a square halfway between two, which proves nothing and is left out.
     assert report.n_probes >= (4 if kind in ("points, looked at twice", "few points") else 8)
     assert str(path) in str(report)
     assert {each.suffix for each in tmp_path.iterdir()} == (
