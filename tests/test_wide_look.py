@@ -162,6 +162,11 @@ def test_what_is_wrong_in_a_file_is_said(doubting, registered, tmp_path):  # noq
         with pytest.raises(ModelFileError):
             transferkit.load(path)
         assert load_without_estimator(path) is None
+    for wrong in ({"views": document["views"][:1]}, {"task": document["task"] | {"boxed": True}}):
+        write_model(path, tensors, document | wrong)
+        with pytest.raises(ModelFileError):
+            transferkit.load(path)
+        assert load_without_estimator(path) is None
 
 
 @pytest.mark.parametrize(

@@ -107,8 +107,8 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         differs between points, and without a closer look.
     wide_look_ : WideLook or None
         Whether the first look is repeated on a wide square around its answer where an image and its mirror
-        image disagree by more than ``limit``, a fraction of the size of the shape: 2 % of held-out images.
-        None where that did not help on those, with boxes, and without a network, mirror images or ``refine``.
+        image disagree by more than ``limit``, a fraction of the size of the shape, as 2 % of held-out images
+        do. None where that did not help on those, with boxes, and without a network, mirror images or rounds.
     refinements_ : list of Refinement
         The fitted rounds.
     rounds_ : list of Round
@@ -531,7 +531,7 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         if not isinstance(predictor.task, Points) or predictor.extractor is None:
             raise ValueError(f"{name} of values that are no points of images")
         if name == "wide_look":
-            return rebuild_wide_look(arrays, facts)
+            return rebuild_wide_look(arrays, facts, predictor.views, predictor.task)
         return rebuild_expected_error(arrays, facts, predictor.task.n_points)
 
     def _make_predictor(

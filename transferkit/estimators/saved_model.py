@@ -199,8 +199,8 @@ def _model(saved: SavedParts) -> SavedModel:
     error = (
         rebuild_expected_error(*extras["expected_error"], n_points) if "expected_error" in extras else None
     )
-    wide = rebuild_wide_look(*extras["wide_look"]) if "wide_look" in extras else None
     views = with_pairs(learned.views, pairs)
+    wide = rebuild_wide_look(*extras["wide_look"], views, learned.task) if "wide_look" in extras else None
     return SavedModel(
         replace(predictor, views=views, wide_look=wide, refinements=tuple(rounds), expected_error=error),
     )

@@ -6,12 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import numpy as np
-
 from transferkit.estimators._records import Round
 from transferkit.estimators.refinement._cascade import fit_cascade_round
 from transferkit.estimators.refinement._network import Sample, fit_network_round
-from transferkit.estimators.refinement._refinement import Floats, Refinement, shape_errors
+from transferkit.estimators.refinement._refinement import Floats, Refinement
 from transferkit.extraction import Extraction, ExtractionReport
 from transferkit.heads import FittedHead, Head
 from transferkit.keypoints import Pairs
@@ -92,7 +90,7 @@ class CloserLook:
         """Restate the error of the last look in use, for answers that this is added to, in pixels."""
         assert self.judged is not None
         last = max(i for i, one in enumerate(self.rounds) if one.used)
-        error = _error(self.judged.moved(offset))
+        error = self.judged.moved(offset).error()
         self.rounds[last] = replace(self.rounds[last], held_out_error=error)
 
     def _use(self, refinement: Refinement, judged: Sample | None) -> None:
@@ -117,15 +115,9 @@ class CloserLook:
 
     def _keeps(self, judged: Sample) -> bool:
         """Record the error of a round; return True if it is less than that of the round before."""
-        error = _error(judged)
+        error = judged.error()
         better = not self.rounds or error < self.rounds[-1].held_out_error
         self.rounds.append(Round(len(self.rounds), error, better))
         if better:
             self.judged = judged
         return better
-
-
-def _error(judged: Sample) -> float:
-    """Return the mean error of shapes, as a fraction of their size."""
-    errors, rows = shape_errors(judged.shapes, judged.points)
-    return float(np.average(errors, weights=judged.weight[rows]))

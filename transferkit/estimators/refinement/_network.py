@@ -16,6 +16,7 @@ from transferkit.estimators.refinement._refinement import (
     MIN_POINTS,
     Floats,
     Refinement,
+    shape_errors,
     views_around,
 )
 from transferkit.extraction import Extraction, Features
@@ -44,6 +45,11 @@ class Sample(NamedTuple):
     def offset(self) -> float:
         """Return how far to the right labels lie of the shapes, in pixels."""
         return label_offset(self.shapes, self.points, self.groups, self.weight)
+
+    def error(self) -> float:
+        """Return the mean error of the shapes found, as a fraction of the size of the true ones."""
+        errors, rows = shape_errors(self.shapes, self.points)
+        return float(np.average(errors, weights=self.weight[rows]))
 
     def moved(self, offset: float) -> Sample:
         """Return the same with true points further left."""

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from transferkit.estimators.predictor import in_pixels
 from transferkit.estimators.refinement._network import Sample
-from transferkit.estimators.refinement._refinement import Floats, shape_errors, views_around
+from transferkit.estimators.refinement._refinement import Floats, views_around
 
 _DOUBTFUL = 0.02  # of held-out images are looked at again
 
@@ -101,12 +101,16 @@ def fit_wide_look(
     """
     wide = WideLook(float(np.quantile(WideLook.disagreement(found), 1 - _DOUBTFUL)))
     changed = wide.look(predictor, judged.items, found)
-    helps = _error(judged, changed) < _error(judged, found)
+    helps = judged._replace(shapes=np.mean(changed, axis=0)).error() < judged.error()
     return (wide, changed) if helps else (None, found)
 
 
-def rebuild_wide_look(tensors: Mapping[str, NDArray[Any]], facts: Mapping[str, Any]) -> WideLook:
-    """Return what was saved; ValueError if arrays and facts do not belong together."""
+def rebuild_wide_look(
+    tensors: Mapping[str, NDArray[Any]], facts: Mapping[str, Any], views: Sequence[Any], task: Any
+) -> WideLook:
+    """Return what was saved; ValueError if it does not belong to a model of these views and this task."""
+    if len(views) != 2 or getattr(task, "boxed", False):
+        raise ValueError(f"a wide look of {len(views)} views, or in boxes")
     limit = tensors["limit"]
     if (
         set(tensors) != {"limit"}
@@ -121,9 +125,3 @@ def rebuild_wide_look(tensors: Mapping[str, NDArray[Any]], facts: Mapping[str, A
 def _sizes(shapes: Floats) -> NDArray[np.float64]:
     sizes: NDArray[np.float64] = np.ptp(shapes, axis=1).max(axis=1)
     return np.maximum(sizes, 1e-9)
-
-
-def _error(judged: Sample, found: Sequence[Floats]) -> float:
-    """Return the mean error of points, as a fraction of the size of the true shapes."""
-    errors, rows = shape_errors(np.mean(found, axis=0), judged.points)
-    return float(np.average(errors, weights=judged.weight[rows]))
