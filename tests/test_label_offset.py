@@ -1,5 +1,7 @@
 """Labels that all lie a little to the right, as where pixels are counted from 1: answers lie there, too."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,9 @@ from tests.conftest import TINY
 from transferkit import KeypointRegressor, load
 from transferkit.backbones import registry
 from transferkit.datasets import make_faces
+from transferkit.estimators import hold_out_images
+from transferkit.finetuning._subject import subject_of
+from transferkit.heads import KeypointMapHead
 from transferkit.keypoints import label_offset, mirror_order
 from transferkit.tasks import Points
 
@@ -112,6 +117,18 @@ def test_answers_lie_where_labels_do(tiny, faces, head, tmp_path):
     np.testing.assert_allclose(again, shifted.predict(images[70:]))
     truth = right_of(points[70:], SHIFT)
     assert error.mean() == pytest.approx(np.linalg.norm(again - truth, axis=2).mean(), rel=0.6)
+
+
+def test_a_backbone_is_tuned_on_labels_without_it(tiny, faces):
+    images, points = faces[0][:70], faces[1][:70]
+    kp = KeypointRegressor(**tiny, head=KeypointMapHead(epochs=1), refine=1).fit(images, points)
+    data = hold_out_images(kp, images, points, fraction=0.25)
+    plain = subject_of(kp, data).squares
+    task = replace(kp.predictor_.task, offset=SHIFT)
+    kp.predictor_ = replace(kp.predictor_, task=task)
+    squares = subject_of(kp, data).squares
+    np.testing.assert_allclose(squares.targets, right_of(points, -SHIFT))
+    np.testing.assert_allclose(squares.frames, plain.frames - (SHIFT, 0, 0, 0), atol=1e-6)
 
 
 def test_nothing_is_corrected_without_mirror_images(tiny, faces):
