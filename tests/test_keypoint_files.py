@@ -594,7 +594,7 @@ def nodes(part, path=()):
 
 @pytest.mark.parametrize("kind", ["coco", "labelme", "label_studio"])
 def test_json_of_any_form_is_read_or_named(tmp_path, kind):
-    picture(tmp_path / "a.png"), picture(tmp_path / "b.png")
+    picture(tmp_path / "a.png", *((200, 100) if kind == "label_studio" else ())), picture(tmp_path / "b.png")
     box = {"type": "rectanglelabels", "id": "box", "value": {"x": 10, "y": 20, "width": 30, "height": 40}}
     rectangle = {"label": "face", "points": [[9, 8], [1, 2]], "group_id": 1, "shape_type": "rectangle"}
     reader, content = {
@@ -729,7 +729,7 @@ def test_files_of_each_format_are_named_and_read(coco_file, project, tmp_path):
     (tmp_path / "c").mkdir()
     (tmp_path / "c" / "a.jpg").touch()
     for folder in "pls":
-        picture(tmp_path / folder / "a.png")
+        picture(tmp_path / folder / "a.png", *((200, 100) if folder == "s" else ()))
     made = {
         "DeepLabCut": text(project, "\n".join(DLC)),
         "COCO": text(coco_file, coco()),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,10 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from transferkit.errors import InvalidInputError, quoted
-from transferkit.images import find_folder, raise_problems, read_rows
+from transferkit.foundation.arguments import check
+from transferkit.images import find_folder, is_missing, raise_problems, read_rows
 
 __all__ = ["ImageTable", "read_table"]
 
+_NAME = re.compile(r"[-+]?0\d")
 _BETWEEN = ";"  # labels of one image
 Cells = list[tuple[int, list[str]]]  # the number of each row, and its cells of the asked columns
 
@@ -41,6 +44,7 @@ def read_table(
     target: str | Sequence[str],
     *,
     image_folder: str | os.PathLike[str] | None = None,
+    dtype: type[str] | None = None,
 ) -> ImageTable:
     """Read image paths and the numbers or labels of one column, or the numbers of several.
 
@@ -49,11 +53,13 @@ def read_table(
     csv_path : path
         The first row is a header; the first column has file names.
     target : str or sequence of str
-        Names of columns. A column of numbers and empty cells, which are missing ones, has numbers; any other
-        has labels. Where a cell has several, as in ``cat;outdoor``, images may have several labels, and an
-        empty cell has none.
+        Names of columns. A column of numbers has numbers, of which an empty cell, ``NA`` or ``nan`` is a
+        missing one; any other has labels, such as ``007``, which is no number. Where a cell has several, as
+        in ``cat;outdoor``, images may have several labels, and an empty cell has none.
     image_folder : path, optional
         The folder that file names are relative to; by default that of the CSV file.
+    dtype : str, optional
+        ``str`` reads labels, even if all are numbers.
 
     Returns
     -------
@@ -82,8 +88,9 @@ def read_table(
     problems = [
         f"{name!r} occurs in {count} rows; keep one" for name, count in Counter(names).items() if count > 1
     ]
-    if all(_is_number(cell) for _, row in cells for cell in row):
-        values = np.array([[float(cell) if cell else np.nan for cell in row] for _, row in cells])
+    check([] if dtype in (None, str) else [f"dtype must be str or None. Got {dtype!r}."])
+    if dtype is None and _are_numbers([cell for _, row in cells for cell in row]):
+        values = np.array([[_number(cell) for cell in row] for _, row in cells])
         targets: npt.NDArray[Any] = values[:, 0] if isinstance(target, str) else values
     else:
         targets = _labels(cells, columns, problems)
@@ -107,7 +114,7 @@ def read_column(csv_path: str | os.PathLike[str], column: str, *, name: str = "c
     Returns
     -------
     ndarray of float64 or str, shape (n,)
-        In the order of the file; text as it is, if any cell is no number.
+        In the order of the file; text as it is, if any cell is no number, as ``007`` is none.
 
     Raises
     ------
@@ -119,8 +126,10 @@ def read_column(csv_path: str | os.PathLike[str], column: str, *, name: str = "c
     >>> people = read_column("people.csv", "person")  # doctest: +SKIP
     """
     _, cells = _columns(Path(csv_path), [column], name)
-    raise_problems(Path(csv_path), [f"row {n} has no {column}" for n, (cell,) in cells if not cell])
-    if all(_is_number(cell) for _, (cell,) in cells):
+    numbers = _are_numbers([cell for _, (cell,) in cells])
+    empty = [n for n, (cell,) in cells if (is_missing(cell) if numbers else not cell)]
+    raise_problems(Path(csv_path), [f"row {n} has no {column}" for n in empty])
+    if numbers:
         return np.array([float(cell) for _, (cell,) in cells])
     return np.array([cell for _, (cell,) in cells], dtype=np.str_)
 
@@ -157,7 +166,9 @@ def _columns(path: Path, columns: list[str], name: str = "target") -> tuple[list
 def _labels(cells: Cells, columns: list[str], problems: list[str]) -> npt.NDArray[Any]:
     """Return one label, or a tuple of them, for each row; add what is wrong to the problems."""
     if len(columns) > 1:
-        number, cell = next((n, cell) for n, row in cells for cell in row if not _is_number(cell))
+        number, cell = next(
+            (n, cell) for n, row in cells for cell in row if not (is_missing(cell) or _is_number(cell))
+        )
         problems.append(
             f"row {number} has {cell!r}, which is no number. Several columns must have numbers; labels are "
             "in one"
@@ -172,9 +183,25 @@ def _labels(cells: Cells, columns: list[str], problems: list[str]) -> npt.NDArra
     return np.array([row[0] for _, row in cells], dtype=np.str_)
 
 
+def _are_numbers(cells: list[str]) -> bool:
+    """Return True if cells are numbers, of which some may be missing; all may be empty."""
+    stated = [cell for cell in cells if not is_missing(cell)]
+    return all(map(_is_number, stated)) and bool(stated or not any(cells))
+
+
+def _number(cell: str) -> float:
+    return math.nan if is_missing(cell) else float(cell)
+
+
 def _is_number(cell: str) -> bool:
-    """Return True for a finite number and for an empty cell."""
+    """Return True for a finite number.
+
+    ``007`` is a name, and so is an integer of so many digits that a float would make it another one's equal.
+    """
+    if _NAME.match(cell) or "_" in cell:  # Python reads 1_2 as 12
+        return False
     try:
-        return not cell or ("_" not in cell and math.isfinite(float(cell)))  # Python reads 1_2 as 12
+        value = float(cell)
+        return math.isfinite(value) and (not cell.isdigit() or int(value) == int(cell))
     except ValueError:
         return False

@@ -49,7 +49,7 @@ from transferkit.extraction import ExtractionReport, Features, is_precomputed
 from transferkit.foundation.arguments import check
 from transferkit.foundation.scratch import memory_limit
 from transferkit.heads import FittedHead, Head, TrainingData, Validation, calibrated
-from transferkit.keypoints import frames_of_boxes
+from transferkit.keypoints import check_boxes, frames_of_boxes
 from transferkit.tasks import TASKS, Classes, Task, as_weights, check_lengths
 from transferkit.views import ORIGINAL, AnyView, View, crops_of
 
@@ -134,6 +134,7 @@ class ImageEstimator(PlannedEstimator, NestedParameters):
         if extractor is not None and isinstance(task, Classes):
             warn_of_two_labels(content_keys(features.digests, rows), given.targets[rows], items, rows)
         if frames is not None:
+            check_boxes(frames[rows], features.sizes(rows), rows, given.targets[rows])
             task = replace(task, boxed=True)  # predictions need boxes, too
         if own is not None and extractor is not None:
             with naming_validation_data():

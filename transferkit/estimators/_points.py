@@ -9,7 +9,7 @@ from transferkit import images
 from transferkit.errors import InvalidInputError
 from transferkit.estimators._looks import look
 from transferkit.estimators._novelty import novelty_of
-from transferkit.estimators._subjects import box_views, in_batches
+from transferkit.estimators._subjects import extract_subjects, in_batches
 from transferkit.estimators._unknown import novelty_problems, without_unknown
 from transferkit.estimators.predictor import Predictor
 from transferkit.foundation.arguments import check, flag
@@ -53,8 +53,7 @@ def predict_points(
             boxes,
         )
     items = images.readable_again(images.as_image_list(X))
-    views = box_views(predictor, boxes, len(items)) or predictor.views
-    features = predictor.extractor.extract(items, views=views, on_error="raise")
+    views, features = extract_subjects(predictor, items, boxes)
     with memory_limit(limit):
         if not return_error:
             found: tuple[Any, ...] = (predictor.task.decode(predictor.find(items, features, views)),)

@@ -10,8 +10,9 @@ import numpy as np
 
 from transferkit.errors import InvalidInputError
 from transferkit.estimators.predictor import Predictor
-from transferkit.keypoints import frames_of_boxes
-from transferkit.views import Crops, crops_of
+from transferkit.extraction import Features
+from transferkit.keypoints import check_boxes, frames_of_boxes
+from transferkit.views import AnyView, Crops, crops_of
 
 _BATCH = 64  # images of an iterator that are held at a time
 
@@ -37,6 +38,25 @@ def box_views(predictor: Predictor, boxes: Any, n_images: int) -> tuple[Crops, .
             "boxes cannot be used: this model was fitted on whole images. Pass boxes to fit, too."
         )
     return crops_of(predictor.views, frames_of_boxes(boxes, n_images))
+
+
+def extract_subjects(
+    predictor: Predictor, items: list[Any], boxes: Any, *, on_error: str = "raise"
+) -> tuple[tuple[AnyView, ...], Features]:
+    """Return views of boxes, or of whole images, and their features.
+
+    Raises
+    ------
+    InvalidInputError
+        As for ``box_views``; or a box does not touch its image.
+    """
+    crops = box_views(predictor, boxes, len(items))
+    views: tuple[AnyView, ...] = crops or predictor.views
+    features: Features = predictor.extractor.extract(items, views=views, on_error=on_error)
+    if crops is not None:
+        rows = np.flatnonzero(features.ok)
+        check_boxes(frames_of_boxes(boxes, len(items))[rows], features.sizes(rows), rows)
+    return views, features
 
 
 def in_batches(predict: Callable[[list[Any]], Any], X: Iterator[Any], boxes: Any) -> Any:

@@ -27,7 +27,7 @@ from transferkit.estimators._precomputed import PrecomputedFeatures
 from transferkit.estimators._records import Round
 from transferkit.estimators._scoring import explained_variance, readable_rows
 from transferkit.estimators._splitting import as_seed
-from transferkit.estimators._subjects import box_views
+from transferkit.estimators._subjects import extract_subjects
 from transferkit.estimators._taps import Taps, close_taps, point_taps
 from transferkit.estimators._training_set import Rows, TrainingSet
 from transferkit.estimators._unknown import novelty_problems, without_unknown
@@ -281,9 +281,7 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         if predictor.extractor is None:
             return super().extract(X, on_error=on_error)
         items = images.readable_again(images.as_image_list(X))
-        views = box_views(predictor, boxes, len(items)) or predictor.views
-        features: Features = predictor.extractor.extract(items, views=views, on_error=on_error)
-        return features
+        return extract_subjects(predictor, items, boxes, on_error=on_error)[1]
 
     def novelty(self, X: Any, boxes: Any = None) -> NDArray[np.float64]:
         """Return how unlike the training images each image is, as a share of them.

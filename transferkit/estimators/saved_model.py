@@ -15,7 +15,7 @@ from transferkit.errors import TransferKitError
 from transferkit.estimators._expected_error import rebuild_expected_error
 from transferkit.estimators._novelty import novelty_of
 from transferkit.estimators._points import predict_points
-from transferkit.estimators._subjects import box_views
+from transferkit.estimators._subjects import extract_subjects
 from transferkit.estimators._training_record import rebuild_training
 from transferkit.estimators._tuned import rebuild_fine_tuning
 from transferkit.estimators._unknown import check_unknown, with_unknown
@@ -99,9 +99,7 @@ class SavedModel:
     def extract(self, X: Any, boxes: Any = None, *, on_error: str = "raise") -> Features:
         """Return the features that this model predicts from, as the estimators do."""
         items = images.readable_again(images.as_image_list(X))
-        views = box_views(self.predictor, boxes, len(items)) or self.predictor.views
-        features: Features = self.predictor.extractor.extract(items, views=views, on_error=on_error)
-        return features
+        return extract_subjects(self.predictor, items, boxes, on_error=on_error)[1]
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Return the probability of each class (n, n_classes)."""

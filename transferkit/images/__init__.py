@@ -45,7 +45,7 @@ from transferkit.images._resize import letterbox, resize_image
 from transferkit.images._selection import EVERYTHING, Selection, check_selection
 from transferkit.images._sources import Source
 from transferkit.images._stacks import FAMILIES, ArrayRanges, array_ranges, check_agreement
-from transferkit.images._tables import find_folder, raise_problems, read_rows
+from transferkit.images._tables import NumberedRow, find_folder, is_missing, raise_problems, read_rows
 from transferkit.images._target import Target
 
 __all__ = [
@@ -60,6 +60,7 @@ __all__ = [
     "FileFacts",
     "Image",
     "Limits",
+    "NumberedRow",
     "Selection",
     "Source",
     "Target",
@@ -77,6 +78,7 @@ __all__ = [
     "image_files",
     "image_suffixes",
     "is_lasting",
+    "is_missing",
     "is_pattern",
     "is_side_file",
     "is_single_image",

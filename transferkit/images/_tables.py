@@ -20,6 +20,13 @@ _DECIMAL_COMMA = re.compile(r"^(\s*[-+]?\d*),(\d+(?:[eE][-+]?\d+)?\s*)$")
 
 NumberedRow = tuple[int, list[str]]
 
+_MISSING = {"", "na", "n/a", "nan", "none", "null"}
+
+
+def is_missing(cell: str) -> bool:
+    """Return True if a cell says that there is no number, as spreadsheets, pandas and R write it."""
+    return cell.strip().lower() in _MISSING
+
 
 def read_rows(path: Path, what: str) -> list[NumberedRow]:
     """Return the non-blank rows, numbered as in a spreadsheet; ``what`` the file holds is for errors.
@@ -35,11 +42,13 @@ def read_rows(path: Path, what: str) -> list[NumberedRow]:
         first = next((line for line in io.StringIO(text) if line.strip()), "")
         told = re.fullmatch(r"sep=(.)\s*", first)  # Excel's own note
         delimiter = told[1] if told else _delimiter(first)
-        reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+        # strict, or a quote that is not closed would swallow the rows behind it
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
         rows = [(number, row) for number, row in enumerate(reader, start=1) if any(row)]
     except (UnicodeError, csv.Error) as error:
         raise InvalidInputError(
-            f"{path} is not a CSV file in UTF-8: {error}. Export it as CSV in UTF-8."
+            f"{path} is not a CSV file in UTF-8: {error}. Export it as CSV in UTF-8, and look for a quote "
+            "that is not closed."
         ) from error
     del rows[: bool(told)]
     if delimiter == ",":

@@ -4,7 +4,7 @@ Any number of points is supported; 68 points have names, mirror pairs and eye co
 in both coordinates.
 """
 
-from transferkit.keypoints._boxes import BOX_MARGIN, frames_of_boxes
+from transferkit.keypoints._boxes import BOX_MARGIN, check_boxes, frames_of_boxes
 from transferkit.keypoints._faces import (
     EYE_POINTS,
     GROUPS,
@@ -48,6 +48,7 @@ __all__ = [
     "Pairs",
     "as_layout",
     "as_points",
+    "check_boxes",
     "checked_pairs",
     "format_of_keypoints",
     "frames_around",

@@ -9,11 +9,12 @@ import numpy.typing as npt
 
 from transferkit.errors import InvalidInputError
 
-__all__ = ["BOX_MARGIN", "frames_of_boxes"]
+__all__ = ["BOX_MARGIN", "check_boxes", "frames_of_boxes"]
 
 # On each side, as a fraction of the longer side of the box: detectors' boxes are tight, and what surrounds a
 # subject says where it ends.
 BOX_MARGIN = 0.2
+_NEAR = 2.0  # half sides of a square around a box: points that are farther off belong to something else
 
 
 def frames_of_boxes(boxes: Any, n_images: int) -> npt.NDArray[np.float64]:
@@ -56,3 +57,40 @@ def frames_of_boxes(boxes: Any, n_images: int) -> npt.NDArray[np.float64]:
     centre = (edges[:, :2] + edges[:, 2:]) / 2
     side = sides.max(axis=1) * (1 + 2 * BOX_MARGIN)
     return np.column_stack([centre, side, np.zeros(len(side))])
+
+
+def check_boxes(frames: Any, sizes: Any, rows: Any, points: Any = None) -> None:
+    """Raise if squares around boxes have nothing of their images, or nothing of their points.
+
+    Parameters
+    ----------
+    frames : ndarray, shape (n, 4)
+        As :func:`frames_of_boxes` returns them.
+    sizes : ndarray of int, shape (n, 2)
+        Width and height of the images.
+    rows : ndarray of int, shape (n,)
+        Which rows of the caller's boxes they are.
+    points : ndarray, shape (n, k, 2), optional
+        In pixels; NaN is a missing one.
+
+    Raises
+    ------
+    InvalidInputError
+        The boxes are of other images, or of images of another size.
+    """
+    centre, half = frames[:, :2], frames[:, 2:3] / 2 / (1 + 2 * BOX_MARGIN)
+    wrong = ((centre + half < 0) | (centre - half > sizes)).any(axis=1)
+    fault = "does not touch its image of {0} x {1} pixels"
+    if points is not None and not wrong.any():
+        with np.errstate(invalid="ignore"):
+            near = (np.abs(points - centre[:, None]) <= _NEAR * half[:, None]).all(axis=2).any(axis=1)
+        wrong = np.isfinite(points).all(axis=2).any(axis=1) & ~near
+        fault = "is far from all points of its row, in an image of {0} x {1} pixels"
+    if wrong.any():
+        first = int(np.flatnonzero(wrong)[0])
+        (x, y), reach = centre[first], half[first, 0]
+        raise InvalidInputError(
+            f"boxes must be around subjects, in pixels of each original image. That of row {rows[first]}, "
+            f"around x = {x:g} and y = {y:g} and of {2 * reach:g} pixels, {fault.format(*sizes[first])}; "
+            f"{int(wrong.sum())} row(s) are affected. Were the images resized, or put in another order?"
+        )

@@ -52,7 +52,7 @@ def as_points(keypoints: npt.ArrayLike, *, name: str = "keypoints") -> npt.NDArr
             f"{name} must have shape (n, 2 * k) or (n, k, 2). Got {points.shape}. "
             "Pass one row x0, y0, x1, y1, ... per image, even for a single image."
         )
-    points = points.reshape(len(points), -1, 2)
+    points = points.reshape(len(points), points.shape[1] // (2 if flat else 1), 2)
     infinite = np.argwhere(np.isinf(points))
     if len(infinite):
         image, point, axis = (int(i) for i in infinite[0])

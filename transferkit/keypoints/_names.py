@@ -9,11 +9,13 @@ from typing import Any
 
 from transferkit.errors import InvalidInputError
 
-__all__ = ["Pairs", "checked_pairs", "mirror_pairs_by_name"]
+__all__ = ["Pairs", "checked_pairs", "mirror_pairs_by_name", "without_partner"]
 
 Pairs = tuple[tuple[int, int], ...]
 
-_SIDES = {"left": "left", "right": "right", "l": "left", "r": "right"}
+_SIDES = {"l": "left", "lft": "left", "r": "right", "rgt": "right"}
+_OTHER = {"left": "right", "right": "left"}
+_NO_SIDE = {"leftover", "lefty", "righty", "bright", "upright", "cleft"}
 # Words of a name: split at punctuation, between small and capital letters, and before a number.
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[^\W\d_A-Z]+|\d+")
 
@@ -24,28 +26,51 @@ def mirror_pairs_by_name(names: Sequence[str]) -> Pairs:
     Parameters
     ----------
     names : sequence of str
-        Two names are a pair if they differ in one word only, ``left`` and ``right`` or ``l`` and ``r``, in
-        any case: ``left_eye``, ``eye_L``, ``LeftEye``, ``l-eye``, ``earLeft``.
+        Two names are a pair if each becomes the other when its sides are exchanged, ``left`` and ``right`` or
+        ``l`` and ``r``, in any case: ``left_eye``, ``eye_L``, ``LeftEye``, ``l-eye``, ``earLeft``,
+        ``left_eye_right_corner``.
 
     Returns
     -------
     tuple of (int, int)
-        Positions of the left and the right point. Empty if no name has a side.
+        Positions of the left and the right point. Empty if no name has a side, or if one with a side has no
+        partner: a mirror image would show a point that has no name.
 
     Examples
     --------
     >>> mirror_pairs_by_name(["nose", "left_eye", "right_eye", "EarL", "EarR"])
     ((1, 2), (3, 4))
+    >>> mirror_pairs_by_name(["left_eye", "right_eye", "left_paw"])
+    ()
     """
-    places: dict[tuple[str, ...], dict[str, int]] = {}
+    sided = _sided(names)
+    if without_partner(names):
+        return ()
+    return tuple((i, sided[_exchanged(words)]) for words, i in sided.items() if _first_side(words) == "left")
+
+
+def without_partner(names: Sequence[str]) -> list[str]:
+    """Return the names that have a side, but not the name of the other side among them."""
+    sided = _sided(names)
+    return [names[i] for words, i in sided.items() if _exchanged(words) not in sided]
+
+
+def _sided(names: Sequence[str]) -> dict[tuple[str, ...], int]:
+    """Return the words of names that have a side, and where each stands first."""
+    found: dict[tuple[str, ...], int] = {}
     for index, name in enumerate(names):
-        words = [word.lower() for word in _WORDS.findall(_spaced(name))]
-        sided = [place for place, word in enumerate(words) if word in _SIDES]
-        if len(sided) == 1:
-            side = _SIDES[words[sided[0]]]
-            words[sided[0]] = "*"
-            places.setdefault(tuple(words), {}).setdefault(side, index)
-    return tuple((pair["left"], pair["right"]) for pair in places.values() if len(pair) == 2)
+        words = tuple(_SIDES.get(word.lower(), word.lower()) for word in _WORDS.findall(_spaced(name)))
+        if _first_side(words):
+            found.setdefault(words, index)
+    return found
+
+
+def _first_side(words: tuple[str, ...]) -> str | None:
+    return next((word for word in words if word in _OTHER), None)
+
+
+def _exchanged(words: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(_OTHER.get(word, word) for word in words)
 
 
 def checked_pairs(pairs: Any, n_points: int) -> Pairs | None:
@@ -73,4 +98,6 @@ def checked_pairs(pairs: Any, n_points: int) -> Pairs | None:
 
 def _spaced(name: str) -> str:
     """Return a name with a side that small letters touch set apart: ``leftear``, ``earleft``."""
+    if name.lower() in _NO_SIDE:
+        return name
     return re.sub(r"(?i)^(left|right)(?=[a-z])|(?<=[a-z])(left|right)$", r"\1\2_", name)

@@ -46,6 +46,8 @@ def smooth_keypoints(keypoints: npt.ArrayLike, *, window: int = 5) -> npt.NDArra
     points = as_points(keypoints)
     if not isinstance(window, int | np.integer) or window < 1 or window % 2 == 0:
         raise InvalidInputError(f"window must be an odd number of frames, such as 5. Got {window!r}.")
+    if not len(points):
+        return as_layout(points, like=np.asarray(keypoints))
     half = int(window) // 2
     padded = np.pad(points, ((half, half), (0, 0), (0, 0)), constant_values=np.nan)
     # Windows of one point (n, k, 2, window); a column without any value stays NaN, without numpy's warning.

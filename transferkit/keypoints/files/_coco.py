@@ -14,7 +14,8 @@ from transferkit.errors import InvalidInputError, quoted
 from transferkit.images import find_folder, raise_problems
 from transferkit.keypoints._names import Pairs
 from transferkit.keypoints.files._kinds import refuse_others
-from transferkit.keypoints.files._places import checked_file, laid_out, per_image, read_json
+from transferkit.keypoints.files._places import check_sizes, checked_file, laid_out, per_image, read_json
+from transferkit.keypoints.files._subjects import stated
 from transferkit.keypoints.files._table import KeypointTable
 
 __all__ = ["read_coco_keypoints"]
@@ -38,19 +39,21 @@ def read_coco_keypoints(
         The folder that file names are relative to. By default that of the file, ``images`` in it or beside
         it, or the folder with the end of its name, such as ``../val2017``.
     category : str, optional
-        Which category to read, if several have keypoints.
+        Which category to read, if several have keypoints. Categories of one name count as one.
 
     Returns
     -------
     KeypointTable
-        With names, skeleton, boxes and visibility; groups are the images, if one of them has several rows.
-        Points of visibility 0 are missing. Crowds, and annotations without any labelled point, are left out.
+        With names, skeleton, boxes and visibility, or likelihood where visibilities are fractions; groups
+        are the images, if one of them has several rows. Points of visibility 0 are missing. Crowds, and
+        annotations without any labelled point, are left out. Some images are opened, to compare their size
+        with the stated one.
 
     Raises
     ------
     InvalidInputError
-        If the file or the images are not found, or the file does not have what COCO's format asks for. The
-        message names the annotations.
+        If the file or the images are not found, images have another size than the file says, or it does not
+        have what COCO's format asks for. The message names the annotations.
 
     See Also
     --------
@@ -83,10 +86,10 @@ def _table(
     path: Path, content: dict[str, Any], image_folder: str | os.PathLike[str] | None, category: str | None
 ) -> KeypointTable:
     """Return what the file holds."""
-    chosen = _category(path, content["categories"], category)
+    chosen, ids = _category(path, content["categories"], category)
     names = tuple(map(str, chosen["keypoints"]))
-    files = {image.get("id"): image.get("file_name") for image in content["images"]}
-    own = [a for a in content["annotations"] if a.get("category_id") == chosen.get("id")]
+    files = _files(path, content["images"])
+    own = [a for a in content["annotations"] if a.get("category_id") in ids]
     labelled = [a for a in own if not a.get("iscrowd") and any((a.get("keypoints") or ())[2::3])]
     _check(path, labelled, files, len(names))
     if not labelled:
@@ -97,15 +100,20 @@ def _table(
     images = [files[a["image_id"]] for a in labelled]
     ending = path.stem.rsplit("_", 1)[-1]
     folder = find_folder(path, images, image_folder, ("images", "../images", ending, f"../{ending}", ".."))
+    paths = [folder / image for image in images]
+    sizes = {image.get("id"): (image.get("width"), image.get("height")) for image in content["images"]}
+    problems: list[str] = []
+    check_sizes(paths, [sizes[a["image_id"]] for a in labelled], problems)
+    raise_problems(path, problems)
     return KeypointTable(
-        [folder / image for image in images],
+        paths,
         np.where(triples[..., 2:] > 0, triples[..., :2], np.nan),
         names=names,
         skeleton=_skeleton(path, chosen, len(names)),
         boxes=_boxes(labelled),
         groups=per_image(images),
-        visibility=triples[..., 2].astype(np.int64),
         folder=folder,
+        **stated(triples[..., 2], path),  # type: ignore[arg-type]
     )
 
 
@@ -115,18 +123,40 @@ def _is_list(content: Any, key: str) -> bool:
     return isinstance(values, list) and all(isinstance(value, dict) for value in values)
 
 
-def _category(path: Path, categories: list[dict[str, Any]], name: str | None) -> dict[str, Any]:
-    """Return the category to read."""
+def _files(path: Path, images: list[dict[str, Any]]) -> dict[Any, Any]:
+    """Return the file name of each image by its id, which must have one only."""
+    files: dict[Any, Any] = {}
+    problems = []
+    for image in images:
+        number, name = image.get("id"), image.get("file_name")
+        if files.setdefault(number, name) != name:
+            problems.append(
+                f"image id {number} is of {files[number]!r} and of {name!r}; number the images of joined "
+                "files anew"
+            )
+    raise_problems(path, problems)
+    return files
+
+
+def _category(
+    path: Path, categories: list[dict[str, Any]], name: str | None
+) -> tuple[dict[str, Any], list[Any]]:
+    """Return the category to read, and the ids of all of its name."""
     known = {str(found.get("name")): found for found in categories if found.get("keypoints")}
     if not known:
         raise InvalidInputError(
             f"{path} has no category with the names of its keypoints; it may be a COCO file of boxes only."
         )
     if name is None and len(known) == 1:
-        return next(iter(known.values()))
+        name = next(iter(known))
     if name not in known:
         raise InvalidInputError(f"category must be {quoted(known, 'or')}, of {path}. Got {name!r}.")
-    return known[name]
+    alike = [found for found in categories if str(found.get("name")) == name and found.get("keypoints")]
+    if any(found["keypoints"] != known[name]["keypoints"] for found in alike):
+        raise InvalidInputError(
+            f"{path} has {len(alike)} categories {name!r} with different keypoints. Name each differently."
+        )
+    return known[name], [found.get("id") for found in alike]
 
 
 def _check(path: Path, labelled: list[dict[str, Any]], files: dict[Any, Any], n_points: int) -> None:

@@ -1,4 +1,8 @@
-"""What the columns of a plain CSV file are."""
+"""What the columns of a plain CSV file are, by its header.
+
+A header that names x and y of some point must name them of all: what is left over, such as a likelihood or
+an age, would become a point, and move all points behind it.
+"""
 
 from __future__ import annotations
 
@@ -9,23 +13,26 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from transferkit.errors import InvalidInputError
+from transferkit.errors import InvalidInputError, quoted
+from transferkit.images import is_missing
 from transferkit.keypoints.files._places import is_image_name
 
 __all__ = ["Columns", "number"]
 
-_MISSING = {"", "na", "n/a", "nan", "none", "null"}
 _BOX = ("box_left", "box_top", "box_right", "box_bottom")
 _COUNTERS = re.compile(r"(unnamed.*|index|id|)$")  # of rows, as pandas and R write them
-# nose_x, nose.x, "nose x", noseX; and x_nose
-_AXIS_LAST = re.compile(r"(.*?)[ _.\-]?([xyXY])$")
-_AXIS_FIRST = re.compile(r"([xyXY])[ _.\-](.*)$")
+# nose_x, nose.x, "nose x", noseX; x_nose; and x0, of points without names
+_TITLES = (
+    re.compile(r"(?P<name>.*?)[ _.\-]?(?P<axis>[xyXY])$"),
+    re.compile(r"(?P<axis>[xyXY])[ _.\-](?P<name>.*)$"),
+    re.compile(r"(?P<axis>[xyXY])(?P<name>\d+)$"),
+)
 
 
 def number(cell: str) -> float:
     """Return the value of a cell; NaN if it says that there is none, infinity if it is not a number."""
     text = cell.strip()
-    if text.lower() in _MISSING:
+    if is_missing(text):
         return np.nan
     try:
         return np.inf if "_" in text else float(text)  # Python reads 1_2 as 12
@@ -35,13 +42,14 @@ def number(cell: str) -> float:
 
 @dataclass(frozen=True)
 class Columns:
-    """Positions of the columns, names of points, and the group of each row."""
+    """Positions of the columns, names of points, and the group and the individual of each row."""
 
     file: int
     points: list[int]
     box: list[int]
     names: tuple[str, ...] | None
     groups: npt.NDArray[np.str_] | None
+    individuals: npt.NDArray[np.str_] | None
 
     @classmethod
     def of(cls, path: Path, header: list[str] | None, rows: list[tuple[int, list[str]]]) -> Columns:
@@ -51,11 +59,12 @@ class Columns:
         titles = [cell.strip() for cell in header or []]
         known = [title.lower() for title in titles]
         group = known.index("group") if "group" in known else None
+        individual = known.index("individual") if "individual" in known else None
         box = [known.index(side) for side in _BOX] if set(_BOX) <= set(known) else []
         counters = [
             column for column in range(file) if column < len(known) and _COUNTERS.match(known[column])
         ]
-        taken = {file, group, *box, *counters}
+        taken = {file, group, individual, *box, *counters}
         points = [column for column in range(len(row)) if column not in taken]
         if not points or len(points) % 2:
             raise InvalidInputError(
@@ -65,29 +74,55 @@ class Columns:
             )
         if header is not None and len(titles) not in (len(row), len(row) - 1):
             titles = []  # a title line, which names nothing
-        names = _names([titles[column] for column in points]) if len(titles) == len(row) else None
-        groups = None
-        if group is not None:
-            groups = np.array(
-                [cells[group].strip() if len(cells) > group else "" for _, cells in rows], dtype=np.str_
+        names = None
+        if len(titles) == len(row):
+            names, order = _named([titles[column] for column in points], path)
+            points = [points[place] for place in order]
+        return cls(file, points, box, names, _text(rows, group), _text(rows, individual))
+
+
+def _text(rows: list[tuple[int, list[str]]], column: int | None) -> npt.NDArray[np.str_] | None:
+    """Return the cells of a column."""
+    if column is None:
+        return None
+    return np.array(
+        [cells[column].strip() if len(cells) > column else "" for _, cells in rows], dtype=np.str_
+    )
+
+
+def _named(titles: list[str], path: Path) -> tuple[tuple[str, ...] | None, list[int]]:
+    """Return the names of points, if titles name them, and the columns in the order x, y of each point."""
+    forms = [_axes(titles, form) for form in _TITLES]
+    axes, form = max(zip(forms, _TITLES, strict=True), key=lambda one: len(one[0]))
+    as_they_are = list(range(len(titles)))
+    if not axes:
+        return None, as_they_are
+    columns = [column for pair in axes.values() for column in pair.values()]
+    if len(columns) < len(titles):
+        others = [title for column, title in enumerate(titles) if column not in columns]
+        raise InvalidInputError(
+            f"{path}: the header names x and y of {len(axes)} point(s), and {quoted(others)}. All columns "
+            "must be of points, but for file, group, individual and the four of a box. Delete the others."
+        )
+    for pair in axes.values():
+        if pair["y"] < pair["x"]:
+            raise InvalidInputError(
+                f"The columns of a point must be x and then y. Got {titles[pair['y']]!r} and then "
+                f"{titles[pair['x']]!r}. Swap them."
             )
-        return cls(file, points, box, names, groups)
+    names = tuple(axes) if form is not _TITLES[2] and all(axes) else None
+    return names, [pair[axis] for pair in axes.values() for axis in "xy"]
 
 
-def _names(titles: list[str]) -> tuple[str, ...] | None:
-    """Return the names of points from the titles of their two columns; None if they name none."""
-    names = []
-    for x, y in zip(titles[::2], titles[1::2], strict=True):
-        for pattern, axis, name in ((_AXIS_LAST, 2, 1), (_AXIS_FIRST, 1, 2)):
-            found = pattern.match(x), pattern.match(y)
-            if found[0] and found[1] and found[0][name] == found[1][name]:
-                axes = found[0][axis].lower() + found[1][axis].lower()
-                if axes != "xy":
-                    raise InvalidInputError(
-                        f"The columns of a point must be x and then y. Got {x!r} and then {y!r}. Swap them."
-                    )
-                names.append(found[0][name])
-                break
-        else:
-            return None
-    return tuple(names) if all(names) and len(set(names)) == len(names) else None
+def _axes(titles: list[str], form: re.Pattern[str]) -> dict[str, dict[str, int]]:
+    """Return the columns of x and y, by the names of the points that have each once."""
+    found: dict[str, dict[str, list[int]]] = {}
+    for column, title in enumerate(titles):
+        if match := form.match(title):
+            axes = found.setdefault(match["name"], {"x": [], "y": []})
+            axes[match["axis"].lower()].append(column)
+    return {
+        name: {axis: columns[0] for axis, columns in axes.items()}
+        for name, axes in found.items()
+        if all(len(columns) == 1 for columns in axes.values())
+    }

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from transferkit.errors import InvalidInputError
 from transferkit.foundation.files import write_text
-from transferkit.images import find_folder, raise_problems, read_rows
+from transferkit.images import NumberedRow, find_folder, raise_problems, read_rows
 from transferkit.keypoints._layouts import as_points
 from transferkit.keypoints.files._columns import Columns, number
 from transferkit.keypoints.files._kinds import refuse_others
@@ -36,7 +36,8 @@ def read_keypoints_csv(
         Each row is a file name followed by ``x0, y0, x1, y1, ...`` in pixels. Commas, semicolons or tabs
         separate cells; with the latter two, numbers may have a decimal comma. An empty cell, ``NA`` or
         ``nan`` is a missing point. A header is optional; in one, ``nose_x, nose_y`` name a point, ``group``
-        is a column of groups, and ``box_left, box_top, box_right, box_bottom`` are columns of boxes.
+        is a column of groups, ``individual`` tells several subjects of an image apart, and ``box_left,
+        box_top, box_right, box_bottom`` are columns of boxes.
     image_folder : path, optional
         The folder that file names are relative to. By default the folder of the CSV file, or the folder
         beside it with its name without ``_frames_keypoints`` or ``_keypoints``: whichever has the first
@@ -51,9 +52,10 @@ def read_keypoints_csv(
     Raises
     ------
     InvalidInputError
-        If the file or the images are not found, rows differ in length, a value is not a number, or a file
-        name occurs twice without boxes that tell its subjects apart. The message gives row (the first is row
-        1), column and value. A file of another format is named as what it is.
+        If the file or the images are not found, rows differ in length, a value is not a number, a header
+        names points and other columns, or a file name occurs twice without individuals or boxes that tell
+        its subjects apart. The message gives row (the first is row 1), column and value. A file of another
+        format is named as what it is.
 
     See Also
     --------
@@ -77,6 +79,7 @@ def read_keypoints_csv(
         names=columns.names,
         boxes=values[:, columns.box] if columns.box else None,
         groups=groups,
+        individuals=columns.individuals,
         folder=folder,
     )
 
@@ -91,7 +94,9 @@ def write_keypoints_csv(
     ----------
     table : KeypointTable
         File names are relative to its folder; by default to that of the CSV file, or to the deepest one that
-        holds all images. Groups and boxes get columns. Missing points are empty cells.
+        holds all images. Groups, individuals and boxes get columns. Individuals are numbered where an image
+        has several subjects and the table has neither names nor boxes of them. Missing points are empty
+        cells.
     path : path
     """
     path = Path(path)
@@ -103,13 +108,17 @@ def write_keypoints_csv(
         for j, axis in enumerate("xy")
     ]
     extra: list[list[object]] = [[] for _ in table.paths]
-    if table.groups is not None:
-        header.append("group")
-        extra = [[*row, str(group)] for row, group in zip(extra, table.groups, strict=True)]
+    files = names_to_write(table.paths, table.folder, path)
+    individuals = table.individuals
+    if individuals is None and table.boxes is None and len(set(files)) < len(files):
+        individuals = _counted(files)
+    for title, column in (("group", table.groups), ("individual", individuals)):
+        if column is not None:
+            header.append(title)
+            extra = [[*row, str(cell)] for row, cell in zip(extra, column, strict=True)]
     if table.boxes is not None:
         header += [f"box_{side}" for side in ("left", "top", "right", "bottom")]
         extra = [[*row, *_cells(box)] for row, box in zip(extra, table.boxes, strict=True)]
-    files = names_to_write(table.paths, table.folder, path)
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     writer.writerow(["file", *header])
@@ -120,17 +129,40 @@ def write_keypoints_csv(
     write_text(path, text.getvalue())
 
 
+def _counted(files: list[str]) -> npt.NDArray[np.str_]:
+    """Return the number of each row among those of its image, from 1 on."""
+    seen: Counter[str] = Counter()
+    numbers = []
+    for file in files:
+        seen[file] += 1
+        numbers.append(str(seen[file]))
+    return np.array(numbers)
+
+
 def _cells(values: npt.NDArray[np.float64]) -> list[object]:
     """Return numbers as cells, empty where they are missing."""
     return ["" if value != value else value for value in values.tolist()]
 
 
+def _is_data(rows: list[NumberedRow]) -> bool:
+    """Return True if the first row is of an image, and no header.
+
+    It has the name of an image file. Where no row has one, since names have no suffix, it has numbers behind
+    its name; but titles may be numbers that count, 0, 1, 2, ...
+    """
+    if any(is_image_name(cell) for cell in rows[0][1]):
+        return True
+    if not rows[0][1][0].strip() or any(is_image_name(cell) for _, row in rows for cell in row):
+        return False
+    values = [number(cell) for cell in rows[0][1][1:]]
+    counts = all(value - values[0] == i for i, value in enumerate(values)) and len(values) > 2
+    return bool(np.isfinite(values).any() and not np.isinf(values).any() and not counts)
+
+
 def _read_cells(path: Path) -> tuple[list[str], npt.NDArray[np.float64], Columns]:
     """Return file names, the values of all columns, and what they are; raise with all problems."""
     rows = read_rows(path, "keypoints")
-    header = None
-    if rows and not any(is_image_name(cell) for cell in rows[0][1]):
-        header = rows.pop(0)[1]  # unless the first row has an image
+    header = rows.pop(0)[1] if rows and not _is_data(rows) else None
     if not rows:
         raise InvalidInputError(f"{path} has no row of keypoints below its header.")
     first, width = rows[0][0], len(rows[0][1])
@@ -150,9 +182,12 @@ def _read_cells(path: Path) -> tuple[list[str], npt.NDArray[np.float64], Columns
             if np.isinf(cells[column]):
                 problems.append(f"{where}, column {column + 1}: {row[column]!r} is not a finite number")
     counts = Counter(names)
-    if not columns.box:
+    if not columns.box and columns.individuals is None:
         problems += [
-            f"{name!r} occurs in {counts[name]} rows; keep one" for name in counts if counts[name] > 1
+            f"{name!r} occurs in {counts[name]} rows; keep one, or tell its subjects apart by a column "
+            "'individual'"
+            for name in counts
+            if counts[name] > 1
         ]
     raise_problems(path, problems)
     return names, values, columns

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -11,12 +12,12 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from transferkit.errors import InvalidInputError
+from transferkit.errors import InvalidInputError, quoted
 from transferkit.images import find_folder, raise_problems, read_rows
 from transferkit.keypoints.files._columns import number
 from transferkit.keypoints.files._deeplabcut_h5 import read_h5
 from transferkit.keypoints.files._kinds import refuse_others
-from transferkit.keypoints.files._places import checked_file
+from transferkit.keypoints.files._places import check_different, checked_file
 from transferkit.keypoints.files._table import KeypointTable
 
 __all__ = ["read_deeplabcut"]
@@ -53,12 +54,14 @@ def read_deeplabcut(
     -------
     KeypointTable
         With names; groups are the folders of the images, since frames of one video look alike; likelihood
-        if the file has it. Of several animals, each is a row; rows without any point are left out.
+        if the file has it. Of several animals, each is a row, named in ``individuals``; rows without any
+        point are left out.
 
     Raises
     ------
     InvalidInputError
-        If the file or the images are not found, the header is not DeepLabCut's, or a value is not a number.
+        If the file or the images are not found, the header is not DeepLabCut's, a value is not a number, or
+        an image has two rows or a point two columns, as of two scorers.
         A file of predictions for a video has frame numbers, no images, and is refused.
 
     See Also
@@ -86,19 +89,22 @@ def read_deeplabcut(
             f"{path} has predictions for the frames of a video, not for images. Extract and label frames in "
             "DeepLabCut, and pass the CollectedData file; for the frames of a film use datasets.video_frames."
         )
-    points, likelihood, rows, parts = _by_individual(columns, values)
+    _check_once(path, names, columns)
+    points, likelihood, rows, animals, parts = _by_individual(columns, values)
     kept: npt.NDArray[np.bool_] = np.isfinite(points).all(axis=2).max(axis=1)
     if not kept.any():
         raise InvalidInputError(f"{path} has no labelled point.")
     if len(kept) > kept.sum():
         _logger.info("%s: %d rows without any point are left out", path, len(kept) - kept.sum())
-    files = [names[row].replace("\\", "/") for row in rows[kept]]
-    folder, files = _find(path, files, image_folder)
+    stated = [names[row].replace("\\", "/") for row in rows[kept]]
+    folder, files = _find(path, stated, image_folder)
+    videos = [Path(name).parent.name or folder.resolve().name for name in stated]
     return KeypointTable(
         [folder / file for file in files],
         points[kept],
         names=parts,
-        groups=np.array([(folder / file).parent.name for file in files], dtype=np.str_),
+        groups=np.array(videos, dtype=np.str_),
+        individuals=animals[kept] if any(animals) else None,
         likelihood=None if likelihood is None else likelihood[kept],
         folder=folder,
     )
@@ -137,10 +143,28 @@ def _read_csv(path: Path) -> _Content:
     return _Content(names, columns, values)
 
 
+def _check_once(path: Path, names: list[str], columns: list[dict[str, str]]) -> None:
+    """Raise if an image has several rows, or a coordinate several columns: one would replace the other."""
+    problems = [f"{name!r} has {n} rows; keep one" for name, n in Counter(names).items() if n > 1]
+    own = [tuple(column.get(level, "") for level in _LEVELS[1:]) for column in columns]
+    for twice in [one for one, n in Counter(own).items() if n > 1]:
+        scorers = dict.fromkeys(c["scorer"] for c, one in zip(columns, own, strict=True) if one == twice)
+        problems.append(
+            f"{' '.join(twice[1:])} has several columns, of the scorers {quoted(scorers)}; keep one"
+        )
+    raise_problems(path, problems)
+
+
 def _by_individual(
     columns: list[dict[str, str]], values: npt.NDArray[np.float64]
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64] | None, npt.NDArray[np.intp], tuple[str, ...]]:
-    """Return points (n * animals, k, 2), likelihood, the row of each, and the names of the points."""
+) -> tuple[
+    npt.NDArray[np.float64],
+    npt.NDArray[np.float64] | None,
+    npt.NDArray[np.intp],
+    npt.NDArray[np.str_],
+    tuple[str, ...],
+]:
+    """Return points (n * animals, k, 2), likelihood, row and animal of each, and the names of the points."""
     animals = list(dict.fromkeys(column.get("individuals", "") for column in columns))
     if len(animals) > 1 and _UNIQUE in animals:
         _logger.warning("The points of no individual (%r in DeepLabCut) are left out", _UNIQUE)
@@ -157,7 +181,8 @@ def _by_individual(
     found = found.reshape(-1, len(parts), 3)
     points = np.where(np.isnan(found[..., :2]).any(axis=-1, keepdims=True), np.nan, found[..., :2])
     stated = any(column["coords"] == "likelihood" for column in columns)
-    return points, found[..., 2] if stated else None, rows, parts
+    names = np.tile(np.array(animals, dtype=np.str_), len(values))
+    return points, found[..., 2] if stated else None, rows, names, parts
 
 
 def _find(
@@ -171,4 +196,7 @@ def _find(
         folder = Path(image_folder) if image_folder is not None else path.parent
         if not any((folder / name).is_file() for name in alone[:20]):
             raise
+        problems: list[str] = []
+        check_different(files, [folder / name for name in alone], problems)
+        raise_problems(path, problems)
         return folder, alone

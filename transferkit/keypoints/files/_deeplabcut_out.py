@@ -28,8 +28,9 @@ def write_deeplabcut(
     Parameters
     ----------
     table : KeypointTable
-        Points without names are called ``point0``, ``point1``, ... Several rows of one image become
-        individuals. Missing points are empty cells. Likelihoods get the columns of that name.
+        Points without names are called ``point0``, ``point1``, ... Individuals keep their names; where the
+        table has none, several rows of one image become ``individual1``, ``individual2``, ... Missing points
+        are empty cells. Likelihoods get the columns of that name.
     path : path
         For DeepLabCut ``CollectedData_SCORER.csv`` in the folder of the images; its
         ``deeplabcut.convertcsv2h5`` then makes the HDF5 file that the windows open.
@@ -52,24 +53,23 @@ def write_deeplabcut(
     values = points if table.likelihood is None else np.dstack([points, table.likelihood])
     coords = ("x", "y", "likelihood")[: values.shape[2]]
     files = _names(table, Path(path))
-    n_subjects = max(Counter(files).values(), default=1)
-    images = list(dict.fromkeys(files))
-    cells = np.full((len(images), n_subjects, n_points, len(coords)), np.nan)
-    seen: Counter[str] = Counter()
-    for file, row in zip(files, values, strict=True):
-        cells[images.index(file), seen[file]] = row
-        seen[file] += 1
+    own = _individuals(table, files)
+    subjects = list(dict.fromkeys(own)) or ["individual1"]
+    places = {image: place for place, image in enumerate(dict.fromkeys(files))}
+    images = list(places)
+    cells = np.full((len(images), len(subjects), n_points, len(coords)), np.nan)
+    for file, individual, row in zip(files, own, values, strict=True):
+        cells[places[file], subjects.index(individual)] = row
     # labeled-data, video and file have a cell each, as in DeepLabCut since version 2.2.
     folders = all(image.count("/") == 2 for image in images)
     indexes = 3 if folders else 1
-    subjects = [f"individual{i + 1}" for i in range(n_subjects)]
     columns = [(subject, name, coord) for subject in subjects for name in names for coord in coords]
     heads = [["scorer", *[scorer] * len(columns)], ["individuals", *(column[0] for column in columns)]]
     heads += [
         ["bodyparts", *(column[1] for column in columns)],
         ["coords", *(column[2] for column in columns)],
     ]
-    if n_subjects == 1:
+    if table.individuals is None and len(subjects) < 2:
         del heads[1]
     text = io.StringIO(newline="")
     writer = csv.writer(text)
@@ -78,6 +78,18 @@ def write_deeplabcut(
         index = image.split("/") if folders else [image]
         writer.writerow([*index, *("" if value != value else value for value in numbers)])
     write_text(path, text.getvalue())
+
+
+def _individuals(table: KeypointTable, files: list[str]) -> list[str]:
+    """Return the individual of each row: as the table names it, or counted in each image."""
+    if table.individuals is not None:
+        return [str(individual) for individual in table.individuals]
+    seen: Counter[str] = Counter()
+    found = []
+    for file in files:
+        seen[file] += 1
+        found.append(f"individual{seen[file]}")
+    return found
 
 
 def _names(table: KeypointTable, file: Path) -> list[str]:

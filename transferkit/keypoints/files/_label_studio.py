@@ -12,15 +12,23 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from transferkit.errors import InvalidInputError
+from transferkit.errors import InvalidInputError, quoted
 from transferkit.images import raise_problems
 from transferkit.keypoints.files._kinds import refuse_others
-from transferkit.keypoints.files._places import checked_file, is_image_name, laid_out, read_json
+from transferkit.keypoints.files._places import (
+    check_different,
+    check_sizes,
+    checked_file,
+    is_image_name,
+    laid_out,
+    read_json,
+)
 from transferkit.keypoints.files._subjects import Subject, table_of
 from transferkit.keypoints.files._table import KeypointTable
 
 __all__ = ["read_label_studio"]
 
+_KINDS = ("keypointlabels", "rectanglelabels", "relation")
 _UPLOADED = re.compile(r"^[0-9a-f]{8}-")  # put before the names of uploaded files
 
 
@@ -52,7 +60,8 @@ def read_label_studio(
     Raises
     ------
     InvalidInputError
-        If the file or an image is not found, or the file is not such an export.
+        If the file or an image is not found, images are of another size than they were labelled at, or the
+        file is not such an export.
 
     References
     ----------
@@ -71,13 +80,24 @@ def read_label_studio(
     folder = path.parent if image_folder is None else Path(image_folder)
     problems: list[str] = []
     subjects: list[Subject] = []
+    stated: list[str] = []
+    images: list[Path] = []
+    sizes: list[Any] = []
     with laid_out(path, "Label Studio"):
         for number, task in enumerate(tasks):
-            results = _results(task)
-            if not any(result.get("type") == "keypointlabels" for result in results):
+            results = [one for one in _results(task) if one.get("type") in _KINDS]
+            labels = [one for one in results if one["type"] == "keypointlabels"]
+            if not labels:
                 continue
             where = f"task {task.get('id', number)}"
-            subjects += _subjects(results, _image(task, folder, where, problems), where, problems)
+            name, image = _image(task, labels[0].get("to_name"), folder, where, problems)
+            subjects += _subjects(results, image, where, problems)
+            stated.append(name)
+            images.append(image)
+            sizes.append(_size(labels[0]))
+    check_different(stated, images, problems)
+    raise_problems(path, problems)
+    check_sizes(images, sizes, problems)
     raise_problems(path, problems)
     return table_of(subjects, path, names, folder=folder)
 
@@ -90,22 +110,37 @@ def _results(task: dict[str, Any]) -> list[dict[str, Any]]:
     return list(valid[-1].get("result") or []) if valid else []
 
 
-def _image(task: dict[str, Any], folder: Path, where: str, problems: list[str]) -> Path:
-    """Return the image of a task."""
-    texts = [value for value in task["data"].values() if isinstance(value, str)]
-    parts = [urlsplit(text) for text in texts]
+def _image(
+    task: dict[str, Any], labelled: Any, folder: Path, where: str, problems: list[str]
+) -> tuple[str, Path]:
+    """Return the stated name of the image of a task, and its file.
+
+    Of several images, it is the one in the field that is called as what was ``labelled``.
+    """
+    data = task["data"]
+    fields = {labelled: data[labelled]} if isinstance(data.get(labelled), str) else data
+    parts = [urlsplit(text) for text in fields.values() if isinstance(text, str)]
     local = [(parse_qs(part.query).get("d") or [part.path])[0] for part in parts]  # ?d= of local storage
-    names = [unquote(text).replace("\\", "/").rsplit("/", 1)[-1] for text in local]
-    names = [name for name in names if is_image_name(name)] or names
-    for name in names:
-        for own in (name, _UPLOADED.sub("", name)):
-            if (folder / own).is_file():
-                return folder / own
-    problems.append(
-        f"{where} is of the image {', '.join(names) or 'without a name'}, which is not in {folder}; pass "
-        "image_folder="
-    )
-    return folder
+    texts = [unquote(text).replace("\\", "/") for text in local]
+    texts = [text for text in texts if is_image_name(text)] or texts
+    found = {}
+    for text in texts:
+        name = text.rsplit("/", 1)[-1]
+        own = next((o for o in (name, _UPLOADED.sub("", name)) if (folder / o).is_file()), None)
+        if own is not None:
+            found[folder / own] = text
+    if len(found) > 1:
+        problems.append(
+            f"{where} is of {len(found)} images, {quoted(path.name for path in found)}; keep the field of one"
+        )
+    elif not found:
+        names = ", ".join(text.rsplit("/", 1)[-1] for text in texts)
+        problems.append(
+            f"{where} is of the image {names or 'without a name'}, which is not in {folder}; pass "
+            "image_folder="
+        )
+    image, text = next(iter(found.items()), (folder / where, where))
+    return text, image
 
 
 def _subjects(results: list[dict[str, Any]], image: Path, where: str, problems: list[str]) -> list[Subject]:

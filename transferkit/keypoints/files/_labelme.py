@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from transferkit.errors import InvalidInputError
 from transferkit.images import raise_problems
 from transferkit.keypoints.files._kinds import refuse_others
-from transferkit.keypoints.files._places import laid_out, read_json
+from transferkit.keypoints.files._places import check_different, check_sizes, laid_out, read_json
 from transferkit.keypoints.files._subjects import Subject, table_of
 from transferkit.keypoints.files._table import KeypointTable
 
@@ -36,7 +36,8 @@ def read_labelme(path: str | os.PathLike[str], *, names: Sequence[str] | None = 
     Raises
     ------
     InvalidInputError
-        If there are no files, one is not LabelMe's, its image is not found, or a subject has a point twice.
+        If there are no files, one is not LabelMe's, its image is not found or has another size than it says,
+        or a subject has a point twice.
 
     Examples
     --------
@@ -53,15 +54,27 @@ def read_labelme(path: str | os.PathLike[str], *, names: Sequence[str] | None = 
         )
     problems: list[str] = []
     subjects: list[Subject] = []
+    images: list[_Image] = []
     for file in files:
         with laid_out(file, "LabelMe"):
-            subjects += _subjects(file, problems)
+            subjects += _subjects(file, images, problems)
+    check_different([image.stated for image in images], [image.path for image in images], problems)
+    raise_problems(path, problems)
+    check_sizes([image.path for image in images], [image.size for image in images], problems)
     raise_problems(path, problems)
     return table_of(subjects, path, names)
 
 
-def _subjects(file: Path, problems: list[str]) -> list[Subject]:
-    """Return the subjects in one file."""
+class _Image(NamedTuple):
+    """The image of a file: its name there, where it is, and the size that is stated."""
+
+    stated: str
+    path: Path
+    size: tuple[Any, Any]
+
+
+def _subjects(file: Path, images: list[_Image], problems: list[str]) -> list[Subject]:
+    """Return the subjects in one file, and add its image to the others."""
     content = read_json(file)
     shapes = content.get("shapes") if isinstance(content, dict) else None
     name = content.get("imagePath") if isinstance(content, dict) else None
@@ -71,6 +84,7 @@ def _subjects(file: Path, problems: list[str]) -> list[Subject]:
     image = file.parent / name.replace("\\", "/")
     if not image.is_file() and not (image := file.parent / image.name).is_file():
         problems.append(f"{file.name} is of the image {name!r}, which is not there")
+    images.append(_Image(name, image, (content.get("imageWidth"), content.get("imageHeight"))))
     found: dict[Any, Subject] = {}
     for shape in shapes:
         subject = found.setdefault(shape.get("group_id"), Subject(image))

@@ -13,10 +13,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from transferkit.errors import InvalidInputError
+from transferkit.errors import BadImageError, InvalidInputError
+from transferkit.foundation.arguments import is_number
 from transferkit.images import IMAGE_SUFFIXES, Target, read_source
 
 __all__ = [
+    "check_different",
+    "check_sizes",
     "checked_file",
     "image_size",
     "is_image_name",
@@ -25,6 +28,9 @@ __all__ = [
     "per_image",
     "read_json",
 ]
+
+
+_OPENED = 40  # images whose size is compared with the stated one
 
 
 def is_image_name(cell: str) -> bool:
@@ -66,6 +72,39 @@ def image_size(path: Path) -> tuple[int, int]:
     """Return width and height of an image as it is seen upright; a large JPEG is decoded at reduced size."""
     width, height = read_source(path).decode(target=Target(32)).size
     return int(width), int(height)
+
+
+def check_different(stated: Sequence[str], images: Sequence[Path], problems: list[str]) -> None:
+    """Add images to the problems that stand for two names, which differ in a folder that was cut off."""
+    first: dict[Path, str] = {}
+    for name, image in zip(stated, images, strict=True):
+        name = os.path.normpath(name.replace("\\", "/"))
+        other = first.setdefault(image, name)
+        if name != other:
+            problems.append(
+                f"{other!r} and {name!r} would both be {image}; pass an image_folder= that has their folders"
+            )
+            first[image] = name  # said once
+
+
+def check_sizes(images: Sequence[Path], sizes: Sequence[Any], problems: list[str]) -> None:
+    """Add images to the problems that are of another size than the file says: pixels would be others, too.
+
+    ``sizes`` are pairs of width and height; others say nothing. Some dozens of images are opened.
+    """
+    known = [i for i, size in enumerate(sizes) if all(is_number(side, above=0) for side in size)]
+    for i in known[:: -(-len(known) // _OPENED) or 1]:
+        try:
+            size = image_size(images[i])
+        except BadImageError:
+            continue  # whoever needs its pixels says so
+        stated = round(sizes[i][0]), round(sizes[i][1])
+        if size != stated:
+            turned = " It is stored turned (EXIF), and labelled as stored." if size == stated[::-1] else ""
+            problems.append(
+                f"{images[i]} is {size[0]} x {size[1]} pixels, but the labels are of {stated[0]} x "
+                f"{stated[1]}.{turned} Label the images as they are now, or pass the folder of the others"
+            )
 
 
 def per_image(names: Sequence[str]) -> npt.NDArray[np.str_] | None:

@@ -17,7 +17,7 @@ from transferkit.keypoints.files._table import KeypointTable
 
 __all__ = ["read_pts"]
 
-_FORM = re.compile(r"\s*version\s*:\s*\d+\s+n_points\s*:\s*(\d+)\s*\{(.*?)\}?\s*", re.S)
+_FORM = re.compile(r"\s*version\s*:\s*\d+\s+n_points\s*:\s*(\d+)\s*\{(.*?)\}\s*", re.S)
 
 
 def read_pts(
@@ -93,7 +93,7 @@ def _points(file: Path, problems: list[str]) -> npt.NDArray[np.float64] | None:
     """Return the points of one file, (k, 2)."""
     found = _FORM.fullmatch(file.read_text(encoding="utf-8-sig", errors="replace"))
     if not found:
-        problems.append(f"{file.name} must have 'version:' and 'n_points:', and points between braces")
+        problems.append(f"{file.name} must have 'version:' and 'n_points:', and points between two braces")
         return None
     lines = [line.split() for line in found[2].splitlines() if line.strip()]
     if len(lines) != int(found[1]) or any(len(line) != 2 for line in lines):

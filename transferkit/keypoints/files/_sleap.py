@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from transferkit.errors import InvalidInputError, MissingDependencyError
+from transferkit.foundation.files import replaced
 from transferkit.images import raise_problems
 from transferkit.keypoints.files._kinds import refuse_others
-from transferkit.keypoints.files._places import checked_file, per_image
+from transferkit.keypoints.files._places import check_different, checked_file, per_image
 from transferkit.keypoints.files._table import KeypointTable
 
 __all__ = ["read_sleap"]
@@ -27,8 +29,8 @@ def read_sleap(
     path : path
         A ``.slp`` file; with ``.pkg.slp`` the images are inside.
     image_folder : path, optional
-        Where labelled frames of videos are written as PNG files, unless they are there. Needed if the labels
-        are of videos, not of image files.
+        Where labelled frames of videos are written as PNG files, which a later call compares with the videos,
+        or takes where those are gone. Needed if the labels are of videos, not of image files.
 
     Returns
     -------
@@ -59,8 +61,11 @@ def read_sleap(
     if not frames:
         raise InvalidInputError(f"{path} has no labelled point.")
     problems: list[str] = []
-    images = _Images(path, None if image_folder is None else Path(image_folder), problems)
-    paths = [images.path_of(frame) for frame, _ in frames]
+    folder = None if image_folder is None else Path(image_folder)
+    images = _Images(path, folder, _names_of(labels.videos), problems)
+    found = {id(frame): images.find(frame) for frame, _ in frames}
+    paths = [found[id(frame)][0] for frame, _ in frames]
+    check_different([name for _, name in found.values()], [image for image, _ in found.values()], problems)
     for video in labels.videos:
         video.close()
     raise_problems(path, list(dict.fromkeys(problems)))
@@ -108,14 +113,23 @@ def _likelihood(instances: list[Any]) -> Any:
     )
 
 
+def _names_of(videos: list[Any]) -> dict[int, str]:
+    """Return what the frames of each video are called: as its file, with a number where several are."""
+    stems = [Path(video.filename).stem if isinstance(video.filename, str) else "" for video in videos]
+    return {
+        id(video): f"{stem}_{number}" if stems.count(stem) > 1 else stem
+        for number, (video, stem) in enumerate(zip(videos, stems, strict=True))
+    }
+
+
 class _Images:
     """Finds the image of a frame, or writes it."""
 
-    def __init__(self, path: Path, folder: Path | None, problems: list[str]) -> None:
-        self.path, self.folder, self.problems = path, folder, problems
+    def __init__(self, path: Path, folder: Path | None, names: dict[int, str], problems: list[str]) -> None:
+        self.path, self.folder, self.names, self.problems = path, folder, names, problems
 
-    def path_of(self, frame: Any) -> Path:
-        """Return the path of the image of a frame; add what is wrong to the problems."""
+    def find(self, frame: Any) -> tuple[Path, str]:
+        """Return the image of a frame, and its name in the file; add what is wrong to the problems."""
         source = frame.video.filename
         if isinstance(source, list):
             file = Path(source[frame.frame_idx])
@@ -124,25 +138,44 @@ class _Images:
             found = next((place for place in folders if place.is_file()), None)
             if found is None:
                 self.problems.append(f"the image {file} is not there; pass image_folder=")
-            return found or file
+            return found or file, str(file)
         if self.folder is None:
             self.problems.append(
                 f"the labels are of frames of {Path(source).name}; pass image_folder=, where they are "
                 "written as PNG files"
             )
-            return Path(source)
-        target = self.folder / f"{Path(source).stem}_{frame.frame_idx:06d}.png"
-        if not target.is_file():
-            self._write(frame, target)
-        return target
+            return Path(source), str(source)
+        name = self.names.get(id(frame.video), Path(source).stem)
+        target = self.folder / f"{name}_{frame.frame_idx:06d}.png"
+        self._write(frame, target)
+        return target, str(target)
 
     def _write(self, frame: Any, target: Path) -> None:
-        from PIL import Image
-
+        """Write a frame, unless it is there; another picture of that name is a problem."""
         try:
             pixels = np.asarray(frame.image)
         except (OSError, ValueError, IndexError, AttributeError, TypeError) as error:
-            self.problems.append(f"frame {frame.frame_idx} of {frame.video.filename} cannot be read: {error}")
+            if not target.is_file():
+                self.problems.append(
+                    f"frame {frame.frame_idx} of {frame.video.filename} cannot be read: {error}"
+                )
             return
-        target.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(target)
+        pixels = pixels[..., 0] if pixels.shape[-1] == 1 else pixels
+        if not target.is_file():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with replaced(target) as stream:
+                Image.fromarray(pixels).save(stream, format="PNG")
+        elif not _has_pixels(target, pixels):
+            self.problems.append(
+                f"{target} is there already, and is not frame {frame.frame_idx} of {frame.video.filename}; "
+                "delete it, or pass another image_folder="
+            )
+
+
+def _has_pixels(path: Path, pixels: Any) -> bool:
+    """Return True if an image file has exactly these pixels."""
+    try:
+        with Image.open(path) as image:
+            return np.array_equal(np.asarray(image), pixels)
+    except (OSError, SyntaxError):  # Pillow raises the latter for a broken PNG file
+        return False

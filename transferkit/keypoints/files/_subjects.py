@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from transferkit.errors import InvalidInputError, quoted
 from transferkit.keypoints.files._places import per_image
 from transferkit.keypoints.files._table import KeypointTable
 
-__all__ = ["Subject", "table_of"]
+__all__ = ["Subject", "stated", "table_of"]
 
 
 @dataclass
@@ -67,4 +68,20 @@ def table_of(
         boxes=boxes if np.isfinite(boxes).any() else None,
         groups=per_image([path.as_posix() for path in paths]),
         **more,
+    )
+
+
+def stated(third: npt.NDArray[np.float64], path: object) -> dict[str, npt.NDArray[Any]]:
+    """Return visibility or likelihood, whichever the third value of each point (n, k) is.
+
+    Tools that label write a visibility, 0, 1 or 2; models write how sure they are, a fraction of 1.
+    """
+    if np.isin(third, (0, 1, 2)).all():
+        return {"visibility": third.astype(np.int64)}
+    if ((third >= 0) & (third <= 1)).all():
+        return {"likelihood": third}
+    wrong = third[~np.isin(third, (0, 1, 2)) & ~((third >= 0) & (third <= 1))][0]
+    raise InvalidInputError(
+        f"{path}: the third value of a point must be its visibility (0, 1 or 2), or its likelihood (0..1, of "
+        f"all points). Got {wrong:g}."
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -10,11 +11,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from transferkit.errors import InvalidInputError
+from transferkit.errors import InvalidInputError, quoted
 from transferkit.keypoints._layouts import as_points
-from transferkit.keypoints._names import Pairs, mirror_pairs_by_name
+from transferkit.keypoints._names import Pairs, mirror_pairs_by_name, without_partner
 
 __all__ = ["KeypointTable"]
+
+_logger = logging.getLogger("transferkit")
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,18 +39,26 @@ class KeypointTable:
         Points that a line connects; empty if the file says nothing of it.
     mirror_pairs : tuple of (int, int)
         Points that swap when the image is mirrored, for ``KeypointRegressor(mirror_pairs=)``. By default
-        found by their names, such as ``left_eye`` and ``right_eye``; empty if there are none.
+        found by their names, such as ``left_eye`` and ``right_eye``; empty if there are none, or if a name
+        with a side has no partner, which is logged.
     boxes : ndarray of float64, shape (n, 4), or None
         Left, top, right and bottom edge of each subject, in pixels; NaN where it is unknown.
     groups : ndarray of str, shape (n,), or None
         Rows that must stay on the same side of a split, for ``fit(groups=)``: frames of one video, subjects
         of one image.
+    individuals : ndarray of str, shape (n,), or None
+        Which subject of its image a row is, where the labelling tool names them.
     likelihood : ndarray of float64, shape (n, k), or None
         Between 0 and 1, as the model that made the file states it.
     visibility : ndarray of int, shape (n, k), or None
         As in COCO: 0 is not labelled, 1 labelled but hidden, 2 visible.
     folder : Path or None
         What file names are relative to when the table is written.
+
+    Raises
+    ------
+    InvalidInputError
+        Columns differ in length, or two rows are of the same individual of one image.
     """
 
     paths: list[Path]
@@ -60,12 +71,20 @@ class KeypointTable:
     likelihood: npt.NDArray[np.float64] | None = None
     visibility: npt.NDArray[np.int64] | None = None
     folder: Path | None = None
+    individuals: npt.NDArray[np.str_] | None = None
 
     def __post_init__(self) -> None:
         """Check that the rows and the points agree."""
         object.__setattr__(self, "paths", [Path(path) for path in self.paths])
         if self.mirror_pairs is None:
-            object.__setattr__(self, "mirror_pairs", mirror_pairs_by_name(self.names or ()))
+            names = self.names or ()
+            object.__setattr__(self, "mirror_pairs", mirror_pairs_by_name(names))
+            if alone := without_partner(names):
+                _logger.warning(
+                    f"Points of a table: {quoted(alone)} of one side have no partner of the other side, so "
+                    "mirror_pairs is empty, and models learn from no mirror images. Pass mirror_pairs= to "
+                    "KeypointRegressor if points are named otherwise."
+                )
         shape = as_points(self.keypoints).shape[:2] if len(self.paths) else (0, 0)
         if len(self.paths) != shape[0]:
             raise InvalidInputError(
@@ -75,6 +94,30 @@ class KeypointTable:
         object.__setattr__(self, "keypoints", np.asarray(self.keypoints, dtype=np.float64))
         if self.names is not None and len(self.names) != shape[1]:
             raise InvalidInputError(f"names has {len(self.names)} names but there are {shape[1]} points.")
+        for name, (dtype, width) in _columns(shape[1]).items():
+            self._check_column(name, dtype, (shape[0], *width))
+        if self.individuals is not None:
+            each = list(zip(self.paths, self.individuals.tolist(), strict=True))
+            if len(set(each)) < len(each):
+                path, individual = next(one for one in each if each.count(one) > 1)
+                raise InvalidInputError(
+                    f"individuals must be different in each image. {path} has {individual!r} twice; keep one "
+                    "of these rows."
+                )
+
+    def _check_column(self, name: str, dtype: type, shape: tuple[int, ...]) -> None:
+        """Make an array of a column, if there is one, and check its shape."""
+        if (value := getattr(self, name)) is None:
+            return
+        try:
+            array: npt.NDArray[Any] = np.asarray(value, dtype=dtype)
+        except (TypeError, ValueError) as error:
+            raise InvalidInputError(f"{name} of a table must have shape {shape}: {error}.") from error
+        if array.shape != shape and len(self.paths):
+            raise InvalidInputError(
+                f"{name} of a table must have shape {shape}, a row for each path. Got {array.shape}."
+            )
+        object.__setattr__(self, name, array)
 
     def __iter__(self) -> Iterator[Any]:
         """Unpack into paths and keypoints."""
@@ -82,7 +125,8 @@ class KeypointTable:
 
     def take(self, rows: Sequence[int] | npt.NDArray[Any]) -> KeypointTable:
         """Return a table of these rows; a boolean mask will do."""
-        chosen = np.arange(len(self.paths))[np.asarray(rows)]
+        given = np.asarray(rows)
+        chosen = np.arange(len(self.paths))[given if given.size else given.astype(np.intp)]
         columns = {
             field.name: value[chosen]
             for field in fields(self)
@@ -113,3 +157,14 @@ class KeypointTable:
                     f"Got shape {likelihood.shape}."
                 )
         return replace(self, keypoints=points, likelihood=likelihood, visibility=None)
+
+
+def _columns(n_points: int) -> dict[str, tuple[type, tuple[int, ...]]]:
+    """Return the type of each optional column, and its shape behind the rows."""
+    return {
+        "boxes": (np.float64, (4,)),
+        "groups": (np.str_, ()),
+        "individuals": (np.str_, ()),
+        "likelihood": (np.float64, (n_points,)),
+        "visibility": (np.int64, (n_points,)),
+    }

@@ -13,12 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from transferkit.errors import InvalidInputError, MissingDependencyError
+from transferkit.errors import InvalidInputError, MissingDependencyError, quoted
+from transferkit.foundation.arguments import is_count
 from transferkit.images import image_files, raise_problems
 from transferkit.keypoints._names import Pairs
 from transferkit.keypoints.files._columns import number
 from transferkit.keypoints.files._kinds import refuse_others
 from transferkit.keypoints.files._places import checked_file, image_size, per_image
+from transferkit.keypoints.files._subjects import stated
 from transferkit.keypoints.files._table import KeypointTable
 
 __all__ = ["read_yolo_pose"]
@@ -37,8 +39,9 @@ def read_yolo_pose(path: str | os.PathLike[str], *, split: str = "train") -> Key
     Returns
     -------
     KeypointTable
-        With boxes; with visibility if points have three values; names and mirror pairs if the file has
-        ``kpt_names`` and ``flip_idx``. Images are opened for their size, since the files have fractions.
+        With boxes; if points have three values, with visibility, or with likelihood where these are
+        fractions, as in files of predictions; names and mirror pairs if the file has ``kpt_names`` and
+        ``flip_idx``. Images are opened for their size, since the files have fractions.
 
     Raises
     ------
@@ -57,14 +60,9 @@ def read_yolo_pose(path: str | os.PathLike[str], *, split: str = "train") -> Key
     refuse_others(path, "YOLO")
     content = _read_yaml(path)
     shape = content.get("kpt_shape")
-    if not (isinstance(shape, list) and len(shape) == 2 and shape[1] in (2, 3) and shape[0] > 0):
+    if not (isinstance(shape, list) and len(shape) == 2 and all(map(is_count, shape)) and shape[1] in (2, 3)):
         raise InvalidInputError(f"{path} must have kpt_shape: [number of points, 2 or 3]. Got {shape!r}.")
-    if not isinstance(content.get(split), str):
-        raise InvalidInputError(f"split must be a folder named in {path}, such as 'train'. Got {split!r}.")
-    root = path.parent / (content.get("path") or "")
-    folder = next((r / content[split] for r in (root, path.parent) if (r / content[split]).is_dir()), None)
-    if folder is None:
-        raise InvalidInputError(f"{path} names the folder {content[split]!r}, which is not in {root}.")
+    folder = _folder(path, content, split)
     problems: list[str] = []
     rows = []
     for image in image_files(folder, Counter()):
@@ -89,9 +87,28 @@ def read_yolo_pose(path: str | os.PathLike[str], *, split: str = "train") -> Key
         mirror_pairs=_pairs(content, shape[0]),
         boxes=np.hstack([centre - side / 2, centre + side / 2]),
         groups=per_image([image.as_posix() for image in paths]),
-        visibility=seen.astype(np.int64) if shape[1] == 3 else None,
         folder=folder,
+        **(stated(points[..., 2], path) if shape[1] == 3 else {}),  # type: ignore[arg-type]
     )
+
+
+def _folder(path: Path, content: dict[str, Any], split: str) -> Path:
+    """Return the folder of the images of a split."""
+    named = content.get(split)
+    if isinstance(named, list) and len(named) == 1:
+        named = named[0]
+    if isinstance(named, list):
+        raise InvalidInputError(
+            f"{path} names {len(named)} folders for {split!r}. Write a data.yaml for each of them."
+        )
+    if not isinstance(named, str):
+        folders = [key for key in ("train", "val", "test") if content.get(key)]
+        raise InvalidInputError(f"split must be a folder named in {path}: {quoted(folders)}. Got {split!r}.")
+    root = path.parent / str(content.get("path") or "")
+    folder = next((r / named for r in (root, path.parent) if (r / named).is_dir()), None)
+    if folder is None:
+        raise InvalidInputError(f"{path} names the folder {named!r}, which is not in {root}.")
+    return folder
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
@@ -141,4 +158,5 @@ def _pairs(content: dict[str, Any], n_points: int) -> Pairs | None:
     order = content.get("flip_idx")
     if not isinstance(order, list) or sorted(map(str, order)) != sorted(map(str, range(n_points))):
         return None
+    order = [int(place) for place in order]  # some write them in quotes
     return tuple((i, j) for i, j in enumerate(order) if i < j and order[j] == i)

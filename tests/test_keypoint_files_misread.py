@@ -1,0 +1,392 @@
+"""Files of keypoints that could be read as other points, or of other images: read right, or refused."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from transferkit import datasets
+from transferkit.datasets import KeypointTable
+from transferkit.errors import InvalidInputError
+from transferkit.keypoints import mirror_pairs_by_name, smooth_keypoints
+
+NAN = np.nan
+
+
+def picture(path, width=60, height=40, **options):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (width, height)).save(path, **options)
+    return path
+
+
+def text(path, content):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
+    return path
+
+
+def names_of(table):
+    return [path.relative_to(path.parents[1]).as_posix() for path in table.paths]
+
+
+# --------------------------------------------------------------------------- the table
+
+
+def test_a_table_of_lists_is_one_of_arrays():
+    table = KeypointTable(["a", "b"], [[1, 2], [3, 4]], boxes=[[0, 0, 9, 9], [1, 1, 2, 2]], groups=["g", "h"])
+    part = table.take([1])
+    assert (part.boxes.tolist(), part.groups.tolist()) == ([[1, 1, 2, 2]], ["h"])
+    assert len(table.take([]).paths) == 0
+    for column, value in (
+        ("boxes", [[0, 0, 9, 9]]),
+        ("groups", ["g"]),
+        ("likelihood", [[1, 1], [1, 1]]),
+        ("visibility", [["seen"], ["hidden"]]),
+        ("individuals", ["a", "b", "c"]),
+    ):
+        with pytest.raises(InvalidInputError, match=rf"{column} of a table must have shape \(2,"):
+            KeypointTable(["a", "b"], [[1, 2], [3, 4]], **{column: value})
+    with pytest.raises(InvalidInputError, match="individuals must be different in each image. a has 'x'"):
+        KeypointTable(["a", "a"], [[1, 2], [3, 4]], individuals=["x", "x"])
+
+
+def test_all_sides_of_a_name_are_exchanged():
+    corners = ["left_eye_left_corner", "left_eye_right_corner", "right_eye_left_corner"]
+    assert mirror_pairs_by_name([*corners, "right_eye_right_corner"]) == ((0, 3), (1, 2))
+    assert mirror_pairs_by_name(["lft_paw", "nose", "rgt_paw"]) == ((0, 2),)
+
+
+def test_points_of_one_side_alone_leave_no_pairs(caplog):
+    names = ("left_ear", "right_ear", "left_paw")
+    assert mirror_pairs_by_name(names) == ()
+    assert KeypointTable(["a"], np.ones((1, 3, 2)), names=names).mirror_pairs == ()
+    assert "'left_paw' of one side have no partner" in caplog.text
+    caplog.clear()
+    assert (
+        KeypointTable(["a"], np.ones((1, 3, 2)), names=("upright", "bright", "leftover")).mirror_pairs == ()
+    )
+    assert not caplog.text
+
+
+def test_no_frames_are_smoothed_to_none():
+    assert smooth_keypoints(np.zeros((0, 3, 2))).shape == (0, 3, 2)
+    assert smooth_keypoints(np.zeros((0, 6))).shape == (0, 6)
+
+
+# --------------------------------------------------------------------------- plain CSV
+
+
+@pytest.mark.parametrize(
+    ("header", "points"),
+    [
+        ("x_0,x_1,y_0,y_1", [1, 3, 2, 4]),  # as OpenFace writes them
+        ("nose_x,ear_x,nose_y,ear_y", [1, 3, 2, 4]),
+        ("x0,x1,y0,y1", [1, 3, 2, 4]),
+        ("x0,y0,x1,y1", [1, 2, 3, 4]),
+        ("0,1,2,3", [1, 2, 3, 4]),
+        ("x,y,x,y", [1, 2, 3, 4]),
+        ("width,height,age,key", [1, 2, 3, 4]),  # names no axis of anything
+    ],
+)
+def test_columns_are_read_by_their_names(tmp_path, header, points):
+    picture(tmp_path / "a.png")
+    table = datasets.read_keypoints_csv(text(tmp_path / "t.csv", f"file,{header}\na.png,1,2,3,4\n"))
+    assert table.keypoints.tolist() == [points]
+    assert table.names == {"x_0,x_1,y_0,y_1": ("0", "1"), "nose_x,ear_x,nose_y,ear_y": ("nose", "ear")}.get(
+        header
+    )
+
+
+@pytest.mark.parametrize(
+    ("header", "words"),
+    [
+        (
+            "nose_x,nose_y,nose_likelihood,ear_x,ear_y,ear_likelihood",
+            "'nose_likelihood' and 'ear_likelihood'",
+        ),
+        ("nose_x,nose_y,age,weight", "'age' and 'weight'"),
+        ("id,nose_x,nose_y,frame", "'id' and 'frame'"),
+        ("box_left,box_top,nose_x,nose_y", "'box_left' and 'box_top'"),
+        ("y0,x0,y1,x1", "x and then y. Got 'y0' and then 'x0'"),
+    ],
+)
+def test_columns_that_are_no_points_are_named(tmp_path, header, words):
+    picture(tmp_path / "a.png")
+    row = ",".join(str(i) for i in range(len(header.split(","))))
+    with pytest.raises(InvalidInputError, match=words):
+        datasets.read_keypoints_csv(text(tmp_path / "t.csv", f"file,{header}\na.png,{row}\n"))
+
+
+def test_the_first_row_is_an_image_where_names_have_no_suffix(tmp_path):
+    for i in range(3):
+        (tmp_path / f"IM{i}").touch()
+    rows = "IM0,1,2\nIM1,3,4\nIM2,5,6\n"
+    table = datasets.read_keypoints_csv(text(tmp_path / "t.csv", rows))
+    assert table.keypoints.tolist() == [[1, 2], [3, 4], [5, 6]]
+    for header in ("file,x0,y0\n", "file,nose,nose\n", ",0,1\n"):
+        assert len(datasets.read_keypoints_csv(text(tmp_path / "t.csv", header + rows)).paths) == 3
+    four = "file,0,1,2,3\nIM0,1,2,3,4\n"  # titles that count
+    assert datasets.read_keypoints_csv(text(tmp_path / "t.csv", four)).keypoints.tolist() == [[1, 2, 3, 4]]
+
+
+def test_subjects_of_one_image_go_there_and_back(tmp_path):
+    path = picture(tmp_path / "a.png")
+    table = KeypointTable([path, path], [[1, 2], [30, 20]])
+    datasets.write_keypoints_csv(table, tmp_path / "t.csv")
+    back = datasets.read_keypoints_csv(tmp_path / "t.csv")
+    assert (back.paths, back.keypoints.tolist()) == (table.paths, [[1, 2], [30, 20]])
+    assert back.individuals.tolist() == ["1", "2"]
+    with pytest.raises(
+        InvalidInputError, match="keep one, or tell its subjects apart by a column 'individual'"
+    ):
+        datasets.read_keypoints_csv(text(tmp_path / "t.csv", "a.png,1,2\na.png,3,4\n"))
+
+
+def test_a_quote_that_is_not_closed_swallows_no_rows(tmp_path):
+    for i in range(3):
+        picture(tmp_path / f"{i}.png")
+    path = text(tmp_path / "t.csv", 'file,kind\n0.png,cat\n1.png,"dog\n2.png,dog\n')
+    with pytest.raises(InvalidInputError, match="look for a quote that is not closed"):
+        datasets.read_table(path, "kind")
+
+
+@pytest.mark.parametrize(
+    ("cells", "targets"),
+    [
+        (["001", "002", "010"], ["001", "002", "010"]),
+        (["90071992547409921", "90071992547409922", "5"], ["90071992547409921", "90071992547409922", "5"]),
+        (["1", "NA", "2.5"], [1, NAN, 2.5]),
+        (["0", "-0.5", "1e3"], [0, -0.5, 1000]),
+        (["NA", "NA", "NA"], ["NA", "NA", "NA"]),
+    ],
+)
+def test_labels_made_of_digits_stay_text(tmp_path, cells, targets):
+    for i in range(3):
+        picture(tmp_path / f"{i}.png")
+    path = text(tmp_path / "t.csv", "file,y\n" + "".join(f"{i}.png,{cell}\n" for i, cell in enumerate(cells)))
+    np.testing.assert_array_equal(datasets.read_table(path, "y").targets, targets)
+    assert datasets.read_table(path, "y", dtype=str).targets.tolist() == cells
+    with pytest.raises(InvalidInputError, match="dtype must be str or None. Got <class 'int'>"):
+        datasets.read_table(path, "y", dtype=int)
+
+
+def test_groups_made_of_digits_stay_text(tmp_path):
+    path = text(tmp_path / "t.csv", "file,who,weight\n0.png,007,1\n1.png,7,NA\n")
+    assert datasets.read_column(path, "who").tolist() == ["007", "7"]
+    with pytest.raises(InvalidInputError, match="row 3 has no weight"):
+        datasets.read_column(path, "weight")
+
+
+# --------------------------------------------------------------------------- one name in two folders
+
+
+def test_images_of_one_name_are_not_taken_for_each_other(tmp_path):
+    for name in ("m1/a.png", "m2/a.png"):
+        picture(tmp_path / "labeled-data" / name)
+    head = "scorer,,,A,A\nbodyparts,,,nose,nose\ncoords,,,x,y\n"
+    path = text(tmp_path / "all.csv", head + "labeled-data,m1,a.png,1,2\nlabeled-data,m2,a.png,3,4\n")
+    assert names_of(datasets.read_deeplabcut(path)) == ["m1/a.png", "m2/a.png"]
+    with pytest.raises(InvalidInputError, match="m1/a.png' and 'labeled-data/m2/a.png' would both be"):
+        datasets.read_deeplabcut(path, image_folder=tmp_path / "labeled-data" / "m1")
+
+    def task(folder):
+        value = {"x": 10, "y": 20, "keypointlabels": ["nose"]}
+        size = {"original_width": 60, "original_height": 40}
+        result = {"id": folder, "type": "keypointlabels", "value": value, **size}
+        image = f"/data/local-files/?d={folder}/a.png"
+        return {"data": {"image": image}, "annotations": [{"result": [result]}]}
+
+    with pytest.raises(InvalidInputError, match="'m1/a.png' and 'm2/a.png' would both be"):
+        datasets.read_label_studio(
+            text(tmp_path / "s.json", [task("m1"), task("m2")]), image_folder=tmp_path / "labeled-data" / "m1"
+        )
+
+
+def test_a_task_of_two_images_is_of_the_one_that_was_labelled(tmp_path):
+    picture(tmp_path / "a.png"), picture(tmp_path / "b.png")
+    value = {"x": 10, "y": 20, "keypointlabels": ["nose"]}
+    result = {
+        "id": "r",
+        "type": "keypointlabels",
+        "value": value,
+        "original_width": 60,
+        "original_height": 40,
+    }
+    task = {"data": {"thumb": "b.png", "photo": "a.png"}, "annotations": [{"result": [result]}]}
+    with pytest.raises(InvalidInputError, match="is of 2 images, 'b.png' and 'a.png'; keep the field of one"):
+        datasets.read_label_studio(text(tmp_path / "t.json", [task]))
+    result["to_name"] = "photo"
+    assert datasets.read_label_studio(text(tmp_path / "t.json", [task])).paths == [tmp_path / "a.png"]
+
+
+def test_videos_of_one_name_keep_their_frames_apart(tmp_path):
+    sio = pytest.importorskip("sleap_io")
+    skeleton = sio.Skeleton(["nose"])
+    images = [[str(picture(tmp_path / day / "f.png"))] for day in ("day1", "day2")]
+    frames = [
+        sio.LabeledFrame(
+            video=sio.Video.from_filename(files),
+            frame_idx=0,
+            instances=[sio.Instance.from_numpy(np.array([[float(i), 5.0]]), skeleton=skeleton)],
+        )
+        for i, files in enumerate(images)
+    ]
+    sio.Labels(frames).save(str(tmp_path / "a.slp"))
+    assert names_of(datasets.read_sleap(tmp_path / "a.slp")) == ["day1/f.png", "day2/f.png"]
+    for grey, (file,) in zip((20, 180), images, strict=True):
+        Image.new("RGB", (60, 40), (grey,) * 3).save(file)
+    sio.Labels(frames).save(str(tmp_path / "b.pkg.slp"), embed=True, verbose=False)
+    table = datasets.read_sleap(tmp_path / "b.pkg.slp", image_folder=tmp_path / "frames")
+    assert [int(np.asarray(Image.open(path)).mean()) for path in table.paths] == [20, 180]
+    Image.new("RGB", (60, 40), (77,) * 3).save(table.paths[1])  # as from another file of SLEAP's
+    with pytest.raises(InvalidInputError, match="is there already, and is not frame 0 of"):
+        datasets.read_sleap(tmp_path / "b.pkg.slp", image_folder=tmp_path / "frames")
+    for (file,) in images:
+        (tmp_path / "elsewhere").mkdir(exist_ok=True)
+        (tmp_path / file).rename(tmp_path / "elsewhere" / "f.png")
+    with pytest.raises(InvalidInputError, match="would both be"):
+        datasets.read_sleap(tmp_path / "a.slp", image_folder=tmp_path / "elsewhere")
+
+
+# --------------------------------------------------------------------------- DeepLabCut
+
+ANIMALS = (
+    "scorer,,,A,A,A,A\nindividuals,,,resident,resident,intruder,intruder\n"
+    "bodyparts,,,nose,nose,nose,nose\ncoords,,,x,y,x,y\n"
+)
+
+
+def test_individuals_keep_their_names(tmp_path):
+    for i in (1, 2):
+        picture(tmp_path / "labeled-data" / "v" / f"{i}.png")
+    rows = "labeled-data,v,1.png,1,2,30,20\nlabeled-data,v,2.png,,,31,21\n"
+    path = text(tmp_path / "labeled-data" / "v" / "CollectedData_A.csv", ANIMALS + rows)
+    table = datasets.read_deeplabcut(path)
+    assert table.individuals.tolist() == ["resident", "intruder", "intruder"]
+    datasets.write_deeplabcut(table, path.with_name("out.csv"), scorer="A")
+    np.testing.assert_array_equal(
+        datasets.read_deeplabcut(path.with_name("out.csv")).keypoints, table.keypoints
+    )
+    written = path.with_name("out.csv").read_text().splitlines()
+    assert written[1] == ANIMALS.splitlines()[1]
+    assert written[-1] == "labeled-data,v,2.png,,,31.0,21.0"
+    datasets.write_deeplabcut(
+        table.take([0]), path.with_name("out.csv"), scorer="A"
+    )  # one animal in each image
+    assert path.with_name("out.csv").read_text().splitlines()[1] == "individuals,,,resident,resident"
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (
+            "scorer,,,A,A,B,B\nbodyparts,,,nose,nose,nose,nose\ncoords,,,x,y,x,y\nlabeled-data,v,1.png,1,2,3,4\n",
+            "nose x has several columns, of the scorers 'A' and 'B'; keep one",
+        ),
+        (
+            "scorer,,,A,A\nbodyparts,,,nose,nose\ncoords,,,x,y\n" + "labeled-data,v,1.png,1,2\n" * 2,
+            "'labeled-data/v/1.png' has 2 rows; keep one",
+        ),
+    ],
+)
+def test_no_label_replaces_another(tmp_path, content, words):
+    picture(tmp_path / "labeled-data" / "v" / "1.png")
+    with pytest.raises(InvalidInputError, match=words):
+        datasets.read_deeplabcut(text(tmp_path / "labeled-data" / "v" / "CollectedData_A.csv", content))
+
+
+# --------------------------------------------------------------------------- COCO, YOLO, pts, sizes
+
+
+def coco(**changed):
+    size = {"width": 60, "height": 40}
+    return {
+        "images": [{"id": i, "file_name": f"{i}.png", **size} for i in (1, 2)],
+        "annotations": [
+            {"id": i, "image_id": i, "category_id": 1, "keypoints": [10 * i, 5, 2]} for i in (1, 2)
+        ],
+        "categories": [{"id": 1, "name": "cat", "keypoints": ["nose"]}],
+        **changed,
+    }
+
+
+def test_joined_files_of_coco(tmp_path):
+    for i in (1, 2):
+        picture(tmp_path / f"{i}.png")
+    twice = [
+        {"id": 1, "file_name": "1.png"},
+        {"id": 2, "file_name": "2.png"},
+        {"id": 1, "file_name": "2.png"},
+    ]
+    with pytest.raises(InvalidInputError, match="image id 1 is of '1.png' and of '2.png'"):
+        datasets.read_coco_keypoints(text(tmp_path / "a.json", coco(images=twice)))
+    content = coco(categories=[{"id": i, "name": "cat", "keypoints": ["nose"]} for i in (1, 2)])
+    content["annotations"][1]["category_id"] = 2
+    table = datasets.read_coco_keypoints(text(tmp_path / "a.json", content))
+    assert table.keypoints[:, 0].tolist() == [[10, 5], [20, 5]]
+    content["categories"][1]["keypoints"] = ["ear"]
+    with pytest.raises(InvalidInputError, match="2 categories 'cat' with different keypoints"):
+        datasets.read_coco_keypoints(text(tmp_path / "a.json", content))
+
+
+def test_fractions_are_likelihoods(tmp_path):
+    for i in (1, 2):
+        picture(tmp_path / f"{i}.png")
+    content = coco()
+    content["annotations"][0]["keypoints"][2] = 0.75
+    content["annotations"][1]["keypoints"][2] = 1
+    table = datasets.read_coco_keypoints(text(tmp_path / "a.json", content))
+    assert (table.visibility, table.likelihood.tolist()) == (None, [[0.75], [1.0]])
+    datasets.write_coco_keypoints(table, tmp_path / "b.json")
+    back = datasets.read_coco_keypoints(tmp_path / "b.json")
+    assert back.keypoints[:, 0].tolist() == [[10, 5], [20, 5]]
+    content["annotations"][1]["keypoints"][2] = 1.5
+    with pytest.raises(InvalidInputError, match="0, 1 or 2.*Got 1.5"):
+        datasets.read_coco_keypoints(text(tmp_path / "a.json", content))
+
+
+def test_predictions_of_yolo(tmp_path):
+    pytest.importorskip("yaml")
+    picture(tmp_path / "images" / "train" / "a.png", 40, 30)
+    text(tmp_path / "labels" / "train" / "a.txt", "0 0.5 0.5 0.2 0.4 0.25 0.5 0.98 0.5 0.5 0.93\n")
+    path = text(tmp_path / "d.yaml", "train: [images/train]\nkpt_shape: [2, 3]\nflip_idx: ['1', '0']\n")
+    table = datasets.read_yolo_pose(path)
+    assert (table.likelihood.tolist(), table.visibility) == ([[0.98, 0.93]], None)
+    assert table.mirror_pairs == ((0, 1),)
+    for content, words in (
+        ("train: [images/train, more]\nkpt_shape: [2, 3]\n", "names 2 folders for 'train'"),
+        ("train: images/train\nkpt_shape: ['2', 3]\n", "kpt_shape"),
+        ("train: images/train\nkpt_shape: [2, 3]\npath: 5\n", None),
+    ):
+        path = text(tmp_path / "d.yaml", content)
+        if words is None:
+            assert len(datasets.read_yolo_pose(path).paths) == 1
+        else:
+            with pytest.raises(InvalidInputError, match=words):
+                datasets.read_yolo_pose(path)
+
+
+def test_a_pts_file_that_was_cut_off(tmp_path):
+    picture(tmp_path / "a.png")
+    whole = "version: 1\nn_points: 2\n{\n1 1\n140 230\n}\n"
+    assert datasets.read_pts(text(tmp_path / "a.pts", whole)).keypoints[0, 1].tolist() == [139, 229]
+    with pytest.raises(InvalidInputError, match="points between two braces"):
+        datasets.read_pts(text(tmp_path / "a.pts", whole[:-4]))
+
+
+def test_images_of_another_size_than_the_labels(tmp_path):
+    for i in (1, 2):
+        picture(tmp_path / f"{i}.png")
+    large = [{"id": i, "file_name": f"{i}.png", "width": 600, "height": 400} for i in (1, 2)]
+    with pytest.raises(InvalidInputError, match="1.png is 60 x 40 pixels, but the labels are of 600 x 400"):
+        datasets.read_coco_keypoints(text(tmp_path / "a.json", coco(images=large)))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    picture(tmp_path / "a.jpg", exif=exif)
+    shape = {"label": "nose", "points": [[1, 2]], "shape_type": "point"}
+    content = {"shapes": [shape], "imagePath": "a.jpg", "imageWidth": 60, "imageHeight": 40}
+    with pytest.raises(InvalidInputError, match=r"40 x 60 pixels.*60 x 40. It is stored turned \(EXIF\)"):
+        datasets.read_labelme(text(tmp_path / "l" / ".." / "a.json", content))
+    content |= {"imageWidth": 40, "imageHeight": 60}
+    assert len(datasets.read_labelme(text(tmp_path / "a.json", content)).paths) == 1
