@@ -137,7 +137,7 @@ def test_other_names_of_classes_give_the_same_table_in_another_order():
         for key, figure in by_number.by_class[c].items():
             other = by_name.by_class[name][key]
             assert other.value == pytest.approx(figure.value)
-            # Wilson's are the same, those of the bootstrap nearly: other strata are drawn first.
+            # Wilson's are the same, those of the bootstrap nearly: images are drawn in another order.
             assert (other.low, other.high) == pytest.approx((figure.low, figure.high), abs=0.02)
 
 
@@ -219,7 +219,7 @@ def test_one_group_has_no_interval_and_no_errors_are_noted():
     true, predicted, chances = draw(30, 2)
     one = classification_figures(true, predicted, chances, groups=[1] * 30).whole["accuracy"]
     assert np.isnan([one.low, one.high]).all()
-    assert one.note == "too few images for an interval"
+    assert one.note == "too few images or groups for an interval"
     perfect = classification_figures(true, true, np.eye(2)[true]).whole["auc"]
     assert (perfect.low, perfect.value, perfect.high) == (1, 1, 1)
     assert perfect.note.startswith("the same in all resamples")

@@ -1,16 +1,16 @@
-"""The bootstrap: whole groups, whole strata, the same resamples for the same seed."""
+"""The bootstrap: whole groups, no class without rows, the same resamples for the same seed."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transferkit.metrics import Figure, Resampling, percentile_figure
+from transferkit.metrics import Figure, Resampling, classification_figures, percentile_figure
 from transferkit.metrics import resampling as resampling_module
 
 
-def weights_of(n, **options):
-    return np.concatenate(list(Resampling(n, n_resamples=30, **options)))
+def weights_of(n, n_resamples=30, **options):
+    return np.concatenate(list(Resampling(n, n_resamples=n_resamples, **options)))
 
 
 @given(st.integers(2, 20), st.integers(0, 1000))
@@ -27,11 +27,38 @@ def test_each_row_is_drawn_once_on_average():
     np.testing.assert_allclose(weights.var(axis=0), 0.95, atol=0.15)  # 1 - 1 / n
 
 
-def test_strata_keep_their_sizes():
-    strata = np.array([0] * 3 + [1] * 17)
-    weights = weights_of(20, strata=strata)
-    assert (weights[:, :3].sum(axis=1) == 3).all()
-    assert np.ptp(weights[:, 0]) > 0
+def test_no_stratum_disappears_and_its_size_varies():
+    strata = np.array([0] * 2 + [1] * 18)
+    assert (weights_of(20, n_resamples=2000)[:, :2].sum(axis=1) == 0).any()
+    weights = weights_of(20, strata=strata, n_resamples=2000)
+    rare = weights[:, :2].sum(axis=1)
+    assert rare.min() == 1
+    # As where nothing is held: a binomial number, but for its zeros.
+    assert rare.mean() == pytest.approx(2 / (1 - 0.9**20), rel=0.05)
+    assert (weights.sum(axis=1) == 20).all()
+
+
+def test_intervals_hold_the_truth_as_often_as_they_say():
+    """Where one of ten is ill: with as many ill in each resample, 0.55 of the intervals did."""
+    rng, hits = np.random.default_rng(0), 0
+    for _ in range(200):
+        true = rng.random(150) < 0.1
+        predicted = np.where(true, rng.random(150) < 0.1, rng.random(150) < 0.01)
+        found = classification_figures(
+            true.astype(int), predicted.astype(int), classes=[0, 1], groups=np.arange(150), n_resamples=300
+        ).whole["accuracy"]
+        hits += found.low <= 0.901 <= found.high
+    assert 176 <= hits <= 200  # 190 expected, and three standard errors of a little less
+
+
+def test_one_group_of_a_class_says_nothing_of_others():
+    groups = np.repeat([0, 1], 20)
+    true = np.repeat(["benign", "malign"], 20)
+    predicted = true.copy()
+    predicted[::4] = "benign"
+    found = classification_figures(true, predicted, groups=groups).whole["accuracy"]
+    assert np.isnan(found.low)
+    assert found.note == "too few images or groups for an interval"
 
 
 def test_rows_of_a_group_are_drawn_together():
@@ -43,13 +70,13 @@ def test_rows_of_a_group_are_drawn_together():
     assert np.ptp(weights.sum(axis=1)) > 0  # groups have different sizes
 
 
-def test_groups_within_strata_keep_their_number_and_mixed_groups_leave_strata_aside():
+def test_groups_bring_their_strata():
     groups = np.repeat(np.arange(6), 2)
-    pure = weights_of(12, groups=groups, strata=np.repeat([0, 1], 6))
-    assert (pure[:, :6].sum(axis=1) == 6).all()
-    mixed = weights_of(12, groups=groups, strata=np.tile([0, 1], 6))
-    assert (mixed.sum(axis=1) == 12).all()
-    assert np.ptp(mixed[:, :6].sum(axis=1)) > 0
+    pure = weights_of(12, groups=groups, strata=np.repeat([0, 1], [2, 10]), n_resamples=500)
+    assert (pure[:, :2].sum(axis=1) > 0).all()
+    assert np.ptp(pure[:, :2].sum(axis=1)) > 0
+    assert Resampling(12, groups=groups, strata=np.tile([0, 1], 6)).is_known
+    assert not Resampling(12, groups=groups, strata=np.repeat([0, 1], [2, 10])).is_known
 
 
 def test_the_seed_decides(monkeypatch):
@@ -80,7 +107,7 @@ def test_percentiles():
     samples[:200] = np.nan
     few = percentile_figure(500, samples, confidence=0.9)
     assert np.isnan(few.low)
-    assert few.note == "too few images for an interval"
+    assert few.note == "too few images or groups for an interval"
     samples = np.append(np.full(10, np.nan), np.arange(1000.0))
     assert percentile_figure(500, samples, confidence=0.9).low > 0
 

@@ -110,7 +110,7 @@ class Comparison(Report):
     n_images, n_folds : int
     n_groups : int or None
     n_copies : int
-        Images that are exact copies of others.
+        Images that are exact copies of others, which have another group.
     skipped : list of Failure
         Images that could not be read and are left out for all candidates.
     confidence : float
@@ -206,7 +206,7 @@ class Comparison(Report):
         notes = [f"{candidate.name} failed: {candidate.reason}" for candidate in self.failed]
         if self.skipped:
             notes.append(f"{len(self.skipped):,} images could not be read and are left out (.skipped)")
-        if self.n_copies and self.n_groups is None:
+        if self.n_copies:
             notes.append(
                 f"{self.n_copies:,} images are exact copies of others, which flatters all where they lie on "
                 "both sides of a fold: drop them, or give them one group"

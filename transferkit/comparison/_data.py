@@ -21,6 +21,12 @@ from transferkit.tasks import as_groups, as_label_sets, check_classes, check_len
 Rows = NDArray[np.int64]
 
 
+class _Named(np.ndarray):
+    """0 and 1 of several labels, with their names where a data frame has them."""
+
+    columns: list[Any]
+
+
 @dataclass(frozen=True)
 class Data:
     """Images or features, and what is known of them.
@@ -62,10 +68,24 @@ class Data:
 
     def take(self, rows: Rows) -> Data:
         """Return some of the images."""
-        items = [self.items[row] for row in rows] if isinstance(self.items, Sequence) else self.items[rows]
+        if isinstance(self.items, Sequence):
+            items: Any = [self.items[row] for row in rows]
+        else:
+            items = self.items.iloc[rows] if hasattr(self.items, "iloc") else self.items[rows]
         groups = None if self.groups is None else self.groups[rows]
         boxes = None if self.boxes is None else self.boxes[rows]
         return replace(self, items=items, targets=self.targets[rows], groups=groups, boxes=boxes)
+
+    @property
+    def learned(self) -> NDArray[Any]:
+        """Targets as our estimators learn them: of several labels with their names, which parameters use."""
+        if self.kind == "points":
+            return self.targets.reshape(len(self), -1)
+        if self.names is None:
+            return self.targets
+        named = self.targets.view(_Named)
+        named.columns = self.names.tolist()
+        return named
 
     @property
     def classes(self) -> NDArray[Any] | None:

@@ -41,7 +41,7 @@ class Run:
     failures : list of Failure
         Images that could not be read.
     n_copies : int
-        Images whose content occurred before.
+        Images whose content is in another group, too; without groups, in another row.
     n_cached : int
         Other images that were in the cache before.
     bytes_per_image : int or None
@@ -103,8 +103,11 @@ def extract(run: Run, data: Data, on_error: str, n_timed: int, advance: Advance)
     places = range(0) if squares is None else [tuple(square) for square in squares.tolist()]
     seen = list(zip_longest(features.digests, places))  # subjects of one image are no copies
     readable = [one for one in seen if one[0] is not None]
-    run.n_copies = len(readable) - len(set(readable))
-    run.n_cached = max(0, features.report.n_cached - run.n_copies)
+    contents = len(set(readable))
+    run.n_cached = max(0, features.report.n_cached - (len(readable) - contents))
+    groups = range(len(seen)) if data.groups is None else data.groups.tolist()
+    apart = {(one, group) for one, group in zip(seen, groups, strict=True) if one[0] is not None}
+    run.n_copies = len(apart) - contents
     run.bytes_per_image = features.bytes_per_image
     run.engine = extractor.describe()["engine"]
     if n_timed > 0:
@@ -117,10 +120,10 @@ def predict(run: Run, data: Data, folds: Folds, advance: Advance) -> None:
     outputs = []
     for train, test in folds:
         model, known = clone(run.estimator), data.take(train)
-        targets = known.targets.reshape(len(train), -1) if data.kind == "points" else known.targets
         if image_estimator(model) is not None:
-            model.fit(known.items, targets, groups=known.groups, **known.where)
+            model.fit(known.items, known.learned, groups=known.groups, **known.where)
         else:
+            targets = known.targets.reshape(len(train), -1) if data.kind == "points" else known.targets
             model.fit(known.items, targets)
         tested = data.take(test)
         outputs.append(KINDS[data.kind].predict(model, tested.items, **tested.where))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from transferkit.decisions import HeldOut
 from transferkit.estimators._splitting import copies_together
 from transferkit.estimators.predictor import average_views
-from transferkit.heads import FittedHead
+from transferkit.heads import FittedHead, outputs_of
 from transferkit.tasks import label_folds
 
 N_FOLDS = 5
@@ -78,6 +78,9 @@ def held_out_outputs(
             weight=data.weight[rest],
         )
         head = train(part)
-        seen = [head.predict(features.maps(data.rows[held], view, half=half)) for view in views]
+        seen = [
+            outputs_of(head, features.maps(data.rows[held], view, half=half), fitted.n_outputs)
+            for view in views
+        ]
         outputs[held] = average_views(views, seen)
     return outputs

@@ -13,7 +13,7 @@ from transferkit.backbones import noted_trained_on
 from transferkit.errors import InvalidInputError
 from transferkit.estimators._copies import content_keys
 from transferkit.estimators._given import Given, check_given
-from transferkit.estimators._splitting import as_seed, split_rows
+from transferkit.estimators._splitting import as_seed, shared_groups, split_rows
 from transferkit.extraction import is_precomputed
 from transferkit.foundation.arguments import LARGEST_SEED
 from transferkit.views import crops_of
@@ -85,7 +85,7 @@ def hold_out_images(
         )
     task: Any = given.meaning.make_task(given.y, targets, features, rows)
     encoded = targets[rows].reshape(len(rows), -1) if task.regression else task.encode(targets[rows])
-    together = _with_copies(features.digests, rows, given.groups[rows])
+    together = shared_groups(features.digests, rows, given.groups[rows])
     seed = as_seed(twin.random_state)
     for draw in range(_DRAWS):
         train, held = split_rows(task, encoded, together, fraction, (seed + draw) % LARGEST_SEED)
@@ -101,18 +101,6 @@ def hold_out_images(
     sizes = np.zeros((len(items), 2), np.int64)
     sizes[features.ok] = features.sizes(np.flatnonzero(features.ok))
     return HeldOutImages(given, features.digests, readable, sizes, rows[train], rows[held])
-
-
-def _with_copies(digests: Any, rows: Rows, groups: Rows) -> Rows:
-    """Return groups of rows that also hold all copies of their images: those that share one are joined."""
-    from scipy.sparse import coo_matrix
-    from scipy.sparse.csgraph import connected_components
-
-    content = np.unique([str(digests[row]) for row in rows], return_inverse=True)[1]
-    group = np.unique(groups, return_inverse=True)[1]
-    n_groups, n = int(group.max()) + 1, int(group.max()) + int(content.max()) + 2
-    links = coo_matrix((np.ones(len(rows)), (group, n_groups + content)), shape=(n, n))
-    return np.asarray(connected_components(links, directed=False)[1][group], dtype=np.int64)
 
 
 def _shows_all(task: Any, held: NDArray[Any]) -> bool:

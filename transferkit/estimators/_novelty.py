@@ -16,7 +16,7 @@ _ROWS = 128  # read at a time, which bounds the memory that maps take
 
 def fit_novelty(features: Any, data: Any, seed: int) -> Novelty | None:
     """Return how unlike each other the images of a ``TrainingSet`` are; of very many, a random sample."""
-    groups = shared_groups(features, data.rows, data.groups)
+    groups = shared_groups(features.digests, data.rows, data.groups)
     chosen = np.arange(len(data.rows))
     if len(chosen) > MOST_ROWS:
         chosen = np.sort(np.random.default_rng(seed).permutation(len(chosen))[:MOST_ROWS])

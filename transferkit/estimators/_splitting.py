@@ -19,16 +19,23 @@ logger = logging.getLogger("transferkit")
 
 
 def copies_together(features: Any, rows: Rows, groups: Rows) -> Rows:
-    """Return the groups of rows; if each row is a group, copies of an image, or equal features, share one.
+    """Return the groups of rows; those that share copies of an image, or equal features, become one.
 
-    Otherwise one copy would be held out while another is learned from. The caller's own groups stay, unless
-    there is one alone: without it, nothing would be left to learn from.
+    Otherwise one copy would be held out while another is learned from. Where all become one, the caller's
+    own stay, or, if there is one alone, single rows: nothing would be left to learn from.
     """
-    own = len(np.unique(groups)) < len(groups)
-    groups = shared_groups(features, rows, groups)
-    if len(groups) < 2 or len(np.unique(groups)) > 1:
+    own = len(np.unique(groups))
+    shared = shared_groups(features.digests, rows, groups)
+    if len(groups) < 2 or len(np.unique(shared)) > 1:
+        return shared
+    if 1 < own < len(groups):
+        logger.warning(
+            "Copies of images join all %d groups to one: none can be held out from the others, so copies are "
+            "learned from and judged on, and figures are too good. Keep one copy of each image.",
+            own,
+        )
         return groups
-    what = "All training rows are in one group" if own else "All training images are the same"
+    what = "All training rows are in one group" if own == 1 else "All training images are the same"
     logger.warning(
         "%s: none can be held out from the others, so the model is chosen by single rows, and its "
         "probabilities say nothing about other images.",
@@ -37,13 +44,22 @@ def copies_together(features: Any, rows: Rows, groups: Rows) -> Rows:
     return np.arange(len(groups))
 
 
-def shared_groups(features: Any, rows: Rows, groups: Rows) -> Rows:
-    """Return the groups of rows; if each row is a group, those of copies of an image are the same."""
-    if len(np.unique(groups)) < len(groups):
-        return groups
-    first: dict[str | None, int] = {}
-    digests = features.digests
-    return np.array([first.setdefault(digests[row], group) for row, group in zip(rows, groups, strict=True)])
+def shared_groups(digests: Any, rows: Rows, groups: Rows) -> Rows:
+    """Return the groups of rows; those that share copies of an image are the first of them."""
+    contents, content = np.unique([str(digests[row]) for row in rows], return_inverse=True)
+    names, group = np.unique(groups, return_inverse=True)
+    if len(np.unique(content * len(names) + group)) == len(contents):
+        return groups  # no group shares an image with another
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    n = len(names) + len(rows)  # groups, and contents
+    links = coo_matrix((np.ones(len(rows)), (group, len(names) + content)), shape=(n, n))
+    joined = connected_components(links, directed=False)[1][: len(names)]
+    first = np.full(joined.max(initial=-1) + 1, len(names))
+    np.minimum.at(first, joined, np.arange(len(names)))
+    shared: Rows = names[first[joined]][group]
+    return shared
 
 
 def hold_out(

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from transferkit.heads import FittedHead
+from transferkit.heads import FittedHead, outputs_of
 from transferkit.tasks import Points, Task
 from transferkit.views import AnyView, View
 
@@ -101,7 +101,8 @@ class Predictor:
     def _of_each(
         self, features: Any, rows: NDArray[np.int64] | None, views: Sequence[AnyView]
     ) -> list[Floats]:
-        return [self.head.predict(features.maps(rows, view, half=self.half)) for view in views]
+        n_outputs = self.task.n_outputs
+        return [outputs_of(self.head, features.maps(rows, view, half=self.half), n_outputs) for view in views]
 
     def place(
         self, features: Any, rows: NDArray[np.int64] | None, views: Sequence[AnyView]

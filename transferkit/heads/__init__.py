@@ -8,7 +8,7 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-from transferkit.heads._base import FittedHead, Head, Maps, TrainingData, Validation
+from transferkit.heads._base import FittedHead, Head, Maps, TrainingData, Validation, outputs_of
 from transferkit.heads._calibration import CALIBRATIONS, network_gain
 from transferkit.heads._held_out import held_out_gain, sample_rows
 from transferkit.heads._joint import JointHead, calibrated, joint_head, pooled
@@ -42,6 +42,7 @@ __all__ = [
     "held_out_gain",
     "joint_head",
     "network_gain",
+    "outputs_of",
     "pooled",
     "register_head",
     "sample_rows",

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from transferkit.errors import InvalidInputError
 from transferkit.foundation.arguments import is_number
 from transferkit.tasks import Task
 
@@ -192,3 +193,29 @@ def flatten(maps: Maps) -> NDArray[np.float32]:
     """Return the values of all layers side by side: (n, number of values)."""
     flat = [np.asarray(array, dtype=np.float32).reshape(len(array), -1) for array in maps]
     return flat[0] if len(flat) == 1 else np.concatenate(flat, axis=1)
+
+
+def outputs_of(head: FittedHead, maps: Maps, n_outputs: int) -> NDArray[np.float64]:
+    """Return what a head says of features, (n, n_outputs).
+
+    Raises
+    ------
+    InvalidInputError
+        It says something else, as a head of the user's own may: labels would be wrong, in silence.
+    """
+    given, n_rows = head.predict(maps), len(maps[0])
+    try:
+        outputs = np.asarray(given, dtype=np.float64)
+        state = f"shape {outputs.shape}"
+        fits = outputs.shape == (n_rows, n_outputs)
+    except (TypeError, ValueError):
+        fits, state = False, f"{type(given).__name__} of no numbers"
+    if fits and not (finite := np.isfinite(outputs).all(axis=1)).all():
+        fits, state = False, f"NaN or infinity in {int((~finite).sum())} of them"
+    if not fits:
+        one = " For two classes, one column is the logit of the second." if n_outputs == 1 else ""
+        raise InvalidInputError(
+            f"{type(head).__name__}.predict must return finite numbers of shape (n, n_outputs), here "
+            f"({n_rows}, {n_outputs}). Got {state}.{one}"
+        )
+    return outputs

@@ -81,8 +81,8 @@ def classification_figures(
     Notes
     -----
     Proportions of independent images have Wilson's interval. All other figures, and all figures with
-    groups, have the percentile interval of a bootstrap stratified by class. The order of the images does not
-    matter.
+    groups, have the percentile interval of a bootstrap, in which no class disappears. There is none where a
+    class has one group only. The order of the images does not matter.
 
     As in scikit-learn, the precision of a class that has images but was never predicted is 0, with a note.
     Sensitivity and F1 of a class without images are undefined. Means ignore undefined figures, with a note,
@@ -108,6 +108,8 @@ def classification_figures(
     resampling = _resampling(outcomes, groups, n_resamples, seed)
     names, values = _in_columns(*weighted_figures(np.ones((1, len(outcomes.true))), outcomes))
     samples = resampling.apply(lambda weights: _in_columns(*weighted_figures(weights, outcomes))[1])
+    if groups is not None and not resampling.is_known:
+        samples = samples * np.nan
     never_predicted = outcomes.never_predicted()
     proportions = {} if groups is not None else _proportions(outcomes)
     found: dict[tuple[str, int | None], Figure] = {}

@@ -62,7 +62,7 @@ def percentile_figure(
         return Figure(value, note=note)
     samples = samples[~np.isnan(samples)] if np.isnan(samples).mean() <= 1 - _MOST else samples[:0]
     if not len(samples):
-        return Figure(value, note=_joined(note, "too few images for an interval"))
+        return Figure(value, note=_joined(note, "too few images or groups for an interval"))
     tail = (1 - confidence) / 2
     low, high = (float(end) for end in np.quantile(samples, [tail, 1 - tail]))
     if low == high:

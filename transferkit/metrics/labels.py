@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -11,6 +12,7 @@ import numpy.typing as npt
 from transferkit.errors import InvalidInputError, quoted
 from transferkit.metrics._weighted import areas_under_roc
 from transferkit.metrics.figure import Figure, check_confidence, percentile_figure
+from transferkit.metrics.proportions import wilson_interval
 from transferkit.metrics.resampling import Resampling, mean_of_defined, ratio
 
 __all__ = [
@@ -88,7 +90,8 @@ def label_figures(
 
     Notes
     -----
-    Intervals are percentiles of a bootstrap. As in scikit-learn, the precision of a label that was never
+    Precision and recall of a label, and subset accuracy, are proportions of independent images and have
+    Wilson's interval; all others, and all figures with groups, percentiles of a bootstrap. As in scikit-learn, the precision of a label that was never
     predicted is 0, with a note, and so is that of a label that was predicted but that no image has. All other
     figures of a label that no image has are undefined, and left out of means, with a note.
 
@@ -106,15 +109,15 @@ def label_figures(
     samples = resampling.apply(lambda weights: _statistic(weights, true, predicted, chances))
     keys = _keys(true.shape[1])
     value = dict(zip(keys, values.tolist(), strict=True))
-    found = {
-        key: percentile_figure(
-            value[key],
-            samples[:, i],
-            confidence=confidence,
-            note=_note(key, value, predicted, chances),
-        )
-        for i, key in enumerate(keys)
-    }
+    proportions = {} if groups is not None else _proportions(true, predicted)
+    found = {}
+    for i, key in enumerate(keys):
+        note = _note(key, value, predicted, chances)
+        if proportions.get(key, (0, 0))[1] and not math.isnan(value[key]):
+            low, high = wilson_interval(*proportions[key], confidence=confidence)
+            found[key] = Figure(value[key], min(low, value[key]), max(high, value[key]), note)
+        else:
+            found[key] = percentile_figure(value[key], samples[:, i], confidence=confidence, note=note)
     return LabelFigures(
         {name: found[name, None] for name in LABEL_FIGURES},
         {
@@ -122,6 +125,19 @@ def label_figures(
             for place, label in enumerate(names)
         },
     )
+
+
+def _proportions(
+    true: npt.NDArray[np.bool_], predicted: npt.NDArray[np.bool_]
+) -> dict[tuple[str, int | None], tuple[int, int]]:
+    """Return hits and trials of the figures that are proportions of images."""
+    right = int((true == predicted).all(axis=1).sum())
+    counts: dict[tuple[str, int | None], tuple[int, int]] = {("subset_accuracy", None): (right, len(true))}
+    both = (true & predicted).sum(axis=0).tolist()
+    for place, hits in enumerate(both):
+        counts["precision", place] = hits, int(predicted[:, place].sum())
+        counts["recall", place] = hits, int(true[:, place].sum())
+    return counts
 
 
 def resampled_label_figures(

@@ -19,6 +19,7 @@ __all__ = ["Resampling", "mean_of_defined", "medians", "ratio"]
 
 Floats = npt.NDArray[np.float64]
 _BLOCK = 1_000_000  # weights computed at a time: 8 MB
+_TRIES = 100  # for resamples that have all strata; of one that a single row of two has, a quarter lack it
 
 
 class Resampling:
@@ -32,8 +33,8 @@ class Resampling:
         Rows in one group, such as the images of one person, are drawn together, as they are not
         independent. By default each row is its own group.
     strata : ndarray of int, shape (n,), optional
-        Each resample keeps the number of groups of each stratum, so that no class disappears. Ignored if a
-        group has rows of several strata.
+        Classes of which none may disappear: a resample without one is drawn again. How many rows each has
+        varies, as it would in new images: keeping it would make intervals of accuracy and losses too narrow.
     n_resamples : int, default=1000
     seed : int, default=0
 
@@ -71,22 +72,32 @@ class Resampling:
         self.seed = seed
         self._group = _numbered(groups, n)
         self.n_groups = int(self._group.max()) + 1 if n else 0
-        self._members = _split_by_stratum(self._group, self.n_groups, strata)
+        self._has = _presence(self._group, self.n_groups, strata)
 
     def __iter__(self) -> Iterator[Floats]:
         """Yield the weights of the resamples in blocks of shape (block, n)."""
         generator = np.random.default_rng(self.seed)
         size = max(1, _BLOCK // max(1, self.n))
         for start in range(0, self.n_resamples, size):
-            some = min(size, self.n_resamples - start)
-            counts = np.zeros((some, self.n_groups))
-            offsets = np.arange(some)[:, None]
-            for members in self._members:
-                drawn = generator.integers(0, len(members), (some, len(members))) + offsets * len(members)
-                counts[:, members] = np.bincount(drawn.ravel(), minlength=some * len(members)).reshape(
-                    some, -1
-                )
+            counts = self._drawn(generator, min(size, self.n_resamples - start))
+            for _ in range(_TRIES):
+                lacking = np.flatnonzero((counts @ self._has <= 0).any(axis=1))
+                if not len(lacking):
+                    break
+                counts[lacking] = self._drawn(generator, len(lacking))
             yield counts[:, self._group]
+
+    def _drawn(self, generator: np.random.Generator, some: int) -> Floats:
+        """Return how often each group is drawn in some resamples."""
+        drawn = generator.integers(0, self.n_groups, (some, self.n_groups))
+        drawn += np.arange(some)[:, None] * self.n_groups
+        counts = np.bincount(drawn.ravel(), minlength=some * self.n_groups)
+        return counts.reshape(some, self.n_groups).astype(np.float64)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether there are groups enough to tell how much figures vary: two, and two of each stratum."""
+        return self.n_groups > 1 and bool((self._has.sum(axis=0) > 1).all())
 
     def apply(self, statistic: Callable[[Floats], Any]) -> Floats:
         """Return the statistic of all resamples.
@@ -118,17 +129,14 @@ def _numbered(groups: npt.ArrayLike | None, n: int) -> npt.NDArray[np.int64]:
     return np.unique(labels, return_inverse=True)[1]
 
 
-def _split_by_stratum(
-    group: npt.NDArray[np.int64], n_groups: int, strata: npt.NDArray[np.int64] | None
-) -> list[npt.NDArray[np.int64]]:
-    """Return the groups of each stratum, or one list of all if a group spans several strata."""
-    everything = [np.arange(n_groups)]
-    if strata is None or n_groups == 0:
-        return everything
-    pairs = np.unique(np.stack([group, strata]), axis=1)
-    if pairs.shape[1] > n_groups:
-        return everything
-    return [pairs[0, pairs[1] == stratum] for stratum in np.unique(strata)]
+def _presence(group: npt.NDArray[np.int64], n_groups: int, strata: npt.NDArray[np.int64] | None) -> Floats:
+    """Return which groups have rows of which stratum, (n_groups, n_strata)."""
+    if strata is None:
+        return np.zeros((n_groups, 0))
+    found, stratum = np.unique(strata, return_inverse=True)
+    has = np.zeros((n_groups, len(found)))
+    has[group, stratum] = 1
+    return has
 
 
 def ratio(part: Floats, whole: Floats) -> Floats:
