@@ -7,6 +7,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Sequence
+from itertools import compress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -45,6 +46,7 @@ def read_table(
     *,
     image_folder: str | os.PathLike[str] | None = None,
     dtype: type[str] | None = None,
+    skip_empty: bool = False,
 ) -> ImageTable:
     """Read image paths and the numbers or labels of one column, or the numbers of several.
 
@@ -60,6 +62,8 @@ def read_table(
         The folder that file names are relative to; by default that of the CSV file.
     dtype : str, optional
         ``str`` reads labels, even if all are numbers.
+    skip_empty : bool, default=False
+        Leave out rows whose cells are all empty: images that nobody has labelled yet.
 
     Returns
     -------
@@ -85,6 +89,11 @@ def read_table(
     path = Path(csv_path)
     columns = [target] if isinstance(target, str) else list(target)
     names, cells = _columns(path, columns)
+    if skip_empty:
+        filled = [any(row) for _, row in cells]
+        names, cells = list(compress(names, filled)), list(compress(cells, filled))
+        if not cells:
+            raise InvalidInputError(f"{path} has no row with a cell in {quoted(columns)}.")
     problems = [
         f"{name!r} occurs in {count} rows; keep one" for name, count in Counter(names).items() if count > 1
     ]

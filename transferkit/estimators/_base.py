@@ -97,8 +97,12 @@ class ImageEstimator(PlannedEstimator, NestedParameters):
         fitted: FittedHead,
         features: AnyFeatures,
         data: TrainingSet,
+        caller: NDArray[np.float64],
     ) -> Task:
-        """Return the task with what is decided about its answers once the head is trained."""
+        """Return the task with what is decided about its answers once the head is trained.
+
+        ``caller`` are the weights that the caller gave, without those of classes.
+        """
         return task
 
     def _look_closer(self, *of_the_fit: Any) -> None:
@@ -175,7 +179,7 @@ class ImageEstimator(PlannedEstimator, NestedParameters):
             # learned from all rows that were not held out.
             decisive = np.arange(len(rows)) if self._tuned is None else held
             judged = data.take(decisive)
-            task = self._finish_task(task, head, fitted, features, judged)
+            task = self._finish_task(task, head, fitted, features, judged, caller[decisive])
             self.report_: ExtractionReport | None = report
             self._adopt(head, fitted, self._make_predictor(extractor, views, head, fitted, task))
             record = TrainingRecord.of(

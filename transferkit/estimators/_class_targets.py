@@ -114,7 +114,11 @@ class ClassTargets(Targets):
         return label_weights(self.class_weight, task.labels, targets, weight)
 
     def with_threshold(
-        self, task: Any, data: TrainingSet, unseen: Callable[[], NDArray[np.float64]]
+        self,
+        task: Any,
+        data: TrainingSet,
+        caller: NDArray[np.float64],
+        unseen: Callable[[], NDArray[np.float64]],
     ) -> Classes | Labels:
         """Return the task with its thresholds.
 
@@ -122,6 +126,8 @@ class ClassTargets(Targets):
         ----------
         task : Classes or Labels
         data : TrainingSet
+        caller : ndarray
+            Weights of its rows for the criterion, which counts images, whatever classes weigh in training.
         unseen : callable
             Called where thresholds are chosen: the outputs for these rows, by heads that have not seen them.
         """
@@ -134,7 +140,7 @@ class ClassTargets(Targets):
         chances, indicator = task.probabilities(unseen()), data.targets[0]
         if not several:
             chances, indicator = chances[:, 1:], indicator[:, None]
-        chosen = best_thresholds(chances, indicator, data.weight, str(self.threshold))
+        chosen = best_thresholds(chances, indicator, caller, str(self.threshold))
         if not several:
             return replace(task, threshold=(1, float(chosen[0])))
         return replace(task, thresholds=chosen)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sklearn.exceptions import NotFittedError as SklearnNotFittedError
 
 from transferkit.cards import ModelCard, make_card
-from transferkit.errors import InvalidInputError, NotFittedError
+from transferkit.errors import InvalidInputError, NotFittedError, quoted
 from transferkit.estimators._copies import known_contents
 from transferkit.estimators._extractor_owner import ExtractorOwner
 from transferkit.estimators._fitting import snapshot
@@ -28,6 +28,7 @@ from transferkit.foundation.arguments import check, flag
 from transferkit.foundation.scratch import memory_limit
 from transferkit.heads import FittedHead
 from transferkit.persistence import save_estimator
+from transferkit.tasks import Task
 from transferkit.views import View
 
 AnyFeatures = Features | PrecomputedFeatures
@@ -112,7 +113,7 @@ class FittedEstimator(ExtractorOwner):
         ------
         NotFittedError
         InvalidInputError
-            What was passed is no evaluation, or no audit.
+            What was passed is no evaluation, or of a model of other answers, or no audit.
 
         Examples
         --------
@@ -122,6 +123,8 @@ class FittedEstimator(ExtractorOwner):
         problems = []
         if evaluation is not None and not hasattr(evaluation, "tables"):
             problems.append(f"evaluation must be what evaluate() returns. Got a {type(evaluation).__name__}.")
+        elif evaluation is not None:
+            problems += _other_model(self._fitted().task, evaluation)
         if audit is not None and not hasattr(audit, "checks"):
             problems.append(f"audit must be what audit() returns. Got a {type(audit).__name__}.")
         check(problems)
@@ -266,6 +269,17 @@ class FittedEstimator(ExtractorOwner):
             return PrecomputedFeatures.of(self, X, fitting=False)
         features: Features = predictor.extractor.extract(X, views=views or predictor.views, on_error="raise")
         return features
+
+
+def _other_model(task: Task, evaluation: Any) -> list[str]:
+    """Return a problem if an evaluation cannot be of a model of this task."""
+    kind, classes = getattr(evaluation, "kind", task.kind), getattr(evaluation, "classes", None)
+    own = getattr(task, "labels", None)
+    if kind == task.kind and (own is None or classes is None or own.tolist() == classes.tolist()):
+        return []
+    found = f"{kind}" if classes is None else f"{kind} {quoted(classes.tolist())}"
+    expected = f"{task.kind}" if own is None else f"{task.kind} {quoted(own.tolist())}"
+    return [f"evaluation must be of this model, of {expected}. Got one of {found}."]
 
 
 def _n_known(estimator: Any, evaluation: Any) -> int:

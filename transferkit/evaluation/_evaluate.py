@@ -15,6 +15,7 @@ from transferkit.evaluation._kinds import (
     Evaluation,
     check_kind,
     check_options,
+    innermost,
     kind_of,
     known_classes,
     own_options,
@@ -138,8 +139,9 @@ def evaluate(
         items, names = [items[row] for row in rows], [names[row] for row in rows]
         where = {name: np.asarray(where[name])[rows] for name in where}
         answers = kind.predict(estimator, items, **where, **errors)
-    if isinstance(estimator, ImageEstimator):
-        warn_if_trained_on("evaluate", estimator, items)
+    ours = innermost(estimator)
+    if isinstance(ours, ImageEstimator) and hasattr(ours, "predictor_"):  # of a search or a pipeline, too
+        warn_if_trained_on("evaluate", ours, items)
     return kind.evaluation(
         targets[rows],
         *answers,

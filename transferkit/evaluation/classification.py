@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -74,6 +74,8 @@ class ClassificationEvaluation(Report):
         Images that could not be read and are left out of everything above.
     confidence : float
     """
+
+    kind: ClassVar[str] = "classes"
 
     def __init__(
         self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -89,6 +89,8 @@ class KeypointEvaluation(Report):
         Images that could not be read and are left out of everything above.
     confidence : float
     """
+
+    kind: ClassVar[str] = "points"
 
     def __init__(
         self,

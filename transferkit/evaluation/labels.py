@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -66,6 +66,8 @@ class LabelEvaluation(Report):
         Images that could not be read and are left out of everything above.
     confidence : float
     """
+
+    kind: ClassVar[str] = "labels"
 
     def __init__(
         self,

@@ -91,9 +91,11 @@ def label_figures(
     Notes
     -----
     Precision and recall of a label, and subset accuracy, are proportions of independent images and have
-    Wilson's interval; all others, and all figures with groups, percentiles of a bootstrap. As in scikit-learn, the precision of a label that was never
-    predicted is 0, with a note, and so is that of a label that was predicted but that no image has. All other
-    figures of a label that no image has are undefined, and left out of means, with a note.
+    Wilson's interval; all others, and all figures with groups, percentiles of a bootstrap.
+
+    As in scikit-learn, the precision of a label that was never predicted is 0, with a note, and so is that of
+    a label that was predicted but that no image has. All other figures of a label that no image has are
+    undefined, and left out of means, with a note.
 
     Examples
     --------
