@@ -7,6 +7,7 @@ once, ``_duplicates`` finds what is there twice. Checks are functions of the ``E
 """
 
 from transferkit.auditing._audit import audit
+from transferkit.auditing._corrections import check_unfilled
 from transferkit.auditing._features import one_vector
 from transferkit.auditing._findings import Check, Finding
 from transferkit.auditing._html import SECTION_STYLE, sections
@@ -26,6 +27,7 @@ __all__ = [
     "Suggestion",
     "Suggestions",
     "audit",
+    "check_unfilled",
     "next_to_label",
     "one_vector",
     "relabel",

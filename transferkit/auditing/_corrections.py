@@ -40,6 +40,28 @@ class Correction(NamedTuple):
     new: str
 
 
+def check_unfilled(path: str | os.PathLike[str]) -> None:
+    """Raise if a file is a table in which somebody has filled new labels: to replace it would lose them.
+
+    Raises
+    ------
+    InvalidInputError
+    """
+    path = Path(path)
+    try:
+        rows = read_rows(path, "labels") if path.is_file() else []
+    except InvalidInputError:  # it is no table
+        return
+    header = [cell.strip().casefold() for cell in rows[0][1]] if rows else []
+    new = [place for place, name in enumerate(header) if name in (NEW_LABEL, _OTHER + NEW_LABEL)]
+    filled = sum(bool(cells[place].strip()) for _, cells in rows[1:] for place in new if place < len(cells))
+    if filled:
+        raise InvalidInputError(
+            f"{path} has {filled} new label(s) that somebody filled in, and would be replaced. Pass another "
+            "file, or delete it once relabel has read it."
+        )
+
+
 def read_corrections(csv_path: str | os.PathLike[str]) -> list[Correction]:
     """Return the filled cells of ``new_label``, and of ``other_new_label`` for the second of a pair.
 

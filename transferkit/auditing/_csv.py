@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
+
+from transferkit.foundation.files import replaced
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how a cell starts that a spreadsheet evaluates
 
@@ -37,8 +39,10 @@ def write_table(
     OSError
         The file cannot be written.
     """
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, columns)
+    writer.writeheader()
+    writer.writerows({name: as_cell(value) for name, value in row.items()} for row in rows)
     # Excel takes a CSV for UTF-8 only with a byte order mark, and would garble names.
-    with Path(path).open("w", newline="", encoding="utf-8-sig", errors="surrogateescape") as stream:
-        writer = csv.DictWriter(stream, columns)
-        writer.writeheader()
-        writer.writerows({name: as_cell(value) for name, value in row.items()} for row in rows)
+    with replaced(path) as stream:
+        stream.write(text.getvalue().encode("utf-8-sig", "surrogateescape"))

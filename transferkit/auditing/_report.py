@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from transferkit.auditing._corrections import NEW_LABEL
+from transferkit.auditing._corrections import NEW_LABEL, check_unfilled
 from transferkit.auditing._csv import write_table
 from transferkit.auditing._duplicates import Pairs
 from transferkit.auditing._findings import SEVERITIES, Check, Finding, count
@@ -152,17 +152,18 @@ class AuditReport:
         Parameters
         ----------
         path : path
-            Replaced if it exists.
+            Replaced if it exists, unless somebody has filled new labels in it.
         kinds : sequence of str, optional
             Those to write, such as ``["label_issue", "two_labels"]``; by default all.
 
         Raises
         ------
         InvalidInputError
-            A kind is none of the checks that were made.
+            A kind is none of the checks that were made, or the file has filled new labels.
         OSError
             The file cannot be written.
         """
+        check_unfilled(path)
         columns = [column.name for column in fields(Finding)]
         for label in ("label", "other_label"):
             columns.insert(columns.index(label) + 1, label.replace("label", NEW_LABEL))

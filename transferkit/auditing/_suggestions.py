@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from transferkit.auditing._corrections import NEW_LABEL
+from transferkit.auditing._corrections import NEW_LABEL, check_unfilled
 from transferkit.auditing._csv import write_table
 from transferkit.auditing._findings import count
 from transferkit.foundation.tables import Table, render_html, render_text
@@ -92,13 +92,16 @@ class Suggestions:
         Parameters
         ----------
         path : path
-            Replaced if it exists.
+            Replaced if it exists, unless somebody has filled new labels in it.
 
         Raises
         ------
+        InvalidInputError
+            The file has filled new labels.
         OSError
             The file cannot be written.
         """
+        check_unfilled(path)
         columns = ["path", "index", NEW_LABEL, "predicted", "score"]
         columns += [f"p_{label}" for label in self.classes.tolist()]
         rows = self.to_rows()

@@ -16,7 +16,7 @@ def arguments_of(options: argparse.Namespace, model: Any) -> tuple[Any, Any, dic
     if getattr(model, "kind_for", lambda _: "")(y) == "labels" and y.dtype.kind == "U":
         y = [(label,) for label in y.tolist()]  # no image of this table has several
     labels = {str(label): label for label in getattr(model, "classes_", [])}
-    figures = figures_of(options)
+    figures = figures_of(options, model.kind_for(y) if hasattr(model, "kind_for") else "")
     figures["pos_label"] = labels.get(options.pos_label, options.pos_label)
     groups = read_column(options, "groups")
     groups = groups_of(data) if groups is None else groups

@@ -39,6 +39,7 @@ COMMANDS: tuple[Any, ...] = (
 )  # fmt: skip
 EXIT_MISTAKE = 2
 EXIT_INTERRUPTED = 130
+EXIT_BROKEN_PIPE = 141
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -50,7 +51,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with config_context(**running_of(options)):
             code: int = options.run(options)
+        sys.stdout.flush()  # here, where it is caught, and not at the end of the process
         return code
+    except BrokenPipeError:  # as of `| head`: whoever read has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_BROKEN_PIPE
     except (TransferKitError, OSError) as error:
         complain(error, options)
         return EXIT_MISTAKE

@@ -16,6 +16,7 @@ from transferkit.errors import InvalidInputError
 from transferkit.foundation.arguments import check
 
 EXIT_SOME_FAILED = 1
+_FEW = 10  # integers that may be names of classes
 
 
 def add_data(parser: argparse.ArgumentParser) -> None:
@@ -29,6 +30,11 @@ def add_data(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--target", help="columns of a CSV with a header, with commas between: numbers, or one of labels"
     )
+    parser.add_argument(
+        "--as-labels",
+        action="store_true",
+        help="the target has labels, even if all are numbers, such as 0 and 1",
+    )
     parser.add_argument("--image-folder", help="folder of the images of a CSV, if not that of the CSV")
     parser.add_argument(
         "--groups", metavar="COLUMN", help="column that says which images belong together, such as one person"
@@ -41,15 +47,39 @@ def read_data(options: argparse.Namespace) -> Any:
     from transferkit.keypoints import format_of_keypoints
 
     if options.target is None:
+        check(["as_labels is for the column that --target names. Pass both."] if options.as_labels else [])
         is_table = options.data.lower().endswith(".csv")
         if not is_table and format_of_keypoints(options.data) is None:
+            if options.image_folder is not None:
+                raise InvalidInputError("image_folder is for the images of a table. The data is a folder.")
             return read_image_folder(options.data)
         place = {} if options.image_folder is None else {"image_folder": options.image_folder}
         return read_keypoints(options.data, **place)
     if not options.data.lower().endswith((".csv", ".tsv", ".txt")):
         raise InvalidInputError(f"target is for the columns of a CSV. Got {options.data}.")
     names = [name.strip() for name in options.target.split(",")]
-    return read_table(options.data, names if len(names) > 1 else names[0], image_folder=options.image_folder)
+    table = read_table(
+        options.data,
+        names if len(names) > 1 else names[0],
+        image_folder=options.image_folder,
+        dtype=str if options.as_labels else None,
+    )
+    if _may_be_labels(table.targets):
+        print(
+            f"transferkit: {options.target} is learned as numbers, of which there are few. If they are "
+            "labels, pass --as-labels.",
+            file=sys.stderr,
+        )
+    return table
+
+
+def _may_be_labels(targets: Any) -> bool:
+    """Return True for a few integers, which may be the names of classes."""
+    if targets.dtype.kind != "f" or targets.ndim > 1:
+        return False
+    values = set(targets.tolist())
+    few = len(values) <= min(_FEW, len(targets) / 2)
+    return few and all(value.is_integer() for value in values)  # NaN is none
 
 
 def read_column(options: argparse.Namespace, name: str) -> Any:
@@ -165,16 +195,20 @@ def add_figures(parser: argparse.ArgumentParser, *, printed: bool = True) -> Non
     parser.add_argument("--pos-label", help="the positive class of two (default: the second)")
     parser.add_argument("--normalizer", help="what errors of keypoints are divided by: a name, or pixels")
     parser.add_argument(
-        "--limit", type=float, default=0.08, help="error above which keypoints are not found (default 0.08)"
+        "--limit", type=float, help="error above which keypoints are not found (default 0.08)"
     )
     parser.add_argument("--confidence", type=float, default=0.95, help="of the intervals (default 0.95)")
     parser.add_argument("--seed", type=int, default=0, help="of the bootstrap (default 0)")
 
 
-def figures_of(options: argparse.Namespace) -> dict[str, Any]:
+def figures_of(options: argparse.Namespace, kind: str) -> dict[str, Any]:
     """Return the parameters of ``evaluate`` and ``compare`` that these flags stand for."""
-    names = ("pos_label", "normalizer", "limit", "confidence", "seed")
+    names = ("pos_label", "normalizer", "confidence", "seed")
     figures = {name: getattr(options, name) for name in names}
+    if options.limit is not None:
+        points = kind == "points"
+        check([] if points else [f"limit is for keypoints. Got {options.limit} and a task of {kind}."])
+        figures["limit"] = options.limit
     with contextlib.suppress(ValueError, TypeError):  # a name of a distance, or none
         figures["normalizer"] = float(figures["normalizer"])
     return figures

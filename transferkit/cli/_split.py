@@ -35,7 +35,7 @@ def split(
         if counts.min() < 2:
             label = names[counts.argmin()]
             raise InvalidInputError(
-                f"Class {label!r} has one image; two are needed, one to train on and one to test."
+                f"Class {str(label)!r} has one image; two are needed, one to train on and one to test."
             )
     if groups is not None:
         return _of_groups(labels, groups, test_fraction, seed)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transferkit.cli._options import learning_of
+from transferkit.cli._outputs import check_outputs
 from transferkit.cli._shared import estimator_of, read_column, read_data
 from transferkit.cli._split import split
 from transferkit.cli._subjects import boxes_to_learn, groups_of
@@ -41,7 +42,7 @@ def train_and_report(
     str
         The figure, its baseline and its interval, and where the model is.
     """
-    _check(options.data, output, test_fraction, random_state)
+    _check(options, output, test_fraction, random_state)
     if options.epochs is not None and options.fine_tune is None:
         raise InvalidInputError("epochs are of --fine-tune, which was not passed. Pass both, or neither.")
     data = read_data(options)
@@ -95,12 +96,13 @@ def train_and_report(
     return f"images  {model.report_}\ntest    {line}\nmodel   {output}"
 
 
-def _check(data: str, output: Path, test_fraction: float, random_state: int) -> None:
+def _check(options: Any, output: Path, test_fraction: float, random_state: int) -> None:
     """Raise before anything takes its time."""
     problems = seed("random_state", random_state)
     if not 0 < test_fraction < 1:
         problems.append(f"test_fraction must be between 0 and 1. Got {test_fraction}.")
     check(problems)
+    data = options.data
     if not Path(data).exists():
         raise InvalidInputError(
             f"Expected a folder with a sub-folder per class, or a CSV of images. There is nothing at {data}."
@@ -109,6 +111,8 @@ def _check(data: str, output: Path, test_fraction: float, random_state: int) -> 
         raise InvalidInputError(f"The output {output} is a folder. Pass the name of a file for the model.")
     if not output.parent.is_dir():
         raise InvalidInputError(f"The folder of the output, {output.parent}, does not exist. Make it first.")
+    card = output.with_suffix(".md") if options.card else None
+    check_outputs({"output": output, "card": card}, (data, options.relabel, options.weights))
 
 
 def _corrected(table: str, paths: Any, targets: NDArray[Any]) -> NDArray[Any]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from transferkit.cli._options import add_reading, add_running, extractor_of
+from transferkit.cli._outputs import check_outputs
 from transferkit.cli._shared import EXIT_SOME_FAILED, add_backbone, backbone_of, weights_of
 from transferkit.errors import InvalidInputError
 
@@ -28,15 +29,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Run the command and return the exit code: 1 if images cannot be read, whatever else was found."""
     from transferkit import audit
+    from transferkit.auditing import check_unfilled
 
     for name in ("folder", "test"):
         folder = getattr(options, name)
         if folder is not None and not Path(folder).is_dir():
             raise InvalidInputError(f"{name} must be a folder of images. Got {folder}.")
-    for name in ("html", "csv"):
-        path = getattr(options, name)
-        if path is not None and not Path(path).absolute().parent.is_dir():
-            raise InvalidInputError(f"{name} must be a file in a folder that exists. Got {path}.")
+    check_outputs({"html": options.html, "csv": options.csv}, (options.folder, options.test))
+    if options.csv is not None:
+        check_unfilled(options.csv)
     checks: Any = None if options.checks is None else [name.strip() for name in options.checks.split(",")]
     report = audit(
         options.folder,

@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from transferkit.cli._outputs import check_outputs
 from transferkit.cli._shared import add_model, load_model
 from transferkit.errors import InvalidInputError
 
@@ -19,8 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Run the command and return the exit code."""
     path = None if options.output is None else Path(options.output)
-    if path is not None and not path.absolute().parent.is_dir():
-        raise InvalidInputError(f"output must be a file in a folder that exists. Got {path}.")
+    check_outputs({"output": path}, (options.model, options.weights))
     model = load_model(options)
     if not hasattr(model, "card"):
         raise InvalidInputError(f"model must be one that was trained. Got a {type(model).__name__}.")

@@ -62,7 +62,7 @@ def run(options: argparse.Namespace) -> int:
         groups=groups_of(data) if groups is None else groups,
         boxes=boxes,
         progress=options.progress is None,
-        **figures_of(options),
+        **figures_of(options, estimator().kind_for(y)),
     )
     if options.plots:
         announce(write_plots(comparison, Path(options.plots)))

@@ -7,6 +7,7 @@ import json
 import sys
 
 from transferkit.cli._options import add_running
+from transferkit.cli._outputs import check_outputs
 from transferkit.cli._plots import check_plot, save
 from transferkit.cli._shared import EXIT_SOME_FAILED, add_model, image_paths, load_model
 
@@ -30,6 +31,7 @@ def run(options: argparse.Namespace) -> int:
     from transferkit import drift
 
     check_plot(options.plot, "--plot")
+    check_outputs({"plot": options.plot}, (options.model, *options.images))
     report = drift(load_model(options), image_paths(options.images), alpha=options.alpha)
     print(json.dumps(report.to_dict(), indent=2) if options.json else report)
     if options.plot is not None:

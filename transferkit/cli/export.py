@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from transferkit.cli._options import add_running
+from transferkit.cli._outputs import check_outputs
 from transferkit.cli._shared import add_model, image_paths, load_model
 
 _FORMATS = {".xml": "openvino", ".tflite": "litert"}
@@ -28,6 +29,7 @@ def run(options: argparse.Namespace) -> int:
     """Run the command and return the exit code."""
     from transferkit import export
 
+    check_outputs({"output": options.output}, (options.model, options.weights))
     guess = next((name for end, name in _FORMATS.items() if options.output.endswith(end)), "onnx")
     report = export(
         load_model(options),

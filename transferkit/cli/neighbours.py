@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from transferkit.cli._options import add_layers, add_reading, add_running, extractor_of, layers_of
+from transferkit.cli._outputs import check_outputs
 from transferkit.cli._plots import check_plot, save
 from transferkit.cli._shared import (
     EXIT_SOME_FAILED,
@@ -68,3 +69,4 @@ def _check(options: argparse.Namespace) -> None:
     if options.k < 1:
         raise InvalidInputError(f"k must be a positive integer. Got {options.k}.")
     check_plot(options.out, "--out")
+    check_outputs({"out": options.out}, (*options.images, *options.query))

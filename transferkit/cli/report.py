@@ -8,6 +8,7 @@ from pathlib import Path
 
 from transferkit.cli._evaluating import arguments_of
 from transferkit.cli._options import add_running
+from transferkit.cli._outputs import check_outputs
 from transferkit.cli._plots import check_plots
 from transferkit.cli._shared import EXIT_SOME_FAILED, add_data, add_figures, add_model, load_model
 from transferkit.errors import InvalidInputError
@@ -30,8 +31,9 @@ def run(options: argparse.Namespace) -> int:
     from transferkit import report
 
     output = Path(options.output)
-    if output.is_dir() or not output.absolute().parent.is_dir():
-        raise InvalidInputError(f"output must be a file in a folder that exists. Got {output}.")
+    if output.suffix.lower() not in (".html", ".htm"):
+        raise InvalidInputError(f"output must end in .html: the page is HTML. Got {output}.")
+    check_outputs({"output": output}, (options.model, options.data, options.weights))
     check_plots(str(output.absolute().parent))
     model = load_model(options)
     X, y, parameters = arguments_of(options, model)

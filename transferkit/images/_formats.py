@@ -111,7 +111,8 @@ def _foreign(data: bytes, head: bytes) -> tuple[str, str]:
         return f"{len(data):,} zero bytes: a download or a disk lost the content", "Download it again."
     if re.fullmatch(rb"[\t\n\f\r\x20-\x7e\x80-\xff]+", head) and _is_text(head):
         start = head[:40].decode("utf-8", "replace").strip()
-        return f"text that begins with {start!r}", "Remove or replace it. A path must be a str, not bytes."
+        path = " A path must be a str, not bytes." if re.fullmatch(rb"\S+\.\w{2,5}", data) else ""
+        return f"text that begins with {start!r}", f"Remove or replace it.{path}"
     return f"not in a known image format (it begins with {head[:8].hex(' ')})", "Is it complete?"
 
 

@@ -1,0 +1,132 @@
+"""What commands write: never over what they read, over each other, or over the work of a person."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.conftest import make_pictures
+from transferkit import audit, load
+from transferkit.cli import main
+from transferkit.errors import InvalidInputError
+
+TRAIN = ["--backbone", "scattering", "--image-size", "32", "--head", "linear", "--no-progress"]
+
+
+@pytest.fixture
+def photos(tmp_path, monkeypatch):
+    paths, labels = make_pictures(tmp_path / "flat", 40)
+    rows = []
+    for i, (path, label) in enumerate(zip(paths, labels, strict=True)):
+        (tmp_path / "photos" / label).mkdir(parents=True, exist_ok=True)
+        path.rename(tmp_path / "photos" / label / path.name)
+        rows.append(f"photos/{label}/{path.name},{label},{i % 2},00{i % 2}")
+    (tmp_path / "people.csv").write_text("file,label,sex,code\n" + "\n".join(rows))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def model(photos, capsys):
+    assert main(["train", "photos", *TRAIN, "--output", "m.safetensors"]) == 0
+    capsys.readouterr()
+    return "m.safetensors"
+
+
+def refused(arguments, capsys, words, *kept):
+    """Check that a command is refused and that files stay as they are."""
+    before = [(file, file.read_bytes()) for file in kept]
+    assert main([str(argument) for argument in arguments]) == 2
+    assert words in capsys.readouterr().err
+    assert all(file.read_bytes() == content for file, content in before)
+
+
+def test_no_output_replaces_an_input(photos, model, capsys):
+    table, saved = photos / "people.csv", photos / model
+    image = next((photos / "photos").rglob("*.png"))
+    train = ["train", "people.csv", "--target", "label", *TRAIN]
+    refused([*train, "--output", "people.csv"], capsys, "--output must not be people.csv, which", table)
+    refused(["report", model, "photos", "--output", model], capsys, "must end in .html", saved)
+    refused(["card", model, "--output", model], capsys, f"--output must not be {model}", saved)
+    refused(["export", model, model], capsys, f"must not be {model}", saved)
+    query = ["neighbours", "photos", "--query", image, "--out", image, "--backbone", "scattering"]
+    refused(query, capsys, "--out must not be", image)
+    (photos / "link.html").symlink_to(model)
+    refused(["report", model, "photos", "--output", "link.html"], capsys, "--output must not be link", saved)
+
+
+def test_outputs_are_different_files(photos, capsys):
+    refused(
+        ["train", "photos", *TRAIN, "--output", "m.md", "--card"],
+        capsys,
+        "--card must be a file of its own. Got m.md",
+    )
+    refused(
+        ["audit", "photos", "--backbone", "scattering", "--html", "a.csv", "--csv", "a.csv"],
+        capsys,
+        "--csv must be a file of its own. Got a.csv",
+    )
+    assert not (photos / "m.md").exists()
+
+
+def test_labels_that_a_person_filled_in_are_not_lost(photos, capsys):
+    image = next((photos / "photos").rglob("*.png"))
+    twin = next(one for one in (photos / "photos").iterdir() if one != image.parent) / "twin.png"
+    twin.write_bytes(image.read_bytes())
+    asked = ["audit", "photos", "--backbone", "scattering", "--image-size", "32", "--no-progress"]
+    assert main([*asked, "--csv", "found.csv"]) == 0
+    assert main([*asked, "--csv", "found.csv"]) == 0  # nothing is lost
+    capsys.readouterr()
+    lines = (photos / "found.csv").read_text(encoding="utf-8-sig").splitlines()
+    place = lines[0].split(",").index("new_label")
+    cells = lines[1].split(",")
+    cells[place] = "left"
+    (photos / "found.csv").write_text("\n".join([lines[0], ",".join(cells)]))
+    refused([*asked, "--csv", "found.csv"], capsys, "has 1 new label(s)", photos / "found.csv")
+    report = audit("photos", checks=["duplicates"], backbone="scattering", image_size=32)
+    with pytest.raises(InvalidInputError, match="delete it once relabel has read it"):
+        report.to_csv("found.csv")
+
+
+def test_flags_that_would_have_no_effect(photos, model, capsys):
+    refused(["evaluate", model, "photos", "--limit", "0.1"], capsys, "--limit is for keypoints. Got 0.1")
+    compare = ["compare", "photos", "--backbones", "scattering", "--cv", "2", "--limit", "3"]
+    refused(compare, capsys, "--limit is for keypoints")
+    refused(["train", "photos", *TRAIN, "--image-folder", "photos"], capsys, "is for the images of a table")
+    refused(["train", "photos", *TRAIN, "--as-labels"], capsys, "--as-labels is for the column that --target")
+
+
+def test_classes_may_be_numbers(photos, capsys):
+    train = ["train", "people.csv", *TRAIN, "--output", "sex.safetensors", "--target"]
+    assert main([*train, "sex"]) == 0
+    printed = capsys.readouterr()
+    assert "mean absolute error" in printed.out
+    assert (
+        "sex is learned as numbers, of which there are few. If they are labels, pass --as-labels"
+        in printed.err
+    )
+    assert main([*train, "sex", "--as-labels"]) == 0
+    assert "accuracy" in capsys.readouterr().out
+    assert load("sex.safetensors").classes_.tolist() == ["0", "1"]
+    assert main([*train, "code"]) == 0  # 000 and 001 are no numbers
+    assert load("sex.safetensors").classes_.tolist() == ["000", "001"]
+
+
+def test_whoever_reads_the_beginning_only_is_not_told_of_an_error():
+    command = [sys.executable, "-m", "transferkit", "backbones"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process.stdout.close()
+    assert process.communicate()[1] == b""
+    assert process.returncode == 141
+
+
+def test_a_text_file_is_not_taken_for_a_path(tmp_path, capsys):
+    Image.fromarray(np.zeros((9, 9, 3), np.uint8)).save(tmp_path / "a.png")
+    (tmp_path / "b.png").write_text("hi")
+    arguments = ["neighbours", str(tmp_path), "--query", str(tmp_path / "b.png"), "--backbone", "scattering"]
+    main([*arguments, "--image-size", "32", "--no-progress"])
+    error = capsys.readouterr().err
+    assert "text that begins with 'hi'. Remove or replace it." in error
+    assert "bytes" not in error

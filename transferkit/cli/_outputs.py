@@ -1,0 +1,35 @@
+"""Files that a command writes: none of them is one that it reads, or another one that it writes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from transferkit.foundation.arguments import check
+
+
+def check_outputs(outputs: Mapping[str, str | Path | None], inputs: Iterable[str | None]) -> None:
+    """Raise before anything takes its time, if an output cannot be written or would replace an input.
+
+    Parameters
+    ----------
+    outputs : mapping of str to path
+        By the name of what they are, such as ``"output"``; None is not written.
+    inputs : iterable of path
+        Files and folders that are read.
+    """
+    read = {Path(path).resolve(): path for path in inputs if path is not None}
+    written: set[Path] = set()
+    problems = []
+    for name, given in outputs.items():
+        if given is None:
+            continue
+        path = Path(given).resolve()
+        if path.is_dir() or not path.parent.is_dir():
+            problems.append(f"{name} must be a file in a folder that exists. Got {given}.")
+        elif path in read:
+            problems.append(f"{name} must not be {given}, which this command reads. Pass another file.")
+        elif path in written:
+            problems.append(f"{name} must be a file of its own. Got {given}, which is another output, too.")
+        written.add(path)
+    check(problems)
