@@ -10,7 +10,7 @@ from sklearn.metrics import f1_score
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
-from transferkit import Classifier, ImageRegressor, KeypointRegressor, compare, evaluate, set_config
+from transferkit import Backbone, Classifier, ImageRegressor, KeypointRegressor, compare, evaluate, set_config
 from transferkit.datasets import read_table
 from transferkit.errors import InvalidInputError
 
@@ -122,6 +122,20 @@ def test_a_head_that_answers_something_else_is_named(answer, words):
         with pytest.raises(InvalidInputError, match=f"Fitted.predict must return.*({words})"):
             estimator("precomputed", head=Own(answer)).fit(X, target).predict(X)
     assert len(Classifier("precomputed", head=Own(lambda out: out)).fit(X, y).predict(X)) == 40
+
+
+@pytest.mark.parametrize(
+    ("preprocess", "words"),
+    [
+        (lambda pixels: None, "Got None: is a return missing"),
+        (lambda pixels: pixels[:1], r"row for each of 4 images. Got shape \(1, 32, 32, 3\)"),
+        (lambda pixels: pixels.mean(), r"Got shape \(\)"),
+    ],
+)
+def test_preprocessing_that_loses_images_is_named(preprocess, words):
+    backbone = Backbone("own", constructor="nowhere:never", preprocess_input=preprocess, min_size=16)
+    with pytest.raises(InvalidInputError, match=f"preprocess_input of 'own' must return.*{words}"):
+        backbone.preprocess(np.zeros((4, 32, 32, 3), np.uint8))
 
 
 # --------------------------------------------------------------------------- thresholds and labels

@@ -298,11 +298,24 @@ class Backbone:
         """Return the input of the network for uint8 or float pixels of shape (n, S, S, 3).
 
         Works on a copy: several of Keras's functions write into a float32 argument.
+
+        Raises
+        ------
+        InvalidInputError
+            ``preprocess_input`` does not return numbers for each image.
         """
         preprocess_input = _resolve(self.preprocess_input)
         # Keras's functions follow its global settings; others need no Keras.
         with keras_defaults() if sys.modules.get("keras") else contextlib.nullcontext():
-            return np.asarray(preprocess_input(np.array(pixels, dtype=np.float32)), dtype=np.float32)
+            ready = preprocess_input(np.array(pixels, dtype=np.float32))
+        shape = np.shape(ready)
+        if shape[:1] != np.shape(pixels)[:1]:
+            state = "None: is a return missing?" if ready is None else f"shape {shape}."
+            raise InvalidInputError(
+                f"preprocess_input of {self.name!r} must return an array with a row for each of "
+                f"{len(pixels)} images. Got {state}"
+            )
+        return np.asarray(ready, dtype=np.float32)
 
     def check_image_size(self, image_size: int | None) -> int:
         """Return the side to use in pixels; None stands for the default.
