@@ -1,5 +1,6 @@
 """What commands write: never over what they read, over each other, or over the work of a person."""
 
+import os
 import subprocess
 import sys
 
@@ -114,9 +115,13 @@ def test_classes_may_be_numbers(photos, capsys):
     assert load("sex.safetensors").classes_.tolist() == ["000", "001"]
 
 
-def test_whoever_reads_the_beginning_only_is_not_told_of_an_error():
-    command = [sys.executable, "-m", "transferkit", "backbones"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+@pytest.mark.parametrize(
+    "asked", [["backbones"], ["backbones", "scattering"]]
+)  # more than a buffer, and less
+def test_whoever_reads_the_beginning_only_is_not_told_of_an_error(asked):
+    command = [sys.executable, "-m", "transferkit", *asked]
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=buffered)
     process.stdout.close()
     assert process.communicate()[1] == b""
     assert process.returncode == 141

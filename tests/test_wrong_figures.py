@@ -13,6 +13,7 @@ from sklearn.pipeline import make_pipeline
 from transferkit import Backbone, Classifier, ImageRegressor, KeypointRegressor, compare, evaluate, set_config
 from transferkit.datasets import read_table
 from transferkit.errors import InvalidInputError
+from transferkit.metrics import label_figures, wilson_interval
 
 
 @pytest.fixture(autouse=True)
@@ -187,6 +188,16 @@ def test_images_that_nobody_has_labelled_are_no_images_without_labels(tmp_path):
     (tmp_path / "t.csv").write_text("path,new_label\n0.png,\n")
     with pytest.raises(InvalidInputError, match="no row with a cell in 'new_label'"):
         read_table(tmp_path / "t.csv", "new_label", skip_empty=True)
+
+
+def test_proportions_of_a_label_have_intervals_of_proportions():
+    true = np.zeros((60, 2), int)
+    true[:6, 0] = true[::2, 1] = 1
+    found = label_figures(true, true)
+    assert found.by_label[0]["recall"].low == pytest.approx(wilson_interval(6, 6)[0])  # 1.0 by a bootstrap
+    assert found.by_label[1]["precision"].low == pytest.approx(wilson_interval(30, 30)[0])
+    assert found.whole["subset_accuracy"].low == pytest.approx(wilson_interval(60, 60)[0])
+    assert label_figures(true, true, groups=np.arange(60)).by_label[0]["recall"].low == 1
 
 
 # --------------------------------------------------------------------------- evaluations
