@@ -356,6 +356,7 @@ def test_module_entry():
         ('weights must be "imagenet"', '--weights must be "imagenet"'),
         ("Got weights='a b.h5'. Leave weights out.", "Got --weights a b.h5. Leave weights out."),
         ("my_weights=3", "my_weights=3"),
+        ("Call transferkit.list_layers() for all.", "Run `transferkit layers BACKBONE` for all."),
     ],
 )
 def test_messages_name_flags(message, expected):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from transferkit.auditing._duplicates import Pairs
 from transferkit.auditing._findings import SEVERITIES, Check, Finding, count
 from transferkit.errors import InvalidInputError, MissingDependencyError
 from transferkit.foundation.arguments import is_count
+from transferkit.foundation.files import write_text
 from transferkit.foundation.tables import Table, render_html, render_text
 
 
@@ -194,7 +194,7 @@ class AuditReport:
 
         if not is_count(n):
             raise InvalidInputError(f"n must be a positive integer. Got {n!r}.")
-        Path(path).write_text(page(self, n), encoding="utf-8", errors="replace")
+        write_text(path, page(self, n), errors="replace")
 
     def plot_duplicates(self, **options: Any) -> Any:
         """Plot pairs of images that show the same.

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
+from transferkit.foundation.files import write_text
 from transferkit.foundation.tables import Table, render_text
 
 
@@ -79,7 +79,7 @@ class ModelCard:
 
         text = markdown(self)
         if path is not None:
-            Path(path).write_text(text, encoding="utf-8", errors="replace")
+            write_text(path, text, errors="replace")
         return text
 
     def to_html(self, path: str | os.PathLike[str] | None = None) -> str:
@@ -103,7 +103,7 @@ class ModelCard:
 
         page = whole_page(self.title, card_html(self))
         if path is not None:
-            Path(path).write_text(page, encoding="utf-8", errors="replace")
+            write_text(path, page, errors="replace")
         return page
 
     def __str__(self) -> str:

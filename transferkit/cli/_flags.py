@@ -11,6 +11,7 @@ _OTHER_NAMES = {"random_state": "seed"}  # parameters that a flag calls somethin
 _VALUE = r"""=(?:'(?P<text>[^']*)'|"(?P<more>[^"]*)"|(?P<bare><[^<>]+>|[\w.+-]*\w))?"""
 _ALONE = r"(?= (?:must|needs|is for)\b)"  # names like "weights" are words of other sentences too
 _CALL = re.compile(r"Call transferkit\.list_backbones\(\) for all (\d+), or register_backbone\(\) to add one")
+_LAYERS = re.compile(r"Call transferkit\.list_layers\(\) for all\b")
 _UNKNOWN = re.compile(r"\b[Pp]ass ([a-z_]+)=")
 
 
@@ -43,6 +44,7 @@ def in_flags(message: str, options: argparse.Namespace) -> str:
         message = re.sub(whole_word + _VALUE, partial(_with, written), message)
         message = re.sub(whole_word + _ALONE, written, message)
     message = _CALL.sub(r"Run `transferkit backbones` for all \1", message)
+    message = _LAYERS.sub("Run `transferkit layers BACKBONE` for all", message)
     if missing := sorted(set(_UNKNOWN.findall(message))):
         what = " or ".join(missing)
         message += f" (The command line has no flag for {what}; in Python, that is a parameter.)"

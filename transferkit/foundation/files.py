@@ -32,10 +32,13 @@ def replaced(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     _sync_folder(target.parent)
 
 
-def write_text(path: str | os.PathLike[str], text: str) -> None:
-    """Write text in UTF-8, whole or not at all; lines end as they do in the text."""
+def write_text(path: str | os.PathLike[str], text: str, *, errors: str = "strict") -> None:
+    """Write text in UTF-8, whole or not at all; lines end as they do in the text.
+
+    ``errors`` says what becomes of names of files that are no text, as for ``str.encode``.
+    """
     with replaced(path) as stream:
-        stream.write(text.encode("utf-8"))
+        stream.write(text.encode("utf-8", errors))
 
 
 def _sync_folder(folder: Path) -> None:

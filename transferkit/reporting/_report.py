@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from transferkit.datasets import labelled_images
 from transferkit.errors import InvalidInputError
 from transferkit.estimators import ImageEstimator
 from transferkit.evaluation import evaluate
+from transferkit.foundation.files import write_text
 
 _FEWEST = 3  # images that make a map
 
@@ -69,7 +69,7 @@ class ModelReport:
         """
         from transferkit.reporting._page import page_of
 
-        Path(path).write_text(page_of(self), encoding="utf-8", errors="replace")
+        write_text(path, page_of(self), errors="replace")
 
 
 def report(
