@@ -17,7 +17,7 @@ from transferkit.images import NumberedRow, find_folder, raise_problems, read_ro
 from transferkit.keypoints._layouts import as_points
 from transferkit.keypoints.files._columns import Columns, number
 from transferkit.keypoints.files._kinds import refuse_others
-from transferkit.keypoints.files._places import is_image_name, names_to_write, per_image
+from transferkit.keypoints.files._places import counted, is_image_name, names_to_write, per_image
 from transferkit.keypoints.files._table import KeypointTable
 
 __all__ = ["read_keypoints_csv", "write_keypoints_csv"]
@@ -111,7 +111,7 @@ def write_keypoints_csv(
     files = names_to_write(table.paths, table.folder, path)
     individuals = table.individuals
     if individuals is None and table.boxes is None and len(set(files)) < len(files):
-        individuals = _counted(files)
+        individuals = np.array(counted(files))
     for title, column in (("group", table.groups), ("individual", individuals)):
         if column is not None:
             header.append(title)
@@ -127,16 +127,6 @@ def write_keypoints_csv(
         for name, row, more in zip(files, points.reshape(len(points), -1), extra, strict=True)
     )
     write_text(path, text.getvalue())
-
-
-def _counted(files: list[str]) -> npt.NDArray[np.str_]:
-    """Return the number of each row among those of its image, from 1 on."""
-    seen: Counter[str] = Counter()
-    numbers = []
-    for file in files:
-        seen[file] += 1
-        numbers.append(str(seen[file]))
-    return np.array(numbers)
 
 
 def _cells(values: npt.NDArray[np.float64]) -> list[object]:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import os
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
 
 from transferkit.foundation.files import write_text
 from transferkit.keypoints._layouts import as_points
-from transferkit.keypoints.files._places import names_to_write
+from transferkit.keypoints.files._places import counted, names_to_write
 from transferkit.keypoints.files._table import KeypointTable
 
 __all__ = ["write_deeplabcut"]
@@ -84,12 +83,7 @@ def _individuals(table: KeypointTable, files: list[str]) -> list[str]:
     """Return the individual of each row: as the table names it, or counted in each image."""
     if table.individuals is not None:
         return [str(individual) for individual in table.individuals]
-    seen: Counter[str] = Counter()
-    found = []
-    for file in files:
-        seen[file] += 1
-        found.append(f"individual{seen[file]}")
-    return found
+    return [f"individual{number}" for number in counted(files)]
 
 
 def _names(table: KeypointTable, file: Path) -> list[str]:

@@ -21,6 +21,7 @@ __all__ = [
     "check_different",
     "check_sizes",
     "checked_file",
+    "counted",
     "image_size",
     "is_image_name",
     "laid_out",
@@ -110,6 +111,16 @@ def check_sizes(images: Sequence[Path], sizes: Sequence[Any], problems: list[str
 def per_image(names: Sequence[str]) -> npt.NDArray[np.str_] | None:
     """Return the image names as groups if one of them has several subjects, which a split must not part."""
     return np.array(names, dtype=np.str_) if max(Counter(names).values(), default=0) > 1 else None
+
+
+def counted(names: Sequence[str]) -> list[str]:
+    """Return the number of each row among those of its image, from 1 on."""
+    seen: Counter[str] = Counter()
+    numbers = []
+    for name in names:
+        seen[name] += 1
+        numbers.append(str(seen[name]))
+    return numbers
 
 
 def names_to_write(paths: Sequence[Path], folder: Path | None, file: Path) -> list[str]:
