@@ -1,5 +1,6 @@
 """Keypoints of named points, of subjects in boxes, with points missing, and in films."""
 
+import struct
 import warnings
 
 import numpy as np
@@ -365,6 +366,35 @@ def test_films_are_turned_as_they_are_shown():
             return np.arange(6, dtype=np.uint8).reshape(1, 2, 3)
 
     assert _upright(Frame()).tolist() == [[[0, 1, 2]], [[3, 4, 5]]]
+
+
+@pytest.mark.parametrize(
+    ("matrix", "corner"),
+    [
+        ((1, 0, 0, 1), (0, 0)),
+        ((0, 1, -1, 0), (0, -1)),
+        ((-1, 0, 0, -1), (-1, -1)),
+        ((0, -1, 1, 0), (-1, 0)),
+        ((-1, 0, 0, 1), (0, -1)),  # as front cameras mirror
+        ((1, 0, 0, -1), (-1, 0)),
+        ((0, 1, 1, 0), (0, 0)),
+        ((0, -1, -1, 0), (-1, -1)),
+    ],
+)
+def test_films_are_mirrored_as_they_are_shown(tmp_path, matrix, corner):
+    image = np.zeros((48, 64, 3), np.uint8)
+    image[:16, :16] = 255
+    content = bytearray(film(tmp_path / "x.mp4", [image]).read_bytes())
+    start = content.index(b"tkhd") + 8 + 20 + 16  # version 0 of the box
+    a, b, c, d = (value << 16 for value in matrix)
+    content[start : start + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
+    (tmp_path / "x.mp4").write_bytes(content)
+    shown = next(video_frames(tmp_path / "x.mp4"))
+    assert shown.shape[:2] == ((64, 48) if matrix[0] == 0 else (48, 64))
+    rows = slice(0, 12) if corner[0] == 0 else slice(-12, None)
+    columns = slice(0, 12) if corner[1] == 0 else slice(-12, None)
+    assert shown[rows, columns].mean() > 180
+    assert shown.mean() < 60
 
 
 def test_films_that_cannot_be_read(tmp_path, pairs):

@@ -122,7 +122,16 @@ def video_frames(path: str | os.PathLike[str], *, every: int = 1) -> VideoFrames
 
 
 def _upright(frame: Any) -> npt.NDArray[np.uint8]:
-    """Return the pixels of a frame as they are shown; telephones note the turn beside the film."""
+    """Return the pixels of a frame as they are shown; telephones note the turn beside the film.
+
+    The matrix of ISO base media files says more than FFmpeg's angle: front cameras mirror, too.
+    """
     pixels: npt.NDArray[np.uint8] = frame.to_ndarray(format="rgb24")
+    noted = getattr(frame, "side_data", {}).get("DISPLAYMATRIX")
+    if noted is not None and len(bytes(noted)) >= 36:
+        a, b, _, c, d = np.frombuffer(bytes(noted), np.int32)[:5].tolist()  # x' = a x + c y, y' = b x + d y
+        if abs(a) + abs(d) < abs(b) + abs(c):
+            pixels, a, d = pixels.swapaxes(0, 1), c, b
+        return np.ascontiguousarray(pixels[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1])
     turns = round(float(getattr(frame, "rotation", 0) or 0) / 90) % 4
     return np.ascontiguousarray(np.rot90(pixels, turns))
