@@ -76,7 +76,10 @@ def test_groups_bring_their_strata():
     assert (pure[:, :2].sum(axis=1) > 0).all()
     assert np.ptp(pure[:, :2].sum(axis=1)) > 0
     assert Resampling(12, groups=groups, strata=np.tile([0, 1], 6)).is_known
-    assert not Resampling(12, groups=groups, strata=np.repeat([0, 1], [2, 10])).is_known
+    one = Resampling(12, groups=groups, strata=np.repeat([0, 1], [2, 10]))
+    assert not one.is_known
+    assert np.isnan(one.apply(lambda weights: weights.sum(axis=1))).all()
+    assert Resampling(12, strata=np.repeat([0, 1], [1, 11])).is_known  # an image stands for itself
 
 
 def test_the_seed_decides(monkeypatch):

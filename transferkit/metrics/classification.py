@@ -108,8 +108,6 @@ def classification_figures(
     resampling = _resampling(outcomes, groups, n_resamples, seed)
     names, values = _in_columns(*weighted_figures(np.ones((1, len(outcomes.true))), outcomes))
     samples = resampling.apply(lambda weights: _in_columns(*weighted_figures(weights, outcomes))[1])
-    if groups is not None and not resampling.is_known:
-        samples = samples * np.nan
     never_predicted = outcomes.never_predicted()
     proportions = {} if groups is not None else _proportions(outcomes)
     found: dict[tuple[str, int | None], Figure] = {}

@@ -70,6 +70,7 @@ class Resampling:
         self.n = n
         self.n_resamples = n_resamples
         self.seed = seed
+        self._grouped = groups is not None
         self._group = _numbered(groups, n)
         self.n_groups = int(self._group.max()) + 1 if n else 0
         self._has = _presence(self._group, self.n_groups, strata)
@@ -96,8 +97,12 @@ class Resampling:
 
     @property
     def is_known(self) -> bool:
-        """Whether there are groups enough to tell how much figures vary: two, and two of each stratum."""
-        return self.n_groups > 1 and bool((self._has.sum(axis=0) > 1).all())
+        """Whether there are groups enough to tell how much figures vary: two, and two of each stratum.
+
+        Without groups, a stratum may have a single row.
+        """
+        alone = self._grouped & (self._has.sum(axis=0) < 2)
+        return self.n_groups > 1 and not bool(alone.any())
 
     def apply(self, statistic: Callable[[Floats], Any]) -> Floats:
         """Return the statistic of all resamples.
@@ -110,9 +115,9 @@ class Resampling:
         Returns
         -------
         ndarray, shape (n_resamples,) or (n_resamples, m)
-            All NaN if there is only one group, as its variation is unknown.
+            All NaN if there is only one group, or one of a stratum, as its variation is unknown.
         """
-        if self.n_groups < 2:
+        if not self.is_known:
             return np.asarray(statistic(np.ones((self.n_resamples, self.n)))) * np.nan
         return np.concatenate([np.asarray(statistic(weights)) for weights in self])
 
