@@ -54,6 +54,8 @@ def test_no_output_replaces_an_input(photos, model, capsys):
     refused(["export", model, model], capsys, f"must not be {model}", saved)
     query = ["neighbours", "photos", "--query", image, "--out", image, "--backbone", "scattering"]
     refused(query, capsys, "--out must not be", image)
+    query[3] = photos / "people.csv"
+    refused(query, capsys, "--out must not be", image)  # it is below a folder that is searched
     (photos / "link.html").symlink_to(model)
     refused(["report", model, "photos", "--output", "link.html"], capsys, "--output must not be link", saved)
 

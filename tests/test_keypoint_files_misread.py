@@ -167,8 +167,13 @@ def test_labels_made_of_digits_stay_text(tmp_path, cells, targets):
     path = text(tmp_path / "t.csv", "file,y\n" + "".join(f"{i}.png,{cell}\n" for i, cell in enumerate(cells)))
     np.testing.assert_array_equal(datasets.read_table(path, "y").targets, targets)
     assert datasets.read_table(path, "y", dtype=str).targets.tolist() == cells
-    with pytest.raises(InvalidInputError, match="dtype must be str or None. Got <class 'int'>"):
+    with pytest.raises(InvalidInputError, match="dtype must be str, float or None. Got <class 'int'>"):
         datasets.read_table(path, "y", dtype=int)
+    numbers = [NAN if cell == "NA" else float(cell) for cell in cells]
+    np.testing.assert_array_equal(datasets.read_table(path, "y", dtype=float).targets, numbers)
+    path.write_text(path.read_text() + "3.png,x\n")
+    with pytest.raises(InvalidInputError, match="row 5 has 'x', which is no number"):
+        datasets.read_table(path, "y", dtype=float)
 
 
 def test_groups_made_of_digits_stay_text(tmp_path):

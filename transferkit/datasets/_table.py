@@ -45,7 +45,7 @@ def read_table(
     target: str | Sequence[str],
     *,
     image_folder: str | os.PathLike[str] | None = None,
-    dtype: type[str] | None = None,
+    dtype: type[str] | type[float] | None = None,
     skip_empty: bool = False,
 ) -> ImageTable:
     """Read image paths and the numbers or labels of one column, or the numbers of several.
@@ -60,8 +60,8 @@ def read_table(
         in ``cat;outdoor``, images may have several labels, and an empty cell has none.
     image_folder : path, optional
         The folder that file names are relative to; by default that of the CSV file.
-    dtype : str, optional
-        ``str`` reads labels, even if all are numbers.
+    dtype : {str, float}, optional
+        ``str`` reads labels, even if all are numbers; ``float`` reads numbers, also such as ``007``.
     skip_empty : bool, default=False
         Leave out rows whose cells are all empty: images that nobody has labelled yet.
 
@@ -97,8 +97,16 @@ def read_table(
     problems = [
         f"{name!r} occurs in {count} rows; keep one" for name, count in Counter(names).items() if count > 1
     ]
-    check([] if dtype in (None, str) else [f"dtype must be str or None. Got {dtype!r}."])
-    if dtype is None and _are_numbers([cell for _, row in cells for cell in row]):
+    check([] if dtype in (None, str, float) else [f"dtype must be str, float or None. Got {dtype!r}."])
+    if dtype is float:
+        problems += [
+            f"row {number} has {cell!r}, which is no number"
+            for number, row in cells
+            for cell in row
+            if not (is_missing(cell) or _is_finite(cell))
+        ]
+        raise_problems(path, problems)
+    if dtype is float or (dtype is None and _are_numbers([cell for _, row in cells for cell in row])):
         values = np.array([[_number(cell) for cell in row] for _, row in cells])
         targets: npt.NDArray[Any] = values[:, 0] if isinstance(target, str) else values
     else:
@@ -203,14 +211,18 @@ def _number(cell: str) -> float:
 
 
 def _is_number(cell: str) -> bool:
-    """Return True for a finite number.
+    """Return True for a finite number that is no name.
 
     ``007`` is a name, and so is an integer of so many digits that a float would make it another one's equal.
     """
-    if _NAME.match(cell) or "_" in cell:  # Python reads 1_2 as 12
+    if _NAME.match(cell) or not _is_finite(cell):
         return False
+    return not cell.isdigit() or int(float(cell)) == int(cell)
+
+
+def _is_finite(cell: str) -> bool:
+    """Return True for a finite number."""
     try:
-        value = float(cell)
-        return math.isfinite(value) and (not cell.isdigit() or int(value) == int(cell))
+        return "_" not in cell and math.isfinite(float(cell))  # Python reads 1_2 as 12
     except ValueError:
         return False
