@@ -8,6 +8,7 @@ import os
 import resource
 import sys
 import threading
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -124,6 +125,17 @@ TINY = Backbone(
     pretrained=False,
 )
 registry.ship(TINY)  # its network cannot be built, so it is identified by name and version
+
+
+class PlainHead:
+    """What the protocol of heads asks for, but kinds and what it learns; for heads of users."""
+
+    layers: ClassVar = "last"
+    pools: ClassVar = True
+    uses_validation: ClassVar = False
+    averages_views: ClassVar = True
+    half: ClassVar = False
+    refinement: ClassVar = None
 
 
 @pytest.fixture

@@ -9,7 +9,9 @@ import pytest
 from sklearn.metrics import f1_score
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 
+from tests.conftest import PlainHead
 from transferkit import Backbone, Classifier, ImageRegressor, KeypointRegressor, compare, evaluate, set_config
 from transferkit.datasets import read_table
 from transferkit.errors import InvalidInputError
@@ -88,16 +90,10 @@ class Fitted:
 
 
 @dataclass(frozen=True)
-class Own:
+class Own(PlainHead):
     answer: object = None
     n: int = 1
     kinds: ClassVar = frozenset({"classes", "values", "points"})
-    layers: ClassVar = "last"
-    pools: ClassVar = True
-    uses_validation: ClassVar = False
-    averages_views: ClassVar = True
-    half: ClassVar = False
-    refinement: ClassVar = None
 
     def fit(self, data):
         return Fitted(self.answer, self.n)
@@ -210,6 +206,15 @@ def test_searches_and_pipelines_say_what_they_have_learned_from(caplog):
         caplog.clear()
         evaluate(model.fit(images, y), images, y)
         assert "trained on 40 of the 40 images" in caplog.text
+
+
+def test_a_pipeline_that_makes_images_of_something_else_is_evaluated():
+    X, y = noise(30, 1)
+    images = pictures(X)
+    table = pd.DataFrame({"place": np.arange(30), "more": 1})
+    looked_up = FunctionTransformer(lambda rows: [images[place] for place in rows["place"]])
+    clf = Classifier("scattering", image_size=32, head="linear")
+    assert len(evaluate(make_pipeline(looked_up, clf).fit(table, y), table, y).y_pred) == 30
 
 
 def test_a_card_takes_no_evaluation_of_another_model():

@@ -10,6 +10,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
+from tests.conftest import PlainHead
 from transferkit import heads
 from transferkit.errors import InvalidInputError
 from transferkit.heads import (
@@ -167,19 +168,13 @@ def test_a_head_is_plain_frozen_data(name):
 
 
 @dataclass(frozen=True)
-class MeanHead:
+class MeanHead(PlainHead):
     """A head that predicts means; what it returns is a linear head without weights."""
 
     scale: float = 1.0
     sides: tuple[int, ...] = ()
 
     kinds: ClassVar = frozenset({"values"})
-    layers: ClassVar = "last"
-    pools: ClassVar = True
-    uses_validation: ClassVar = False
-    averages_views: ClassVar = True
-    half: ClassVar = False
-    refinement: ClassVar = None
 
     def fit(self, data):
         return LinearHead(penalty=1e6).fit(data)

@@ -55,7 +55,7 @@ def extract_subjects(
     features: Features = predictor.extractor.extract(items, views=views, on_error=on_error)
     if crops is not None:
         rows = np.flatnonzero(features.ok)
-        check_boxes(frames_of_boxes(boxes, len(items))[rows], features.sizes(rows), rows)
+        check_boxes(crops[0].frames[rows], features.sizes(rows), rows)
     return views, features
 
 

@@ -15,7 +15,6 @@ from transferkit.evaluation._kinds import (
     Evaluation,
     check_kind,
     check_options,
-    innermost,
     kind_of,
     known_classes,
     own_options,
@@ -139,8 +138,7 @@ def evaluate(
         items, names = [items[row] for row in rows], [names[row] for row in rows]
         where = {name: np.asarray(where[name])[rows] for name in where}
         answers = kind.predict(estimator, items, **where, **errors)
-    ours = innermost(estimator)
-    if isinstance(ours, ImageEstimator) and hasattr(ours, "predictor_"):  # of a search or a pipeline, too
+    if (ours := _given_the_same(estimator)) is not None:
         warn_if_trained_on("evaluate", ours, items)
     return kind.evaluation(
         targets[rows],
@@ -154,6 +152,19 @@ def evaluate(
         confidence=confidence,
         seed=seed,
     )
+
+
+def _given_the_same(estimator: Any) -> ImageEstimator | None:
+    """Return the fitted estimator of ours that is given these images: it, or what a search found.
+
+    A step before it in a pipeline may make images of anything else, whose contents say nothing.
+    """
+    while not isinstance(estimator, ImageEstimator):
+        steps = getattr(estimator, "steps", ())
+        estimator = steps[0][1] if len(steps) == 1 else getattr(estimator, "best_estimator_", None)
+        if estimator is None:
+            return None
+    return estimator if hasattr(estimator, "predictor_") else None
 
 
 def _is_of_one(y: Any, kind: str) -> bool:

@@ -76,7 +76,7 @@ def kind_of(estimator: Any, y: Any = None) -> str:
     from sklearn.base import is_classifier
 
     if not isinstance(estimator, ImageEstimator) and not is_classifier(estimator):
-        estimator = innermost(estimator)
+        estimator = _innermost(estimator)
     if isinstance(estimator, ImageEstimator):
         if estimator.kind not in KINDS:
             raise InvalidInputError(
@@ -90,7 +90,7 @@ def kind_of(estimator: Any, y: Any = None) -> str:
     return "points" if _may_be_points(y) else "values"
 
 
-def innermost(estimator: Any) -> Any:
+def _innermost(estimator: Any) -> Any:
     """Return what a search, a pipeline or the like has inside, if that is of ours."""
     inner = estimator
     while inner is not None and not isinstance(inner, ImageEstimator):
