@@ -160,7 +160,7 @@ def _given_the_same(estimator: Any) -> ImageEstimator | None:
     A step before it in a pipeline may make images of anything else, whose contents say nothing.
     """
     while not isinstance(estimator, ImageEstimator):
-        steps = getattr(estimator, "steps", ())
+        steps: Any = getattr(estimator, "steps", ())
         estimator = steps[0][1] if len(steps) == 1 else getattr(estimator, "best_estimator_", None)
         if estimator is None:
             return None
