@@ -2,13 +2,13 @@
 
     python benchmarks/fine_tuning.py --data DATA --weights WEIGHTS [--only gender cats_dogs keypoints]
         [--backbone mobilenet] [--file WEIGHTS_FILE] [--image-size 224] [--layers all] [--epochs 20]
-        [--learning-rate 3e-4] [--seeds 1] [--train N]
+        [--learning-rate 3e-4] [--seeds 1] [--train N] [--keep FOLDER]
 
 DATA has gender/{train,val}/{man,woman}, cats_dogs/{cat,dog}, and keypoints/{training,test} with
 *_frames_keypoints.csv beside them (Firstname_Lastname_NN.jpg: the person is the group). Faces are tested on
 gender/val; of cats and dogs, and of people with keypoints, a fifth is held back. Each line has the figure
 with its 95 % interval and the minutes of the fit; then the paired difference on the same pictures, by a
-bootstrap over them, or over people. Both start from the same weights.
+bootstrap over them, or over people. Both start from the same weights. Models are kept in FOLDER.
 """
 
 from __future__ import annotations
@@ -97,8 +97,9 @@ def run(part, options, seed):
         model = fit()
         minutes = (time.perf_counter() - started) / 60
         with tempfile.TemporaryDirectory() as folder:
-            model.save(Path(folder) / "model.safetensors")
-            size = (Path(folder) / "model.safetensors").stat().st_size / 1e6
+            path = (options.keep or Path(folder)) / f"{part.__name__}-{seed}-{name}.safetensors"
+            model.save(path)
+            size = path.stat().st_size / 1e6
         found[name] = errors_of(model, there, truth)
         line(name, found[name], blocks, f"error; fit {minutes:5.1f} min, model {size:.1f} MB")
         if model.fine_tuning_ is not None:
@@ -128,6 +129,7 @@ def main() -> None:
     parser.add_argument("--learning-rate", type=float, default=3e-4)
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--train", type=int)
+    parser.add_argument("--keep", type=Path)
     options = parser.parse_args()
     os.environ["TRANSFERKIT_WEIGHTS"] = str(options.weights)
     set_config(progress=False)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 
 from tests.conftest import make_triangles
 from transferkit import (
@@ -19,6 +20,7 @@ from transferkit import (
     KeypointRegressor,
     compare,
     evaluate,
+    export,
     fine_tune,
     load,
     register_backbone,
@@ -26,7 +28,9 @@ from transferkit import (
 )
 from transferkit.backbones.registry import preserved
 from transferkit.errors import InvalidInputError
-from transferkit.estimators import hold_out_images
+from transferkit.estimators import _closer, hold_out_images
+from transferkit.estimators.refinement import CloserLook, WideLook
+from transferkit.estimators.saved_model import load_without_estimator
 from transferkit.finetuning import _training
 from transferkit.finetuning._checkpoint import Checkpoint, State
 from transferkit.heads import KeypointMapHead, MLPHead, TrainingData, get_head, joint_head
@@ -56,7 +60,7 @@ def build(include_top=False, weights=None, input_shape=(32, 32, 3)):
         )(x)
         x = layers.BatchNormalization(name=f"block_{number}_bn")(x)
         x = layers.ReLU(name=f"block_{number}_relu")(x)
-    return keras.Model(pixels, x)
+    return keras.Model(pixels, x, name="small_net")  # as networks of Keras have names
 
 
 def scale(pixels):
@@ -212,6 +216,72 @@ def test_the_head_begins_and_ends_with_the_answers_of_what_is_fitted(head, kind)
     np.testing.assert_allclose(answers, fitted.predict(maps), atol=1e-4)
     again = joint.finished([keras.ops.convert_to_numpy(variable) for variable in joint.weights])
     np.testing.assert_allclose(again.predict(maps), fitted.predict(maps), atol=1e-4)
+
+
+@pytest.fixture(scope="module")
+def tuned_look(tmp_path_factory):
+    """Keypoints whose closer look was trained, with its images and points."""
+    images, points, _ = make_triangles(40)
+    with pytest.MonkeyPatch.context() as patch, preserved():
+        patch.setenv("TRANSFERKIT_CACHE", str(tmp_path_factory.mktemp("tuned_look")))
+        register_small()
+        steadily_better(patch)
+        keeps = CloserLook._keeps
+        patch.setattr(CloserLook, "_keeps", lambda look, judged: keeps(look, judged) or True)
+        patch.setattr(_closer, "fit_wide_look", lambda predictor, judged, found: (WideLook(0.3), found))
+        head = KeypointMapHead(epochs=2)
+        kp = KeypointRegressor("small_net", head=head, refine=1, mirror_pairs=[], random_state=0)
+        model = fine_tune(kp, images, points, **(FEW | {"epochs": 1}))
+    return model, images, points
+
+
+def test_a_first_look_keeps_the_frozen_backbone(tuned_look, caplog):
+    model, images, points = tuned_look
+    (look,) = model.refinements_
+    assert model.fine_tuning_.of_closer_look
+    assert model.weights == "imagenet"
+    assert model.wide_look_ == WideLook(0.3)  # as its first look has, which is of many images
+    frozen = KeypointRegressor("small_net", head=KeypointMapHead(epochs=2), refine=0, mirror_pairs=[])
+    held = hold_out_images(frozen, images, points, fraction=0.15).held
+    learned = np.setdiff1d(np.arange(len(images)), held)
+    of = [images[row] for row in learned], points[learned]
+    frozen.fit(*of, validation_data=([images[row] for row in held], points[held]))
+    assert model.extractor_.describe() == frozen.extractor_.describe()
+    for name, array in frozen.fitted_head_.tensors().items():
+        np.testing.assert_array_equal(model.fitted_head_.tensors()[name], array, err_msg=name)
+    assert look.extractor.settings().weights.digest != model.extractor_.settings().weights.digest
+    caplog.clear()
+    clone(model).set_params(refine=0).fit(images, points)  # frozen weights have seen none of the labels
+    assert "fine-tuned on" not in caplog.text
+
+
+def test_saved_closer_looks_bring_their_weights_along(tuned_look, tmp_path):
+    model, images, _ = tuned_look
+    expected = model.predict(images[:6])
+    assert np.abs(expected - model.predictor_.first_look([], model.extract(images[:6]))[0]).max() > 0.1
+    path = tmp_path / "model.safetensors"
+    model.save(path)
+    data = pickle.dumps(model)
+    kept = Path(model.refinements_[0].extractor.weights)
+    content = kept.read_bytes()
+    kept.unlink()
+    try:
+        for again in (load(path), load_without_estimator(path), pickle.loads(data)):
+            np.testing.assert_array_equal(again.predict(images[:6]), expected)
+            looks = getattr(again, "predictor_", None) or again.predictor
+            assert Path(looks.refinements[0].extractor.weights) != kept
+        assert load(path).fine_tuning_.of_closer_look
+    finally:
+        kept.write_bytes(content)
+
+
+def test_an_exported_file_has_the_weights_of_both_looks(tuned_look, tmp_path):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    model, images, _ = tuned_look
+    export(model, tmp_path / "model.onnx")  # which proves the answers on probes
+    session = onnxruntime.InferenceSession(str(tmp_path / "model.onnx"))
+    (found,) = session.run(None, {"image": np.stack(images[:6])})
+    assert np.abs(found - model.predict(images[:6]).reshape(found.shape)).max() < 0.1
 
 
 @pytest.mark.slow

@@ -75,8 +75,9 @@ def _seen(recipe: dict[str, Any]) -> list[tuple[str, str]]:
 
 def _fine_tuning(done: Any) -> str:
     share = done.n_trained / done.n_parameters
+    what = "closer look: " if done.of_closer_look else ""
     return (
-        f"{done.n_trained:,} weights ({share:.0%}) from {done.first_layer} on, from those of SHA-256 "
+        f"{what}{done.n_trained:,} weights ({share:.0%}) from {done.first_layer} on, from those of SHA-256 "
         f"{done.started_from}; epoch {done.best_epoch} of {done.epochs}, held-out loss {done.loss:.4g} -> "
         f"{done.best_loss:.4g}"
     )

@@ -217,7 +217,7 @@ def _is_number(cell: str) -> bool:
     """
     if _NAME.match(cell) or not _is_finite(cell):
         return False
-    return not cell.isdigit() or int(float(cell)) == int(cell)
+    return not cell.lstrip("+-").isdigit() or int(float(cell)) == int(cell)
 
 
 def _is_finite(cell: str) -> bool:

@@ -234,7 +234,7 @@ class ImageEstimator(PlannedEstimator, NestedParameters):
         if len(held):
             maps = features.maps(rows[held], half=head.half)
             validation = Validation(maps, data.targets[0][held], data.weight[held])
-        if self._tuned is not None and self._tuned.head is not None:
+        if self._tuned is not None:
             assert validation is not None
             return calibrated(self._tuned.head, task, validation, meaning.calibrate), held
         fitted = head.fit(
@@ -325,8 +325,11 @@ class ImageEstimator(PlannedEstimator, NestedParameters):
             return rebuild_fine_tuning(arrays, facts)
         raise ValueError(f"{type(self).__name__} has no {name}")
 
-    def _rebuild_refinements(self, saved: Sequence[Any], task: Task) -> tuple[Any, ...]:
-        """Return closer looks from pairs of arrays and facts; ValueError where there can be none."""
+    def _rebuild_refinements(self, saved: Sequence[Any], task: Task, weights: str | None) -> tuple[Any, ...]:
+        """Return closer looks from pairs of arrays and facts; ValueError where there can be none.
+
+        ``weights`` is the file that only closer looks use, if they do.
+        """
         if len(saved):
             raise ValueError(f"{type(self).__name__} has no refinements")
         return ()

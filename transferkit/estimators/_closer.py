@@ -60,7 +60,8 @@ def look_closer(
         seen = held_out_images(predictor, images, features, targets, data, held, own)
         judged = None if seen is None else seen[0]
         boxed = getattr(predictor.task, "boxed", False)  # then nobody need ask where the subject is
-        if seen is not None and look.mirror and look.n_rounds and data.more and not boxed:
+        wide_squares = bool(data.more) or tuned is not None  # which the first look has learned from
+        if seen is not None and look.mirror and look.n_rounds and wide_squares and not boxed:
             wide, found = fit_wide_look(predictor, *seen)
             predictor = replace(predictor, wide_look=wide)
             judged = seen[0]._replace(shapes=np.mean(found, axis=0))

@@ -51,12 +51,16 @@ class ExtractorOwner(Configured, BaseEstimator):
             raise InvalidInputError(f"extractor must be a FeatureExtractor, or None. Got {self.extractor!r}.")
         return resolve(template.own_parameters(), self.own_config())
 
-    def _make_image_extractor(self, taps: Any) -> FeatureExtractor:
-        """Return a checked extractor that keeps its engine, whatever the configuration is later."""
+    def _make_image_extractor(self, taps: Any, weights: str | None = None) -> FeatureExtractor:
+        """Return a checked extractor that keeps its engine, whatever the configuration is later.
+
+        ``weights`` are a file in place of the estimator's own: that of a closer look that was fine-tuned.
+        """
         settings = self._run_settings()
         extractor = FeatureExtractor() if self.extractor is None else clone(self.extractor)
         self._check_own(extractor)
         own = {name: getattr(self, name) for name in ("backbone", "weights", "image_size")}
+        own |= {} if weights is None else {"weights": weights}
         grid = "full" if taps.grid is None else taps.grid
         extractor.set_params(**own, layers=taps.layers, grid=grid, engine=settings["engine"])
         if "_sent_config" in self.__dict__:

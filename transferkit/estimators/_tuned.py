@@ -19,7 +19,7 @@ Rows = NDArray[np.int64]
 _FACTS: dict[str, Types] = {
     "first_layer": (str,), "n_parameters": (int,), "n_trained": (int,), "epochs": (int,),
     "best_epoch": (int,), "loss": (float, int), "best_loss": (float, int), "seconds": (float, int),
-    "started_from": (str,),
+    "started_from": (str,), "of_closer_look": (bool,),
 }  # fmt: skip
 
 
@@ -44,6 +44,8 @@ class FineTuning:
         SHA-256 of the weights before.
     weights : ndarray of uint8
         The file of weights, which is saved with the model.
+    of_closer_look : bool
+        Whether only closer looks at keypoints use these weights, and the first look the frozen ones.
     """
 
     first_layer: str
@@ -56,6 +58,7 @@ class FineTuning:
     seconds: float
     started_from: str
     weights: NDArray[np.uint8] = field(repr=False)
+    of_closer_look: bool = False
 
     def tensors(self) -> dict[str, NDArray[Any]]:
         """Return the arrays to save."""
@@ -68,6 +71,7 @@ class FineTuning:
 
 def rebuild_fine_tuning(tensors: Mapping[str, NDArray[Any]], facts: Mapping[str, Any]) -> FineTuning:
     """Return what was saved; ValueError if it is none."""
+    facts = {"of_closer_look": False, **facts}  # until then, every look used the weights
     check_keys("fine_tuning", facts, _FACTS)
     counts = [facts[name] for name in ("n_parameters", "n_trained", "epochs", "best_epoch")]
     if set(tensors) != {"weights"} or min(counts) < 0 or facts["best_epoch"] > facts["epochs"]:
@@ -79,12 +83,18 @@ def bring_weights(estimator: Any) -> None:
     """Let a fitted estimator that was pickled elsewhere find the weights that it brings along."""
     predictor = vars(estimator).get("predictor_")
     record = getattr(predictor, "fine_tuning", None)
-    if record is None or Path(estimator.weights).is_file():
+    if record is None:
+        return
+    users = [look.extractor for look in predictor.refinements]
+    if not record.of_closer_look:
+        users += [estimator, predictor.extractor]
+    if all(Path(one.weights).is_file() for one in users):
         return
     path = str(keep_weights(record.weights))
-    for one in (estimator, predictor.extractor, *(look.extractor for look in predictor.refinements)):
+    for one in users:
         one.weights = path
-    estimator._parameters_ = {**estimator._parameters_, "weights": path}
+    if estimator in users:
+        estimator._parameters_ = {**estimator._parameters_, "weights": path}
 
 
 @dataclass(frozen=True)
@@ -100,17 +110,18 @@ class Tuned:
         Positions in X of the images that were held out.
     views : tuple of View
         Of whole images.
-    head : FittedHead or None
-        What looks at the whole image; None to train it in the fit.
-    closer : tuple of (ndarray, FittedHead), or None
-        Mean shape and head of the closer look at keypoints.
+    head : FittedHead
+        What looks at the whole image: on the tuned backbone, or, where a closer look was tuned, on the frozen
+        one.
+    closer : tuple of (weights, ndarray, FittedHead), or None
+        File of weights, mean shape and head of the closer look at keypoints.
     record : FineTuning
     """
 
     held: Rows
     views: tuple[View, ...]
-    head: FittedHead | None
-    closer: tuple[NDArray[np.float64], FittedHead] | None
+    head: FittedHead
+    closer: tuple[str, NDArray[np.float64], FittedHead] | None
     record: FineTuning
 
     def split(self, rows: Rows) -> tuple[Rows, Rows]:

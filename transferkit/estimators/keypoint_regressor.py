@@ -434,8 +434,7 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         self, head: Head, targets: NDArray[Any], views: tuple[View, ...]
     ) -> tuple[tuple[AnyView, ...], NDArray[Any]]:
         """Return squares from which the network of a first look learns to find a subject anywhere."""
-        trained = self._tuned is None or self._tuned.head is None
-        learns = self.augment is not None and head.refinement == "network" and trained
+        learns = self.augment is not None and head.refinement == "network" and self._tuned is None
         if not learns or is_precomputed(self.backbone) or targets.shape[1] < MIN_POINTS:
             return (), targets
         seed = as_seed(self.random_state)
@@ -476,7 +475,7 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
             held,
             own,
             random_state=as_seed(self.random_state),
-            tuned=None if self._tuned is None else self._tuned.closer,
+            tuned=None if self._tuned is None or self._tuned.closer is None else self._tuned.closer[1:],
         )
         if look is not None:
             self._rounds = look.rounds
@@ -487,8 +486,9 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         """Return a closer look that is still to be fitted."""
         taps = close_taps(self._backbone(), self.head_, self.layers, few=n_images < FEW_IMAGES)
         views = self.predictor_.views
+        tuned = None if self._tuned is None or self._tuned.closer is None else self._tuned.closer[0]
         return CloserLook(
-            partial(self._make_image_extractor, taps),
+            partial(self._make_image_extractor, taps, tuned),
             self._n_rounds(self.head_, n_images),
             len(views) > 1,
             views[0].pairs,
@@ -514,9 +514,11 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         super()._restore(head, predictor, records)
         self._rounds = [Round(**row) for row in records["rounds"]]
 
-    def _rebuild_refinements(self, saved: Sequence[Any], task: Any) -> tuple[Refinement, ...]:
+    def _rebuild_refinements(
+        self, saved: Sequence[Any], task: Any, weights: str | None
+    ) -> tuple[Refinement, ...]:
         def make(layers: Any, grid: Any) -> FeatureExtractor:
-            return self._make_image_extractor(Taps(layers, grid))
+            return self._make_image_extractor(Taps(layers, grid), weights)
 
         if len(saved) and not isinstance(task, Points):
             raise ValueError("refinements of values that are no points")

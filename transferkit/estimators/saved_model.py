@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ from transferkit.estimators.refinement import rebuild_refinement, rebuild_wide_l
 from transferkit.extraction import Extraction, Features
 from transferkit.foundation.scratch import memory_limit
 from transferkit.keypoints import checked_pairs
-from transferkit.persistence import SavedParts, read_parts
+from transferkit.persistence import SavedParts, read_parts, weights_of_closer_look
 from transferkit.tasks import Points
 from transferkit.views import with_pairs
 
@@ -168,8 +169,8 @@ def load_without_estimator(path: str | os.PathLike[str]) -> SavedModel | None:
 
 
 def _model(saved: SavedParts) -> SavedModel:
-    def extraction(layers: Any, grid: Any) -> Extraction:
-        made = Extraction(**(saved.extraction | {"layers": layers, "grid": grid}))
+    def extraction(layers: Any, grid: Any, **weights: Any) -> Extraction:
+        made = Extraction(**(saved.extraction | {"layers": layers, "grid": grid} | weights))
         made.settle(saved.ranges)
         return made
 
@@ -193,7 +194,9 @@ def _model(saved: SavedParts) -> SavedModel:
         return SavedModel(predictor)
     n_points = learned.task.n_points
     pairs = checked_pairs(saved.parameters.get("mirror_pairs"), n_points)
-    rounds = [rebuild_refinement(*round, extraction, n_points, pairs) for round in learned.rounds]
+    closer = weights_of_closer_look(extras)
+    close = extraction if closer is None else partial(extraction, weights=closer)
+    rounds = [rebuild_refinement(*round, close, n_points, pairs) for round in learned.rounds]
     error = (
         rebuild_expected_error(*extras["expected_error"], n_points) if "expected_error" in extras else None
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -44,7 +45,7 @@ def build(predictor: Any, branches: bool) -> Any:
     closer = [refinement.extractor.settings() for refinement in predictor.refinements]
     check_exportable(predictor, settings)
     graph = Graph()
-    network = EmbeddedNetwork(settings, [layer for each in (settings, *closer) for layer in each.layers])
+    network, close = _networks(settings, closer)
     n = network.fixed_batch or "n"
     planes = as_planes(graph.input(IMAGE, "uint8", [n, "height", "width", 3]))
     if getattr(predictor.task, "boxed", False):
@@ -54,10 +55,19 @@ def build(predictor: Any, branches: bool) -> Any:
         whole = whole_square(planes, settings.image_size, settings.resize)
         found = from_squares(planes, whole, predictor, settings, network, branches=branches)
     for refinement in predictor.refinements:
-        found = _points(closer_look(planes, found.tensor, refinement, network), predictor)
+        found = _points(closer_look(planes, found.tensor, refinement, close), predictor)
     if offset := getattr(predictor.task, "offset", 0.0):
         found = _points(found.tensor + np.array([offset, 0], np.float32), predictor)
     return graph.model({found.name: (found.tensor, [n, *found.shape])}, **network.details)
+
+
+def _networks(settings: Any, closer: Sequence[Any]) -> tuple[EmbeddedNetwork, EmbeddedNetwork]:
+    """Return the networks of the first look and of closer ones: one, unless a closer look was fine-tuned."""
+    close = [layer for each in closer for layer in each.layers]
+    if not closer or closer[0].weights.digest == settings.weights.digest:
+        network = EmbeddedNetwork(settings, [*settings.layers, *close])
+        return network, network
+    return EmbeddedNetwork(settings, settings.layers), EmbeddedNetwork(closer[0], close, "closer_")
 
 
 def from_squares(

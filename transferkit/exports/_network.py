@@ -33,6 +33,8 @@ class EmbeddedNetwork:
         Of an extractor that has this network.
     layers : sequence of str
         All that any look needs.
+    name : str, optional
+        Of this network among those of the graph.
 
     Attributes
     ----------
@@ -44,8 +46,9 @@ class EmbeddedNetwork:
         What a model must say so that it can have these nodes, for :meth:`Graph.model`.
     """
 
-    def __init__(self, settings: Any, layers: Sequence[str]) -> None:
+    def __init__(self, settings: Any, layers: Sequence[str], name: str = "") -> None:
         network = settings.network()
+        self._name = name
         self._layers = list(dict.fromkeys(layers))
         self._onnx = import_onnx()
         try:
@@ -76,7 +79,8 @@ class EmbeddedNetwork:
         """Return the features of squares (n, 3, S, S), levels of 0 to 255: (n, h, w, c) or (n, c)."""
         given = planes.cast("uint8") if self._table is None else ready(planes, self._table)
         batch = given.transpose(0, 2, 3, 1)
-        model, prefix = self._model.graph, f"{_LOOK}{self._n_looks}."
+        model, prefix = self._model.graph, f"{_LOOK}{self._name}{self._n_looks}."
+        shared = f"{self._name}{_SHARED}"
         self._n_looks += 1
         ends = [model.output[self._layers.index(layer)].name for layer in layers]
         (start,) = (each.name for each in model.input if each.name not in self._constants)
@@ -86,11 +90,11 @@ class EmbeddedNetwork:
                 return batch.name if name else ""
             if name not in self._constants:
                 return prefix + name
-            if _SHARED + name not in graph.initializers:
+            if shared + name not in graph.initializers:
                 copy = type(self._constants[name]).FromString(self._constants[name].SerializeToString())
-                copy.name = _SHARED + name
+                copy.name = shared + name
                 graph.initializers[copy.name] = copy
-            return _SHARED + name
+            return shared + name
 
         for node in needed(model.node, set(ends)):
             if node.output[0] not in self._constants:

@@ -34,7 +34,8 @@ def fine_tune(
 
     The head is fitted on the frozen backbone first, and training goes on from there, on squares of the images
     that are drawn anew in each epoch: moved, turned, zoomed, with more or less contrast, and mirrored where
-    the estimator mirrors. Of keypoints with a closer look, it is that look which is trained. A part of the
+    the estimator mirrors. Of keypoints with a closer look, it is that look which is trained; the first look
+    keeps the frozen backbone. A part of the
     images is held out: it says which epoch is the best, and calibration, thresholds, novelty and expected
     errors are learned from it alone.
 
@@ -65,7 +66,8 @@ def fine_tune(
     -------
     estimator
         A new one, fitted. Its ``weights`` are a file of their own, so that no cached feature is mistaken for
-        one of them, and ``save`` puts the file into the model. ``fine_tuning_`` says what was done. Where no
+        one of them; of keypoints with a closer look, only ``refinements_`` use that file. ``save`` puts it
+        into the model. ``fine_tuning_`` says what was done. Where no
         epoch was better on the held-out images than the frozen backbone, a warning says so, and the estimator
         is fitted on the frozen one.
 
@@ -104,16 +106,14 @@ def fine_tune(
     result = tune(start, subject, data, options)
     if result is None:
         return clone(estimator).fit(data.given.items, data.given.y, **own)
-    tuned = clone(estimator).set_params(head=data.given.head, weights=str(result.weights))
-    views = start.predictor_.views
-    mean = subject.closer_mean
-    tuned._tuned = Tuned(
-        data.held,
-        views,
-        result.head if mean is None else None,
-        None if mean is None else (mean, result.head),
-        result.record,
-    )
+    weights, mean, first = str(result.weights), subject.closer_mean, start.predictor_
+    tuned = clone(estimator).set_params(head=data.given.head)
+    if mean is None:
+        tuned.set_params(weights=weights)
+        tuned._tuned = Tuned(data.held, first.views, result.head, None, result.record)
+    else:  # the first look keeps what it has learned: a backbone tuned to squares finds fewer subjects
+        closer = weights, mean, result.head
+        tuned._tuned = Tuned(data.held, first.views, first.head, closer, result.record)
     try:
         tuned.fit(data.given.items, data.given.y, **own)
     finally:

@@ -128,6 +128,7 @@ def _record(
         seconds=sum(row["seconds"] for row in trained.history),
         started_from=subject.extractor.settings().weights.digest,
         weights=content,
+        of_closer_look=subject.closer_mean is not None,
     )
 
 

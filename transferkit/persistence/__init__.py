@@ -8,7 +8,7 @@ documents of version 0 into that form; ``_file`` is the safetensors file. Estima
 """
 
 from transferkit.persistence._document import load
-from transferkit.persistence._own_weights import keep_weights
+from transferkit.persistence._own_weights import keep_weights, weights_of_closer_look
 from transferkit.persistence._reading import SavedParts, read_parts
 from transferkit.persistence._registry import ESTIMATORS, register_estimator
 from transferkit.persistence._saving import save_collection, save_estimator
@@ -22,4 +22,5 @@ __all__ = [
     "register_estimator",
     "save_collection",
     "save_estimator",
+    "weights_of_closer_look",
 ]

@@ -25,7 +25,7 @@ from transferkit.extraction import as_cache, isolation_seconds
 from transferkit.foundation.arguments import check, choice, is_path
 from transferkit.identity import feature_differences
 from transferkit.persistence._file import read_model
-from transferkit.persistence._own_weights import with_own_weights
+from transferkit.persistence._own_weights import weights_of_closer_look, with_own_weights
 from transferkit.persistence._parts import as_tuples, backbone_of, parts_of, ranges_of, settings_of
 from transferkit.persistence._places import with_folders
 from transferkit.persistence._records import records_from_json
@@ -157,7 +157,9 @@ def _rebuild(
     estimator._array_ranges = ranges_of(document["features"])
     extractor = estimator._make_extractor(parts.head)
     predictor = estimator._make_predictor(extractor, parts.views, parts.head, parts.fitted, parts.task)
-    predictor = replace(predictor, refinements=estimator._rebuild_refinements(parts.rounds, parts.task))
+    closer = weights_of_closer_look(parts.extras)
+    looks = estimator._rebuild_refinements(parts.rounds, parts.task, closer)
+    predictor = replace(predictor, refinements=looks)
     for name, extra in parts.extras.items():
         predictor = replace(predictor, **{name: estimator._rebuild_extra(name, *extra, predictor)})
     estimator._restore(parts.head, predictor, records_from_json(document["records"], estimator._tables))

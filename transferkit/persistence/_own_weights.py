@@ -17,6 +17,7 @@ from transferkit.foundation.files import replaced
 from transferkit.persistence._parts import EXTRAS
 
 KEY = "fine_tuning"  # of the document; its array ``weights`` has the bytes of the file
+_CLOSER = "of_closer_look"  # a fact
 
 
 def keep_weights(content: NDArray[np.uint8]) -> Path:
@@ -43,11 +44,19 @@ def _kept(data: bytes, digest: str, folder: Path) -> Path:
 
 
 def with_own_weights(document: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
-    """Return a document whose weights are the file that the model has inside, where it has one."""
+    """Return a document whose weights are the file that the model has inside, if all looks use it."""
     if KEY not in document:
         return dict(document)
     content = tensors.get(f"{EXTRAS[KEY]}weights")
     if content is None or content.dtype != np.uint8 or content.ndim != 1:
         raise ValueError("a fine-tuned model without the weights of its backbone")
+    if document[KEY].get(_CLOSER):
+        return dict(document)
     parameters = {**document["parameters"], "weights": str(keep_weights(content))}
     return {**document, "parameters": parameters}
+
+
+def weights_of_closer_look(extras: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]]) -> str | None:
+    """Return the file that only closer looks use, from what else a model knows; None where they share."""
+    arrays, facts = extras.get(KEY, ({}, {}))
+    return str(keep_weights(arrays["weights"])) if facts.get(_CLOSER) else None
