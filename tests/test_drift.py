@@ -10,6 +10,7 @@ from tests.conftest import TINY, make_pictures, make_triangles
 from transferkit import Classifier, ImageRegressor, KeypointRegressor, cli, drift, plots
 from transferkit.backbones import registry
 from transferkit.errors import InvalidInputError
+from transferkit.monitoring._checks import novelty_check, probability_checks, share_check, stranger_check
 
 
 @pytest.fixture(autouse=True)
@@ -54,19 +55,59 @@ def test_false_alarms_are_as_rare_as_was_said():
     def draw(y):
         return (generator.normal(size=(len(y), 6)) + y[:, None] + 2).astype(np.float32)
 
-    from transferkit.monitoring._drift import _novelty_check, _probability_checks
-
     alarms = 0
     for _ in range(20):
         model = Classifier("precomputed", head="linear").fit(draw(y), y)
         new = draw(y)
         task, held = model.predictor_.task, model.predictor_.held_out
-        found = [_novelty_check(model.novelty(new), 150)]
-        found += _probability_checks(
-            model.predict_proba(new), held.probabilities(task), [0, 1], one_each=True
+        found = [novelty_check(model.novelty(new), 150)]
+        found += probability_checks(
+            model.predict_proba(new), held.probabilities(task), 150, [0, 1], one_each=True
         )
         alarms += any(p < 0.1 / len(found) for _, _, _, p, _ in found)
     assert alarms <= 6  # 2 are expected at a level of 0.1
+
+
+def test_groups_of_training_images_count_as_one_each():
+    """Twenty images of each of twenty people say little more than twenty images."""
+    generator = np.random.default_rng(1)
+    people = np.arange(400) // 20
+
+    def draw(n, person):
+        return (
+            2 + 1.5 * generator.normal(size=(person.max() + 1, 6))[person] + generator.normal(size=(n, 6)) / 4
+        ).astype(np.float32)
+
+    alarms = 0
+    for _ in range(30):
+        model = Classifier("precomputed", head="linear").fit(draw(400, people), people % 2, groups=people)
+        new = draw(100, np.arange(100))
+        held, known = model.predictor_.held_out, model.predictor_.novelty
+        assert known.n_groups == 20 == len(np.unique(held.groups))
+        novelty, chances = (
+            model.novelty(new),
+            (model.predict_proba(new), held.probabilities(model.predictor_.task)),
+        )
+        found = [
+            novelty_check(novelty, known.n_groups),
+            stranger_check(novelty, known.n_groups),
+            *probability_checks(*chances, 20, [0, 1], one_each=True),
+            share_check(*chances, 20, [0, 1]),
+        ]
+        alarms += any(p < 0.1 / 4 for _, _, _, p, _ in found)
+    assert alarms <= 8  # 3 are expected at a level of 0.1
+
+
+def test_images_that_were_learned_from_are_left_out(clf, pictures, others, caplog):
+    paths = pictures[0]
+    both = [*paths[:40], *others[0]]
+    report = drift(clf, both)
+    assert f"40 of {len(both)} images are among those that the model has learned from" in caplog.text
+    assert report.n_images == len(others[0])
+    assert report.novelty.tolist() == drift(clf, others[0]).novelty.tolist()
+    assert "40 images are left out" in str(report)
+    with pytest.raises(InvalidInputError, match="has not learned from.*Got 0"):
+        drift(clf, paths)
 
 
 def test_a_broken_camera_is_seen(clf, others):
@@ -114,17 +155,15 @@ def test_several_labels_are_compared_too(pictures, others):
 
 
 def test_a_tenth_of_strange_images_is_seen():
-    from transferkit.monitoring._drift import _novelty_check, _stranger_check
-
     generator = np.random.default_rng(0)
     novelty = np.append(generator.random(90), np.ones(10))
-    assert _novelty_check(novelty, 300)[3] > 0.01
-    assert _stranger_check(novelty, 300)[3] < 1e-4
+    assert novelty_check(novelty, 300)[3] > 0.01
+    assert stranger_check(novelty, 300)[3] < 1e-4
     # Of images like those to train on, the number beyond the largest of n distances is beta-binomial.
     p_values = []
     for _ in range(300):
         known, new = np.sort(generator.random(60)), generator.random(100)
-        p_values.append(_stranger_check(np.searchsorted(known, new) / 60, 60)[3])
+        p_values.append(stranger_check(np.searchsorted(known, new) / 60, 60)[3])
     assert 0.02 < np.mean(np.array(p_values) <= 0.1) < 0.11
 
 

@@ -48,7 +48,7 @@ def _classified(task: Any, held_out: Any) -> Section:
         for name, one in figures.items()
         if math.isfinite(one.value)
     ]
-    others = "exact copies of it" if groups is None else "any of its group"
+    others = "exact copies of it" if groups is None else "any of its group or copies"
     facts = [
         (
             "Images",

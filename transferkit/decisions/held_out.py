@@ -29,7 +29,7 @@ class HeldOut:
     weight : ndarray of float64, shape (n,)
         The caller's ``sample_weight``, of which only the ratios count.
     groups : ndarray of int32, shape (n,)
-        Images of one group have one number.
+        Images of one group have one number, and so have groups that share copies of an image.
     """
 
     logits: NDArray[np.float32]

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from transferkit.foundation.schema import check_keys
+
 Floats = NDArray[np.float64]
 
 MOST_ROWS = 1024  # training images that are kept to compare with: 2 MB in a model file
@@ -26,6 +28,8 @@ class Novelty:
     vectors : ndarray of float16, shape (n, d)
     distances : ndarray of float32, shape (n,)
         From each to the nearest of another group, ascending.
+    n_groups : int
+        Of how many groups they are: images of one say little more than one of them.
 
     Notes
     -----
@@ -35,6 +39,7 @@ class Novelty:
 
     vectors: NDArray[np.float16]
     distances: NDArray[np.float32]
+    n_groups: int
 
     @classmethod
     def fit(cls, vectors: NDArray[Any], groups: NDArray[np.int64]) -> Novelty | None:
@@ -52,7 +57,7 @@ class Novelty:
                 for rows in np.array_split(np.arange(len(kept)), -(-len(kept) // _BLOCK))
             ]
         )
-        return cls(kept, np.sort(distances).astype(np.float32))
+        return cls(kept, np.sort(distances).astype(np.float32), len(np.unique(groups)))
 
     def score(self, vectors: NDArray[Any]) -> Floats:
         """Return for each vector (m, d) the share of training images that are less unlike the others."""
@@ -64,28 +69,31 @@ class Novelty:
 
     def tensors(self) -> dict[str, NDArray[Any]]:
         """Return the arrays to save."""
-        return dict(vars(self))
+        return {"vectors": self.vectors, "distances": self.distances}
 
     def facts(self) -> dict[str, Any]:
-        """Return what else to save: nothing."""
-        return {}
+        """Return what else to save, as JSON."""
+        return {"n_groups": self.n_groups}
 
 
 def rebuild_novelty(tensors: Mapping[str, NDArray[Any]], facts: Mapping[str, Any]) -> Novelty:
     """Return what was saved; ValueError if the arrays do not belong together."""
-    if set(tensors) != {"vectors", "distances"} or facts:
-        raise ValueError(f"a novelty of {sorted(tensors)} and {facts!r}")
+    if set(tensors) != {"vectors", "distances"}:
+        raise ValueError(f"a novelty of {sorted(tensors)}")
     vectors, distances = tensors["vectors"], tensors["distances"]
+    facts = facts or {"n_groups": len(distances)}  # of earlier versions
+    check_keys("novelty", facts, {"n_groups": (int,)})
     fits = (
         (vectors.dtype, vectors.ndim, distances.dtype) == (np.float16, 2, np.float32)
         and distances.shape == (len(vectors),)
         and len(vectors) >= FEWEST_ROWS
+        and 2 <= facts["n_groups"] <= len(vectors)
         and bool(np.isfinite(vectors).all() and np.isfinite(distances).all())
         and bool((np.diff(distances) >= 0).all())
     )
     if not fits:
-        raise ValueError(f"a novelty of vectors {vectors.shape} and distances {distances.shape}")
-    return Novelty(vectors, distances)
+        raise ValueError(f"a novelty of vectors {vectors.shape}, distances {distances.shape}, {facts!r}")
+    return Novelty(vectors, distances, facts["n_groups"])
 
 
 def _directions(vectors: NDArray[Any]) -> NDArray[np.float16]:

@@ -135,7 +135,7 @@ def _promised(
     n_groups = len(np.unique(groups))
     what = f"{n_groups} held-out images {which}"
     if n_groups < len(groups):
-        what = f"{len(groups)} held-out images {which}, which are of {n_groups} groups"
+        what = f"{len(groups)} held-out images {which}, which are of {n_groups} groups (copies are one)"
     raise InvalidInputError(
         f"{name}={share:g} cannot be promised from {what}: that takes {needed} or more. Train with more, or "
         "ask for less."

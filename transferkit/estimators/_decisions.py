@@ -70,8 +70,8 @@ class Decisions(FittedEstimator):
         -----
         A sensitivity is promised for the next image with the label, not for those that the threshold was
         chosen on: of n held-out images with it, ``n - ceil((n + 1) * sensitivity)`` may be below. So 19 are
-        needed for 0.95. Where ``fit`` had groups, n are groups, each of which counts as one. The promise is
-        for images like those to train on.
+        needed for 0.95. Where ``fit`` had groups, n are groups, each of which counts as one, and so do copies
+        of an image. The promise is for images like those to train on.
         """
         task: Any = self._fitted().task
         return choose_threshold(

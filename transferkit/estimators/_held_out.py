@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transferkit.decisions import HeldOut
-from transferkit.estimators._splitting import copies_together
+from transferkit.estimators._splitting import copies_together, shared_groups
 from transferkit.estimators.predictor import average_views
 from transferkit.heads import FittedHead, outputs_of
 from transferkit.tasks import label_folds
@@ -41,7 +41,9 @@ def remember_held_out(
         logits = predictor.outputs(features, data.rows[rows])
     else:
         logits = average_views(data.views, np.split(logits, len(data.views)))
-    held_out = HeldOut.of(logits, data.targets[0][rows], weight[rows], data.groups[rows])
+    # A promise from twenty copies of one image would be one from a single image.
+    groups = shared_groups(features.digests, data.rows, data.groups)
+    held_out = HeldOut.of(logits, data.targets[0][rows], weight[rows], groups[rows])
     return replace(predictor, held_out=held_out)
 
 

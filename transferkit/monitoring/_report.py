@@ -56,7 +56,7 @@ class DriftReport(Report):
         Whether any check has found a difference.
     checks : list of DriftCheck
     n_images : int
-        Images that could be read.
+        Images that could be read, and that the model has not learned from.
     alpha : float
         Chance of a false alarm if nothing has changed.
     novelty : ndarray of float64, shape (n_images,)
@@ -109,6 +109,8 @@ class DriftReport(Report):
         notes = [f"One false alarm in {1 / self.alpha:,.0f} looks, if images are independent."]
         if self.skipped:
             notes.append(f"{len(self.skipped):,} images could not be read.")
+        if learned := len(self.images) - self.n_images - len(self.skipped):
+            notes.append(f"{learned:,} images are left out, since the model has learned from them.")
         table = Table(
             ("", "", "effect", "p", ""), rows, f"{verdict}: {self.n_images:,} images", notes, left=(0, 1, 4)
         )
