@@ -4,12 +4,14 @@ import io
 import json
 import logging
 import os
+import shutil
 import time
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 
 from tests.conftest import TINY, make_pictures
 from transferkit import Classifier, FeatureCache, FeatureExtractor, config_context, distributed
@@ -47,12 +49,12 @@ def no_ticks(monkeypatch):
 def work(paths, extractor, output, *, size=16, views=(ORIGINAL,), stop=None, **options):
     """Do what ``extract`` does, with one worker in this process; return its counts."""
     extraction = _extract.settled(extractor)
-    manifest = _extract.Manifest.of(extraction, views)
     store = _extract.Store(output)
-    known = _known.Known.read(store, views[0].name, retry_failed=options.pop("retry_failed", False))
+    manifest, number = _extract.begin(store, _extract.Manifest.of(extraction, views))
+    known = _known.Known.read(store, manifest, retry_failed=options.pop("retry_failed", False))
+    root = options.pop("root", str(Path.cwd()))
     plan = _worker.Plan(
-        extraction, views, manifest, _extract.versions("fake"), store,
-        _extract.begin(store, manifest), str(Path.cwd()), **options,
+        extraction, views, manifest, _extract.versions("fake"), store, number, root, **options
     )  # fmt: skip
     worker = _worker.Worker(plan, known)
     blocks = list(_names.blocks_of(_names.list_names(paths), size))
@@ -237,7 +239,42 @@ def test_a_block_that_is_done_twice_leaves_the_same_files(old, extractor, tmp_pa
         assert worker.extract(old).error is None
     assert worker.extract(old).n_written == 60
     assert len(store.names()) == 1
-    assert len(distributed._features.Index.read(store, "original")) == 60
+    assert len(distributed._features.Index.read(store, manifest)) == 60
+
+
+def test_shards_of_another_extractor_are_left_out_by_name(old, extractor, tmp_path, caplog):
+    """A folder that was put together from two outputs must not mix their features."""
+    work(old[:6], extractor, tmp_path / "out")
+    other = clone(extractor).set_params(image_size=48)
+    work(old[6:12], other, tmp_path / "other")
+    foreign = [Path(shutil.copy(path, tmp_path / "out")) for path in (tmp_path / "other").glob("*.parquet")]
+    stored = distributed.read_features(tmp_path / "out")
+    assert len(stored) == 6
+    assert f"{foreign[0]} holds features of another extractor than the manifest" in caplog.text
+    with pytest.raises(InvalidInputError, match="6 of 12 have none"):
+        stored.rows(old[:12])
+    assert distributed.import_cache(tmp_path / "out", extractor) == 6
+    assert counts(work(old[:12], extractor, tmp_path / "out")) == (6, 6, 0, 0)
+    rows = distributed.read_features(tmp_path / "out").rows(old[:12])
+    assert np.array_equal(rows, extractor.transform(old[:12]))
+
+
+def test_two_first_runs_at_once_do_not_mix(old, extractor, tmp_path):
+    store = _extract.Store(tmp_path / "out")
+    first, _ = _extract.begin(store, _extract.Manifest.of(_extract.settled(extractor), (ORIGINAL,)))
+    other = _extract.settled(clone(extractor).set_params(image_size=48))
+    second = _extract.Manifest.of(other, (ORIGINAL,))
+    store.write("manifest.json", second.text())  # as a run does that looked before the first had written
+    with pytest.raises(InvalidInputError, match="Another run has written its manifest.json"):
+        _extract.check_unchanged(store, first)
+    _extract.check_unchanged(store, second)
+
+
+def test_shards_of_earlier_versions_do_not_say_of_what_they_are(old, extractor, tmp_path, monkeypatch):
+    monkeypatch.setattr(_shards, "_SPACE", b"nothing")
+    work(old, extractor, tmp_path / "out")
+    monkeypatch.undo()
+    assert len(distributed.read_features(tmp_path / "out")) == 60
 
 
 @pytest.mark.parametrize(
@@ -312,13 +349,15 @@ def test_damage_is_found_and_costs_its_shard(old, extractor, tmp_path, caplog):
 def test_no_flipped_bit_gives_another_row():
     array = np.linspace(0, 1, 96, dtype=np.float16).astype(np.float32).reshape(8, 2, 2, 3)
     columns = {"id": [f"{i}.png" for i in range(8)], "digest": [f"{i:064x}" for i in range(8)]}
-    data = _shards.encoded(_shards.table_of({**columns, "view": ["original"] * 8}, {"a@2": array}, half=True))
+    data = _shards.encoded(
+        _shards.table_of({**columns, "view": ["original"] * 8}, {"a@2": array}, half=True), "s"
+    )
     refused = 0
     for at in range(0, len(data), 3):
         flipped = bytearray(data)
         flipped[at] ^= 1 << at % 8
         try:
-            table = _shards.read_shard(io.BytesIO(flipped), "x.parquet", [*columns, "a@2"])
+            table = _shards.read_shard(io.BytesIO(flipped), "x.parquet", [*columns, "a@2"], "s")
         except CacheError:
             refused += 1
             continue
@@ -327,7 +366,7 @@ def test_no_flipped_bit_gives_another_row():
     assert refused > 300
     for length in range(0, len(data), 11):
         with pytest.raises(CacheError, match=r"x.parquet is damaged"):
-            _shards.read_shard(io.BytesIO(data[:length]), "x.parquet", ["id"])
+            _shards.read_shard(io.BytesIO(data[:length]), "x.parquet", ["id"], "s")
 
 
 def test_half_a_file_of_a_killed_process_is_no_shard_and_goes_in_time(old, extractor, tmp_path):
@@ -371,6 +410,12 @@ def test_addresses_are_read_again_unless_trusted(old, extractor, engine):
         system.pipe_file("/in/0.png", Path(old[9]).read_bytes())
         assert counts(work(names, extractor, "memory://out", trust_addresses=True)) == (0, 6, 0, 0)
         assert counts(work(names, extractor, "memory://out")) == (1, 5, 0, 0)
+        below = {"root": "memory://in", "trust_addresses": True}  # names alone look like those of files
+        for written in (1, 0):
+            found = work(["1.png"], extractor, "memory://below", **below)
+            assert (found.n_skipped, found.n_written) == (1 - written, written)
+            system.pipe_file("/in/1.png", Path(old[8]).read_bytes())
+        system.pipe_file("/in/1.png", Path(old[1]).read_bytes())
         rows = distributed.read_features("memory://out").rows(names)
         assert np.array_equal(rows[:1], extractor.transform(old[9:10]))
     finally:

@@ -56,6 +56,7 @@ def workplace(tmp_path, monkeypatch, engine):
     )
     for item in (tmp_path / "faces").iterdir():
         item.rename(tmp_path / item.name)
+    make_pictures(tmp_path / "photos_of_this_week", 24, seed=1)
     monkeypatch.chdir(tmp_path)
     registry.add(replace(TINY, name="mobilenet"), shipped=True)
     for name, build in list(engines.ENGINES.items()):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from transferkit.cache import FeatureCache, RowKey
-from transferkit.distributed._extract import begin, gather, settled, view_problems
+from transferkit.distributed._extract import begin, check_unchanged, gather, settled, view_problems
 from transferkit.distributed._features import read_features
 from transferkit.distributed._known import Known
 from transferkit.distributed._manifest import Manifest, versions
@@ -82,7 +82,7 @@ def import_cache(address: str | os.PathLike[str], extractor: Extraction) -> int:
         for name in stored.index.files:
             with stored.store.open(name) as stream:
                 columns = ("digest", "view", "width", "height", *parts)
-                table = read_shard(stream, stored.store.place(name), columns)
+                table = read_shard(stream, stored.store.place(name), columns, stored.manifest.digest)
             digests, views, widths, heights = (table[column].to_pylist() for column in columns[:4])
             keys = [RowKey(*key) for key in zip(digests, views, strict=True)]
             rows: list[Any] = []
@@ -146,11 +146,13 @@ def export_cache(
     manifest = Manifest.of(extraction, views)
     here = os.fsdecode(root) if root is not None else str(Path.cwd())
     made = versions(manifest.recipe["engine"])
-    plan = Plan(extraction, tuple(views), manifest, made, store, begin(store, manifest), here)
-    worker = Worker(plan, Known.read(store, views[0].name, retry_failed=False), _cached)
+    manifest, number = begin(store, manifest)
+    plan = Plan(extraction, tuple(views), manifest, made, store, number, here)
+    worker = Worker(plan, Known.read(store, manifest, retry_failed=False), _cached)
     report = DistributedReport(store.address, n_actors=1)
     with progress_bar(len(names), "export", "img", show=extractor.settings().progress) as bar:
         gather((worker.extract(block) for block in blocks_of(names, _BLOCK)), report, bar.update)
+    check_unchanged(store, manifest)
     return report
 
 

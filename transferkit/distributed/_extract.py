@@ -126,21 +126,21 @@ def extract(
     else:
         source = list_names(images)
     extraction = settled(extractor, num_gpus)
-    manifest = Manifest.of(extraction, views)
     store = Store(output)
+    manifest, number = begin(store, Manifest.of(extraction, views))
     plan = Plan(
         extraction,
         tuple(views),
         manifest,
         versions(manifest.recipe["engine"]),
         store,
-        begin(store, manifest),
+        number,
         os.fsdecode(root) if root is not None else str(Path.cwd()),
         num_cpus,
         trust_addresses,
     )
     settings = extractor.settings()
-    known = Known.read(store, views[0].name, retry_failed=settings.retry_failed)
+    known = Known.read(store, manifest, retry_failed=settings.retry_failed)
     report = DistributedReport(store.address)
     with cluster() as ray:
         name = column or "path"
@@ -153,6 +153,7 @@ def extract(
         )
         with progress_bar(total, "features", "img", show=settings.progress) as bar:
             gather(blocks, report, bar.update)
+    check_unchanged(store, manifest)
     report.seconds = time.perf_counter() - started
     if report.n_failed:
         logger.warning(
@@ -178,8 +179,8 @@ def settled(extractor: Extraction, num_gpus: float | None = None) -> Extraction:
     return same
 
 
-def begin(store: Store, manifest: Manifest) -> int:
-    """Write the manifest, or compare it with that of earlier runs; return the number of this one."""
+def begin(store: Store, manifest: Manifest) -> tuple[Manifest, int]:
+    """Write the manifest, or compare it with that of earlier runs; return it, and the number of this run."""
     text = store.read(NAME)
     names = store.names()
     if text is None:
@@ -189,13 +190,25 @@ def begin(store: Store, manifest: Manifest) -> int:
                 "Pass an empty folder."
             )
         store.write(NAME, manifest.text())
-    elif differences := Manifest.parse(text, store.place(NAME)).differences(manifest):
+        text = manifest.text()
+    known = Manifest.parse(text, store.place(NAME))
+    if differences := known.differences(manifest):
         raise InvalidInputError(
             f"{store.address} must hold features of this extractor. It was made with others: "
             f"{'; '.join(differences)}. Pass another output, or the extractor of then."
         )
     store.clean()
-    return max((shard.run for shard in shards_among(names)), default=0) + 1
+    return known, max((shard.run for shard in shards_among(names)), default=0) + 1
+
+
+def check_unchanged(store: Store, manifest: Manifest) -> None:
+    """Refuse an output whose manifest was replaced since the beginning: readers would not see this run."""
+    text = store.read(NAME)
+    if text is None or Manifest.parse(text, store.place(NAME)).digest != manifest.digest:
+        raise InvalidInputError(
+            f"{store.address} must hold features of one extractor. Another run has written its {NAME} "
+            "meanwhile, and the shards of this one will be left out. Pass another output, and run it again."
+        )
 
 
 def gather(blocks: Iterable[Done], report: DistributedReport, advance: Any) -> None:

@@ -201,7 +201,8 @@ class StoredFeatures:
 
     def _read(self, name: str, columns: Sequence[str]) -> Any:
         with self.store.open(name) as stream:
-            return read_shard(stream, self.store.place(name), [*self.manifest.parts, *columns])
+            wanted = [*self.manifest.parts, *columns]
+            return read_shard(stream, self.store.place(name), wanted, self.manifest.digest)
 
     def _find(self, names: list[str]) -> NDArray[np.int64]:
         at = self.index.find(names)
@@ -252,4 +253,4 @@ def read_features(address: str | os.PathLike[str]) -> StoredFeatures:
             f"address must be the output of distributed.extract. Got {store.address}, which has no {NAME}."
         )
     manifest = Manifest.parse(text, store.place(NAME))
-    return StoredFeatures(store, manifest, Index.read(store, manifest.views[0]))
+    return StoredFeatures(store, manifest, Index.read(store, manifest))

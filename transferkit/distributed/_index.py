@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transferkit.distributed._known import Keys, digest_words, hashes
+from transferkit.distributed._manifest import Manifest
 from transferkit.distributed._shards import arrow, read_shard, shards_among
 from transferkit.distributed._store import Store
 from transferkit.errors import CacheError
@@ -42,15 +43,18 @@ class Index:
     failures: dict[str, str] = field(repr=False)
 
     @classmethod
-    def read(cls, store: Store, view: str) -> Index:
-        """Read the names in all shards; of an image, its latest run counts. A damaged shard is left out."""
+    def read(cls, store: Store, manifest: Manifest) -> Index:
+        """Read the names in all shards; of an image, its latest run counts.
+
+        A shard that is damaged, or of another space, is left out.
+        """
         pa = arrow()
         files: list[str] = []
         tables: list[Any] = []
         reasons: dict[int, list[str]] = {}
         for shard in shards_among(store.names()):
             try:
-                table = _entries(store, shard, view)
+                table = _entries(store, shard, manifest)
             except CacheError as error:
                 logger.warning("%s", error)
                 continue
@@ -131,11 +135,11 @@ class Index:
         return self._keys.find(hashes(names))
 
 
-def _entries(store: Store, shard: Any, view: str) -> Any:
+def _entries(store: Store, shard: Any, manifest: Manifest) -> Any:
     """Return names, and digests or reasons, of a shard."""
     columns = {"features": ["id", "digest", "view"], "links": ["id", "digest"], "failures": ["id", "reason"]}
     with store.open(shard.name) as stream:
-        table = read_shard(stream, store.place(shard.name), columns[shard.kind])
+        table = read_shard(stream, store.place(shard.name), columns[shard.kind], manifest.digest)
     if shard.kind != "features":
         return table
-    return table.filter(arrow().compute.equal(table["view"], view)).drop_columns(["view"])
+    return table.filter(arrow().compute.equal(table["view"], manifest.views[0])).drop_columns(["view"])

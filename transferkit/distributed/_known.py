@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transferkit._version import __version__
+from transferkit.distributed._manifest import Manifest
 from transferkit.distributed._shards import ShardName, arrow, read_shard, shards_among
 from transferkit.distributed._store import Store
 from transferkit.errors import CacheError
@@ -101,13 +102,13 @@ class Known:
         return cls(none, none[:, 0], none[:, 0], none)
 
     @classmethod
-    def read(cls, store: Store, view: str, *, retry_failed: bool) -> Known:
+    def read(cls, store: Store, manifest: Manifest, *, retry_failed: bool) -> Known:
         """Read names, statuses and digests of all shards; of an image, its latest run counts."""
         none = np.empty((0, 2), np.uint64)
         keys, statuses, contents, digests = [none], [none[:, 0]], [none], [none]
         for shard in shards_among(store.names()):
             try:
-                names, status, content = _entries(store, shard, view, retry_failed)
+                names, status, content = _entries(store, shard, manifest, retry_failed)
             except CacheError as error:
                 logger.warning("%s Its images are computed again now.", error)
                 continue
@@ -130,9 +131,12 @@ class Known:
         return len(self._statuses)
 
     def skip(
-        self, ids: Sequence[str], statuses: Sequence[str], *, trust_addresses: bool
+        self, ids: Sequence[str], paths: Sequence[str], statuses: Sequence[str], *, trust_addresses: bool
     ) -> NDArray[np.bool_]:
-        """Return which images need not be opened: their files are as they were."""
+        """Return which images need not be opened: their files are as they were.
+
+        ``paths`` are where names (ids) are read; addresses among them have no status.
+        """
         at = self._names.find(hashes(ids))
         known = at >= 0
         if not known.any():
@@ -140,7 +144,7 @@ class Known:
         before, now = self._statuses[at], hashes(statuses)[:, 0]
         same = known & (before != 0) & (before == now)
         if trust_addresses:
-            remote = np.array([local_path(name) is None for name in ids])
+            remote = np.array([local_path(name) is None for name in paths])
             same |= known & remote & (self._contents[at] != 0)
         return same
 
@@ -164,14 +168,16 @@ def _last_of_each(keys: Words) -> NDArray[np.int64]:
     return found
 
 
-def _entries(store: Store, shard: ShardName, view: str, retry_failed: bool) -> tuple[Words, Words, Words]:
+def _entries(
+    store: Store, shard: ShardName, manifest: Manifest, retry_failed: bool
+) -> tuple[Words, Words, Words]:
     """Return keys of names, of statuses (0 for what is to be tried), and of contents (0 of failures)."""
     what = "by" if shard.kind == "failures" else "digest"
     wanted = ["id", "status", what, *(["view"] if shard.kind == "features" else [])]
     with store.open(shard.name) as stream:
-        table = read_shard(stream, store.place(shard.name), wanted)
+        table = read_shard(stream, store.place(shard.name), wanted, manifest.digest)
     if shard.kind == "features":
-        table = table.filter(arrow().compute.equal(table["view"], view))
+        table = table.filter(arrow().compute.equal(table["view"], manifest.views[0]))
     names, statuses, found = (table[name].to_pylist() for name in ("id", "status", what))
     status = hashes(statuses)[:, 0].copy()
     status[[not text for text in statuses]] = 0

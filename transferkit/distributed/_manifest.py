@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
 import json
 from collections.abc import Sequence
@@ -68,6 +69,11 @@ class Manifest:
     def text(self) -> bytes:
         """Return what is written."""
         return (json.dumps({"format": FORMAT, **asdict(self)}, indent=1, sort_keys=True) + "\n").encode()
+
+    @property
+    def digest(self) -> str:
+        """What shards are known by to be of this manifest."""
+        return hashlib.sha256(self.text()).hexdigest()
 
     def differences(self, current: Manifest) -> list[str]:
         """Return what differs in the rows of the two, one phrase each; the engine counts."""

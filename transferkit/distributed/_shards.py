@@ -23,6 +23,7 @@ from transferkit.errors import CacheError, MissingDependencyError
 
 KINDS = ("features", "links", "failures")
 _MARK, _TAIL = b"tkF1", 8  # length of the footer, and "PAR1"
+_SPACE = b"transferkit"
 _NAME = re.compile(rf"({'|'.join(KINDS)})-(\d{{5,}})-[0-9a-f]{{24}}\.parquet")
 
 
@@ -102,11 +103,14 @@ def table_of(columns: Mapping[str, Sequence[Any]], arrays: Mapping[str, Any], *,
     return pa.Table.from_arrays(data, schema=pa.schema(fields))
 
 
-def encoded(table: Any) -> bytes:
-    """Return a Parquet file with one group of rows, and a checksum for each page."""
+def encoded(table: Any, space: str) -> bytes:
+    """Return a Parquet file with one group of rows, and a checksum for each page.
+
+    It says of which feature space it is: a folder may be put together from several.
+    """
     buffer = io.BytesIO()
     arrow().parquet.write_table(
-        table,
+        table.replace_schema_metadata({_SPACE: space}),
         buffer,
         row_group_size=max(len(table), 1),
         compression="zstd",
@@ -138,16 +142,25 @@ def _check_footer(stream: Any) -> None:
     stream.seek(0)
 
 
-def read_shard(stream: Any, place: str, columns: Sequence[str]) -> Any:
-    """Return some columns of a shard; CacheError where a page is damaged."""
+def read_shard(stream: Any, place: str, columns: Sequence[str], space: str) -> Any:
+    """Return some columns of a shard; CacheError where a page is damaged, or it is of another space.
+
+    Shards of earlier versions do not say of which they are.
+    """
     pa = arrow()
     try:
         _check_footer(stream)
         with pa.parquet.ParquetFile(stream, page_checksum_verification=True) as file:
-            return file.read(list(columns), use_threads=False)
+            if (file.schema_arrow.metadata or {}).get(_SPACE, space.encode()) == space.encode():
+                return file.read(list(columns), use_threads=False)
     except (pa.ArrowException, OSError, ValueError, KeyError, MemoryError) as error:
         raise CacheError(
             f"{place} is damaged: {error}. Delete it, and run extract again: only its images are computed. "
             "Until then, rows of images that had changed may be of what they were before.",
             path=place,
         ) from error
+    raise CacheError(
+        f"{place} holds features of another extractor than the manifest beside it: it was copied there, or "
+        "two runs began at once. Move it to a folder of its own, with its manifest.",
+        path=place,
+    )

@@ -120,7 +120,7 @@ class Worker:
         # Taken before the bytes are read: a change in between makes a row look old, not new.
         now = time.time_ns()
         statuses = [file_status(path, now) for path in paths]
-        skipped = known.skip(ids, statuses, trust_addresses=plan.trust_addresses)
+        skipped = known.skip(ids, paths, statuses, trust_addresses=plan.trust_addresses)
         todo = np.flatnonzero(~skipped).tolist()
         ids, statuses = [ids[i] for i in todo], [statuses[i] for i in todo]
         done = Done(n_images, n_images - len(todo))
@@ -170,7 +170,8 @@ class Worker:
     def _write(self, kind: str, ids: list[str], rows: list[int], done: Done, columns: dict[str, Any]) -> None:
         if rows:
             names = [ids[i] for i in rows]
-            data = encoded(table_of({"id": names, **columns}, {}, half=False))
+            table = table_of({"id": names, **columns}, {}, half=False)
+            data = encoded(table, self._plan.manifest.digest)
             self._plan.store.write(shard_name(kind, self._plan.run, names), data)
             done.n_bytes += len(data)
 
@@ -194,7 +195,7 @@ def write_rows(
         "height": np.tile(sizes[:, 1], n_views),
     }
     arrays = dict(zip(features.parts, features.maps(chosen, plan.views), strict=True))
-    data = encoded(table_of(columns, arrays, half=plan.manifest.half))
+    data = encoded(table_of(columns, arrays, half=plan.manifest.half), plan.manifest.digest)
     plan.store.write(shard_name("features", plan.run, names), data)
     done.n_written += len(rows)
     done.n_bytes += len(data)
