@@ -237,6 +237,17 @@ def test_the_same_vectors_are_duplicates_in_spite_of_rounding():
     np.testing.assert_array_equal(np.stack([first, second], 1), np.arange(400)[:, None] + [0, 400])
 
 
+@pytest.mark.parametrize("scale", [1, 1e3, 1e6])
+def test_long_vectors_are_duplicates_of_themselves(scale):
+    """Distances by products are off by a part of the length of vectors, beside which 0 is small."""
+    long = np.random.default_rng(0).normal(size=(150, 1024)).astype(np.float32) * np.float32(scale)
+    first, second = Search(np.concatenate([long, long]), "euclidean", "exact").pairs(0)
+    np.testing.assert_array_equal(np.stack([first, second], 1), np.arange(150)[:, None] + [0, 150])
+    near = np.concatenate([long[:1], long[:1] + np.float32(scale * 1e-5)])  # 3.2e-4 away
+    assert not len(Search(near, "euclidean", "exact").pairs(scale * 3e-4)[0])
+    assert len(Search(near, "euclidean", "exact").pairs(scale * 3.4e-4)[0]) == 1
+
+
 def test_several_layers_and_arrays(tiny):
     arrays = [np.full((20, 20, 3), shade, np.uint8) for shade in (10, 60, 110, 160)]
     nearest = NearestImages(**tiny, layers=["last", "vector"], metric="euclidean").fit(arrays)
@@ -320,6 +331,17 @@ def test_names_keep_the_folders_below_the_common_one(tiny, pictures, tmp_path):
     NearestImages(**tiny).fit([*paths, np.zeros((20, 20), np.uint8)]).save(tmp_path / "pets.safetensors")
     names = transferkit.load(tmp_path / "pets.safetensors").paths_
     assert names == ["cat/ä b.png", "dog/black/ä b.png", "dog/ä b.png", None]
+
+
+def test_addresses_are_kept_as_they_are(tiny, pictures, tmp_path):
+    fsspec = pytest.importorskip("fsspec")
+    system = fsspec.filesystem("memory")
+    system.pipe_file("/pets/0.png", pictures[0][0].read_bytes())
+    images = ["memory://pets/0.png", *map(str, pictures[0][1:3])]
+    nearest = NearestImages(**tiny).fit(images)
+    for absolute, paths in ((False, [path.name for path in pictures[0][1:3]]), (True, images[1:])):
+        nearest.save(tmp_path / "pets.safetensors", absolute_paths=absolute)
+        assert transferkit.load(tmp_path / "pets.safetensors").paths_ == ["memory://pets/0.png", *paths]
 
 
 @pytest.mark.parametrize("name", ["vectors", "rows", "digests", "names", "n_images"])

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from transferkit.images import local_path
+
 _DIGEST_BYTES = 32  # SHA-256
 Names = list[str | None]
 
@@ -55,12 +57,27 @@ def from_arrays(
     return vectors.astype(np.float32), rows, [digest.tobytes().hex() for digest in digests], names
 
 
+def absolute_names(paths: Sequence[str | None]) -> Names:
+    """Return paths from the root on; addresses stay."""
+    return [path and (os.path.abspath(path) if _is_file(path) else path) for path in paths]  # noqa: PTH100
+
+
 def relative_names(paths: Sequence[str | None]) -> Names:
-    """Return paths from the folder that holds all of them on, with slashes, on any machine."""
-    whole = [path and os.path.abspath(path) for path in paths]  # noqa: PTH100 - links stay
-    folders = {os.path.dirname(path) for path in whole if path}  # noqa: PTH120
+    """Return paths from the folder that holds all files on, with slashes, on any machine; addresses stay."""
+    whole = absolute_names(paths)  # links stay
+    folders = {os.path.dirname(path) for path in whole if path and _is_file(path)}  # noqa: PTH120
     try:
         start = os.path.commonpath(folders) if folders else ""
     except ValueError:  # on different drives
-        return [path and os.path.basename(path) for path in whole]  # noqa: PTH119
-    return [path and os.path.relpath(path, start).replace(os.sep, "/") for path in whole]
+        start = None
+    return [path if path is None or not _is_file(path) else _below(path, start) for path in whole]
+
+
+def _below(path: str, folder: str | None) -> str:
+    if folder is None:
+        return os.path.basename(path)  # noqa: PTH119
+    return os.path.relpath(path, folder).replace(os.sep, "/")
+
+
+def _is_file(path: str) -> bool:
+    return local_path(path) is not None

@@ -28,6 +28,7 @@ EXACT_UP_TO = 100_000  # images; comparing one with so many takes an eighth of a
 _SPARE = 8  # candidates beyond those asked for: rounding decides among the last ones
 _BLOCK = 1 << 24  # numbers that are compared at a time
 _ROUNDING = 1e-6  # of distances by products: the same vectors are not quite at 0
+_SAME = 1e-12  # of 1 - cosine of vectors that have one direction
 _CELLS_VISITED = 32  # of 2 sqrt(n); see benchmarks/neighbours.py
 _FEWEST_IN_CELL = 40  # for k-means
 
@@ -104,10 +105,17 @@ class Search:
     def pairs(self, threshold: float) -> tuple[Rows, Rows]:
         """Return the pairs of vectors that are no further apart than the threshold, but for rounding."""
         radius = math.sqrt(2 * threshold) if self._cosine else threshold
-        with _without_threads():
-            graph = self._all.radius_neighbors_graph(radius=radius * (1 + _ROUNDING) + _ROUNDING)
+        longest = float(np.sqrt(np.square(self._points, dtype=np.float64).sum(axis=1).max(initial=0.0)))
+        with _without_threads():  # distances by products are off by a part of the vectors' length
+            graph = self._all.radius_neighbors_graph(radius=radius * (1 + _ROUNDING) + _ROUNDING * longest)
         first, second = (half.astype(np.int64) for half in graph.nonzero())
-        return first[first < second], second[first < second]
+        first, second = first[first < second], second[first < second]
+        if not len(first):
+            return first, second
+        blocks = np.array_split(np.arange(len(first)), -(-len(first) // self._step(1)))
+        distances = [self._distances(self._points[first[rows]], second[rows, None])[:, 0] for rows in blocks]
+        near = np.concatenate(distances) <= threshold * (1 + _ROUNDING) + _SAME
+        return first[near], second[near]
 
     def _place(self, vectors: Vectors) -> Vectors:
         """Return points whose distances are those of the metric.
@@ -123,10 +131,14 @@ class Search:
         points[:, -1] = lengths[:, 0] == 0
         return points
 
+    def _step(self, n_candidates: int) -> int:
+        """Return how many queries to compare at a time."""
+        return max(1, _BLOCK // max(1, n_candidates * self._points.shape[1]))
+
     def _distances(self, queries: Vectors, found: Rows) -> NDArray[np.float64]:
         """Return the distance of each query to its candidates."""
         squares = np.empty(found.shape)
-        step = max(1, _BLOCK // max(1, found.shape[1] * queries.shape[1]))
+        step = self._step(found.shape[1])
         for i in range(0, len(found), step):
             near = self._points[found[i : i + step]].astype(np.float64)
             squares[i : i + step] = np.square(near - queries[i : i + step, None]).sum(axis=2)

@@ -17,7 +17,7 @@ from transferkit.extraction import ExtractionReport, FeatureExtractor, Features,
 from transferkit.foundation.arguments import check, choice, flag, is_count, is_number
 from transferkit.foundation.linked import linked_groups
 from transferkit.foundation.scratch import memory_limit
-from transferkit.neighbours._arrays import from_arrays, relative_names, to_arrays
+from transferkit.neighbours._arrays import absolute_names, from_arrays, relative_names, to_arrays
 from transferkit.neighbours._copies import same_content
 from transferkit.neighbours._neighbours import Neighbours
 from transferkit.neighbours._search import METHODS, METRICS, Search
@@ -239,9 +239,7 @@ class NearestImages(ExtractorOwner):
         self._check_fitted()
         check(flag("absolute_paths", absolute_paths))
         found = snapshot(self)
-        names = [name and os.path.abspath(name) for name in found.paths_]  # noqa: PTH100 - links stay
-        if not absolute_paths:
-            names = relative_names(found.paths_)
+        names = absolute_names(found.paths_) if absolute_paths else relative_names(found.paths_)
         arrays = to_arrays(found.vectors_, found.rows_, found._digests, names)
         save_collection(found, path, arrays, absolute_paths=absolute_paths)
 
