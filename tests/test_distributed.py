@@ -259,6 +259,24 @@ def test_shards_of_another_extractor_are_left_out_by_name(old, extractor, tmp_pa
     assert np.array_equal(rows, extractor.transform(old[:12]))
 
 
+def test_names_are_not_listed_in_one_folder_and_read_in_another(old, extractor, tmp_path, monkeypatch):
+    monkeypatch.chdir(Path(old[0]).parent.parent)
+    folder = Path(old[0]).parent
+    for images in (folder.name, Path(folder.name), f"{folder.name}/*.png"):
+        with pytest.raises(InvalidInputError, match="an absolute path, or a list of names"):
+            distributed.export_cache(images, extractor, tmp_path / "out", root=tmp_path)
+    assert not (tmp_path / "out").exists()
+    assert len(_names.list_names(folder, tmp_path)) == len(old)
+    assert len(_names.list_names([Path(old[0]).name], folder)) == 1
+
+
+def test_a_column_of_numbers_has_no_names(old, extractor, tmp_path):
+    plan_and_known = _worker.Plan.__new__(_worker.Plan), _known.Known.nothing()
+    error = _worker.Worker(*plan_and_known).extract([1, 2]).error
+    assert isinstance(error, InvalidInputError)
+    assert "column must have names of images, as text. Got 1" in str(error)
+
+
 def test_two_first_runs_at_once_do_not_mix(old, extractor, tmp_path):
     store = _extract.Store(tmp_path / "out")
     first, _ = _extract.begin(store, _extract.Manifest.of(_extract.settled(extractor), (ORIGINAL,)))

@@ -355,7 +355,7 @@ def test_fine_tuned_is_an_estimator_of_scikit_learn(better):
 
 
 RUN = """
-import json, sys
+import json, os, sys
 from tests.test_fine_tuning import *
 from transferkit.finetuning import _training
 register_small()
@@ -365,15 +365,18 @@ def counted(self, model, state):
     write(self, model, state)
     print("epoch", state.epoch, json.dumps(state.history), flush=True)
 _training.Checkpoint.write = counted
-tuned = fine_tune(Classifier("small_net"), images, labels, epochs=4, batch_size=16, learning_rate=1e-2)
+clf = Classifier("small_net", head=os.environ["HEAD"])
+tuned = fine_tune(clf, images, labels, epochs=4, batch_size=16, learning_rate=1e-2)
 print("answers", json.dumps(tuned.predict_proba(images).tolist()))
 """
 
 
 @pytest.mark.slow
-def test_a_killed_training_goes_on_and_ends_as_if_it_had_not_been(tmp_path):
+@pytest.mark.parametrize("head", ["linear", "mlp"])
+def test_a_killed_training_goes_on_and_ends_as_if_it_had_not_been(tmp_path, head):
     def run(cache, kill_after=None):
         environment = os.environ | {"TRANSFERKIT_CACHE": str(cache), "TF_CPP_MIN_LOG_LEVEL": "3"}
+        environment["HEAD"] = head
         command = [sys.executable, "-c", RUN]
         epochs, answers = {}, None
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
@@ -462,10 +465,12 @@ def test_trainings_that_nobody_went_on_with_are_forgotten():
 def test_checkpoints(monkeypatch):
     import keras
 
-    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    dropout = keras.layers.Dropout(0.5, seed=3)
+    model = keras.Sequential([keras.Input((2,)), dropout, keras.layers.Dense(1)])
     model.compile("adam", "mse")
     model.optimizer.build(model.trainable_variables)
     start = model.get_weights()
+    dropout.seed_generator.state.assign([3, 17])
     with Checkpoint("one") as checkpoint:
         assert checkpoint.read(model) is None
         for epoch in (1, 2):
@@ -476,7 +481,9 @@ def test_checkpoints(monkeypatch):
             with Checkpoint("one") as other:
                 assert other.best(1).parent != checkpoint.best(1).parent
     model.set_weights(start)
+    dropout.seed_generator.state.assign([3, 0])
     assert checkpoint.read(model).epoch == 2
+    assert dropout.seed_generator.state.numpy().tolist() == [3, 17]  # goes on where it was
     np.testing.assert_array_equal(model.get_weights()[0], start[0] + 2)
     model.set_weights(start)
     last = checkpoint.best(1).with_name("last-2.weights.h5")

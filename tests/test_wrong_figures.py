@@ -246,3 +246,14 @@ def test_boxes_of_other_images_are_refused():
     with pytest.raises(InvalidInputError, match="row 1.*does not touch"):
         kp.predict(images[:2], boxes=[boxes[0], [500, 500, 600, 600]])
     assert kp.predict(images[:2], boxes=boxes[:2]).shape == (2, 2)
+
+
+@pytest.mark.parametrize("estimator", [Classifier, ImageRegressor])
+def test_numbers_beyond_single_precision_are_refused(estimator):
+    X, y = noise(40, 1)
+    X[3, 5] = 1e39
+    with pytest.raises(InvalidInputError, match=r"up to 3.4e\+38. Got 1e\+39. Scale the features"):
+        estimator("precomputed", head="linear").fit(X, y)
+    model = estimator("precomputed", head="linear").fit(np.delete(X, 3, axis=0), np.delete(y, 3))
+    with pytest.raises(InvalidInputError, match="single precision"):
+        model.predict(X)

@@ -21,7 +21,8 @@ options = onnxruntime.SessionOptions()
 options.intra_op_num_threads = 1  # a core for each answer: with many clients, faster than all cores for one
 session = onnxruntime.InferenceSession(os.environ["MODEL"], options, providers=["CPUExecutionProvider"])
 facts = {key: json.loads(text) for key, text in session.get_modelmeta().custom_metadata_map.items()}
-cores = anyio.CapacityLimiter(len(os.sched_getaffinity(0)))
+usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+cores = anyio.CapacityLimiter(usable or 1)
 app = FastAPI(title="An exported model")
 
 

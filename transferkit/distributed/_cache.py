@@ -141,7 +141,7 @@ def export_cache(
     """
     check(view_problems(views))
     _cache_of(extractor)
-    names, store = list_names(images), Store(output)
+    names, store = list_names(images, root), Store(output)
     extraction = settled(extractor)
     manifest = Manifest.of(extraction, views)
     here = os.fsdecode(root) if root is not None else str(Path.cwd())

@@ -124,7 +124,7 @@ def extract(
     elif type(images).__module__.startswith("ray."):
         source = images
     else:
-        source = list_names(images)
+        source = list_names(images, root)
     extraction = settled(extractor, num_gpus)
     store = Store(output)
     manifest, number = begin(store, Manifest.of(extraction, views))

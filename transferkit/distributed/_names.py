@@ -16,14 +16,21 @@ _EXPECTED = (
 )
 
 
-def list_names(images: Any) -> list[str]:
+def list_names(images: Any, root: Any = None) -> list[str]:
     """Return the names of images, each once, in their order.
 
     Raises
     ------
     InvalidInputError
-        There are none, or images come as pixels.
+        There are none, or images come as pixels, or a folder is listed here whose names would be read below
+        ``root``.
     """
+    folder = local_path(images)
+    if root is not None and folder is not None and not Path(folder).is_absolute():
+        raise InvalidInputError(
+            f"images must be an absolute path, or a list of names, where root= is passed. Got {images!r}: "
+            "it would be listed here, and its names read below root."
+        )
     if isinstance(images, str) and local_path(images) is None and images.endswith("/"):
         found = [name for name in as_image_list(f"{images}**") if _suffix(name) in IMAGE_SUFFIXES]
         if not found:

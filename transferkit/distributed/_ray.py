@@ -156,5 +156,7 @@ class _Actor:
         import numpy as np
 
         done = np.empty(1, dtype=object)
-        done[0] = self._worker.extract([name or "" for name in block[self._column].to_pylist()])
+        done[0] = self._worker.extract(
+            ["" if name is None else name for name in block[self._column].to_pylist()]
+        )
         return {"done": done}

@@ -20,7 +20,7 @@ from transferkit.distributed._known import Known, absolute, file_status, made_by
 from transferkit.distributed._manifest import Manifest, versions
 from transferkit.distributed._shards import encoded, shard_name, table_of
 from transferkit.distributed._store import Store
-from transferkit.errors import BadImageError, WeightsError
+from transferkit.errors import BadImageError, InvalidInputError, WeightsError
 from transferkit.extraction import Extraction, Failure, Features, extract_apart
 from transferkit.images import is_lasting
 from transferkit.views import View
@@ -86,6 +86,9 @@ class Worker:
     def extract(self, ids: Sequence[str]) -> Done:
         """Write the shards of a block; an error is returned, since Ray would hand on its text only."""
         try:
+            if not all(isinstance(name, str) for name in ids):
+                wrong = next(name for name in ids if not isinstance(name, str))
+                raise InvalidInputError(f"column must have names of images, as text. Got {wrong!r}.")
             if not self._ready:
                 self._prepare()
             return self._extract(list(dict.fromkeys(ids)), len(ids))

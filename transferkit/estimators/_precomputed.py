@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from transferkit.errors import InvalidInputError
 from transferkit.foundation.scratch import scratch
 
 _BLOCK = 1024  # rows copied at a time
@@ -29,7 +30,7 @@ class PrecomputedFeatures:
         from sklearn.utils.validation import validate_data
 
         array = validate_data(estimator, X, reset=fitting, dtype=_NUMBERS, allow_nd=True)
-        return cls(array.astype(np.float32, copy=False))
+        return cls(_single(array))
 
     @classmethod
     def with_values(
@@ -41,7 +42,7 @@ class PrecomputedFeatures:
         X, y = validate_data(
             estimator, X, y, reset=fitting, dtype=_NUMBERS, allow_nd=True, multi_output=True, y_numeric=True
         )
-        return cls(X.astype(np.float32, copy=False)), y
+        return cls(_single(X)), y
 
     @property
     def ok(self) -> NDArray[np.bool_]:
@@ -62,3 +63,15 @@ class PrecomputedFeatures:
         for start in range(0, len(chosen), _BLOCK):
             out[start : start + _BLOCK] = self.array[chosen[start : start + _BLOCK]]
         return [out]
+
+
+def _single(array: NDArray[Any]) -> NDArray[np.float32]:
+    """Return finite numbers in single precision; raise where that cannot hold one."""
+    with np.errstate(over="ignore"):
+        single: NDArray[np.float32] = array.astype(np.float32, copy=False)
+    if single is not array and not np.isfinite(single).all():
+        raise InvalidInputError(
+            f"X must have numbers that single precision holds, up to {np.finfo(np.float32).max:.2g}. Got "
+            f"{np.abs(array).max():.3g}. Scale the features, as by sklearn.preprocessing.StandardScaler."
+        )
+    return single

@@ -95,6 +95,8 @@ class Checkpoint:
             state = State(data["epoch"], data["best_epoch"], data["history"])
             for path in (self.best(state.best_epoch), self._path("last", state.epoch)):
                 model.load_weights(path)
+            for variable, value in zip(_generators(model), data["generators"], strict=True):
+                variable.assign(np.array(value, dtype=str(variable.dtype)))
             return state
         except Exception:  # noqa: BLE001 - a damaged file may raise anything
             for variable, value in zip(variables, before, strict=True):
@@ -103,11 +105,14 @@ class Checkpoint:
 
     def write(self, model: Any, state: State) -> None:
         """Keep an epoch; the file of the state comes last, so that it names whole files."""
+        from keras.ops import convert_to_numpy
+
         self._folder.mkdir(parents=True, exist_ok=True)
         model.save_weights(self._path("last", state.epoch))
         if state.best_epoch == state.epoch:
             shutil.copyfile(self._path("last", state.epoch), self.best(state.epoch))
-        write_text(self._folder / _STATE, json.dumps(state._asdict()))
+        generators = [convert_to_numpy(variable).tolist() for variable in _generators(model)]
+        write_text(self._folder / _STATE, json.dumps(state._asdict() | {"generators": generators}))
         for path in self._folder.glob("*.weights.h5"):
             if path not in (self._path("last", state.epoch), self.best(state.best_epoch)):
                 with contextlib.suppress(OSError):
@@ -123,3 +128,8 @@ class Checkpoint:
 
     def _path(self, name: str, epoch: int) -> Path:
         return self._folder / f"{name}-{epoch}.weights.h5"
+
+
+def _generators(model: Any) -> list[Any]:
+    """Return the states of random generators, such as those of dropout, which files of weights lack."""
+    return [variable for variable in model.variables if variable.name == "seed_generator_state"]
