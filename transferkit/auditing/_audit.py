@@ -185,8 +185,8 @@ def _groups(seen: Evidence) -> Any:
     """Return which images to train on belong together: given, showing the same, or surely of one series."""
     n = seen.data.n_train
     keys = [seen.repeats[:n]]
-    if seen.data.groups is not None:
-        keys.append(np.array(seen.data.groups[:n], dtype=str))
+    if (given := seen.data.train_groups) is not None:
+        keys.append(np.array(given, dtype=str))
     elif seen.guess is not None and seen.guess.sure == "sure":
         keys.append(np.array(seen.guess.series.names[:n]))
     links = []
