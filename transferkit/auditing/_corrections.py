@@ -46,12 +46,16 @@ def check_unfilled(path: str | os.PathLike[str]) -> None:
     Raises
     ------
     InvalidInputError
+        It has some, or cannot be read, as a table that a spreadsheet saved in another encoding.
     """
     path = Path(path)
     try:
         rows = read_rows(path, "labels") if path.is_file() else []
-    except InvalidInputError:  # it is no table
-        return
+    except InvalidInputError as error:
+        raise InvalidInputError(
+            f"{path} would be replaced, but cannot be read, so nobody knows whether new labels "
+            f"were filled in: {error} Or pass another file, or delete this one."
+        ) from error
     header = [cell.strip().casefold() for cell in rows[0][1]] if rows else []
     new = [place for place, name in enumerate(header) if name in (NEW_LABEL, _OTHER + NEW_LABEL)]
     filled = sum(bool(cells[place].strip()) for _, cells in rows[1:] for place in new if place < len(cells))

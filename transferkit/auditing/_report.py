@@ -152,14 +152,14 @@ class AuditReport:
         Parameters
         ----------
         path : path
-            Replaced if it exists, unless somebody has filled new labels in it.
+            Replaced if it exists, unless somebody has filled new labels in it, or it cannot be read.
         kinds : sequence of str, optional
             Those to write, such as ``["label_issue", "two_labels"]``; by default all.
 
         Raises
         ------
         InvalidInputError
-            A kind is none of the checks that were made, or the file has filled new labels.
+            A kind is none of the checks that were made, or the file has filled new labels or cannot be read.
         OSError
             The file cannot be written.
         """

@@ -92,12 +92,12 @@ class Suggestions:
         Parameters
         ----------
         path : path
-            Replaced if it exists, unless somebody has filled new labels in it.
+            Replaced if it exists, unless somebody has filled new labels in it, or it cannot be read.
 
         Raises
         ------
         InvalidInputError
-            The file has filled new labels.
+            The file has filled new labels, or cannot be read.
         OSError
             The file cannot be written.
         """
