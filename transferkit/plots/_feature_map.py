@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from transferkit.errors import InvalidInputError
 from transferkit.foundation import arguments
-from transferkit.images import as_image_list, load_image
+from transferkit.images import Reader, as_image_list
 from transferkit.plots._axes import COLOURS, new_axes
+from transferkit.plots._panels import reader_of
 from transferkit.plots._projection import METHODS, as_vectors, on_a_plane
 from transferkit.plots._text import as_text, use_fonts
 
@@ -34,6 +35,7 @@ def plot_feature_map(
     n: int = 40,
     side: float = 0.45,
     random_state: int = 0,
+    reader: Reader | None = None,
     ax: Any = None,
 ) -> Any:
     """Plot images as points on a plane, similar ones side by side, some of them as small pictures.
@@ -55,6 +57,9 @@ def plot_feature_map(
     side : float, default=0.45
         Longer side of a picture, in inches.
     random_state : int, default=0
+    reader : transferkit.images.Reader, optional
+        How the pictures are read, as ``clf.extractor_.reader()``; by default as for features that ``extract``
+        returned, and otherwise by :func:`transferkit.images.load_image`.
     ax : matplotlib Axes, optional
         By default a new figure.
 
@@ -105,7 +110,8 @@ def plot_feature_map(
     if items is not None:
         chosen = _spread(_in_inches(ax, places), int(n), _APART * side)
         for row in chosen:
-            _draw_picture(ax, places[row], items[row], colours[row], side)
+            pixels = (reader or reader_of(features)).load(items[row]).pixels
+            _draw_picture(ax, places[row], pixels, colours[row], side)
     use_fonts([ax])
     return ax
 
@@ -163,11 +169,11 @@ def _square(points: Floats, row: int) -> Floats:
     return distance
 
 
-def _draw_picture(ax: Any, place: Floats, image: Any, colour: Any, side: float) -> None:
+def _draw_picture(ax: Any, place: Floats, pixels: Any, colour: Any, side: float) -> None:
     """Draw a small picture in a frame of its colour."""
     from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 
-    picture = PIL.Image.fromarray(load_image(image).pixels)
+    picture = PIL.Image.fromarray(pixels)
     dots = side * ax.figure.dpi
     picture.thumbnail((round(_SHARP * dots),) * 2, PIL.Image.Resampling.LANCZOS)
     # Zoom is in pixels of the picture for each point, 1/72 inch.

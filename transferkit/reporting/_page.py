@@ -56,7 +56,7 @@ def _pictures(evaluation: Any) -> str:
 
 def _feature_map(report: Any) -> str:
     try:
-        axes = plot_feature_map(report.vectors, report.images, report.labels)
+        axes = plot_feature_map(report.vectors, report.images, report.labels, reader=report.reader)
     except BadImageError:
         axes = plot_feature_map(report.vectors, None, report.labels)
     note = "Images with similar features are side by side; pictures are a selection that is spread out."

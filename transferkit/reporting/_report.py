@@ -16,6 +16,7 @@ from transferkit.errors import InvalidInputError
 from transferkit.estimators import ImageEstimator
 from transferkit.evaluation import evaluate
 from transferkit.foundation.files import write_text
+from transferkit.images import Reader
 
 _FEWEST = 3  # images that make a map
 
@@ -38,6 +39,8 @@ class ModelReport:
         The readable images.
     labels : list or None
         What they are coloured by on the map.
+    reader : transferkit.images.Reader
+        How the model reads them; the page shows the same pictures.
     """
 
     card: ModelCard
@@ -46,6 +49,7 @@ class ModelReport:
     vectors: NDArray[np.float32] | None = field(repr=False)
     images: list[Any] = field(repr=False)
     labels: list[Any] | None = field(repr=False)
+    reader: Reader = field(default=Reader(), repr=False)
 
     @property
     def title(self) -> str:
@@ -137,6 +141,7 @@ def report(
         one_vector(features) if len(rows) >= _FEWEST else None,
         [X[row] for row in rows.tolist()],
         _labels(y, rows),
+        features.reader,
     )
 
 
