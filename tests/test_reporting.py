@@ -82,6 +82,14 @@ def test_numbers_and_several_labels(tiny, tmp_path):
     reg = ImageRegressor(**tiny).fit(paths[:20], np.arange(20.0))
     report(reg, paths[20:], np.arange(10.0), checks=[]).to_html(tmp_path / "r.html")
     assert Page(tmp_path / "r.html").alts == ["values", "map of the features"]
+    ages = ImageRegressor(**tiny).fit(paths[:20], np.arange(20) // 5)
+    made = report(ages, paths[20:], np.arange(10) // 5)
+    assert made.audit.classes is None
+    kinds = {check.kind for check in made.audit.checks}
+    assert "near_duplicate" in kinds
+    assert not kinds & {"label_issue", "two_labels", "class_balance", "shortcut", "light"}
+    assert made.labels == [0.0] * 5 + [1.0] * 5  # on a scale
+    assert all(isinstance(number, float) for number in made.labels)
     sets = [[label, "even"] if i % 4 == 0 else [label] for i, label in enumerate(labels)]
     clf = Classifier(**tiny).fit(paths[:20], sets[:20])
     made = report(clf, paths[20:], sets[20:], checks=[])
