@@ -1,9 +1,15 @@
 """Labels of any script and length."""
 
+import matplotlib as mpl
+
+mpl.use("Agg")
 import matplotlib.font_manager
+import matplotlib.pyplot as plt
+import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from transferkit import plots
 from transferkit.plots import _text
 from transferkit.plots._text import as_name, as_text, shorten, use_fonts
 
@@ -85,3 +91,21 @@ def test_plain_labels_keep_their_fonts():
 def test_a_font_that_cannot_be_opened_has_no_characters(tmp_path):
     (tmp_path / "broken.ttf").write_bytes(b"no font")
     assert _text._characters(str(tmp_path / "broken.ttf")) == frozenset()
+
+
+def test_names_that_begin_with_an_underscore_are_in_legends():
+    names = np.array(["_neg", "_pos", "zz"])[np.arange(30) % 3]
+    chances = np.random.default_rng(0).dirichlet([1, 1, 1], 30)
+    axes = {
+        plots.plot_roc(names, chances): ["_neg: AUC", "_pos: AUC", "zz: AUC"],
+        plots.plot_calibration(names, chances): ["_neg", "_pos", "zz", "perfect"],
+        plots.plot_feature_map(chances, labels=names): ["_neg", "_pos", "zz"],
+        plots.plot_error_curve({"_a": [0.01, 0.02], "b": [0.03, 0.05]}): ["_a: AUC@0.08", "b: AUC@0.08"],
+        plots.plot_calibration(names, chances, pos_label="_neg"): ["_neg", "perfect"],
+    }
+    for ax, expected in axes.items():
+        texts = [text.get_text() for text in ax.get_legend().get_texts()]
+        assert [text[: len(start)] for text, start in zip(texts, expected, strict=True)] == expected
+    ax = plots.plot_error_curve({"_b": [0.03]}, ax=plots.plot_error_curve([0.01, 0.02]))
+    assert len(ax.get_legend().get_texts()) == 2  # that of the first call stays
+    plt.close("all")

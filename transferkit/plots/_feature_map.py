@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from transferkit.errors import InvalidInputError
 from transferkit.foundation import arguments
 from transferkit.images import Reader, as_image_list
-from transferkit.plots._axes import COLOURS, new_axes
+from transferkit.plots._axes import COLOURS, add_legend, new_axes
 from transferkit.plots._panels import reader_of
 from transferkit.plots._projection import METHODS, as_vectors, on_a_plane
 from transferkit.plots._text import as_text, use_fonts
@@ -132,15 +132,19 @@ def _draw_points(ax: Any, places: Floats, values: NDArray[Any] | None) -> Sequen
     shown = sorted(names[np.argsort(-counts, kind="stable")][:_MOST_NAMED].tolist())
     colours: list[Any] = ["0.6"] * len(places)
     others = ~np.isin(texts.astype(np.str_), shown)
+    drawn = []
     if others.any():
-        ax.scatter(*places[others].T, color="0.6", label=f"{len(names) - len(shown)} other labels", **look)
+        label = f"{len(names) - len(shown)} other labels"
+        drawn.append(ax.scatter(*places[others].T, color="0.6", label=label, **look))
     for i, name in enumerate(shown):
         rows = np.flatnonzero(texts == name)
         colour, marker = COLOURS[i % len(COLOURS)], _MARKERS[i // len(COLOURS) % len(_MARKERS)]
-        ax.scatter(*places[rows].T, color=colour, marker=marker, label=as_text(name), **look)
+        dots = ax.scatter(*places[rows].T, color=colour, marker=marker, label=as_text(name), **look)
+        drawn.append(dots)
         for row in rows.tolist():
             colours[row] = colour
-    ax.legend(fontsize="small", markerscale=1.5, loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
+    where = {"loc": "upper left", "bbox_to_anchor": (1, 1), "frameon": False}
+    add_legend(ax, drawn, fontsize="small", markerscale=1.5, **where)
     return colours
 
 
