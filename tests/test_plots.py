@@ -468,3 +468,9 @@ def test_a_comparison_says_its_confidence_and_fills_no_dot_without_an_interval(a
     assert scores.get_xlabel() == "Accuracy, 90 % interval"
     dots = [line for line in differences.lines if line.get_marker() == "o"]
     assert [dot.get_markerfacecolor() == "white" for dot in dots] == [False, True]
+
+
+def test_all_numbers_are_drawn(axes):
+    true = np.arange(1500.0)
+    axes = plots.plot_values(true, true[::-1], ax=axes)
+    assert [len(ax.collections[0].get_offsets()) for ax in axes] == [1500, 1500]

@@ -63,7 +63,7 @@ def plot_values(evaluation: Any, predicted: Any = None, *, output: int = 0, ax: 
             found[present, int(output)],
             kind=kind,
             ax=panel,
-            random_state=0,
+            subsample=None,  # by default scikit-learn leaves out all but 1,000
             scatter_kwargs={"color": COLOURS[0], "alpha": 0.6, "s": 14},
             line_kwargs={"color": "0.6", "linestyle": "-", "linewidth": 1},
         )
