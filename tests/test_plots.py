@@ -474,3 +474,12 @@ def test_all_numbers_are_drawn(axes):
     true = np.arange(1500.0)
     axes = plots.plot_values(true, true[::-1], ax=axes)
     assert [len(ax.collections[0].get_offsets()) for ax in axes] == [1500, 1500]
+
+
+def test_of_several_outputs_the_title_says_which(axes):
+    pair = np.arange(12.0).reshape(6, 2)
+    axes = plots.plot_values(pair, pair + 1, output=1, ax=axes)
+    assert [ax.get_title() for ax in axes] == ["output 1", "output 1"]
+    named = SimpleNamespace(true=pair, predicted=pair, output_names=("age", "height"))
+    assert plots.plot_values(named, output=1)[0].get_title() == "height"
+    assert plots.plot_values(pair[:, 0], pair[:, 0])[0].get_title() == ""

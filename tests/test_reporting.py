@@ -82,6 +82,10 @@ def test_numbers_and_several_labels(tiny, tmp_path):
     reg = ImageRegressor(**tiny).fit(paths[:20], np.arange(20.0))
     report(reg, paths[20:], np.arange(10.0), checks=[]).to_html(tmp_path / "r.html")
     assert Page(tmp_path / "r.html").alts == ["values", "map of the features"]
+    both = ImageRegressor(**tiny).fit(paths[:20], np.column_stack([np.arange(20.0), np.arange(20.0) ** 2]))
+    made = report(both, paths[20:], np.column_stack([np.arange(10.0)] * 2), checks=[])
+    made.to_html(tmp_path / "r.html")
+    assert Page(tmp_path / "r.html").alts == ["values, output 0", "values, output 1", "map of the features"]
     ages = ImageRegressor(**tiny).fit(paths[:20], np.arange(20) // 5)
     made = report(ages, paths[20:], np.arange(10) // 5)
     assert made.audit.classes is None

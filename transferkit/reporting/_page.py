@@ -48,7 +48,9 @@ def _pictures(evaluation: Any) -> str:
     for name, draw in drawings(evaluation).items():
         title = name.replace("_", " ")
         try:
-            parts.append(_embedded(draw(), title))
+            axes = draw()
+            several = title.startswith("values ")
+            parts.append(_embedded(axes, f"values, {axes[0].get_title()}" if several else title))
         except BadImageError as error:  # went away since the evaluation
             parts.append(f"<p>{html.escape(f'No picture of {title}: {error}')}</p>")
     return _heading("Pictures of the test") + "".join(parts)
