@@ -1,5 +1,7 @@
 """Labels of any script and length."""
 
+from types import SimpleNamespace
+
 import matplotlib as mpl
 
 mpl.use("Agg")
@@ -11,7 +13,7 @@ from matplotlib.figure import Figure
 
 from transferkit import plots
 from transferkit.plots import _text
-from transferkit.plots._text import as_name, as_text, shorten, use_fonts
+from transferkit.plots._text import LABEL_LENGTH, as_name, as_text, as_texts, shorten, use_fonts
 
 
 @pytest.fixture
@@ -35,6 +37,43 @@ def install(monkeypatch, *names):
 def test_the_middle_is_left_out(text, expected):
     assert shorten(text, 8) == expected
     assert len(shorten(text, 8)) == 8
+
+
+def test_shortened_labels_of_a_set_stay_different():
+    start, end = "diabetic_retinopathy_", "_of_the_left_eye"
+    texts = as_texts([f"{start}mild{end}", f"{start}severe{end}", "$ cat", f"{start}mild{end}"])
+    mild = "diabetic…mild…left_eye"
+    assert texts == [mild, "diabetic…severe…left_eye", r"\$ cat", mild]
+    far = [f"{start * 3}{letter * 30}{end * 3}" for letter in "abc"]
+    numbered = as_texts(far)
+    assert [text[-4:] for text in numbered] == [" (1)", " (2)", " (3)"]
+    assert max(map(len, texts + numbered)) <= LABEL_LENGTH + 4
+    assert as_texts(["cat", "dog", "cat"]) == ["cat", "dog", "cat"]
+
+
+def test_classes_are_told_apart_in_ticks_and_legends():
+    names = [f"a_class_of_animals_with_{kind}_and_with_a_tail" for kind in ("horns", "wings", "stripes")]
+    truth, chances = np.array(names)[np.arange(30) % 3], np.random.default_rng(0).dirichlet([1, 1, 1], 30)
+    score = SimpleNamespace(value=1, low=0, high=2)
+    rows = [SimpleNamespace(name=name, score=score, difference=None) for name in names]
+    comparison = SimpleNamespace(rows=rows, metric="accuracy", greater_is_better=True)
+    shares = SimpleNamespace(novelty=[0.5], shares=dict.fromkeys(names, 0.3), shares_before={})
+    legends = [
+        plots.plot_roc(truth, chances),
+        plots.plot_roc(dict.fromkeys(names, (truth, chances)), pos_label=names[0]),
+        plots.plot_calibration(truth, chances),
+        plots.plot_error_curve({name: [0.01, 0.02] for name in names}),
+        plots.plot_feature_map(chances, labels=truth),
+    ]
+    shown = [[text.get_text().split(":")[0] for text in ax.get_legend().get_texts()] for ax in legends]
+    ticks = [
+        plots.plot_confusion_matrix(truth, truth),
+        plots.plot_comparison(comparison)[0],
+        plots.plot_drift(shares)[1],
+    ]
+    shown += [[tick.get_text() for tick in ax.get_yticklabels()] for ax in ticks]
+    assert all(len(set(texts) - {"perfect"}) == 3 for texts in shown)
+    plt.close("all")
 
 
 def test_labels_are_one_line_without_mathematics():

@@ -9,7 +9,7 @@ import numpy as np
 from transferkit.errors import InvalidInputError
 from transferkit.plots._answers import refuse_several_labels
 from transferkit.plots._axes import new_axes
-from transferkit.plots._text import as_text, use_fonts
+from transferkit.plots._text import as_texts, use_fonts
 
 _LONG_LABEL = 10  # characters; longer labels below the columns are rotated
 
@@ -50,7 +50,7 @@ def plot_confusion_matrix(evaluation: Any, y_pred: Any = None, *, classes: Any =
     ax = new_axes(ax, width=side, height=side)
     from sklearn.metrics import ConfusionMatrixDisplay
 
-    names = [as_text(label) for label in labels]
+    names = as_texts(labels)
     display = ConfusionMatrixDisplay(shares, display_labels=names).plot(
         ax=ax,
         cmap="Blues",

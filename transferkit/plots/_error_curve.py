@@ -9,7 +9,7 @@ import numpy as np
 from transferkit.errors import InvalidInputError
 from transferkit.metrics import area_under_ced, cumulative_error_distribution, failure_rate
 from transferkit.plots._axes import add_legend, by_name, curve_style, new_axes
-from transferkit.plots._text import as_text, use_fonts
+from transferkit.plots._text import as_texts, use_fonts
 
 
 def plot_error_curve(errors: Any, *, limit: float = 0.08, ax: Any = None) -> Any:
@@ -45,7 +45,7 @@ def plot_error_curve(errors: Any, *, limit: float = 0.08, ax: Any = None) -> Any
     """
     named = by_name(errors, "array of errors")
     curves = []
-    for name, one in named.items():
+    for name, text, one in zip(named, as_texts(named), named.values(), strict=True):
         if hasattr(one, "output_figures"):
             raise InvalidInputError(
                 "errors must be fractions, as those of keypoints. Got an evaluation of numbers, which have a "
@@ -54,7 +54,7 @@ def plot_error_curve(errors: Any, *, limit: float = 0.08, ax: Any = None) -> Any
         values = getattr(one, "errors", one)
         area, failures = area_under_ced(values, limit=limit), failure_rate(values, limit=limit)
         figures = f"AUC@{limit:.3g} {area:.3f}, {failures:.1%} beyond"
-        curves.append((f"{as_text(name)}: {figures}" if name != "" else figures, values))
+        curves.append((f"{text}: {figures}" if name != "" else figures, values))
     units = {str(getattr(one, "unit", "")) for one in named.values()}
     unit = units.pop().replace("_", " ") if len(units) == 1 else ""
     ax = new_axes(ax, width=5.4, height=4.0)

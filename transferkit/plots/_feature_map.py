@@ -15,7 +15,7 @@ from transferkit.images import Reader, as_image_list
 from transferkit.plots._axes import COLOURS, add_legend, new_axes
 from transferkit.plots._panels import reader_of
 from transferkit.plots._projection import METHODS, as_vectors, on_a_plane
-from transferkit.plots._text import as_text, use_fonts
+from transferkit.plots._text import as_texts, use_fonts
 
 _MARKERS = "osD^vP*"
 _MOST_NAMED = 14  # classes with a colour and a marker; the others share one
@@ -136,10 +136,10 @@ def _draw_points(ax: Any, places: Floats, values: NDArray[Any] | None) -> Sequen
     if others.any():
         label = f"{len(names) - len(shown)} other labels"
         drawn.append(ax.scatter(*places[others].T, color="0.6", label=label, **look))
-    for i, name in enumerate(shown):
+    for i, (name, text) in enumerate(zip(shown, as_texts(shown), strict=True)):
         rows = np.flatnonzero(texts == name)
         colour, marker = COLOURS[i % len(COLOURS)], _MARKERS[i // len(COLOURS) % len(_MARKERS)]
-        dots = ax.scatter(*places[rows].T, color=colour, marker=marker, label=as_text(name), **look)
+        dots = ax.scatter(*places[rows].T, color=colour, marker=marker, label=text, **look)
         drawn.append(dots)
         for row in rows.tolist():
             colours[row] = colour
