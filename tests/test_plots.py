@@ -442,6 +442,26 @@ def test_several_labels_have_no_classes(name):
         getattr(plots, name)(labels)
 
 
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (["a", None], "missing.*the first is None"),
+        ([1.0, np.nan], "missing"),
+        (np.array(["a", 1], dtype=object), "one type"),
+    ],
+)
+def test_labels_that_cannot_be_sorted_are_told(labels, message):
+    for draw in (
+        lambda: plots.plot_confusion_matrix(labels, labels),
+        lambda: plots.plot_confusion_matrix(labels[:1], labels[1:]),
+        lambda: plots.plot_roc(labels, [0.1, 0.9]),
+    ):
+        with pytest.raises(InvalidInputError, match=message):
+            draw()
+    with pytest.raises(InvalidInputError, match="missing"):
+        plots.plot_confusion_matrix(["a", None], ["a", "a"], classes=["a"])
+
+
 def test_labels_that_are_no_class_are_told():
     with pytest.raises(InvalidInputError, match="y_true has labels that are not in classes: 'z'"):
         plots.plot_roc(["a", "b", "z"], [0.1, 0.2, 0.9], classes=["a", "b"])

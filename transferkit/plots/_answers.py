@@ -54,7 +54,7 @@ def as_answers(evaluation: Any, probabilities: Any, classes: Any, pos_label: Any
     y_true, values = np.asarray(evaluation), np.asarray(probabilities, dtype=np.float64)
     if y_true.ndim != 1 or not len(y_true):
         raise InvalidInputError(f"y_true must have shape (n,), with at least one label. Got {y_true.shape}.")
-    known = np.unique(y_true) if classes is None else np.asarray(classes)
+    known = distinct(y_true) if classes is None else np.asarray(classes)
     if strange := sorted(set(y_true.tolist()) - set(known.tolist()), key=str):
         raise InvalidInputError(
             f"y_true has labels that are not in classes: {quoted(strange)}. "
@@ -75,6 +75,22 @@ def as_answers(evaluation: Any, probabilities: Any, classes: Any, pos_label: Any
     if not np.isfinite(values).all():
         raise InvalidInputError("probabilities must be finite. Got NaN or infinity.")
     return Answers(y_true, values, known, pos_label)
+
+
+def distinct(labels: NDArray[Any]) -> NDArray[Any]:
+    """Return the labels that occur, sorted; raise InvalidInputError for what cannot be sorted."""
+    missing = [row for row, label in enumerate(labels.tolist()) if label is None or label != label]
+    if missing:
+        raise InvalidInputError(
+            f"Labels must not be missing. {len(missing)} of {len(labels)} are, the first is "
+            f"{labels.tolist()[missing[0]]!r}. Leave these images out."
+        )
+    try:
+        return np.unique(labels)
+    except TypeError as error:
+        raise InvalidInputError(
+            f"Labels must be of one type, such as str. Got some that cannot be sorted: {error}."
+        ) from error
 
 
 def check_probabilities(evaluation: Any) -> None:
