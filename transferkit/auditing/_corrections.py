@@ -30,6 +30,8 @@ class Correction(NamedTuple):
     given : str
         The label that the table says the image has; may be empty.
     new : str
+    cell : str
+        The path as it is in the table, with its blanks and apostrophes.
     """
 
     row: int
@@ -38,6 +40,7 @@ class Correction(NamedTuple):
     position: int | None
     given: str
     new: str
+    cell: str
 
 
 def check_unfilled(path: str | os.PathLike[str]) -> None:
@@ -88,8 +91,9 @@ def read_corrections(csv_path: str | os.PathLike[str]) -> list[Correction]:
     for number, cells in rows[1:]:
         # Spreadsheets may leave out empty cells at the end of a row.
         named = dict(zip(header, (from_cell(cell.strip()) for cell in cells), strict=False))
+        as_is = dict(zip(header, cells, strict=False))
         found += [
-            _correction(number, named, start, problems)
+            _correction(number, named, as_is.get(f"{start}path", ""), start, problems)
             for start in ("", _OTHER)
             if named.get(start + NEW_LABEL)
         ]
@@ -97,7 +101,7 @@ def read_corrections(csv_path: str | os.PathLike[str]) -> list[Correction]:
     return found
 
 
-def _correction(number: int, named: dict[str, str], start: str, problems: list[str]) -> Correction:
+def _correction(number: int, named: dict[str, str], cell: str, start: str, problems: list[str]) -> Correction:
     part, path, index, given = (named.get(start + name, "") for name in ("part", "path", "index", "label"))
     new = named[start + NEW_LABEL]
     place = None
@@ -107,4 +111,4 @@ def _correction(number: int, named: dict[str, str], start: str, problems: list[s
         problems.append(f"row {number} has index {index!r}; it must be a position, 0 or more")
     if not path and not index:
         problems.append(f"row {number} has the label {new!r}, but neither path nor index of an image")
-    return Correction(number, part.casefold(), path, place, given, new)
+    return Correction(number, part.casefold(), path, place, given, new, cell)
