@@ -222,6 +222,23 @@ def test_groups_that_are_passed_are_checked_instead(tiny, tmp_path):
     assert report.groups[12] == report.groups[0] == report.groups[2]
 
 
+def test_groups_of_the_test_alone_say_nothing_of_the_images_to_train_on(tiny, sources):
+    paths, labels = sources
+    test = paths[::10], labels[::10], ["None"] * 6
+    train = np.delete(np.arange(60), np.s_[::10])
+    audits = [
+        audit([paths[i] for i in train], labels[train], test=each, **tiny, checks=["series", "shortcut"])
+        for each in (test[:2], test)
+    ]
+    without, given = audits
+    assert given.groups.tolist() == without.groups.tolist() == list(range(54))
+    assert given.check("shortcut") == without.check("shortcut")
+    assert given.check("light") == without.check("light")
+    assert "Pass groups=" in given.check("group_across").advice
+    report = audit(paths, labels, groups=["None"] * 60, test=(test[0], None), **tiny, checks="series")
+    assert "group_across" not in [check.kind for check in report.checks]  # those of the test are unknown
+
+
 # Shortcuts
 
 
@@ -296,5 +313,12 @@ def test_groups_are_held_out_whole(tiny, tmp_path):
 
 def test_nothing_to_probe(tiny, sources):
     paths, labels = sources
-    assert audit(paths[:6], labels[:6], **tiny, checks="shortcut").shortcut is None
+    report = audit(paths[:6], labels[:6], **tiny, checks="shortcut")
+    assert report.shortcut is None
+    assert report.check("shortcut").summary.startswith("Fewer than two classes have 5 images:")
+    report = audit(paths, labels, groups=np.arange(60) // 20, **tiny, checks="shortcut")
+    assert report.shortcut is None
+    assert report.check("shortcut").summary == (
+        "Groups are held out whole, 5 at least, and there are 3 groups: nothing can be measured."
+    )
     assert check_shortcut(SimpleNamespace(shortcut=None, data=SimpleNamespace(kind=None))) == []

@@ -96,6 +96,30 @@ def test_save_writes_the_card_and_load_knows_it(fitted, tmp_path):
         clf.save(tmp_path / "other.safetensors", card="yes")
 
 
+def test_what_somebody_added_to_a_card_is_kept(fitted, tmp_path):
+    clf, _, _ = fitted
+    model, card = tmp_path / "model.safetensors", tmp_path / "model.md"
+    card.touch()
+    clf.save(model, card=True)
+    card.write_bytes(card.read_bytes().replace(b"\n", b"\r\n"))  # as git may
+    clf.save(model, card=True)
+    written, saved = card.read_text(encoding="utf-8"), model.stat().st_mtime_ns
+    assert written == clf.card().to_markdown()
+    changed = [
+        f"{written}\nLicence: CC BY\n",
+        written.replace("Limits", "Limits of it"),
+        "My notes on the model",
+    ]
+    for text in changed:
+        card.write_text(text, encoding="utf-8")
+        with pytest.raises(InvalidInputError, match="would be replaced.* Move it to another place"):
+            clf.save(model, card=True)
+        with pytest.raises(InvalidInputError, match="would be replaced"):
+            clf.card().to_markdown(card)
+        assert card.read_text(encoding="utf-8") == text
+    assert model.stat().st_mtime_ns == saved  # nothing is written by halves
+
+
 def test_a_model_without_a_record_still_loads_and_a_false_record_does_not(fitted, tmp_path):
     clf, _, _ = fitted
     path = tmp_path / "model.safetensors"

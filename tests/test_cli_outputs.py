@@ -93,6 +93,13 @@ def test_labels_that_a_person_filled_in_are_not_lost(photos, capsys):
         report.to_csv("found.csv")
 
 
+def test_a_card_that_somebody_added_to_is_kept(photos, capsys):
+    (photos / "m.md").write_text("Licence: CC BY")
+    train = ["train", "photos", *TRAIN, "--output", "m.safetensors", "--card"]
+    refused(train, capsys, "m.md would be replaced", photos / "m.md")
+    assert not (photos / "m.safetensors").exists()
+
+
 def test_flags_that_would_have_no_effect(photos, model, capsys):
     refused(["evaluate", model, "photos", "--limit", "0.1"], capsys, "--limit is for keypoints. Got 0.1")
     compare = ["compare", "photos", "--backbones", "scattering", "--cv", "2", "--limit", "3"]

@@ -415,7 +415,12 @@ def test_a_table_of_numbers_or_labels(people):
         (["file,age"], "age", "expected a row for each image"),
         (["file,age", "a.jpg,x", "b.jpg,"], "age", "row 3 has no label"),
         (["file,age,size", "a.jpg,1,inf"], ["age", "size"], "row 2 has 'inf', which is no number"),
-        (["file,age", "a.jpg,1", "a.jpg,2"], "age", "'a.jpg' occurs in 2 rows"),
+        (["file,age", "a.jpg,1", "a.jpg,2"], "age", "'a.jpg' occurs in 2 rows; keep one"),
+        (
+            ["file,age", "a.jpg,1", "./a.jpg,2"],
+            "age",
+            r"'a.jpg' occurs in 2 rows, also as './a.jpg'; keep one",
+        ),
         (["file,age", "a.jpg,1", ",2"], "age", "row 3 has no file name"),
         (["file,age,age", "a.jpg,1,2"], "age", "'age' is the name of 2 columns"),
         (["file,age", "c.jpg,1"], "age", "'c.jpg', is not in .*image_folder="),

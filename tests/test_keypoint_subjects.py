@@ -2,6 +2,8 @@
 
 import struct
 import warnings
+from fractions import Fraction
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from sklearn.dummy import DummyRegressor
 from tests.conftest import TINY
 from transferkit import KeypointRegressor, compare, evaluate, load
 from transferkit.backbones import registry
-from transferkit.datasets import video_frames
+from transferkit.datasets import VideoFrames, video_frames
 from transferkit.errors import BadImageError, InvalidInputError, MissingDependencyError
 from transferkit.estimators._subjects import in_batches
 from transferkit.estimators.refinement._refinement import shape_errors
@@ -302,15 +304,20 @@ def test_candidates_are_compared_on_boxes(tiny, crowd):
 # --------------------------------------------------------------------------- films
 
 
-def film(path, images, rotation=None):
+def film(path, images, codec="mpeg4", options=None, left_out=()):
     av = pytest.importorskip("av")
+    if codec not in av.codecs_available:
+        pytest.skip(f"FFmpeg without {codec}")
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("mpeg4", rate=10)
+        stream = container.add_stream(codec, rate=10, options=options or {})
         stream.height, stream.width = images[0].shape[:2]
         stream.pix_fmt = "yuv420p"
         stream.bit_rate = 4_000_000
-        for image in images:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        for number, image in enumerate(images):
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+            frame.pts, frame.time_base = number, Fraction(1, 10)
+            if number not in left_out:
+                container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return path
 
@@ -354,6 +361,44 @@ def test_frames_of_a_film(tiny, pairs, tmp_path):
     first = next(video_frames(path))
     assert (first.shape, first.dtype) == ((64, 80, 3), np.uint8)
     assert np.abs(first.astype(int) - images[0]).mean() < 12
+
+
+@pytest.mark.parametrize(
+    ("codec", "options"),
+    [("mpeg4", {}), ("mpeg4", {"bf": "2"}), ("libx264", {"bf": "0"}), ("libx264", {"bf": "3"})],
+)
+@pytest.mark.parametrize("suffix", ["avi", "mp4"])
+def test_times_of_a_film_are_those_of_its_frames(tmp_path, suffix, codec, options):
+    """AVI with frames that are stored in another order has no times of its own for them."""
+    images = [np.full((64, 80, 3), 20 * number, np.uint8) for number in range(12)]
+    frames = video_frames(film(tmp_path / f"x.{suffix}", images, codec, options), every=2)
+    shades = [round(frame.mean() / 20) for frame in frames]
+    assert shades == frames.numbers == list(range(0, 12, 2))
+    np.testing.assert_allclose(frames.times, np.arange(0, 1.2, 0.2), atol=1e-6)
+
+
+def test_times_of_a_film_leave_gaps(tmp_path):
+    images = [np.full((64, 80, 3), 20 * number, np.uint8) for number in range(12)]
+    frames = video_frames(film(tmp_path / "x.avi", images, left_out=(3, 4)))
+    assert len(list(frames)) == 10
+    np.testing.assert_allclose(frames.times[:5], [0, 0.1, 0.2, 0.5, 0.6], atol=1e-6)
+
+
+def test_times_that_go_back_are_not_known():
+    frames = [
+        SimpleNamespace(time=time, to_ndarray=lambda format: np.zeros((2, 2, 3))) for time in (0, 2, 1, 3)
+    ]
+    packet = SimpleNamespace(size=1, dts=0, time_base=1, decode=lambda: frames)
+
+    class Container:
+        format = SimpleNamespace(name="mpegts")
+        demux = staticmethod(lambda video: [packet])
+        decode = staticmethod(lambda video: iter(frames))
+        __enter__ = __exit__ = lambda *_: None
+
+    film = VideoFrames("x.ts", Container(), 1)
+    assert len(list(film)) == 4
+    np.testing.assert_array_equal(film.times, [0, 2, np.nan, 3])
 
 
 def test_films_are_turned_as_they_are_shown():

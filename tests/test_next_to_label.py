@@ -12,6 +12,7 @@ from tests.test_auditing import scene, write
 from transferkit import Classifier, ImageRegressor, next_to_label, relabel
 from transferkit.auditing import _next
 from transferkit.auditing._picking import pick, uncertainty
+from transferkit.auditing._suggestions import Suggestion, Suggestions
 from transferkit.datasets import read_table
 from transferkit.errors import InvalidInputError, NotFittedError
 
@@ -104,6 +105,25 @@ def test_the_table_is_filled_and_read_back(clf, pictures, tmp_path):
     assert len(next_to_label(more, paths[30:], n=99)) == 27
     with pytest.raises(InvalidInputError, match="row 5 has no label"):
         read_table(table, "new_label")
+
+
+@pytest.mark.parametrize("how", ["utf-16", "cp1252", "mac-roman", "open quote"])
+def test_a_filled_table_is_kept_however_it_was_saved(how, tmp_path):
+    table = tmp_path / "next.csv"
+    found = Suggestions(
+        [Suggestion(0, "é.png", "a", 1.0)], ["é.png"], np.ones((1, 1)), np.array(["a"]), 1, 0, 0
+    )
+    found.to_csv(table)
+    found.to_csv(table)  # nothing is lost
+    text = table.read_text(encoding="utf-8-sig").replace("é.png,0,,", "é.png,0,b,")
+    content = f'{text}"x\n'.encode() if how == "open quote" else text.encode(how)
+    table.write_bytes(content)
+    with pytest.raises(InvalidInputError, match=r"(pass|Pass) another file, or delete"):
+        found.to_csv(table)
+    assert table.read_bytes() == content
+    table.write_bytes(b"")
+    found.to_csv(table)
+    assert table.stat().st_size > 0
 
 
 def test_several_labels(tiny, tmp_path):

@@ -442,6 +442,26 @@ def test_several_labels_have_no_classes(name):
         getattr(plots, name)(labels)
 
 
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (["a", None], "missing.*the first is None"),
+        ([1.0, np.nan], "missing"),
+        (np.array(["a", 1], dtype=object), "one type"),
+    ],
+)
+def test_labels_that_cannot_be_sorted_are_told(labels, message):
+    for draw in (
+        lambda: plots.plot_confusion_matrix(labels, labels),
+        lambda: plots.plot_confusion_matrix(labels[:1], labels[1:]),
+        lambda: plots.plot_roc(labels, [0.1, 0.9]),
+    ):
+        with pytest.raises(InvalidInputError, match=message):
+            draw()
+    with pytest.raises(InvalidInputError, match="missing"):
+        plots.plot_confusion_matrix(["a", None], ["a", "a"], classes=["a"])
+
+
 def test_labels_that_are_no_class_are_told():
     with pytest.raises(InvalidInputError, match="y_true has labels that are not in classes: 'z'"):
         plots.plot_roc(["a", "b", "z"], [0.1, 0.2, 0.9], classes=["a", "b"])
@@ -468,3 +488,18 @@ def test_a_comparison_says_its_confidence_and_fills_no_dot_without_an_interval(a
     assert scores.get_xlabel() == "Accuracy, 90 % interval"
     dots = [line for line in differences.lines if line.get_marker() == "o"]
     assert [dot.get_markerfacecolor() == "white" for dot in dots] == [False, True]
+
+
+def test_all_numbers_are_drawn(axes):
+    true = np.arange(1500.0)
+    axes = plots.plot_values(true, true[::-1], ax=axes)
+    assert [len(ax.collections[0].get_offsets()) for ax in axes] == [1500, 1500]
+
+
+def test_of_several_outputs_the_title_says_which(axes):
+    pair = np.arange(12.0).reshape(6, 2)
+    axes = plots.plot_values(pair, pair + 1, output=1, ax=axes)
+    assert [ax.get_title() for ax in axes] == ["output 1", "output 1"]
+    named = SimpleNamespace(true=pair, predicted=pair, output_names=("age", "height"))
+    assert plots.plot_values(named, output=1)[0].get_title() == "height"
+    assert plots.plot_values(pair[:, 0], pair[:, 0])[0].get_title() == ""

@@ -1,11 +1,19 @@
 """Labels of any script and length."""
 
+from types import SimpleNamespace
+
+import matplotlib as mpl
+
+mpl.use("Agg")
 import matplotlib.font_manager
+import matplotlib.pyplot as plt
+import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from transferkit import plots
 from transferkit.plots import _text
-from transferkit.plots._text import as_name, as_text, shorten, use_fonts
+from transferkit.plots._text import LABEL_LENGTH, as_name, as_text, as_texts, shorten, use_fonts
 
 
 @pytest.fixture
@@ -29,6 +37,43 @@ def install(monkeypatch, *names):
 def test_the_middle_is_left_out(text, expected):
     assert shorten(text, 8) == expected
     assert len(shorten(text, 8)) == 8
+
+
+def test_shortened_labels_of_a_set_stay_different():
+    start, end = "diabetic_retinopathy_", "_of_the_left_eye"
+    texts = as_texts([f"{start}mild{end}", f"{start}severe{end}", "$ cat", f"{start}mild{end}"])
+    mild = "diabetic…mild…left_eye"
+    assert texts == [mild, "diabetic…severe…left_eye", r"\$ cat", mild]
+    far = [f"{start * 3}{letter * 30}{end * 3}" for letter in "abc"]
+    numbered = as_texts(far)
+    assert [text[-4:] for text in numbered] == [" (1)", " (2)", " (3)"]
+    assert max(map(len, texts + numbered)) <= LABEL_LENGTH + 4
+    assert as_texts(["cat", "dog", "cat"]) == ["cat", "dog", "cat"]
+
+
+def test_classes_are_told_apart_in_ticks_and_legends():
+    names = [f"a_class_of_animals_with_{kind}_and_with_a_tail" for kind in ("horns", "wings", "stripes")]
+    truth, chances = np.array(names)[np.arange(30) % 3], np.random.default_rng(0).dirichlet([1, 1, 1], 30)
+    score = SimpleNamespace(value=1, low=0, high=2)
+    rows = [SimpleNamespace(name=name, score=score, difference=None) for name in names]
+    comparison = SimpleNamespace(rows=rows, metric="accuracy", greater_is_better=True)
+    shares = SimpleNamespace(novelty=[0.5], shares=dict.fromkeys(names, 0.3), shares_before={})
+    legends = [
+        plots.plot_roc(truth, chances),
+        plots.plot_roc(dict.fromkeys(names, (truth, chances)), pos_label=names[0]),
+        plots.plot_calibration(truth, chances),
+        plots.plot_error_curve({name: [0.01, 0.02] for name in names}),
+        plots.plot_feature_map(chances, labels=truth),
+    ]
+    shown = [[text.get_text().split(":")[0] for text in ax.get_legend().get_texts()] for ax in legends]
+    ticks = [
+        plots.plot_confusion_matrix(truth, truth),
+        plots.plot_comparison(comparison)[0],
+        plots.plot_drift(shares)[1],
+    ]
+    shown += [[tick.get_text() for tick in ax.get_yticklabels()] for ax in ticks]
+    assert all(len(set(texts) - {"perfect"}) == 3 for texts in shown)
+    plt.close("all")
 
 
 def test_labels_are_one_line_without_mathematics():
@@ -85,3 +130,21 @@ def test_plain_labels_keep_their_fonts():
 def test_a_font_that_cannot_be_opened_has_no_characters(tmp_path):
     (tmp_path / "broken.ttf").write_bytes(b"no font")
     assert _text._characters(str(tmp_path / "broken.ttf")) == frozenset()
+
+
+def test_names_that_begin_with_an_underscore_are_in_legends():
+    names = np.array(["_neg", "_pos", "zz"])[np.arange(30) % 3]
+    chances = np.random.default_rng(0).dirichlet([1, 1, 1], 30)
+    axes = {
+        plots.plot_roc(names, chances): ["_neg: AUC", "_pos: AUC", "zz: AUC"],
+        plots.plot_calibration(names, chances): ["_neg", "_pos", "zz", "perfect"],
+        plots.plot_feature_map(chances, labels=names): ["_neg", "_pos", "zz"],
+        plots.plot_error_curve({"_a": [0.01, 0.02], "b": [0.03, 0.05]}): ["_a: AUC@0.08", "b: AUC@0.08"],
+        plots.plot_calibration(names, chances, pos_label="_neg"): ["_neg", "perfect"],
+    }
+    for ax, expected in axes.items():
+        texts = [text.get_text() for text in ax.get_legend().get_texts()]
+        assert [text[: len(start)] for text, start in zip(texts, expected, strict=True)] == expected
+    ax = plots.plot_error_curve({"_b": [0.03]}, ax=plots.plot_error_curve([0.01, 0.02]))
+    assert len(ax.get_legend().get_texts()) == 2  # that of the first call stays
+    plt.close("all")

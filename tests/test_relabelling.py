@@ -171,6 +171,20 @@ def test_a_formula_is_written_as_text_and_read_back(tmp_path, text):
     assert f"'{text},'{text}" in (tmp_path / "t.csv").read_text("utf-8-sig").replace('"', "")
 
 
+def test_files_of_any_name_are_found(tmp_path):
+    """Blanks at the ends belong to a name, and so does an apostrophe before what looks like a formula."""
+    names = [" lead.png", "trail.png ", "=cmd.png", "'=cmd.png", "''-x.png", "+1.png", "@x.png", "lead.png"]
+    for i, name in enumerate(names):
+        write_table(tmp_path / "t.csv", ["path", "new_label"], [{"path": name, "new_label": "dog"}])
+        new = relabel(tmp_path / "t.csv", names, ["cat"] * 7 + ["dog"])
+        assert [change.index for change in new.changes] == ([i] if i < 7 else [])
+        assert new.unknown == []
+    typed = "path,new_label\n  trail.png  ,dog\n'-x.png,dog\n=cmd.png,dog\n"
+    (tmp_path / "t.csv").write_text(typed, encoding="utf-8")
+    new = relabel(tmp_path / "t.csv", ["trail.png", "'-x.png", "=cmd.png", "b.png"], ["cat"] * 3 + ["dog"])
+    assert [change.index for change in new.changes] == [0, 1, 2]
+
+
 def test_numbers_and_apostrophes_stay_as_they_are(tmp_path):
     for value in ("-1", "+2.5", "'tis", "a=b", 3, None):
         assert as_cell(value) == value

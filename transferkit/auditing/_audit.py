@@ -127,6 +127,7 @@ def audit(
         facts={**seen.looks.words, **seen.looks.numbers},
         files=file_table(seen),
         seconds=seconds,
+        reader=seen.reader,
     )
 
 
@@ -134,13 +135,14 @@ def _collect(
     data: Data, estimator: Any, chosen: set[str], seed: int, confidence: float, seconds: dict[str, float]
 ) -> Evidence:
     """Look at all images, and extract their features."""
-    extractor, views, reading = plan(data, estimator)
+    extractor, views = plan(data, estimator)
+    settings, reader = extractor.settings(), extractor.reader()
     vectors, failures = None, {}
     if chosen & _NEED_FEATURES:
         features = _timed(seconds, "features", extractor.extract, data.items, views=views, on_error="skip")
         failures = {failure.index: failure for failure in features.report.failures}
         vectors = _timed(seconds, "features", one_vector, features)
-    looks = _timed(seconds, "looks", look, data.items, reading)
+    looks = _timed(seconds, "looks", look, data.items, reader, progress=settings.progress)
     lost = failures | looks.failures
     if vectors is not None and (unread := np.isin(np.flatnonzero(features.ok), list(looks.failures))).any():
         vectors = vectors[~unread]  # a file that went away meanwhile
@@ -151,11 +153,10 @@ def _collect(
         readable = np.flatnonzero(first >= 0)
         some = None if vectors is None else vectors[np.searchsorted(readable, rows)]
         pairs = _timed(seconds, "duplicates", near_pairs, looks.renderings, some, rows, data.n_train)
-        load = partial(load_pixels, reading=reading)
+        load = partial(load_pixels, reader=reader)
         pairs = _timed(seconds, "duplicates", mark_same_pixels, pairs, lambda row: load(data.items[row]))
-    size = extractor.settings().image_size
-    own = np.arange(data.n_train)
-    seen = Evidence(data, looks, lost, vectors, first, pairs, estimator, size, seed, confidence, own)
+    size, own = settings.image_size, np.arange(data.n_train)
+    seen = Evidence(data, looks, lost, vectors, first, pairs, estimator, reader, size, seed, confidence, own)
     if vectors is not None:
         seen = replace(seen, guess=_timed(seconds, "series", guess, seen))
     seen = replace(seen, groups=_groups(seen))
@@ -185,8 +186,8 @@ def _groups(seen: Evidence) -> Any:
     """Return which images to train on belong together: given, showing the same, or surely of one series."""
     n = seen.data.n_train
     keys = [seen.repeats[:n]]
-    if seen.data.groups is not None:
-        keys.append(np.array(seen.data.groups[:n], dtype=str))
+    if (given := seen.data.train_groups) is not None:
+        keys.append(np.array(given, dtype=str))
     elif seen.guess is not None and seen.guess.sure == "sure":
         keys.append(np.array(seen.guess.series.names[:n]))
     links = []

@@ -30,6 +30,8 @@ class Correction(NamedTuple):
     given : str
         The label that the table says the image has; may be empty.
     new : str
+    cell : str
+        The path as it is in the table, with its blanks and apostrophes.
     """
 
     row: int
@@ -38,6 +40,7 @@ class Correction(NamedTuple):
     position: int | None
     given: str
     new: str
+    cell: str
 
 
 def check_unfilled(path: str | os.PathLike[str]) -> None:
@@ -46,12 +49,16 @@ def check_unfilled(path: str | os.PathLike[str]) -> None:
     Raises
     ------
     InvalidInputError
+        It has some, or cannot be read, as a table that a spreadsheet saved in another encoding.
     """
     path = Path(path)
     try:
         rows = read_rows(path, "labels") if path.is_file() else []
-    except InvalidInputError:  # it is no table
-        return
+    except InvalidInputError as error:
+        raise InvalidInputError(
+            f"{path} would be replaced, but cannot be read, so nobody knows whether new labels "
+            f"were filled in: {error} Or pass another file, or delete this one."
+        ) from error
     header = [cell.strip().casefold() for cell in rows[0][1]] if rows else []
     new = [place for place, name in enumerate(header) if name in (NEW_LABEL, _OTHER + NEW_LABEL)]
     filled = sum(bool(cells[place].strip()) for _, cells in rows[1:] for place in new if place < len(cells))
@@ -84,8 +91,9 @@ def read_corrections(csv_path: str | os.PathLike[str]) -> list[Correction]:
     for number, cells in rows[1:]:
         # Spreadsheets may leave out empty cells at the end of a row.
         named = dict(zip(header, (from_cell(cell.strip()) for cell in cells), strict=False))
+        as_is = dict(zip(header, cells, strict=False))
         found += [
-            _correction(number, named, start, problems)
+            _correction(number, named, as_is.get(f"{start}path", ""), start, problems)
             for start in ("", _OTHER)
             if named.get(start + NEW_LABEL)
         ]
@@ -93,7 +101,7 @@ def read_corrections(csv_path: str | os.PathLike[str]) -> list[Correction]:
     return found
 
 
-def _correction(number: int, named: dict[str, str], start: str, problems: list[str]) -> Correction:
+def _correction(number: int, named: dict[str, str], cell: str, start: str, problems: list[str]) -> Correction:
     part, path, index, given = (named.get(start + name, "") for name in ("part", "path", "index", "label"))
     new = named[start + NEW_LABEL]
     place = None
@@ -103,4 +111,4 @@ def _correction(number: int, named: dict[str, str], start: str, problems: list[s
         problems.append(f"row {number} has index {index!r}; it must be a position, 0 or more")
     if not path and not index:
         problems.append(f"row {number} has the label {new!r}, but neither path nor index of an image")
-    return Correction(number, part.casefold(), path, place, given, new)
+    return Correction(number, part.casefold(), path, place, given, new, cell)

@@ -14,8 +14,11 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how a cell starts that a spreadsh
 
 
 def as_cell(value: Any) -> Any:
-    """Return what a spreadsheet does not evaluate: text that looks like a formula gets an apostrophe."""
-    if not isinstance(value, str) or not value.startswith(_FORMULA):
+    """Return what a spreadsheet does not evaluate: text that looks like a formula gets an apostrophe.
+
+    So does text that looks like that with an apostrophe, or ``from_cell`` would take this away.
+    """
+    if not isinstance(value, str) or not value.lstrip("'").startswith(_FORMULA):
         return value
     try:
         float(value)
@@ -26,7 +29,7 @@ def as_cell(value: Any) -> Any:
 
 def from_cell(text: str) -> str:
     """Undo ``as_cell``."""
-    return text[1:] if text.startswith("'") and text[1:].startswith(_FORMULA) else text
+    return text[1:] if text.startswith("'") and text.lstrip("'").startswith(_FORMULA) else text
 
 
 def write_table(

@@ -33,7 +33,7 @@ class Data:
     labels : list
         The label of each image, of several their names in one text; None where there is none.
     groups : list or None
-        The caller's groups; None in it where those of the test are unknown.
+        The caller's groups; None in it for a part whose groups are unknown.
     """
 
     items: list[Any]
@@ -50,6 +50,12 @@ class Data:
     def classes(self) -> NDArray[Any] | None:
         """Labels of the images to train on, sorted; None unless each image has one of them."""
         return np.unique(np.array(self.labels[: self.n_train])) if self.kind == "classes" else None
+
+    @property
+    def train_groups(self) -> list[Any] | None:
+        """The caller's groups of the images to train on; None where only the test has any, or nothing."""
+        groups = None if self.groups is None else self.groups[: self.n_train]
+        return None if groups is None or all(group is None for group in groups) else groups
 
     def part(self, row: int) -> str:
         """Return which part an image belongs to."""

@@ -13,6 +13,7 @@ from transferkit.auditing._data import Data
 from transferkit.auditing._duplicates import Pairs
 from transferkit.auditing._looks import Looks
 from transferkit.foundation.linked import linked_groups
+from transferkit.images import Reader
 
 Rows = NDArray[np.int64]
 
@@ -41,6 +42,8 @@ class Evidence:
         By models that have not seen the image.
     shortcut : Shortcut or None
     estimator : Classifier
+    reader : Reader
+        How images are read.
     image_size : int
         Side in pixels of what the backbone sees.
     seed : int
@@ -54,6 +57,7 @@ class Evidence:
     first: Rows
     pairs: Pairs
     estimator: Any
+    reader: Reader
     image_size: int
     seed: int
     confidence: float

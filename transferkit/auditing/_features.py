@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transferkit.auditing._data import Data
-from transferkit.auditing._looks import Reading
 from transferkit.cache import FeatureCache
 from transferkit.errors import InvalidInputError
 from transferkit.estimators import Classifier
@@ -32,8 +31,8 @@ def make_estimator(
     return Classifier(backbone, weights=weights, image_size=image_size, extractor=extractor, **taps)
 
 
-def plan(data: Data, estimator: Classifier) -> tuple[FeatureExtractor, Any, Reading]:
-    """Return the extractor, the views, and how images are read; raise for parameters that cannot be used."""
+def plan(data: Data, estimator: Classifier) -> tuple[FeatureExtractor, Any]:
+    """Return the extractor and the views; raise for parameters that cannot be used."""
     y = data.labels[: data.n_train] if data.kind == "classes" else [0, 1]
     planned = estimator.plan_extraction(y)
     if planned is None:
@@ -44,15 +43,7 @@ def plan(data: Data, estimator: Classifier) -> tuple[FeatureExtractor, Any, Read
     extractor, views = planned
     if extractor.value_range is None:
         extractor.settle_ranges(array_ranges(data.items, extractor.channels))
-    return extractor, views, reading_of(extractor)
-
-
-def reading_of(extractor: FeatureExtractor) -> Reading:
-    """Return how an extractor reads images."""
-    settings = extractor.settings()
-    return Reading(
-        settings.selection, settings.value_range, extractor.array_ranges_, settings.isolate, settings.progress
-    )
+    return extractor, views
 
 
 def one_vector(features: Features) -> NDArray[np.float32]:

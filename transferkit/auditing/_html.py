@@ -12,7 +12,7 @@ import PIL.Image
 from transferkit.auditing._findings import Check, Finding
 from transferkit.errors import TransferKitError
 from transferkit.foundation.tables import render_html
-from transferkit.images import load_image
+from transferkit.images import Reader
 
 _SIDE = 112  # pixels of a picture, at most
 _COLOURS = {"error": "#B3261E", "warning": "#B26A00", "note": "#0B5CAD", "fine": "#3C7A3C"}
@@ -66,9 +66,8 @@ def _card(finding: Finding, report: Any) -> str:
         images.append(
             (finding.other_part or "", finding.other_index, finding.other_path, finding.other_label)
         )
-    pictures = "".join(
-        _picture(report.image(part, index)) for part, index, _, _ in images if index is not None
-    )
+    shown = [report.image(part, index) for part, index, _, _ in images if index is not None]
+    pictures = "".join(_picture(image, report.reader) for image in shown)
     lines = [
         f"{part} {index}: {path or ''}{'' if label is None else f' ({label})'}"
         for part, index, path, label in images
@@ -78,10 +77,10 @@ def _card(finding: Finding, report: Any) -> str:
     return f"<figure>{pictures}<figcaption>{'<br>'.join(map(html.escape, lines))}</figcaption></figure>"
 
 
-def _picture(image: Any) -> str:
+def _picture(image: Any, reader: Reader) -> str:
     """Return a small picture, or nothing for what cannot be read."""
     try:
-        pixels = load_image(image).pixels
+        pixels = reader.load(image).pixels
     except (TransferKitError, OSError):
         return ""
     picture = PIL.Image.fromarray(pixels)

@@ -21,7 +21,7 @@ from transferkit.errors import BadImageError
 from transferkit.foundation.cores import usable_cores
 from transferkit.foundation.progress import progress_bar
 from transferkit.foundation.scratch import scratch
-from transferkit.images import ArrayRanges, Selection, Target, file_facts, read_source, resize_image
+from transferkit.images import Reader, Target, file_facts, resize_image
 
 # Light is measured on a square of this side, so that it does not depend on the number of pixels.
 _LIGHT_SIDE = 128
@@ -64,18 +64,7 @@ class Looks:
     failures: dict[int, BadImageError]
 
 
-@dataclass(frozen=True)
-class Reading:
-    """How images are read; as for the extractor."""
-
-    selection: Selection
-    value_range: tuple[float, float] | None
-    ranges: ArrayRanges
-    isolate: float | None
-    progress: bool
-
-
-def look(items: Sequence[Any], reading: Reading) -> Looks:
+def look(items: Sequence[Any], reader: Reader, *, progress: bool) -> Looks:
     """Look at each image once; what cannot be read is among the failures."""
     n = len(items)
     numbers = {name: np.full(n, math.nan) for name in (*FILE_NUMBERS, *LIGHT_NUMBERS)}
@@ -83,8 +72,8 @@ def look(items: Sequence[Any], reading: Reading) -> Looks:
     renderings = scratch((n, SIDE, SIDE), np.uint8)
     digests: list[str | None] = [None] * n
     failures: dict[int, BadImageError] = {}
-    with progress_bar(n, "files", "img", show=reading.progress) as bar:
-        for row, seen in enumerate(_seen(items, reading)):
+    with progress_bar(n, "files", "img", show=progress) as bar:
+        for row, seen in enumerate(_seen(items, reader)):
             bar.update(1)
             if isinstance(seen, BadImageError):
                 failures[row], renderings[row] = seen, 0
@@ -98,14 +87,14 @@ def look(items: Sequence[Any], reading: Reading) -> Looks:
     return Looks(numbers, told, renderings, digests, failures)
 
 
-def _seen(items: Sequence[Any], reading: Reading) -> Iterator[Any]:
+def _seen(items: Sequence[Any], reader: Reader) -> Iterator[Any]:
     """Yield what is seen of each image in order, a bounded number of them ahead."""
     n_threads = usable_cores()
     waiting: deque[Future[Any]] = deque()
     with ThreadPoolExecutor(n_threads, thread_name_prefix="transferkit-look") as pool:
         try:
             for item in items:
-                waiting.append(pool.submit(_look_at, item, reading))
+                waiting.append(pool.submit(_look_at, item, reader))
                 if len(waiting) > 8 * n_threads:
                     yield waiting.popleft().result()
             while waiting:
@@ -114,12 +103,12 @@ def _seen(items: Sequence[Any], reading: Reading) -> Iterator[Any]:
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _look_at(item: Any, reading: Reading) -> Any:
+def _look_at(item: Any, reader: Reader) -> Any:
     """Return digest, numbers, words and the rendering of one image, or why it cannot be read."""
     try:
-        source = read_source(item, ranges=reading.ranges, selection=reading.selection)
-        facts = file_facts(source, isolate=reading.isolate is not None)
-        image = source.decode(reading.value_range, Target(_LIGHT_SIDE), isolate=reading.isolate)
+        source = reader.source(item)
+        facts = file_facts(source, isolate=reader.isolate is not None)
+        image = reader.decode(source, Target(_LIGHT_SIDE))
     except BadImageError as error:
         return error
     pixels = _square(image)
@@ -135,11 +124,10 @@ def _look_at(item: Any, reading: Reading) -> Any:
     return source.digest, numbers, {"format": facts.format, "mode": facts.mode}, _grey(pixels)
 
 
-def render(item: Any, reading: Reading) -> NDArray[np.uint8]:
+def render(item: Any, reader: Reader) -> NDArray[np.uint8]:
     """Return the grey rendering (64, 64) of an image; black if it went away meanwhile."""
     try:
-        source = read_source(item, ranges=reading.ranges, selection=reading.selection)
-        image = source.decode(reading.value_range, Target(_LIGHT_SIDE), isolate=reading.isolate)
+        image = reader.load(item, Target(_LIGHT_SIDE))
     except BadImageError:
         return np.zeros((SIDE, SIDE), np.uint8)
     return _grey(_square(image))
@@ -155,11 +143,10 @@ def _grey(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.rint(grey).astype(np.uint8)
 
 
-def load_pixels(item: Any, reading: Reading) -> NDArray[np.uint8]:
+def load_pixels(item: Any, reader: Reader) -> NDArray[np.uint8]:
     """Return all pixels of an image, (height, width, 3); none if it went away meanwhile."""
     try:
-        source = read_source(item, ranges=reading.ranges, selection=reading.selection)
-        return source.decode(reading.value_range, isolate=reading.isolate).pixels
+        return reader.load(item).pixels
     except BadImageError:
         return np.zeros((0, 0, 3), np.uint8)
 

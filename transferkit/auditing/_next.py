@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 
 from transferkit.auditing._data import path_of
 from transferkit.auditing._duplicates import originals, same_picture
-from transferkit.auditing._features import one_vector, reading_of
+from transferkit.auditing._features import one_vector
 from transferkit.auditing._looks import render
 from transferkit.auditing._picking import pick, uncertainty
 from transferkit.auditing._suggestions import Suggestion, Suggestions
 from transferkit.errors import InvalidInputError
 from transferkit.estimators import Classifier, known_contents
 from transferkit.foundation.arguments import is_count
-from transferkit.images import as_collection
+from transferkit.images import Reader, as_collection
 from transferkit.tasks import Labels
 
 
@@ -81,7 +81,7 @@ def next_to_label(model: Classifier, X: Any, n: int = 20) -> Suggestions:
         probabilities = task.probabilities(model.predictor_.outputs(features, rows))
         vectors = one_vector(features)[np.searchsorted(np.flatnonzero(features.ok), rows)]
     unsure = uncertainty(probabilities, several=isinstance(task, Labels))
-    repeats = _Repeats([items[row] for row in rows.tolist()], reading_of(model.extractor_))
+    repeats = _Repeats([items[row] for row in rows.tolist()], features.reader)
     chosen = pick(unsure, vectors, int(n), repeats)
     names = _names(task, probabilities[chosen])
     found = [items[row] for row in rows[chosen].tolist()]
@@ -96,6 +96,7 @@ def next_to_label(model: Classifier, X: Any, n: int = 20) -> Suggestions:
         n_images=len(items),
         n_known=len(items) - n_unreadable - len(rows),
         n_unreadable=n_unreadable,
+        reader=features.reader,
     )
 
 
@@ -114,8 +115,8 @@ def _check_model(model: Any) -> None:
 class _Repeats:
     """Tell whether an image shows the same as one of others; each is rendered once."""
 
-    def __init__(self, items: list[Any], reading: Any) -> None:
-        self._items, self._reading = items, reading
+    def __init__(self, items: list[Any], reader: Reader) -> None:
+        self._items, self._reader = items, reader
         self._seen: dict[int, NDArray[np.uint8]] = {}
 
     def __call__(self, row: int, others: list[int]) -> bool:
@@ -124,7 +125,7 @@ class _Repeats:
 
     def _rendering(self, row: int) -> NDArray[np.uint8]:
         if row not in self._seen:
-            self._seen[row] = render(self._items[row], self._reading)
+            self._seen[row] = render(self._items[row], self._reader)
         return self._seen[row]
 
 

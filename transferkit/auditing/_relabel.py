@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from transferkit.auditing._corrections import Correction, read_corrections
+from transferkit.auditing._csv import from_cell
 from transferkit.auditing._data import Data, read_data
 from transferkit.auditing._findings import count
 from transferkit.auditing._label_words import LabelWords
@@ -117,7 +118,10 @@ class _Places:
     def of(self, one: Correction) -> list[int]:
         """Return the rows of an image: several where X has its file several times."""
         if one.path:
-            return self._by_path.get(one.path) or self._by_place.get(_absolute(one.path), [])
+            # As audits write names, then as they are, then as people type them.
+            names = from_cell(one.cell), one.cell, one.path, one.cell.strip()
+            found = (self._by_path.get(name) or self._by_place.get(_absolute(name)) for name in names)
+            return next((rows for rows in found if rows), [])
         return [one.position] if one.position is not None and one.position < self._n else []
 
 

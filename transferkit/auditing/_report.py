@@ -18,6 +18,7 @@ from transferkit.errors import InvalidInputError, MissingDependencyError
 from transferkit.foundation.arguments import is_count
 from transferkit.foundation.files import write_text
 from transferkit.foundation.tables import Table, render_html, render_text
+from transferkit.images import Reader
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,8 @@ class AuditReport:
         A summary of the facts.
     seconds : dict of str to float
         What each stage took.
+    reader : transferkit.images.Reader
+        How the images were read; plots and the page show the same pictures.
     """
 
     checks: list[Check]
@@ -70,6 +73,7 @@ class AuditReport:
     facts: dict[str, NDArray[Any]] = field(repr=False)
     files: Table = field(repr=False)
     seconds: dict[str, float] = field(repr=False)
+    reader: Reader = field(default=Reader(), repr=False)
 
     @property
     def findings(self) -> list[Finding]:
@@ -152,14 +156,14 @@ class AuditReport:
         Parameters
         ----------
         path : path
-            Replaced if it exists, unless somebody has filled new labels in it.
+            Replaced if it exists, unless somebody has filled new labels in it, or it cannot be read.
         kinds : sequence of str, optional
             Those to write, such as ``["label_issue", "two_labels"]``; by default all.
 
         Raises
         ------
         InvalidInputError
-            A kind is none of the checks that were made, or the file has filled new labels.
+            A kind is none of the checks that were made, or the file has filled new labels or cannot be read.
         OSError
             The file cannot be written.
         """

@@ -98,7 +98,7 @@ def check_series(seen: Evidence) -> list[Check]:
     n_train = seen.data.n_train
     if len(seen.data) > n_train:
         checks.append(_guessed_across(seen, found))
-    if seen.data.groups is None:
+    if seen.data.train_groups is None:
         severity = "note" if found.sure == "unsure" else "warning"
         in_train = Counter(found.series.names[:n_train])
         n_series = sum(n > 1 for n in in_train.values())
@@ -139,9 +139,13 @@ def _given(seen: Evidence) -> list[Check]:
     data = seen.data
     if data.groups is None:
         return []
+    if data.train_groups is None:
+        summary = "The test has groups, the images to train on have none: nobody can say which both have."
+        return [Check("group_across", "note", summary, "Pass groups= of the images to train on, too.")]
     n_train = data.n_train
-    train = {str(group) for group in data.groups[:n_train] if group is not None}
-    shared = [row for row in range(n_train, len(data)) if str(data.groups[row]) in train]
+    train = {str(group) for group in data.train_groups}
+    of_test = [row for row in range(n_train, len(data)) if data.groups[row] is not None]
+    shared = [row for row in of_test if str(data.groups[row]) in train]
     checks = []
     if shared:
         findings = tuple(
@@ -155,7 +159,7 @@ def _given(seen: Evidence) -> list[Check]:
                   f"({share(len(shared), n_test)}) are of {count(n_groups, 'group')} to train on.",
                   "Figures on this test are too good: split anew, with whole groups.", findings)
         )  # fmt: skip
-    elif any(group is not None for group in data.groups[n_train:]):
+    elif of_test:
         checks.append(fine("group_across", "No group is on both sides."))
     return [*checks, _torn(seen)]
 

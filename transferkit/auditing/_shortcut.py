@@ -87,21 +87,11 @@ class Shortcut:
 
 
 def probe_shortcut(seen: Evidence) -> Shortcut | None:
-    """Return what the facts can tell; None without two classes of as many images as there are folds."""
-    data = seen.data
-    classes = data.classes
-    if classes is None or len(classes) < 2:
+    """Return what the facts can tell; None where nothing can be measured."""
+    if seen.data.classes is None or _why_not(seen):
         return None
-    rows = seen.train
-    if len(rows) > _MOST_ROWS:
-        rows = np.sort(np.random.default_rng(seen.seed).permutation(rows)[:_MOST_ROWS])
-    labels = np.array(data.labels[: data.n_train])
-    groups = seen.groups[rows]
-    names, counts = np.unique(labels[rows], return_counts=True)
-    rows = rows[np.isin(labels[rows], names[counts >= _FOLDS])]
-    y, groups = labels[rows], seen.groups[rows]
-    if len(np.unique(y)) < 2 or len(np.unique(groups)) < _FOLDS:
-        return None
+    rows = _rows(seen)
+    y, groups = np.array(seen.data.labels)[rows], seen.groups[rows]
     folds = _folds(y, groups, seen.seed)
     numbers, words = seen.looks.numbers, seen.looks.words
     columns = [(name, numbers[name][rows, None]) for name in FILE_NUMBERS]
@@ -109,6 +99,27 @@ def probe_shortcut(seen: Evidence) -> Shortcut | None:
     files = _probe(columns, y, folds, groups, seen)
     light = _probe([(name, numbers[name][rows, None]) for name in LIGHT_NUMBERS], y, folds, groups, seen)
     return Shortcut(files, light, rows, np.unique(y), _misled(seen, files, rows, y))
+
+
+def _rows(seen: Evidence) -> NDArray[np.int64]:
+    """Return the images that are measured on: those of classes with as many as there are folds."""
+    rows = seen.train
+    if len(rows) > _MOST_ROWS:
+        rows = np.sort(np.random.default_rng(seen.seed).permutation(rows)[:_MOST_ROWS])
+    labels = np.array(seen.data.labels[: seen.data.n_train])[rows]
+    names, counts = np.unique(labels, return_counts=True)
+    return rows[np.isin(labels, names[counts >= _FOLDS])]
+
+
+def _why_not(seen: Evidence) -> str:
+    """Return in words why nothing can be measured; empty where it can."""
+    rows = _rows(seen)
+    if len({seen.data.labels[row] for row in rows}) < 2:
+        return f"Fewer than two classes have {_FOLDS} images"
+    n_groups = len(np.unique(seen.groups[rows]))
+    if n_groups < _FOLDS:
+        return f"Groups are held out whole, {_FOLDS} at least, and there are {count(n_groups, 'group')}"
+    return ""
 
 
 def _probe(columns: Sequence[Column], y: NDArray[Any], folds: Any, groups: Any, seen: Evidence) -> Probe:
@@ -231,7 +242,7 @@ def check_shortcut(seen: Evidence) -> list[Check]:
     if found is None:
         if seen.data.kind != "classes":
             return []
-        return [fine("shortcut", f"Fewer than two classes have {_FOLDS} images: nothing can be measured.")]
+        return [fine("shortcut", f"{_why_not(seen)}: nothing can be measured.")]
     files = _findings(found, found.files, "shortcut", "error")
     light = _findings(found, found.light, "light", "note")
     checks = [_check("shortcut", files, found.files, len(found.classes), _ADVICE + _left(found, files))]

@@ -13,6 +13,7 @@ from transferkit.auditing._corrections import NEW_LABEL, check_unfilled
 from transferkit.auditing._csv import write_table
 from transferkit.auditing._findings import count
 from transferkit.foundation.tables import Table, render_html, render_text
+from transferkit.images import Reader
 
 _SHOWN = 20  # rows that are printed
 
@@ -57,6 +58,8 @@ class Suggestions:
         Those among them that the model has learned from, or that repeat another byte for byte.
     n_unreadable : int
         Those that cannot be read.
+    reader : transferkit.images.Reader
+        How the model reads them; plots show the same pictures.
     """
 
     items: list[Suggestion]
@@ -66,6 +69,7 @@ class Suggestions:
     n_images: int
     n_known: int
     n_unreadable: int
+    reader: Reader = field(default=Reader(), repr=False)
 
     @property
     def indices(self) -> NDArray[np.int64]:
@@ -92,12 +96,12 @@ class Suggestions:
         Parameters
         ----------
         path : path
-            Replaced if it exists, unless somebody has filled new labels in it.
+            Replaced if it exists, unless somebody has filled new labels in it, or it cannot be read.
 
         Raises
         ------
         InvalidInputError
-            The file has filled new labels.
+            The file has filled new labels, or cannot be read.
         OSError
             The file cannot be written.
         """

@@ -6,6 +6,7 @@
 
 from transferkit.cards._card import ModelCard, Section
 from transferkit.cards._make import make_card
+from transferkit.cards._markdown import check_unchanged
 from transferkit.cards._page import card_html, whole_page
 
-__all__ = ["ModelCard", "Section", "card_html", "make_card", "whole_page"]
+__all__ = ["ModelCard", "Section", "card_html", "check_unchanged", "make_card", "whole_page"]

@@ -64,21 +64,25 @@ class ModelCard:
         Parameters
         ----------
         path : path, optional
-            Replaced if it exists.
+            Replaced if it exists, unless somebody has added to it.
 
         Returns
         -------
         str
+            The last line is a comment, which tells a card that somebody has added to.
 
         Raises
         ------
+        InvalidInputError
+            The file is not a card as it was written.
         OSError
             The file cannot be written.
         """
-        from transferkit.cards._markdown import markdown
+        from transferkit.cards._markdown import check_unchanged, markdown
 
         text = markdown(self)
         if path is not None:
+            check_unchanged(path)
             write_text(path, text, errors="replace")
         return text
 

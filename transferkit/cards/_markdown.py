@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+from transferkit.errors import InvalidInputError
 from transferkit.foundation.tables import Table
 
+# A comment, which is not shown. It tells a card as it was written from one that somebody has added to.
+_MARK = "\n<!-- Written by transferkit, SHA-256 of the text above: "
 _MARKS = re.compile(r"([\\`*_\[\]|~#$])")
 
 
@@ -22,7 +28,29 @@ def markdown(card: Any) -> str:
         ]
         parts += ["\n".join(lines)] if lines else []
         parts += [_table(table) for table in section.tables]
-    return "\n\n".join(parts) + "\n"
+    text = "\n\n".join(parts) + "\n"
+    return f"{text}{_MARK}{_digest(text)} -->\n"
+
+
+def check_unchanged(path: str | os.PathLike[str]) -> None:
+    """Raise if a file is there that is not a card as it was written: to replace it would lose what was added.
+
+    Raises
+    ------
+    InvalidInputError
+    """
+    path = Path(path)
+    content = path.read_bytes().decode("utf-8", "replace") if path.is_file() else ""
+    text, mark, digest = content.replace("\r\n", "\n").rpartition(_MARK)
+    if (text or digest).strip() and not (mark and digest == f"{_digest(text)} -->\n"):
+        raise InvalidInputError(
+            f"{path} would be replaced, and has text that somebody added. Move it to another place, or write "
+            "this card there."
+        )
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
 
 
 def escaped(text: str) -> str:

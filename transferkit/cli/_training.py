@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from transferkit.cards import check_unchanged
 from transferkit.cli._options import learning_of
 from transferkit.cli._outputs import check_outputs
 from transferkit.cli._shared import estimator_of, read_column, read_data
@@ -113,6 +114,8 @@ def _check(options: Any, output: Path, test_fraction: float, random_state: int) 
         raise InvalidInputError(f"The folder of the output, {output.parent}, does not exist. Make it first.")
     card = output.with_suffix(".md") if options.card else None
     check_outputs({"output": output, "card": card}, (data, options.relabel, options.weights))
+    if card is not None:
+        check_unchanged(card)
 
 
 def _corrected(table: str, paths: Any, targets: NDArray[Any]) -> NDArray[Any]:

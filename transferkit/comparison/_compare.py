@@ -112,6 +112,10 @@ def compare(
     The best of several is chosen on the same images that it is measured on, so its score flatters it a
     little, and so do the differences from it. Measure the choice on images of its own.
 
+    Intervals say how the figures of the models that were trained here would vary on other images. How the
+    models would vary with other images to train on is not in them: of two settings that are equally good on
+    average, one is "worse" more often than the confidence says, above all where there are few groups.
+
     Examples
     --------
     >>> from transferkit import compare

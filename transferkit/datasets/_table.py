@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections import Counter
 from collections.abc import Sequence
 from itertools import compress
 from pathlib import Path
@@ -94,9 +93,7 @@ def read_table(
         names, cells = list(compress(names, filled)), list(compress(cells, filled))
         if not cells:
             raise InvalidInputError(f"{path} has no row with a cell in {quoted(columns)}.")
-    problems = [
-        f"{name!r} occurs in {count} rows; keep one" for name, count in Counter(names).items() if count > 1
-    ]
+    problems = _repeated(names)
     check([] if dtype in (None, str, float) else [f"dtype must be str, float or None. Got {dtype!r}."])
     if dtype is float:
         problems += [
@@ -178,6 +175,19 @@ def _columns(path: Path, columns: list[str], name: str = "target") -> tuple[list
         [row[0].strip() for _, row in rows[1:]],
         [(number, [row[place].strip() for place in places]) for number, row in rows[1:]],
     )
+
+
+def _repeated(names: list[str]) -> list[str]:
+    """Return which files are named in several rows, also as ``a.jpg`` and ``./a.jpg``."""
+    spellings: dict[str, list[str]] = {}
+    for name in names:
+        spellings.setdefault(os.path.normpath(name), []).append(name)
+    problems = []
+    for first, *others in spellings.values():
+        if others:
+            also = "" if {first} == {*others} else f", also as {quoted(sorted({*others} - {first}))}"
+            problems.append(f"{first!r} occurs in {1 + len(others)} rows{also}; keep one")
+    return problems
 
 
 def _labels(cells: Cells, columns: list[str], problems: list[str]) -> npt.NDArray[Any]:

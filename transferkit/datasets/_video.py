@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,8 @@ class VideoFrames:
     numbers : list of int
         Of the frames given out so far, counted from 0.
     times : list of float
-        Of the frames given out so far, in seconds; NaN where the file does not say.
+        Of the frames given out so far, in seconds; NaN where the file does not say, or says something that is
+        not after the frame before.
     """
 
     def __init__(self, path: Path, container: Any, every: int) -> None:
@@ -45,11 +47,11 @@ class VideoFrames:
         from av.error import FFmpegError
 
         with container:
-            frames = container.decode(video=0)
-            number = -1
+            frames = _timed(container)
+            number, latest = -1, float("-inf")
             while True:
                 try:
-                    frame = next(frames)
+                    frame, time = next(frames)
                 except StopIteration:
                     return
                 except FFmpegError as error:
@@ -58,11 +60,32 @@ class VideoFrames:
                         "damaged, or was not copied to its end."
                     ) from error
                 number += 1
+                if time > latest:
+                    latest = time
+                else:  # also NaN
+                    time = float("nan")
                 if number % every == 0:
                     pixels = _upright(frame)
                     self.numbers.append(number)
-                    self.times.append(float("nan") if frame.time is None else float(frame.time))
+                    self.times.append(time)
                     yield pixels
+
+
+def _timed(container: Any) -> Iterator[tuple[Any, float]]:
+    """Yield frames as they are shown, with their times; NaN where the file does not say.
+
+    AVI has no times at which frames are shown, only a row of ticks, some of which have a frame, in the order
+    of decoding. What FFmpeg makes of these is out of order, so each frame has the next tick that has one.
+    """
+    has_ticks = "avi" in container.format.name.split(",")
+    ticks: deque[Any] = deque()
+    for packet in container.demux(video=0):
+        if packet.size:
+            ticks.append(None if packet.dts is None else packet.dts * packet.time_base)
+        for frame in packet.decode():
+            tick = ticks.popleft() if ticks else None
+            time = tick if has_ticks else frame.time
+            yield frame, float("nan") if time is None else float(time)
 
 
 def video_frames(path: str | os.PathLike[str], *, every: int = 1) -> VideoFrames:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.exceptions import NotFittedError as SklearnNotFittedError
 
-from transferkit.cards import ModelCard, make_card
+from transferkit.cards import ModelCard, check_unchanged, make_card
 from transferkit.errors import InvalidInputError, NotFittedError, quoted
 from transferkit.estimators._copies import known_contents
 from transferkit.estimators._extractor_owner import ExtractorOwner
@@ -72,7 +72,8 @@ class FittedEstimator(ExtractorOwner):
             Keep the path of a file of weights as it is on this machine. Otherwise the model has its name
             only, and :func:`transferkit.load` finds it.
         card : bool, default=False
-            Write the :meth:`card` beside it, with the suffix ``.md``.
+            Write the :meth:`card` beside it, with the suffix ``.md``. It replaces a card only if nobody has
+            added to that.
 
         Raises
         ------
@@ -81,7 +82,8 @@ class FittedEstimator(ExtractorOwner):
         FileNotFoundError
             The folder of the path does not exist.
         InvalidInputError
-            The model is not finite: its training diverged.
+            The model is not finite: its training diverged. Or somebody has added to the card that is there;
+            then nothing is written.
 
         See Also
         --------
@@ -89,10 +91,12 @@ class FittedEstimator(ExtractorOwner):
         """
         self._check_fitted()
         check([*flag("absolute_paths", absolute_paths), *flag("card", card)])
-        model = snapshot(self)
+        model, card_path = snapshot(self), Path(path).with_suffix(".md")
+        if card:
+            check_unchanged(card_path)
         save_estimator(model, path, absolute_paths=absolute_paths)
         if card:
-            model.card().to_markdown(Path(path).with_suffix(".md"))
+            model.card().to_markdown(card_path)
 
     def card(self, *, evaluation: Any = None, audit: Any = None) -> ModelCard:
         """Return what is known of this model: its data, figures, settings and limits; nothing is invented.

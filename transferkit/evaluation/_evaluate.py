@@ -20,8 +20,9 @@ from transferkit.evaluation._kinds import (
     own_options,
 )
 from transferkit.evaluation._names import image_names
-from transferkit.extraction import Failure
+from transferkit.extraction import Failure, FeatureExtractor
 from transferkit.foundation import arguments
+from transferkit.images import Reader
 from transferkit.tasks import as_groups, check_lengths, column_problems
 
 __all__ = ["evaluate"]
@@ -140,7 +141,7 @@ def evaluate(
         answers = kind.predict(estimator, items, **where, **errors)
     if (ours := _given_the_same(estimator)) is not None:
         warn_if_trained_on("evaluate", ours, items)
-    return kind.evaluation(
+    found = kind.evaluation(
         targets[rows],
         *answers,
         classes,
@@ -152,6 +153,16 @@ def evaluate(
         confidence=confidence,
         seed=seed,
     )
+    found.reader = _reader(estimator, ours)
+    return found
+
+
+def _reader(estimator: Any, ours: ImageEstimator | None) -> Reader | None:
+    """Return how the images are read, by ours or by the extractor that a pipeline starts with."""
+    inner = getattr(estimator, "best_estimator_", estimator)
+    first = inner.steps[0][1] if getattr(inner, "steps", None) else None
+    extractor = first if ours is None else ours.extractor_
+    return extractor.reader() if isinstance(extractor, FeatureExtractor) else None
 
 
 def _given_the_same(estimator: Any) -> ImageEstimator | None:

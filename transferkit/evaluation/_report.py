@@ -8,12 +8,21 @@ from typing import Any
 
 from transferkit.errors import InvalidInputError, MissingDependencyError, quoted
 from transferkit.foundation.tables import Table, render_html, render_text
+from transferkit.images import Reader
 
 __all__ = ["Report", "name_of_all", "one_of"]
 
 
 class Report:
-    """Something to print, to show in a notebook, and to take further."""
+    """Something to print, to show in a notebook, and to take further.
+
+    Attributes
+    ----------
+    reader : transferkit.images.Reader or None
+        How the model read the images, where that is known; plots show the same pictures.
+    """
+
+    reader: Reader | None = None
 
     def _tables(self) -> Sequence[Table]:
         """Return what is shown."""

@@ -85,9 +85,7 @@ def explain(predictor: Any, image: Any, label: Any, reference: Any, head: Any) -
         maps = [array - other for array, other in zip(maps, usual, strict=True)]
         intercept += sum(float(other.sum()) for other in usual)
     used = [i for i, array in enumerate(maps) if array.any()] or [len(maps) - 1]
-    selection = images.check_selection(extractor.frame, extractor.channels)
-    source = images.read_source(items[0], ranges=extractor.array_ranges_, selection=selection)
-    picture = source.decode(extractor.value_range).pixels
+    picture = extractor.reader().load(items[0]).pixels
     if extractor.resize == "pad":
         picture = images.resize_image(picture, max(picture.shape[:2]), resize="pad")
     return ClassActivation(

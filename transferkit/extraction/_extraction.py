@@ -92,6 +92,16 @@ class Extraction(Configured):
         """
         self._array_ranges = {} if self.value_range is not None else dict(ranges)
 
+    def reader(self) -> images.Reader:
+        """Return what reads images as this extractor does, for whoever looks at them.
+
+        Returns
+        -------
+        transferkit.images.Reader
+        """
+        settings = self.settings()
+        return images.Reader(settings.selection, settings.value_range, self.array_ranges_, settings.isolate)
+
     def extract(
         self,
         X: Any,
@@ -181,13 +191,11 @@ class Extraction(Configured):
         """
         settings, sources = self.settings(), images.as_image_list(X)
         known, _ = look_up(settings.files, settings.job((ORIGINAL,)), sources)
+        reader = self.reader()
         for row, source in enumerate(sources):
             if known[row] is None:
                 with contextlib.suppress(BadImageError):
-                    opened = images.read_source(
-                        source, ranges=self.array_ranges_, selection=settings.selection
-                    )
-                    known[row] = opened.digest
+                    known[row] = reader.source(source).digest
         return known
 
     def describe(self) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from transferkit.errors import CacheError
 from transferkit.extraction._report import ExtractionReport
 from transferkit.extraction._stored import StoredMaps
 from transferkit.foundation.scratch import scratch
+from transferkit.images import Reader
 from transferkit.views import AnyView
 
 SIZE_PART = "size"
@@ -41,6 +42,8 @@ class Features:
     sources : sequence of images
     extraction : Extraction
         Where rows come from, also those that were lost meanwhile.
+    reader : transferkit.images.Reader
+        How the images were read.
     """
 
     digests: tuple[str | None, ...]
@@ -64,6 +67,12 @@ class Features:
     def __getstate__(self) -> dict[str, Any]:
         """Drop open files when pickling."""
         return {**vars(self), "_space": None}
+
+    @property
+    def reader(self) -> Reader:
+        """How the images were read, for whoever looks at them."""
+        reader: Reader = self.extraction.reader()
+        return reader
 
     @property
     def ok(self) -> NDArray[np.bool_]:

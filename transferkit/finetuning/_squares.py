@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,6 @@ from numpy.typing import NDArray
 
 from transferkit.estimators import frames_moved_by
 from transferkit.extraction import Extraction
-from transferkit.images import read_source
 from transferkit.keypoints import Pairs
 from transferkit.tasks import Points, Task
 from transferkit.views import Crops, Square, View, render
@@ -99,15 +99,15 @@ class Squares:
     def _look(self, row: int, view: Any) -> tuple[NDArray[np.uint8], NDArray[Any]]:
         """Return the pixels of a view of one image, and the target there."""
         settings = self.extractor.settings()
-        source = read_source(
-            self.items[row], ranges=self.extractor.array_ranges_, selection=settings.selection
-        )
-
-        def decode(target: Any) -> Any:
-            return source.decode(settings.value_range, target, isolate=settings.isolate)
-
-        shown = [view.at(0)]
-        squares = render(source, shown, settings.image_size, resize=settings.resize, decode=decode).squares
+        reader = self.extractor.reader()
+        source = reader.source(self.items[row])
+        squares = render(
+            source,
+            [view.at(0)],
+            settings.image_size,
+            resize=settings.resize,
+            decode=partial(reader.decode, source),
+        ).squares
         target = self.targets[row]
         if isinstance(self.task, Points):
             place = (self.sizes[row : row + 1], settings.image_size, settings.resize)

@@ -40,6 +40,7 @@ from transferkit.images._folders import (
 from transferkit.images._gather import as_image_list, gather_images
 from transferkit.images._image import CATEGORIES, LIMITS, Image, Limits
 from transferkit.images._ranges import check_value_range
+from transferkit.images._reader import Reader
 from transferkit.images._reading import load_image, read_source
 from transferkit.images._resize import letterbox, resize_image
 from transferkit.images._selection import EVERYTHING, Selection, check_selection
@@ -61,6 +62,7 @@ __all__ = [
     "Image",
     "Limits",
     "NumberedRow",
+    "Reader",
     "Selection",
     "Source",
     "Target",

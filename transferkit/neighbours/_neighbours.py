@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transferkit.foundation.tables import Table, render_html, render_text
+from transferkit.images import Reader
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,8 @@ class Neighbours:
         What was asked for, one image for each row.
     own : bool
         Whether all fitted images were asked for.
+    reader : transferkit.images.Reader
+        How the images were read; plots show the same pictures.
 
     Examples
     --------
@@ -45,6 +48,7 @@ class Neighbours:
     rows: NDArray[np.int64]
     queries: Sequence[Any] = field(repr=False)
     own: bool = False
+    reader: Reader = field(default=Reader(), repr=False)
 
     def __len__(self) -> int:
         """Return the number of queries."""

@@ -270,7 +270,8 @@ class NearestImages(ExtractorOwner):
         nearest, distances = self._search.nearest(vectors, k, left_out, most)
         indices = self.rows_[nearest]
         paths = np.array([[self.paths_[index] for index in row] for row in indices], dtype=object)
-        return Neighbours(indices, distances, paths, rows, queries, own)
+        reader = self.extractor_.reader()
+        return Neighbours(indices, distances, paths, rows, queries, own, reader)
 
     def _make_extractor(self) -> FeatureExtractor:
         """Return a checked extractor."""

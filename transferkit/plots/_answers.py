@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from transferkit.errors import InvalidInputError, quoted
 from transferkit.plots._axes import by_name, curve_style
-from transferkit.plots._text import as_text
+from transferkit.plots._text import as_texts
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def as_answers(evaluation: Any, probabilities: Any, classes: Any, pos_label: Any
     y_true, values = np.asarray(evaluation), np.asarray(probabilities, dtype=np.float64)
     if y_true.ndim != 1 or not len(y_true):
         raise InvalidInputError(f"y_true must have shape (n,), with at least one label. Got {y_true.shape}.")
-    known = np.unique(y_true) if classes is None else np.asarray(classes)
+    known = distinct(y_true) if classes is None else np.asarray(classes)
     if strange := sorted(set(y_true.tolist()) - set(known.tolist()), key=str):
         raise InvalidInputError(
             f"y_true has labels that are not in classes: {quoted(strange)}. "
@@ -75,6 +75,22 @@ def as_answers(evaluation: Any, probabilities: Any, classes: Any, pos_label: Any
     if not np.isfinite(values).all():
         raise InvalidInputError("probabilities must be finite. Got NaN or infinity.")
     return Answers(y_true, values, known, pos_label)
+
+
+def distinct(labels: NDArray[Any]) -> NDArray[Any]:
+    """Return the labels that occur, sorted; raise InvalidInputError for what cannot be sorted."""
+    missing = [row for row, label in enumerate(labels.tolist()) if label is None or label != label]
+    if missing:
+        raise InvalidInputError(
+            f"Labels must not be missing. {len(missing)} of {len(labels)} are, the first is "
+            f"{labels.tolist()[missing[0]]!r}. Leave these images out."
+        )
+    try:
+        return np.unique(labels)
+    except TypeError as error:
+        raise InvalidInputError(
+            f"Labels must be of one type, such as str. Got some that cannot be sorted: {error}."
+        ) from error
 
 
 def check_probabilities(evaluation: Any) -> None:
@@ -99,18 +115,20 @@ def curves_of(evaluation: Any, probabilities: Any, classes: Any, pos_label: Any)
     distinguish evaluations.
     """
     curves: list[Curve] = []
-    for i, (name, one) in enumerate(by_name(evaluation, "evaluation").items()):
+    named = by_name(evaluation, "evaluation")
+    for i, (name, one) in enumerate(zip(as_texts(named), named.values(), strict=True)):
         if np.ndim(getattr(one, "y_true", ())) == 2:
             curves += _of_labels(name, one, i, pos_label)
             continue
         truth, values = one if isinstance(one, tuple) else (one, probabilities)
         answers = as_answers(truth, values, classes, pos_label)
+        texts = as_texts(answers.classes)
         for column, label in _columns(answers):
             several = len(answers.classes) > 2 and answers.pos_label is None
-            words = [as_text(word) for word in ([name, label] if several else [name]) if word != ""]
+            words = [word for word in ([name, texts[column]] if several else [name]) if word != ""]
             curves.append(
                 Curve(
-                    ", ".join(words) or as_text(label),
+                    ", ".join(words) or texts[column],
                     answers.y_true == label,
                     answers.probabilities[:, column],
                     curve_style(column if several else i, i),
@@ -119,7 +137,7 @@ def curves_of(evaluation: Any, probabilities: Any, classes: Any, pos_label: Any)
     return curves
 
 
-def _of_labels(name: Any, evaluation: Any, place: int, label: Any) -> list[Curve]:
+def _of_labels(name: str, evaluation: Any, place: int, label: Any) -> list[Curve]:
     """Return a curve for each of several labels, or for one of them."""
     labels = evaluation.classes.tolist()
     check_probabilities(evaluation)
@@ -127,12 +145,12 @@ def _of_labels(name: Any, evaluation: Any, place: int, label: Any) -> list[Curve
         raise InvalidInputError(f"pos_label must be one of {labels}. Got {label!r}.")
     return [
         Curve(
-            ", ".join(as_text(word) for word in (name, one) if word != ""),
+            ", ".join(word for word in (name, text) if word != ""),
             evaluation.y_true[:, column] == 1,
             evaluation.probabilities[:, column],
             curve_style(column, place),
         )
-        for column, one in enumerate(labels)
+        for column, (one, text) in enumerate(zip(labels, as_texts(labels), strict=True))
         if label in (None, one)
     ]
 

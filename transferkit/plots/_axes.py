@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -75,14 +75,31 @@ def curve_style(colour: int, line: int) -> dict[str, Any]:
 
 
 def finish_unit_square(
-    ax: Any, xlabel: str, ylabel: str, *, margin: float, legend: str, diagonal: str | None = None
+    ax: Any,
+    curves: Sequence[Any],
+    xlabel: str,
+    ylabel: str,
+    *,
+    margin: float,
+    legend: str,
+    diagonal: str | None = None,
 ) -> None:
     """Add diagonal, labels, limits and legend to curves with both coordinates in 0..1."""
-    ax.plot([0, 1], [0, 1], color="0.6", linewidth=1, zorder=0, label=diagonal)
+    line = ax.plot([0, 1], [0, 1], color="0.6", linewidth=1, zorder=0, label=diagonal)
     limits = (-margin, 1 + margin)
     ax.set(xlabel=xlabel, ylabel=ylabel, xlim=limits, ylim=limits, aspect="equal")
-    ax.legend(loc=legend, fontsize="small")
+    add_legend(ax, [*curves, *(line if diagonal else ())], loc=legend, fontsize="small")
     use_fonts([ax])
+
+
+def add_legend(ax: Any, drawn: Sequence[Any], **options: Any) -> None:
+    """Add a legend of what was drawn, with any names, and of what else has a label."""
+    others = [one for one in ax.get_legend_handles_labels()[0] if one not in drawn]
+    handles = [*others, *drawn]
+    # matplotlib leaves out names that begin with an underscore, before 3.10 also those that are passed.
+    legend = ax.legend(handles, ["-"] * len(handles), **options)
+    for text, handle in zip(legend.get_texts(), handles, strict=True):
+        text.set_text(handle.get_label())
 
 
 def _pyplot() -> Any:

@@ -48,22 +48,25 @@ def plot_calibration(
     ax = new_axes(ax, width=4.6, height=4.6)
     from sklearn.calibration import CalibrationDisplay
 
+    drawn = []
     for curve in curves:
         # At least five images per bin: the edges of bins with equal probabilities would coincide.
-        CalibrationDisplay.from_predictions(
+        display = CalibrationDisplay.from_predictions(
             curve.is_positive,
             curve.probability,
             n_bins=max(1, min(n_bins, len(curve.probability) // 5)),
             strategy="quantile",
             pos_label=True,
-            name=curve.name,
             ref_line=False,
             ax=ax,
             markersize=4,
             **curve.style,
         )
+        display.line_.set_label(curve.name)
+        drawn.append(display.line_)
     finish_unit_square(
         ax,
+        drawn,
         "Mean predicted probability",
         "Share of images of the class",
         margin=0.02,

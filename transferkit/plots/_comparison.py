@@ -8,7 +8,7 @@ import numpy as np
 
 from transferkit.errors import InvalidInputError
 from transferkit.plots._axes import COLOURS, new_grid
-from transferkit.plots._text import as_text, use_fonts
+from transferkit.plots._text import as_text, as_texts, use_fonts
 
 
 def plot_comparison(comparison: Any, *, ax: Any = None) -> Any:
@@ -50,7 +50,7 @@ def plot_comparison(comparison: Any, *, ax: Any = None) -> Any:
         elif row.difference is not None:
             _dot(differences, row.difference, place, filled=row.difference.low > 0 or row.difference.high < 0)
     differences.axvline(0, color="0.6", linewidth=1, zorder=0)
-    names = [as_text(row.name) for row in rows]
+    names = as_texts(row.name for row in rows)
     for panel, labels in ((scores, names), (differences, [""] * len(rows))):
         panel.set_yticks(np.arange(len(rows)), labels)
         panel.set_ylim(len(rows) - 0.5, -0.5)

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from transferkit.errors import InvalidInputError
-from transferkit.plots._answers import refuse_several_labels
+from transferkit.plots._answers import distinct, refuse_several_labels
 from transferkit.plots._axes import new_axes
-from transferkit.plots._text import as_text, use_fonts
+from transferkit.plots._text import as_texts, use_fonts
 
 _LONG_LABEL = 10  # characters; longer labels below the columns are rotated
 
@@ -36,7 +36,7 @@ def plot_confusion_matrix(evaluation: Any, y_pred: Any = None, *, classes: Any =
     Raises
     ------
     InvalidInputError
-        There are no labels, or the numbers of true and predicted labels differ.
+        There are no labels or missing ones, or the numbers of true and predicted labels differ.
     MissingDependencyError
         matplotlib is not installed.
 
@@ -50,7 +50,7 @@ def plot_confusion_matrix(evaluation: Any, y_pred: Any = None, *, classes: Any =
     ax = new_axes(ax, width=side, height=side)
     from sklearn.metrics import ConfusionMatrixDisplay
 
-    names = [as_text(label) for label in labels]
+    names = as_texts(labels)
     display = ConfusionMatrixDisplay(shares, display_labels=names).plot(
         ax=ax,
         cmap="Blues",
@@ -84,7 +84,8 @@ def _counts(evaluation: Any, y_pred: Any, classes: Any) -> tuple[Any, Any]:
         )
     from sklearn.metrics import confusion_matrix
 
-    labels = np.unique(np.concatenate([y_true, found])) if classes is None else np.asarray(classes)
-    if unknown := sorted({*y_true.tolist(), *found.tolist()} - set(labels.tolist()), key=str):
+    occurring = distinct(np.concatenate([y_true, found]))
+    labels = occurring if classes is None else np.asarray(classes)
+    if unknown := sorted(set(occurring.tolist()) - set(labels.tolist()), key=str):
         raise InvalidInputError(f"classes must contain all labels. Missing: {unknown}.")
     return confusion_matrix(y_true, found, labels=labels), labels

@@ -8,7 +8,7 @@ import numpy as np
 
 from transferkit.errors import InvalidInputError
 from transferkit.plots._axes import COLOURS, new_grid
-from transferkit.plots._text import as_text, use_fonts
+from transferkit.plots._text import as_texts, use_fonts
 
 _BINS = 20
 _MOST_CLASSES = 12
@@ -66,7 +66,7 @@ def _plot_shares(ax: Any, shares: dict[Any, float], before: dict[Any, float]) ->
     bars = ((0.2, before, "held-out training images", "0.7"), (-0.2, shares, "these images", COLOURS[0]))
     for move, values, name, colour in bars:
         ax.barh(places + move, [values.get(label, 0.0) for label in labels], 0.38, color=colour, label=name)
-    ax.set_yticks(places, [as_text(label) for label in labels])
+    ax.set_yticks(places, as_texts(labels))
     ax.set(xlabel="Share of the predictions", ylim=(-0.6, len(labels) - 0.4 + 0.6))
     ax.xaxis.set_major_formatter("{x:.0%}")
     ax.legend(fontsize="small", loc="upper right")

@@ -62,7 +62,7 @@ def plot_duplicates(
     axes = new_grid(len(rows), ax, columns=2 * columns, width=1.75, height=2.3)
     images = [report.images[row] for row in rows]
     captions = [caption_of(image, f"#{row}") for image, row in zip(images, rows, strict=True)]
-    show_images(axes, images, titles, captions)
+    show_images(axes, images, titles, captions, of=report)
     return axes
 
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from transferkit.errors import InvalidInputError
 from transferkit.metrics import area_under_ced, cumulative_error_distribution, failure_rate
-from transferkit.plots._axes import by_name, curve_style, new_axes
-from transferkit.plots._text import as_text, use_fonts
+from transferkit.plots._axes import add_legend, by_name, curve_style, new_axes
+from transferkit.plots._text import as_texts, use_fonts
 
 
 def plot_error_curve(errors: Any, *, limit: float = 0.08, ax: Any = None) -> Any:
@@ -45,7 +45,7 @@ def plot_error_curve(errors: Any, *, limit: float = 0.08, ax: Any = None) -> Any
     """
     named = by_name(errors, "array of errors")
     curves = []
-    for name, one in named.items():
+    for name, text, one in zip(named, as_texts(named), named.values(), strict=True):
         if hasattr(one, "output_figures"):
             raise InvalidInputError(
                 "errors must be fractions, as those of keypoints. Got an evaluation of numbers, which have a "
@@ -54,13 +54,14 @@ def plot_error_curve(errors: Any, *, limit: float = 0.08, ax: Any = None) -> Any
         values = getattr(one, "errors", one)
         area, failures = area_under_ced(values, limit=limit), failure_rate(values, limit=limit)
         figures = f"AUC@{limit:.3g} {area:.3f}, {failures:.1%} beyond"
-        curves.append((f"{as_text(name)}: {figures}" if name != "" else figures, values))
+        curves.append((f"{text}: {figures}" if name != "" else figures, values))
     units = {str(getattr(one, "unit", "")) for one in named.values()}
     unit = units.pop().replace("_", " ") if len(units) == 1 else ""
     ax = new_axes(ax, width=5.4, height=4.0)
+    drawn: list[Any] = []
     for i, (label, values) in enumerate(curves):
         thresholds, shares = cumulative_error_distribution(values)
-        ax.step(
+        drawn += ax.step(
             100 * np.append(thresholds, max(thresholds[-1], limit)),
             100 * np.append(shares, shares[-1]),
             where="post",
@@ -75,6 +76,6 @@ def plot_error_curve(errors: Any, *, limit: float = 0.08, ax: Any = None) -> Any
     )
     ax.grid(alpha=0.3)
     # Above the plot: the long entries would hide the curves.
-    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), fontsize="small")
+    add_legend(ax, drawn, loc="lower center", bbox_to_anchor=(0.5, 1.0), fontsize="small")
     use_fonts([ax])
     return ax

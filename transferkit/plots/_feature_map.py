@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from transferkit.errors import InvalidInputError
 from transferkit.foundation import arguments
-from transferkit.images import as_image_list, load_image
-from transferkit.plots._axes import COLOURS, new_axes
+from transferkit.images import Reader, as_image_list
+from transferkit.plots._axes import COLOURS, add_legend, new_axes
+from transferkit.plots._panels import reader_of
 from transferkit.plots._projection import METHODS, as_vectors, on_a_plane
-from transferkit.plots._text import as_text, use_fonts
+from transferkit.plots._text import as_texts, use_fonts
 
 _MARKERS = "osD^vP*"
 _MOST_NAMED = 14  # classes with a colour and a marker; the others share one
@@ -34,6 +35,7 @@ def plot_feature_map(
     n: int = 40,
     side: float = 0.45,
     random_state: int = 0,
+    reader: Reader | None = None,
     ax: Any = None,
 ) -> Any:
     """Plot images as points on a plane, similar ones side by side, some of them as small pictures.
@@ -55,6 +57,9 @@ def plot_feature_map(
     side : float, default=0.45
         Longer side of a picture, in inches.
     random_state : int, default=0
+    reader : transferkit.images.Reader, optional
+        How the pictures are read, as ``clf.extractor_.reader()``; by default as for features that ``extract``
+        returned, and otherwise by :func:`transferkit.images.load_image`.
     ax : matplotlib Axes, optional
         By default a new figure.
 
@@ -105,7 +110,8 @@ def plot_feature_map(
     if items is not None:
         chosen = _spread(_in_inches(ax, places), int(n), _APART * side)
         for row in chosen:
-            _draw_picture(ax, places[row], items[row], colours[row], side)
+            pixels = (reader or reader_of(features)).load(items[row]).pixels
+            _draw_picture(ax, places[row], pixels, colours[row], side)
     use_fonts([ax])
     return ax
 
@@ -126,15 +132,19 @@ def _draw_points(ax: Any, places: Floats, values: NDArray[Any] | None) -> Sequen
     shown = sorted(names[np.argsort(-counts, kind="stable")][:_MOST_NAMED].tolist())
     colours: list[Any] = ["0.6"] * len(places)
     others = ~np.isin(texts.astype(np.str_), shown)
+    drawn = []
     if others.any():
-        ax.scatter(*places[others].T, color="0.6", label=f"{len(names) - len(shown)} other labels", **look)
-    for i, name in enumerate(shown):
+        label = f"{len(names) - len(shown)} other labels"
+        drawn.append(ax.scatter(*places[others].T, color="0.6", label=label, **look))
+    for i, (name, text) in enumerate(zip(shown, as_texts(shown), strict=True)):
         rows = np.flatnonzero(texts == name)
         colour, marker = COLOURS[i % len(COLOURS)], _MARKERS[i // len(COLOURS) % len(_MARKERS)]
-        ax.scatter(*places[rows].T, color=colour, marker=marker, label=as_text(name), **look)
+        dots = ax.scatter(*places[rows].T, color=colour, marker=marker, label=text, **look)
+        drawn.append(dots)
         for row in rows.tolist():
             colours[row] = colour
-    ax.legend(fontsize="small", markerscale=1.5, loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
+    where = {"loc": "upper left", "bbox_to_anchor": (1, 1), "frameon": False}
+    add_legend(ax, drawn, fontsize="small", markerscale=1.5, **where)
     return colours
 
 
@@ -163,11 +173,11 @@ def _square(points: Floats, row: int) -> Floats:
     return distance
 
 
-def _draw_picture(ax: Any, place: Floats, image: Any, colour: Any, side: float) -> None:
+def _draw_picture(ax: Any, place: Floats, pixels: Any, colour: Any, side: float) -> None:
     """Draw a small picture in a frame of its colour."""
     from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 
-    picture = PIL.Image.fromarray(load_image(image).pixels)
+    picture = PIL.Image.fromarray(pixels)
     dots = side * ax.figure.dpi
     picture.thumbnail((round(_SHARP * dots),) * 2, PIL.Image.Resampling.LANCZOS)
     # Zoom is in pixels of the picture for each point, 1/72 inch.

@@ -97,7 +97,7 @@ def plot_keypoints(
         axes = [new_axes(ax, width=4.0, height=4.0)]
     else:
         axes = new_grid(len(panels), ax, columns=columns, width=2.2, height=2.4)
-    show_images(axes, [panel.image for panel in panels], [panel.title for panel in panels])
+    show_images(axes, [panel.image for panel in panels], [panel.title for panel in panels], of=images)
     for place, panel in zip(axes, panels, strict=True):
         _draw_points(place, panel, mirror_pairs, lines)
     if panels[0].truth is not None:

@@ -48,5 +48,5 @@ def plot_label_issues(report: Any, *, n: int = 12, columns: int = 4, ax: Any = N
     ]
     captions = [caption_of(image, f"#{one.index}") for image, one in zip(images, issues, strict=True)]
     axes = new_grid(len(issues), ax, columns=columns, width=2.4, height=2.9)
-    show_images(axes, images, titles, captions)
+    show_images(axes, images, titles, captions, of=report)
     return axes

@@ -34,7 +34,7 @@ def plot_mistakes(
         Required with true labels: one column per class in the order of ``classes``. The most
         probable label is the predicted one; that of an evaluation is its own.
     images : sequence of images, optional
-        By default those of the evaluation.
+        By default those of the evaluation, read as the model read them.
     names : sequence of str, optional
         Captions such as file names; by default those of the evaluation.
     classes : array-like of shape (k,), optional
@@ -59,6 +59,7 @@ def plot_mistakes(
     MissingDependencyError
         matplotlib is not installed.
     """
+    of = evaluation if images is None else None
     images = getattr(evaluation, "images", None) if images is None else images
     names = getattr(evaluation, "names", None) if names is None else names
     refuse_several_labels(evaluation, "plot_mistakes")
@@ -85,5 +86,5 @@ def plot_mistakes(
         for i in worst
     ]
     captions = None if names is None else [as_name(names[i]) for i in worst]
-    show_images(axes, [items[i] for i in worst], titles, captions)
+    show_images(axes, [items[i] for i in worst], titles, captions, of=of)
     return axes

@@ -62,5 +62,5 @@ def plot_neighbours(neighbours: Any, images: Any = None, *, n: int = 6, ax: Any 
     if any(panel is None for panel in panels):
         raise InvalidInputError("images must be the list that was passed to fit: it held images, not files.")
     axes = new_grid(len(panels), ax, columns=k + 1, width=1.7, height=2.05)
-    show_images(axes, panels, titles, captions)
+    show_images(axes, panels, titles, captions, of=neighbours)
     return axes

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transferkit.errors import InvalidInputError
-from transferkit.images import as_image_list, load_image
+from transferkit.images import Reader, as_image_list
 from transferkit.plots._text import use_fonts
 
 _LARGEST_SIDE = 512  # pixels; a panel shows fewer
@@ -20,16 +20,26 @@ def show_images(
     images: Iterable[Any],
     titles: Sequence[str] | None = None,
     captions: Sequence[str] | None = None,
+    *,
+    of: Any = None,
 ) -> None:
-    """Draw each image of any form on its Axes, with an optional title above and caption below."""
-    axes = list(axes)
+    """Draw each image of any form on its Axes, with an optional title above and caption below.
+
+    They are read as those of the result that they are ``of``, if that has a ``reader``.
+    """
+    axes, reader = list(axes), reader_of(of)
     for i, (ax, image) in enumerate(zip(axes, images, strict=True)):
-        show_pixels(ax, load_image(image).pixels)
+        show_pixels(ax, reader.load(image).pixels)
         if titles is not None:
             ax.set_title(titles[i], fontsize="small")
         if captions is not None:
             ax.set_xlabel(captions[i], fontsize="x-small")
     use_fonts(axes)
+
+
+def reader_of(result: Any) -> Reader:
+    """Return how the images of a result are read; by default as by ``load_image``."""
+    return getattr(result, "reader", None) or Reader()
 
 
 def show_pixels(ax: Any, pixels: NDArray[np.uint8]) -> None:

@@ -55,13 +55,16 @@ def plot_roc(
     ax = new_axes(ax, width=4.6, height=4.6)
     from sklearn.metrics import RocCurveDisplay
 
+    drawn: list[Any] = []
     for curve in drawable:
         n_lines = len(ax.lines)
         display = RocCurveDisplay.from_predictions(curve.is_positive, curve.probability, ax=ax)
         for line in ax.lines[n_lines:]:
             line.set(label=f"{curve.name}: AUC {display.roc_auc:.3f}", **curve.style)
+            drawn.append(line)
     finish_unit_square(
         ax,
+        drawn,
         "False positive rate (1 - specificity)",
         "True positive rate (sensitivity)",
         margin=0.01,

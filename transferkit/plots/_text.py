@@ -10,6 +10,7 @@ import os
 import unicodedata
 from collections.abc import Iterable
 from functools import lru_cache
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,60 @@ _NOT_FOR_TEXT = ("Last Resort", "STIX", "cm")
 
 def as_text(value: Any, limit: int = LABEL_LENGTH) -> str:
     """Return a label on one line, shortened in the middle, without mathtext or missing characters."""
+    return _escaped(shorten(_one_line(value), limit))
+
+
+def _one_line(value: Any) -> str:
     text = " ".join(str(value).split())
-    text = "".join(c if _family(c) is not None else ascii(c)[1:-1] for c in text)
-    return shorten(text, limit).replace("$", r"\$")
+    return "".join(c if _family(c) is not None else ascii(c)[1:-1] for c in text)
+
+
+def _escaped(text: str) -> str:
+    return text.replace("$", r"\$")
+
+
+def as_texts(values: Iterable[Any], limit: int = LABEL_LENGTH) -> list[str]:
+    """Return one label for each value, which differ where the values do.
+
+    Where shortened ones would be the same, what is different is kept; where that is too long, they are
+    numbered.
+    """
+    values = [str(value) for value in values]
+    lines = {value: _one_line(value) for value in values}
+    texts = {value: shorten(line, limit) for value, line in lines.items()}
+    for group in _same(texts):
+        texts.update(zip(group, _around_difference([lines[value] for value in group], limit), strict=True))
+    for group in _same(texts):
+        texts.update({value: f"{texts[value]} ({number})" for number, value in enumerate(group, 1)})
+    return [_escaped(texts[value]) for value in values]
+
+
+def _same(texts: dict[str, str]) -> list[list[str]]:
+    """Return the values that have one text, where these are several."""
+    groups: dict[str, list[str]] = {}
+    for value, text in texts.items():
+        groups.setdefault(text, []).append(value)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def _around_difference(lines: list[str], limit: int) -> list[str]:
+    """Shorten long lines beside what tells them apart; in the middle if that is too long."""
+    start = _n_common(lines)
+    end = _n_common([line[start:][::-1] for line in lines])
+    beside = (limit - 2 - max(len(line) for line in lines) + start + end) // 2
+    if beside < 1:
+        return [shorten(line, limit) for line in lines]
+    return [
+        (line[:start] if start <= beside else line[:beside] + _ELLIPSIS)
+        + line[start : len(line) - end]
+        + (line[len(line) - end :] if end <= beside else _ELLIPSIS + line[len(line) - beside :])
+        for line in lines
+    ]
+
+
+def _n_common(lines: list[str]) -> int:
+    """Return how many characters all lines begin with alike."""
+    return sum(1 for _ in takewhile(lambda characters: len(set(characters)) == 1, zip(*lines, strict=False)))
 
 
 def as_name(name: Any, limit: int = LABEL_LENGTH) -> str:

@@ -50,5 +50,5 @@ def plot_to_label(suggestions: Any, *, n: int = 20, columns: int = 5, ax: Any = 
     images = list(suggestions.images[:n])
     captions = [caption_of(image, f"#{item.index}") for image, item in zip(images, items, strict=True)]
     axes = new_grid(len(items), ax, columns=columns, width=1.9, height=2.2)
-    show_images(axes, images, titles, captions)
+    show_images(axes, images, titles, captions, of=suggestions)
     return axes

@@ -10,7 +10,7 @@ from transferkit.errors import InvalidInputError
 from transferkit.foundation.arguments import is_number
 from transferkit.metrics import as_value_pair
 from transferkit.plots._axes import COLOURS, new_grid
-from transferkit.plots._text import use_fonts
+from transferkit.plots._text import as_text, use_fonts
 
 
 def plot_values(evaluation: Any, predicted: Any = None, *, output: int = 0, ax: Any = None) -> Any:
@@ -30,7 +30,7 @@ def plot_values(evaluation: Any, predicted: Any = None, *, output: int = 0, ax: 
     Returns
     -------
     ndarray of matplotlib Axes, shape (2,)
-        Points on the line are exact.
+        Points on the line are exact. Of several outputs, the title says which one it is.
 
     Raises
     ------
@@ -63,10 +63,18 @@ def plot_values(evaluation: Any, predicted: Any = None, *, output: int = 0, ax: 
             found[present, int(output)],
             kind=kind,
             ax=panel,
-            random_state=0,
+            subsample=None,  # by default scikit-learn leaves out all but 1,000
             scatter_kwargs={"color": COLOURS[0], "alpha": 0.6, "s": 14},
             line_kwargs={"color": "0.6", "linestyle": "-", "linewidth": 1},
         )
         panel.grid(alpha=0.3)
+        if true.shape[1] > 1:
+            panel.set_title(_name(evaluation, int(output)), fontsize="medium")
     use_fonts(axes)
     return axes
+
+
+def _name(evaluation: Any, output: int) -> str:
+    """Return what an output is called."""
+    names = getattr(evaluation, "output_names", None)
+    return f"output {output}" if names is None else as_text(names[output])

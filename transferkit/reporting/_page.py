@@ -48,7 +48,9 @@ def _pictures(evaluation: Any) -> str:
     for name, draw in drawings(evaluation).items():
         title = name.replace("_", " ")
         try:
-            parts.append(_embedded(draw(), title))
+            axes = draw()
+            several = title.startswith("values ")
+            parts.append(_embedded(axes, f"values, {axes[0].get_title()}" if several else title))
         except BadImageError as error:  # went away since the evaluation
             parts.append(f"<p>{html.escape(f'No picture of {title}: {error}')}</p>")
     return _heading("Pictures of the test") + "".join(parts)
@@ -56,7 +58,7 @@ def _pictures(evaluation: Any) -> str:
 
 def _feature_map(report: Any) -> str:
     try:
-        axes = plot_feature_map(report.vectors, report.images, report.labels)
+        axes = plot_feature_map(report.vectors, report.images, report.labels, reader=report.reader)
     except BadImageError:
         axes = plot_feature_map(report.vectors, None, report.labels)
     note = "Images with similar features are side by side; pictures are a selection that is spread out."

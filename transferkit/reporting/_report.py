@@ -16,6 +16,7 @@ from transferkit.errors import InvalidInputError
 from transferkit.estimators import ImageEstimator
 from transferkit.evaluation import evaluate
 from transferkit.foundation.files import write_text
+from transferkit.images import Reader
 
 _FEWEST = 3  # images that make a map
 
@@ -38,6 +39,8 @@ class ModelReport:
         The readable images.
     labels : list or None
         What they are coloured by on the map.
+    reader : transferkit.images.Reader
+        How the model reads them; the page shows the same pictures.
     """
 
     card: ModelCard
@@ -46,6 +49,7 @@ class ModelReport:
     vectors: NDArray[np.float32] | None = field(repr=False)
     images: list[Any] = field(repr=False)
     labels: list[Any] | None = field(repr=False)
+    reader: Reader = field(default=Reader(), repr=False)
 
     @property
     def title(self) -> str:
@@ -97,7 +101,8 @@ def report(
     boxes : array-like, shape (n, 4), optional
         Of a KeypointRegressor that was fitted with boxes.
     checks : sequence of str, optional
-        Of the audit, as for :func:`transferkit.audit`; by default all. An empty one makes none.
+        Of the audit, as for :func:`transferkit.audit`; by default all. An empty one makes none. Numbers and
+        keypoints have no checks of labels.
     **figures
         ``pos_label``, ``normalizer``, ``limit``, ``confidence`` and ``seed`` of
         :func:`transferkit.evaluate`.
@@ -136,7 +141,8 @@ def report(
         _audit(model, X, y, groups, checks, boxes),
         one_vector(features) if len(rows) >= _FEWEST else None,
         [X[row] for row in rows.tolist()],
-        _labels(y, rows),
+        _labels(evaluation),
+        features.reader,
     )
 
 
@@ -144,6 +150,8 @@ def _audit(model: Any, X: Any, y: Any, groups: Any, checks: Any, boxes: Any) -> 
     """Return the audit, by features of the same backbone; of images with boxes, each image once."""
     if checks is not None and not len(checks):
         return None
+    if model.kind != "classes":
+        y = None  # whole numbers would be taken for classes
     if boxes is not None:
         X, y, groups = list(dict.fromkeys(X)) if all(map(_is_file, X)) else X, None, None
     taken = {name: getattr(model, name) for name in ("backbone", "weights", "image_size", "extractor")}
@@ -154,11 +162,15 @@ def _is_file(item: Any) -> bool:
     return isinstance(item, str | os.PathLike)
 
 
-def _labels(y: Any, rows: NDArray[np.int64]) -> list[Any] | None:
+def _labels(evaluation: Any) -> list[Any] | None:
     """Return what colours the images: labels, several in one text, or one number; None for anything else."""
-    values = list(y)
-    kept = [values[row] for row in rows.tolist()]
-    if all(isinstance(value, tuple | list | set | frozenset) for value in kept):
-        sets = [sorted(map(str, value)) for value in kept]
-        return [", ".join(names) for names in sets]
-    return kept if all(np.ndim(value) == 0 for value in kept) else None
+    if evaluation.kind == "classes":
+        labels: list[Any] = evaluation.y_true.tolist()
+        return labels
+    if evaluation.kind == "labels":
+        sets = [evaluation.classes[row.astype(bool)].tolist() for row in evaluation.y_true]
+        return [", ".join(sorted(map(str, names))) for names in sets]
+    if evaluation.kind == "values" and evaluation.true.shape[1] == 1:
+        numbers: list[Any] = evaluation.true[:, 0].tolist()
+        return numbers
+    return None
