@@ -1,5 +1,6 @@
 """Networks in ONNX files: features as by hand, whatever the layout, batch, type and engine."""
 
+import dataclasses
 import json
 import pickle
 import subprocess
@@ -424,6 +425,13 @@ def test_every_number_is_part_of_the_identity(save):
     ]
     described.append(json.dumps(FeatureExtractor(Backbone.from_onnx(save(cnn(stages=3)), **HALF)).describe()))
     assert len(set(described)) == len(described)
+
+
+def test_preprocessing_that_the_graph_would_not_do_is_refused(save):
+    backbone = Backbone.from_onnx(save(cnn()), **HALF)
+    with pytest.raises(InvalidInputError, match="preprocess_input must be Normalisation.*Backbone.from_onnx"):
+        dataclasses.replace(backbone, preprocess_input=lambda pixels: pixels / 100)
+    assert dataclasses.replace(backbone, name="other").preprocess_input == backbone.preprocess_input
 
 
 @pytest.mark.parametrize("engine", ENGINES)

@@ -7,12 +7,13 @@ import json
 import pickle
 import subprocess
 import sys
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
 
 from transferkit import Backbone, Classifier, FeatureExtractor, list_layers, load
-from transferkit.backbones import Weights, build_network, get_backbone
+from transferkit.backbones import KerasNetwork, Source, Weights, build_network, get_backbone
 from transferkit.datasets import make_faces
 from transferkit.engines import has_openvino
 from transferkit.errors import InvalidInputError, ModelFileError, WeightsError
@@ -332,6 +333,51 @@ def test_rounding_is_no_difference(edited, images, tmp_path):
     assert len(json.loads(note.read_text())["known"]) == 1
 
 
+@dataclass(frozen=True)
+class Declared(Source):
+    """A network that is known by its parameters."""
+
+    def resolve(self, name, weights):
+        return RANDOM
+
+    def build(self, name, weights, image_size):
+        import keras
+
+        return KerasNetwork(convolutions(keras, "first"))
+
+
+@pytest.mark.parametrize("edit", [edit_one_level, edit_size])
+@pytest.mark.parametrize("engine", ENGINES)
+def test_preprocessing_before_a_declared_network_is_part_of_its_identity(
+    keras, edited, images, edit, engine, tmp_path
+):
+    from transferkit import register_backbone
+
+    def features(**settings):
+        return FeatureExtractor("mine", engine=engine, **settings).transform(images)
+
+    register_backbone("mine", Declared(), edited.preprocess_input, SIZE, image_size=SIZE)
+    extractor = FeatureExtractor("mine", engine=engine).fit()
+    before = extractor.transform(images[:6])
+    clf = Classifier("mine", extractor=FeatureExtractor(engine=engine)).fit(images, [0, 1] * 6)
+    clf.save(tmp_path / "model.tkit")
+    load(tmp_path / "model.tkit")
+    edit()
+    np.testing.assert_array_equal(features(), features(cache=False))  # neither old rows nor an old graph
+    assert not np.array_equal(features()[:6], before)
+    with pytest.raises(WeightsError, match="preprocess_input gives other values"):
+        extractor.transform(images)
+    with pytest.raises(ModelFileError, match="preprocess_input gives other values"):
+        load(tmp_path / "model.tkit")
+    np.testing.assert_array_equal(extractor.fit().transform(images), features(cache=False))
+
+
+def test_a_declared_network_of_pixels_is_not_probed(keras):
+    as_they_are = "transferkit.backbones.pixels:preprocess_input"
+    made = Backbone("mine", Declared(), as_they_are, SIZE, image_size=SIZE)
+    assert describe_backbone(made, RANDOM) == {"name": "mine", "version": "1", "weights": RANDOM.digest}
+
+
 def test_a_shipped_backbone_is_not_probed(images, monkeypatch):
     monkeypatch.setattr("transferkit.identity._backbone.answer", None)
     FeatureExtractor("scattering", image_size=SIZE).fit().transform(images[:1])
@@ -348,12 +394,12 @@ def test_probes_have_all_grey_levels(size):
 
 def test_an_answer_tells_layers_from_preprocessing(edited):
     network = build_network(edited, RANDOM, SIZE)
-    first = answer(edited, network)
-    assert difference(first, answer(edited, network)) == ""
+    first = answer(edited, network, SIZE)
+    assert difference(first, answer(edited, network, SIZE)) == ""
     edit_layer()
-    assert difference(first, answer(edited, network)).startswith("its layers give other values")
+    assert difference(first, answer(edited, network, SIZE)).startswith("its layers give other values")
     edit_one_level()
-    assert difference(first, answer(edited, network)) == "preprocess_input gives other values"
+    assert difference(first, answer(edited, network, SIZE)) == "preprocess_input gives other values"
     assert difference(first, "no answer!") == "the network has other layers"
 
 

@@ -111,6 +111,14 @@ class Backbone:
                 continue
             if not callable(value) and not (isinstance(value, str) and ":" in value):
                 yield f"{label} must be a function, or a string 'package.module:attribute'. Got {value!r}."
+        if isinstance(self.constructor, Source):
+            wanted = self.constructor.preprocess_input
+            if wanted is not None and self.preprocess_input != wanted:
+                yield (
+                    f"preprocess_input must be {wanted!r} for {self.name!r}, whose network normalises pixels "
+                    f"itself. Got {self.preprocess_input!r}. For an ONNX file, pass mean=, std=, scale= and "
+                    "channels= to Backbone.from_onnx."
+                )
         for label in ("layers", "aliases"):
             if isinstance(value := getattr(self, label), str):
                 yield f"{label} must be a tuple of names. Got {value!r}. Pass ({value!r},)."

@@ -77,12 +77,19 @@ class Settings:
             if backbones.is_declared(backbone)
             else build_network(backbone, self.weights, self.image_size)
         )
-        self.backbone_facts = describe_backbone(backbone, self.weights, self._network, folder=folder)
-        self.guard = self._network and Guard(backbone, self._network, self.backbone_facts)
+        self.backbone_facts = describe_backbone(
+            backbone, self.weights, self._network, image_size=self.image_size, folder=folder
+        )
+        self.guard = (
+            Guard(backbone, self._network, self.backbone_facts, self.image_size)
+            if "probe" in self.backbone_facts
+            else None
+        )
         self.files = None if self._cache is None else self._cache.files
         verdicts = Verdicts(folder, {"backbone": self.backbone_facts, "image_size": self.image_size})
         # A network that is known by its answers has to be built anyway.
         self._graphs = GraphStore(folder, verdicts.key) if self._network is None else None
+        self._identity = verdicts.key
         name, fallback = choose_engine(backbone, parameters["engine"], self.precision)
         self._choice = EngineChoice(name, fallback, self.layers, verdicts, self._build)
         self._space: MemorySpace | SpillingSpace | None = None
@@ -154,6 +161,7 @@ class Settings:
             self._network,
             self._graphs,
             grids,
+            self._identity,
         )
         engine = build_engine(name, request)
         if self.guard:

@@ -17,14 +17,18 @@ class Guard:
     Parameters
     ----------
     backbone : Backbone
-    network : Network
+    network : Network or None
     facts : mapping
         As :func:`describe_backbone` returned them.
+    image_size : int
     """
 
-    def __init__(self, backbone: Backbone, network: Network, facts: Mapping[str, str]) -> None:
+    def __init__(
+        self, backbone: Backbone, network: Network | None, facts: Mapping[str, str], image_size: int
+    ) -> None:
         self._backbone, self._network, self._facts = backbone, network, facts
-        self._images = probe_images(network.image_size)
+        self._image_size = image_size
+        self._images = probe_images(image_size)
         self._preprocessed = backbone.preprocess(self._images)
 
     def check_preprocessing(self) -> None:
@@ -39,7 +43,8 @@ class Guard:
 
     def check_network(self) -> None:
         """Raise WeightsError if the layers give other values: asked once an engine has read them."""
-        if reason := difference(self._facts["probe"], answer(self._backbone, self._network)):
+        now = answer(self._backbone, self._network, self._image_size)
+        if reason := difference(self._facts["probe"], now):
             raise self._changed(reason)
 
     def _changed(self, reason: str) -> WeightsError:

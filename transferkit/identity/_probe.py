@@ -34,11 +34,13 @@ def probe_images(image_size: int) -> NDArray[np.uint8]:
     return np.concatenate([levels.reshape(-1, image_size, image_size, 3), scene[None]]).astype(np.uint8)
 
 
-def answer(backbone: Backbone, network: Network) -> str:
-    """Return a summary of the preprocessed probes and of each layer's output, as text."""
-    ready = backbone.preprocess(probe_images(network.image_size))
+def answer(backbone: Backbone, network: Network | None, image_size: int) -> str:
+    """Return a summary of the preprocessed probes and of each layer's output, as text; None has no layers."""
+    ready = backbone.preprocess(probe_images(image_size))
     rows = [_summary(ready, np.float64)]  # its tolerance is near the precision of float32
-    if isinstance(network, FunctionNetwork):
+    if network is None:
+        pass
+    elif isinstance(network, FunctionNetwork):
         rows += _by_block(network.tap(("last",))(ready)[0])
     else:
         for layers in _portions(network, len(ready)):
