@@ -95,6 +95,11 @@ class Settings:
         self._space: MemorySpace | SpillingSpace | None = None
 
     @property
+    def recommended(self) -> dict[str, Any]:
+        """What the backbone's recommendations stand in for where nobody says otherwise."""
+        return {"image_size": self.image_size, "layers": list(self.layers), "grid": list(self.grids)}
+
+    @property
     def description(self) -> dict[str, Any]:
         """The recipe of the feature space, with the engine as far as it is known before it is built."""
         return describe_features(
