@@ -57,6 +57,9 @@ class Backbone:
         Other names.
     finish : callable, optional
         ``finish(model)`` is called after ImageNet weights are loaded into a graph built without them.
+    lost_layer : str, optional
+        A layer without weights that only the graph of ImageNet weights has, and ``finish`` makes up for: of a
+        file that is not Keras's own, ``finish`` belongs to the weights if the file has it.
     fixed_size : bool, default=False
         Images can have the side ``image_size`` only.
 
@@ -85,6 +88,7 @@ class Backbone:
     aliases: tuple[str, ...] = ()
     finish: Callable[[Any], None] | None = None
     fixed_size: bool = False
+    lost_layer: str | None = None
 
     def __post_init__(self) -> None:
         check(self._problems())
@@ -295,6 +299,7 @@ class Backbone:
             self.pretrained,
             self.version,
             self.finish,
+            self.lost_layer,
         )
 
     @property

@@ -76,7 +76,7 @@ def build_keras_network(backbone: Backbone, weights: Weights, image_size: int) -
             ) from error
         # The digest names the features, so it must be that of what has just been read.
         weights.check_unchanged(backbone.name, digests_of(weights.path)[0])
-        if weights.kind == "imagenet" and backbone.finish:
+        if weights.finish and backbone.finish:
             backbone.finish(model)
     model.trainable = False
     return KerasNetwork(model, image_size=image_size, count_from_input=is_shipped(backbone))

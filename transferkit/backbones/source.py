@@ -23,11 +23,14 @@ class Weights:
     path : Path or None
     digest : str
         SHA-256 of the file, or a word for weights without one; part of every cache key.
+    finish : bool, default=False
+        Whether the backbone's ``finish`` belongs to them.
     """
 
     kind: str
     path: Path | None
     digest: str
+    finish: bool = False
 
     def check_unchanged(self, name: str, now: str) -> None:
         """Raise WeightsError unless the digest of what has just been read is that of the weights.

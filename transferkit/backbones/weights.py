@@ -11,6 +11,7 @@ from transferkit.backbones._download import download_beside, note_of
 from transferkit.backbones.backbone import Backbone
 from transferkit.backbones.digests import digests_of
 from transferkit.backbones.random_weights import random_weights
+from transferkit.backbones.saved_layers import has_layer
 from transferkit.backbones.source import Source, Weights
 from transferkit.errors import InvalidInputError, WeightsError
 from transferkit.foundation.arguments import is_path
@@ -52,7 +53,7 @@ def resolve_weights(backbone: Backbone, weights: str | os.PathLike[str] | None) 
     if backbone.weights_file is None:
         return Weights("constructor", None, "constructor")
     path = _find(backbone) or _download(backbone)
-    return Weights("imagenet", path, _verified(backbone, path))
+    return _in_file(backbone, path, "imagenet")
 
 
 def any_weights(backbone: Backbone) -> Weights:
@@ -72,8 +73,17 @@ def _from_file(backbone: Backbone, path: Path) -> Weights:
             name=backbone.name,
             path=str(path),
         )
-    kind = "imagenet" if path.name == backbone.weights_file else "file"
-    return Weights(kind, path, _verified(backbone, path))
+    return _in_file(backbone, path, "imagenet" if path.name == backbone.weights_file else "file")
+
+
+def _in_file(backbone: Backbone, path: Path, kind: str) -> Weights:
+    """Return the weights in a file that exists, and whether they need what ``finish`` does."""
+    digest = _verified(backbone, path)
+    finish = backbone.finish is not None and kind == "imagenet"
+    if backbone.finish is not None and backbone.lost_layer is not None and path.name != backbone.weights_file:
+        published = backbone.weights_hash in digests_of(path)
+        finish = published or has_layer(path, backbone.lost_layer)
+    return Weights(kind, path, digest, finish)
 
 
 def _places(backbone: Backbone) -> list[Path]:

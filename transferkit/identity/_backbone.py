@@ -38,6 +38,9 @@ def describe_backbone(
         one.
     """
     description = {"name": backbone.name, "version": backbone.version, "weights": weights.digest}
+    if backbone.finish is not None and weights.finish != (weights.kind == "imagenet"):
+        # Earlier versions went by the name of the file alone: their rows and models are others.
+        description["finish"] = str(weights.finish)
     if isinstance(backbone.constructor, Source):
         description |= backbone.constructor.facts()
     if is_declared(backbone):
