@@ -583,6 +583,24 @@ def test_mean_and_std_are_taken_from_the_metadata_or_asked_for(save):
         Backbone.from_onnx(save(cnn()))
 
 
+def test_what_is_said_beside_the_metadata_counts_or_contradicts_it(save):
+    unit = {"mean": "[0.485, 0.456, 0.406]", "std": "[0.229, 0.224, 0.225]"}
+    path = save(cnn(metadata=unit))
+    assert Backbone.from_onnx(path, channels="BGR", scale=1 / 255).preprocess_input == dataclasses.replace(
+        Backbone.from_onnx(path).preprocess_input, channels="BGR"
+    )
+    for scale in (1.0, 1 / 128):
+        with pytest.raises(InvalidInputError, match="scale"):
+            Backbone.from_onnx(path, scale=scale)
+    path = save(cnn(metadata={**unit, "Image.BitmapPixelFormat": "Bgr8"}))
+    assert Backbone.from_onnx(path).preprocess_input.channels == "BGR"
+    with pytest.raises(
+        InvalidInputError, match="channels must be 'BGR' or left out for net.onnx, whose metad"
+    ):
+        Backbone.from_onnx(path, channels="RGB")
+    assert Backbone.from_onnx(path, channels="RGB", **IMAGENET).preprocess_input.channels == "RGB"
+
+
 def test_a_path_is_no_name(save):
     with pytest.raises(InvalidInputError, match=r"backbone must be Backbone.from_onnx\('model.onnx', mean="):
         Classifier("model.onnx").fit(["a.png"], ["a"])

@@ -134,8 +134,8 @@ class Backbone:
         *,
         mean: float | Sequence[float] | None = None,
         std: float | Sequence[float] | None = None,
-        scale: float = 1.0,
-        channels: str = "RGB",
+        scale: float | None = None,
+        channels: str | None = None,
         layout: str | None = None,
         image_size: int | None = None,
         layers: Sequence[str] | None = None,
@@ -155,10 +155,11 @@ class Backbone:
             May be left out only where the file's metadata names them.
             ImageNet's are (123.675, 116.28, 103.53) and (58.395, 57.12, 57.375); 0 and 255 give 0..1;
             127.5 and 127.5 give -1..1. Wrong ones cost accuracy silently: see :func:`check_backbone`.
-        scale : float, default=1.0
-            With 1/255, mean and std are those of pixels in 0..1, as (0.485, 0.456, 0.406).
-        channels : {"RGB", "BGR"}, default="RGB"
-            The order that the network takes.
+        scale : float, optional
+            1 by default. With 1/255, mean and std are those of pixels in 0..1, as (0.485, 0.456, 0.406).
+        channels : {"RGB", "BGR"}, optional
+            The order that the network takes, by default ``"RGB"``. Where mean and std are those of the
+            metadata, so are this and ``scale``; what is given must not contradict it.
         layout : {"NCHW", "NHWC"}, optional
             Of the input, found from its 3 channels by default.
         image_size : int, optional
