@@ -202,6 +202,41 @@ def test_models_within_models(keras, images, live, sequential):
 
 
 @pytest.mark.parametrize("live", [False, True])
+@pytest.mark.parametrize("sequential", [False, True])
+def test_layers_that_other_models_call_too_are_tapped_in_this_one(keras, images, live, sequential):
+    def build(shape=(SIZE, SIZE, 3)):
+        base = convolutions(keras, "first", "second")
+        base.get_layer("first")(keras.ops.zeros((1, *shape)))
+        x = inputs = keras.Input(shape)
+        halved = keras.layers.Rescaling(0.5, name="halved")
+        if sequential:
+            return keras.Sequential([inputs, halved, *base.layers[1:]])
+        base.get_layer("first")(x)  # a call that leads nowhere
+        for layer in (halved, *base.layers[1:]):
+            x = layer(x)
+        return keras.Model(inputs, x)
+
+    made = row(build() if live else build, layers=("first", "last"))
+    pixels = np.random.default_rng(0).integers(0, 256, (2, SIZE, SIZE, 3)).astype(np.float32)
+    network = build_network(made, RANDOM, SIZE)
+    first, last = network.tap(("first", "last"))(pixels)
+    layers = build().layers[-2:]
+    np.testing.assert_allclose(first, layers[0](pixels / 2), rtol=1e-5, atol=1e-4)
+    np.testing.assert_allclose(last, layers[1](layers[0](pixels / 2)), rtol=1e-5, atol=1e-3)
+    assert FeatureExtractor(made, weights=None, layers="first").transform(images).shape == (12, 3)
+
+
+def test_a_layer_that_is_called_twice_has_no_one_output(keras):
+    def build(shape):
+        inputs = keras.Input(shape)
+        twice = keras.layers.Conv2D(3, 3, padding="same", name="twice")
+        return keras.Model(inputs, keras.layers.ReLU(name="end")(twice(twice(inputs))))
+
+    assert build_network(row(build), RANDOM, SIZE).layer_names()[-2:] == ["end", "last"]
+    assert "twice" not in list_layers(row(build))
+
+
+@pytest.mark.parametrize("live", [False, True])
 def test_models_for_images_of_any_size(keras, images, live):
     def build(shape=None):
         keras.utils.set_random_seed(1)
