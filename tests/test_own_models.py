@@ -76,6 +76,12 @@ def test_a_model_that_is_trained_further_is_another_backbone(images):
     assert np.abs(again.decision_function(images) - before).max() > 1e-5
 
 
+def test_a_model_has_weights_of_its_own(images):
+    for backbone in (network(), Backbone.from_keras(network())):
+        with pytest.raises(InvalidInputError, match="weights must be left out for backbone 'mine', a model"):
+            Classifier(backbone, weights=None).fit(images, LABELS)
+
+
 def test_a_model_with_its_top_has_maps_below_it(images):
     backbone = Backbone.from_keras(network(top=True))
     assert backbone.layers == ("stage0", "stage1", "stage2")

@@ -10,6 +10,7 @@ from pathlib import Path
 from transferkit.backbones._download import download_beside, note_of
 from transferkit.backbones.backbone import Backbone
 from transferkit.backbones.digests import digests_of
+from transferkit.backbones.own_models import OwnModel
 from transferkit.backbones.random_weights import random_weights
 from transferkit.backbones.saved_layers import has_layer
 from transferkit.backbones.source import Source, Weights
@@ -30,7 +31,7 @@ def resolve_weights(backbone: Backbone, weights: str | os.PathLike[str] | None) 
     WeightsError
         The file is missing, cannot be downloaded, or is not the one that Keras published.
     InvalidInputError
-        ``weights`` is not ``"imagenet"``, a path or None, or the backbone has fixed filters.
+        ``weights`` is not ``"imagenet"``, a path or None, or the backbone has fixed filters or is a model.
     """
     if not (weights is None or is_path(weights)):
         raise InvalidInputError(
@@ -46,6 +47,11 @@ def resolve_weights(backbone: Backbone, weights: str | os.PathLike[str] | None) 
                 f"Got weights={str(weights)!r}. Leave weights out."
             )
         return Weights("fixed", None, "fixed")
+    if weights is None and isinstance(backbone.constructor, OwnModel):
+        raise InvalidInputError(
+            f"weights must be left out for backbone {backbone.name!r}, a model that has weights of its own, "
+            "or be the path of a file of others. Got None. For random weights, build the model anew."
+        )
     if weights is None:
         return random_weights()
     if weights != "imagenet":
@@ -59,8 +65,10 @@ def resolve_weights(backbone: Backbone, weights: str | os.PathLike[str] | None) 
 def any_weights(backbone: Backbone) -> Weights:
     """Return random weights, which need no download, or those of a network that has no others."""
     source = backbone.constructor
-    has_others = not isinstance(source, Source) or source.takes_random_weights
-    return resolve_weights(backbone, None if has_others else "imagenet")
+    takes_random = (
+        source.takes_random_weights if isinstance(source, Source) else not isinstance(source, OwnModel)
+    )
+    return resolve_weights(backbone, None if takes_random else "imagenet")
 
 
 def _from_file(backbone: Backbone, path: Path) -> Weights:
