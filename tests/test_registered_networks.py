@@ -13,7 +13,14 @@ import numpy as np
 import pytest
 
 from transferkit import Backbone, Classifier, FeatureExtractor, list_layers, load
-from transferkit.backbones import KerasNetwork, Source, Weights, build_network, get_backbone
+from transferkit.backbones import (
+    KerasNetwork,
+    Source,
+    Weights,
+    build_network,
+    check_backbone,
+    get_backbone,
+)
 from transferkit.datasets import make_faces
 from transferkit.engines import has_openvino
 from transferkit.errors import InvalidInputError, ModelFileError, WeightsError
@@ -209,6 +216,7 @@ def test_layers_that_other_models_call_too_are_tapped_in_this_one(keras, images,
         base.get_layer("first")(keras.ops.zeros((1, *shape)))
         x = inputs = keras.Input(shape)
         halved = keras.layers.Rescaling(0.5, name="halved")
+        halved(keras.Input(shape))
         if sequential:
             return keras.Sequential([inputs, halved, *base.layers[1:]])
         base.get_layer("first")(x)  # a call that leads nowhere
@@ -217,6 +225,7 @@ def test_layers_that_other_models_call_too_are_tapped_in_this_one(keras, images,
         return keras.Model(inputs, x)
 
     made = row(build() if live else build, layers=("first", "last"))
+    check_backbone(made)
     pixels = np.random.default_rng(0).integers(0, 256, (2, SIZE, SIZE, 3)).astype(np.float32)
     network = build_network(made, RANDOM, SIZE)
     first, last = network.tap(("first", "last"))(pixels)

@@ -124,8 +124,9 @@ def _scaling_failures(network: Network, batch: Any) -> Iterator[str]:
     """Compare the spread of the first convolution's input with that of usual training data."""
     seen, scaler = batch, "preprocess_input"
     if isinstance(network, KerasNetwork) and (layer := _last_scaling_layer(network.model)):
-        name = next(name for name, tensor in network.tensors.items() if tensor is layer.output)
-        (seen,) = network.tap((name,))(batch)
+        (name,) = (name for name, operation in network.operations.items() if operation is layer)
+        if name in network.tensors:
+            (seen,) = network.tap((name,))(batch)
         scaler = f"its own {type(layer).__name__} layer and preprocess_input"
     spread = float(np.std(seen))
     # Uniform noise in 0..255 has a standard deviation of 74; in 0..1 of 0.29; scaled twice of 0.001.
