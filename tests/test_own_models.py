@@ -11,7 +11,7 @@ from sklearn.model_selection import cross_val_score
 
 import transferkit
 from transferkit import Backbone, Classifier, FeatureExtractor, check_backbone, list_layers
-from transferkit.errors import InvalidInputError, ModelFileError, WeightsError
+from transferkit.errors import BackboneCheckError, InvalidInputError, ModelFileError, WeightsError
 
 keras = pytest.importorskip("keras")
 LABELS = ["a", "b"] * 6
@@ -100,6 +100,18 @@ def test_a_model_with_its_top_has_maps_below_it(images):
 def test_a_model_that_is_no_backbone_says_why(make, message):
     with pytest.raises(InvalidInputError, match=message):
         Backbone.from_keras(make())
+
+
+def test_a_model_that_moves_channels_first_is_refused(images):
+    inner = network()
+    model = keras.Model(inner.input, keras.layers.Permute((3, 1, 2), name="moved")(inner.output))
+    for ask in (Classifier(model).fit, FeatureExtractor(model, layers="moved").fit_transform):
+        with pytest.raises(InvalidInputError, match=r"Got layer '\w+' of shape \(None, 24, 4, 4\).*Permute"):
+            ask(images, LABELS)
+    with pytest.raises(BackboneCheckError, match=r"\(n, c, h, w\)"):
+        check_backbone(model)
+    before = FeatureExtractor(model, layers="stage2", grid="full").fit_transform(images)
+    np.testing.assert_allclose(before, by_hand(inner, images).reshape(12, -1), rtol=1e-2, atol=1e-3)
 
 
 def test_the_usual_model_for_transfer(images):

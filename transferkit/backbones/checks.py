@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,7 +19,7 @@ from transferkit.backbones.network import Network
 from transferkit.backbones.onnx_file import OnnxNetwork, contrasts, metadata_failures
 from transferkit.backbones.registry import get_backbone
 from transferkit.backbones.weights import any_weights, resolve_weights
-from transferkit.errors import BackboneCheckError
+from transferkit.errors import BackboneCheckError, gather
 
 logger = logging.getLogger("transferkit")
 # Rounding error allowed between two evaluations of one image, relative to the spread of the features.
@@ -107,6 +108,10 @@ def _failures(backbone: Backbone, network: Network, size: int) -> Iterator[str]:
     unknown = [layer for layer in backbone.layers if layer not in network.layer_names()]
     if unknown:
         yield f"layers has names that the network does not have: {', '.join(unknown)}."
+    if isinstance(network, KerasNetwork):
+        moved: list[str] = []
+        gather(moved, functools.partial(network.check_maps, (*backbone.layers, "last")))
+        yield from moved
     tap = network.tap((*[layer for layer in backbone.layers if layer not in (*unknown, "last")], "last"))
     yield from _evaluation_failures(lambda images: [maps.astype(np.float64) for maps in tap(images)], batch)
 

@@ -106,6 +106,17 @@ class KerasNetwork:
 
         return run
 
+    def check_maps(self, layers: tuple[str, ...]) -> None:
+        """Raise InvalidInputError where a map has channels first, so that averages would run over them."""
+        for name in layers:
+            shape: tuple[Any, ...] = self.tensors[name].shape if name in self.tensors else ()
+            if len(shape) == 4 and shape[1] != shape[2] == shape[3]:
+                raise InvalidInputError(
+                    f"layers must give maps (n, h, w, c), or vectors. Got layer {name!r} of shape {shape}, "
+                    "with h and w that differ: is it (n, c, h, w)? Name a layer before axes are moved, or "
+                    "move them back with keras.layers.Permute((2, 3, 1))."
+                )
+
     def tapped_model(self, layers: tuple[str, ...]) -> Any:
         """Return a Keras model with one output for each layer.
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from transferkit import backbones
-from transferkit.backbones import Backbone, Network, Weights, build_network
+from transferkit.backbones import Backbone, KerasNetwork, Network, Weights, build_network
 from transferkit.cache import MemorySpace, SpillingSpace
 from transferkit.engines import (
     Engine,
@@ -77,6 +77,8 @@ class Settings:
             if backbones.is_declared(backbone)
             else build_network(backbone, self.weights, self.image_size)
         )
+        if isinstance(self._network, KerasNetwork):
+            self._network.check_maps(self.layers)
         self.backbone_facts = describe_backbone(
             backbone, self.weights, self._network, image_size=self.image_size, folder=folder
         )
