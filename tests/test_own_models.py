@@ -146,6 +146,17 @@ def test_what_a_model_must_be_told(images):
     assert features(free, np.zeros((1, 64, 64, 3), np.uint8), image_size=64).shape == (1, 8, 8, 24)
 
 
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_model_whose_normalization_was_adapted(images, nested):
+    adapted = keras.layers.Normalization()
+    adapted.adapt(images.astype(np.float32))
+    keras.utils.set_random_seed(0)
+    layers = [keras.Input((32, 32, 3)), adapted]
+    layers = [keras.Sequential(layers)] if nested else layers
+    model = keras.Sequential([*layers, keras.layers.Conv2D(8, 3, strides=4, name="c")])
+    np.testing.assert_allclose(features(model, images), by_hand(model, images), atol=1e-3)
+
+
 class Subclass(keras.Model):
     def __init__(self):
         super().__init__()

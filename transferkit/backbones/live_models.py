@@ -33,6 +33,9 @@ def copied(backbone: Backbone, model: Any, image_size: int) -> Any:
         with keras_defaults():
             copy = keras.models.clone_model(model)
             copy.set_weights(model.get_weights())
+            for layer in copy._flatten_layers():
+                if hasattr(layer, "finalize_state"):  # Normalization computes with copies of its weights
+                    layer.finalize_state()
             outputs = [
                 [
                     np.asarray(keras.ops.convert_to_numpy(tensor))
