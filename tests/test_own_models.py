@@ -263,6 +263,43 @@ def test_a_function_that_gives_no_features_says_so(images, function, message):
 
 
 @pytest.mark.parametrize("engine", ["keras", "openvino", "onnxruntime"])
+def from_five_on(batch):
+    features = means(batch)
+    return features if len(batch) < 5 else features - features.mean(axis=0)
+
+
+def turned_from_five_on(batch):
+    return means(batch)[:: -1 if len(batch) > 4 else 1]
+
+
+@pytest.mark.parametrize("function", [from_five_on, turned_from_five_on])
+def test_a_function_that_treats_large_batches_otherwise_is_refused(images, function):
+    backbone = Backbone.from_function(function, image_size=32)
+    expected = FeatureExtractor(Backbone.from_function(means, image_size=32)).transform(images)
+    extractor = FeatureExtractor(backbone)
+    np.testing.assert_array_equal(extractor.transform(images[:4]), expected[:4])
+    with pytest.raises(InvalidInputError, match="other features alone than beside others"):
+        extractor.transform(images)
+    np.testing.assert_array_equal(FeatureExtractor(backbone, batch_size=4).transform(images), expected)
+
+
+@keras.saving.register_keras_serializable("tests")
+class LargeBatches(keras.layers.Layer):
+    """Normalises over batches of more than 8."""
+
+    def call(self, x):
+        mean = keras.ops.mean(x, 0, keepdims=True)
+        return keras.ops.where(keras.ops.shape(x)[0] > 8, x - mean, x)
+
+
+def test_a_model_that_treats_large_batches_otherwise_runs_one_image_at_a_time(images, caplog):
+    inner = network()
+    backbone = Backbone.from_keras(keras.Model(inner.input, LargeBatches()(inner.output)), name="large")
+    found = features(backbone, images, engine="keras")
+    assert "images run one at a time" in caplog.text
+    np.testing.assert_allclose(found, by_hand(inner, images), atol=1e-4)
+
+
 def test_no_other_engine_runs_a_function(engine):
     with pytest.raises((InvalidInputError, transferkit.errors.MissingDependencyError), match="engine"):
         FeatureExtractor(Backbone.from_function(means, image_size=32), engine=engine).fit()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +12,6 @@ from numpy.typing import NDArray
 from transferkit.backbones.network import Tap
 from transferkit.backbones.source import Source, Weights
 from transferkit.errors import InvalidInputError
-
-_TOLERANCE = 1e-4  # of an image alone and beside another, relative to the largest feature
 
 
 @dataclass(frozen=True)
@@ -60,6 +58,7 @@ class FunctionNetwork:
     """
 
     n_parameters = 0  # it does not say
+    tolerance = 1e-4  # of an image alone and beside another, relative to the largest feature
 
     def __init__(self, function: Callable[[NDArray[np.float32]], Any], image_size: int) -> None:
         self.image_size = image_size
@@ -93,12 +92,16 @@ class FunctionNetwork:
         """Raise InvalidInputError unless an image has the same features alone and beside others."""
         together = self._features(images)
         alone = np.concatenate([self._features(image[None]) for image in images])
-        if not np.abs(alone - together).max() <= _TOLERANCE * np.abs(together).max():
-            raise InvalidInputError(
-                "backbone must be a function whose rows do not depend on the batch. This one gives an image "
-                "other features alone than beside others: is its network in training mode, or are features "
-                "normalised over the batch?"
-            )
+        if not np.abs(alone - together).max() <= self.tolerance * np.abs(together).max():
+            self.refuse_dependent_rows()
+
+    def refuse_dependent_rows(self) -> NoReturn:
+        """Raise InvalidInputError: an image has other features alone than beside others."""
+        raise InvalidInputError(
+            "backbone must be a function whose rows do not depend on the batch. This one gives an image "
+            "other features alone than beside others: is its network in training mode, or are features "
+            "normalised over the batch?"
+        )
 
     def _features(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         found = self._function(batch.copy())  # it may write into it

@@ -10,6 +10,7 @@ from transferkit.backbones import FunctionNetwork
 from transferkit.engines import _parity
 from transferkit.engines._engine import Engine, EngineRequest, Keep, as_they_are
 from transferkit.engines._keras import requested_network
+from transferkit.engines._rows import Watched
 from transferkit.errors import EngineError
 
 
@@ -31,7 +32,8 @@ def python_engine(request: EngineRequest) -> Engine:
             name="python",
         )
     tap, preprocess = network.tap(request.layers), request.backbone.preprocess
-    network.check_rows(preprocess(_parity.probes(request.image_size)))
+    probes = _parity.probes(request.image_size)
+    network.check_rows(preprocess(probes))
     lock = threading.Lock()
 
     def run(pixels: np.ndarray, keep: Keep = as_they_are) -> list[np.ndarray]:
@@ -41,4 +43,4 @@ def python_engine(request: EngineRequest) -> Engine:
         with lock:  # a function need not be safe in threads
             return keep(tap(preprocess(pixels)))
 
-    return Engine("python", run)
+    return Engine("python", Watched(run, len(probes), network.refuse_dependent_rows, network.tolerance))

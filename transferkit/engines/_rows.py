@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +14,7 @@ from transferkit.errors import InvalidInputError
 
 logger = logging.getLogger("transferkit")
 _TOLERANCE = 1e-3  # of one image alone and beside others, relative to the largest value of a layer
+Run = Callable[..., list[np.ndarray]]
 
 
 def with_own_rows(engine: Engine, request: EngineRequest) -> Engine:
@@ -34,12 +36,13 @@ def with_own_rows(engine: Engine, request: EngineRequest) -> Engine:
             "does not: is something random in it, such as dropout?"
         )
     alone = [np.concatenate(maps) for maps in zip(*(engine.run(each[None]) for each in images), strict=True)]
-    if _agree(together, alone):
-        return engine
-    logger.warning(
-        f"Backbone {request.backbone.name!r} gives an image other features beside others than alone, so "
-        "images run one at a time. Is it in training mode, or quantised dynamically?"
-    )
+
+    def one_at_a_time() -> Run:
+        logger.warning(
+            f"Backbone {request.backbone.name!r} gives an image other features beside others than alone, so "
+            "images run one at a time. Is it in training mode, or quantised dynamically?"
+        )
+        return run
 
     def run(pixels: np.ndarray, keep: Keep = as_they_are) -> list[np.ndarray]:
         if len(pixels) < 2:
@@ -47,8 +50,47 @@ def with_own_rows(engine: Engine, request: EngineRequest) -> Engine:
         rows = [engine.run(pixels[at : at + 1], keep) for at in range(len(pixels))]
         return [np.concatenate(maps) for maps in zip(*rows, strict=True)]
 
-    return replace(engine, run=run)
+    if not _agree(together, alone):
+        return replace(engine, run=one_at_a_time())
+    return replace(engine, run=Watched(engine.run, len(images), one_at_a_time))
 
 
-def _agree(some: list[np.ndarray], others: list[np.ndarray]) -> bool:
-    return all(np.abs(a - b).max() <= _TOLERANCE * np.abs(b).max() for a, b in zip(some, others, strict=True))
+class Watched:
+    """How an engine runs, with a look at the first batch of each larger size: do its rows depend on it?
+
+    Probes are few, and a network may treat large batches otherwise. A batch that has to be computed anyway
+    costs two images more.
+
+    Parameters
+    ----------
+    run : callable
+    asked : int
+        The size up to which it was asked already.
+    otherwise : callable
+        Returns what runs instead where rows depend on their batch, or raises an error.
+    tolerance : float, optional
+        Relative to the largest value of a layer.
+    """
+
+    def __init__(
+        self, run: Run, asked: int, otherwise: Callable[[], Run], tolerance: float = _TOLERANCE
+    ) -> None:
+        self._run, self._asked, self._otherwise, self._tolerance = run, asked, otherwise, tolerance
+
+    def __call__(self, pixels: np.ndarray, keep: Keep = as_they_are) -> list[np.ndarray]:
+        """Return features; threads that meet here ask twice, at worst."""
+        run, asked, ends = self._run, self._asked, [0, len(pixels) - 1]
+        found = run(pixels, keep)
+        if len(pixels) <= asked:
+            return found
+        alone = zip(*(run(pixels[at : at + 1], keep) for at in ends), strict=True)
+        rows = [np.concatenate(maps) for maps in alone]
+        if not _agree([maps[ends] for maps in found], rows, self._tolerance):
+            self._run = self._otherwise()
+            return self._run(pixels, keep)
+        self._asked = max(self._asked, len(pixels))
+        return found
+
+
+def _agree(some: list[np.ndarray], others: list[np.ndarray], tolerance: float = _TOLERANCE) -> bool:
+    return all(np.abs(a - b).max() <= tolerance * np.abs(b).max() for a, b in zip(some, others, strict=True))
