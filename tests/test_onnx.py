@@ -250,6 +250,23 @@ def test_a_graph_that_looks_at_the_batch_runs_one_image_at_a_time(save, images, 
             assert_close(one[0], rows[i], 1e-5)
 
 
+@pytest.mark.parametrize("shape", [(1, 64, 4, 4), (1, 64, -1, 4)], ids=["fails", "folds images"])
+@pytest.mark.parametrize("engine", ["auto", "onnxruntime"])
+def test_a_graph_that_was_exported_for_one_image_runs_one_at_a_time(save, images, engine, shape, caplog):
+    model = cnn()
+    table = onnx.numpy_helper.from_array(np.array(shape), "sides")
+    model.graph.initializer.append(table)
+    for node in model.graph.node:
+        node.input[:] = ["fixed" if name == "end3" else name for name in node.input]
+    at = [node.output[0] for node in model.graph.node].index("gap")
+    model.graph.node.insert(at, onnx.helper.make_node("Reshape", ["end3", "sides"], ["fixed"]))
+    backbone = Backbone.from_onnx(save(model), **HALF)
+    (found,) = features(backbone, images, ("fixed",), engine)
+    assert "cannot compute several images together, so images run one at a time" in caplog.text
+    (expected,) = features(backbone, images, ("end3",), engine)
+    assert_close(found, expected, 1e-5)
+
+
 def test_a_graph_with_something_random_is_refused(save, images):
     model = cnn()
     make = onnx.helper.make_node

@@ -10,7 +10,7 @@ import numpy as np
 
 from transferkit.engines import _parity
 from transferkit.engines._engine import Engine, EngineRequest, Keep, as_they_are
-from transferkit.errors import InvalidInputError
+from transferkit.errors import InvalidInputError, TransferKitError
 
 logger = logging.getLogger("transferkit")
 _TOLERANCE = 1e-3  # of one image alone and beside others, relative to the largest value of a layer
@@ -20,27 +20,33 @@ Run = Callable[..., list[np.ndarray]]
 def with_own_rows(engine: Engine, request: EngineRequest) -> Engine:
     """Return an engine that gives an image the same features whatever it is computed with.
 
-    A graph that normalises over the batch, or quantises by its range, does not: it then runs one image at a
-    time, which is slower.
+    A graph that normalises over the batch, or quantises by its range, does not, nor one that was exported for
+    a batch of one: it then runs one image at a time, which is slower.
 
     Raises
     ------
     InvalidInputError
-        The same image has other features each time.
+        The same image has other features each time, or cannot be computed.
     """
     images = _parity.probes(request.image_size)
-    together = engine.run(images)
-    if not _agree(engine.run(images), together):
+    together = _together(engine, images)
+    alone = _alone(engine, images, request.backbone.name)
+    again = _alone(engine, images, request.backbone.name) if together is None else engine.run(images)
+    if not _agree(again, alone if together is None else together):
         raise InvalidInputError(
             f"backbone {request.backbone.name!r} must give an image the same features each time. This one "
             "does not: is something random in it, such as dropout?"
         )
-    alone = [np.concatenate(maps) for maps in zip(*(engine.run(each[None]) for each in images), strict=True)]
 
     def one_at_a_time() -> Run:
+        seen = "cannot compute several images together", "Was it exported for a batch of one?"
+        if together is not None:
+            seen = (
+                "gives an image other features beside others than alone",
+                "Is it in training mode, or quantised dynamically?",
+            )
         logger.warning(
-            f"Backbone {request.backbone.name!r} gives an image other features beside others than alone, so "
-            "images run one at a time. Is it in training mode, or quantised dynamically?"
+            f"Backbone {request.backbone.name!r} {seen[0]}, so images run one at a time. {seen[1]}"
         )
         return run
 
@@ -50,9 +56,35 @@ def with_own_rows(engine: Engine, request: EngineRequest) -> Engine:
         rows = [engine.run(pixels[at : at + 1], keep) for at in range(len(pixels))]
         return [np.concatenate(maps) for maps in zip(*rows, strict=True)]
 
-    if not _agree(together, alone):
+    if together is None or not _agree(together, alone):
         return replace(engine, run=one_at_a_time())
     return replace(engine, run=Watched(engine.run, len(images), one_at_a_time))
+
+
+def _together(engine: Engine, images: np.ndarray) -> list[np.ndarray] | None:
+    """Return what an engine gives for images together; None if it cannot, or gives other numbers of rows."""
+    try:
+        found = engine.run(images)
+    except (TransferKitError, MemoryError):
+        raise
+    except Exception:  # noqa: BLE001 - a runtime may raise anything, and single images may do
+        return None
+    return found if all(len(maps) == len(images) for maps in found) else None
+
+
+def _alone(engine: Engine, images: np.ndarray, name: str) -> list[np.ndarray]:
+    """Return what an engine gives for each image alone."""
+    try:
+        rows = [engine.run(each[None]) for each in images]
+    except (TransferKitError, MemoryError):
+        raise
+    except Exception as error:  # a runtime may raise anything
+        reason = next(iter(str(error).strip().splitlines()), "")
+        raise InvalidInputError(
+            f"backbone {name!r} must be able to compute a single image. {engine.name} says: "
+            f"{type(error).__name__}: {reason}"
+        ) from error
+    return [np.concatenate(maps) for maps in zip(*rows, strict=True)]
 
 
 class Watched:
@@ -85,7 +117,8 @@ class Watched:
             return found
         alone = zip(*(run(pixels[at : at + 1], keep) for at in ends), strict=True)
         rows = [np.concatenate(maps) for maps in alone]
-        if not _agree([maps[ends] for maps in found], rows, self._tolerance):
+        whole = all(len(maps) == len(pixels) for maps in found)
+        if not (whole and _agree([maps[ends] for maps in found], rows, self._tolerance)):
             self._run = self._otherwise()
             return self._run(pixels, keep)
         self._asked = max(self._asked, len(pixels))
@@ -93,4 +126,7 @@ class Watched:
 
 
 def _agree(some: list[np.ndarray], others: list[np.ndarray], tolerance: float = _TOLERANCE) -> bool:
-    return all(np.abs(a - b).max() <= tolerance * np.abs(b).max() for a, b in zip(some, others, strict=True))
+    return all(
+        a.shape == b.shape and np.abs(a - b).max() <= tolerance * np.abs(b).max()
+        for a, b in zip(some, others, strict=True)
+    )
