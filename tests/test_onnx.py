@@ -267,6 +267,15 @@ def test_a_graph_that_was_exported_for_one_image_runs_one_at_a_time(save, images
     assert_close(found, expected, 1e-5)
 
 
+@pytest.mark.parametrize("engine", ["auto", "onnxruntime"])
+def test_features_that_are_not_finite_are_refused_as_such(save, images, engine):
+    model = cnn()
+    model.graph.node.append(onnx.helper.make_node("Log", ["end3"], ["logs"]))
+    backbone = Backbone.from_onnx(save(model), **HALF)
+    with pytest.raises(InvalidInputError, match="must give finite features. Got NaN or infinity from 'logs'"):
+        features(backbone, images, ("end2", "logs"), engine)
+
+
 def test_a_graph_with_something_random_is_refused(save, images):
     model = cnn()
     make = onnx.helper.make_node

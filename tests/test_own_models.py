@@ -255,6 +255,7 @@ def test_a_function_that_changes_is_noticed(images):
         (lambda batch: np.zeros((len(batch), 64, 7, 7)), r"is it \(n, c, h, w\)"),
         (lambda batch: np.full((len(batch), 8), np.nan), "Got NaN or infinity"),
         (lambda batch: np.ones((len(batch), 8), complex), "Got ndarray"),
+        (lambda batch: np.random.normal(size=(len(batch), 8)), "the same features each time.*random"),
     ],
 )
 def test_a_function_that_gives_no_features_says_so(images, function, message):

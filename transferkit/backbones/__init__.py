@@ -9,7 +9,7 @@ from transferkit.backbones.keras_network import KerasNetwork
 from transferkit.backbones.live_models import copied
 from transferkit.backbones.mixed_precision import in_half_precision
 from transferkit.backbones.models import build_keras_network, build_network, list_layers
-from transferkit.backbones.network import Network
+from transferkit.backbones.network import Network, random_features
 from transferkit.backbones.onnx_file import OnnxFile, OnnxNetwork, run_in_portions, serialised, session_of
 from transferkit.backbones.prefetch import download_weights
 from transferkit.backbones.registry import (
@@ -50,6 +50,7 @@ __all__ = [
     "list_layers",
     "note_trained_on",
     "noted_trained_on",
+    "random_features",
     "register_backbone",
     "resolve_weights",
     "run_in_portions",

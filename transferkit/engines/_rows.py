@@ -8,9 +8,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from transferkit.backbones import random_features
 from transferkit.engines import _parity
 from transferkit.engines._engine import Engine, EngineRequest, Keep, as_they_are
-from transferkit.errors import InvalidInputError, TransferKitError
+from transferkit.errors import InvalidInputError, TransferKitError, quoted
 
 logger = logging.getLogger("transferkit")
 _TOLERANCE = 1e-3  # of one image alone and beside others, relative to the largest value of a layer
@@ -26,17 +27,26 @@ def with_own_rows(engine: Engine, request: EngineRequest) -> Engine:
     Raises
     ------
     InvalidInputError
-        The same image has other features each time, or cannot be computed.
+        The same image has other features each time, or such as are no finite numbers, or cannot be computed.
     """
     images = _parity.probes(request.image_size)
     together = _together(engine, images)
     alone = _alone(engine, images, request.backbone.name)
     again = _alone(engine, images, request.backbone.name) if together is None else engine.run(images)
-    if not _agree(again, alone if together is None else together):
+    known = alone if together is None else together
+    endless = [
+        layer
+        for layer, *pair in zip(request.layers, known, again, strict=True)
+        if not np.isfinite(pair).all()
+    ]
+    if endless:
         raise InvalidInputError(
-            f"backbone {request.backbone.name!r} must give an image the same features each time. This one "
-            "does not: is something random in it, such as dropout?"
+            f"backbone {request.backbone.name!r} must give finite features. Got NaN or infinity from "
+            f"{quoted(endless)} for simple pictures. Check preprocessing (mean and std of an ONNX file) and "
+            "weights, leave out precision=, or pass other layers=."
         )
+    if not _agree(again, known):
+        raise random_features(request.backbone.name)
 
     def one_at_a_time() -> Run:
         seen = "cannot compute several images together", "Was it exported for a batch of one?"

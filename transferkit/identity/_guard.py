@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from transferkit.backbones import Backbone, FunctionNetwork, Network
+from transferkit.backbones import Backbone, FunctionNetwork, Network, random_features
 from transferkit.errors import WeightsError
 from transferkit.identity._probe import answer, difference, probe_images
 
@@ -42,9 +42,14 @@ class Guard:
             self.check_network()
 
     def check_network(self) -> None:
-        """Raise WeightsError if the layers give other values: asked once an engine has read them."""
+        """Raise WeightsError if the layers give other values: asked once an engine has read them.
+
+        If they do so each time, it is an InvalidInputError.
+        """
         now = answer(self._backbone, self._network, self._image_size)
         if reason := difference(self._facts["probe"], now):
+            if difference(now, answer(self._backbone, self._network, self._image_size)):
+                raise random_features(self._backbone.name)
             raise self._changed(reason)
 
     def _changed(self, reason: str) -> WeightsError:
