@@ -66,8 +66,9 @@ class Backbone:
     Raises
     ------
     InvalidInputError
-        The name has no letter or digit, ``min_size`` is not a positive integer, ``image_size`` is smaller,
-        ``constructor`` or ``preprocess_input`` is not a function, or ``layers`` or ``aliases`` is a string.
+        The name has no letter a-z or digit, ``min_size`` is not a positive integer, ``image_size`` is
+        smaller, ``constructor`` or ``preprocess_input`` is not a function, or not the one that a `Source`
+        asks for, or ``layers`` or ``aliases`` is a string.
 
     See Also
     --------
@@ -98,7 +99,7 @@ class Backbone:
 
     def _problems(self) -> Iterator[str]:
         if not isinstance(self.name, str) or not plain_name(self.name):
-            yield f"name must be a word with letters or digits. Got {self.name!r}."
+            yield f"name must have letters a-z or digits, by which it is looked up. Got {self.name!r}."
         if not is_count(self.min_size):
             yield (
                 f"min_size must be the smallest side in pixels, 1 or more. Got {self.min_size!r}. "
