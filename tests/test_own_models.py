@@ -15,6 +15,7 @@ from transferkit.errors import BackboneCheckError, InvalidInputError, ModelFileE
 
 keras = pytest.importorskip("keras")
 LABELS = ["a", "b"] * 6
+SCALE = 255.0
 
 
 @pytest.fixture(scope="module")
@@ -155,6 +156,35 @@ def test_a_model_whose_normalization_was_adapted(images, nested):
     layers = [keras.Sequential(layers)] if nested else layers
     model = keras.Sequential([*layers, keras.layers.Conv2D(8, 3, strides=4, name="c")])
     np.testing.assert_allclose(features(model, images), by_hand(model, images), atol=1e-3)
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_model_with_lambda_layers(images, nested):
+    image = keras.Input((32, 32, 3))
+    scale = keras.layers.Lambda(lambda x: x / SCALE, output_shape=(32, 32, 3), name="scale")
+    scaled = keras.Model(image, scale(image))(image) if nested else scale(image)
+    model = keras.Model(image, keras.layers.Conv2D(8, 3, strides=4, name="c")(scaled))
+    backbone = Backbone.from_keras(model, preprocess_input=lambda x: x)
+    np.testing.assert_allclose(features(backbone, images), by_hand(model, images), atol=1e-4)
+    assert Classifier(backbone).fit(images, LABELS).extractor_.layers_[-1] == "last"
+
+
+def test_a_model_that_cannot_be_copied_says_what_to_do(images):
+    class Custom(keras.layers.Layer):
+        def __init__(self, factor):
+            super().__init__()
+            self.factor = factor
+
+        def call(self, x):
+            return x * self.factor
+
+    image = keras.Input((32, 32, 3))
+    model = keras.Model(image, Custom(1 / 255)(image), name="mine")
+    backbone = Backbone.from_keras(model, preprocess_input=lambda x: x, layers=["last"])
+    with pytest.raises(
+        InvalidInputError, match=r"can be copied.*Of 'mine'.*get_config\(\), or pass a function"
+    ):
+        FeatureExtractor(backbone).fit()
 
 
 class Subclass(keras.Model):
