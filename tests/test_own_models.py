@@ -293,7 +293,30 @@ def test_a_function_that_gives_no_features_says_so(images, function, message):
         FeatureExtractor(Backbone.from_function(function, image_size=32)).transform(images)
 
 
-@pytest.mark.parametrize("engine", ["keras", "openvino", "onnxruntime"])
+def test_features_of_one_width(images):
+    def narrow(batch):
+        return means(batch).reshape(len(batch), -1)[:, : 47 if np.array_equal(batch[0], images[3]) else 48]
+
+    extractor = FeatureExtractor(Backbone.from_function(narrow, image_size=32), batch_size=1)
+    with pytest.raises(
+        InvalidInputError, match=r"one shape for all images.*Got \(48,\) .*and \(47,\) for oth"
+    ):
+        extractor.transform(images)
+
+
+def test_a_function_for_another_size_says_so_when_a_model_is_loaded(images, tmp_path):
+    def flat(batch):
+        return batch.reshape(len(batch), 64, 48)[:, :, 0]
+
+    Classifier(Backbone.from_function(flat, image_size=32)).fit(images, LABELS).save(
+        tmp_path / "m.safetensors"
+    )
+    with pytest.raises(
+        ModelFileError, match=r"with the backbone that was given: .*cannot reshape.* 32 pixels"
+    ):
+        transferkit.load(tmp_path / "m.safetensors", backbone=flat)
+
+
 def from_five_on(batch):
     features = means(batch)
     return features if len(batch) < 5 else features - features.mean(axis=0)
@@ -331,6 +354,7 @@ def test_a_model_that_treats_large_batches_otherwise_runs_one_image_at_a_time(im
     np.testing.assert_allclose(found, by_hand(inner, images), atol=1e-4)
 
 
+@pytest.mark.parametrize("engine", ["keras", "openvino", "onnxruntime"])
 def test_no_other_engine_runs_a_function(engine):
     with pytest.raises((InvalidInputError, transferkit.errors.MissingDependencyError), match="engine"):
         FeatureExtractor(Backbone.from_function(means, image_size=32), engine=engine).fit()

@@ -23,7 +23,7 @@ from transferkit.backbones import (
 )
 from transferkit.datasets import make_faces
 from transferkit.engines import has_openvino
-from transferkit.errors import InvalidInputError, ModelFileError, WeightsError
+from transferkit.errors import BackboneCheckError, InvalidInputError, ModelFileError, WeightsError
 from transferkit.identity import describe_backbone
 from transferkit.identity._probe import answer, difference, probe_images
 
@@ -206,6 +206,33 @@ def test_models_within_models(keras, images, live, sequential):
     pixels = np.random.default_rng(0).integers(0, 256, (2, SIZE, SIZE, 3)).astype(np.float32)
     (found,) = build_network(made, RANDOM, SIZE).tap((within,))(pixels)
     np.testing.assert_allclose(found, inner(pixels), rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("constructor", "preprocess_input", "message"),
+    [
+        (lambda include_top: None, identity, r"constructor\(include_top=False.*unexpected keyword argument"),
+        (
+            "keras.applications:Nope",
+            identity,
+            "constructor of backbone 'mine' must name .*no attribute 'Nope'",
+        ),
+        ("keras.applications.nope:X", identity, "constructor of .*No module named 'keras.applications.nope'"),
+        (None, "nowhere:preprocess_input", "preprocess_input of .*No module named 'nowhere'"),
+        (None, lambda x: x[..., :1], r"takes, \(None, 32, 32, 3\). Got \(\d, 32, 32, 1\)"),
+        (None, lambda x: np.moveaxis(x, -1, 1), r"takes, \(None, 32, 32, 3\). Got \(\d, 3, 32, 32\)"),
+        (None, lambda x: x[:, ::2, ::2], r"Got \(\d, 16, 16, 3\).*must build the network for input_shape"),
+    ],
+)
+def test_what_does_not_fit_together_says_so(keras, images, constructor, preprocess_input, message):
+    def usual(include_top=False, weights=None, input_shape=None):
+        return convolutions(keras, "first")
+
+    made = Backbone("mine", constructor or usual, preprocess_input, SIZE, image_size=SIZE)
+    with pytest.raises(InvalidInputError, match=message):
+        FeatureExtractor(made, weights=None).fit().transform(images)
+    with pytest.raises((InvalidInputError, BackboneCheckError)):
+        check_backbone(made)
 
 
 @pytest.mark.parametrize("live", [False, True])

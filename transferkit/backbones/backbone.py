@@ -307,7 +307,23 @@ class Backbone:
     @property
     def triple(self) -> tuple[Any, Callable[..., Any], int]:
         """The constructor, ``preprocess_input`` and ``min_size``; imports references."""
-        return _resolve(self.constructor), _resolve(self.preprocess_input), self.min_size
+        return self._resolve("constructor"), self._resolve("preprocess_input"), self.min_size
+
+    def _resolve(self, label: str) -> Any:
+        """Return what a field refers to; InvalidInputError if there is no such module or attribute."""
+        reference = getattr(self, label)
+        if not isinstance(reference, str):
+            return reference
+        module, _, attribute = reference.partition(":")
+        try:
+            return getattr(importlib.import_module(module), attribute)
+        except (ModuleNotFoundError, AttributeError) as error:
+            if error.name not in (attribute, module, *_parents(module)) or error.name == "keras":
+                raise  # something that the module itself needs
+            raise InvalidInputError(
+                f"{label} of backbone {self.name!r} must name what can be imported, as "
+                f"'package.module:attribute'. Got {reference!r}: {error}."
+            ) from error
 
     def preprocess(self, pixels: Any) -> Any:
         """Return the input of the network for uint8 or float pixels of shape (n, S, S, 3).
@@ -319,7 +335,7 @@ class Backbone:
         InvalidInputError
             ``preprocess_input`` does not return numbers for each image.
         """
-        preprocess_input = _resolve(self.preprocess_input)
+        preprocess_input = self._resolve("preprocess_input")
         # Keras's functions follow its global settings; others need no Keras.
         with keras_defaults() if sys.modules.get("keras") else contextlib.nullcontext():
             ready = preprocess_input(np.array(pixels, dtype=np.float32))
@@ -368,8 +384,6 @@ def plain_name(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
-def _resolve(reference: Any) -> Any:
-    if not isinstance(reference, str):
-        return reference
-    module, _, attribute = reference.partition(":")
-    return getattr(importlib.import_module(module), attribute)
+def _parents(module: str) -> list[str]:
+    words = module.split(".")
+    return [".".join(words[:n]) for n in range(1, len(words))]

@@ -92,6 +92,12 @@ def _failures(backbone: Backbone, network: Network, size: int) -> Iterator[str]:
     if batch.ndim != 4 or batch.shape[:3] != pixels.shape[:3]:
         yield f"preprocess_input must keep (n, height, width) = {pixels.shape[:3]}. Got {batch.shape}."
         return
+    problems: list[str] = []
+    if isinstance(network, KerasNetwork):
+        gather(problems, functools.partial(network.check_input, backbone.name, batch.shape))
+    if problems:
+        yield from problems
+        return
     flat = np.concatenate([np.zeros_like(pixels[:1]), np.full_like(pixels[:1], 255)])
     if not (np.isfinite(batch).all() and np.isfinite(backbone.preprocess(flat)).all()):
         yield "preprocess_input returns NaN or infinity for pixels in 0..255, such as all black or all white."

@@ -88,12 +88,24 @@ class FunctionNetwork:
         """Return nothing: it is known by its answers to probes."""
         return {}
 
-    def check_rows(self, images: NDArray[np.float32]) -> None:
-        """Raise InvalidInputError unless an image has the same features alone and beside others."""
+    def check_shape(self, features: NDArray[np.float32], known: tuple[int, ...]) -> None:
+        """Raise InvalidInputError unless an image has features of the shape that others had."""
+        if features.shape[1:] != known:
+            raise InvalidInputError(
+                "backbone must be a function whose features have one shape for all images of a size. Got "
+                f"{known} for some images and {features.shape[1:]} for others."
+            )
+
+    def check_rows(self, images: NDArray[np.float32]) -> tuple[int, ...]:
+        """Return the shape of features; InvalidInputError unless they are the same alone and with others."""
         together = self._features(images)
-        alone = np.concatenate([self._features(image[None]) for image in images])
+        rows = [self._features(image[None]) for image in images]
+        for row in rows:
+            self.check_shape(row, together.shape[1:])
+        alone = np.concatenate(rows)
         if not np.abs(alone - together).max() <= self.tolerance * np.abs(together).max():
             self.refuse_dependent_rows()
+        return together.shape[1:]
 
     def refuse_dependent_rows(self) -> NoReturn:
         """Raise InvalidInputError: an image has other features alone than beside others."""

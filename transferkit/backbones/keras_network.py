@@ -106,6 +106,18 @@ class KerasNetwork:
 
         return run
 
+    def check_input(self, name: str, shape: tuple[int, ...]) -> None:
+        """Raise InvalidInputError unless it takes what the preprocessing of a backbone of this name gives."""
+        taken = tuple(self.model.inputs[0].shape)
+        if len(shape) != len(taken) or any(
+            side not in (None, ours) for ours, side in zip(shape[1:], taken[1:], strict=True)
+        ):
+            raise InvalidInputError(
+                f"preprocess_input of backbone {name!r} must give what its network takes, {taken}. "
+                f"Got {shape} for images of {self.image_size} pixels. Correct it, or the constructor, which "
+                "must build the network for input_shape."
+            )
+
     def check_maps(self, layers: tuple[str, ...]) -> None:
         """Raise InvalidInputError where a map has channels first, so that averages would run over them."""
         for name in layers:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from transferkit.backbones import Backbone, FunctionNetwork, Network
+from transferkit.backbones import Backbone, FunctionNetwork, KerasNetwork, Network
 
 # Relative to the length of a layer's output. Rounding leaves about 1e-6 in a network, 1e-8 in its input; one
 # grey level that is one brighter than before is 5e-4 of the input.
@@ -37,6 +37,8 @@ def probe_images(image_size: int) -> NDArray[np.uint8]:
 def answer(backbone: Backbone, network: Network | None, image_size: int) -> str:
     """Return a summary of the preprocessed probes and of each layer's output, as text; None has no layers."""
     ready = backbone.preprocess(probe_images(image_size))
+    if isinstance(network, KerasNetwork):
+        network.check_input(backbone.name, ready.shape)
     rows = [_summary(ready, np.float64)]  # its tolerance is near the precision of float32
     if network is None:
         pass
