@@ -25,7 +25,7 @@ from transferkit.errors import (
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
-from tests.onnx_graphs import by_hand, cnn, vit  # noqa: E402 - needs onnx
+from tests.onnx_graphs import Graph, by_hand, cnn, vit  # noqa: E402 - needs onnx
 
 ENGINES = [
     "onnxruntime",
@@ -330,6 +330,19 @@ def test_a_layout_that_no_shape_shows_is_that_of_the_operators():
     assert {name: found.get(name) for name in shapes} == {
         "a": "NHWC", "b": "NHWC", "c": None, "unknown": None, "d": "NCHW", "e": "NHWC", "f": "NHWC",
     }  # fmt: skip
+
+
+def test_a_map_whose_layout_nothing_tells_is_no_layer(save):
+    graph = Graph()
+    x = graph.add("Transpose", "image", name="entry", perm=[0, 3, 1, 2])
+    x = graph.add("Conv", x, graph.weight(16, 3, 4, 4), name="conv", strides=[4, 4])
+    x = graph.add("Transpose", x, name="turned", perm=[0, 2, 3, 1])
+    x = graph.add("Reshape", x, graph.constant(np.array([-1, 16, 16, 2, 8])), name="groups")
+    x = graph.add("Transpose", x, name="mixed", perm=[0, 1, 2, 4, 3])
+    x = graph.add("Reshape", x, graph.constant(np.array([-1, 16, 16, 16])), name="shuffled")
+    x = graph.add("Relu", x, name="active")
+    backbone = Backbone.from_onnx(save(graph.model(["n", 64, 64, 3], ["active"])), **HALF)
+    assert list_layers(backbone) == ["entry", "conv", "turned", "last"]
 
 
 def test_layers_of_tokens(save):
