@@ -15,6 +15,7 @@ from transferkit.errors import InvalidInputError, TransferKitError, quoted
 
 logger = logging.getLogger("transferkit")
 _TOLERANCE = 1e-3  # of one image alone and beside others, relative to the largest value of a layer
+_said: set[tuple[object, ...]] = set()
 Run = Callable[..., list[np.ndarray]]
 
 
@@ -55,9 +56,12 @@ def with_own_rows(engine: Engine, request: EngineRequest) -> Engine:
                 "gives an image other features beside others than alone",
                 "Is it in training mode, or quantised dynamically?",
             )
-        logger.warning(
-            f"Backbone {request.backbone.name!r} {seen[0]}, so images run one at a time. {seen[1]}"
-        )
+        # Each choice of layers and batch size builds an engine: one warning for a network will do.
+        if (known := (request.backbone.name, request.identity, seen)) not in _said:
+            _said.add(known)
+            logger.warning(
+                f"Backbone {request.backbone.name!r} {seen[0]}, so images run one at a time. {seen[1]}"
+            )
         return run
 
     def run(pixels: np.ndarray, keep: Keep = as_they_are) -> list[np.ndarray]:
