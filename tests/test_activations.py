@@ -33,6 +33,16 @@ def test_nothing_goes_into_the_cache(engine, pictures, monkeypatch):
     activations(pictures[0][:2])
 
 
+def test_float_arrays_have_one_range(engine):
+    bright, dark = np.full((40, 40, 3), 200.0), np.full((40, 40, 3), 0.5)
+    with pytest.raises(
+        InvalidInputError, match=r"X has float arrays up to 200, .* Pass value_range=\(0, 255\)"
+    ):
+        activations([bright, dark])
+    maps = activations([bright, dark], value_range=(0, 255))
+    np.testing.assert_allclose(maps.mean((1, 2, 3)), [200 / 255, 0], atol=1 / 255)
+
+
 def test_filters_are_kept_in_their_order(engine, pictures):
     whole = activations(pictures[0][0], "fine")
     np.testing.assert_array_equal(activations(pictures[0][0], "fine", filters=[4, 1]), whole[..., [4, 1]])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import importlib.util
 import json
 import os
@@ -150,9 +151,67 @@ def test_efficientnet_from_kerass_file_equals_kerass_own_imagenet_graph(keras, t
     assert weights.kind == "imagenet"
     expected = features(row, by_keras, pixels)
     assert closeness(expected, features(row, build_model(row, weights, SIZE), pixels)) < 1e-4
+    by_keras.save_weights(tmp_path / "mine.weights.h5")
+    mine = build_model(row, resolve_weights(row, tmp_path / "mine.weights.h5"), SIZE)
+    assert closeness(expected, features(row, mine, pixels)) < 1e-4
     # The trap: the same file in the graph that Keras builds without weights.
     plain = build_model(dataclasses.replace(row, finish=None), weights, SIZE)
     assert closeness(expected, features(row, plain, pixels)) > 0.01
+
+
+@pytest.fixture
+def rescaled(keras):
+    """A small row whose ImageNet graph has one more layer, as that of EfficientNet, and that graph."""
+
+    def constructor(include_top=False, weights=None, input_shape=None):
+        inputs = keras.Input(input_shape)
+        x = keras.layers.Rescaling(1 / 255)(inputs)
+        x = keras.layers.Normalization(mean=[0.4] * 3, variance=[0.3] * 3)(x)
+        if weights == "imagenet":
+            x = keras.layers.Rescaling([2.0, 3.0, 4.0])(x)
+        return keras.Model(inputs, keras.layers.Conv2D(4, 3, name="conv")(x))
+
+    def finish(model):
+        conv = model.get_layer("conv")
+        kernel, bias = conv.get_weights()
+        conv.set_weights([kernel * np.reshape([2.0, 3.0, 4.0], (3, 1)), bias])
+
+    fields = {"weights_file": "published_notop.h5", "finish": finish, "lost_layer": "rescaling_1"}
+    row = Backbone("rescaled", constructor, lambda x: x, SIZE, image_size=SIZE, **fields)
+    return row, constructor(weights="imagenet", input_shape=(SIZE, SIZE, 3))
+
+
+@pytest.mark.parametrize("ending", [".weights.h5", ".keras", ".h5"])
+@pytest.mark.parametrize("place", ["folder", "file"])
+def test_weights_are_finished_by_what_is_in_the_file(rescaled, pixels, tmp_path, monkeypatch, ending, place):
+    row, original = rescaled
+    path = tmp_path / f"mine{ending}"
+    if place == "folder":
+        monkeypatch.setenv("TRANSFERKIT_WEIGHTS", str(tmp_path))
+        path = tmp_path / ("rescaled.weights.h5" if ending == ".weights.h5" else row.weights_file)
+    asked = "imagenet" if place == "folder" else path
+    save = original.save_weights if ending == ".weights.h5" else original.save
+    save(path)
+    weights = resolve_weights(row, asked)
+    plain = build_model(row, weights, SIZE)
+    assert closeness(features(row, original, pixels), features(row, plain, pixels)) < 1e-5
+    if path.name == row.weights_file:
+        return  # it is held to be the one that was published
+    save = plain.save_weights if ending == ".weights.h5" else plain.save  # as after fine-tuning
+    save(path)
+    again = build_model(row, resolve_weights(row, asked), SIZE)
+    assert closeness(features(row, original, pixels), features(row, again, pixels)) < 1e-5
+
+
+def test_the_published_file_is_finished_under_any_name(rescaled, tmp_path):
+    path = tmp_path / "renamed.h5"
+    path.write_bytes(b"as published")
+    row = dataclasses.replace(rescaled[0], weights_hash=hashlib.md5(b"as published").hexdigest())
+    found = resolve_weights(row, path)
+    assert (found.kind, found.finish) == ("file", True)
+    assert describe_backbone(get_backbone("efficientnet_b0"), found)["finish"] == "True"  # old rows are wrong
+    assert "finish" not in describe_backbone(get_backbone("vgg16"), found)
+    assert not resolve_weights(rescaled[0], path).finish
 
 
 @pytest.mark.parametrize(

@@ -227,6 +227,51 @@ def test_another_backbone_under_its_name_is_refused(keras, faces):
     extractor.set_params(backbone="scattering").transform(faces.images)  # asked for, so no surprise
 
 
+def two_layers(include_top=False, weights=None, input_shape=None):
+    import keras
+
+    keras.utils.set_random_seed(3)
+    image = keras.Input(input_shape)
+    x = keras.layers.Conv2D(4, 3, strides=4, name="a")(image)
+    return keras.Model(image, keras.layers.Conv2D(4, 3, strides=2, name="b")(x))
+
+
+@pytest.mark.parametrize(
+    ("recommended", "phrase"),
+    [
+        ({"layers": ("b", "last")}, r"layers was \['a'\] and is \['b'\]"),
+        ({"image_size": 48}, "image_size was 32 and is 48"),
+    ],
+    ids=["layers", "image_size"],
+)
+@pytest.mark.parametrize("again", [lambda thing: thing, COPIES["pickle"]], ids=["itself", "pickle"])
+def test_other_recommendations_under_its_name_are_refused(keras, faces, recommended, phrase, again):
+    def register(**details):
+        details = {"image_size": SIZE, "layers": ("a", "last"), **details}
+        register_backbone("mine", two_layers, scaled, SIZE, overwrite=True, **details)
+
+    register()
+    extractor = FeatureExtractor("mine", weights=None, engine="keras").fit()
+    clf = Classifier("mine", weights=None, layers="auto", head="linear").fit(faces.images, faces.labels)
+    before = extractor.transform(faces.images)
+    asked = FeatureExtractor("mine", weights=None, layers="a", image_size=SIZE, engine="keras").fit()
+    extractor, clf = again(extractor), again(clf)
+    register(**recommended)
+    with pytest.raises(WeightsError, match=phrase):
+        extractor.transform(faces.images)
+    with pytest.raises(WeightsError, match="not what it was when this object was fitted"):
+        clf.predict(faces.images)
+    np.testing.assert_array_equal(asked.transform(faces.images), before)  # it was asked for
+    np.testing.assert_array_equal(
+        extractor.set_params(layers="a", image_size=SIZE).transform(faces.images), before
+    )
+    extractor.set_params(layers=None, image_size=None).fit().transform(faces.images)
+
+
+def scaled(pixels):
+    return pixels / 255
+
+
 ERRORS = [
     errors.InvalidInputError("one", "two"),
     errors.UnknownBackboneError("vgg", ["vgg16"]),

@@ -1,5 +1,6 @@
 """Networks in ONNX files: features as by hand, whatever the layout, batch, type and engine."""
 
+import dataclasses
 import json
 import pickle
 import subprocess
@@ -11,7 +12,7 @@ import pytest
 import transferkit
 from transferkit import Backbone, Classifier, FeatureExtractor, check_backbone, list_layers
 from transferkit.backbones.onnx_file._layouts import find_layouts
-from transferkit.engines import has_openvino
+from transferkit.engines import _rows, has_openvino
 from transferkit.errors import (
     BackboneCheckError,
     EngineError,
@@ -24,7 +25,7 @@ from transferkit.errors import (
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
-from tests.onnx_graphs import by_hand, cnn, vit  # noqa: E402 - needs onnx
+from tests.onnx_graphs import Graph, by_hand, cnn, vit  # noqa: E402 - needs onnx
 
 ENGINES = [
     "onnxruntime",
@@ -32,6 +33,11 @@ ENGINES = [
 ]
 HALF = {"mean": 127.5, "std": 127.5}
 IMAGENET = {"mean": (123.675, 116.28, 103.53), "std": (58.395, 57.12, 57.375)}
+
+
+@pytest.fixture(autouse=True)
+def nothing_said(monkeypatch):
+    monkeypatch.setattr(_rows, "_said", set())
 
 
 @pytest.fixture(scope="module")
@@ -243,10 +249,38 @@ def test_a_graph_that_looks_at_the_batch_runs_one_image_at_a_time(save, images, 
     model.graph.initializer.append(onnx.numpy_helper.from_array(np.float32(0.3), "half"))
     backbone = Backbone.from_onnx(save(model), **HALF)
     together = features(backbone, images, ("end1", "last"), engine)
-    assert "images run one at a time" in caplog.text
+    assert caplog.text.count("images run one at a time") == 1
+    features(backbone, images, ("end1",), engine)
+    assert caplog.text.count("images run one at a time") == 1, "once for a network"
     for i, image in enumerate(images):
         for one, rows in zip(features(backbone, [image], ("end1", "last"), engine), together, strict=True):
             assert_close(one[0], rows[i], 1e-5)
+
+
+@pytest.mark.parametrize("shape", [(1, 64, 4, 4), (1, 64, -1, 4)], ids=["fails", "folds images"])
+@pytest.mark.parametrize("engine", ["auto", "onnxruntime"])
+def test_a_graph_that_was_exported_for_one_image_runs_one_at_a_time(save, images, engine, shape, caplog):
+    model = cnn()
+    table = onnx.numpy_helper.from_array(np.array(shape), "sides")
+    model.graph.initializer.append(table)
+    for node in model.graph.node:
+        node.input[:] = ["fixed" if name == "end3" else name for name in node.input]
+    at = [node.output[0] for node in model.graph.node].index("gap")
+    model.graph.node.insert(at, onnx.helper.make_node("Reshape", ["end3", "sides"], ["fixed"]))
+    backbone = Backbone.from_onnx(save(model), **HALF)
+    (found,) = features(backbone, images, ("fixed",), engine)
+    assert "cannot compute several images together, so images run one at a time" in caplog.text
+    (expected,) = features(backbone, images, ("end3",), engine)
+    assert_close(found, expected, 1e-5)
+
+
+@pytest.mark.parametrize("engine", ["auto", "onnxruntime"])
+def test_features_that_are_not_finite_are_refused_as_such(save, images, engine):
+    model = cnn()
+    model.graph.node.append(onnx.helper.make_node("Log", ["end3"], ["logs"]))
+    backbone = Backbone.from_onnx(save(model), **HALF)
+    with pytest.raises(InvalidInputError, match="must give finite features. Got NaN or infinity from 'logs'"):
+        features(backbone, images, ("end2", "logs"), engine)
 
 
 def test_a_graph_with_something_random_is_refused(save, images):
@@ -303,6 +337,19 @@ def test_a_layout_that_no_shape_shows_is_that_of_the_operators():
     assert {name: found.get(name) for name in shapes} == {
         "a": "NHWC", "b": "NHWC", "c": None, "unknown": None, "d": "NCHW", "e": "NHWC", "f": "NHWC",
     }  # fmt: skip
+
+
+def test_a_map_whose_layout_nothing_tells_is_no_layer(save):
+    graph = Graph()
+    x = graph.add("Transpose", "image", name="entry", perm=[0, 3, 1, 2])
+    x = graph.add("Conv", x, graph.weight(16, 3, 4, 4), name="conv", strides=[4, 4])
+    x = graph.add("Transpose", x, name="turned", perm=[0, 2, 3, 1])
+    x = graph.add("Reshape", x, graph.constant(np.array([-1, 16, 16, 2, 8])), name="groups")
+    x = graph.add("Transpose", x, name="mixed", perm=[0, 1, 2, 4, 3])
+    x = graph.add("Reshape", x, graph.constant(np.array([-1, 16, 16, 16])), name="shuffled")
+    x = graph.add("Relu", x, name="active")
+    backbone = Backbone.from_onnx(save(graph.model(["n", 64, 64, 3], ["active"])), **HALF)
+    assert list_layers(backbone) == ["entry", "conv", "turned", "last"]
 
 
 def test_layers_of_tokens(save):
@@ -424,6 +471,13 @@ def test_every_number_is_part_of_the_identity(save):
     ]
     described.append(json.dumps(FeatureExtractor(Backbone.from_onnx(save(cnn(stages=3)), **HALF)).describe()))
     assert len(set(described)) == len(described)
+
+
+def test_preprocessing_that_the_graph_would_not_do_is_refused(save):
+    backbone = Backbone.from_onnx(save(cnn()), **HALF)
+    with pytest.raises(InvalidInputError, match="preprocess_input must be Normalisation.*Backbone.from_onnx"):
+        dataclasses.replace(backbone, preprocess_input=lambda pixels: pixels / 100)
+    assert dataclasses.replace(backbone, name="other").preprocess_input == backbone.preprocess_input
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -573,6 +627,24 @@ def test_mean_and_std_are_taken_from_the_metadata_or_asked_for(save):
     np.testing.assert_allclose(backbone.preprocess(ends), expected, atol=1e-5)
     with pytest.raises(InvalidInputError, match=r"mean and std must be given for net.onnx.*127.5 \(-1..1\)"):
         Backbone.from_onnx(save(cnn()))
+
+
+def test_what_is_said_beside_the_metadata_counts_or_contradicts_it(save):
+    unit = {"mean": "[0.485, 0.456, 0.406]", "std": "[0.229, 0.224, 0.225]"}
+    path = save(cnn(metadata=unit))
+    assert Backbone.from_onnx(path, channels="BGR", scale=1 / 255).preprocess_input == dataclasses.replace(
+        Backbone.from_onnx(path).preprocess_input, channels="BGR"
+    )
+    for scale in (1.0, 1 / 128):
+        with pytest.raises(InvalidInputError, match="scale"):
+            Backbone.from_onnx(path, scale=scale)
+    path = save(cnn(metadata={**unit, "Image.BitmapPixelFormat": "Bgr8"}))
+    assert Backbone.from_onnx(path).preprocess_input.channels == "BGR"
+    with pytest.raises(
+        InvalidInputError, match="channels must be 'BGR' or left out for net.onnx, whose metad"
+    ):
+        Backbone.from_onnx(path, channels="RGB")
+    assert Backbone.from_onnx(path, channels="RGB", **IMAGENET).preprocess_input.channels == "RGB"
 
 
 def test_a_path_is_no_name(save):

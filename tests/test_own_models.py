@@ -11,10 +11,11 @@ from sklearn.model_selection import cross_val_score
 
 import transferkit
 from transferkit import Backbone, Classifier, FeatureExtractor, check_backbone, list_layers
-from transferkit.errors import InvalidInputError, ModelFileError, WeightsError
+from transferkit.errors import BackboneCheckError, InvalidInputError, ModelFileError, WeightsError
 
 keras = pytest.importorskip("keras")
 LABELS = ["a", "b"] * 6
+SCALE = 255.0
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +77,12 @@ def test_a_model_that_is_trained_further_is_another_backbone(images):
     assert np.abs(again.decision_function(images) - before).max() > 1e-5
 
 
+def test_a_model_has_weights_of_its_own(images):
+    for backbone in (network(), Backbone.from_keras(network())):
+        with pytest.raises(InvalidInputError, match="weights must be left out for backbone 'mine', a model"):
+            Classifier(backbone, weights=None).fit(images, LABELS)
+
+
 def test_a_model_with_its_top_has_maps_below_it(images):
     backbone = Backbone.from_keras(network(top=True))
     assert backbone.layers == ("stage0", "stage1", "stage2")
@@ -94,6 +101,18 @@ def test_a_model_with_its_top_has_maps_below_it(images):
 def test_a_model_that_is_no_backbone_says_why(make, message):
     with pytest.raises(InvalidInputError, match=message):
         Backbone.from_keras(make())
+
+
+def test_a_model_that_moves_channels_first_is_refused(images):
+    inner = network()
+    model = keras.Model(inner.input, keras.layers.Permute((3, 1, 2), name="moved")(inner.output))
+    for ask in (Classifier(model).fit, FeatureExtractor(model, layers="moved").fit_transform):
+        with pytest.raises(InvalidInputError, match=r"Got layer '\w+' of shape \(None, 24, 4, 4\).*Permute"):
+            ask(images, LABELS)
+    with pytest.raises(BackboneCheckError, match=r"\(n, c, h, w\)"):
+        check_backbone(model)
+    before = FeatureExtractor(model, layers="stage2", grid="full").fit_transform(images)
+    np.testing.assert_allclose(before, by_hand(inner, images).reshape(12, -1), rtol=1e-2, atol=1e-3)
 
 
 def test_the_usual_model_for_transfer(images):
@@ -126,6 +145,46 @@ def test_what_a_model_must_be_told(images):
     free = Backbone.from_keras(network(size=None), image_size=48)
     assert (free.image_size, free.min_size) == (48, 32)
     assert features(free, np.zeros((1, 64, 64, 3), np.uint8), image_size=64).shape == (1, 8, 8, 24)
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_model_whose_normalization_was_adapted(images, nested):
+    adapted = keras.layers.Normalization()
+    adapted.adapt(images.astype(np.float32))
+    keras.utils.set_random_seed(0)
+    layers = [keras.Input((32, 32, 3)), adapted]
+    layers = [keras.Sequential(layers)] if nested else layers
+    model = keras.Sequential([*layers, keras.layers.Conv2D(8, 3, strides=4, name="c")])
+    np.testing.assert_allclose(features(model, images), by_hand(model, images), atol=1e-3)
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_model_with_lambda_layers(images, nested):
+    image = keras.Input((32, 32, 3))
+    scale = keras.layers.Lambda(lambda x: x / SCALE, output_shape=(32, 32, 3), name="scale")
+    scaled = keras.Model(image, scale(image))(image) if nested else scale(image)
+    model = keras.Model(image, keras.layers.Conv2D(8, 3, strides=4, name="c")(scaled))
+    backbone = Backbone.from_keras(model, preprocess_input=lambda x: x)
+    np.testing.assert_allclose(features(backbone, images), by_hand(model, images), atol=1e-4)
+    assert Classifier(backbone).fit(images, LABELS).extractor_.layers_[-1] == "last"
+
+
+def test_a_model_that_cannot_be_copied_says_what_to_do(images):
+    class Custom(keras.layers.Layer):
+        def __init__(self, factor):
+            super().__init__()
+            self.factor = factor
+
+        def call(self, x):
+            return x * self.factor
+
+    image = keras.Input((32, 32, 3))
+    model = keras.Model(image, Custom(1 / 255)(image), name="mine")
+    backbone = Backbone.from_keras(model, preprocess_input=lambda x: x, layers=["last"])
+    with pytest.raises(
+        InvalidInputError, match=r"can be copied.*Of 'mine'.*get_config\(\), or pass a function"
+    ):
+        FeatureExtractor(backbone).fit()
 
 
 class Subclass(keras.Model):
@@ -226,11 +285,73 @@ def test_a_function_that_changes_is_noticed(images):
         (lambda batch: np.zeros((len(batch), 64, 7, 7)), r"is it \(n, c, h, w\)"),
         (lambda batch: np.full((len(batch), 8), np.nan), "Got NaN or infinity"),
         (lambda batch: np.ones((len(batch), 8), complex), "Got ndarray"),
+        (lambda batch: np.random.normal(size=(len(batch), 8)), "the same features each time.*random"),
     ],
 )
 def test_a_function_that_gives_no_features_says_so(images, function, message):
     with pytest.raises(InvalidInputError, match=message):
         FeatureExtractor(Backbone.from_function(function, image_size=32)).transform(images)
+
+
+def test_features_of_one_width(images):
+    def narrow(batch):
+        return means(batch).reshape(len(batch), -1)[:, : 47 if np.array_equal(batch[0], images[3]) else 48]
+
+    extractor = FeatureExtractor(Backbone.from_function(narrow, image_size=32), batch_size=1)
+    with pytest.raises(
+        InvalidInputError, match=r"one shape for all images.*Got \(48,\) .*and \(47,\) for oth"
+    ):
+        extractor.transform(images)
+
+
+def test_a_function_for_another_size_says_so_when_a_model_is_loaded(images, tmp_path):
+    def flat(batch):
+        return batch.reshape(len(batch), 64, 48)[:, :, 0]
+
+    Classifier(Backbone.from_function(flat, image_size=32)).fit(images, LABELS).save(
+        tmp_path / "m.safetensors"
+    )
+    with pytest.raises(
+        ModelFileError, match=r"with the backbone that was given: .*cannot reshape.* 32 pixels"
+    ):
+        transferkit.load(tmp_path / "m.safetensors", backbone=flat)
+
+
+def from_five_on(batch):
+    features = means(batch)
+    return features if len(batch) < 5 else features - features.mean(axis=0)
+
+
+def turned_from_five_on(batch):
+    return means(batch)[:: -1 if len(batch) > 4 else 1]
+
+
+@pytest.mark.parametrize("function", [from_five_on, turned_from_five_on])
+def test_a_function_that_treats_large_batches_otherwise_is_refused(images, function):
+    backbone = Backbone.from_function(function, image_size=32)
+    expected = FeatureExtractor(Backbone.from_function(means, image_size=32)).transform(images)
+    extractor = FeatureExtractor(backbone)
+    np.testing.assert_array_equal(extractor.transform(images[:4]), expected[:4])
+    with pytest.raises(InvalidInputError, match="other features alone than beside others"):
+        extractor.transform(images)
+    np.testing.assert_array_equal(FeatureExtractor(backbone, batch_size=4).transform(images), expected)
+
+
+@keras.saving.register_keras_serializable("tests")
+class LargeBatches(keras.layers.Layer):
+    """Normalises over batches of more than 8."""
+
+    def call(self, x):
+        mean = keras.ops.mean(x, 0, keepdims=True)
+        return keras.ops.where(keras.ops.shape(x)[0] > 8, x - mean, x)
+
+
+def test_a_model_that_treats_large_batches_otherwise_runs_one_image_at_a_time(images, caplog):
+    inner = network()
+    backbone = Backbone.from_keras(keras.Model(inner.input, LargeBatches()(inner.output)), name="large")
+    found = features(backbone, images, engine="keras")
+    assert "images run one at a time" in caplog.text
+    np.testing.assert_allclose(found, by_hand(inner, images), atol=1e-4)
 
 
 @pytest.mark.parametrize("engine", ["keras", "openvino", "onnxruntime"])

@@ -7,15 +7,23 @@ import json
 import pickle
 import subprocess
 import sys
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
 
 from transferkit import Backbone, Classifier, FeatureExtractor, list_layers, load
-from transferkit.backbones import Weights, build_network, get_backbone
+from transferkit.backbones import (
+    KerasNetwork,
+    Source,
+    Weights,
+    build_network,
+    check_backbone,
+    get_backbone,
+)
 from transferkit.datasets import make_faces
 from transferkit.engines import has_openvino
-from transferkit.errors import InvalidInputError, ModelFileError, WeightsError
+from transferkit.errors import BackboneCheckError, InvalidInputError, ModelFileError, WeightsError
 from transferkit.identity import describe_backbone
 from transferkit.identity._probe import answer, difference, probe_images
 
@@ -200,6 +208,70 @@ def test_models_within_models(keras, images, live, sequential):
     np.testing.assert_allclose(found, inner(pixels), rtol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("constructor", "preprocess_input", "message"),
+    [
+        (lambda include_top: None, identity, r"constructor\(include_top=False.*unexpected keyword argument"),
+        (
+            "keras.applications:Nope",
+            identity,
+            "constructor of backbone 'mine' must name .*no attribute 'Nope'",
+        ),
+        ("keras.applications.nope:X", identity, "constructor of .*No module named 'keras.applications.nope'"),
+        (None, "nowhere:preprocess_input", "preprocess_input of .*No module named 'nowhere'"),
+        (None, lambda x: x[..., :1], r"takes, \(None, 32, 32, 3\). Got \(\d, 32, 32, 1\)"),
+        (None, lambda x: np.moveaxis(x, -1, 1), r"takes, \(None, 32, 32, 3\). Got \(\d, 3, 32, 32\)"),
+        (None, lambda x: x[:, ::2, ::2], r"Got \(\d, 16, 16, 3\).*must build the network for input_shape"),
+    ],
+)
+def test_what_does_not_fit_together_says_so(keras, images, constructor, preprocess_input, message):
+    def usual(include_top=False, weights=None, input_shape=None):
+        return convolutions(keras, "first")
+
+    made = Backbone("mine", constructor or usual, preprocess_input, SIZE, image_size=SIZE)
+    with pytest.raises(InvalidInputError, match=message):
+        FeatureExtractor(made, weights=None).fit().transform(images)
+    with pytest.raises((InvalidInputError, BackboneCheckError)):
+        check_backbone(made)
+
+
+@pytest.mark.parametrize("live", [False, True])
+@pytest.mark.parametrize("sequential", [False, True])
+def test_layers_that_other_models_call_too_are_tapped_in_this_one(keras, images, live, sequential):
+    def build(shape=(SIZE, SIZE, 3)):
+        base = convolutions(keras, "first", "second")
+        base.get_layer("first")(keras.ops.zeros((1, *shape)))
+        x = inputs = keras.Input(shape)
+        halved = keras.layers.Rescaling(0.5, name="halved")
+        halved(keras.Input(shape))
+        if sequential:
+            return keras.Sequential([inputs, halved, *base.layers[1:]])
+        base.get_layer("first")(x)  # a call that leads nowhere
+        for layer in (halved, *base.layers[1:]):
+            x = layer(x)
+        return keras.Model(inputs, x)
+
+    made = row(build() if live else build, layers=("first", "last"))
+    check_backbone(made)
+    pixels = np.random.default_rng(0).integers(0, 256, (2, SIZE, SIZE, 3)).astype(np.float32)
+    network = build_network(made, RANDOM, SIZE)
+    first, last = network.tap(("first", "last"))(pixels)
+    layers = build().layers[-2:]
+    np.testing.assert_allclose(first, layers[0](pixels / 2), rtol=1e-5, atol=1e-4)
+    np.testing.assert_allclose(last, layers[1](layers[0](pixels / 2)), rtol=1e-5, atol=1e-3)
+    assert FeatureExtractor(made, weights=None, layers="first").transform(images).shape == (12, 3)
+
+
+def test_a_layer_that_is_called_twice_has_no_one_output(keras):
+    def build(shape):
+        inputs = keras.Input(shape)
+        twice = keras.layers.Conv2D(3, 3, padding="same", name="twice")
+        return keras.Model(inputs, keras.layers.ReLU(name="end")(twice(twice(inputs))))
+
+    assert build_network(row(build), RANDOM, SIZE).layer_names()[-2:] == ["end", "last"]
+    assert "twice" not in list_layers(row(build))
+
+
 @pytest.mark.parametrize("live", [False, True])
 def test_models_for_images_of_any_size(keras, images, live):
     def build(shape=None):
@@ -332,6 +404,51 @@ def test_rounding_is_no_difference(edited, images, tmp_path):
     assert len(json.loads(note.read_text())["known"]) == 1
 
 
+@dataclass(frozen=True)
+class Declared(Source):
+    """A network that is known by its parameters."""
+
+    def resolve(self, name, weights):
+        return RANDOM
+
+    def build(self, name, weights, image_size):
+        import keras
+
+        return KerasNetwork(convolutions(keras, "first"))
+
+
+@pytest.mark.parametrize("edit", [edit_one_level, edit_size])
+@pytest.mark.parametrize("engine", ENGINES)
+def test_preprocessing_before_a_declared_network_is_part_of_its_identity(
+    keras, edited, images, edit, engine, tmp_path
+):
+    from transferkit import register_backbone
+
+    def features(**settings):
+        return FeatureExtractor("mine", engine=engine, **settings).transform(images)
+
+    register_backbone("mine", Declared(), edited.preprocess_input, SIZE, image_size=SIZE)
+    extractor = FeatureExtractor("mine", engine=engine).fit()
+    before = extractor.transform(images[:6])
+    clf = Classifier("mine", extractor=FeatureExtractor(engine=engine)).fit(images, [0, 1] * 6)
+    clf.save(tmp_path / "model.tkit")
+    load(tmp_path / "model.tkit")
+    edit()
+    np.testing.assert_array_equal(features(), features(cache=False))  # neither old rows nor an old graph
+    assert not np.array_equal(features()[:6], before)
+    with pytest.raises(WeightsError, match="preprocess_input gives other values"):
+        extractor.transform(images)
+    with pytest.raises(ModelFileError, match="preprocess_input gives other values"):
+        load(tmp_path / "model.tkit")
+    np.testing.assert_array_equal(extractor.fit().transform(images), features(cache=False))
+
+
+def test_a_declared_network_of_pixels_is_not_probed(keras):
+    as_they_are = "transferkit.backbones.pixels:preprocess_input"
+    made = Backbone("mine", Declared(), as_they_are, SIZE, image_size=SIZE)
+    assert describe_backbone(made, RANDOM) == {"name": "mine", "version": "1", "weights": RANDOM.digest}
+
+
 def test_a_shipped_backbone_is_not_probed(images, monkeypatch):
     monkeypatch.setattr("transferkit.identity._backbone.answer", None)
     FeatureExtractor("scattering", image_size=SIZE).fit().transform(images[:1])
@@ -348,12 +465,12 @@ def test_probes_have_all_grey_levels(size):
 
 def test_an_answer_tells_layers_from_preprocessing(edited):
     network = build_network(edited, RANDOM, SIZE)
-    first = answer(edited, network)
-    assert difference(first, answer(edited, network)) == ""
+    first = answer(edited, network, SIZE)
+    assert difference(first, answer(edited, network, SIZE)) == ""
     edit_layer()
-    assert difference(first, answer(edited, network)).startswith("its layers give other values")
+    assert difference(first, answer(edited, network, SIZE)).startswith("its layers give other values")
     edit_one_level()
-    assert difference(first, answer(edited, network)) == "preprocess_input gives other values"
+    assert difference(first, answer(edited, network, SIZE)) == "preprocess_input gives other values"
     assert difference(first, "no answer!") == "the network has other layers"
 
 

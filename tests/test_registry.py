@@ -285,11 +285,23 @@ def test_overwriting_forgets_the_aliases_of_the_old_row():
         get_backbone("mobilenet_v1")
 
 
-@pytest.mark.parametrize("name", ["", "--", None, 16])
+@pytest.mark.parametrize("name", ["precomputed", "Pre-Computed", "mine.ONNX"])
+def test_names_that_mean_something_else_are_refused(name):
+    for names in ({"name": name}, {"name": "mine", "aliases": (name,)}):
+        with pytest.raises(
+            InvalidInputError, match=f"must not be 'precomputed'.*nor end in .onnx.* Got '{name}'"
+        ):
+            add(**names)
+    assert len(list_backbones()) == N_ROWS
+
+
+@pytest.mark.parametrize("name", ["", "--", "模型", None, 16])
 def test_names_without_letters_or_digits_are_refused(name):
     with pytest.raises(InvalidInputError) as caught:
         add(name)
-    assert str(caught.value) == f"name must be a word with letters or digits. Got {name!r}."
+    assert (
+        str(caught.value) == f"name must have letters a-z or digits, by which it is looked up. Got {name!r}."
+    )
 
 
 @pytest.mark.parametrize("size", [0, -1, 32.0, "32", True, None, (32, 32)])

@@ -9,10 +9,16 @@ from transferkit.backbones.keras_network import KerasNetwork
 from transferkit.backbones.live_models import copied
 from transferkit.backbones.mixed_precision import in_half_precision
 from transferkit.backbones.models import build_keras_network, build_network, list_layers
-from transferkit.backbones.network import Network
+from transferkit.backbones.network import Network, random_features
 from transferkit.backbones.onnx_file import OnnxFile, OnnxNetwork, run_in_portions, serialised, session_of
 from transferkit.backbones.prefetch import download_weights
-from transferkit.backbones.registry import get_backbone, is_declared, is_shipped, list_backbones
+from transferkit.backbones.registry import (
+    get_backbone,
+    is_declared,
+    is_preprocessing_declared,
+    is_shipped,
+    list_backbones,
+)
 from transferkit.backbones.source import Source, Weights
 from transferkit.backbones.tuned_files import note_trained_on, noted_trained_on
 from transferkit.backbones.weights import FOLDER_VARIABLE, any_weights, resolve_weights
@@ -37,12 +43,14 @@ __all__ = [
     "get_backbone",
     "in_half_precision",
     "is_declared",
+    "is_preprocessing_declared",
     "is_shipped",
     "keras_defaults",
     "list_backbones",
     "list_layers",
     "note_trained_on",
     "noted_trained_on",
+    "random_features",
     "register_backbone",
     "resolve_weights",
     "run_in_portions",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from transferkit.backbones import registry
-from transferkit.backbones.backbone import Backbone, Reference
+from transferkit.backbones.backbone import Backbone, Reference, plain_name
 from transferkit.backbones.checks import check_backbone
 from transferkit.backbones.source import Source
 from transferkit.errors import InvalidInputError
@@ -44,7 +44,7 @@ def register_backbone(
     Raises
     ------
     InvalidInputError
-        The name is taken, or a field is invalid; see :class:`Backbone`.
+        The name is taken or reserved, or a field is invalid; see :class:`Backbone`.
     BackboneCheckError
         ``check=True`` and a check failed; nothing is registered then.
 
@@ -59,7 +59,13 @@ def register_backbone(
     if is_count(min_size):
         details.setdefault("image_size", max(min_size, 224))
     backbone = Backbone(name, constructor, preprocess_input, min_size, **details)
-    taken = [word for word in (name, *backbone.aliases) if registry.is_taken(word)]
+    words = (name, *backbone.aliases)
+    if reserved := [word for word in words if _is_reserved(word)]:
+        raise InvalidInputError(
+            "name and aliases must not be 'precomputed', which stands for features that are computed "
+            f"elsewhere, nor end in .onnx, as files do. Got {reserved[0]!r}. Choose another name."
+        )
+    taken = [word for word in words if registry.is_taken(word)]
     if taken and not overwrite:
         raise InvalidInputError(
             f"Backbone {taken[0]!r} is registered already. Choose another name or pass overwrite=True."
@@ -68,3 +74,7 @@ def register_backbone(
         check_backbone(backbone)
     registry.add(backbone)
     return backbone
+
+
+def _is_reserved(word: str) -> bool:
+    return plain_name(word) == "precomputed" or word.lower().endswith(".onnx")

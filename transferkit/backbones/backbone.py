@@ -57,14 +57,18 @@ class Backbone:
         Other names.
     finish : callable, optional
         ``finish(model)`` is called after ImageNet weights are loaded into a graph built without them.
+    lost_layer : str, optional
+        A layer without weights that only the graph of ImageNet weights has, and ``finish`` makes up for: of a
+        file that is not Keras's own, ``finish`` belongs to the weights if the file has it.
     fixed_size : bool, default=False
         Images can have the side ``image_size`` only.
 
     Raises
     ------
     InvalidInputError
-        The name has no letter or digit, ``min_size`` is not a positive integer, ``image_size`` is smaller,
-        ``constructor`` or ``preprocess_input`` is not a function, or ``layers`` or ``aliases`` is a string.
+        The name has no letter a-z or digit, ``min_size`` is not a positive integer, ``image_size`` is
+        smaller, ``constructor`` or ``preprocess_input`` is not a function, or not the one that a `Source`
+        asks for, or ``layers`` or ``aliases`` is a string.
 
     See Also
     --------
@@ -85,6 +89,7 @@ class Backbone:
     aliases: tuple[str, ...] = ()
     finish: Callable[[Any], None] | None = None
     fixed_size: bool = False
+    lost_layer: str | None = None
 
     def __post_init__(self) -> None:
         check(self._problems())
@@ -94,7 +99,7 @@ class Backbone:
 
     def _problems(self) -> Iterator[str]:
         if not isinstance(self.name, str) or not plain_name(self.name):
-            yield f"name must be a word with letters or digits. Got {self.name!r}."
+            yield f"name must have letters a-z or digits, by which it is looked up. Got {self.name!r}."
         if not is_count(self.min_size):
             yield (
                 f"min_size must be the smallest side in pixels, 1 or more. Got {self.min_size!r}. "
@@ -111,6 +116,14 @@ class Backbone:
                 continue
             if not callable(value) and not (isinstance(value, str) and ":" in value):
                 yield f"{label} must be a function, or a string 'package.module:attribute'. Got {value!r}."
+        if isinstance(self.constructor, Source):
+            wanted = self.constructor.preprocess_input
+            if wanted is not None and self.preprocess_input != wanted:
+                yield (
+                    f"preprocess_input must be {wanted!r} for {self.name!r}, whose network normalises pixels "
+                    f"itself. Got {self.preprocess_input!r}. For an ONNX file, pass mean=, std=, scale= and "
+                    "channels= to Backbone.from_onnx."
+                )
         for label in ("layers", "aliases"):
             if isinstance(value := getattr(self, label), str):
                 yield f"{label} must be a tuple of names. Got {value!r}. Pass ({value!r},)."
@@ -122,8 +135,8 @@ class Backbone:
         *,
         mean: float | Sequence[float] | None = None,
         std: float | Sequence[float] | None = None,
-        scale: float = 1.0,
-        channels: str = "RGB",
+        scale: float | None = None,
+        channels: str | None = None,
         layout: str | None = None,
         image_size: int | None = None,
         layers: Sequence[str] | None = None,
@@ -143,10 +156,11 @@ class Backbone:
             May be left out only where the file's metadata names them.
             ImageNet's are (123.675, 116.28, 103.53) and (58.395, 57.12, 57.375); 0 and 255 give 0..1;
             127.5 and 127.5 give -1..1. Wrong ones cost accuracy silently: see :func:`check_backbone`.
-        scale : float, default=1.0
-            With 1/255, mean and std are those of pixels in 0..1, as (0.485, 0.456, 0.406).
-        channels : {"RGB", "BGR"}, default="RGB"
-            The order that the network takes.
+        scale : float, optional
+            1 by default. With 1/255, mean and std are those of pixels in 0..1, as (0.485, 0.456, 0.406).
+        channels : {"RGB", "BGR"}, optional
+            The order that the network takes, by default ``"RGB"``. Where mean and std are those of the
+            metadata, so are this and ``scale``; what is given must not contradict it.
         layout : {"NCHW", "NHWC"}, optional
             Of the input, found from its 3 channels by default.
         image_size : int, optional
@@ -287,12 +301,29 @@ class Backbone:
             self.pretrained,
             self.version,
             self.finish,
+            self.lost_layer,
         )
 
     @property
     def triple(self) -> tuple[Any, Callable[..., Any], int]:
         """The constructor, ``preprocess_input`` and ``min_size``; imports references."""
-        return _resolve(self.constructor), _resolve(self.preprocess_input), self.min_size
+        return self._resolve("constructor"), self._resolve("preprocess_input"), self.min_size
+
+    def _resolve(self, label: str) -> Any:
+        """Return what a field refers to; InvalidInputError if there is no such module or attribute."""
+        reference = getattr(self, label)
+        if not isinstance(reference, str):
+            return reference
+        module, _, attribute = reference.partition(":")
+        try:
+            return getattr(importlib.import_module(module), attribute)
+        except (ModuleNotFoundError, AttributeError) as error:
+            if error.name not in (attribute, module, *_parents(module)) or error.name == "keras":
+                raise  # something that the module itself needs
+            raise InvalidInputError(
+                f"{label} of backbone {self.name!r} must name what can be imported, as "
+                f"'package.module:attribute'. Got {reference!r}: {error}."
+            ) from error
 
     def preprocess(self, pixels: Any) -> Any:
         """Return the input of the network for uint8 or float pixels of shape (n, S, S, 3).
@@ -304,7 +335,7 @@ class Backbone:
         InvalidInputError
             ``preprocess_input`` does not return numbers for each image.
         """
-        preprocess_input = _resolve(self.preprocess_input)
+        preprocess_input = self._resolve("preprocess_input")
         # Keras's functions follow its global settings; others need no Keras.
         with keras_defaults() if sys.modules.get("keras") else contextlib.nullcontext():
             ready = preprocess_input(np.array(pixels, dtype=np.float32))
@@ -353,8 +384,6 @@ def plain_name(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
-def _resolve(reference: Any) -> Any:
-    if not isinstance(reference, str):
-        return reference
-    module, _, attribute = reference.partition(":")
-    return getattr(importlib.import_module(module), attribute)
+def _parents(module: str) -> list[str]:
+    words = module.split(".")
+    return [".".join(words[:n]) for n in range(1, len(words))]

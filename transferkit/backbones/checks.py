@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,7 +19,7 @@ from transferkit.backbones.network import Network
 from transferkit.backbones.onnx_file import OnnxNetwork, contrasts, metadata_failures
 from transferkit.backbones.registry import get_backbone
 from transferkit.backbones.weights import any_weights, resolve_weights
-from transferkit.errors import BackboneCheckError
+from transferkit.errors import BackboneCheckError, gather
 
 logger = logging.getLogger("transferkit")
 # Rounding error allowed between two evaluations of one image, relative to the spread of the features.
@@ -91,6 +92,12 @@ def _failures(backbone: Backbone, network: Network, size: int) -> Iterator[str]:
     if batch.ndim != 4 or batch.shape[:3] != pixels.shape[:3]:
         yield f"preprocess_input must keep (n, height, width) = {pixels.shape[:3]}. Got {batch.shape}."
         return
+    problems: list[str] = []
+    if isinstance(network, KerasNetwork):
+        gather(problems, functools.partial(network.check_input, backbone.name, batch.shape))
+    if problems:
+        yield from problems
+        return
     flat = np.concatenate([np.zeros_like(pixels[:1]), np.full_like(pixels[:1], 255)])
     if not (np.isfinite(batch).all() and np.isfinite(backbone.preprocess(flat)).all()):
         yield "preprocess_input returns NaN or infinity for pixels in 0..255, such as all black or all white."
@@ -107,6 +114,10 @@ def _failures(backbone: Backbone, network: Network, size: int) -> Iterator[str]:
     unknown = [layer for layer in backbone.layers if layer not in network.layer_names()]
     if unknown:
         yield f"layers has names that the network does not have: {', '.join(unknown)}."
+    if isinstance(network, KerasNetwork):
+        moved: list[str] = []
+        gather(moved, functools.partial(network.check_maps, (*backbone.layers, "last")))
+        yield from moved
     tap = network.tap((*[layer for layer in backbone.layers if layer not in (*unknown, "last")], "last"))
     yield from _evaluation_failures(lambda images: [maps.astype(np.float64) for maps in tap(images)], batch)
 
@@ -124,8 +135,9 @@ def _scaling_failures(network: Network, batch: Any) -> Iterator[str]:
     """Compare the spread of the first convolution's input with that of usual training data."""
     seen, scaler = batch, "preprocess_input"
     if isinstance(network, KerasNetwork) and (layer := _last_scaling_layer(network.model)):
-        name = next(name for name, tensor in network.tensors.items() if tensor is layer.output)
-        (seen,) = network.tap((name,))(batch)
+        (name,) = (name for name, operation in network.operations.items() if operation is layer)
+        if name in network.tensors:
+            (seen,) = network.tap((name,))(batch)
         scaler = f"its own {type(layer).__name__} layer and preprocess_input"
     spread = float(np.std(seen))
     # Uniform noise in 0..255 has a standard deviation of 74; in 0..1 of 0.29; scaled twice of 0.001.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +12,6 @@ from numpy.typing import NDArray
 from transferkit.backbones.network import Tap
 from transferkit.backbones.source import Source, Weights
 from transferkit.errors import InvalidInputError
-
-_TOLERANCE = 1e-4  # of an image alone and beside another, relative to the largest feature
 
 
 @dataclass(frozen=True)
@@ -60,6 +58,7 @@ class FunctionNetwork:
     """
 
     n_parameters = 0  # it does not say
+    tolerance = 1e-4  # of an image alone and beside another, relative to the largest feature
 
     def __init__(self, function: Callable[[NDArray[np.float32]], Any], image_size: int) -> None:
         self.image_size = image_size
@@ -89,16 +88,32 @@ class FunctionNetwork:
         """Return nothing: it is known by its answers to probes."""
         return {}
 
-    def check_rows(self, images: NDArray[np.float32]) -> None:
-        """Raise InvalidInputError unless an image has the same features alone and beside others."""
-        together = self._features(images)
-        alone = np.concatenate([self._features(image[None]) for image in images])
-        if not np.abs(alone - together).max() <= _TOLERANCE * np.abs(together).max():
+    def check_shape(self, features: NDArray[np.float32], known: tuple[int, ...]) -> None:
+        """Raise InvalidInputError unless an image has features of the shape that others had."""
+        if features.shape[1:] != known:
             raise InvalidInputError(
-                "backbone must be a function whose rows do not depend on the batch. This one gives an image "
-                "other features alone than beside others: is its network in training mode, or are features "
-                "normalised over the batch?"
+                "backbone must be a function whose features have one shape for all images of a size. Got "
+                f"{known} for some images and {features.shape[1:]} for others."
             )
+
+    def check_rows(self, images: NDArray[np.float32]) -> tuple[int, ...]:
+        """Return the shape of features; InvalidInputError unless they are the same alone and with others."""
+        together = self._features(images)
+        rows = [self._features(image[None]) for image in images]
+        for row in rows:
+            self.check_shape(row, together.shape[1:])
+        alone = np.concatenate(rows)
+        if not np.abs(alone - together).max() <= self.tolerance * np.abs(together).max():
+            self.refuse_dependent_rows()
+        return together.shape[1:]
+
+    def refuse_dependent_rows(self) -> NoReturn:
+        """Raise InvalidInputError: an image has other features alone than beside others."""
+        raise InvalidInputError(
+            "backbone must be a function whose rows do not depend on the batch. This one gives an image "
+            "other features alone than beside others: is its network in training mode, or are features "
+            "normalised over the batch?"
+        )
 
     def _features(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         found = self._function(batch.copy())  # it may write into it

@@ -123,7 +123,8 @@ BACKBONES = (
               "nasnet_large_no_top.h5", "d81d89dc07e6e56530c4e77faddd61b5", 331),
     *(
         _backbone(f"efficientnet_{variant.lower()}", "efficientnet", f"EfficientNet{variant}", _EFFICIENT,
-                  f"efficientnet{variant.lower()}_notop.h5", md5, size, finish=_rescale_again)
+                  f"efficientnet{variant.lower()}_notop.h5", md5, size,
+                  finish=_rescale_again, lost_layer="rescaling_1")
         for variant, size, md5 in (
             ("B0", 224, "50bc09e76180e00e4465e1a485ddc09d"),
             ("B1", 240, "74c4e6b3e1f6a1eea24c589628592432"),

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from transferkit.backbones.keras_defaults import keras_defaults
 from transferkit.backbones.layer_names import counted_from_input, is_automatic, snake
+from transferkit.backbones.layer_outputs import layer_outputs
 from transferkit.backbones.network import Tap
 from transferkit.errors import InvalidInputError, quoted
 
@@ -51,12 +52,11 @@ class KerasNetwork:
         # A Sequential has only layers.
         operations = getattr(model, "operations", model.layers)
         names = counted_from_input(operations) if count_from_input else (each.name for each in operations)
+        outputs = layer_outputs(model)
         for operation, name in zip(operations, names, strict=True):
             self.operations[name] = operation
-            try:
-                self.tensors[name] = _output(model, operation)
-            except (AttributeError, ValueError):
-                continue  # called more than once, so it has several outputs
+            if id(operation) in outputs:
+                self.tensors[name] = outputs[id(operation)]
         if len(model.outputs) == 1:
             self.tensors["last"] = model.outputs[0]
 
@@ -106,6 +106,29 @@ class KerasNetwork:
 
         return run
 
+    def check_input(self, name: str, shape: tuple[int, ...]) -> None:
+        """Raise InvalidInputError unless it takes what the preprocessing of a backbone of this name gives."""
+        taken = tuple(self.model.inputs[0].shape)
+        if len(shape) != len(taken) or any(
+            side not in (None, ours) for ours, side in zip(shape[1:], taken[1:], strict=True)
+        ):
+            raise InvalidInputError(
+                f"preprocess_input of backbone {name!r} must give what its network takes, {taken}. "
+                f"Got {shape} for images of {self.image_size} pixels. Correct it, or the constructor, which "
+                "must build the network for input_shape."
+            )
+
+    def check_maps(self, layers: tuple[str, ...]) -> None:
+        """Raise InvalidInputError where a map has channels first, so that averages would run over them."""
+        for name in layers:
+            shape: tuple[Any, ...] = self.tensors[name].shape if name in self.tensors else ()
+            if len(shape) == 4 and shape[1] != shape[2] == shape[3]:
+                raise InvalidInputError(
+                    f"layers must give maps (n, h, w, c), or vectors. Got layer {name!r} of shape {shape}, "
+                    "with h and w that differ: is it (n, c, h, w)? Name a layer before axes are moved, or "
+                    "move them back with keras.layers.Permute((2, 3, 1))."
+                )
+
     def tapped_model(self, layers: tuple[str, ...]) -> Any:
         """Return a Keras model with one output for each layer.
 
@@ -147,25 +170,6 @@ class KerasNetwork:
 def _single(tensors: list[Any]) -> Any:
     """Return the tensor of a list of one, which ``model.input`` cannot do for a Sequential."""
     return tensors[0] if len(tensors) == 1 else tensors
-
-
-def _output(model: Any, operation: Any) -> Any:
-    """Return the tensor that an operation gives in a model; ValueError if there is not one."""
-    import keras
-
-    if not isinstance(operation, keras.Model):
-        return operation.output
-    # That of a model within the model is the output of its own graph, which is not connected to this one.
-    connected = []
-    for node in operation._inbound_nodes:
-        try:
-            keras.Model(_single(model.inputs), node.output_tensors)
-        except ValueError:
-            continue
-        connected.append(_single(node.output_tensors))
-    if len(connected) != 1:
-        raise ValueError(f"{operation.name} has {len(connected)} outputs")
-    return connected[0]
 
 
 def _as_saved_earlier(document: dict[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from pathlib import Path
 from typing import Any
@@ -76,7 +77,7 @@ def build_keras_network(backbone: Backbone, weights: Weights, image_size: int) -
             ) from error
         # The digest names the features, so it must be that of what has just been read.
         weights.check_unchanged(backbone.name, digests_of(weights.path)[0])
-        if weights.kind == "imagenet" and backbone.finish:
+        if weights.finish and backbone.finish:
             backbone.finish(model)
     model.trainable = False
     return KerasNetwork(model, image_size=image_size, count_from_input=is_shipped(backbone))
@@ -87,6 +88,7 @@ def _constructed(backbone: Backbone, asked: str | None, image_size: int) -> Any:
     enter_network()
     with keras_defaults():
         constructor, _, _ = backbone.triple
+        _check_signature(backbone, constructor)
         with reproducible():
             model = constructor(include_top=False, weights=asked, input_shape=(image_size, image_size, 3))
     if not getattr(model, "inputs", None):
@@ -95,6 +97,19 @@ def _constructed(backbone: Backbone, asked: str | None, image_size: int) -> Any:
             f"and outputs, functional or Sequential, so that it can be tapped. Got {type(model).__name__}."
         )
     return model
+
+
+def _check_signature(backbone: Backbone, constructor: Any) -> None:
+    """Raise InvalidInputError if a constructor does not take what it is called with."""
+    try:
+        inspect.signature(constructor).bind(include_top=False, weights=None, input_shape=(1, 1, 3))
+    except TypeError as error:
+        raise InvalidInputError(
+            f"The constructor of backbone {backbone.name!r} must be called as constructor(include_top=False, "
+            f"weights=None, input_shape=(S, S, 3)). Python says: {error}."
+        ) from error
+    except ValueError:
+        return  # written in C, so that only the call will tell
 
 
 def list_layers(backbone: str | Backbone, *, image_size: int | None = None) -> list[str]:

@@ -8,6 +8,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from transferkit.errors import InvalidInputError
+
 Tap = Callable[[NDArray[np.float32]], list[NDArray[np.float32]]]
 
 
@@ -51,3 +53,11 @@ class Network(Protocol):
         The same in every process, so they can be part of a cache key.
         """
         ...
+
+
+def random_features(name: str) -> InvalidInputError:
+    """Return the error of a backbone of this name whose features differ from one time to the next."""
+    return InvalidInputError(
+        f"backbone {name!r} must give an image the same features each time. This one does not: is something "
+        "random in it, such as dropout?"
+    )

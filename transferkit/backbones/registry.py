@@ -24,6 +24,7 @@ from transferkit.errors import InvalidInputError, UnknownBackboneError
 # To add a family: a module with a tuple BACKBONES, and its name here.
 FAMILIES = (keras_applications, keras_hub, pixels, scattering)
 
+_AS_THEY_ARE = (pixels.preprocess_input, f"{pixels.__name__}:{pixels.preprocess_input.__name__}")
 _backbones: dict[str, Backbone] = {}  # by plain name and plain alias
 _shipped: dict[str, Backbone] = {}  # by name
 
@@ -140,9 +141,16 @@ def is_shipped(backbone: Backbone) -> bool:
 
 
 def is_declared(backbone: Backbone) -> bool:
-    """Return True if name, version and weights say all that can change a feature; others are probed."""
+    """Return True if name, version and weights say what the network computes; others are probed."""
     source = backbone.constructor
     return is_shipped(backbone) or (isinstance(source, Source) and source.declared)
+
+
+def is_preprocessing_declared(backbone: Backbone) -> bool:
+    """Return True if they also say what a declared network is given; else ``preprocess_input`` is probed."""
+    source = backbone.constructor
+    fixed = isinstance(source, Source) and source.preprocess_input is not None
+    return is_shipped(backbone) or fixed or backbone.preprocess_input in _AS_THEY_ARE
 
 
 def is_taken(name: str) -> bool:

@@ -23,11 +23,14 @@ class Weights:
     path : Path or None
     digest : str
         SHA-256 of the file, or a word for weights without one; part of every cache key.
+    finish : bool, default=False
+        Whether the backbone's ``finish`` belongs to them.
     """
 
     kind: str
     path: Path | None
     digest: str
+    finish: bool = False
 
     def check_unchanged(self, name: str, now: str) -> None:
         """Raise WeightsError unless the digest of what has just been read is that of the weights.
@@ -52,9 +55,10 @@ class Weights:
 class Source(ABC):
     """A ``constructor`` of a backbone that finds its own weights and builds its own network.
 
-    Its parameters and the digest of its weights say all that can change a feature, so a backbone that has one
-    is known by these, as the backbones of this library are, and needs no probes. A frozen dataclass: equal
-    parameters are equal, hashable and picklable.
+    Its parameters and the digest of its weights say all that the network can change in a feature, so a
+    backbone that has one is known by these, as the backbones of this library are, and its layers need no
+    probes; a ``preprocess_input`` that changes pixels is probed. A frozen dataclass: equal parameters are
+    equal, hashable and picklable.
     """
 
     declared: ClassVar[bool] = True  # False: its network has to be probed all the same
@@ -63,6 +67,11 @@ class Source(ABC):
     def takes_random_weights(self) -> bool:
         """Whether ``weights=None`` stands for seeded random weights, and is no error."""
         return True
+
+    @property
+    def preprocess_input(self) -> Any:
+        """The only ``preprocess_input`` that goes with the network; None if a backbone may have any."""
+        return None
 
     @abstractmethod
     def resolve(self, name: str, weights: Any) -> Weights:

@@ -10,7 +10,9 @@ from pathlib import Path
 from transferkit.backbones._download import download_beside, note_of
 from transferkit.backbones.backbone import Backbone
 from transferkit.backbones.digests import digests_of
+from transferkit.backbones.own_models import OwnModel
 from transferkit.backbones.random_weights import random_weights
+from transferkit.backbones.saved_layers import has_layer
 from transferkit.backbones.source import Source, Weights
 from transferkit.errors import InvalidInputError, WeightsError
 from transferkit.foundation.arguments import is_path
@@ -29,7 +31,7 @@ def resolve_weights(backbone: Backbone, weights: str | os.PathLike[str] | None) 
     WeightsError
         The file is missing, cannot be downloaded, or is not the one that Keras published.
     InvalidInputError
-        ``weights`` is not ``"imagenet"``, a path or None, or the backbone has fixed filters.
+        ``weights`` is not ``"imagenet"``, a path or None, or the backbone has fixed filters or is a model.
     """
     if not (weights is None or is_path(weights)):
         raise InvalidInputError(
@@ -45,6 +47,11 @@ def resolve_weights(backbone: Backbone, weights: str | os.PathLike[str] | None) 
                 f"Got weights={str(weights)!r}. Leave weights out."
             )
         return Weights("fixed", None, "fixed")
+    if weights is None and isinstance(backbone.constructor, OwnModel):
+        raise InvalidInputError(
+            f"weights must be left out for backbone {backbone.name!r}, a model that has weights of its own, "
+            "or be the path of a file of others. Got None. For random weights, build the model anew."
+        )
     if weights is None:
         return random_weights()
     if weights != "imagenet":
@@ -52,14 +59,16 @@ def resolve_weights(backbone: Backbone, weights: str | os.PathLike[str] | None) 
     if backbone.weights_file is None:
         return Weights("constructor", None, "constructor")
     path = _find(backbone) or _download(backbone)
-    return Weights("imagenet", path, _verified(backbone, path))
+    return _in_file(backbone, path, "imagenet")
 
 
 def any_weights(backbone: Backbone) -> Weights:
     """Return random weights, which need no download, or those of a network that has no others."""
     source = backbone.constructor
-    has_others = not isinstance(source, Source) or source.takes_random_weights
-    return resolve_weights(backbone, None if has_others else "imagenet")
+    takes_random = (
+        source.takes_random_weights if isinstance(source, Source) else not isinstance(source, OwnModel)
+    )
+    return resolve_weights(backbone, None if takes_random else "imagenet")
 
 
 def _from_file(backbone: Backbone, path: Path) -> Weights:
@@ -72,8 +81,17 @@ def _from_file(backbone: Backbone, path: Path) -> Weights:
             name=backbone.name,
             path=str(path),
         )
-    kind = "imagenet" if path.name == backbone.weights_file else "file"
-    return Weights(kind, path, _verified(backbone, path))
+    return _in_file(backbone, path, "imagenet" if path.name == backbone.weights_file else "file")
+
+
+def _in_file(backbone: Backbone, path: Path, kind: str) -> Weights:
+    """Return the weights in a file that exists, and whether they need what ``finish`` does."""
+    digest = _verified(backbone, path)
+    finish = backbone.finish is not None and kind == "imagenet"
+    if backbone.finish is not None and backbone.lost_layer is not None and path.name != backbone.weights_file:
+        published = backbone.weights_hash in digests_of(path)
+        finish = published or has_layer(path, backbone.lost_layer)
+    return Weights(kind, path, digest, finish)
 
 
 def _places(backbone: Backbone) -> list[Path]:

@@ -31,6 +31,8 @@ class EngineRequest:
     grids : tuple of int or None, optional
         Of each layer, over which the caller will average. An engine may return averages already, which
         `pool_to_grid` leaves as they are.
+    identity : str, default=""
+        What the backbone was described as: one function may preprocess in two ways, one after the other.
     """
 
     backbone: Backbone
@@ -42,6 +44,7 @@ class EngineRequest:
     network: Network | None = None
     graphs: GraphStore | None = field(default=None, compare=False)  # the same engine, wherever features lie
     grids: tuple[int | None, ...] | None = None
+    identity: str = ""
 
 
 @dataclass(frozen=True)

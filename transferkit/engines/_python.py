@@ -10,6 +10,7 @@ from transferkit.backbones import FunctionNetwork
 from transferkit.engines import _parity
 from transferkit.engines._engine import Engine, EngineRequest, Keep, as_they_are
 from transferkit.engines._keras import requested_network
+from transferkit.engines._rows import Watched
 from transferkit.errors import EngineError
 
 
@@ -31,14 +32,16 @@ def python_engine(request: EngineRequest) -> Engine:
             name="python",
         )
     tap, preprocess = network.tap(request.layers), request.backbone.preprocess
-    network.check_rows(preprocess(_parity.probes(request.image_size)))
+    probes = _parity.probes(request.image_size)
+    shape = network.check_rows(preprocess(probes))
     lock = threading.Lock()
 
     def run(pixels: np.ndarray, keep: Keep = as_they_are) -> list[np.ndarray]:
         if not len(pixels):
-            shapes = [maps.shape[1:] for maps in tap(preprocess(np.zeros((1, *pixels.shape[1:]), np.uint8)))]
-            return keep([np.empty((0, *shape), np.float32) for shape in shapes])
+            return keep([np.empty((0, *shape), np.float32)])
         with lock:  # a function need not be safe in threads
-            return keep(tap(preprocess(pixels)))
+            (found,) = tap(preprocess(pixels))
+        network.check_shape(found, shape)
+        return keep([found])
 
-    return Engine("python", run)
+    return Engine("python", Watched(run, len(probes), network.refuse_dependent_rows, network.tolerance))

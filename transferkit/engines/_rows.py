@@ -3,43 +3,66 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 
+from transferkit.backbones import random_features
 from transferkit.engines import _parity
 from transferkit.engines._engine import Engine, EngineRequest, Keep, as_they_are
-from transferkit.errors import InvalidInputError
+from transferkit.errors import InvalidInputError, TransferKitError, quoted
 
 logger = logging.getLogger("transferkit")
 _TOLERANCE = 1e-3  # of one image alone and beside others, relative to the largest value of a layer
+_said: set[tuple[object, ...]] = set()
+Run = Callable[..., list[np.ndarray]]
 
 
 def with_own_rows(engine: Engine, request: EngineRequest) -> Engine:
     """Return an engine that gives an image the same features whatever it is computed with.
 
-    A graph that normalises over the batch, or quantises by its range, does not: it then runs one image at a
-    time, which is slower.
+    A graph that normalises over the batch, or quantises by its range, does not, nor one that was exported for
+    a batch of one: it then runs one image at a time, which is slower.
 
     Raises
     ------
     InvalidInputError
-        The same image has other features each time.
+        The same image has other features each time, or such as are no finite numbers, or cannot be computed.
     """
     images = _parity.probes(request.image_size)
-    together = engine.run(images)
-    if not _agree(engine.run(images), together):
+    together = _together(engine, images)
+    alone = _alone(engine, images, request.backbone.name)
+    again = _alone(engine, images, request.backbone.name) if together is None else engine.run(images)
+    known = alone if together is None else together
+    endless = [
+        layer
+        for layer, *pair in zip(request.layers, known, again, strict=True)
+        if not np.isfinite(pair).all()
+    ]
+    if endless:
         raise InvalidInputError(
-            f"backbone {request.backbone.name!r} must give an image the same features each time. This one "
-            "does not: is something random in it, such as dropout?"
+            f"backbone {request.backbone.name!r} must give finite features. Got NaN or infinity from "
+            f"{quoted(endless)} for simple pictures. Check preprocessing (mean and std of an ONNX file) and "
+            "weights, leave out precision=, or pass other layers=."
         )
-    alone = [np.concatenate(maps) for maps in zip(*(engine.run(each[None]) for each in images), strict=True)]
-    if _agree(together, alone):
-        return engine
-    logger.warning(
-        f"Backbone {request.backbone.name!r} gives an image other features beside others than alone, so "
-        "images run one at a time. Is it in training mode, or quantised dynamically?"
-    )
+    if not _agree(again, known):
+        raise random_features(request.backbone.name)
+
+    def one_at_a_time() -> Run:
+        seen = "cannot compute several images together", "Was it exported for a batch of one?"
+        if together is not None:
+            seen = (
+                "gives an image other features beside others than alone",
+                "Is it in training mode, or quantised dynamically?",
+            )
+        # Each choice of layers and batch size builds an engine: one warning for a network will do.
+        if (known := (request.backbone.name, request.identity, seen)) not in _said:
+            _said.add(known)
+            logger.warning(
+                f"Backbone {request.backbone.name!r} {seen[0]}, so images run one at a time. {seen[1]}"
+            )
+        return run
 
     def run(pixels: np.ndarray, keep: Keep = as_they_are) -> list[np.ndarray]:
         if len(pixels) < 2:
@@ -47,8 +70,77 @@ def with_own_rows(engine: Engine, request: EngineRequest) -> Engine:
         rows = [engine.run(pixels[at : at + 1], keep) for at in range(len(pixels))]
         return [np.concatenate(maps) for maps in zip(*rows, strict=True)]
 
-    return replace(engine, run=run)
+    if together is None or not _agree(together, alone):
+        return replace(engine, run=one_at_a_time())
+    return replace(engine, run=Watched(engine.run, len(images), one_at_a_time))
 
 
-def _agree(some: list[np.ndarray], others: list[np.ndarray]) -> bool:
-    return all(np.abs(a - b).max() <= _TOLERANCE * np.abs(b).max() for a, b in zip(some, others, strict=True))
+def _together(engine: Engine, images: np.ndarray) -> list[np.ndarray] | None:
+    """Return what an engine gives for images together; None if it cannot, or gives other numbers of rows."""
+    try:
+        found = engine.run(images)
+    except (TransferKitError, MemoryError):
+        raise
+    except Exception:  # noqa: BLE001 - a runtime may raise anything, and single images may do
+        return None
+    return found if all(len(maps) == len(images) for maps in found) else None
+
+
+def _alone(engine: Engine, images: np.ndarray, name: str) -> list[np.ndarray]:
+    """Return what an engine gives for each image alone."""
+    try:
+        rows = [engine.run(each[None]) for each in images]
+    except (TransferKitError, MemoryError):
+        raise
+    except Exception as error:  # a runtime may raise anything
+        reason = next(iter(str(error).strip().splitlines()), "")
+        raise InvalidInputError(
+            f"backbone {name!r} must be able to compute a single image. {engine.name} says: "
+            f"{type(error).__name__}: {reason}"
+        ) from error
+    return [np.concatenate(maps) for maps in zip(*rows, strict=True)]
+
+
+class Watched:
+    """How an engine runs, with a look at the first batch of each larger size: do its rows depend on it?
+
+    Probes are few, and a network may treat large batches otherwise. A batch that has to be computed anyway
+    costs two images more.
+
+    Parameters
+    ----------
+    run : callable
+    asked : int
+        The size up to which it was asked already.
+    otherwise : callable
+        Returns what runs instead where rows depend on their batch, or raises an error.
+    tolerance : float, optional
+        Relative to the largest value of a layer.
+    """
+
+    def __init__(
+        self, run: Run, asked: int, otherwise: Callable[[], Run], tolerance: float = _TOLERANCE
+    ) -> None:
+        self._run, self._asked, self._otherwise, self._tolerance = run, asked, otherwise, tolerance
+
+    def __call__(self, pixels: np.ndarray, keep: Keep = as_they_are) -> list[np.ndarray]:
+        """Return features; threads that meet here ask twice, at worst."""
+        run, asked, ends = self._run, self._asked, [0, len(pixels) - 1]
+        found = run(pixels, keep)
+        if len(pixels) <= asked:
+            return found
+        alone = zip(*(run(pixels[at : at + 1], keep) for at in ends), strict=True)
+        rows = [np.concatenate(maps) for maps in alone]
+        whole = all(len(maps) == len(pixels) for maps in found)
+        if not (whole and _agree([maps[ends] for maps in found], rows, self._tolerance)):
+            self._run = self._otherwise()
+            return self._run(pixels, keep)
+        self._asked = max(self._asked, len(pixels))
+        return found
+
+
+def _agree(some: list[np.ndarray], others: list[np.ndarray], tolerance: float = _TOLERANCE) -> bool:
+    return all(
+        a.shape == b.shape and np.abs(a - b).max() <= tolerance * np.abs(b).max()
+        for a, b in zip(some, others, strict=True)
+    )

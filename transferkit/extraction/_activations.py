@@ -90,6 +90,8 @@ def extract_activations(
         cache=False,
         value_range=value_range,
     ).settings()
+    if settings.value_range is None:
+        images.check_agreement(sources)
     job = settings.job((ORIGINAL,))
     parts = []
     for start in range(0, len(sources), batch_size):

@@ -280,19 +280,28 @@ class Extraction(Configured):
     def _check_backbone(self, settings: Settings) -> None:
         """Refuse another backbone or other weights than at first, under the same names.
 
-        A pickle, a copy or a worker finds both again by name, where they may have become something else.
+        A pickle, a copy or a worker finds both again by name, where they may have become something else. So
+        may what is recommended for the backbone, which stands in for the parameters that nobody has set.
         """
-        asked = settings.backbone.name, str(self.weights), settings.image_size
-        known = self.__dict__.setdefault("_backbone_facts", (asked, settings.backbone_facts))
-        if known[0] != asked:
-            self._backbone_facts = asked, settings.backbone_facts
-        elif differences := feature_differences(known[1], settings.backbone_facts):
+        asked = settings.backbone.name, str(self.weights)
+        given = self.backbone, repr((self.image_size, self.layers, self.grid))
+        now = settings.backbone_facts, settings.recommended
+        known = self.__dict__.setdefault("_backbone_facts", (asked, given, now))
+        (facts, recommended), same = known[2], known[1] == given
+        other_size = not same and recommended["image_size"] != settings.image_size
+        if known[0] != asked or other_size:  # the probes of another size are others
+            self._backbone_facts = asked, given, now
+            return
+        differences = feature_differences(facts, now[0])
+        differences += feature_differences(recommended, now[1]) if same else []
+        if differences:
             name = settings.backbone.name
             raise WeightsError(
                 f"Backbone {name!r} is not what it was when this object was fitted or first used: "
                 f"{'; '.join(differences)}. Put the earlier weights or registration back, or call fit again.",
                 name=name,
             )
+        self._backbone_facts = asked, given, (facts, now[1])
 
     def __getstate__(self) -> dict[str, Any]:
         """Drop models and connections when pickling; they are made again."""

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from transferkit import backbones
-from transferkit.backbones import Backbone, Network, Weights, build_network
+from transferkit.backbones import Backbone, KerasNetwork, Network, Weights, build_network
 from transferkit.cache import MemorySpace, SpillingSpace
 from transferkit.engines import (
     Engine,
@@ -77,15 +77,29 @@ class Settings:
             if backbones.is_declared(backbone)
             else build_network(backbone, self.weights, self.image_size)
         )
-        self.backbone_facts = describe_backbone(backbone, self.weights, self._network, folder=folder)
-        self.guard = self._network and Guard(backbone, self._network, self.backbone_facts)
+        if isinstance(self._network, KerasNetwork):
+            self._network.check_maps(self.layers)
+        self.backbone_facts = describe_backbone(
+            backbone, self.weights, self._network, image_size=self.image_size, folder=folder
+        )
+        self.guard = (
+            Guard(backbone, self._network, self.backbone_facts, self.image_size)
+            if "probe" in self.backbone_facts
+            else None
+        )
         self.files = None if self._cache is None else self._cache.files
         verdicts = Verdicts(folder, {"backbone": self.backbone_facts, "image_size": self.image_size})
         # A network that is known by its answers has to be built anyway.
         self._graphs = GraphStore(folder, verdicts.key) if self._network is None else None
+        self._identity = verdicts.key
         name, fallback = choose_engine(backbone, parameters["engine"], self.precision)
         self._choice = EngineChoice(name, fallback, self.layers, verdicts, self._build)
         self._space: MemorySpace | SpillingSpace | None = None
+
+    @property
+    def recommended(self) -> dict[str, Any]:
+        """What the backbone's recommendations stand in for where nobody says otherwise."""
+        return {"image_size": self.image_size, "layers": list(self.layers), "grid": list(self.grids)}
 
     @property
     def description(self) -> dict[str, Any]:
@@ -154,6 +168,7 @@ class Settings:
             self._network,
             self._graphs,
             grids,
+            self._identity,
         )
         engine = build_engine(name, request)
         if self.guard:

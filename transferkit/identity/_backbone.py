@@ -8,13 +8,18 @@ from pathlib import Path
 
 import numpy as np
 
-from transferkit.backbones import Backbone, Network, Source, Weights, is_declared
+from transferkit.backbones import Backbone, Network, Source, Weights, is_declared, is_preprocessing_declared
 from transferkit.cache import Note
 from transferkit.identity._probe import answer, difference
 
 
 def describe_backbone(
-    backbone: Backbone, weights: Weights, network: Network | None = None, *, folder: Path | None = None
+    backbone: Backbone,
+    weights: Weights,
+    network: Network | None = None,
+    *,
+    image_size: int | None = None,
+    folder: Path | None = None,
 ) -> dict[str, str]:
     """Return everything about a backbone that can change its features.
 
@@ -25,21 +30,32 @@ def describe_backbone(
     network : Network, optional
         Not needed for backbones that name, version and weights identify, as those of this library. Any other
         one is identified by the fingerprint of its network and by what it answers to a batch of probes.
+    image_size : int, optional
+        Side of the probes, by default that of the network or the backbone. A `Source` with a
+        ``preprocess_input`` of a person is also identified by what that makes of them.
     folder : Path, optional
         Folder of the cache, where answers are kept: one that is the same but for rounding counts as the known
         one.
     """
     description = {"name": backbone.name, "version": backbone.version, "weights": weights.digest}
+    if backbone.finish is not None and weights.finish != (weights.kind == "imagenet"):
+        # Earlier versions went by the name of the file alone: their rows and models are others.
+        description["finish"] = str(weights.finish)
     if isinstance(backbone.constructor, Source):
         description |= backbone.constructor.facts()
     if is_declared(backbone):
-        return description
-    assert network is not None
-    description |= network.fingerprint()
-    subject = json.dumps({**description, "image_size": network.image_size}, sort_keys=True)
+        if is_preprocessing_declared(backbone):
+            return description
+        network = None
+    else:
+        assert network is not None
+        description |= network.fingerprint()
+        image_size = network.image_size
+    image_size = backbone.image_size if image_size is None else image_size
+    subject = json.dumps({**description, "image_size": image_size}, sort_keys=True)
     note = Note(folder, "backbone", hashlib.sha256(subject.encode()).hexdigest())
-    behaviour = _behaviour(backbone, network)
-    known = _sound(note.read())
+    behaviour = _behaviour(backbone, network, image_size)
+    known = _sound(note.read(), set(behaviour))
     for earlier in known:
         if not difference(earlier["probe"], behaviour["probe"]):
             return description | earlier
@@ -47,24 +63,27 @@ def describe_backbone(
     return description | behaviour
 
 
-def _behaviour(backbone: Backbone, network: Network) -> dict[str, str]:
-    """Return what a network does, as far as it shows in numbers."""
+def _behaviour(backbone: Backbone, network: Network | None, image_size: int) -> dict[str, str]:
+    """Return what a network does, or preprocessing alone, as far as it shows in numbers."""
+    probe = {"probe": answer(backbone, network, image_size)}
+    if network is None:
+        return probe
     # Models of earlier versions know preprocess_input by the digest of its values on a ramp.
     ramp = np.linspace(0, 255, 8 * 8 * 3, dtype=np.float32).reshape(1, 8, 8, 3)
     try:
         digest = hashlib.sha256(backbone.preprocess(ramp).tobytes()).hexdigest()
     except Exception:  # noqa: BLE001 - it may need images of the real size, and earlier versions could not
         digest = ""
-    return {"preprocess_input": digest, "probe": answer(backbone, network)}
+    return {"preprocess_input": digest, **probe}
 
 
-def _sound(known: object) -> list[dict[str, str]]:
-    """Return what a note holds, if it is what was written."""
+def _sound(known: object, facts: set[str]) -> list[dict[str, str]]:
+    """Return what a note holds, if it is what was written: these facts."""
     entries = known if isinstance(known, list) else []
     return [
         entry
         for entry in entries
         if isinstance(entry, dict)
-        and set(entry) == {"preprocess_input", "probe"}
+        and set(entry) == facts
         and all(isinstance(value, str) for value in entry.values())
     ]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from transferkit.backbones import Backbone, FunctionNetwork, Network
+from transferkit.backbones import Backbone, FunctionNetwork, Network, random_features
 from transferkit.errors import WeightsError
 from transferkit.identity._probe import answer, difference, probe_images
 
@@ -17,14 +17,18 @@ class Guard:
     Parameters
     ----------
     backbone : Backbone
-    network : Network
+    network : Network or None
     facts : mapping
         As :func:`describe_backbone` returned them.
+    image_size : int
     """
 
-    def __init__(self, backbone: Backbone, network: Network, facts: Mapping[str, str]) -> None:
+    def __init__(
+        self, backbone: Backbone, network: Network | None, facts: Mapping[str, str], image_size: int
+    ) -> None:
         self._backbone, self._network, self._facts = backbone, network, facts
-        self._images = probe_images(network.image_size)
+        self._image_size = image_size
+        self._images = probe_images(image_size)
         self._preprocessed = backbone.preprocess(self._images)
 
     def check_preprocessing(self) -> None:
@@ -38,8 +42,14 @@ class Guard:
             self.check_network()
 
     def check_network(self) -> None:
-        """Raise WeightsError if the layers give other values: asked once an engine has read them."""
-        if reason := difference(self._facts["probe"], answer(self._backbone, self._network)):
+        """Raise WeightsError if the layers give other values: asked once an engine has read them.
+
+        If they do so each time, it is an InvalidInputError.
+        """
+        now = answer(self._backbone, self._network, self._image_size)
+        if reason := difference(self._facts["probe"], now):
+            if difference(now, answer(self._backbone, self._network, self._image_size)):
+                raise random_features(self._backbone.name)
             raise self._changed(reason)
 
     def _changed(self, reason: str) -> WeightsError:

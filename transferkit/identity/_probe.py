@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from transferkit.backbones import Backbone, FunctionNetwork, Network
+from transferkit.backbones import Backbone, FunctionNetwork, KerasNetwork, Network
 
 # Relative to the length of a layer's output. Rounding leaves about 1e-6 in a network, 1e-8 in its input; one
 # grey level that is one brighter than before is 5e-4 of the input.
@@ -34,11 +34,15 @@ def probe_images(image_size: int) -> NDArray[np.uint8]:
     return np.concatenate([levels.reshape(-1, image_size, image_size, 3), scene[None]]).astype(np.uint8)
 
 
-def answer(backbone: Backbone, network: Network) -> str:
-    """Return a summary of the preprocessed probes and of each layer's output, as text."""
-    ready = backbone.preprocess(probe_images(network.image_size))
+def answer(backbone: Backbone, network: Network | None, image_size: int) -> str:
+    """Return a summary of the preprocessed probes and of each layer's output, as text; None has no layers."""
+    ready = backbone.preprocess(probe_images(image_size))
+    if isinstance(network, KerasNetwork):
+        network.check_input(backbone.name, ready.shape)
     rows = [_summary(ready, np.float64)]  # its tolerance is near the precision of float32
-    if isinstance(network, FunctionNetwork):
+    if network is None:
+        pass
+    elif isinstance(network, FunctionNetwork):
         rows += _by_block(network.tap(("last",))(ready)[0])
     else:
         for layers in _portions(network, len(ready)):

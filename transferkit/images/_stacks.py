@@ -92,7 +92,7 @@ def check_agreement(images: Sequence[Any], channels: Sequence[int] | None = None
     if highest and min(highest) <= 1 < max(highest):
         raise InvalidInputError(
             f"X has float arrays up to {max(highest):g}, and others up to {min(highest):g}, which would be "
-            "read as 0..1. Pass FeatureExtractor(value_range=(0, 255)), or what they are, or fit it on all."
+            "read as 0..1. Pass value_range=(0, 255), or what they are, or fit a FeatureExtractor on all."
         )
 
 

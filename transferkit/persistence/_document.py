@@ -114,8 +114,15 @@ def load(
             path=path,
         ) from error
     except (KeyError, TypeError, ValueError, AttributeError, LookupError, ArithmeticError) as error:
-        reason = str(error) if isinstance(error, TransferKitError) else repr(error)
-        raise ModelFileError(f"the document does not describe a model: {reason[:500]}", path=path) from error
+        reason = (str(error) if isinstance(error, TransferKitError) else repr(error))[:500]
+        if backbone is not None and not isinstance(error, KeyError):
+            raise ModelFileError(
+                f"the model cannot be loaded with the backbone that was given: {reason}. Pass the one it was "
+                f"trained on, for squares of {_side(document)} pixels, such as "
+                "Backbone.from_function(function, image_size=...).",
+                path=path,
+            ) from error
+        raise ModelFileError(f"the document does not describe a model: {reason}", path=path) from error
     if current is not None:
         check_features(document["features"], current, path)
     estimator._parameters_ = estimator.get_params(deep=False)
@@ -165,6 +172,12 @@ def _rebuild(
     estimator._restore(parts.head, predictor, records_from_json(document["records"], estimator._tables))
     estimator.trained_on_ = parts.trained_on
     return estimator
+
+
+def _side(document: Mapping[str, Any]) -> Any:
+    """Return the image size that a document of any content tells."""
+    features = document.get("features")
+    return features.get("image_size") if isinstance(features, dict) else None
 
 
 def _as_saved(weights: Any) -> bool:

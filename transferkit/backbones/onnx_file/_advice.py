@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from transferkit.backbones.onnx_file._graph import parsed
 from transferkit.backbones.onnx_file._network import OnnxNetwork
-from transferkit.backbones.onnx_file._normalisation import USUAL, Normalisation, make_normalisation
+from transferkit.backbones.onnx_file._normalisation import CHANNELS, USUAL, Normalisation, make_normalisation
 
 # "Image.NominalPixelRange" of https://github.com/onnx/onnx/blob/main/docs/MetadataProps.md
 _RANGES = {
@@ -28,9 +28,9 @@ _RANGES = {
 
 def named_in_metadata(path: Path) -> tuple[str, Normalisation] | None:
     """Return the normalisation that a file's metadata names, with its words; None if it names none."""
-    facts = {entry.key: entry.value for entry in parsed(path).metadata_props}
+    facts = _metadata(path)
     words = facts.get("Image.NominalPixelRange", "")
-    channels = "BGR" if facts.get("Image.BitmapPixelFormat", "").startswith("Bgr") else "RGB"
+    channels = channels_in_metadata(path) or "RGB"
     if words in _RANGES:
         return words, make_normalisation(**_RANGES[words], scale=1.0, channels=channels)
     try:
@@ -43,6 +43,16 @@ def named_in_metadata(path: Path) -> tuple[str, Normalisation] | None:
         )
     except (KeyError, ValueError, TypeError):
         return None
+
+
+def channels_in_metadata(path: Path) -> str | None:
+    """Return the order of colours that a file's metadata names; None if it names none."""
+    order = _metadata(path).get("Image.BitmapPixelFormat", "")[:3].upper()
+    return order if order in CHANNELS else None
+
+
+def _metadata(path: Path) -> dict[str, str]:
+    return {entry.key: entry.value for entry in parsed(path).metadata_props}
 
 
 def metadata_failures(path: Path, ours: Normalisation) -> list[str]:

@@ -117,7 +117,9 @@ def _feature(
     if not (first or last):
         return None
     if first and last:
-        first = layout != "NHWC"
+        if layout not in ("NCHW", "NHWC"):
+            return None  # nothing says where its channels are
+        first = layout == "NCHW"
     h, c = (sides[1], sides[0]) if first else (sides[0], sides[2])
     if not _is_stride(h, image_size) or c < 2:
         return None

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from transferkit.backbones.onnx_file._advice import named_in_metadata
+from transferkit.backbones.onnx_file._advice import channels_in_metadata, named_in_metadata
 from transferkit.backbones.onnx_file._graph import import_onnx
 from transferkit.backbones.onnx_file._network import known_layers
 from transferkit.backbones.onnx_file._normalisation import USUAL, Normalisation, make_normalisation
@@ -25,8 +25,8 @@ def describe_file(
     *,
     mean: Any,
     std: Any,
-    scale: float,
-    channels: str,
+    scale: float | None,
+    channels: str | None,
     layout: str | None,
     image_size: int | None,
     layers: Sequence[str] | None,
@@ -53,7 +53,7 @@ def describe_file(
         problems.append(f"layers must be a list of names of tensors, or None. Got {layers!r}.")
     normalisation: Normalisation | None
     if mean is None and std is None and not problems:
-        normalisation = _from_metadata(Path(path).expanduser())
+        normalisation = _from_metadata(Path(path).expanduser(), scale, channels)
     else:
         normalisation = gather(problems, lambda: make_normalisation(mean, std, scale, channels))
     check(problems)
@@ -63,7 +63,7 @@ def describe_file(
     if entry.kind == "uint8" and not normalisation.keeps_pixels():
         raise InvalidInputError(
             f"mean must be 0 and std 1 for {Path(path).name}, which takes pixels in 0..255 as uint8 and "
-            f"normalises them itself. Got mean={mean!r}, std={std!r}, scale={scale!r}."
+            f"normalises them itself. Got mean={mean!r}, std={std!r}, scale={normalisation.scale!r}."
         )
     if image_size is not None and entry.size not in (None, image_size):
         raise InvalidInputError(
@@ -93,8 +93,11 @@ def describe_file(
     }
 
 
-def _from_metadata(path: Path) -> Normalisation:
-    """Return the normalisation that a file names; InvalidInputError has the usual ones."""
+def _from_metadata(path: Path, scale: float | None, channels: str | None) -> Normalisation:
+    """Return the normalisation that a file names, or InvalidInputError, which has the usual ones.
+
+    What a caller says beside it counts where the file is silent, and is refused where that says otherwise.
+    """
     named = named_in_metadata(path)
     if named is None:
         usual = "; ".join(f"mean={n['mean']}, std={n['std']} ({name})" for name, n in USUAL.items())
@@ -102,4 +105,18 @@ def _from_metadata(path: Path) -> Normalisation:
             f"mean and std must be given for {path.name}, whose metadata does not name them. They are those "
             f"of the training, for pixels in 0..255. Usual are {usual}."
         )
-    return named[1]
+    words, found = named
+    asked = make_normalisation(
+        found.mean, found.std, found.scale if scale is None else scale, channels or found.channels
+    )
+    problems = [
+        f"{name} must be {right!r} or left out for {path.name}, whose metadata names {words!r}. "
+        f"Got {given!r}. If the metadata is wrong, pass mean= and std= too."
+        for name, right, given in (
+            ("scale", found.scale, asked.scale),
+            ("channels", channels_in_metadata(path) or asked.channels, asked.channels),
+        )
+        if given != right
+    ]
+    check(problems)
+    return asked

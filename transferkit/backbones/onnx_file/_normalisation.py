@@ -60,8 +60,10 @@ class Normalisation:
         yield "Add", (-mean / std).astype(np.float32)
 
 
-def make_normalisation(mean: Any, std: Any, scale: Any, channels: Any) -> Normalisation:
+def make_normalisation(mean: Any, std: Any, scale: Any = None, channels: Any = None) -> Normalisation:
     """Return a checked normalisation; InvalidInputError says what the usual ones are."""
+    scale = 1.0 if scale is None else scale
+    channels = "RGB" if channels is None else channels
     problems = choice("channels", channels, CHANNELS)
     if not is_number(scale, above=0):
         problems.append(f"scale must be a factor for pixels in 0..255, such as 1 or 1/255. Got {scale!r}.")

@@ -49,6 +49,11 @@ class OnnxFile(Source):
         """Whether ``weights=None`` is no error: it is one."""
         return False
 
+    @property
+    def preprocess_input(self) -> Normalisation:
+        """What the graph that runs does with pixels."""
+        return self.normalisation
+
     def resolve(self, name: str, weights: Any) -> Weights:
         """Return the file and the digest of all that it consists of; ``weights`` may be a copy elsewhere."""
         if weights is None:
