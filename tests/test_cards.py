@@ -112,7 +112,7 @@ def test_what_somebody_added_to_a_card_is_kept(fitted, tmp_path):
     ]
     for text in changed:
         card.write_text(text, encoding="utf-8")
-        with pytest.raises(InvalidInputError, match="would be replaced.* Move it to another place"):
+        with pytest.raises(InvalidInputError, match="would be replaced.* Move or delete it"):
             clf.save(model, card=True)
         with pytest.raises(InvalidInputError, match="would be replaced"):
             clf.card().to_markdown(card)

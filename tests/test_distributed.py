@@ -1,5 +1,6 @@
 """Shards of features: whole or not there, resumed by content, equal to the local extractor's. Without Ray."""
 
+import base64
 import io
 import json
 import logging
@@ -17,6 +18,7 @@ from tests.conftest import TINY, make_pictures
 from transferkit import Classifier, FeatureCache, FeatureExtractor, config_context, distributed
 from transferkit.errors import CacheError, InvalidInputError, MissingDependencyError, WeightsError
 from transferkit.extraction import Failure
+from transferkit.identity import _probe
 from transferkit.views import AUGMENTATIONS, MIRROR, ORIGINAL, Square, View
 
 pa = pytest.importorskip("pyarrow", reason="needs pyarrow", exc_type=ImportError)
@@ -264,9 +266,10 @@ def test_names_are_not_listed_in_one_folder_and_read_in_another(old, extractor, 
     folder = Path(old[0]).parent
     for images in (folder.name, Path(folder.name), f"{folder.name}/*.png"):
         with pytest.raises(InvalidInputError, match="an absolute path, or a list of names"):
-            distributed.export_cache(images, extractor, tmp_path / "out", root=tmp_path)
+            distributed.export_cache(images, extractor, tmp_path / "out", root=tmp_path / "other")
     assert not (tmp_path / "out").exists()
-    assert len(_names.list_names(folder, tmp_path)) == len(old)
+    assert len(_names.list_names(folder, tmp_path / "other")) == len(old)
+    assert len(_names.list_names(folder.name, tmp_path)) == len(old)  # the same folder
     assert len(_names.list_names([Path(old[0]).name], folder)) == 1
 
 
@@ -275,6 +278,24 @@ def test_a_column_of_numbers_has_no_names(old, extractor, tmp_path):
     error = _worker.Worker(*plan_and_known).extract([1, 2]).error
     assert isinstance(error, InvalidInputError)
     assert "column must have names of images, as text. Got 1" in str(error)
+
+
+def test_a_manifest_covers_one_that_differs_by_rounding():
+    """Probes of own backbones differ in the last digits between machines."""
+
+    rows = 1 + np.random.default_rng(0).random((3, 1 + len(_probe._DIRECTIONS) // 2))
+
+    def manifest(factor):
+        probe = base64.b64encode((rows * factor).tobytes()).decode()
+        recipe = {"backbone": {"name": "mine", "probe": probe}, "engine": "fake"}
+        return _extract.Manifest(recipe, ("last",), ("last",), ("original",), True)
+
+    one = manifest(1)
+    assert one.covers(one.text())
+    assert one.text() != manifest(1 + 1e-9).text()
+    assert one.covers(manifest(1 + 1e-9).text())
+    assert not one.covers(manifest(1.1).text())
+    assert not one.covers(b"{}")
 
 
 def test_two_first_runs_at_once_do_not_mix(old, extractor, tmp_path):
@@ -289,7 +310,7 @@ def test_two_first_runs_at_once_do_not_mix(old, extractor, tmp_path):
 
 
 def test_shards_of_earlier_versions_do_not_say_of_what_they_are(old, extractor, tmp_path, monkeypatch):
-    monkeypatch.setattr(_shards, "_SPACE", b"nothing")
+    monkeypatch.setattr(_shards, "_MANIFEST", b"nothing")
     work(old, extractor, tmp_path / "out")
     monkeypatch.undo()
     assert len(distributed.read_features(tmp_path / "out")) == 60
@@ -368,14 +389,14 @@ def test_no_flipped_bit_gives_another_row():
     array = np.linspace(0, 1, 96, dtype=np.float16).astype(np.float32).reshape(8, 2, 2, 3)
     columns = {"id": [f"{i}.png" for i in range(8)], "digest": [f"{i:064x}" for i in range(8)]}
     data = _shards.encoded(
-        _shards.table_of({**columns, "view": ["original"] * 8}, {"a@2": array}, half=True), "s"
+        _shards.table_of({**columns, "view": ["original"] * 8}, {"a@2": array}, half=True), b"{}"
     )
     refused = 0
     for at in range(0, len(data), 3):
         flipped = bytearray(data)
         flipped[at] ^= 1 << at % 8
         try:
-            table = _shards.read_shard(io.BytesIO(flipped), "x.parquet", [*columns, "a@2"], "s")
+            table = _shards.read_shard(io.BytesIO(flipped), "x.parquet", [*columns, "a@2"])
         except CacheError:
             refused += 1
             continue
@@ -384,7 +405,7 @@ def test_no_flipped_bit_gives_another_row():
     assert refused > 300
     for length in range(0, len(data), 11):
         with pytest.raises(CacheError, match=r"x.parquet is damaged"):
-            _shards.read_shard(io.BytesIO(data[:length]), "x.parquet", ["id"], "s")
+            _shards.read_shard(io.BytesIO(data[:length]), "x.parquet", ["id"])
 
 
 def test_half_a_file_of_a_killed_process_is_no_shard_and_goes_in_time(old, extractor, tmp_path):

@@ -268,6 +268,24 @@ def test_other_recommendations_under_its_name_are_refused(keras, faces, recommen
     extractor.set_params(layers=None, image_size=None).fit().transform(faces.images)
 
 
+def test_pickles_of_earlier_versions_go_on(keras, faces):
+    """They knew neither what is recommended nor the groups of training images."""
+    register_backbone("mine", two_layers, scaled, SIZE, image_size=SIZE, layers=("a",), overwrite=True)
+    clf = Classifier("mine", weights=None, head="linear").fit(faces.images, faces.labels)
+    expected = clf.predict_proba(faces.images)
+    asked, _, (facts, _) = clf.extractor_._backbone_facts
+    clf.extractor_._backbone_facts = (*asked, SIZE), facts
+    del clf.predictor_.novelty.__dict__["n_groups"]
+    again = pickle.loads(pickle.dumps(clf))
+    np.testing.assert_array_equal(again.predict_proba(faces.images), expected)
+    assert again.predictor_.novelty.facts() == {"n_groups": len(faces.images)}
+    register_backbone(
+        "mine", two_layers, lambda x: x / 9, SIZE, image_size=SIZE, layers=("a",), overwrite=True
+    )
+    with pytest.raises(WeightsError, match="not what it was"):
+        pickle.loads(pickle.dumps(clf)).predict(faces.images)
+
+
 def scaled(pixels):
     return pixels / 255
 

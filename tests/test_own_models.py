@@ -10,8 +10,9 @@ from sklearn.base import clone
 from sklearn.model_selection import cross_val_score
 
 import transferkit
-from transferkit import Backbone, Classifier, FeatureExtractor, check_backbone, list_layers
+from transferkit import Backbone, Classifier, FeatureExtractor, check_backbone, list_layers, load
 from transferkit.errors import BackboneCheckError, InvalidInputError, ModelFileError, WeightsError
+from transferkit.persistence._file import read_model, write_model
 
 keras = pytest.importorskip("keras")
 LABELS = ["a", "b"] * 6
@@ -113,6 +114,28 @@ def test_a_model_that_moves_channels_first_is_refused(images):
         check_backbone(model)
     before = FeatureExtractor(model, layers="stage2", grid="full").fit_transform(images)
     np.testing.assert_allclose(before, by_hand(inner, images).reshape(12, -1), rtol=1e-2, atol=1e-3)
+
+
+def test_maps_of_other_strides_are_no_moved_channels(images):
+    """As many channels as columns, by chance."""
+    model = keras.Sequential(
+        [keras.Input((32, 32, 3)), keras.layers.Rescaling(1 / 255), keras.layers.Conv2D(8, 3, (8, 4), "same")]
+    )
+    assert model.output_shape == (None, 4, 8, 8)
+    features = FeatureExtractor(model, grid="full").fit_transform(images)
+    np.testing.assert_allclose(features, by_hand(model, images).reshape(12, -1), rtol=1e-2, atol=1e-3)
+
+
+def test_models_saved_without_weights_of_their_own_load(images, tmp_path):
+    """In earlier versions weights=None meant those of the model that was passed."""
+    model = network()
+    clf = Classifier(model).fit(images, LABELS)
+    clf.save(tmp_path / "model.safetensors")
+    tensors, document = read_model(tmp_path / "model.safetensors")
+    document["parameters"]["weights"] = None
+    write_model(tmp_path / "model.safetensors", tensors, document)
+    again = load(tmp_path / "model.safetensors", backbone=model)
+    np.testing.assert_array_equal(again.predict_proba(images), clf.predict_proba(images))
 
 
 def test_the_usual_model_for_transfer(images):

@@ -21,7 +21,7 @@ from transferkit.backbones.registry import (
 )
 from transferkit.backbones.source import Source, Weights
 from transferkit.backbones.tuned_files import note_trained_on, noted_trained_on
-from transferkit.backbones.weights import FOLDER_VARIABLE, any_weights, resolve_weights
+from transferkit.backbones.weights import FOLDER_VARIABLE, any_weights, has_own_weights, resolve_weights
 
 __all__ = [
     "FOLDER_VARIABLE",
@@ -41,6 +41,7 @@ __all__ = [
     "copied",
     "download_weights",
     "get_backbone",
+    "has_own_weights",
     "in_half_precision",
     "is_declared",
     "is_preprocessing_declared",

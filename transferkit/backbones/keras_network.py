@@ -19,6 +19,9 @@ from transferkit.backbones.layer_outputs import layer_outputs
 from transferkit.backbones.network import Tap
 from transferkit.errors import InvalidInputError, quoted
 
+# Layers and operations that may put channels first; those of Python code may do anything.
+_MOVE_AXES = frozenset({"Permute", "Transpose", "Moveaxis", "Swapaxes", "Reshape", "Einsum", "Lambda"})
+
 
 class KerasNetwork:
     """A Keras model whose layers can be tapped by name.
@@ -120,6 +123,8 @@ class KerasNetwork:
 
     def check_maps(self, layers: tuple[str, ...]) -> None:
         """Raise InvalidInputError where a map has channels first, so that averages would run over them."""
+        if not _moves_axes(self.model):
+            return
         for name in layers:
             shape: tuple[Any, ...] = self.tensors[name].shape if name in self.tensors else ()
             if len(shape) == 4 and shape[1] != shape[2] == shape[3]:
@@ -199,3 +204,14 @@ def _renamed(item: Any, names: Mapping[str, str]) -> Any:
     if isinstance(item, list):
         return [_renamed(value, names) for value in item]
     return names.get(item, item) if isinstance(item, str) else item
+
+
+def _moves_axes(model: Any) -> bool:
+    """Return whether a model may give maps with channels first; a model within it may do anything."""
+    operations = getattr(model, "operations", model.layers)
+    return any(
+        type(each).__name__ in _MOVE_AXES
+        or hasattr(each, "layers")
+        or getattr(each, "data_format", None) == "channels_first"
+        for each in operations
+    )

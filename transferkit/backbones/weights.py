@@ -47,7 +47,7 @@ def resolve_weights(backbone: Backbone, weights: str | os.PathLike[str] | None) 
                 f"Got weights={str(weights)!r}. Leave weights out."
             )
         return Weights("fixed", None, "fixed")
-    if weights is None and isinstance(backbone.constructor, OwnModel):
+    if weights is None and has_own_weights(backbone):
         raise InvalidInputError(
             f"weights must be left out for backbone {backbone.name!r}, a model that has weights of its own, "
             "or be the path of a file of others. Got None. For random weights, build the model anew."
@@ -62,11 +62,16 @@ def resolve_weights(backbone: Backbone, weights: str | os.PathLike[str] | None) 
     return _in_file(backbone, path, "imagenet")
 
 
+def has_own_weights(backbone: Backbone) -> bool:
+    """Return True for a Keras model that was passed: its weights are in it."""
+    return isinstance(backbone.constructor, OwnModel)
+
+
 def any_weights(backbone: Backbone) -> Weights:
     """Return random weights, which need no download, or those of a network that has no others."""
     source = backbone.constructor
     takes_random = (
-        source.takes_random_weights if isinstance(source, Source) else not isinstance(source, OwnModel)
+        source.takes_random_weights if isinstance(source, Source) else not has_own_weights(backbone)
     )
     return resolve_weights(backbone, None if takes_random else "imagenet")
 

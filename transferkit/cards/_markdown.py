@@ -44,8 +44,8 @@ def check_unchanged(path: str | os.PathLike[str]) -> None:
     text, mark, digest = content.replace("\r\n", "\n").rpartition(_MARK)
     if (text or digest).strip() and not (mark and digest == f"{_digest(text)} -->\n"):
         raise InvalidInputError(
-            f"{path} would be replaced, and has text that somebody added. Move it to another place, or write "
-            "this card there."
+            f"{path} would be replaced, and is not as this version writes cards: somebody has added text, or "
+            "an earlier version wrote it. Move or delete it, or write this card to another place."
         )
 
 

@@ -59,6 +59,10 @@ class Novelty:
         )
         return cls(kept, np.sort(distances).astype(np.float32), len(np.unique(groups)))
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take a pickle of an earlier version for one of an image a group."""
+        self.__dict__.update({"n_groups": len(state["distances"])} | state)
+
     def score(self, vectors: NDArray[Any]) -> Floats:
         """Return for each vector (m, d) the share of training images that are less unlike the others."""
         known = _unit(self.vectors)

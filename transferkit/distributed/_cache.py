@@ -82,7 +82,7 @@ def import_cache(address: str | os.PathLike[str], extractor: Extraction) -> int:
         for name in stored.index.files:
             with stored.store.open(name) as stream:
                 columns = ("digest", "view", "width", "height", *parts)
-                table = read_shard(stream, stored.store.place(name), columns, stored.manifest.digest)
+                table = read_shard(stream, stored.store.place(name), columns, stored.manifest.covers)
             digests, views, widths, heights = (table[column].to_pylist() for column in columns[:4])
             keys = [RowKey(*key) for key in zip(digests, views, strict=True)]
             rows: list[Any] = []

@@ -202,7 +202,7 @@ class StoredFeatures:
     def _read(self, name: str, columns: Sequence[str]) -> Any:
         with self.store.open(name) as stream:
             wanted = [*self.manifest.parts, *columns]
-            return read_shard(stream, self.store.place(name), wanted, self.manifest.digest)
+            return read_shard(stream, self.store.place(name), wanted, self.manifest.covers)
 
     def _find(self, names: list[str]) -> NDArray[np.int64]:
         at = self.index.find(names)

@@ -139,7 +139,7 @@ def _entries(store: Store, shard: Any, manifest: Manifest) -> Any:
     """Return names, and digests or reasons, of a shard."""
     columns = {"features": ["id", "digest", "view"], "links": ["id", "digest"], "failures": ["id", "reason"]}
     with store.open(shard.name) as stream:
-        table = read_shard(stream, store.place(shard.name), columns[shard.kind], manifest.digest)
+        table = read_shard(stream, store.place(shard.name), columns[shard.kind], manifest.covers)
     if shard.kind != "features":
         return table
     return table.filter(arrow().compute.equal(table["view"], manifest.views[0])).drop_columns(["view"])

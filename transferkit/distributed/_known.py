@@ -175,7 +175,7 @@ def _entries(
     what = "by" if shard.kind == "failures" else "digest"
     wanted = ["id", "status", what, *(["view"] if shard.kind == "features" else [])]
     with store.open(shard.name) as stream:
-        table = read_shard(stream, store.place(shard.name), wanted, manifest.digest)
+        table = read_shard(stream, store.place(shard.name), wanted, manifest.covers)
     if shard.kind == "features":
         table = table.filter(arrow().compute.equal(table["view"], manifest.views[0]))
     names, statuses, found = (table[name].to_pylist() for name in ("id", "status", what))

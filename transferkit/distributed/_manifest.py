@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import functools
 import importlib.metadata
 import json
 from collections.abc import Sequence
@@ -70,10 +70,9 @@ class Manifest:
         """Return what is written."""
         return (json.dumps({"format": FORMAT, **asdict(self)}, indent=1, sort_keys=True) + "\n").encode()
 
-    @property
-    def digest(self) -> str:
-        """What shards are known by to be of this manifest."""
-        return hashlib.sha256(self.text()).hexdigest()
+    def covers(self, text: bytes) -> bool:
+        """Return whether rows of another manifest are those of this one, but for rounding."""
+        return _covers(self.text(), text)
 
     def differences(self, current: Manifest) -> list[str]:
         """Return what differs in the rows of the two, one phrase each; the engine counts."""
@@ -87,6 +86,15 @@ class Manifest:
             for name in sorted(known | asked)
             if known.get(name) != asked.get(name)
         ]
+
+
+@functools.lru_cache(maxsize=16)
+def _covers(known: bytes, text: bytes) -> bool:
+    try:
+        one, other = (Manifest.parse(each, "a shard") for each in (known, text))
+    except InvalidInputError:  # of a later version
+        return False
+    return not one.differences(other)
 
 
 def versions(engine: str) -> dict[str, str]:

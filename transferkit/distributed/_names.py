@@ -26,7 +26,7 @@ def list_names(images: Any, root: Any = None) -> list[str]:
         ``root``.
     """
     folder = local_path(images)
-    if root is not None and folder is not None and not Path(folder).is_absolute():
+    if root is not None and folder is not None and Path(folder).absolute() != Path(os.fsdecode(root), folder):
         raise InvalidInputError(
             f"images must be an absolute path, or a list of names, where root= is passed. Got {images!r}: "
             "it would be listed here, and its names read below root."

@@ -13,7 +13,7 @@ import json
 import math
 import re
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,7 +23,7 @@ from transferkit.errors import CacheError, MissingDependencyError
 
 KINDS = ("features", "links", "failures")
 _MARK, _TAIL = b"tkF1", 8  # length of the footer, and "PAR1"
-_SPACE = b"transferkit"
+_MANIFEST = b"transferkit manifest"
 _NAME = re.compile(rf"({'|'.join(KINDS)})-(\d{{5,}})-[0-9a-f]{{24}}\.parquet")
 
 
@@ -103,14 +103,14 @@ def table_of(columns: Mapping[str, Sequence[Any]], arrays: Mapping[str, Any], *,
     return pa.Table.from_arrays(data, schema=pa.schema(fields))
 
 
-def encoded(table: Any, space: str) -> bytes:
+def encoded(table: Any, manifest: bytes) -> bytes:
     """Return a Parquet file with one group of rows, and a checksum for each page.
 
-    It says of which feature space it is: a folder may be put together from several.
+    It has its manifest inside: a folder may be put together from several.
     """
     buffer = io.BytesIO()
     arrow().parquet.write_table(
-        table.replace_schema_metadata({_SPACE: space}),
+        table.replace_schema_metadata({_MANIFEST: manifest}),
         buffer,
         row_group_size=max(len(table), 1),
         compression="zstd",
@@ -142,16 +142,19 @@ def _check_footer(stream: Any) -> None:
     stream.seek(0)
 
 
-def read_shard(stream: Any, place: str, columns: Sequence[str], space: str) -> Any:
-    """Return some columns of a shard; CacheError where a page is damaged, or it is of another space.
+def read_shard(
+    stream: Any, place: str, columns: Sequence[str], belongs: Callable[[bytes], bool] = lambda _: True
+) -> Any:
+    """Return some columns of a shard; CacheError where a page is damaged, or it is of another extractor.
 
-    Shards of earlier versions do not say of which they are.
+    ``belongs`` says so of its manifest, which shards of earlier versions do not have.
     """
     pa = arrow()
     try:
         _check_footer(stream)
         with pa.parquet.ParquetFile(stream, page_checksum_verification=True) as file:
-            if (file.schema_arrow.metadata or {}).get(_SPACE, space.encode()) == space.encode():
+            manifest = (file.schema_arrow.metadata or {}).get(_MANIFEST)
+            if manifest is None or belongs(manifest):
                 return file.read(list(columns), use_threads=False)
     except (pa.ArrowException, OSError, ValueError, KeyError, MemoryError) as error:
         raise CacheError(

@@ -174,7 +174,7 @@ class Worker:
         if rows:
             names = [ids[i] for i in rows]
             table = table_of({"id": names, **columns}, {}, half=False)
-            data = encoded(table, self._plan.manifest.digest)
+            data = encoded(table, self._plan.manifest.text())
             self._plan.store.write(shard_name(kind, self._plan.run, names), data)
             done.n_bytes += len(data)
 
@@ -198,7 +198,7 @@ def write_rows(
         "height": np.tile(sizes[:, 1], n_views),
     }
     arrays = dict(zip(features.parts, features.maps(chosen, plan.views), strict=True))
-    data = encoded(table_of(columns, arrays, half=plan.manifest.half), plan.manifest.digest)
+    data = encoded(table_of(columns, arrays, half=plan.manifest.half), plan.manifest.text())
     plan.store.write(shard_name("features", plan.run, names), data)
     done.n_written += len(rows)
     done.n_bytes += len(data)

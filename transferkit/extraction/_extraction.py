@@ -287,6 +287,9 @@ class Extraction(Configured):
         given = self.backbone, repr((self.image_size, self.layers, self.grid))
         now = settings.backbone_facts, settings.recommended
         known = self.__dict__.setdefault("_backbone_facts", (asked, given, now))
+        if len(known) == 2:  # in a pickle of an earlier version, which did not know what was recommended
+            (name, weights, size), facts = known
+            known = (name, weights), None, (facts, {"image_size": size})
         (facts, recommended), same = known[2], known[1] == given
         other_size = not same and recommended["image_size"] != settings.image_size
         if known[0] != asked or other_size:  # the probes of another size are others

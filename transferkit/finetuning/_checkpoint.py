@@ -55,12 +55,24 @@ class Checkpoint:
         """Take the folder; where another process trains the same, take one of our own."""
         self._folder.mkdir(parents=True, exist_ok=True)
         self._forget_old()
-        if (process := self._owner()) not in (None, os.getpid()) and is_running(process):
+        if not self._is_taken():
             name = f"{self._folder.name}-{os.getpid()}-{secrets.token_hex(4)}"
             self._folder = self._folder.with_name(name)
             self._folder.mkdir()
-        write_text(self._folder / _OWNER, str(os.getpid()))
+            write_text(self._folder / _OWNER, str(os.getpid()))
         return self
+
+    def _is_taken(self) -> bool:
+        """Return whether the folder is ours now; of processes that ask at the same time, one gets it."""
+        path = self._folder / _OWNER
+        if (process := self._owner()) is not None and (process == os.getpid() or not is_running(process)):
+            path.unlink(missing_ok=True)
+        try:
+            with path.open("x", encoding="utf-8") as file:
+                file.write(str(os.getpid()))
+        except FileExistsError:
+            return False
+        return True
 
     def __exit__(self, *_: object) -> None:
         """Leave the folder to whoever goes on."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from transferkit.backbones import get_backbone
+from transferkit.backbones import get_backbone, has_own_weights
 from transferkit.engines import ENGINES, PRECISIONS, check_engine
 from transferkit.errors import (
     CacheError,
@@ -114,7 +114,7 @@ def load(
             path=path,
         ) from error
     except (KeyError, TypeError, ValueError, AttributeError, LookupError, ArithmeticError) as error:
-        reason = (str(error) if isinstance(error, TransferKitError) else repr(error))[:500]
+        reason = (str(error).rstrip(".") if isinstance(error, TransferKitError) else repr(error))[:500]
         if backbone is not None and not isinstance(error, KeyError):
             raise ModelFileError(
                 f"the model cannot be loaded with the backbone that was given: {reason}. Pass the one it was "
@@ -148,6 +148,10 @@ def _rebuild(
     parameters["backbone"] = backbone_of(document) if given["backbone"] is None else given["backbone"]
     if own_weights:
         parameters["weights"] = given["weights"]
+    elif given["backbone"] is not None and has_own_weights(get_backbone(given["backbone"])):
+        parameters["weights"] = (
+            parameters["weights"] or "imagenet"
+        )  # in earlier versions, None meant the same
     parameters["extractor"] = FeatureExtractor(**settings_of(document, given["engine"]), **local)
     if collection:
         return kind._from_arrays(tensors, ranges_of(document["features"]), **parameters)

@@ -84,6 +84,8 @@ def _counts(evaluation: Any, y_pred: Any, classes: Any) -> tuple[Any, Any]:
         )
     from sklearn.metrics import confusion_matrix
 
+    for given in (y_true, found):
+        distinct(given)
     occurring = distinct(np.concatenate([y_true, found]))
     labels = occurring if classes is None else np.asarray(classes)
     if unknown := sorted(set(occurring.tolist()) - set(labels.tolist()), key=str):

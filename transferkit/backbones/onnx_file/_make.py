@@ -107,7 +107,10 @@ def _from_metadata(path: Path, scale: float | None, channels: str | None) -> Nor
         )
     words, found = named
     asked = make_normalisation(
-        found.mean, found.std, found.scale if scale is None else scale, channels or found.channels
+        found.mean,
+        found.std,
+        found.scale if scale is None else scale,
+        found.channels if channels is None else channels,
     )
     problems = [
         f"{name} must be {right!r} or left out for {path.name}, whose metadata names {words!r}. "
