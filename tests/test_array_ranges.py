@@ -82,7 +82,7 @@ def test_what_a_model_reads_darker_than_its_training_has_a_note(tiny, stack):
 
 def test_one_range_is_kept_for_floats_and_another_for_integers(stack):
     images = [*stack, *(stack / 255).astype(np.float32)]
-    with pytest.raises(InvalidInputError, match="fit it on all"):
+    with pytest.raises(InvalidInputError, match="fit a FeatureExtractor on all"):
         FeatureExtractor("scattering", weights=None).transform(images)
     assert array_ranges([stack[0], bytes_of(stack)[1], stack[2].astype(int), "a path"]) == {
         "float": (0, 255), "integer": (0, 255)

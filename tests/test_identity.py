@@ -278,7 +278,7 @@ def test_pickles_of_earlier_versions_go_on(keras, faces):
     del clf.predictor_.novelty.__dict__["n_groups"]
     again = pickle.loads(pickle.dumps(clf))
     np.testing.assert_array_equal(again.predict_proba(faces.images), expected)
-    assert again.predictor_.novelty.facts() == {"n_groups": len(faces.images)}
+    assert again.predictor_.novelty.n_groups == len(faces.images)
     register_backbone(
         "mine", two_layers, lambda x: x / 9, SIZE, image_size=SIZE, layers=("a",), overwrite=True
     )

@@ -9,8 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from transferkit.foundation.schema import check_keys
-
 Floats = NDArray[np.float64]
 
 MOST_ROWS = 1024  # training images that are kept to compare with: 2 MB in a model file
@@ -73,31 +71,35 @@ class Novelty:
 
     def tensors(self) -> dict[str, NDArray[Any]]:
         """Return the arrays to save."""
-        return {"vectors": self.vectors, "distances": self.distances}
+        n_groups = np.array([self.n_groups], np.int64)
+        return {"vectors": self.vectors, "distances": self.distances, "n_groups": n_groups}
 
     def facts(self) -> dict[str, Any]:
-        """Return what else to save, as JSON."""
-        return {"n_groups": self.n_groups}
+        """Return what else to save: nothing."""
+        return {}
 
 
 def rebuild_novelty(tensors: Mapping[str, NDArray[Any]], facts: Mapping[str, Any]) -> Novelty:
     """Return what was saved; ValueError if the arrays do not belong together."""
-    if set(tensors) != {"vectors", "distances"}:
-        raise ValueError(f"a novelty of {sorted(tensors)}")
-    vectors, distances = tensors["vectors"], tensors["distances"]
-    facts = facts or {"n_groups": len(distances)}  # of earlier versions
-    check_keys("novelty", facts, {"n_groups": (int,)})
+    tensors = {
+        "n_groups": np.array([len(tensors["distances"])], np.int64),
+        **tensors,
+    }  # earlier versions had none
+    if set(tensors) != {"vectors", "distances", "n_groups"} or facts:
+        raise ValueError(f"a novelty of {sorted(tensors)} and {facts!r}")
+    vectors, distances, n_groups = tensors["vectors"], tensors["distances"], tensors["n_groups"]
     fits = (
         (vectors.dtype, vectors.ndim, distances.dtype) == (np.float16, 2, np.float32)
         and distances.shape == (len(vectors),)
         and len(vectors) >= FEWEST_ROWS
-        and 2 <= facts["n_groups"] <= len(vectors)
+        and (n_groups.dtype, n_groups.shape) == (np.int64, (1,))
+        and 2 <= n_groups[0] <= len(vectors)
         and bool(np.isfinite(vectors).all() and np.isfinite(distances).all())
         and bool((np.diff(distances) >= 0).all())
     )
     if not fits:
-        raise ValueError(f"a novelty of vectors {vectors.shape}, distances {distances.shape}, {facts!r}")
-    return Novelty(vectors, distances, facts["n_groups"])
+        raise ValueError(f"a novelty of vectors {vectors.shape}, distances {distances.shape}, {n_groups!r}")
+    return Novelty(vectors, distances, int(n_groups[0]))
 
 
 def _directions(vectors: NDArray[Any]) -> NDArray[np.float16]:

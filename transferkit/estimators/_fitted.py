@@ -24,7 +24,7 @@ from transferkit.estimators._records import LayerTrial
 from transferkit.estimators._tuned import bring_weights
 from transferkit.estimators.predictor import Predictor
 from transferkit.extraction import Features
-from transferkit.foundation.arguments import check, flag
+from transferkit.foundation.arguments import check, flag, is_path
 from transferkit.foundation.scratch import memory_limit
 from transferkit.heads import FittedHead
 from transferkit.persistence import save_estimator
@@ -91,12 +91,13 @@ class FittedEstimator(ExtractorOwner):
         """
         self._check_fitted()
         check([*flag("absolute_paths", absolute_paths), *flag("card", card)])
-        model, card_path = snapshot(self), Path(path).with_suffix(".md")
-        if card:
-            check_unchanged(card_path)
+        model = snapshot(self)
+        beside = Path(path).with_suffix(".md") if card and is_path(path) else None
+        if beside is not None:
+            check_unchanged(beside)
         save_estimator(model, path, absolute_paths=absolute_paths)
-        if card:
-            model.card().to_markdown(card_path)
+        if beside is not None:
+            model.card().to_markdown(beside)
 
     def card(self, *, evaluation: Any = None, audit: Any = None) -> ModelCard:
         """Return what is known of this model: its data, figures, settings and limits; nothing is invented.
