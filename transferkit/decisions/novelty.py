@@ -81,10 +81,8 @@ class Novelty:
 
 def rebuild_novelty(tensors: Mapping[str, NDArray[Any]], facts: Mapping[str, Any]) -> Novelty:
     """Return what was saved; ValueError if the arrays do not belong together."""
-    tensors = {
-        "n_groups": np.array([len(tensors["distances"])], np.int64),
-        **tensors,
-    }  # earlier versions had none
+    one_each = np.array([len(tensors["distances"])], np.int64)
+    tensors = {"n_groups": one_each, **tensors}  # earlier versions had none
     if set(tensors) != {"vectors", "distances", "n_groups"} or facts:
         raise ValueError(f"a novelty of {sorted(tensors)} and {facts!r}")
     vectors, distances, n_groups = tensors["vectors"], tensors["distances"], tensors["n_groups"]
