@@ -396,7 +396,7 @@ def test_no_flipped_bit_gives_another_row():
         flipped = bytearray(data)
         flipped[at] ^= 1 << at % 8
         try:
-            table = _shards.read_shard(io.BytesIO(flipped), "x.parquet", [*columns, "a@2"])
+            table = _shards.read_shard(io.BytesIO(flipped), "x.parquet", [*columns, "a@2"], bool)
         except CacheError:
             refused += 1
             continue
@@ -405,7 +405,7 @@ def test_no_flipped_bit_gives_another_row():
     assert refused > 300
     for length in range(0, len(data), 11):
         with pytest.raises(CacheError, match=r"x.parquet is damaged"):
-            _shards.read_shard(io.BytesIO(data[:length]), "x.parquet", ["id"])
+            _shards.read_shard(io.BytesIO(data[:length]), "x.parquet", ["id"], bool)
 
 
 def test_half_a_file_of_a_killed_process_is_no_shard_and_goes_in_time(old, extractor, tmp_path):

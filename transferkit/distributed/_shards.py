@@ -142,9 +142,7 @@ def _check_footer(stream: Any) -> None:
     stream.seek(0)
 
 
-def read_shard(
-    stream: Any, place: str, columns: Sequence[str], belongs: Callable[[bytes], bool] = lambda _: True
-) -> Any:
+def read_shard(stream: Any, place: str, columns: Sequence[str], belongs: Callable[[bytes], bool]) -> Any:
     """Return some columns of a shard; CacheError where a page is damaged, or it is of another extractor.
 
     ``belongs`` says so of its manifest, which shards of earlier versions do not have.

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from transferkit.estimators._splitting import as_seed
     from transferkit.estimators._taps import Taps
     from transferkit.estimators._targets import Targets
-    from transferkit.estimators._tuned import FineTuning, Tuned
+    from transferkit.estimators._tuned import FineTuning, Tuned, TunedLook
     from transferkit.estimators.classifier import Classifier
     from transferkit.estimators.image_regressor import ImageRegressor
     from transferkit.estimators.keypoint_regressor import KeypointRegressor
@@ -47,6 +47,7 @@ __all__ = [
     "Taps",
     "Targets",
     "Tuned",
+    "TunedLook",
     "all_or_nothing",
     "as_seed",
     "content_keys",
@@ -77,6 +78,7 @@ __getattr__ = lazy_names(
         "Taps": "_taps",
         "Targets": "_targets",
         "Tuned": "_tuned",
+        "TunedLook": "_tuned",
         "all_or_nothing": "_fitting",
         "as_seed": "_splitting",
         "content_keys": "_copies",

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from transferkit.estimators._confidence import fit_expected_error
 from transferkit.estimators._training_set import Rows, TrainingSet
+from transferkit.estimators._tuned import TunedLook
 from transferkit.estimators.predictor import Predictor
 from transferkit.estimators.refinement import CloserLook, fit_rounds, fit_wide_look, held_out_images
 from transferkit.extraction import Features
-from transferkit.heads import FittedHead, Head
+from transferkit.heads import Head
 from transferkit.keypoints import as_points
 from transferkit.tasks import Points
 
@@ -30,7 +31,7 @@ def look_closer(
     own: Any,
     *,
     random_state: int,
-    tuned: tuple[NDArray[np.float64], FittedHead] | None = None,
+    tuned: TunedLook | None = None,
 ) -> Predictor:
     """Return the predictor of a first look with all that others add to it.
 
@@ -51,8 +52,8 @@ def look_closer(
     own : OwnValidation or None
         The caller's validation data.
     random_state : int
-    tuned : (mean, head), optional
-        Mean shape and head of a closer look that was trained with the backbone.
+    tuned : TunedLook, optional
+        What to use in place of a fit.
     """
     assumed = total = 0.0  # pixels by which labels lie to the right: while rounds learn, and in answers
     if look is not None:

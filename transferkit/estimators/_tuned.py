@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -97,6 +97,23 @@ def bring_weights(estimator: Any) -> None:
         estimator._parameters_ = {**estimator._parameters_, "weights": path}
 
 
+class TunedLook(NamedTuple):
+    """A closer look at keypoints that was trained with a backbone.
+
+    Attributes
+    ----------
+    weights : str
+        File of the backbone's weights.
+    mean : ndarray, shape (k, 2)
+        Mean shape, that squares are placed by.
+    head : FittedHead
+    """
+
+    weights: str
+    mean: NDArray[np.float64]
+    head: FittedHead
+
+
 @dataclass(frozen=True)
 class Tuned:
     """Heads that were trained together with a backbone, for a fit on its features.
@@ -113,15 +130,14 @@ class Tuned:
     head : FittedHead
         What looks at the whole image: on the tuned backbone, or, where a closer look was tuned, on the frozen
         one.
-    closer : tuple of (weights, ndarray, FittedHead), or None
-        File of weights, mean shape and head of the closer look at keypoints.
+    closer : TunedLook or None
     record : FineTuning
     """
 
     held: Rows
     views: tuple[View, ...]
     head: FittedHead
-    closer: tuple[str, NDArray[np.float64], FittedHead] | None
+    closer: TunedLook | None
     record: FineTuning
 
     def split(self, rows: Rows) -> tuple[Rows, Rows]:

@@ -30,6 +30,7 @@ from transferkit.estimators._splitting import as_seed
 from transferkit.estimators._subjects import extract_subjects
 from transferkit.estimators._taps import Taps, close_taps, point_taps
 from transferkit.estimators._training_set import Rows, TrainingSet
+from transferkit.estimators._tuned import TunedLook
 from transferkit.estimators._unknown import novelty_problems, without_unknown
 from transferkit.estimators._wide_squares import wide_squares
 from transferkit.estimators.predictor import Predictor
@@ -475,7 +476,7 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
             held,
             own,
             random_state=as_seed(self.random_state),
-            tuned=None if self._tuned is None or self._tuned.closer is None else self._tuned.closer[1:],
+            tuned=self._tuned_look(),
         )
         if look is not None:
             self._rounds = look.rounds
@@ -486,15 +487,18 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         """Return a closer look that is still to be fitted."""
         taps = close_taps(self._backbone(), self.head_, self.layers, few=n_images < FEW_IMAGES)
         views = self.predictor_.views
-        tuned = None if self._tuned is None or self._tuned.closer is None else self._tuned.closer[0]
+        tuned = self._tuned_look()
         return CloserLook(
-            partial(self._make_image_extractor, taps, tuned),
+            partial(self._make_image_extractor, taps, None if tuned is None else tuned.weights),
             self._n_rounds(self.head_, n_images),
             len(views) > 1,
             views[0].pairs,
             as_seed(self.random_state),
             self._run_settings()["progress"],
         )
+
+    def _tuned_look(self) -> TunedLook | None:
+        return None if self._tuned is None else self._tuned.closer
 
     def _n_rounds(self, head: Head, n_images: int) -> int:
         """Return how many rounds to try: a second one pays where the first look is coarse."""

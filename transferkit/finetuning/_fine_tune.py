@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 
 from transferkit.errors import InvalidInputError
-from transferkit.estimators import HeldOutImages, ImageEstimator, Tuned, hold_out_images
+from transferkit.estimators import HeldOutImages, ImageEstimator, Tuned, TunedLook, hold_out_images
 from transferkit.finetuning._options import Options
 from transferkit.finetuning._subject import subject_of
 from transferkit.finetuning._tune import tune
@@ -111,8 +111,8 @@ def fine_tune(
     if mean is None:
         tuned.set_params(weights=weights)
         tuned._tuned = Tuned(data.held, first.views, result.head, None, result.record)
-    else:  # the first look keeps what it has learned: a backbone tuned to squares finds fewer subjects
-        closer = weights, mean, result.head
+    else:  # the first look keeps what it has learned: whole images are not what the backbone is tuned to
+        closer = TunedLook(weights, mean, result.head)
         tuned._tuned = Tuned(data.held, first.views, first.head, closer, result.record)
     try:
         tuned.fit(data.given.items, data.given.y, **own)

@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from transferkit.estimators._tuned import TunedLook
 from transferkit.estimators.predictor import Predictor, in_pixels
 from transferkit.estimators.refinement._closer_look import CloserLook
 from transferkit.estimators.refinement._network import Sample, has_place
 from transferkit.extraction import Features
-from transferkit.heads import FittedHead, Head
+from transferkit.heads import Head
 from transferkit.keypoints import as_points
 from transferkit.tasks import as_weights
 
@@ -83,7 +84,7 @@ def fit_rounds(
     data: Any,
     held: Rows,
     judged: Sample | None,
-    tuned: tuple[NDArray[np.float64], FittedHead] | None = None,
+    tuned: TunedLook | None = None,
 ) -> None:
     """Fit the rounds of a closer look, given a trained first one.
 
@@ -95,11 +96,11 @@ def fit_rounds(
     head : Head
     judged : Sample or None
         Images that the first look has not learned from.
-    tuned : (mean, head), optional
-        Mean shape and head of a closer look that was trained with the backbone.
+    tuned : TunedLook, optional
+        What to use in place of a fit.
     """
     if tuned is not None:
-        look.use_network(head, *tuned, judged)
+        look.use_network(head, tuned.mean, tuned.head, judged)
     elif head.refinement == "network":
         train = np.setdiff1d(np.arange(len(items)), held)
         lost = train[~has_place(points[train])]  # they are cut out where they were found
