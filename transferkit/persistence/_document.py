@@ -149,9 +149,8 @@ def _rebuild(
     if own_weights:
         parameters["weights"] = given["weights"]
     elif given["backbone"] is not None and has_own_weights(get_backbone(given["backbone"])):
-        parameters["weights"] = (
-            parameters["weights"] or "imagenet"
-        )  # in earlier versions, None meant the same
+        # In earlier versions, None meant the same.
+        parameters["weights"] = parameters["weights"] or "imagenet"
     parameters["extractor"] = FeatureExtractor(**settings_of(document, given["engine"]), **local)
     if collection:
         return kind._from_arrays(tensors, ranges_of(document["features"]), **parameters)
