@@ -222,6 +222,7 @@ def test_groups_that_are_passed_are_checked_instead(tiny, tmp_path):
     assert report.groups[12] == report.groups[0] == report.groups[2]
 
 
+@pytest.mark.slow
 def test_groups_of_the_test_alone_say_nothing_of_the_images_to_train_on(tiny, sources):
     paths, labels = sources
     test = paths[::10], labels[::10], ["None"] * 6

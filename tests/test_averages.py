@@ -53,6 +53,7 @@ def test_layers_that_share_an_output_share_its_average_or_none(places, grids, ex
     assert grids_of_outputs(places, grids) == expected
 
 
+@pytest.mark.slow
 def test_an_engine_gives_the_averages_that_are_asked_for(store):  # noqa: F811
     pixels = np.random.default_rng(0).integers(0, 256, (5, SIZE, SIZE, 3), dtype=np.uint8)
     whole = build(store).run(pixels)

@@ -90,6 +90,7 @@ def test_python_random_is_given_back_when_the_constructor_fails():
     assert random.getstate() == state
 
 
+@pytest.mark.slow
 def test_a_saved_file_gives_the_features_of_the_model_that_saved_it(trained, pixels):
     model, path = trained
     row = get_backbone("mobilenet")
@@ -240,7 +241,10 @@ def test_taps_of_convnext_are_the_last_sums_of_their_stages():
     assert shapes == {"add_5": (8, 8, 192), "add_10": (4, 4, 384), "add_14": (4, 4, 384), "last": (2, 2, 768)}
 
 
-@pytest.mark.parametrize("name", ["vgg16", "mobilenet_v2", "resnet50_v2"])
+@pytest.mark.parametrize(
+    "name",
+    ["vgg16", *(pytest.param(name, marks=pytest.mark.slow) for name in ("mobilenet_v2", "resnet50_v2"))],
+)
 def test_taps_go_from_stride_8_to_32(name):
     row = get_backbone(name)
     network = build_network(row, RANDOM, 64)
@@ -381,6 +385,7 @@ def test_description_of_a_users_row_carries_its_version(custom):
     assert description(dataclasses.replace(custom.row(), version="2")) == {**first, "version": "2"}
 
 
+@pytest.mark.slow
 def test_description_of_our_row_with_another_preprocessing_is_not_ours(keras):
     row = get_backbone("mobilenet")
     changed = dataclasses.replace(row, preprocess_input=lambda x: x)

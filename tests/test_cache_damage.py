@@ -284,6 +284,7 @@ def test_a_database_of_another_program_is_left_alone(space):
 # Disks that fail
 
 
+@pytest.mark.slow
 def test_a_full_disk(full):
     """A clear error, earlier rows readable, and it goes on when there is room again."""
     pages = full.path.stat().st_size // 8192

@@ -124,6 +124,7 @@ def test_class_weight(tiny, pictures):
         Classifier(**tiny, class_weight={"left": 2}).fit(paths, labels)
 
 
+@pytest.mark.slow
 def test_a_second_head_costs_nothing_and_loads_no_tensorflow(tmp_path):
     """In a fresh process, on the cache that a network filled in another."""
     code = f"""
@@ -340,6 +341,7 @@ def test_many_bad_files_are_left_out_from_a_warm_cache_too(tiny, pictures, tmp_p
     assert clf.report_.n_cached == 60
 
 
+@pytest.mark.slow
 def test_tiny_data_is_never_turned_around(tiny, tmp_path):
     """Held-out scores of very few rows lean the wrong way; a model must not follow them."""
     for seed in range(5):
@@ -371,6 +373,7 @@ def test_class_weights_that_cannot_be_used(tiny, pictures, class_weight, message
         Classifier(**tiny, class_weight=class_weight).fit(*pictures)
 
 
+@pytest.mark.slow
 def test_many_views_cost_one_row_in_the_cache(tiny, engine, pictures, tmp_path, monkeypatch):
     paths, labels = pictures
     clf = Classifier(**tiny, augment="multi").fit(paths, labels)

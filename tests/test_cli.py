@@ -456,6 +456,7 @@ def test_train_on_corrected_labels(folder, tmp_path, capsys):
     assert "Did you mean 'right'?" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_card_and_report(folder, tmp_path, capsys):
     model, page = tmp_path / "m.safetensors", tmp_path / "report.html"
     common = ["--backbone", "pixels", "--image-size", "32"]

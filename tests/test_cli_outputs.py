@@ -74,6 +74,7 @@ def test_outputs_are_different_files(photos, capsys):
     assert not (photos / "m.md").exists()
 
 
+@pytest.mark.slow
 def test_labels_that_a_person_filled_in_are_not_lost(photos, capsys):
     image = next((photos / "photos").rglob("*.png"))
     twin = next(one for one in (photos / "photos").iterdir() if one != image.parent) / "twin.png"
@@ -136,6 +137,7 @@ def test_whoever_reads_the_beginning_only_is_not_told_of_an_error(asked):
     assert process.returncode == 141
 
 
+@pytest.mark.slow
 def test_a_text_file_is_not_taken_for_a_path(tmp_path, capsys):
     Image.fromarray(np.zeros((9, 9, 3), np.uint8)).save(tmp_path / "a.png")
     (tmp_path / "b.png").write_text("hi")

@@ -53,6 +53,7 @@ def test_held_out_answers_keep_groups_and_weights_and_leave_out_weight_0():
     assert fitted().held_out_.by_group is None
 
 
+@pytest.mark.slow
 def test_a_network_keeps_what_it_was_held_out_from_and_nothing_of_validation_data():
     head = MLPHead(hidden=4, epochs=1, patience=None)
     clf = fitted(head=head)
@@ -87,6 +88,7 @@ def test_a_threshold_keeps_what_it_promises_at_least_cost(label):
     assert label in str(chosen)
 
 
+@pytest.mark.slow
 def test_the_promise_of_a_sensitivity_holds_for_the_next_image():
     generator = np.random.default_rng(1)
     kept = []

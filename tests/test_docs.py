@@ -89,6 +89,7 @@ def test_readme_runs(workplace):
 
 
 PAGES = sorted((ROOT / "docs").glob("*.md"))
+QUICK = ("index", "quickstart")
 
 
 @pytest.mark.parametrize("page", [ROOT / "README.md", *PAGES], ids=lambda page: page.stem)
@@ -99,7 +100,11 @@ def test_commands_of_a_page_are_commands(page):
             assert _main._parser().parse_args(arguments).run
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(page, marks=[] if page.stem in QUICK else pytest.mark.slow) for page in PAGES],
+    ids=lambda page: page.stem,
+)
 def test_the_code_of_a_page_runs(page, workplace, monkeypatch):
     """All blocks of a page, one after another."""
     pyplot = pytest.importorskip("matplotlib.pyplot")

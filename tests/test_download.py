@@ -113,6 +113,7 @@ def start(tmp_path):
     )  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="needs SIGKILL")
 def test_a_kill_leaves_no_half_file_and_two_processes_get_a_whole_one(mode, models, tmp_path):
     mode.write_text("slow")

@@ -68,6 +68,7 @@ def test_false_alarms_are_as_rare_as_was_said():
     assert alarms <= 6  # 2 are expected at a level of 0.1
 
 
+@pytest.mark.slow
 def test_groups_of_training_images_count_as_one_each():
     """Twenty images of each of twenty people say little more than twenty images."""
     generator = np.random.default_rng(1)

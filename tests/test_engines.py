@@ -125,6 +125,7 @@ def test_few_sizes_mean_few_traces(pixels, monkeypatch):
     assert call.experimental_get_tracing_count() == 3
 
 
+@pytest.mark.slow
 def test_several_layers_in_one_pass_equal_single_ones(engine, pixels):
     together = engine.run(pixels[:8])
     for layer, maps in zip(LAYERS, together, strict=True):

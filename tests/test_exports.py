@@ -84,6 +84,7 @@ def squares(size, resize):
     return pixels_graph(lambda planes: _resize.whole_square(planes, size, resize), size)
 
 
+@pytest.mark.slow
 @given(
     st.integers(1, 150), st.integers(1, 150), st.sampled_from(CASES), st.integers(0, 2**32 - 1),
     st.integers(1, 3),
@@ -306,7 +307,7 @@ def test_points_lie_as_far_to_the_right_as_labels(fitted, tmp_path):
 
 
 @pytest.mark.usefixtures("quiet")
-@pytest.mark.parametrize("branches", [True, False])
+@pytest.mark.parametrize("branches", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_images_in_doubt_are_looked_at_again(branches, fitted, tmp_path):
     model = copy.copy(fitted("points, whole maps"))
     images = np.full((24, 150, 130, 3), 90, np.uint8)
@@ -328,7 +329,9 @@ def test_images_in_doubt_are_looked_at_again(branches, fitted, tmp_path):
 
 
 @pytest.mark.usefixtures("quiet")
-@pytest.mark.parametrize("format", ["onnx", pytest.param("openvino", marks=NEEDS_OPENVINO)])
+@pytest.mark.parametrize(
+    "format", ["onnx", pytest.param("openvino", marks=[NEEDS_OPENVINO, pytest.mark.slow])]
+)
 def test_a_file_that_looks_again_is_proved(format, fitted, tmp_path):
     model = copy.copy(fitted("points, whole maps"))
     model.predictor_ = replace(model.predictor_, wide_look=WideLook(0.0))
@@ -336,6 +339,7 @@ def test_a_file_that_looks_again_is_proved(format, fitted, tmp_path):
     assert report.difference < 0.05
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quiet")
 def test_boxes_are_an_input_of_models_that_look_in_them(network, tmp_path):
     points = FACES.keypoints.reshape(24, -1, 2)
@@ -354,7 +358,15 @@ def test_boxes_are_an_input_of_models_that_look_in_them(network, tmp_path):
 
 @pytest.mark.usefixtures("quiet")
 @pytest.mark.parametrize(
-    "graph", [{"batch": 1}, {"layout": "NHWC"}, {"kind": "float16"}, {"opset": 13}], ids=str
+    "graph",
+    [
+        {"batch": 1},
+        *(
+            pytest.param(each, marks=pytest.mark.slow)
+            for each in ({"layout": "NHWC"}, {"kind": "float16"}, {"opset": 13})
+        ),
+    ],
+    ids=str,
 )
 def test_files_of_any_form_can_be_backbones(graph, tmp_path):
     onnx.save(cnn(size=64, stages=3, **graph), tmp_path / "net.onnx")
@@ -580,6 +592,7 @@ def test_what_a_runtime_cannot_run_is_not_kept(fitted, tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_a_kill_between_writing_and_proof_leaves_no_file(network, fitted, tmp_path):
     """In a process of its own, which is killed while the proof has been waiting for the file."""
     code = f"""
@@ -644,6 +657,7 @@ def test_mistakes(fitted, network, tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quiet")
 def test_what_no_file_can_hold_is_refused(network, tmp_path):
     def refused(model, match):

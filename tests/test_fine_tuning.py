@@ -135,6 +135,7 @@ def tuned(tmp_path_factory):
     return model, images, labels, split.held
 
 
+@pytest.mark.slow
 def test_what_is_saved_answers_the_same_where_its_weights_are_unknown(tuned, tmp_path):
     model, images, _, _ = tuned
     model.save(tmp_path / "model.safetensors")
@@ -163,6 +164,7 @@ def test_all_decisions_rest_on_images_that_were_held_out(tuned):
     assert len(model.predictor_.novelty.vectors) == len(held)
 
 
+@pytest.mark.slow
 def test_a_fit_on_tuned_weights_says_that_they_know_the_labels(tuned, caplog):
     model, images, labels, _ = tuned
     assert "were fine-tuned on" not in caplog.text
@@ -235,6 +237,7 @@ def tuned_look(tmp_path_factory):
     return model, images, points
 
 
+@pytest.mark.slow
 def test_a_first_look_keeps_the_frozen_backbone(tuned_look, caplog):
     model, images, points = tuned_look
     (look,) = model.refinements_
@@ -275,6 +278,7 @@ def test_saved_closer_looks_bring_their_weights_along(tuned_look, tmp_path):
         kept.write_bytes(content)
 
 
+@pytest.mark.slow
 def test_an_exported_file_has_the_weights_of_both_looks(tuned_look, tmp_path):
     onnx, onnxruntime = pytest.importorskip("onnx"), pytest.importorskip("onnxruntime")
     model, images, _ = tuned_look
@@ -542,6 +546,7 @@ def test_wrong_parameters(wrong, message):
         fine_tune(Classifier("small_net"), images, labels, **wrong)
 
 
+@pytest.mark.slow
 def test_what_cannot_be_tuned():
     images, labels = stripes(40)
     with pytest.raises(InvalidInputError, match="estimator must be a Classifier.* Got str"):

@@ -79,6 +79,7 @@ in_child(lambda: Classifier(**tiny, augment=None, head=MLPHead(epochs=1)).fit(pa
     assert lines[4].startswith(refusal)
 
 
+@pytest.mark.slow
 def test_locks_that_other_threads_hold_do_not_stay_held_in_the_child(tmp_path):
     lines = run(
         """
@@ -109,6 +110,7 @@ for lock in (_settings.LOCK, _quiet.quiet()):
     assert lines == ["((30, 6), (), True)"] * 2
 
 
+@pytest.mark.slow
 def test_many_forks_while_threads_extract(tmp_path):
     lines = run(
         """

@@ -63,6 +63,7 @@ def load_any_model(saved, data):
     load_or_refuse(path, X)
 
 
+@pytest.mark.slow
 @given(data=st.data())
 @QUICK
 def test_any_model_is_refused_or_answers(saved, data):

@@ -89,7 +89,9 @@ def usual(keras, faces):
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("name", ["mobilenet", pytest.param("vgg16", marks=pytest.mark.slow), "scattering"])
+@pytest.mark.parametrize(
+    "name", ["scattering", *(pytest.param(name, marks=pytest.mark.slow) for name in ("mobilenet", "vgg16"))]
+)
 def test_features_do_not_depend_on_keras_settings(keras, usual, setting, name, engine, faces):
     extractor = FeatureExtractor(name, weights=None, image_size=SIZE, engine=engine, cache=False)
     found = extractor.transform(faces.images)
@@ -104,9 +106,8 @@ HEADS = {
 }
 
 
-@pytest.mark.parametrize(
-    "make", [HEADS["mlp"], pytest.param(HEADS["conv"], marks=pytest.mark.slow)], ids=["mlp", "conv"]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("make", list(HEADS.values()), ids=list(HEADS))
 def test_network_heads_do_not_depend_on_keras_settings(keras, setting, make, faces):
     ours = make().fit(faces.images, faces.labels)
     sent = pickle.loads(pickle.dumps(ours))  # builds its network anew
@@ -146,6 +147,7 @@ def test_threads_enter_and_leave_in_any_order(keras):
     keras.config.set_image_data_format("channels_last")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ONE_ENGINE)
 def test_weights_replaced_before_the_first_miss_are_refused(files, faces, engine):
     extractor = FeatureExtractor("mobilenet", weights=files[0], image_size=SIZE, engine=engine).fit()
@@ -157,6 +159,7 @@ def test_weights_replaced_before_the_first_miss_are_refused(files, faces, engine
     assert rows.report_.n_cached == 0
 
 
+@pytest.mark.slow
 def test_weights_are_checked_after_they_are_read(files):
     backbone = get_backbone("mobilenet")
     weights = resolve_weights(backbone, files[0])
@@ -184,6 +187,7 @@ def test_a_copy_refuses_other_weights_as_load_does(files, faces, again):
     sent.fit(faces.images, faces.labels).predict(faces.images)  # a new fit takes the file as it is
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ONE_ENGINE)
 def test_a_new_fit_takes_the_weights_that_are_there_now(files, faces, engine):
     settings = {"weights": files[0], "image_size": SIZE, "engine": engine}
@@ -211,6 +215,7 @@ def a_net(keras, input_shape):
     return keras.Model(inputs, keras.layers.Conv2D(4, 3, strides=8)(inputs))
 
 
+@pytest.mark.slow
 def test_another_backbone_under_its_name_is_refused(keras, faces):
     def constructor(include_top=False, weights=None, input_shape=None):
         keras.utils.set_random_seed(3)
@@ -244,7 +249,11 @@ def two_layers(include_top=False, weights=None, input_shape=None):
     ],
     ids=["layers", "image_size"],
 )
-@pytest.mark.parametrize("again", [lambda thing: thing, COPIES["pickle"]], ids=["itself", "pickle"])
+@pytest.mark.parametrize(
+    "again",
+    [lambda thing: thing, pytest.param(COPIES["pickle"], marks=pytest.mark.slow)],
+    ids=["itself", "pickle"],
+)
 def test_other_recommendations_under_its_name_are_refused(keras, faces, recommended, phrase, again):
     def register(**details):
         details = {"image_size": SIZE, "layers": ("a", "last"), **details}

@@ -163,6 +163,7 @@ def test_no_helper_at_all(encoded, helpers, monkeypatch):
         decode(encoded)
 
 
+@pytest.mark.slow
 def test_an_extraction_goes_on_after_crashes(tiny, tmp_path, helpers):
     paths, _ = make_pictures(tmp_path, 12)
     bad = [tmp_path / f"{name}.png" for name in ("crash", "hang")]

@@ -77,6 +77,7 @@ def test_files_that_change_between_digest_and_reading_are_refused(folder):
     assert (caught.value.name, caught.value.path) == ("tiny_vit", str(folder))
 
 
+@pytest.mark.slow
 def test_pixels_are_scaled_as_the_preset_says(folder):
     def pixels():
         return build(row("vit"), folder).tap(("pixels",))(PIXELS)[0]
@@ -97,6 +98,7 @@ def test_pixels_are_scaled_as_the_preset_says(folder):
     np.testing.assert_allclose(pixels(), PIXELS / 127.5 - 1, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_weights_in_several_files(folder):
     from keras_hub.models import Backbone
 
@@ -128,6 +130,7 @@ def test_any_precision_is_read_as_float32(folder):
     np.testing.assert_array_equal(found.tap(("last",))(PIXELS)[0], expected)
 
 
+@pytest.mark.slow
 def test_of_two_encoders_only_that_of_images_is_built(originals, tmp_path):
     from keras_hub.models import Backbone
 
@@ -180,6 +183,7 @@ def test_a_preset_names_no_class_to_import(folder):
     build(row("vit"), folder)  # what it says of modules is not read
 
 
+@pytest.mark.slow
 def test_random_weights_are_the_same_every_time():
     import random
 

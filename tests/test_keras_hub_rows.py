@@ -73,6 +73,7 @@ def test_names_and_identity(folder, monkeypatch):
     assert list_backbones("dinov3*") == [f"dinov3_{size}" for size in sizes]
 
 
+@pytest.mark.slow
 def test_a_classifier_sees_maps_and_the_summary(folder, pictures, tmp_path, monkeypatch):
     monkeypatch.setenv("TRANSFERKIT_WEIGHTS", str(folder))
     paths, labels = pictures
@@ -121,6 +122,7 @@ def test_larger_images_make_larger_maps(folder):
     np.testing.assert_allclose(summary, tokens[:, 0], atol=1e-4)
 
 
+@pytest.mark.slow
 def test_keypoints_are_found_on_maps_of_patches(folder, monkeypatch):
     monkeypatch.setenv("TRANSFERKIT_WEIGHTS", str(folder))
     faces = make_faces(30, size=SIDE)
@@ -130,6 +132,7 @@ def test_keypoints_are_found_on_maps_of_patches(folder, monkeypatch):
     assert regressor.predict(faces.images).shape == faces.keypoints.shape
 
 
+@pytest.mark.slow
 def test_a_network_of_real_size_has_the_layers_that_its_row_recommends():
     assert list_layers("deit_tiny")[-4:] == ["block_11", "block_12", "summary", "last"]
 

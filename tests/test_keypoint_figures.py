@@ -16,6 +16,7 @@ DATA = make_faces(40, size=64, random_state=0)
 IMAGES, POINTS = list(DATA.images), DATA.keypoints.reshape(40, -1, 2)
 
 
+@pytest.mark.slow
 def test_copies_of_an_image_make_no_error_look_smaller(tiny, engine):
     images, points = IMAGES[:25] * 2, np.tile(POINTS[:25], (2, 1, 1))
     unasked = KeypointRegressor(**tiny, head="linear").fit(images, points)
@@ -41,6 +42,7 @@ def test_keypoints_to_be_judged_by_are_checked_like_those_to_learn_from(tiny, en
         kp.fit(IMAGES[:30], POINTS[:30], validation_data=(IMAGES[30:], wrong(POINTS[30:])))
 
 
+@pytest.mark.slow
 def test_validation_data_may_say_that_there_are_no_boxes(tiny, engine):
     own = IMAGES[30:], POINTS[30:], None
     one, other = (

@@ -67,6 +67,7 @@ def test_a_map_is_read_at_points_as_outside_the_graph():
         np.testing.assert_allclose(keras.ops.convert_to_numpy(read), expected, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_points_are_found_and_each_correction_helps(learned):
     maps, points = bumps(60, seed=1)
     errors = np.abs(learned.predict(maps) - points).mean()

@@ -78,6 +78,7 @@ def test_what_was_left_out_of_the_fit_was_not_learned_from(pictures, said):
     assert said() == []
 
 
+@pytest.mark.slow
 def test_validation_data_should_be_new(pictures, said):
     paths, labels = pictures
     Classifier(TINY, head="mlp").fit(paths[:40], labels[:40], validation_data=(paths[39:], labels[39:]))

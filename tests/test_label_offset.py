@@ -95,6 +95,7 @@ def test_images_count_by_their_weight():
     assert label_offset(near[each], truth[each], each) == label_offset(near, truth, np.arange(80))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("head", ["linear", "score_map"])
 def test_answers_lie_where_labels_do(tiny, faces, head, tmp_path):
     images, points = faces

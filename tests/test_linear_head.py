@@ -571,6 +571,7 @@ def test_the_callers_arrays_are_left_alone():
 factors = st.floats(1e-3, 1e3)
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(
     n=st.integers(6, 24), factor=factors, offset=st.floats(-10, 10), kind=st.sampled_from([None, 2, 3]),
@@ -675,6 +676,7 @@ def test_numpy_numbers_are_penalties():
     assert LinearHead(penalty=np.float64(0.1)) == LinearHead(penalty=0.1)
 
 
+@pytest.mark.slow
 def test_no_warning_and_no_tensorflow():
     code = (
         "import sys, numpy as np\n"

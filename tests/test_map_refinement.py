@@ -75,6 +75,7 @@ def error(kp, faces):  # noqa: F811
     return normalized_mean_error(faces[1][100:], kp.predict(faces[0][100:]))
 
 
+@pytest.mark.slow
 def test_two_networks_one_after_the_other(faces, real):  # noqa: F811
     first = pickle.loads(pickle.dumps(real))
     first.predictor_ = replace(first.predictor_, refinements=())
@@ -86,6 +87,7 @@ def test_two_networks_one_after_the_other(faces, real):  # noqa: F811
     np.testing.assert_allclose(alone, together, atol=0.01)
 
 
+@pytest.mark.slow
 def test_the_same_model_twice_without_the_backbone(tiny, engine, faces):  # noqa: F811
     images, keypoints = faces
     found = []
@@ -99,6 +101,7 @@ def test_the_same_model_twice_without_the_backbone(tiny, engine, faces):  # noqa
     np.testing.assert_array_equal(*found)
 
 
+@pytest.mark.slow
 def test_what_is_learned_does_not_depend_on_rows_held_out(tiny, faces, fitted):  # noqa: F811
     images, keypoints = list(faces[0][:100]), faces[1][:100].copy()
     held = judged_rows(tiny, images, keypoints)
@@ -122,6 +125,7 @@ def judged_rows(tiny, images, keypoints):
     return seen["held"]
 
 
+@pytest.mark.slow
 def test_own_validation_rows_judge_and_all_others_are_learned_from(tiny, faces):  # noqa: F811
     images, keypoints = faces
     kp = KeypointRegressor(**tiny, head=HEAD, extractor=FeatureExtractor(cache=False))
@@ -135,6 +139,7 @@ def test_own_validation_rows_judge_and_all_others_are_learned_from(tiny, faces):
     np.testing.assert_array_equal(unjudged.predict(images[100:]), kp.predict(images[100:]))
 
 
+@pytest.mark.slow
 def test_missing_points_and_bad_files(tiny, faces):  # noqa: F811
     images, keypoints = list(faces[0][:100]), faces[1][:100].copy()
     keypoints[::2, 60:] = np.nan
@@ -174,6 +179,7 @@ def without_format(document):
     return {name: value for name, value in document.items() if name not in ("format", "schema")}
 
 
+@pytest.mark.slow
 def test_the_default_head_depends_on_the_number_of_images(tiny, faces, monkeypatch):  # noqa: F811
     images, keypoints = faces
     few = KeypointRegressor(**tiny, extractor=FeatureExtractor(cache=False))

@@ -47,6 +47,7 @@ def test_a_perfect_prediction_has_no_error(faces, normalizer):
     assert normalized_mean_error(faces, faces, normalizer=normalizer) == 0
 
 
+@pytest.mark.slow
 @given(st.floats(0.01, 100), st.floats(-50, 50), st.sampled_from(NORMALIZERS))
 def test_scale_and_place_do_not_matter(factor, shift, normalizer):
     rng = np.random.default_rng(0)

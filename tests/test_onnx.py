@@ -444,6 +444,7 @@ except Exception as error:
 """
 
 
+@pytest.mark.slow
 def test_no_tensorflow_from_fit_to_predict(save, tmp_path):
     arguments = [sys.executable, "-c", NO_TENSORFLOW, str(save(cnn())), str(tmp_path / "m.safetensors")]
     done = subprocess.run(arguments, capture_output=True, text=True, timeout=120)

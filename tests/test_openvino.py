@@ -77,7 +77,9 @@ def test_a_row_does_not_depend_on_the_size_of_its_batch(engine, pixels, expected
     assert_close(engine.run(pixels[:n]), [maps[:n] for maps in expected])
 
 
-@pytest.mark.parametrize("batch_size", [1, 3, 20])
+@pytest.mark.parametrize(
+    "batch_size", [pytest.param(1, marks=pytest.mark.slow), 3, pytest.param(20, marks=pytest.mark.slow)]
+)
 def test_nor_on_the_size_that_was_asked_for(pixels, expected, batch_size):
     assert_close(build(batch_size=batch_size).run(pixels[:20]), [maps[:20] for maps in expected])
 
@@ -111,6 +113,7 @@ def test_the_pixels_of_the_caller_stay_as_they_are(pixels):
         np.testing.assert_array_equal(mine, pixels[:n])
 
 
+@pytest.mark.slow
 def test_layers_come_in_the_order_that_was_asked_for(pixels):
     """With more than ten: their names, sorted, would come in another order."""
     names = [name for name in list_layers("mobilenet", image_size=SIZE) if name.endswith("relu")]
@@ -119,6 +122,7 @@ def test_layers_come_in_the_order_that_was_asked_for(pixels):
     assert_close(build(layers=order).run(pixels[:4]), build(keras_engine, layers=order).run(pixels[:4]), 1e-4)
 
 
+@pytest.mark.slow
 def test_eight_threads_get_what_one_gets(pixels, expected):
     engine = build()  # the one for single images is not compiled yet
     sizes = [1, 2, 5, 8, 9, 16, 1, 3] * 6
@@ -231,7 +235,7 @@ def test_zeros_agree_with_zeros():
 # The registry
 
 ROWS = [
-    ("mobilenet_v2", 32),
+    pytest.param("mobilenet_v2", 32, marks=pytest.mark.slow),
     pytest.param("efficientnet_b0", 32, marks=pytest.mark.slow),
     ("scattering", 40),
     pytest.param("convnext_tiny", 32, marks=pytest.mark.slow),  # half as long as all others together
@@ -293,6 +297,7 @@ def test_what_a_user_registers_runs_too():
     np.testing.assert_allclose(*found, atol=2e-3)
 
 
+@pytest.mark.slow
 def test_the_engine_of_a_loaded_model_can_be_chosen(tmp_path, pictures):
     paths, labels = pictures
     clf = Classifier(
@@ -336,6 +341,7 @@ def test_a_conversion_that_fails_leaves_logging_alone(monkeypatch):
     assert (root.level, root.filters, root.handlers) == before
 
 
+@pytest.mark.slow
 def test_one_tensor_under_two_names():
     """OpenVINO ends the process where a model has one output twice, so this must not be left to it."""
     row = get_backbone("mobilenet")

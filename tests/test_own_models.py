@@ -48,6 +48,7 @@ def features(backbone, images, layers="last", **settings):
 # Keras models
 
 
+@pytest.mark.slow
 def test_a_model_is_used_like_a_name(images, tmp_path):
     model = network()
     np.testing.assert_allclose(features(model, images), by_hand(model, images), atol=1e-4)
@@ -401,6 +402,7 @@ def test_other_things_are_no_backbones():
         Backbone.from_function("means")
 
 
+@pytest.mark.slow
 def test_a_function_needs_no_tensorflow():
     code = """
 import sys

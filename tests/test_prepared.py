@@ -68,6 +68,7 @@ def conversions(monkeypatch):
     return seen
 
 
+@pytest.mark.slow
 @pytest.mark.openvino
 def test_a_prepared_graph_gives_the_same_features_without_a_conversion(
     store, kept, converted, conversions, pixels
@@ -82,6 +83,7 @@ def test_a_prepared_graph_gives_the_same_features_without_a_conversion(
     assert [maps.shape for maps in engine.run(pixels[:0])] == [(0, 4, 4, 256), (0, 1, 1, 1024)]
 
 
+@pytest.mark.slow
 @pytest.mark.openvino
 def test_two_names_of_one_tensor(store, conversions, pixels):
     layers = ("last", "conv_pw_5_relu", "conv_pw_13_relu")
@@ -94,7 +96,7 @@ def test_two_names_of_one_tensor(store, conversions, pixels):
 
 
 @pytest.mark.openvino
-@pytest.mark.parametrize("where", [0.1, 0.5, 0.9])
+@pytest.mark.parametrize("where", [0.5, *(pytest.param(part, marks=pytest.mark.slow) for part in (0.1, 0.9))])
 def test_a_damaged_file_is_made_again(store, kept, converted, conversions, pixels, where):
     damaged = bytearray(converted[1])
     damaged[int(where * len(damaged))] ^= 1
@@ -106,6 +108,7 @@ def test_a_damaged_file_is_made_again(store, kept, converted, conversions, pixel
     assert len(conversions) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.openvino
 def test_half_a_file_and_a_graph_that_answers_otherwise_are_made_again(store, kept, converted, conversions):
     kept.write_bytes(converted[1][: len(converted[1]) // 2])
@@ -121,6 +124,7 @@ def test_half_a_file_and_a_graph_that_answers_otherwise_are_made_again(store, ke
     assert len(conversions) == 3
 
 
+@pytest.mark.slow
 @pytest.mark.openvino
 def test_other_layers_and_other_networks_have_files_of_their_own(store, kept, conversions):
     build(store, ("last",))

@@ -219,7 +219,8 @@ extractor.transform(np.zeros((1, 40, 40, 3), np.uint8))
 """
 
 
-@pytest.mark.parametrize("engine", [pytest.param("keras", marks=pytest.mark.slow), "auto"])
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["keras", "auto"])
 def test_nothing_reaches_stderr(engine):
     assert run_python(QUIET.replace("ENGINE", repr(engine))).stderr == ""
 

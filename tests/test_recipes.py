@@ -32,7 +32,7 @@ def backbone():
         ("vgg16", 300, (9, 9, 512)),
         ("vgg16", 224, (7, 7, 512)),
         ("vgg19", 300, (9, 9, 512)),
-        ("resnet50", 256, (8, 8, 2048)),
+        pytest.param("resnet50", 256, (8, 8, 2048), marks=pytest.mark.slow),
     ],
 )
 def test_feature_maps_of_the_tutorials(backbone, name, size, shape):

@@ -124,6 +124,7 @@ def test_files_that_cannot_be_read_are_named_as_ever(faces, fitted, tmp_path):
         assert caught.value.index == 1
 
 
+@pytest.mark.slow
 def test_bad_files_leave_rows_aligned(tiny, faces, fitted):
     images, keypoints = faces
     mixed = [b"", *images[:50], b"no image", *images[50:100]]
@@ -144,6 +145,7 @@ def test_missing_points(tiny, faces, fitted):
     assert normalized_mean_error(keypoints[100:], kp.predict(images[100:])) < 1.2 * whole
 
 
+@pytest.mark.slow
 def test_few_images_or_points_get_no_rounds(tiny, faces):
     images, keypoints = faces
     assert KeypointRegressor(**tiny).fit(images[:9], keypoints[:9]).refinements_ == []
@@ -160,6 +162,7 @@ def test_one_point_has_no_shape(tiny, faces):
         KeypointRegressor(**tiny, refine=1).fit(images[:60], keypoints[:60, :1])
 
 
+@pytest.mark.slow
 def test_a_round_that_does_not_help_is_dropped(tiny, faces, monkeypatch):
     images, keypoints = faces
 

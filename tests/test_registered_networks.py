@@ -362,6 +362,7 @@ def test_edited_code_is_not_answered_from_the_cache(edited, images, edit, engine
     assert not np.array_equal(features(), before)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("edit", EDITS)
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("started", [False, True])

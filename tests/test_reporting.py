@@ -53,6 +53,7 @@ def closed():
     assert plt.get_fignums() == []
 
 
+@pytest.mark.slow
 def test_a_classifier_on_images_that_it_has_not_seen(tiny, tmp_path):
     paths, labels = make_pictures(tmp_path / "<i>p", 40)
     names = [{"left": "<script>alert(1)</script>", "right": "right"}[label] for label in labels]
@@ -77,6 +78,7 @@ def test_a_classifier_on_images_that_it_has_not_seen(tiny, tmp_path):
         report("model", X, y)
 
 
+@pytest.mark.slow
 def test_numbers_and_several_labels(tiny, tmp_path):
     paths, labels = make_pictures(tmp_path / "p", 30)
     reg = ImageRegressor(**tiny).fit(paths[:20], np.arange(20.0))
@@ -153,7 +155,7 @@ def bands(_):
     ("make", "reading"),
     [
         (on_the_second_page, {"frame": 1}),
-        (bands, {"channels": (1, 2, 3), "value_range": (0, 2500)}),
+        pytest.param(bands, {"channels": (1, 2, 3), "value_range": (0, 2500)}, marks=pytest.mark.slow),
     ],
 )
 def test_pictures_are_those_that_the_model_saw(tiny, tmp_path, make, reading):

@@ -110,6 +110,7 @@ def test_images_that_cannot_be_read_take_their_weights_along(tiny, kind):
     )
 
 
+@pytest.mark.slow
 def test_the_validation_loss_is_weighted():
     y = np.arange(N) % 2
     weight = np.where(np.arange(N) < 6, 1e-9, 1.0)
@@ -174,6 +175,7 @@ def test_logarithms_of_probabilities_that_round_to_0_are_finite():
         np.testing.assert_allclose(np.exp(found), probabilities, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_validation_data_have_weights_of_their_own(tiny):
     y = TARGETS[ImageRegressor]
     head = MLPHead(hidden=4, epochs=1)

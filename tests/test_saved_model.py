@@ -133,6 +133,7 @@ def test_whatever_load_refuses_is_not_answered(change, saved, pictures):
         load(path)
 
 
+@pytest.mark.slow
 def test_the_command_line_predicts_without_scikit_learn(tmp_path):
     paths, labels = make_pictures(tmp_path / "p", 12)
     set_config(engine="auto")

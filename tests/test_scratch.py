@@ -70,6 +70,7 @@ def test_a_fit_in_files_holds_less_memory():
     assert peaks[1] < in_rows
 
 
+@pytest.mark.slow
 def test_estimators_predict_the_same_with_a_limit(tiny, tmp_path):
     paths, labels = make_pictures(tmp_path / "pictures", 40)
     free, limited = (

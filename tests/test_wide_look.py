@@ -134,6 +134,7 @@ def doubting(tiny, faces, learned):  # noqa: F811
     return kp
 
 
+@pytest.mark.slow
 def test_every_way_to_predict_looks_again(faces, doubting, registered, tmp_path):  # noqa: F811
     images = list(faces[0][100:])
     found = doubting.predict(images)

@@ -57,6 +57,7 @@ def test_copies_that_join_all_groups_leave_them_and_are_told(caplog):
     assert "Copies of images join all 20 groups to one" in caplog.text
 
 
+@pytest.mark.slow
 def test_a_comparison_tells_of_copies_in_other_groups():
     X, y = noise(20, 2)
     clf = Classifier("scattering", image_size=32, head="linear")
@@ -138,6 +139,7 @@ def test_preprocessing_that_loses_images_is_named(preprocess, words):
 # --------------------------------------------------------------------------- thresholds and labels
 
 
+@pytest.mark.slow
 def test_the_best_f1_is_that_of_images_whatever_classes_weigh():
     rng = np.random.default_rng(0)
     y = (rng.random(1500) < 0.1).astype(int)

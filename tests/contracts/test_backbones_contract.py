@@ -18,14 +18,7 @@ from transferkit.backbones import (
 from transferkit.backbones.keras_hub import HubPreset
 from transferkit.errors import BackboneCheckError, InvalidInputError
 
-QUICK = (
-    "pixels",
-    "scattering",
-    "vgg16",
-    "mobilenet",
-    "mobilenet_v2",
-    "mobilenet_v3_small",
-)
+QUICK = ("pixels", "scattering", "mobilenet")
 ROWS = [name for name in list_backbones() if is_shipped(get_backbone(name))]
 
 

@@ -260,7 +260,9 @@ def test_every_door_has_a_row():
 @pytest.mark.parametrize(
     ("kind", "row"),
     [
-        pytest.param(kind, row, marks=[pytest.mark.slow] if row == "n_jobs" else [])
+        pytest.param(
+            kind, row, marks=[pytest.mark.slow] if row == "n_jobs" or kind is KeypointRegressor else []
+        )
         for row in ROWS
         for kind in (TARGETS if row in OF_ALL else [Classifier])
     ],

@@ -179,7 +179,13 @@ def test_arguments_of_load_and_save(name):
         assert refused > len(VALUES) / 2
 
 
-@pytest.mark.parametrize("task", ["Classifier", "ImageRegressor", "KeypointRegressor"])
+@pytest.mark.parametrize(
+    "task",
+    [
+        "Classifier",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("ImageRegressor", "KeypointRegressor")),
+    ],
+)
 @pytest.mark.parametrize("name", [name for name in parameters_of(evaluate) if name != "X"])
 def test_arguments_of_evaluate(models, task, name):
     estimator, y = models[task]
