@@ -117,7 +117,7 @@ def cut(content, rng):
     return content[: rng.integers(len(content))]
 
 
-@pytest.mark.parametrize("count", [300, pytest.param(10_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [300, pytest.param(10_000, marks=pytest.mark.full)])
 def test_bit_flips(full, memory, count):
     outcomes = damage_and_check(full, memory, count, flip_bit, seed=1)
     assert outcomes[:, 1].mean() < 0.01, "errors are rare"
@@ -126,14 +126,14 @@ def test_bit_flips(full, memory, count):
     assert (outcomes[:, 0] < len(ROWS)).mean() > 0.2, "many flips hit something"
 
 
-@pytest.mark.parametrize("count", [30, pytest.param(1_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [30, pytest.param(1_000, marks=pytest.mark.full)])
 def test_truncations(full, memory, count):
     outcomes = damage_and_check(full, memory, count, cut, seed=2)
     assert not outcomes[:, 1].any()
     assert outcomes[:, 2].all(), "all heal"
 
 
-@pytest.mark.parametrize("count", [50, pytest.param(2_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [50, pytest.param(2_000, marks=pytest.mark.full)])
 @pytest.mark.parametrize("mode", ["WAL", "DELETE"], ids=["log of an earlier version", "journal"])
 def test_damaged_journals(full, memory, count, mode):
     """The journal that a killed process left behind is damaged."""
@@ -333,7 +333,7 @@ def limited_run(folder, limit):
 
 
 @pytest.mark.skipif(not hasattr(resource, "RLIMIT_FSIZE"), reason="needs limits on the size of files")
-@pytest.mark.parametrize("step", [1_400_000, pytest.param(20_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("step", [1_400_000, pytest.param(20_000, marks=pytest.mark.full)])
 def test_writes_that_fail(tmp_path, step):
     """The kernel refuses every write beyond a limit, which is raised step by step."""
     outcomes = []
@@ -384,7 +384,7 @@ __attribute__((destructor)) static void report(void) { fprintf(stderr, "calls %d
 
 
 @pytest.mark.skipif(sys.platform != "linux" or not shutil.which("cc"), reason="needs Linux and a C compiler")
-@pytest.mark.parametrize("every", [400, *(pytest.param(n, marks=pytest.mark.slow) for n in (10, 1))])
+@pytest.mark.parametrize("every", [400, *(pytest.param(n, marks=pytest.mark.full) for n in (10, 1))])
 def test_the_nth_write_fails(tmp_path, every):
     """EIO and ENOSPC at every write, sync and truncation of a small run."""
     (tmp_path / "fail.c").write_text(NTH_WRITE)

@@ -133,7 +133,7 @@ def test_processes_share_a_cache_that_is_smaller_than_their_work(tmp_path):
     assert not failed, f"{len(failed)} runs: {failed[0]}"
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_many_processes_share_a_cache_that_is_smaller_than_their_work(tmp_path):
     failed = crowd(tmp_path, n_runs=36)
     assert not failed, f"{len(failed)} runs: {failed[0]}"

@@ -70,7 +70,7 @@ def test_any_model_is_refused_or_answers(saved, data):
     load_any_model(saved, data)
 
 
-@pytest.mark.slow
+@pytest.mark.full
 @given(data=st.data())
 @LONG
 def test_any_of_many_models_is_refused_or_answers(saved, data):
@@ -114,7 +114,7 @@ def test_any_damage_gives_pixels_or_a_bad_image_error(number, edits, repair):
     load_any_picture(number, edits, repair)
 
 
-@pytest.mark.slow
+@pytest.mark.full
 @pictures
 @LONG
 def test_any_of_much_damage_gives_pixels_or_a_bad_image_error(number, edits, repair):

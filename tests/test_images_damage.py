@@ -116,7 +116,7 @@ def test_500_damaged_files_give_pixels_or_bad_image_errors():
     assert outcomes["loaded"] > 30
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_10000_damaged_files_give_pixels_or_bad_image_errors():
     assert sum(fuzz(10_000, seed=2).values()) == 10_000
 

@@ -141,7 +141,7 @@ def stated(source):
     return preset_of(source)["metadata"]["params"]
 
 
-@pytest.mark.slow
+@pytest.mark.full
 @pytest.mark.parametrize("backbone", BACKBONES, ids=lambda backbone: backbone.name)
 def test_numbers_of_parameters_are_those_that_kerashub_states(backbone):
     """Of image encoders alone it states none."""

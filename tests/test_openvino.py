@@ -247,7 +247,7 @@ def test_rows_of_the_registry_convert(name, size):
     assert not gap_of(name, size)
 
 
-@pytest.mark.slow
+@pytest.mark.full
 @pytest.mark.parametrize("name", list_backbones())
 def test_every_row_converts_or_falls_back_with_a_reason(name, caplog):
     shared_engine.cache_clear()  # the largest ones take gigabytes

@@ -126,7 +126,7 @@ def test_equal_names_sizes_and_times_in_two_folders_are_two_rows(tiny, tmp_path)
 # Promise 15: threads
 
 
-@pytest.mark.parametrize("rounds", [3, pytest.param(50, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("rounds", [3, pytest.param(50, marks=pytest.mark.full)])
 def test_32_threads_predict_what_one_does(tiny, pictures, rounds):
     paths, labels = pictures
     clf = Classifier(**tiny).fit(paths, labels)
@@ -226,7 +226,7 @@ def resident_megabytes():
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc")
-@pytest.mark.parametrize("count", [300, pytest.param(10_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [300, pytest.param(10_000, marks=pytest.mark.full)])
 def test_single_predictions_leave_no_memory_behind(tiny, pictures, count):
     paths, labels = pictures
     clf = Classifier(**tiny).fit(paths, labels)

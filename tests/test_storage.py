@@ -221,7 +221,7 @@ def test_a_kill_leaves_the_old_or_the_new_model(tmp_path):
     assert len(survive_kills(tmp_path, 10)) > 1
 
 
-@pytest.mark.slow
+@pytest.mark.full
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")
 def test_many_kills_leave_the_old_or_the_new_model(tmp_path):
     assert len(survive_kills(tmp_path, 200)) > 3
@@ -667,7 +667,7 @@ def test_mutations_are_refused_or_harmless(fitted, model, rows):
     assert fuzz(model, X, fitted.decision_function(X), fitted.classes_.tolist(), 500, 0) > 400
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_many_mutations_are_refused_or_harmless(fitted, model, rows):
     X = rows[0]
     assert fuzz(model, X, fitted.decision_function(X), fitted.classes_.tolist(), 20_000, 1) > 16_000

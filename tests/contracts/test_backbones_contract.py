@@ -19,16 +19,17 @@ from transferkit.backbones.keras_hub import HubPreset
 from transferkit.errors import BackboneCheckError, InvalidInputError
 
 QUICK = ("pixels", "scattering", "mobilenet")
+COMMON = ("vgg16", "mobilenet_v2", "mobilenet_v3_small")
 ROWS = [name for name in list_backbones() if is_shipped(get_backbone(name))]
 
 
-@pytest.mark.parametrize("name", QUICK)
+@pytest.mark.parametrize("name", [*QUICK, *(pytest.param(name, marks=pytest.mark.slow) for name in COMMON)])
 def test_common_rows_pass(name):
     assert check_backbone(name) is get_backbone(name)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in ROWS if name not in QUICK])
+@pytest.mark.full
+@pytest.mark.parametrize("name", [name for name in ROWS if name not in QUICK + COMMON])
 def test_every_row_passes(name):
     import keras
 
@@ -81,7 +82,7 @@ def test_sizes_are_those_of_the_networks(name):
     check_size(name)
 
 
-@pytest.mark.slow
+@pytest.mark.full
 @pytest.mark.parametrize("name", ROWS)
 def test_all_sizes_are_those_of_the_networks(name):
     check_size(name)
