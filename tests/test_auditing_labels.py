@@ -282,6 +282,7 @@ def test_light_is_a_note_only(tiny, tmp_path):
     assert dict(report.shortcut.light.by_fact["night"])["brightness"] > 0.95
 
 
+@pytest.mark.slow
 def test_what_is_left_where_the_file_misleads(tiny, tmp_path):
     """Most pictures of a class are of one size: those of the other size say what a model learned."""
     pictures, labels = [], []
@@ -301,6 +302,7 @@ def test_what_is_left_where_the_file_misleads(tiny, tmp_path):
     assert "right on 100 % of the 10 whose file misleads" in report.check("shortcut").advice
 
 
+@pytest.mark.slow
 def test_groups_are_held_out_whole(tiny, tmp_path):
     """Each group has a size of its own, so that sizes would give labels away if a group were torn."""
     pictures = [scene(i, (60 + i // 4, 60)) for i in range(48)]

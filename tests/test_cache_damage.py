@@ -117,6 +117,7 @@ def cut(content, rng):
     return content[: rng.integers(len(content))]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [300, pytest.param(10_000, marks=pytest.mark.full)])
 def test_bit_flips(full, memory, count):
     outcomes = damage_and_check(full, memory, count, flip_bit, seed=1)
@@ -332,6 +333,7 @@ def limited_run(folder, limit):
     return result.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(resource, "RLIMIT_FSIZE"), reason="needs limits on the size of files")
 @pytest.mark.parametrize("step", [1_400_000, pytest.param(20_000, marks=pytest.mark.full)])
 def test_writes_that_fail(tmp_path, step):
@@ -383,6 +385,7 @@ __attribute__((destructor)) static void report(void) { fprintf(stderr, "calls %d
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux" or not shutil.which("cc"), reason="needs Linux and a C compiler")
 @pytest.mark.parametrize("every", [400, *(pytest.param(n, marks=pytest.mark.full) for n in (10, 1))])
 def test_the_nth_write_fails(tmp_path, every):

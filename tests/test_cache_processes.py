@@ -169,6 +169,7 @@ for i in range(40):
 """
 
 
+@pytest.mark.slow
 def test_processes_create_the_same_files_at_once(tmp_path):
     begin = time.time() + 1
     with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else tmp_path) as folder:
@@ -214,6 +215,7 @@ def test_a_file_that_is_emptied_while_it_is_opened_is_no_strangers(tmp_path):
     connection.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seconds", [2, pytest.param(30, marks=pytest.mark.full)])
 def test_files_cut_under_a_running_process(tmp_path, seconds):
     """A program that synchronises folders may write into them: cut files cost rows, never the process."""
@@ -239,6 +241,7 @@ while time.time() < float(sys.argv[2]):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seconds", [2, pytest.param(60, marks=pytest.mark.full)])
 def test_another_process_clears_meanwhile(tmp_path, seconds):
     end = time.time() + seconds

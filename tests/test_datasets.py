@@ -239,6 +239,7 @@ def test_the_label_says_who_wears_glasses(monkeypatch):
     assert differs.tolist() == (faces.labels == "glasses").tolist()
 
 
+@pytest.mark.slow
 def test_faces_are_hard_enough_that_a_model_can_be_wrong():
     points = make_faces(300, size=16, clutter=0).keypoints
     mean_shape = np.repeat(points[:200].mean(axis=0, keepdims=True), 100, axis=0)

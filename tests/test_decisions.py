@@ -250,6 +250,7 @@ def test_a_group_counts_as_one_in_a_quantile():
     assert conformal_quantile(scores, np.ones(100), groups, 0.9) == np.inf  # of four groups
 
 
+@pytest.mark.slow
 def test_the_promise_holds_for_images_of_new_groups():
     generator = np.random.default_rng(2)
     kept = []

@@ -128,6 +128,7 @@ def test_another_mixture_of_classes_is_seen(clf, others):
     assert "before" in str(report)
 
 
+@pytest.mark.slow
 def test_a_model_that_has_learned_nothing_raises_no_alarm(pictures, others):
     generator = np.random.default_rng(0)
     alarms = 0

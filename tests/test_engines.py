@@ -113,6 +113,7 @@ def test_batches_are_padded_to_few_sizes(n, batch_size, padded):
     assert (result[n:] == max(n - 1, 0)).all()
 
 
+@pytest.mark.slow
 def test_few_sizes_mean_few_traces(pixels, monkeypatch):
     tf = pytest.importorskip("tensorflow")
     made = []

@@ -62,6 +62,7 @@ def test_expected_errors_are_those_of_other_images_and_larger_where_a_point_is_h
     assert expected[hidden[60:], 2].mean() > 1.3 * expected[~hidden[60:], 2].mean()
 
 
+@pytest.mark.slow
 def test_predictions_are_the_same_and_cost_the_same(fitted, triangles, monkeypatch):
     images, _, _ = triangles
     found, expected = fitted.predict(images[60:], return_error=True)
@@ -127,6 +128,7 @@ def test_boxes_and_missing_points(tiny, triangles):
     assert 0.6 < expected.mean() / distances(found, points[60:]).mean() < 1.5
 
 
+@pytest.mark.slow
 def test_evaluate_sets_expected_errors_beside_real_ones(fitted, triangles):
     images, points, _ = triangles
     truth = points.copy()

@@ -131,8 +131,13 @@ def test_crops_are_those_of_pillow_but_for_a_level(crops, height, width, frames)
     np.testing.assert_array_equal(found, alone)
 
 
+VIEWS = [view for views in AUGMENTATIONS.values() for view in views]
+
+
 @pytest.mark.parametrize(
-    "view", [view for views in AUGMENTATIONS.values() for view in views], ids=lambda view: view.name
+    "view",
+    [*VIEWS[:4], *(pytest.param(view, marks=pytest.mark.slow) for view in VIEWS[4:])],
+    ids=lambda view: view.name,
 )
 def test_views_show_the_squares_of_the_library(view):
     image = make_faces(1, size=90, random_state=3).images[0][:, :77]

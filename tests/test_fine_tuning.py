@@ -258,6 +258,7 @@ def test_a_first_look_keeps_the_frozen_backbone(tuned_look, caplog):
     assert "fine-tuned on" not in caplog.text
 
 
+@pytest.mark.slow
 def test_saved_closer_looks_bring_their_weights_along(tuned_look, tmp_path):
     model, images, _ = tuned_look
     expected = model.predict(images[:6])

@@ -25,6 +25,7 @@ def photos(pictures, tmp_path):
     return tmp_path / "photos"
 
 
+@pytest.mark.slow
 def test_a_folder_of_classes_is_images_and_labels(tiny, photos, pictures):
     clf = Classifier(**tiny).fit(photos)
     assert clf.classes_.tolist() == ["left", "right"]
@@ -545,7 +546,16 @@ IMAGES = [np.full((16, 16, 3), shade, np.uint8) for shade in range(10, 130, 10)]
 POINTS = np.random.default_rng(0).uniform(2, 14, (12, 3, 2))
 
 
-@pytest.mark.parametrize("container", [list, tuple, lambda rows: np.array(rows, dtype=object)])
+@pytest.mark.parametrize(
+    "container",
+    [
+        list,
+        *(
+            pytest.param(kind, marks=pytest.mark.slow)
+            for kind in (tuple, lambda rows: np.array(rows, dtype=object))
+        ),
+    ],
+)
 @pytest.mark.parametrize("kept", ["bytes", "path"])
 def test_dictionaries_of_bytes_and_path_need_no_column(tiny, pictures, container, kept):
     paths, labels = pictures

@@ -9,6 +9,7 @@ from transferkit.errors import InvalidInputError
 from transferkit.heads import ConvHead, LinearHead
 
 
+@pytest.mark.slow
 def test_a_search_over_a_field_of_the_head(tiny, engine, pictures):
     paths, labels = pictures
     for head in (LinearHead(), "linear"):

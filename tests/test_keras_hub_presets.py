@@ -117,6 +117,7 @@ def test_weights_in_several_files(folder):
         resolve_weights(row("vit"), folder)
 
 
+@pytest.mark.slow
 def test_any_precision_is_read_as_float32(folder):
     import keras
 

@@ -92,6 +92,7 @@ def test_a_classifier_sees_maps_and_the_summary(folder, pictures, tmp_path, monk
     )
 
 
+@pytest.mark.slow
 def test_a_model_names_the_folder_of_its_preset(folder, pictures, tmp_path):
     paths, labels = pictures
     mine, preset = row("siglip"), shutil.copytree(folder / "siglip_preset", tmp_path / "preset")

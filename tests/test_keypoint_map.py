@@ -194,6 +194,7 @@ def test_rates_grow_for_a_twentieth_and_fall_as_a_cosine():
     assert schedule.rate(0, 1) == 2.0
 
 
+@pytest.mark.slow
 def test_training_needs_no_keras():
     program = (
         "import sys; from tests.test_keypoint_map import *;"

@@ -99,6 +99,7 @@ def test_images_whose_points_have_no_size_are_left_out_of_figures():
 # --------------------------------------------------------------------------- mirror pairs
 
 
+@pytest.mark.slow
 def test_named_pairs_are_mirrored(tiny, pairs, tmp_path):
     registry.add(TINY)
     images, points = pairs
@@ -168,6 +169,7 @@ def test_subjects_are_found_in_their_boxes(tiny, crowd, refine):
     np.testing.assert_allclose(alone, found[:1], atol=0.01)
 
 
+@pytest.mark.slow
 def test_boxes_leave_rows_aligned_and_are_saved(tiny, crowd, tmp_path):
     registry.add(TINY)
     paths, points, boxes = crowd

@@ -132,6 +132,7 @@ def test_a_backbone_is_tuned_on_labels_without_it(tiny, faces):
     np.testing.assert_allclose(squares.frames, plain.frames - (SHIFT, 0, 0, 0), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_nothing_is_corrected_without_mirror_images(tiny, faces):
     images, points = faces
     kp = KeypointRegressor(**tiny, head="linear", augment=None).fit(images[:70], right_of(points[:70], SHIFT))

@@ -227,7 +227,13 @@ def test_a_head_that_cannot_weigh_labels_says_so(monkeypatch):
         fitted(class_weight="balanced", head=LinearHead())
 
 
-@pytest.mark.parametrize("kind", [sparse.csr_matrix, sparse.csc_array, sparse.coo_array])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        sparse.csr_matrix,
+        *(pytest.param(kind, marks=pytest.mark.slow) for kind in (sparse.csc_array, sparse.coo_array)),
+    ],
+)
 def test_a_sparse_matrix_is_read_as_it_is_dense(kind):
     y = kind(Y[:120])
     clf = Classifier("precomputed").fit(X[:120], y, validation_data=(X[120:], kind(Y[120:])))

@@ -587,6 +587,7 @@ def test_scaling_or_shifting_a_layer_changes_no_prediction(n, factor, offset, ki
     np.testing.assert_allclose(again, found, rtol=1e-3, atol=2e-3)
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(n=st.integers(6, 40), kind=st.sampled_from([None, 2, 3]), seed=st.integers(0, 99))
 def test_the_order_of_rows_and_the_numbers_of_groups_mean_nothing(n, kind, seed):

@@ -18,6 +18,7 @@ def test_settings_of_the_extractor_are_used(tiny, pictures):
     assert (extractor.engine, extractor.backbone) == (None, "mobilenet")  # as the user made it
 
 
+@pytest.mark.slow
 def test_searches_reach_the_extractor(tiny, pictures):
     search = GridSearchCV(
         Classifier(**tiny, augment=None), {"extractor__resize": ["stretch", "pad"], "grid": [1, 4]}, cv=2

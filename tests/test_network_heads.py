@@ -134,6 +134,7 @@ def test_the_accuracy_in_the_history_is_that_of_the_predictions(n_classes):
     assert fitted.history[-1]["val_accuracy"] == pytest.approx(np.mean(guess == held.targets), abs=1e-6)
 
 
+@pytest.mark.slow
 def test_sample_weight_counts():
     data = toy(60, 2)
     flipped = data.targets.copy()
@@ -181,6 +182,7 @@ def test_the_gradient_leaves_missing_values_out_exactly():
     assert np.array_equal(tape.gradient(loss, found), [[1, 0], [0, 0]])
 
 
+@pytest.mark.slow
 def test_a_missing_value_changes_nothing_whatever_its_column_held():
     """Rows without a value and rows that were never there teach a column the same."""
     data = toy(32, None, missing=True)
@@ -245,6 +247,7 @@ def test_wide_networks_are_the_same_bits_too(n_classes):
             assert weights_equal(first, head.fit(data))
 
 
+@pytest.mark.slow
 def test_global_random_states_are_untouched():
     import keras
 
@@ -278,6 +281,7 @@ def test_validation_rows_change_no_number_without_patience(name, n_classes):
     assert "val_loss" in seen.history[0]
 
 
+@pytest.mark.slow
 def test_validation_rows_change_no_scaling_even_with_patience():
     data, held = toy(48, None, random_state=3), toy(20, None, seed=1)
     one = fitted_alone("conv", None)

@@ -153,6 +153,7 @@ def test_a_network_that_cannot_be_converted_is_named(monkeypatch):
         build()
 
 
+@pytest.mark.slow
 def test_a_conversion_that_mixes_layers_up_is_refused(monkeypatch):
     real = _openvino._converted
 

@@ -107,6 +107,7 @@ def test_confusion_matrix_of_an_evaluation_and_of_a_class_without_images(ax):
         plots.plot_confusion_matrix(["a"], ["b"], classes=["a"])
 
 
+@pytest.mark.slow
 def test_roc_of_the_class_that_is_looked_for(ax):
     plots.plot_roc(evaluation(), ax=ax)  # cat: 0.9, 0.3 and 0.2 against 0.6
     assert texts(ax) == ["cat: AUC 0.333"]
@@ -497,6 +498,7 @@ def test_all_numbers_are_drawn(axes):
     assert [len(ax.collections[0].get_offsets()) for ax in axes] == [1500, 1500]
 
 
+@pytest.mark.slow
 def test_of_several_outputs_the_title_says_which(axes):
     pair = np.arange(12.0).reshape(6, 2)
     axes = plots.plot_values(pair, pair + 1, output=1, ax=axes)

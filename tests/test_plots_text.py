@@ -51,6 +51,7 @@ def test_shortened_labels_of_a_set_stay_different():
     assert as_texts(["cat", "dog", "cat"]) == ["cat", "dog", "cat"]
 
 
+@pytest.mark.slow
 def test_classes_are_told_apart_in_ticks_and_legends():
     names = [f"a_class_of_animals_with_{kind}_and_with_a_tail" for kind in ("horns", "wings", "stripes")]
     truth, chances = np.array(names)[np.arange(30) % 3], np.random.default_rng(0).dirichlet([1, 1, 1], 30)

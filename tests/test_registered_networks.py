@@ -91,7 +91,10 @@ def test_a_model_of_the_user_is_left_alone(keras, model, images, tmp_path):
         np.testing.assert_array_equal(earlier, now)
 
 
-@pytest.mark.parametrize("make", ["itself", "without its top", "cached"])
+@pytest.mark.parametrize(
+    "make",
+    ["itself", *(pytest.param(name, marks=pytest.mark.slow) for name in ("without its top", "cached"))],
+)
 @pytest.mark.parametrize("engine", ENGINES)
 def test_later_training_needs_a_new_fit(keras, model, images, make, engine):
     made = {
@@ -186,7 +189,7 @@ def test_layers_without_a_configuration_are_refused(keras):
 
 
 @pytest.mark.parametrize("live", [False, True])
-@pytest.mark.parametrize("sequential", [False, True])
+@pytest.mark.parametrize("sequential", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_models_within_models(keras, images, live, sequential):
     def build(shape=(SIZE, SIZE, 3)):
         inner = convolutions(keras, "first")
@@ -236,7 +239,7 @@ def test_what_does_not_fit_together_says_so(keras, images, constructor, preproce
 
 
 @pytest.mark.parametrize("live", [False, True])
-@pytest.mark.parametrize("sequential", [False, True])
+@pytest.mark.parametrize("sequential", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_layers_that_other_models_call_too_are_tapped_in_this_one(keras, images, live, sequential):
     def build(shape=(SIZE, SIZE, 3)):
         base = convolutions(keras, "first", "second")
@@ -350,7 +353,9 @@ def edit_size():
 EDITS = [edit_layer, edit_one_level, edit_size]
 
 
-@pytest.mark.parametrize("edit", EDITS)
+@pytest.mark.parametrize(
+    "edit", [edit_layer, *(pytest.param(edit, marks=pytest.mark.slow) for edit in EDITS[1:])]
+)
 @pytest.mark.parametrize("engine", ENGINES)
 def test_edited_code_is_not_answered_from_the_cache(edited, images, edit, engine):
     def features(**settings):
@@ -418,7 +423,7 @@ class Declared(Source):
         return KerasNetwork(convolutions(keras, "first"))
 
 
-@pytest.mark.parametrize("edit", [edit_one_level, edit_size])
+@pytest.mark.parametrize("edit", [edit_one_level, pytest.param(edit_size, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("engine", ENGINES)
 def test_preprocessing_before_a_declared_network_is_part_of_its_identity(
     keras, edited, images, edit, engine, tmp_path
@@ -450,6 +455,7 @@ def test_a_declared_network_of_pixels_is_not_probed(keras):
     assert describe_backbone(made, RANDOM) == {"name": "mine", "version": "1", "weights": RANDOM.digest}
 
 
+@pytest.mark.slow
 def test_a_shipped_backbone_is_not_probed(images, monkeypatch):
     monkeypatch.setattr("transferkit.identity._backbone.answer", None)
     FeatureExtractor("scattering", image_size=SIZE).fit().transform(images[:1])

@@ -126,6 +126,7 @@ def test_equal_names_sizes_and_times_in_two_folders_are_two_rows(tiny, tmp_path)
 # Promise 15: threads
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rounds", [3, pytest.param(50, marks=pytest.mark.full)])
 def test_32_threads_predict_what_one_does(tiny, pictures, rounds):
     paths, labels = pictures

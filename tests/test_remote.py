@@ -51,6 +51,7 @@ def server(pictures):
     httpd.server_close()
 
 
+@pytest.mark.slow
 def test_rows_of_addresses_are_those_of_the_files(server, pictures, tiny, engine):
     home, files = server
     paths, labels = pictures
@@ -74,6 +75,7 @@ def test_an_address_is_never_stale(server, tiny):
     np.testing.assert_array_equal(after, extractor.transform(home + "/0001.png"))
 
 
+@pytest.mark.slow
 def test_a_failure_is_one_failed_image(server, pictures, tiny):
     home, files = server
     labels = pictures[1]

@@ -103,6 +103,7 @@ def test_numbers_and_several_labels(tiny, tmp_path):
     assert made.audit is None
 
 
+@pytest.mark.slow
 def test_keypoints_show_expected_errors_where_they_are_known(tiny, tmp_path):
     paths, _ = make_pictures(tmp_path / "p", 40)
     points = np.random.default_rng(0).uniform(5, 25, (40, 5, 2))

@@ -94,6 +94,7 @@ def test_scores_are_the_ridge_of_scikit_learn():
     assert auc == pytest.approx(metrics.roc_auc_score(Y[60:], scores), abs=1e-12)
 
 
+@pytest.mark.slow
 def test_a_network_learns_labels_that_do_not_exclude_each_other():
     head = MLPHead(hidden=8, epochs=8, learning_rate=0.1, dropout=0.0, patience=None)
     clf = fitted(Y, head=head)

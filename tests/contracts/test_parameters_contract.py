@@ -204,7 +204,13 @@ def test_arguments_of_neighbours(tiny, call, name):
 
 
 @pytest.mark.filterwarnings("ignore:.*:tqdm.TqdmWarning")
-@pytest.mark.parametrize("kind", TARGETS)
+@pytest.mark.parametrize(
+    "kind",
+    [
+        Classifier,
+        *(pytest.param(kind, marks=pytest.mark.slow) for kind in (ImageRegressor, KeypointRegressor)),
+    ],
+)
 @pytest.mark.parametrize("name", [name for name in parameters_of(compare) if name != "X"])
 def test_arguments_of_compare(tiny, kind, name):
     arguments = {
