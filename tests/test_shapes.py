@@ -69,3 +69,12 @@ def test_sampling_reads_planes_exactly_and_clips_at_the_border():
     np.testing.assert_allclose(sample_maps(maps, outside)[0, :, :2], [[0, 2], [3, 4], [3, 4]], atol=1e-6)
     single = sample_maps(np.ones((1, 1, 1, 2), np.float32), outside)
     np.testing.assert_array_equal(single, np.ones((1, 3, 2)))
+
+
+def test_many_maps_are_read_as_one_by_one():
+    """They are read in blocks, the last of which is smaller."""
+    rng = np.random.default_rng(0)
+    maps, points = rng.normal(size=(19, 5, 5, 256)).astype(np.float16), rng.uniform(-0.2, 1.2, (19, 68, 2))
+    alone = [sample_maps(maps[i : i + 1], points[i : i + 1]) for i in range(19)]
+    np.testing.assert_array_equal(sample_maps(maps, points), np.concatenate(alone))
+    assert sample_maps(maps[:0], points[:0]).shape == (0, 68, 256)

@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 
 from transferkit.foundation.halves import times
 
+_BLOCK = 1 << 17  # values read at a time, so that those in between stay in the processor's cache
+
 
 def pool_to_grid(maps: NDArray[np.float32], grid: int | None) -> NDArray[np.float32]:
     """Average maps (n, h, w, c) over a grid of equal cells.
@@ -55,6 +57,17 @@ def sample_maps(maps: NDArray[np.float32], points: NDArray[np.float64]) -> NDArr
     -------
     ndarray of float32, shape (n, k, c)
     """
+    n, n_points, channels = *points.shape[:2], maps.shape[-1]
+    total = np.empty((n, n_points, channels), np.float32)
+    n_rows = max(1, _BLOCK // max(n_points * channels, 1))
+    for start in range(0, n, n_rows):
+        rows = slice(start, start + n_rows)
+        total[rows] = _sample(maps[rows], points[rows])
+    return total
+
+
+def _sample(maps: NDArray[np.float32], points: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Read some maps at points."""
     n, height, width, channels = maps.shape
     limits = np.array([width, height]) - 1.0
     place = np.clip(points * (limits + 1) - 0.5, 0, limits)
