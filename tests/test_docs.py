@@ -131,10 +131,9 @@ def test_pages_name_what_exists(page):
 
 
 def test_pages_about_the_code_name_files_that_exist():
-    pages = [
-        (ROOT / "docs" / f"{page}.md").read_text() for page in ("ten_minutes", "add_your_own", "architecture")
-    ]
-    text = "".join(pages).split("## What was taken from whom")[0]
+    about_the_code = ("ten_minutes", "add_your_own", "architecture", "design")
+    pages = [(ROOT / "docs" / f"{page}.md").read_text() for page in about_the_code]
+    text = "".join(page.split("## What was taken from whom")[0] for page in pages)
     for name, file in re.findall(r"`(\w+(?:\.\w+)?)` in `((?:\w+/)+\w+\.py)`", text):
         assert re.search(
             rf"(?m)^ *(def |class )?{name.split('.')[-1]}\b", (ROOT / "transferkit" / file).read_text()

@@ -1,6 +1,6 @@
 """The plan of taps: which layers an estimator reads, and how finely each is averaged.
 
-All grids are cells a side. They were chosen on faces, X-rays, cats and dogs; see ``docs/architecture.md``.
+All grids are cells a side. They were chosen on faces, X-rays, cats and dogs; see ``docs/design.md``.
 """
 
 from __future__ import annotations

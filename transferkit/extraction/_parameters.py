@@ -93,7 +93,8 @@ def as_cache(cache: Any) -> FeatureCache | None:
 def layer_names(layers: Any, backbone: Backbone) -> tuple[str, ...]:
     """Return the names of the layers that are asked for."""
     if layers is None:
-        return backbone.layers[-2:][:1]  # of a transformer the summary; see "One vector" in architecture.md
+        # Of a transformer, the summary; see "One vector by default" in docs/design.md.
+        return backbone.layers[-2:][:1]
     if isinstance(layers, str):
         return backbone.layers if layers == "auto" else (layers,)
     names = tuple(layers) if isinstance(layers, list | tuple) else ()  # a set has another order every day
