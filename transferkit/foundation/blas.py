@@ -1,14 +1,19 @@
-"""BLAS on one thread, while threads of our own do the work."""
+"""Products on one thread of BLAS: where threads of our own do the work, and where a product is small."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 _lock = threading.RLock()
+_ALONE = 2**18  # multiplications in a product of matrices that OpenBLAS computes on one thread
+_SMALL = 2**22  # multiplications that take a millisecond or less on one core
 
 
 @contextmanager
@@ -20,3 +25,18 @@ def one_blas_thread() -> Iterator[None]:
     """
     with _lock, threadpool_limits(1, "blas"):
         yield
+
+
+def small_product(rows: NDArray[Any], weights: NDArray[Any]) -> NDArray[Any]:
+    """Return ``rows @ weights`` of two matrices; if that is little work, without waking threads of BLAS.
+
+    After a product, these threads go on spinning for some 20 ms, on cores that the next run of the backbone
+    needs. And where cores are busy, the product waits until each thread gets one.
+    """
+    if len(rows) * weights.size > _SMALL:
+        return rows @ weights
+    n_rows = _ALONE // max(weights.size, 1)
+    if len(rows) == 1 or n_rows < 4:  # BLAS wakes threads for one row by a much smaller matrix
+        return np.einsum("nf,fk->nk", rows, weights)
+    parts = np.array_split(rows, max(1, -(-len(rows) // n_rows)))  # of two rows or more
+    return np.concatenate([part @ weights for part in parts])

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from transferkit.foundation.blas import small_product
 from transferkit.foundation.halves import as_single
 from transferkit.foundation.maps import sample_maps
 from transferkit.heads._keras import Scale
@@ -64,8 +65,8 @@ def _scaled(array: NDArray[Any], scale: Scale) -> Floats:
 
 def _dense(x: Floats, weights: Iterator[Floats]) -> Floats:
     kernel, bias = next(weights), next(weights)
-    outputs: Floats = (x.reshape(-1, len(kernel)) @ kernel + bias).reshape(*x.shape[:-1], -1)
-    return outputs
+    outputs: Floats = small_product(x.reshape(-1, len(kernel)), kernel) + bias
+    return outputs.reshape(*x.shape[:-1], -1)
 
 
 def _relu(x: Floats, weights: Iterator[Floats]) -> Floats:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from transferkit.errors import InvalidInputError
 from transferkit.foundation.arguments import is_number
+from transferkit.foundation.blas import small_product
 from transferkit.heads._base import (
     ALL_KINDS,
     Maps,
@@ -287,7 +288,7 @@ class FittedLinear:
         # In double precision, so that results hardly depend on the number of rows in a product.
         weights = self.weights.astype(np.float64)
         outputs = np.empty((len(maps[0]), weights.shape[1]))
-        product = _small_product if len(outputs) * weights.size <= _SMALL else np.matmul
+        product = small_product if len(outputs) * weights.size <= _SMALL else np.matmul
         for start in range(0, len(outputs), _PREDICT_ROWS):
             rows = slice(start, start + _PREDICT_ROWS)
             outputs[rows] = product(flatten([array[rows] for array in maps]).astype(np.float64), weights)
@@ -304,12 +305,6 @@ class FittedLinear:
     def __getstate__(self) -> dict[str, Any]:
         """Drop the held-out predictions when pickling."""
         return self.__dict__ | {"held_out": None, "held_out_logits": None}
-
-
-def _small_product(rows: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the product without threads of BLAS, which go on spinning for as long as a prediction takes."""
-    product: NDArray[np.float64] = np.einsum("nf,fk->nk", rows, weights)
-    return product
 
 
 def _centres_without(
