@@ -10,7 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transferkit.decisions import HeldOut
-from transferkit.estimators._splitting import copies_together, shared_groups
+from transferkit.estimators._splitting import (
+    classes_apart,
+    copies_together,
+    shared_groups,
+    warn_of_classes_apart,
+)
 from transferkit.estimators.predictor import average_views
 from transferkit.heads import FittedHead, outputs_of
 from transferkit.tasks import label_folds
@@ -55,17 +60,21 @@ def held_out_outputs(
     *,
     half: bool,
     seed: int,
+    labels: NDArray[Any] | None = None,
 ) -> NDArray[np.float64]:
     """Return logits (n, n_outputs) for the rows of a ``TrainingSet``, averaged over the views.
 
     A linear head has them already, exactly. Any other is trained anew, by ``train``, for each of five folds,
-    which keep the shares of the classes or labels.
+    which keep the shares of the classes or labels. ``labels`` (n,) are those of classes.
     """
     views = data.views
     logits = getattr(fitted, "held_out_logits", None)
     if logits is not None:
         return average_views(views, np.split(logits, len(views)))
     groups = copies_together(features, data.rows, data.groups)
+    if labels is not None:
+        groups, apart = classes_apart(features.digests, data.rows, groups, labels)
+        warn_of_classes_apart(apart)
     n_folds = min(N_FOLDS, len(np.unique(groups)))
     indicator = data.targets[0].reshape(len(data.rows), -1)
     folds = label_folds(indicator, groups, n_folds, seed)

@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from transferkit.estimators._splitting import copies_together
+from transferkit.estimators._splitting import classes_apart, copies_together
 from transferkit.foundation.maps import pool_to_grid
 from transferkit.heads import TrainingData, held_out_gain, sample_rows
+from transferkit.tasks import Classes
 from transferkit.views import ORIGINAL
 
 # Enough to see what mirroring hides, few enough to cost seconds of the backbone.
@@ -56,7 +57,10 @@ def mirroring_hides(
     if min(len(sample), len({features.digests[row] for row in chosen})) < _FEWEST or n_groups < 2:
         return False
     part = data.take(sample)
-    part = replace(part, groups=copies_together(features, chosen, part.groups))
+    groups = copies_together(features, chosen, part.groups)
+    if isinstance(part.task, Classes):
+        groups, _ = classes_apart(features.digests, chosen, groups, part.targets)
+    part = replace(part, groups=groups)
     each = [_pooled(features.maps(chosen, view)) for view in features.views]
     if ORIGINAL in features.views:
         plain = each[features.views.index(ORIGINAL)]

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from transferkit.errors import InvalidInputError
+from transferkit.errors import InvalidInputError, quoted
 from transferkit.foundation.arguments import LARGEST_SEED, is_seed
 from transferkit.tasks import Labels, Task, label_folds
 
@@ -60,6 +60,37 @@ def shared_groups(digests: Any, rows: Rows, groups: Rows) -> Rows:
     np.minimum.at(first, joined, np.arange(len(names)))
     shared: Rows = names[first[joined]][group]
     return shared
+
+
+def classes_apart(digests: Any, rows: Rows, groups: Rows, labels: NDArray[Any]) -> tuple[Rows, list[Any]]:
+    """Return the groups of rows, without those that have a whole class, and the classes that lay in one.
+
+    Images of such a class are groups of their own; copies of an image stay together. Without its group nothing
+    would be known of the class, and the penalty that learns least would err least.
+    """
+    _, content = np.unique([str(digests[row]) for row in rows], return_inverse=True)
+    names, group = np.unique(groups, return_inverse=True)
+    classes, of_class = np.unique(labels, return_inverse=True)
+    apart = [
+        place
+        for place in range(len(classes))
+        if np.ptp(group[of_class == place]) == 0 < np.ptp(content[of_class == place])
+    ]
+    if not apart:
+        return groups, []
+    single = np.isin(content, content[np.isin(of_class, apart)])
+    return np.where(single, len(names) + content, group), classes[apart].tolist()
+
+
+def warn_of_classes_apart(classes: list[Any]) -> None:
+    """Log which classes lie in one group."""
+    if classes:
+        logger.warning(
+            "Only one group has images of %s: without it, nothing would be known of the class, so its images "
+            "are held out one by one, and probabilities of it are surer than those of another group should "
+            "be. Add images of it from other groups.",
+            quoted(classes),
+        )
 
 
 def hold_out(
