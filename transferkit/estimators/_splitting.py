@@ -65,8 +65,8 @@ def shared_groups(digests: Any, rows: Rows, groups: Rows) -> Rows:
 def classes_apart(digests: Any, rows: Rows, groups: Rows, labels: NDArray[Any]) -> tuple[Rows, list[Any]]:
     """Return the groups of rows, without those that have a whole class, and the classes that lay in one.
 
-    Images of such a class are groups of their own; copies of an image stay together. Without its group nothing
-    would be known of the class, and the penalty that learns least would err least.
+    Images of such a class are groups of their own; copies of an image stay together. Without its group
+    nothing would be known of the class, and the penalty that learns least would err least.
     """
     _, content = np.unique([str(digests[row]) for row in rows], return_inverse=True)
     names, group = np.unique(groups, return_inverse=True)

@@ -80,8 +80,9 @@ class LinearHead(LinearTraits):
     count in units of their standard deviations, points in one unit. Values that one group alone has are held
     out row by row.
 
-    Columns are centred and channels scaled to equal variance. Classes are coded as -1 and 1, which on wide
-    features of frozen backbones is at least as accurate as a logistic loss. Logits come from a logistic
+    Columns are centred and channels scaled to equal variance, but for those with less than a thousandth of
+    the usual one, which are nearly always 0. Classes are coded as -1 and 1, which on wide features of frozen
+    backbones is at least as accurate as a logistic loss. Logits come from a logistic
     regression on the *held-out* scores (Platt 1999, "Probabilistic outputs for support vector machines"), so
     that probabilities are not overconfident, and, with ``TrainingData.calibrate``, are divided by a
     temperature: few held-out scores look more separable than new ones are. Of several labels, each is learned
