@@ -312,6 +312,27 @@ def test_save_and_load(fitted, pictures, tmp_path, engine, monkeypatch):
         transferkit.load(path)
 
 
+def test_maps_of_another_shape_are_refused(tmp_path):
+    """As many values in another order would give answers, and wrong ones."""
+    rng = np.random.default_rng(0)
+    maps, labels = rng.normal(size=(30, 4, 2, 3)).astype(np.float32), np.arange(30) % 2
+    clf = Classifier("precomputed").fit(maps, labels)
+    expected = clf.predict_proba(maps)
+    clf.save(tmp_path / "maps.safetensors")
+    for model in (clf, pickle.loads(pickle.dumps(clf)), transferkit.load(tmp_path / "maps.safetensors")):
+        np.testing.assert_array_equal(model.predict_proba(maps), expected)
+        for other in (maps.transpose(0, 1, 3, 2), maps.reshape(30, 4, 1, 6)):
+            with pytest.raises(InvalidInputError, match=r"shape \(n, 4, 2, 3\), as those of fit. Got"):
+                model.predict(other)
+    clf.fit(maps.transpose(0, 1, 3, 2), labels).predict(maps.transpose(0, 1, 3, 2))
+
+
+def test_features_that_are_no_vectors_and_no_maps_are_refused():
+    tokens = np.random.default_rng(0).normal(size=(30, 5, 4))
+    with pytest.raises(InvalidInputError, match=r"\(n, d\).*\(n, h, w, c\).*Got \(30, 5, 4\)"):
+        Classifier("precomputed").fit(tokens, np.arange(30) % 2)
+
+
 def test_precomputed_features():
     generator = np.random.default_rng(0)
     X, y = generator.normal(size=(100, 2000)), np.repeat(["a", "b"], 50)

@@ -62,6 +62,7 @@ class ImageEstimator(PlannedEstimator, NestedParameters):
     kinds: ClassVar[frozenset[str]] = frozenset(TASKS)  # that a saved model may have
     trained_on_: Keys | None
     _tuned: Tuned | None = None  # only while fine-tuning fits the heads
+    _map_shape: tuple[int, ...] | None = None  # of backbone="precomputed", where X has maps
 
     def kind_for(self, y: Any) -> str:
         """Return the kind of task that this learns from such targets."""

@@ -30,6 +30,7 @@ class PrecomputedFeatures:
         from sklearn.utils.validation import validate_data
 
         array = validate_data(estimator, X, reset=fitting, dtype=_NUMBERS, allow_nd=True)
+        _check_shape(estimator, array, fitting=fitting)
         return cls(_single(array))
 
     @classmethod
@@ -42,6 +43,7 @@ class PrecomputedFeatures:
         X, y = validate_data(
             estimator, X, y, reset=fitting, dtype=_NUMBERS, allow_nd=True, multi_output=True, y_numeric=True
         )
+        _check_shape(estimator, X, fitting=fitting)
         return cls(_single(X)), y
 
     @property
@@ -63,6 +65,27 @@ class PrecomputedFeatures:
         for start in range(0, len(chosen), _BLOCK):
             out[start : start + _BLOCK] = self.array[chosen[start : start + _BLOCK]]
         return [out]
+
+
+def _check_shape(estimator: Any, array: NDArray[Any], *, fitting: bool) -> None:
+    """Raise unless there is a vector or a map for each image, of the shape that ``fit`` got.
+
+    scikit-learn compares the second axis alone, and a linear head would take any map of as many values.
+    """
+    shape = array.shape[1:]
+    if len(shape) not in (1, 3):
+        raise InvalidInputError(
+            "X must have a vector for each image, (n, d), or a map, (n, h, w, c). "
+            f"Got {array.shape}. Average or reshape the axes that are neither."
+        )
+    if fitting:
+        estimator._map_shape = shape if len(shape) == 3 else None
+    known = estimator._map_shape
+    if known is not None and shape != known:
+        raise InvalidInputError(
+            f"X must have maps of shape (n, {', '.join(map(str, known))}), as those of fit. "
+            f"Got {array.shape}."
+        )
 
 
 def _single(array: NDArray[Any]) -> NDArray[np.float32]:
