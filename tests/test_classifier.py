@@ -333,6 +333,21 @@ def test_features_that_are_no_vectors_and_no_maps_are_refused():
         Classifier("precomputed").fit(tokens, np.arange(30) % 2)
 
 
+def test_differences_that_single_precision_loses_are_refused():
+    """Hours of one week, in seconds since 1970: they were rounded to four minutes, or to one number."""
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(60, 3)), np.arange(60) % 2
+    for middle in (1e7, 1e12):
+        shifted = X + np.array([0, middle, 0])
+        with pytest.raises(InvalidInputError, match=r"differences.* column 1 .*Subtract"):
+            Classifier("precomputed").fit(shifted, y)
+        Classifier("precomputed").fit(shifted - shifted.mean(axis=0), y)
+    constant = X * [1, 0, 1] + [0, 1e9 / 3, 0]
+    Classifier("precomputed").fit(constant, y)  # nor is what is left by rounding a difference
+    Classifier("precomputed").fit(constant * (1 + 1e-16 * rng.normal(size=(60, 1))), y)
+    Classifier("precomputed").fit((X + np.array([0, 1e7, 0])).astype(np.float32), y)  # it was lost before
+
+
 def test_precomputed_features():
     generator = np.random.default_rng(0)
     X, y = generator.normal(size=(100, 2000)), np.repeat(["a", "b"], 50)
