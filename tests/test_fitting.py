@@ -4,6 +4,7 @@ import threading
 
 import numpy as np
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from tests.conftest import TINY, make_pictures
 from transferkit import Classifier, FeatureExtractor, KeypointRegressor, load
@@ -184,13 +185,13 @@ def test_a_class_that_lies_in_one_group_is_learned(n_classes, head, caplog):
     free = clf.score(others, new)
     assert "Only one group" not in caplog.text
     clf.fit(features, labels, groups=labels)
-    assert f"Only one group has images of {quoted('abc'[:n_classes])}:" in caplog.text
+    assert f"Only one group has images of {quoted('abc'[:n_classes])}," in caplog.text
     assert clf.score(others, new) > free - 0.03
     caplog.clear()
     # Of a, all rows are of one person; b and c are mixed.
     people = np.where(labels == "a", 0, rng.integers(1, 20, len(labels)))
     clf.fit(features, labels, groups=people)
-    assert "Only one group has images of 'a':" in caplog.text
+    assert "Only one group has images of 'a'," in caplog.text
     assert clf.score(others, new) > free - 0.03
 
 
@@ -205,13 +206,28 @@ def test_a_threshold_of_a_class_that_lies_in_one_group_is_chosen_from_heads_that
     assert 0.1 < clf._task().threshold[1] < 0.9
 
 
+@pytest.mark.parametrize("class_weight", [None, "balanced"])
+@pytest.mark.parametrize("has", [0, 1])
+def test_a_label_that_one_group_has_or_lacks_is_judged_by_models_that_know_it(has, class_weight, caplog):
+    rng = np.random.default_rng(0)
+    labels = np.column_stack([rng.uniform(size=200) < 0.4, (rng.uniform(size=200) < 0.1) == has]).astype(int)
+    features = rng.normal(size=(200, 60)) + labels @ rng.normal(size=(2, 60)) * 0.35
+    people = np.where(labels[:, 1] == has, 0, rng.integers(1, 30, 200))
+    clf = Classifier("precomputed", class_weight=class_weight).fit(features, labels)
+    assert "Only one group" not in caplog.text
+    free = roc_auc_score(labels[:, 1], clf.held_out_.logits[:, 1])
+    clf.fit(features, labels, groups=people)
+    assert "Only one group has images of 1, or" in caplog.text
+    assert roc_auc_score(labels[:, 1], clf.held_out_.logits[:, 1]) > free - 0.1
+
+
 def test_copies_of_a_class_of_one_group_stay_together(caplog):
     rng = np.random.default_rng(0)
     features = np.repeat(rng.normal(size=(20, 5)), 2, axis=0)
     labels = np.repeat(np.arange(20) % 2, 2)
     people = np.where(labels == 0, 0, np.arange(40) + 1)
     found = Classifier("precomputed").fit(features, labels, groups=people)
-    assert "Only one group has images of 0:" in caplog.text
+    assert "Only one group has images of 0," in caplog.text
     # As if each picture of the class had a group of its own.
     expected = Classifier("precomputed").fit(features, labels)
     assert found.fitted_head_.penalty == expected.fitted_head_.penalty

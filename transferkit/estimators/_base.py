@@ -177,8 +177,10 @@ class ImageEstimator(PlannedEstimator, NestedParameters):
         with memory_limit(self._run_settings()["memory_limit"]):
             # One copy of an image is not held out while another is learned from.
             groups_of_fit = copies_together(features, rows, data.groups)
-            if isinstance(task, Classes) and not head.uses_validation:
-                groups_of_fit, apart = classes_apart(features.digests, rows, groups_of_fit, kept)
+            if not head.uses_validation:
+                groups_of_fit, apart = classes_apart(
+                    features.digests, rows, groups_of_fit, task, data.targets[0]
+                )
                 warn_of_classes_apart(apart)
             together = replace(data, groups=groups_of_fit)
             fitted, held = self._train(head, task, features, together)

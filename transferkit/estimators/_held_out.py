@@ -60,21 +60,20 @@ def held_out_outputs(
     *,
     half: bool,
     seed: int,
-    labels: NDArray[Any] | None = None,
+    task: Any,
 ) -> NDArray[np.float64]:
     """Return logits (n, n_outputs) for the rows of a ``TrainingSet``, averaged over the views.
 
     A linear head has them already, exactly. Any other is trained anew, by ``train``, for each of five folds,
-    which keep the shares of the classes or labels. ``labels`` (n,) are those of classes.
+    which keep the shares of the classes or labels.
     """
     views = data.views
     logits = getattr(fitted, "held_out_logits", None)
     if logits is not None:
         return average_views(views, np.split(logits, len(views)))
     groups = copies_together(features, data.rows, data.groups)
-    if labels is not None:
-        groups, apart = classes_apart(features.digests, data.rows, groups, labels)
-        warn_of_classes_apart(apart)
+    groups, apart = classes_apart(features.digests, data.rows, groups, task, data.targets[0])
+    warn_of_classes_apart(apart)
     n_folds = min(N_FOLDS, len(np.unique(groups)))
     indicator = data.targets[0].reshape(len(data.rows), -1)
     folds = label_folds(indicator, groups, n_folds, seed)

@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from transferkit.estimators._splitting import classes_apart, copies_together
 from transferkit.foundation.maps import pool_to_grid
 from transferkit.heads import TrainingData, held_out_gain, sample_rows
-from transferkit.tasks import Classes
 from transferkit.views import ORIGINAL
 
 # Enough to see what mirroring hides, few enough to cost seconds of the backbone.
@@ -58,8 +57,7 @@ def mirroring_hides(
         return False
     part = data.take(sample)
     groups = copies_together(features, chosen, part.groups)
-    if isinstance(part.task, Classes):
-        groups, _ = classes_apart(features.digests, chosen, groups, part.targets)
+    groups, _ = classes_apart(features.digests, chosen, groups, part.task, part.targets)
     part = replace(part, groups=groups)
     each = [_pooled(features.maps(chosen, view)) for view in features.views]
     if ORIGINAL in features.views:

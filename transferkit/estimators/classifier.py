@@ -418,7 +418,7 @@ class Classifier(ClassifierMixin, ImageEstimator, Decisions):
             data,
             half=head.half,
             seed=as_seed(self.random_state),
-            labels=task.labels[data.targets[0]] if isinstance(task, Classes) else None,
+            task=task,
         )
 
     def _remember(
