@@ -142,13 +142,17 @@ def split_rows(
     task: Task, targets: NDArray[Any], groups: Rows, fraction: float, seed: int
 ) -> tuple[Rows, Rows]:
     """Return training and held-out rows as the task asks for; targets are as a head learns them."""
+    known = np.arange(len(targets))
+    if task.regression:  # rows without a target teach nothing, and tell nothing where they are held out
+        known = np.flatnonzero(np.isfinite(targets).any(axis=1))
+        targets, groups = targets[known], groups[known]
     if isinstance(task, Labels):
         train, held = hold_out_labels(targets, groups, fraction, seed)
     else:
         train, held = hold_out(len(targets), task.strata(targets), groups, fraction, seed)
     if np.isfinite(targets[train]).any(axis=0).all():
-        return train, held
-    return np.arange(len(targets)), np.arange(0)  # a point is marked in held-out rows only
+        return known[train], known[held]
+    return known, np.arange(0)  # a point is marked in held-out rows only
 
 
 class OwnValidation(NamedTuple):
