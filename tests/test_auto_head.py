@@ -121,3 +121,11 @@ def test_one_layer_and_values():
     fitted = AutoHead().fit(values)
     row = chosen(fitted)
     assert dict(zip(row["layers"], row["shares"], strict=True))[2] > 0.75
+
+
+def test_the_sample_is_of_rows_with_a_target():
+    """Of 300 images with 40 numbers, 60 random ones had eight to choose layers by."""
+    data = make()
+    targets = np.where(np.arange(300)[:, None] < 40, np.arange(300.0)[:, None], np.nan)
+    rows = sample_rows(replace(data, targets=targets, task=Values(1)), 60)
+    assert np.array_equal(rows, np.arange(40))

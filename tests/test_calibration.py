@@ -161,3 +161,19 @@ def test_a_network_is_calibrated_on_what_it_held_out_only():
     fitted = head.fit(TrainingData(**vars(data) | {"validation": held}))
     rebuilt = head.rebuild(fitted.tensors(), fitted.facts())
     np.testing.assert_allclose(rebuilt.predict([NEW]), fitted.predict([NEW]), rtol=1e-6)
+
+
+@pytest.mark.parametrize("k", [1, 3])
+@pytest.mark.parametrize("unit", [1e-9, 1e-5, 1e6, 1e12])
+@pytest.mark.parametrize("share_right", [0.0, 0.6, 1.0])
+def test_logits_of_any_size_have_a_temperature(k, unit, share_right):
+    """As of a network on features that nobody scaled: "f(a) and f(b) must have different signs"."""
+    rng = np.random.default_rng(0)
+    logits = unit * rng.normal(size=(2000, k))
+    likeliest = (logits[:, 0] > 0).astype(int) if k == 1 else logits.argmax(axis=1)
+    right = rng.uniform(size=2000) < share_right
+    gain = network_gain(logits, np.where(right, likeliest, (likeliest + 1) % max(2, k)), None)
+    assert np.isfinite(gain)
+    assert gain > 0
+    if unit > 1 and share_right < 1:  # what is wrong and sure costs more than the prior
+        assert gain * unit < 10

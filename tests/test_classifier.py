@@ -313,6 +313,42 @@ def test_save_and_load(fitted, pictures, tmp_path, engine, monkeypatch):
         transferkit.load(path)
 
 
+def test_maps_of_another_shape_are_refused(tmp_path):
+    """As many values in another order would give answers, and wrong ones."""
+    rng = np.random.default_rng(0)
+    maps, labels = rng.normal(size=(30, 4, 2, 3)).astype(np.float32), np.arange(30) % 2
+    clf = Classifier("precomputed").fit(maps, labels)
+    expected = clf.predict_proba(maps)
+    clf.save(tmp_path / "maps.safetensors")
+    for model in (clf, pickle.loads(pickle.dumps(clf)), transferkit.load(tmp_path / "maps.safetensors")):
+        np.testing.assert_array_equal(model.predict_proba(maps), expected)
+        for other in (maps.transpose(0, 1, 3, 2), maps.reshape(30, 4, 1, 6)):
+            with pytest.raises(InvalidInputError, match=r"shape \(n, 4, 2, 3\), as those of fit. Got"):
+                model.predict(other)
+    clf.fit(maps.transpose(0, 1, 3, 2), labels).predict(maps.transpose(0, 1, 3, 2))
+
+
+def test_features_that_are_no_vectors_and_no_maps_are_refused():
+    tokens = np.random.default_rng(0).normal(size=(30, 5, 4))
+    with pytest.raises(InvalidInputError, match=r"\(n, d\).*\(n, h, w, c\).*Got \(30, 5, 4\)"):
+        Classifier("precomputed").fit(tokens, np.arange(30) % 2)
+
+
+def test_differences_that_single_precision_loses_are_refused():
+    """Hours of one week, in seconds since 1970: they were rounded to four minutes, or to one number."""
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(60, 3)), np.arange(60) % 2
+    for middle in (1e7, 1e12):
+        shifted = X + np.array([0, middle, 0])
+        with pytest.raises(InvalidInputError, match=r"differences.* column 1 .*Subtract"):
+            Classifier("precomputed").fit(shifted, y)
+        Classifier("precomputed").fit(shifted - shifted.mean(axis=0), y)
+    constant = X * [1, 0, 1] + [0, 1e9 / 3, 0]
+    Classifier("precomputed").fit(constant, y)  # nor is what is left by rounding a difference
+    Classifier("precomputed").fit(constant * (1 + 1e-16 * rng.normal(size=(60, 1))), y)
+    Classifier("precomputed").fit((X + np.array([0, 1e7, 0])).astype(np.float32), y)  # it was lost before
+
+
 def test_precomputed_features():
     generator = np.random.default_rng(0)
     X, y = generator.normal(size=(100, 2000)), np.repeat(["a", "b"], 50)

@@ -4,11 +4,13 @@ import threading
 
 import numpy as np
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from tests.conftest import TINY, make_pictures
 from transferkit import Classifier, FeatureExtractor, KeypointRegressor, load
 from transferkit.backbones import registry
-from transferkit.errors import InvalidInputError, NotFittedError
+from transferkit.errors import InvalidInputError, NotFittedError, quoted
+from transferkit.heads import MLPHead
 from transferkit.tasks import as_groups
 
 
@@ -167,3 +169,71 @@ def test_identical_pictures_with_mixed_labels_get_the_prior(tiny, tmp_path, n_sa
     assert ("All training images are the same" in caplog.text) == (n_same == 60)
     assert clf.score(paths[:n_same], labels[:n_same]) >= prior(labels[:n_same]) - (n_same < 60)
     assert abs(clf.predict_proba(paths)[:, 1].mean() - 0.25) < 0.06
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize("head", ["linear", "auto"])
+def test_a_class_that_lies_in_one_group_is_learned(n_classes, head, caplog):
+    """Without its group nothing is known of it, so that held-out rows would ask for the wrong penalty."""
+    rng = np.random.default_rng(0)
+    centres = rng.normal(size=(n_classes, 60)) * 0.4
+    labels, new = (np.array(list("abc"))[rng.integers(0, n_classes, n)] for n in (90, 1000))
+    features, others = (
+        rng.normal(size=(len(y), 60)) + centres[np.searchsorted(list("abc"), y)] for y in (labels, new)
+    )
+    clf = Classifier("precomputed", head=head).fit(features, labels)
+    free = clf.score(others, new)
+    assert "Only one group" not in caplog.text
+    clf.fit(features, labels, groups=labels)
+    assert f"Only one group has images of {quoted('abc'[:n_classes])}," in caplog.text
+    assert clf.score(others, new) > free - 0.03
+    caplog.clear()
+    # Of a, all rows are of one person; b and c are mixed.
+    people = np.where(labels == "a", 0, rng.integers(1, 20, len(labels)))
+    clf.fit(features, labels, groups=people)
+    assert "Only one group has images of 'a'," in caplog.text
+    assert clf.score(others, new) > free - 0.03
+
+
+def test_a_threshold_of_a_class_that_lies_in_one_group_is_chosen_from_heads_that_know_it():
+    """A head that had never seen the class gave it a probability of 0.01 or less: the threshold was there."""
+    rng = np.random.default_rng(0)
+    labels = rng.uniform(size=150) < 0.3
+    features = rng.normal(size=(150, 20)) + np.outer(labels, rng.normal(size=20)) * 0.6
+    people = np.where(labels, 0, rng.integers(1, 30, 150))
+    head = MLPHead(epochs=15, hidden=16, dropout=0.0)
+    clf = Classifier("precomputed", head=head, threshold="f1").fit(features, labels, groups=people)
+    assert 0.1 < clf._task().threshold[1] < 0.9
+
+
+@pytest.mark.parametrize("class_weight", [None, "balanced"])
+@pytest.mark.parametrize("has", [0, 1])
+def test_a_label_that_one_group_has_or_lacks_is_judged_by_models_that_know_it(has, class_weight, caplog):
+    rng = np.random.default_rng(0)
+    labels = np.column_stack([rng.uniform(size=200) < 0.4, (rng.uniform(size=200) < 0.1) == has]).astype(int)
+    features = rng.normal(size=(200, 60)) + labels @ rng.normal(size=(2, 60)) * 0.35
+    people = np.where(labels[:, 1] == has, 0, rng.integers(1, 30, 200))
+    clf = Classifier("precomputed", class_weight=class_weight).fit(features, labels)
+    assert "Only one group" not in caplog.text
+    free = roc_auc_score(labels[:, 1], clf.held_out_.logits[:, 1])
+    clf.fit(features, labels, groups=people)
+    assert "Only one group has images of 1, or" in caplog.text
+    assert roc_auc_score(labels[:, 1], clf.held_out_.logits[:, 1]) > free - 0.1
+
+
+def test_copies_of_a_class_of_one_group_stay_together(caplog):
+    rng = np.random.default_rng(0)
+    features = np.repeat(rng.normal(size=(20, 5)), 2, axis=0)
+    labels = np.repeat(np.arange(20) % 2, 2)
+    people = np.where(labels == 0, 0, np.arange(40) + 1)
+    found = Classifier("precomputed").fit(features, labels, groups=people)
+    assert "Only one group has images of 0," in caplog.text
+    # As if each picture of the class had a group of its own.
+    expected = Classifier("precomputed").fit(features, labels)
+    assert found.fitted_head_.penalty == expected.fitted_head_.penalty
+    np.testing.assert_allclose(found.fitted_head_.held_out, expected.fitted_head_.held_out, atol=1e-9)
+    caplog.clear()
+    # One picture, however often it is copied, is nothing to hold a part out of.
+    labels = np.repeat([1] + [0] * 19, 2)
+    Classifier("precomputed").fit(features, labels)
+    assert "Only one group" not in caplog.text

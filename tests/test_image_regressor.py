@@ -286,3 +286,38 @@ def test_the_unit_of_an_output_is_the_deviation_of_the_numbers_present():
     expected = [np.std(np.repeat(column, weight)) for column in NUMBERS.T]
     np.testing.assert_allclose(deviations(NUMBERS, weight), expected)
     assert deviations(np.full((10, 1), 0.1)).tolist() == [1.0]
+
+
+@pytest.mark.parametrize("n_outputs", [1, 2])
+def test_numbers_that_one_group_has_are_held_out_one_by_one(n_outputs):
+    """Without that group nothing is known: every penalty would err as much, but for rounding."""
+    rng = np.random.default_rng(0)
+    features, others = rng.normal(size=(80, 60)), rng.normal(size=(500, 60))
+    numbers = np.repeat(features[:, :1] / 2 + rng.normal(size=(80, 1)), n_outputs, axis=1)
+    people = np.arange(80) // 40
+    known = np.where(people[:, None] == 1, numbers, np.nan)
+    found = ImageRegressor("precomputed").fit(features, known, groups=people)
+    expected = ImageRegressor("precomputed").fit(features[40:], numbers[40:])
+    assert found.fitted_head_.penalty == expected.fitted_head_.penalty
+    assert found.score(others, np.repeat(others[:, :1] / 2, n_outputs, axis=1)) > -0.5
+
+
+def test_rows_without_a_number_are_not_held_out_of_a_network():
+    """Their error is 0 in every epoch: training stopped after the first ones."""
+    head = MLPHead(epochs=8, hidden=8, patience=2)
+    known = np.arange(60) % 3 == 1
+    numbers = np.where(known[:, None], NUMBERS, np.nan)
+    groups = np.arange(60) // 2
+    found = ImageRegressor("precomputed", head=head).fit(FEATURES, numbers, groups=groups)
+    expected = ImageRegressor("precomputed", head=head)
+    expected.fit(FEATURES[known], NUMBERS[known], groups=groups[known])
+    np.testing.assert_array_equal(found.predict(FEATURES), expected.predict(FEATURES))
+
+
+def test_validation_data_must_have_a_number():
+    """Without one, each epoch would be as good as the first, whose weights would be kept."""
+    nothing = np.full((20, 2), np.nan)
+    with pytest.raises(InvalidInputError, match="y of validation_data must have a number in one image"):
+        ImageRegressor("precomputed", head=MLPHead(epochs=1)).fit(
+            FEATURES, NUMBERS, validation_data=(FEATURES[:20], nothing)
+        )

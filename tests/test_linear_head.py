@@ -629,6 +629,36 @@ def test_one_row_in_a_class():
     assert logits[:, 0].argmax() == 0
 
 
+@pytest.mark.parametrize("unit", [1e-25, 1e-20, 1e20, 1e30])
+@pytest.mark.parametrize("weight", [None, np.arange(40) % 3 + 1.0], ids=["equal", "weights"])
+def test_features_in_any_unit_are_learned(unit, weight):
+    """Their squares have no place in single precision."""
+    (features,), labels = blobs(40, 6)
+    fitted = LinearHead().fit(training([features], labels, 2, weight=weight))
+    other = LinearHead().fit(training([features * np.float32(unit)], labels, 2, weight=weight))
+    assert other.penalty == fitted.penalty
+    found, expected = other.predict([features * np.float32(unit)]), fitted.predict([features])
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("large", [1e3, 1e6])
+def test_a_column_in_another_unit_hides_no_others(large):
+    (features,), labels = blobs(60, 30)
+    mixed = features * np.where(np.arange(30) == 0, large, 1).astype(np.float32)
+    expected = LinearHead().fit(training([features], labels, 2)).predict([features])
+    found = LinearHead().fit(training([mixed], labels, 2)).predict([mixed])
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3)
+
+
+def test_a_channel_that_is_nearly_always_0_is_not_amplified():
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(200, 10)).astype(np.float32)
+    features[:, 0] = 0
+    features[7, 0] = 0.01
+    reduced = Reduction.fit([features]).rows
+    assert np.abs(reduced[7, 0]) < 0.2 * np.abs(reduced[:, 1:]).max()
+
+
 @pytest.mark.parametrize("n_classes", [None, 2, 3])
 @pytest.mark.parametrize("width", [3, 100])
 def test_constant_features_predict_the_average(n_classes, width):

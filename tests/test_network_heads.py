@@ -368,6 +368,16 @@ def test_scaling_standard_levels_channels_and_spares_dead_ones():
     np.testing.assert_allclose(scaled[..., 5], 0, atol=1e-4)
 
 
+@pytest.mark.parametrize("unit", [1e-25, 1.0, 1e25])
+def test_scaling_standard_takes_features_of_any_unit(unit):
+    array = np.random.default_rng(0).normal(size=(50, 30)).astype(np.float32)
+    shift, gain = _training.learn_scale(array * np.float32(unit), "standard")
+    np.testing.assert_allclose(((array * np.float32(unit) - shift) * gain).std(axis=0), 1, rtol=1e-4)
+    array[:, 0] *= 1e6  # a column in another unit
+    shift, gain = _training.learn_scale(array, "standard")
+    np.testing.assert_allclose(((array - shift) * gain).std(axis=0), 1, rtol=1e-4)
+
+
 def test_scaling_none_leaves_features_alone():
     data = toy(20)
     (scaled,) = scaled_by("none", data)

@@ -58,6 +58,14 @@ def test_held_out_errors_are_those_of_new_images(learned):
     assert held == pytest.approx(new, rel=0.3)
 
 
+@pytest.mark.parametrize("unit", [1e-4, 1e4])
+def test_the_unit_of_features_changes_nothing(learned, unit):
+    train, points = triangles(40, 0.2, 0.4), triangles(20, 0.6, 0.8, seed=1)
+    fitted = ScoreMapHead().fit(training(train, [marked_maps(train) * np.float32(unit)]))
+    found = fitted.predict([marked_maps(points, seed=1) * np.float32(unit)])
+    np.testing.assert_allclose(found, learned.predict([marked_maps(points, seed=1)]), atol=1e-5)
+
+
 def test_a_whole_map_is_used_where_that_errs_less():
     generator = np.random.default_rng(0)
     maps = generator.normal(size=(60, GRID, GRID, 4)).astype(np.float32)

@@ -36,9 +36,11 @@ from transferkit.estimators._records import LayerTrial
 from transferkit.estimators._splitting import (
     OwnValidation,
     as_seed,
+    classes_apart,
     copies_together,
     naming_validation_data,
     split_rows,
+    warn_of_classes_apart,
 )
 from transferkit.estimators._targets import Targets
 from transferkit.estimators._training_record import TrainingRecord, rebuild_training
@@ -60,6 +62,7 @@ class ImageEstimator(PlannedEstimator, NestedParameters):
     kinds: ClassVar[frozenset[str]] = frozenset(TASKS)  # that a saved model may have
     trained_on_: Keys | None
     _tuned: Tuned | None = None  # only while fine-tuning fits the heads
+    _map_shape: tuple[int, ...] | None = None  # of backbone="precomputed", where X has maps
 
     def kind_for(self, y: Any) -> str:
         """Return the kind of task that this learns from such targets."""
@@ -173,7 +176,13 @@ class ImageEstimator(PlannedEstimator, NestedParameters):
         )
         with memory_limit(self._run_settings()["memory_limit"]):
             # One copy of an image is not held out while another is learned from.
-            together = replace(data, groups=copies_together(features, rows, data.groups))
+            groups_of_fit = copies_together(features, rows, data.groups)
+            if not head.uses_validation:
+                groups_of_fit, apart = classes_apart(
+                    features.digests, rows, groups_of_fit, task, data.targets[0]
+                )
+                warn_of_classes_apart(apart)
+            together = replace(data, groups=groups_of_fit)
             fitted, held = self._train(head, task, features, together)
             # Decisions rest on all rows, by models without them; but a backbone that was fine-tuned has
             # learned from all rows that were not held out.

@@ -10,7 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transferkit.decisions import HeldOut
-from transferkit.estimators._splitting import copies_together, shared_groups
+from transferkit.estimators._splitting import (
+    classes_apart,
+    copies_together,
+    shared_groups,
+    warn_of_classes_apart,
+)
 from transferkit.estimators.predictor import average_views
 from transferkit.heads import FittedHead, outputs_of
 from transferkit.tasks import label_folds
@@ -55,6 +60,7 @@ def held_out_outputs(
     *,
     half: bool,
     seed: int,
+    task: Any,
 ) -> NDArray[np.float64]:
     """Return logits (n, n_outputs) for the rows of a ``TrainingSet``, averaged over the views.
 
@@ -66,6 +72,8 @@ def held_out_outputs(
     if logits is not None:
         return average_views(views, np.split(logits, len(views)))
     groups = copies_together(features, data.rows, data.groups)
+    groups, apart = classes_apart(features.digests, data.rows, groups, task, data.targets[0])
+    warn_of_classes_apart(apart)
     n_folds = min(N_FOLDS, len(np.unique(groups)))
     indicator = data.targets[0].reshape(len(data.rows), -1)
     folds = label_folds(indicator, groups, n_folds, seed)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from transferkit.estimators._splitting import copies_together
+from transferkit.estimators._splitting import classes_apart, copies_together
 from transferkit.foundation.maps import pool_to_grid
 from transferkit.heads import TrainingData, held_out_gain, sample_rows
 from transferkit.views import ORIGINAL
@@ -56,7 +56,9 @@ def mirroring_hides(
     if min(len(sample), len({features.digests[row] for row in chosen})) < _FEWEST or n_groups < 2:
         return False
     part = data.take(sample)
-    part = replace(part, groups=copies_together(features, chosen, part.groups))
+    groups = copies_together(features, chosen, part.groups)
+    groups, _ = classes_apart(features.digests, chosen, groups, part.task, part.targets)
+    part = replace(part, groups=groups)
     each = [_pooled(features.maps(chosen, view)) for view in features.views]
     if ORIGINAL in features.views:
         plain = each[features.views.index(ORIGINAL)]

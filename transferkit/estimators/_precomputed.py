@@ -14,6 +14,7 @@ from transferkit.errors import InvalidInputError
 from transferkit.foundation.scratch import scratch
 
 _BLOCK = 1024  # rows copied at a time
+_ROUNDING, _LEAST_DIFFERENCE = 1e-12, 1e-5  # of the largest number: of double and of single precision
 _NUMBERS = [np.float64, np.float32]  # what is of single precision is not copied: it may be a mapped file
 
 
@@ -30,6 +31,7 @@ class PrecomputedFeatures:
         from sklearn.utils.validation import validate_data
 
         array = validate_data(estimator, X, reset=fitting, dtype=_NUMBERS, allow_nd=True)
+        _check_input(estimator, array, fitting=fitting)
         return cls(_single(array))
 
     @classmethod
@@ -42,6 +44,7 @@ class PrecomputedFeatures:
         X, y = validate_data(
             estimator, X, y, reset=fitting, dtype=_NUMBERS, allow_nd=True, multi_output=True, y_numeric=True
         )
+        _check_input(estimator, X, fitting=fitting)
         return cls(_single(X)), y
 
     @property
@@ -63,6 +66,45 @@ class PrecomputedFeatures:
         for start in range(0, len(chosen), _BLOCK):
             out[start : start + _BLOCK] = self.array[chosen[start : start + _BLOCK]]
         return [out]
+
+
+def _check_input(estimator: Any, array: NDArray[Any], *, fitting: bool) -> None:
+    """Raise unless there is a vector or a map for each image, of the shape that ``fit`` got.
+
+    scikit-learn compares the second axis alone, and a linear head would take any map of as many values.
+    """
+    shape = array.shape[1:]
+    if len(shape) not in (1, 3):
+        raise InvalidInputError(
+            "X must have a vector for each image, (n, d), or a map, (n, h, w, c). "
+            f"Got {array.shape}. Average or reshape the axes that are neither."
+        )
+    if fitting:
+        with np.errstate(over="ignore"):  # of numbers that are too large for it anyway
+            _check_differences(array.reshape(len(array), -1))
+        estimator._map_shape = shape if len(shape) == 3 else None
+    known = estimator._map_shape
+    if known is not None and shape != known:
+        raise InvalidInputError(
+            f"X must have maps of shape (n, {', '.join(map(str, known))}), as those of fit. "
+            f"Got {array.shape}."
+        )
+
+
+def _check_differences(flat: NDArray[Any]) -> None:
+    """Raise where a column varies by so little that single precision would round it away."""
+    if flat.dtype == np.float32:
+        return
+    low, high = flat.min(axis=0), flat.max(axis=0)
+    size = np.maximum(-low, high)
+    relative = np.divide(high - low, size, out=np.ones_like(low), where=size > 0)
+    lost = np.flatnonzero((relative > _ROUNDING) & (relative < _LEAST_DIFFERENCE))
+    if len(lost):
+        raise InvalidInputError(
+            "X must have differences that single precision holds, 1e-5 times the numbers or more. "
+            f"Got numbers from {low[lost[0]]:.15g} to {high[lost[0]]:.15g} in column {lost[0]} "
+            f"({len(lost)} such column(s)). Subtract the means, as by sklearn.preprocessing.StandardScaler."
+        )
 
 
 def _single(array: NDArray[Any]) -> NDArray[np.float32]:

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from transferkit.errors import InvalidInputError
+from transferkit.errors import InvalidInputError, quoted
 from transferkit.foundation.arguments import LARGEST_SEED, is_seed
-from transferkit.tasks import Labels, Task, label_folds
+from transferkit.tasks import Classes, Labels, Task, label_folds
 
 Rows = NDArray[np.int64]
 logger = logging.getLogger("transferkit")
@@ -62,6 +62,42 @@ def shared_groups(digests: Any, rows: Rows, groups: Rows) -> Rows:
     return shared
 
 
+def classes_apart(
+    digests: Any, rows: Rows, groups: Rows, task: Task, targets: NDArray[Any]
+) -> tuple[Rows, list[Any]]:
+    """Return the groups of rows, without those that have a whole class, and the classes that lay in one.
+
+    Images of such a class are groups of their own; copies of an image stay together. Without its group
+    nothing would be known of the class, and the penalty that learns least would err least. So it is with
+    several labels, where all images that have one, or that lack it, lie in one group.
+    """
+    if not isinstance(task, Classes | Labels):
+        return groups, []
+    _, content = np.unique([str(digests[row]) for row in rows], return_inverse=True)
+    names, group = np.unique(groups, return_inverse=True)
+    if isinstance(task, Classes):
+        sides = [(label, targets == place) for place, label in enumerate(task.labels.tolist())]
+    else:
+        columns = zip(task.labels.tolist(), targets.T, strict=True)
+        sides = [(label, column == value) for label, column in columns for value in (0, 1)]
+    apart = [(label, side) for label, side in sides if np.ptp(group[side]) == 0 < np.ptp(content[side])]
+    if not apart:
+        return groups, []
+    single = np.isin(content, content[np.any([side for _, side in apart], axis=0)])
+    return np.where(single, len(names) + content, group), [label for label, _ in apart]
+
+
+def warn_of_classes_apart(classes: list[Any]) -> None:
+    """Log which classes lie in one group."""
+    if classes:
+        logger.warning(
+            "Only one group has images of %s, or, of several labels, without it: without that group, nothing "
+            "would be known of it, so its images are held out one by one, and probabilities of it are surer "
+            "than those of another group should be. Add images of other groups.",
+            quoted(classes),
+        )
+
+
 def hold_out(
     n: int, strata: NDArray[Any] | None, groups: Rows, fraction: float, seed: int
 ) -> tuple[Rows, Rows]:
@@ -106,13 +142,17 @@ def split_rows(
     task: Task, targets: NDArray[Any], groups: Rows, fraction: float, seed: int
 ) -> tuple[Rows, Rows]:
     """Return training and held-out rows as the task asks for; targets are as a head learns them."""
+    known = np.arange(len(targets))
+    if task.regression:  # rows without a target teach nothing, and tell nothing where they are held out
+        known = np.flatnonzero(np.isfinite(targets).any(axis=1))
+        targets, groups = targets[known], groups[known]
     if isinstance(task, Labels):
         train, held = hold_out_labels(targets, groups, fraction, seed)
     else:
         train, held = hold_out(len(targets), task.strata(targets), groups, fraction, seed)
     if np.isfinite(targets[train]).any(axis=0).all():
-        return train, held
-    return np.arange(len(targets)), np.arange(0)  # a point is marked in held-out rows only
+        return known[train], known[held]
+    return known, np.arange(0)  # a point is marked in held-out rows only
 
 
 class OwnValidation(NamedTuple):

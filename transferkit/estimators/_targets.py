@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from transferkit.errors import InvalidInputError
 from transferkit.estimators._fitted import AnyFeatures
 from transferkit.estimators._training_set import Rows
 from transferkit.tasks import Task, Values, as_values, check_enough, check_values, column_names, values_like
@@ -89,3 +90,11 @@ class ValueTargets(Targets):
     def read_validation(self, y: Any, task: Any, name: str) -> NDArray[Any]:
         """Return as many numbers for each image as those to train on have."""
         return values_like(y, task, name)
+
+    def check_validation(self, targets: NDArray[Any], features: AnyFeatures, rows: Rows, name: str) -> None:
+        """Check that there is a number to compare with."""
+        if not np.isfinite(targets[rows]).any():
+            raise InvalidInputError(
+                f"{name} must have a number in one image at least that can be read and has a weight. All of "
+                f"{len(rows)} are missing. Pass some, or leave validation_data out."
+            )

@@ -418,6 +418,7 @@ class Classifier(ClassifierMixin, ImageEstimator, Decisions):
             data,
             half=head.half,
             seed=as_seed(self.random_state),
+            task=task,
         )
 
     def _remember(

@@ -161,6 +161,7 @@ class Head(Protocol):
         """Return the fitted head that was saved; ValueError if the arrays do not belong together."""
 
 
+_FAR_LARGER = 10.0  # no layer of a shipped backbone comes near it: there, the mean is 1 to 3 times the median
 ALL_KINDS = frozenset({"classes", "labels", "values", "points"})
 
 
@@ -177,6 +178,15 @@ def uneven(weight: NDArray[np.float64]) -> NDArray[np.float64] | None:
 def level(weight: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return weights with mean 1."""
     return weight * (len(weight) / weight.sum())
+
+
+def usual_size(sizes: NDArray[np.float64]) -> float:
+    """Return the mean of how much channels vary, but no more than ten times the median.
+
+    A few may be far larger than all others. Those that do not vary are left out of the median; 0 if all are.
+    """
+    varying = sizes[sizes > 0]
+    return float(min(sizes.mean(), _FAR_LARGER * np.median(varying))) if len(varying) else 0.0
 
 
 def check_arrays(tensors: Mapping[str, NDArray[Any]], expected: Mapping[str, tuple[str, int | None]]) -> None:

@@ -27,7 +27,7 @@ _DEVIATION = 0.5
 # The same of the gain of a network: trained on few images, it is too sure, and the tenth that it holds out is
 # too few to say how much. On 90 faces, and on 90 cats and dogs, -0.6 was better than 0 and than no prior.
 _LOG_GAIN = -0.6
-_REACH = 12.0  # the root lies within it: beyond, the prior outweighs millions of rows
+_REACH = 12.0  # the root mostly lies within it: beyond, the prior outweighs many rows
 
 
 def calibrate(
@@ -106,7 +106,12 @@ def best_gain(
         expected = (task.probabilities(gain * logits) * columns).sum(axis=1)
         return gain * float(weight @ (expected - right)) + (log_gain - mean) / deviation**2
 
-    return float(np.exp(brentq(slope_of_loss, mean - _REACH, mean + _REACH, xtol=1e-12)))
+    low, high = mean - _REACH, mean + _REACH
+    while slope_of_loss(low) > 0:  # of logits without measure, as of a network on features of any size
+        low -= _REACH
+    while slope_of_loss(high) < 0:
+        high += _REACH
+    return float(np.exp(brentq(slope_of_loss, low, high, xtol=1e-12)))
 
 
 def network_gain(logits: Floats, targets: NDArray[np.int64], weight: Floats | None) -> float:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from transferkit.heads._base import Maps, TrainingData
+from transferkit.heads._base import Maps, TrainingData, usual_size
 from transferkit.heads._cells import described, ideal, scores
 from transferkit.heads._ridge import patterns
 
@@ -21,6 +21,7 @@ Solution = tuple[NDArray[np.float32], Floats]
 _FOLDS = 5
 _MOST_CELLS = 20_000  # to learn from: of many images, a random part of the cells of each
 _BLOCK = 16  # images at a time
+_FLOOR = 1e-3  # of the usual deviation of a layer's channels
 
 
 @dataclass
@@ -50,9 +51,9 @@ class CellRidge:
         share = min(1.0, _MOST_CELLS / (n * cells))
         self.used = generator.random((n, cells)) < share if share < 1 else np.ones((n, cells), dtype=bool)
         means = [array.mean(axis=(0, 1, 2), dtype=np.float64) for array in self.maps]
-        deviations = [array.std(axis=(0, 1, 2), dtype=np.float64) for array in self.maps]
+        gains = [_gain(array.std(axis=(0, 1, 2), dtype=np.float64)) for array in self.maps]
         self.mean = np.concatenate(means).astype(np.float32)
-        self.gain = (1 / np.maximum(np.concatenate(deviations), 1e-3)).astype(np.float32)
+        self.gain = np.concatenate(gains).astype(np.float32)
         for columns, present in self._patterns():
             folds = [present[self.fold[present] == fold] for fold in range(n_folds)]
             self._sums.append((columns, [self._sum(rows, columns) for rows in folds]))
@@ -104,6 +105,13 @@ class CellRidge:
             moments += cells.T @ wanted
             total += float(weight @ weight)
         return products, moments, total
+
+
+def _gain(deviation: Floats) -> Floats:
+    """Return one factor for each channel of a layer; those that hardly vary are not amplified."""
+    floor = _FLOOR * min(1.0, usual_size(deviation))
+    gain: Floats = 1 / np.maximum(deviation, max(floor, float(np.finfo(np.float32).tiny)))
+    return gain
 
 
 def _numbered(groups: NDArray[np.int64]) -> tuple[int, NDArray[np.int64]]:

@@ -35,7 +35,7 @@ def mean_and_error(values: NDArray[np.float64], weight: NDArray[np.float64] | No
 
 
 def sample_rows(data: TrainingData, n_rows: int) -> NDArray[np.int64]:
-    """Return about ``n_rows`` at most, in whole groups, stratified by class, without those of weight 0."""
+    """Return about ``n_rows`` at most, in whole groups, stratified by class, with a weight and a target."""
     n = len(data.targets)
     if n <= n_rows:
         return np.arange(n)
@@ -43,6 +43,8 @@ def sample_rows(data: TrainingData, n_rows: int) -> NDArray[np.int64]:
     strata = data.task.strata(data.targets)
     strata = np.zeros(n, dtype=np.int64) if strata is None else strata
     counted = data.sample_weight > 0
+    if data.task.regression:
+        counted &= np.isfinite(data.targets).any(axis=1)
     n = int(np.count_nonzero(counted))
     groups: list[NDArray[np.int64]] = []
     for label in np.unique(strata):

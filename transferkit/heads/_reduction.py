@@ -15,21 +15,23 @@ kept in a file (see :mod:`transferkit.foundation.scratch`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from transferkit.foundation.scratch import scratch
-from transferkit.heads._base import Maps
+from transferkit.heads._base import Maps, usual_size
 
 EXACT_ROWS = 6144
 LANDMARKS = 4096
 # Columns in one product, and rows at a time: they bound the copies that centring makes.
 _COLUMNS = 4096
 _ROWS = 1024
-_FLOOR = 1e-3  # of the mean variance of a layer's channels
+_FLOOR = 1e-3  # of the usual variance of a layer's channels
+_SMALLEST = 1e-27  # below, squares may be too small for float32
 _SMALLEST_EIGENVALUE = 1e-7  # relative to the largest; smaller ones are rounding errors of float32
 
 
@@ -156,16 +158,28 @@ def _scaled_blocks(
 
 def _mean(flat: NDArray[np.float32], weight: NDArray[np.float64] | None) -> NDArray[np.float32]:
     """Return the mean of each column."""
-    sums = np.zeros(flat.shape[1])
-    for block in _cut(len(flat), 256):
-        sums += _sum(flat[block], block, weight)
-    return (sums / (len(flat) if weight is None else weight.sum())).astype(np.float32)
+    return _average(flat, lambda rows: rows, weight).astype(np.float32)
 
 
-def _sum(rows: NDArray[np.float32], block: slice, weight: NDArray[np.float64] | None) -> NDArray[np.floating]:
-    """Return the weighted sum of a block of rows; in float32 without weights, which is exact enough."""
-    total: NDArray[np.floating] = rows.sum(axis=0) if weight is None else weight[block] @ rows
-    return total
+def _average(
+    flat: NDArray[np.float32],
+    of: Callable[[NDArray[Any]], NDArray[Any]],
+    weight: NDArray[np.float64] | None,
+) -> NDArray[np.float64]:
+    """Return the weighted mean (d,) of what ``of`` makes of rows.
+
+    In float32, which is exact enough for sums of a few rows, but where it cannot hold them.
+    """
+    for dtype in (np.float32, np.float64):
+        sums = np.zeros(flat.shape[1])
+        with np.errstate(over="ignore", invalid="ignore"):
+            for block in _cut(len(flat), 256):
+                rows = of(flat[block].astype(dtype, copy=False))
+                sums += rows.sum(axis=0) if weight is None else weight[block] @ rows
+        sums /= len(flat) if weight is None else weight.sum()
+        if np.isfinite(sums).all() and np.abs(sums).max() > _SMALLEST:
+            break
+    return sums
 
 
 def _gain(
@@ -173,18 +187,14 @@ def _gain(
 ) -> NDArray[np.float32]:
     """Return one factor per column, so that channels have equal variance and a row mean squared norm 1."""
     flat = array.reshape(len(array), -1)
-    variance = np.zeros(flat.shape[1])
-    for block in _cut(len(flat), 256):
-        variance += _sum(np.square(flat[block] - mean), block, weight)
-    variance /= len(flat) if weight is None else weight.sum()
-    level = variance
+    level = variance = _average(flat, lambda rows: np.square(rows - mean), weight)
     if array.ndim > 2:
         channels = variance.reshape(-1, array.shape[-1]).mean(axis=0)
         level = np.tile(channels, flat.shape[1] // array.shape[-1])
     if not level.any():
         return np.zeros(len(level), dtype=np.float32)
     # Without the floor, channels that are nearly always 0 would be amplified to the size of the others.
-    gain = 1 / np.sqrt(np.maximum(level, _FLOOR * level.mean()))
+    gain = 1 / np.sqrt(np.maximum(level, _FLOOR * usual_size(level)))
     gain /= np.sqrt(float(variance @ gain**2))
     return gain.astype(np.float32)
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from transferkit.errors import InvalidInputError
 from transferkit.foundation.progress import progress_bar
-from transferkit.heads._base import Maps, TrainingData, level
+from transferkit.heads._base import Maps, TrainingData, level, usual_size
 from transferkit.tasks import Labels, Task, Values, deviations
 
 _BLOCK = 64  # rows whose values are summed at a time
@@ -93,7 +93,7 @@ def learn_scale(array: NDArray[np.float32], scaling: str) -> tuple[NDArray[np.fl
     channels = array.shape[-1]
     if scaling == "standard":
         mean, deviation = _moments(array)
-        floor = max(0.03 * float(deviation.mean()), 1e-12)
+        floor = max(0.03 * usual_size(deviation), float(np.finfo(np.float32).tiny))
         return mean.astype(np.float32), (1 / np.maximum(deviation, floor)).astype(np.float32)
     largest = float(np.abs(array).max()) if scaling == "max" else 1.0
     gain = np.full(channels, 1 / largest if largest > 0 else 1.0, dtype=np.float32)

@@ -78,10 +78,12 @@ class LinearHead(LinearTraits):
     -----
     The penalty is that with the least error on held-out groups: squared error of class codes, which rewards
     scores near the truth; absolute error of values, which a few far misses do not decide. Several values
-    count in units of their standard deviations, points in one unit.
+    count in units of their standard deviations, points in one unit. Values that one group alone has are held
+    out row by row.
 
-    Columns are centred and channels scaled to equal variance. Classes are coded as -1 and 1, which on wide
-    features of frozen backbones is at least as accurate as a logistic loss. Logits come from a logistic
+    Columns are centred and channels scaled to equal variance, but for those with less than a thousandth of
+    the usual one, which are nearly always 0. Classes are coded as -1 and 1, which on wide features of frozen
+    backbones is at least as accurate as a logistic loss. Logits come from a logistic
     regression on the *held-out* scores (Platt 1999, "Probabilistic outputs for support vector machines"), so
     that probabilities are not overconfident, and, with ``TrainingData.calibrate``, are divided by a
     temperature: few held-out scores look more separable than new ones are. Of several labels, each is learned
@@ -215,26 +217,31 @@ class LinearHead(LinearTraits):
     def _fit_values(self, rows: NDArray[np.float64], data: TrainingData) -> tuple[Solution, Tried]:
         """Fit values; columns with the same missing rows share a decomposition, and all share the penalty."""
         parts = [
-            (columns, present, Ridge.decompose(rows[present], level(data.sample_weight[present])))
+            (
+                columns,
+                present,
+                _groups_to_hold_out(data.groups[present]),
+                Ridge.decompose(rows[present], level(data.sample_weight[present])),
+            )
             for columns, present in patterns(data.targets)
             if data.sample_weight[present].any()
         ]
         units = np.ones(data.task.n_outputs)
         if isinstance(data.task, Values) and len(units) > 1:  # each may have a unit of its own
             units = deviations(data.targets, data.sample_weight)
-        weights = [np.repeat(data.sample_weight[present], len(columns)) for columns, present, _ in parts]
+        weights = [np.repeat(data.sample_weight[present], len(columns)) for columns, present, *_ in parts]
         weight = uneven(np.concatenate(weights or [np.ones(1)]))
         history = []
         for penalty in self._penalties():
             errors = [
                 np.abs(
                     (
-                        ridge.held_out(data.targets[np.ix_(present, columns)], penalty, data.groups[present])
+                        ridge.held_out(data.targets[np.ix_(present, columns)], penalty, groups)
                         - data.targets[np.ix_(present, columns)]
                     )
                     / units[columns]
                 ).ravel()
-                for columns, present, ridge in parts
+                for columns, present, groups, ridge in parts
             ]
             error = np.average(np.concatenate(errors or [np.zeros(1)]), weights=weight)
             history.append({"penalty": penalty, "absolute_error": float(error)})
@@ -242,10 +249,10 @@ class LinearHead(LinearTraits):
         coefficients = np.zeros((rows.shape[1], data.task.n_outputs))
         intercept = np.zeros(data.task.n_outputs)
         held_out = np.full(data.targets.shape, np.nan)
-        for columns, present, ridge in parts:
+        for columns, present, groups, ridge in parts:
             chosen = np.ix_(present, columns)
             coefficients[:, columns], intercept[columns] = ridge.solve(data.targets[chosen], penalty)
-            held_out[chosen] = ridge.held_out(data.targets[chosen], penalty, data.groups[present])
+            held_out[chosen] = ridge.held_out(data.targets[chosen], penalty, groups)
         # The fit has not seen rows without a target: its own predictions are held-out ones.
         missing = np.isnan(held_out)
         held_out[missing] = (rows @ coefficients + intercept)[missing]
@@ -305,6 +312,14 @@ class FittedLinear:
     def __getstate__(self) -> dict[str, Any]:
         """Drop the held-out predictions when pickling."""
         return self.__dict__ | {"held_out": None, "held_out_logits": None}
+
+
+def _groups_to_hold_out(groups: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the groups of the rows that have a value; of one alone, single rows.
+
+    Without all of them nothing is known, whatever the penalty, and rounding would choose it.
+    """
+    return groups if (groups != groups[0]).any() else np.arange(len(groups))
 
 
 def _centres_without(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import replace
@@ -164,6 +165,10 @@ def _rebuild(
         if n_inputs is not None and n_inputs % n_features:
             raise ValueError(f"{n_features} features do not go into {n_inputs} inputs")
         estimator.n_features_in_ = n_features
+        if shape := tuple(document.get("map_shape", ())):
+            if n_inputs not in (None, math.prod(shape)):
+                raise ValueError(f"maps of shape {shape} do not go into {n_inputs} inputs")
+            estimator._map_shape = shape
     estimator._array_ranges = ranges_of(document["features"])
     extractor = estimator._make_extractor(parts.head)
     predictor = estimator._make_predictor(extractor, parts.views, parts.head, parts.fitted, parts.task)

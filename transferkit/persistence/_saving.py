@@ -47,6 +47,8 @@ def save_estimator(estimator: Any, path: str | os.PathLike[str], *, absolute_pat
         "records": records_to_json(estimator._records()),
         "refinements": [refinement.facts() for refinement in predictor.refinements],
     }
+    if estimator._map_shape is not None:
+        document["map_shape"] = list(estimator._map_shape)
     write_model(path, tensors, document)
 
 

@@ -26,6 +26,7 @@ _KNOWN: dict[str, Types] = {
     "expected_error": (dict,),
     "fine_tuning": (dict,),
     "held_out": (dict,),
+    "map_shape": (list,),
     "novelty": (dict,),
     "training": (dict,),
     "wide_look": (dict,),
@@ -99,6 +100,13 @@ def check_document(
         raise ValueError("images have features, arrays have a number of columns")
     if n_features is not None and not 0 < n_features < 2**31:
         raise ValueError(f"{n_features} features")
+    shape = document.get("map_shape", [])
+    if shape and (
+        n_features != shape[0]
+        or len(shape) != 3
+        or not all(type(side) is int and 0 < side < 2**31 for side in shape)
+    ):
+        raise ValueError(f"maps of shape {shape} from {n_features} features")
     views_of(document["views"])
 
 
