@@ -22,6 +22,7 @@ from transferkit.images._ranges import ValueRange, check_value_range, range_alon
 from transferkit.images._selection import EVERYTHING, Selection, pick_channels
 from transferkit.images._stacks import ArrayRanges, family_of
 from transferkit.images._target import Target
+from transferkit.images._turns import turn_with
 from transferkit.images.isolation import decode_apart
 
 __all__ = ["ArraySource", "EncodedSource", "PictureSource", "Source"]
@@ -165,7 +166,7 @@ class PictureSource(Source):
 
     def _hash(self) -> str:
         picture = self._picture
-        with translated(self.name, picture.format or "image"):
+        with turn_with(picture), translated(self.name, picture.format or "image"):
             picture.load()
             palette = picture.palette
             return _sha256(
@@ -181,7 +182,8 @@ class PictureSource(Source):
 
     def _decode(self, value_range: ValueRange | None, target: Target | None, isolate: float | None) -> Image:
         channels = self.selection.channels
-        return decode_picture(self._picture, self.name, value_range, self.limits, channels=channels)
+        with turn_with(self._picture):
+            return decode_picture(self._picture, self.name, value_range, self.limits, channels=channels)
 
 
 def _sha256(*parts: Any) -> str:
