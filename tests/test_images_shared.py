@@ -10,10 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import PIL.Image
 import PIL.ImageFile
+import PIL.ImageSequence
 import pytest
 
 from transferkit import FeatureExtractor
-from transferkit.images import read_source
+from transferkit.errors import InvalidInputError
+from transferkit.images import as_image_list, load_image, read_source
 
 PIXELS = np.random.default_rng(3).integers(0, 256, (80, 90, 3), dtype=np.uint8)
 ENCODED = io.BytesIO()
@@ -62,3 +64,17 @@ def test_a_picture_that_is_in_a_list_several_times_is_read(slow, tmp_path):
     found = extractor.transform([opened()] * 2 + [picture := opened(), picture, picture])
     np.testing.assert_array_equal(found, np.repeat(expected, 5, axis=0))
     np.testing.assert_array_equal(extractor.transform(opened()), expected)  # nothing else was stored
+
+
+def test_the_frames_of_one_picture_are_not_taken_for_many_pictures():
+    file = io.BytesIO()
+    first, *others = (PIL.Image.fromarray(np.full((20, 20), level, np.uint8)) for level in (10, 90, 200))
+    first.save(file, "TIFF", save_all=True, append_images=others)
+    picture = PIL.Image.open(file)
+    with pytest.raises(InvalidInputError, match=r"one Pillow image several times, .* its frame 2"):
+        as_image_list(list(PIL.ImageSequence.Iterator(picture)))
+    frames = as_image_list([frame.copy() for frame in PIL.ImageSequence.Iterator(picture)])
+    assert [load_image(frame).pixels[0, 0, 0] for frame in frames] == [10, 90, 200]
+    picture.seek(0)
+    assert len(as_image_list([picture] * 3)) == 3  # for each subject in it
+    assert len(as_image_list([first] * 3)) == 3
