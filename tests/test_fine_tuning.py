@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import PIL.Image
 import pytest
 from sklearn.base import clone
 
@@ -27,12 +28,13 @@ from transferkit import (
     set_config,
 )
 from transferkit.backbones.registry import preserved
-from transferkit.errors import InvalidInputError
+from transferkit.errors import BadImageError, InvalidInputError
 from transferkit.estimators import _closer, hold_out_images
 from transferkit.estimators.refinement import CloserLook, WideLook
 from transferkit.estimators.saved_model import load_without_estimator
 from transferkit.finetuning import _training
 from transferkit.finetuning._checkpoint import Checkpoint, State
+from transferkit.finetuning._squares import Squares
 from transferkit.heads import KeypointMapHead, MLPHead, TrainingData, get_head, joint_head
 from transferkit.persistence import keep_weights
 from transferkit.tasks import Classes, Points, Values
@@ -500,6 +502,30 @@ def test_a_training_that_diverges_ends_with_the_best_epoch_before(caplog):
     assert model.fine_tuning_ is None
 
 
+@pytest.mark.parametrize("change", ["removed", "replaced"])
+def test_a_file_that_changes_during_the_training_is_told_by_name(tmp_path, monkeypatch, change):
+    images, labels = stripes(60)
+    paths = [tmp_path / f"{number}.png" for number in range(60)]
+    for path, image in zip(paths, images, strict=True):
+        PIL.Image.fromarray(image).save(path)
+    draw, changed, numbers = Squares.drawn, [], iter(range(1000))
+
+    def drawn(squares, row, epoch):
+        if epoch == 1 and next(numbers) == 70:  # in the third batch: Keras asks for two before it begins
+            changed.append(squares.items[row])
+            if change == "removed":
+                changed[0].unlink()
+            else:
+                PIL.Image.fromarray(255 - images[paths.index(changed[0])]).save(changed[0])
+        return draw(squares, row, epoch)
+
+    monkeypatch.setattr(Squares, "drawn", drawn)
+    text = "does not exist" if change == "removed" else "is another one since the training began"
+    with pytest.raises(BadImageError, match=text) as caught:
+        fine_tune(Classifier("small_net"), paths, labels, **FEW)
+    assert str(caught.value.path) == str(changed[0])
+
+
 @pytest.mark.slow
 def test_the_loss_is_of_images_that_have_targets(monkeypatch):
     images, _ = stripes(60)
@@ -571,9 +597,6 @@ def test_half_precision_trains(better):
 
 
 def test_squares_are_drawn_anew_in_each_epoch_and_the_same_again(tiny):
-    from transferkit.finetuning._squares import Squares
-    from transferkit.tasks import Points
-
     images, points, _ = make_triangles(4)
     kp = KeypointRegressor(**tiny, refine=0, head="linear").fit(images * 5, np.tile(points, (5, 1, 1)))
     for frames in (None, np.tile([40.0, 32.0, 60.0, 5.0], (4, 1))):
