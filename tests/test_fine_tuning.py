@@ -494,6 +494,20 @@ def test_checkpoints(monkeypatch):
     np.testing.assert_array_equal(model.get_weights()[0], start[0])
 
 
+def test_a_checkpoint_of_a_process_whose_number_is_taken_is_found(tmp_path):
+    """As after a crash in a container, where numbers are few."""
+    with Checkpoint("one") as checkpoint:
+        folder = checkpoint.best(1).parent
+    (folder / "process").write_text(str(os.getppid()))
+    with Checkpoint("one") as again:
+        assert again.best(1).parent == folder
+        code = (
+            "from transferkit.finetuning._checkpoint import *; print(Checkpoint('one').__enter__().best(1))"
+        )
+        other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        assert Path(other.stdout.strip()).parent.name.startswith(f"{folder.name}-")  # it is ours meanwhile
+
+
 @pytest.mark.slow
 def test_a_training_that_diverges_ends_with_the_best_epoch_before(caplog):
     images, labels = stripes(60)
