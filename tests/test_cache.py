@@ -387,7 +387,7 @@ def test_spaces_of_an_earlier_recipe_format_are_named(cache, space, monkeypatch)
 
 def test_the_keys_of_existing_caches_do_not_change(cache, space):
     identity = json.dumps(
-        {"dtype": "float16", "format": 2, "recipe": RECIPE, "schema": 1},
+        {"dtype": "float16", "format": 3, "recipe": RECIPE, "schema": 1},
         sort_keys=True,
         separators=(",", ":"),
     )

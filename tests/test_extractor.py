@@ -13,7 +13,7 @@ from PIL import Image
 from sklearn.base import clone
 
 from tests.conftest import TINY, make_pictures
-from transferkit import FeatureCache, FeatureExtractor
+from transferkit import Backbone, FeatureCache, FeatureExtractor
 from transferkit.cache import _files
 from transferkit.errors import BadImageError, InvalidInputError
 from transferkit.extraction import _features, _pipeline, measure_speed
@@ -404,6 +404,19 @@ def test_maps_of_several_views_lie_below_each_other_also_in_half_precision(tiny,
             assert found.dtype == (np.float16 if half else np.float32)
             np.testing.assert_array_equal(found, np.concatenate(parts))  # rows are kept in half precision
     assert [array.shape[0] for array in features.maps([], view=(ORIGINAL, MIRROR), half=True)] == [0]
+
+
+def test_small_numbers_keep_their_digits(pictures):
+    """A function may give numbers of any size: half precision would make one number of all of them."""
+
+    def small(pixels):
+        return pixels.reshape(len(pixels), 4, 8, 4, 8, 3).mean(axis=(2, 4)) * 1e-10
+
+    extractor = FeatureExtractor(Backbone.from_function(small, image_size=32), grid="full")
+    features = extractor.extract(pictures[0][:8])
+    (exact,), (found,) = features.maps(), features.maps(half=True)
+    assert 0 < exact.max() < 1e-7
+    np.testing.assert_array_equal(found, exact)
 
 
 def test_what_half_precision_cannot_hold_is_read_as_it_is(tiny, pictures, monkeypatch):

@@ -12,7 +12,7 @@ from transferkit import Classifier, FeatureCache, FeatureExtractor
 from transferkit.cache import _files
 from transferkit.cache import _tables as tables
 from transferkit.errors import BadImageError, InvalidInputError
-from transferkit.extraction import _failed, _pipeline
+from transferkit.extraction import ExtractionReport, Failure, _failed, _pipeline
 from transferkit.images import _sources
 
 
@@ -254,3 +254,9 @@ def test_many_remembered_failures_are_not_read_for_each_prediction(tiny, picture
         clf.predict(path)
     np.testing.assert_array_equal(clf.predict_proba([Image.open(path) for path in paths]), before)
     assert sum(read) <= 2 * len(read) <= 8 * len(paths)
+
+
+def test_names_that_are_no_text_are_written_as_the_system_has_them(tmp_path):
+    report = ExtractionReport(failures=[Failure(0, "caf\udce9.png", "empty", "has zero bytes.", "")])
+    report.to_csv(tmp_path / "left out.csv")
+    assert b"0,caf\xe9.png,empty,has zero bytes." in (tmp_path / "left out.csv").read_bytes()

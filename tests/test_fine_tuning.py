@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import PIL.Image
 import pytest
 from sklearn.base import clone
 
@@ -27,12 +28,13 @@ from transferkit import (
     set_config,
 )
 from transferkit.backbones.registry import preserved
-from transferkit.errors import InvalidInputError
+from transferkit.errors import BadImageError, InvalidInputError
 from transferkit.estimators import _closer, hold_out_images
 from transferkit.estimators.refinement import CloserLook, WideLook
 from transferkit.estimators.saved_model import load_without_estimator
 from transferkit.finetuning import _training
 from transferkit.finetuning._checkpoint import Checkpoint, State
+from transferkit.finetuning._squares import Squares
 from transferkit.heads import KeypointMapHead, MLPHead, TrainingData, get_head, joint_head
 from transferkit.persistence import keep_weights
 from transferkit.tasks import Classes, Points, Values
@@ -497,12 +499,50 @@ def test_checkpoints(monkeypatch):
     np.testing.assert_array_equal(model.get_weights()[0], start[0])
 
 
+def test_a_checkpoint_of_a_process_whose_number_is_taken_is_found(tmp_path):
+    """As after a crash in a container, where numbers are few."""
+    with Checkpoint("one") as checkpoint:
+        folder = checkpoint.best(1).parent
+    (folder / "process").write_text(str(os.getppid()))
+    with Checkpoint("one") as again:
+        assert again.best(1).parent == folder
+        code = (
+            "from transferkit.finetuning._checkpoint import *; print(Checkpoint('one').__enter__().best(1))"
+        )
+        other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        assert Path(other.stdout.strip()).parent.name.startswith(f"{folder.name}-")  # it is ours meanwhile
+
+
 @pytest.mark.slow
 def test_a_training_that_diverges_ends_with_the_best_epoch_before(caplog):
     images, labels = stripes(60)
     model = fine_tune(Classifier("small_net"), images, labels, epochs=2, batch_size=16, learning_rate=1e9)
     assert "diverged in epoch" in caplog.text
     assert model.fine_tuning_ is None
+
+
+@pytest.mark.parametrize("change", ["removed", "replaced"])
+def test_a_file_that_changes_during_the_training_is_told_by_name(tmp_path, monkeypatch, change):
+    images, labels = stripes(60)
+    paths = [tmp_path / f"{number}.png" for number in range(60)]
+    for path, image in zip(paths, images, strict=True):
+        PIL.Image.fromarray(image).save(path)
+    draw, changed, numbers = Squares.drawn, [], iter(range(1000))
+
+    def drawn(squares, row, epoch):
+        if epoch == 1 and next(numbers) == 70:  # in the third batch: Keras asks for two before it begins
+            changed.append(squares.items[row])
+            if change == "removed":
+                changed[0].unlink()
+            else:
+                PIL.Image.fromarray(255 - images[paths.index(changed[0])]).save(changed[0])
+        return draw(squares, row, epoch)
+
+    monkeypatch.setattr(Squares, "drawn", drawn)
+    text = "does not exist" if change == "removed" else "is another one since the training began"
+    with pytest.raises(BadImageError, match=text) as caught:
+        fine_tune(Classifier("small_net"), paths, labels, **FEW)
+    assert str(caught.value.path) == str(changed[0])
 
 
 @pytest.mark.slow
@@ -577,9 +617,6 @@ def test_half_precision_trains(better):
 
 
 def test_squares_are_drawn_anew_in_each_epoch_and_the_same_again(tiny):
-    from transferkit.finetuning._squares import Squares
-    from transferkit.tasks import Points
-
     images, points, _ = make_triangles(4)
     kp = KeypointRegressor(**tiny, refine=0, head="linear").fit(images * 5, np.tile(points, (5, 1, 1)))
     for frames in (None, np.tile([40.0, 32.0, 60.0, 5.0], (4, 1))):

@@ -348,7 +348,8 @@ def test_truncated_images_are_allowed_in_rows_of_their_own(tmp_path, monkeypatch
     np.testing.assert_array_equal(extractor.transform(paths), expected)
     assert extractor.report_.n_cached == 0
     assert feature_differences(strict, extractor.describe()) == []  # whole images have the same features
-    assert feature_differences({**strict, "decoder": "2"}, extractor.describe()) == []
+    for earlier in ("2", "3"):
+        assert feature_differences({**strict, "decoder": earlier}, extractor.describe()) == []
     (phrase,) = feature_differences({**strict, "decoder": "1"}, extractor.describe())
     assert phrase == f"decoder was '1' and is {strict['decoder']!r}"
     monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", False)

@@ -54,6 +54,25 @@ def by_window(values, centre, width):
     return np.rint(share.clip(0, 1) * 255)
 
 
+@pytest.mark.parametrize("form", ["bytes", "Pillow"])
+def test_bytes_with_a_sign_are_not_taken_for_others(form):
+    """Pillow opens such a TIFF as grey, where -1 would be white."""
+    tifffile = pytest.importorskip("tifffile")
+    signed = (np.arange(12 * 20).reshape(12, 20) - 120).astype(np.int8)
+    stream = io.BytesIO()
+    tifffile.imwrite(stream, signed)
+    data = stream.getvalue()
+    source = data if form == "bytes" else PIL.Image.open(io.BytesIO(data))
+    with pytest.raises(BadImageError, match="int8 values from -120 to 119") as caught:
+        load_image(source)
+    assert caught.value.category == "ambiguous_range"
+    expected = load_image(signed, value_range=(-128, 127)).pixels
+    np.testing.assert_array_equal(load_image(source, value_range=(-128, 127)).pixels, expected)
+    np.testing.assert_array_equal(load_image(source, value_range=(-128, 127), channels=(0,)).pixels, expected)
+    plain = PIL.Image.fromarray(signed.view(np.uint8))
+    assert read_source(PIL.Image.open(io.BytesIO(data))).digest != read_source(plain).digest
+
+
 # --------------------------------------------------------------------------- DICOM
 
 
@@ -72,6 +91,14 @@ def test_dicom_in_a_window_of_ones_own():
     data = dicom(RAMP, RescaleSlope=2, RescaleIntercept=-1024, WindowCenter=400, WindowWidth=2000)
     expected = np.rint(((RAMP * 2.0 - 1024 + 1000) / 1400).clip(0, 1) * 255)
     np.testing.assert_array_equal(grey(data, value_range=(-1000, 400)), expected)
+
+
+@pytest.mark.parametrize("function", ["LINEAR", "LINEAR_EXACT", "SIGMOID"])
+def test_a_negative_slope_turns_values_and_not_the_window(function):
+    window = {"WindowCenter": 2000, "WindowWidth": 3000, "VOILUTFunction": function}
+    turned = dicom(np.uint16(4000) - RAMP, RescaleSlope=-1, RescaleIntercept=4000, **window)
+    np.testing.assert_array_equal(grey(turned), grey(dicom(RAMP, **window)))
+    assert np.ptp(grey(turned)) > 200
 
 
 def test_dicom_without_a_window_is_scaled_by_percentiles_without_padding():

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFile
 
 from tests.conftest import TINY, make_pictures
 from transferkit import Classifier, FeatureExtractor, load
@@ -66,6 +66,21 @@ def encoded():
 
 def decode(data, name="picture", seconds=30.0):
     return _pool.decode_apart(data, name, None, LIMITS, seconds)
+
+
+def test_a_helper_accepts_truncated_images_where_this_process_does(encoded, helpers, monkeypatch):
+    stream = io.BytesIO()
+    Image.open(io.BytesIO(encoded)).convert("RGB").save(stream, "JPEG")
+    cut = stream.getvalue()[:-300] + b"\xff\xd9"
+    for allowed in (True, False, True):  # the helper is the same
+        monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", allowed)
+        if allowed:
+            here, there = read_source(cut).decode(), read_source(cut).decode(isolate=30)
+            np.testing.assert_array_equal(there.pixels, here.pixels)
+        else:
+            for isolate in (None, 30):
+                with pytest.raises(BadImageError, match="stops before the last pixel"):
+                    read_source(cut).decode(isolate=isolate)
 
 
 def test_pixels_notes_and_errors_are_those_of_this_process(encoded, helpers):

@@ -1,5 +1,6 @@
 """Keypoints of named points, of subjects in boxes, with points missing, and in films."""
 
+import io
 import struct
 import warnings
 from fractions import Fraction
@@ -7,7 +8,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageSequence
 from sklearn.dummy import DummyRegressor
 
 from tests.conftest import TINY
@@ -349,6 +350,32 @@ def test_iterators_are_predicted_in_batches(tiny, pairs):
         kp.predict(iter([]))
     with pytest.raises(InvalidInputError, match="not an iterator"):
         kp.predict(iter(images), boxes=np.ones((60, 4)))
+
+
+def test_an_iterator_may_use_its_array_again(tiny, pairs):
+    images, points = pairs
+    kp = KeypointRegressor(**tiny, refine=0).fit(images, points)
+    expected = kp.predict(images)
+
+    def camera():
+        frame = np.empty_like(images[0])
+        for image in images:
+            frame[...] = image
+            yield frame
+            frame[...] = 0
+
+    np.testing.assert_allclose(kp.predict(camera()), expected, atol=1e-6)
+    np.testing.assert_allclose(kp.predict(frame[...] for frame in camera()), expected, atol=1e-6)
+
+
+def test_an_iterator_may_show_the_frames_of_one_picture(tiny, pairs):
+    images, points = pairs
+    kp = KeypointRegressor(**tiny, refine=0).fit(images, points)
+    file = io.BytesIO()
+    first, *others = (Image.fromarray(image) for image in images)
+    first.save(file, "TIFF", save_all=True, append_images=others)
+    found = kp.predict(ImageSequence.Iterator(Image.open(file)))
+    np.testing.assert_allclose(found, kp.predict(images), atol=1e-6)
 
 
 def test_frames_of_a_film(tiny, pairs, tmp_path):

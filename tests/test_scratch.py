@@ -1,7 +1,11 @@
 """A memory limit puts large arrays into files, and changes no result."""
 
+import errno
+import os
+import tempfile
 import threading
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -31,6 +35,29 @@ def test_large_arrays_lie_in_files_within_the_context_and_leave_nothing(tmp_path
     assert type(scratch((126,))) is np.ndarray
     np.testing.assert_array_equal(large, np.arange(126))
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="the system reserves no room")
+def test_a_file_has_its_room_before_it_is_written_to(monkeypatch):
+    """Otherwise a full disk would end the process, without a word, when it is."""
+    made = []
+
+    def temporary_file():
+        made.append(tempfile.NamedTemporaryFile())  # noqa: SIM115 - read until the end of the test
+        return made[-1].file
+
+    with memory_limit(8 * 1000):
+        monkeypatch.setattr("transferkit.foundation.scratch.tempfile.TemporaryFile", temporary_file)
+        large = scratch((100, 1000))
+        assert Path(made[0].name).stat().st_blocks * 512 >= large.nbytes
+
+        def full(*_):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        monkeypatch.setattr(os, "posix_fallocate", full)
+        with pytest.raises(OSError, match=r"0\.8 MB .*No space left.*TMPDIR") as caught:
+            scratch((100, 1000))
+    assert caught.value.errno == errno.ENOSPC
 
 
 @pytest.mark.parametrize("rows", [40, 200])  # the exact way, and that of landmarks

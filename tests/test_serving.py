@@ -12,6 +12,7 @@ from PIL import Image
 from tests.onnx_graphs import cnn
 from transferkit import Backbone, Classifier, export
 from transferkit.datasets import make_faces
+from transferkit.images import load_image
 
 testing = pytest.importorskip("fastapi.testclient", reason="extra benchmarks")
 PROGRAM = Path(__file__).parent.parent / "examples" / "exported" / "serve.py"
@@ -53,11 +54,26 @@ def test_answers_are_those_of_the_model(served):
     assert client.get("/").json()["labels"] == model.classes_.tolist()
 
 
+def test_transparent_pictures_are_read_as_by_the_model(served):
+    model, client, program = served
+    picture = Image.fromarray(FACES.images[1])
+    picture.putalpha(Image.radial_gradient("L").resize(picture.size))
+    palette = picture.convert("RGB").quantize(16)
+    palette.info["transparency"] = 3
+    for see_through in (picture, palette, Image.fromarray(FACES.images[1]).convert("CMYK")):
+        file = io.BytesIO()
+        see_through.save(file, "TIFF" if see_through.mode == "CMYK" else "PNG")
+        np.testing.assert_array_equal(program.read(file.getvalue()), load_image(file.getvalue()).pixels)
+        found = client.post("/predict", content=file.getvalue()).json()["probabilities"]
+        np.testing.assert_allclose(list(found.values()), model.predict_proba(file.getvalue())[0], atol=1e-4)
+
+
 @pytest.mark.parametrize(
     ("body", "status", "message"),
     [
         (b"no picture", 422, "must be a picture"),
         (b"", 422, "must be a picture"),
+        (png(np.full((20, 20), 30_000, np.uint16)), 422, "more than 8 bits"),
         (png(np.zeros((3, 3, 3), np.uint8)), 422, "3 x 3 pixels"),
         (png(np.zeros((6, 400, 3), np.uint8)), 422, "400 x 6 pixels"),
         (b"x" * 1001, 413, "1,000 bytes or fewer"),

@@ -26,11 +26,23 @@ cores = anyio.CapacityLimiter(usable or 1)
 app = FastAPI(title="An exported model")
 
 
+def read(data: bytes) -> np.ndarray:
+    """Return the pixels that the model learned from: upright, with transparency on white."""
+    picture = ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
+    if picture.mode.startswith(("I", "F")):  # Pillow would take all above 255 for white
+        raise ValueError("It has more than 8 bits of grey: save it with 8.")
+    if not picture.has_transparency_data:
+        return np.asarray(picture.convert("RGB"))
+    picture = picture.convert("RGBA")
+    canvas = Image.new("RGB", picture.size, "white")
+    canvas.paste(picture.convert("RGB"), mask=picture.getchannel("A"))
+    return np.asarray(canvas)
+
+
 def answer(data: bytes) -> dict:
     """Return the answer to one picture."""
     try:
-        picture = Image.open(io.BytesIO(data))
-        pixels = np.asarray(ImageOps.exif_transpose(picture).convert("RGB"))
+        pixels = read(data)
     except Exception as error:  # Pillow raises many kinds for bytes that are no picture
         raise HTTPException(422, f"the body must be a picture, such as a JPEG. {error}") from error
     sides = sorted(pixels.shape[:2])

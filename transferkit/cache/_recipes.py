@@ -12,7 +12,7 @@ from transferkit.errors import InvalidInputError
 
 # Raise this when recipes get other keys or other values for the same settings, such as a new decoder: spaces
 # of a lower format can no longer be hit, and are reported as outdated.
-RECIPE_FORMAT: int = 2
+RECIPE_FORMAT: int = 3
 
 
 def space_identity(recipe: Mapping[str, Any], dtype: str) -> str:

@@ -9,7 +9,7 @@ from transferkit import images
 from transferkit.errors import InvalidInputError
 from transferkit.estimators._looks import look
 from transferkit.estimators._novelty import novelty_of
-from transferkit.estimators._subjects import extract_subjects, in_batches
+from transferkit.estimators._subjects import extract_subjects, in_batches, own_copy
 from transferkit.estimators._unknown import novelty_problems, without_unknown
 from transferkit.estimators.predictor import Predictor
 from transferkit.foundation.arguments import check, flag
@@ -49,7 +49,7 @@ def predict_points(
             partial(
                 predict_points, predictor, return_error=return_error, max_novelty=max_novelty, limit=limit
             ),
-            X,
+            map(partial(own_copy, predictor.extractor.reader()), X),
             boxes,
         )
     items = images.readable_again(images.as_image_list(X))

@@ -7,10 +7,12 @@ from itertools import islice
 from typing import Any
 
 import numpy as np
+import PIL.Image
 
 from transferkit.errors import InvalidInputError
 from transferkit.estimators.predictor import Predictor
 from transferkit.extraction import Features
+from transferkit.images import Reader
 from transferkit.keypoints import check_boxes, frames_of_boxes
 from transferkit.views import AnyView, Crops, crops_of
 
@@ -57,6 +59,17 @@ def extract_subjects(
         rows = np.flatnonzero(features.ok)
         check_boxes(crops[0].frames[rows], features.sizes(rows), rows)
     return views, features
+
+
+def own_copy(reader: Reader, image: Any) -> Any:
+    """Return an image of an iterator that stays as it is when the next one comes.
+
+    Cameras fill one array again and again, and ``PIL.ImageSequence`` gives one object for all frames.
+    """
+    if isinstance(image, np.ndarray):
+        return image.copy()
+    # A copy by Pillow would no longer know its format, which says what wide values mean.
+    return reader.load(image).pixels if isinstance(image, PIL.Image.Image) else image
 
 
 def in_batches(predict: Callable[[list[Any]], Any], X: Iterator[Any], boxes: Any) -> Any:

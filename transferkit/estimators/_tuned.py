@@ -36,8 +36,10 @@ class FineTuning:
     epochs, best_epoch : int
         Epochs, and the one whose weights are used; 0 stands for the frozen backbone.
     loss, best_loss : float
-        On held-out images, before and at the best epoch: log loss of classes and labels, calibrated; mean
-        absolute error of values; mean distance of keypoints as a fraction of the square that is looked at.
+        On held-out images, before and at the best epoch, what the head is trained for: log loss of classes
+        and labels, calibrated; mean absolute error of values, or of the coordinates of keypoints as fractions
+        of the square that is looked at, in deviations of the targets where the head is a network;
+        ``"keypoint_map"`` takes the mean distance, as a fraction of the square.
     seconds : float
         Of the training.
     started_from : str

@@ -21,7 +21,8 @@ from transferkit.views import AnyView
 SIZE_PART = "size"
 _DIGIT = 1024
 _BLOCK = 256  # rows that are turned to half precision at a time
-_LARGEST_HALF = float(np.finfo(np.float16).max)
+# Half precision holds numbers up to the first; rows below the second would lose digits, all of them at 1e-8.
+_LARGEST_HALF, _SMALLEST_HALF = float(np.finfo(np.float16).max), float(np.finfo(np.float16).tiny)
 
 
 @dataclass(frozen=True)
@@ -145,7 +146,8 @@ class Features:
                 some = rows[first : first + _BLOCK]
                 read = block[: len(some)]
                 self._fill(read, some, part, view)
-                if max(float(read.max()), -float(read.min())) > _LARGEST_HALF:  # kept in single precision
+                largest = max(float(read.max()), -float(read.min()))
+                if largest > _LARGEST_HALF or 0 < largest < _SMALLEST_HALF:  # kept in single precision
                     return self._read(rows, part, shape, views)
                 out[start + first : start + first + len(some)] = read
         return out

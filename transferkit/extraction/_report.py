@@ -110,7 +110,7 @@ class ExtractionReport:
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
         """Write index, path, category, reason and hint of each failure."""
-        with Path(path).open("w", newline="", encoding="utf-8") as stream:
+        with Path(path).open("w", newline="", encoding="utf-8", errors="surrogateescape") as stream:
             writer = csv.writer(stream)
             writer.writerow([column.name for column in fields(Failure)])
             writer.writerows(astuple(failure) for failure in self.failures)

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import secrets
 import shutil
 import time
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 
 from transferkit.cache import FeatureCache
 from transferkit.foundation.files import write_text
-from transferkit.foundation.processes import is_running
+
+try:
+    import fcntl
+except ImportError:  # Windows, where two trainings of the same at the same time are not told apart
+    fcntl = None  # type: ignore[assignment]
 
 _STATE = "state.json"
 _FORGOTTEN = 30 * 24 * 3600  # seconds
-_OWNER = "process"  # a file with the number of the process that trains
+_OWNER = "process"  # a file that is locked by whoever trains
 
 
 class State(NamedTuple):
@@ -50,34 +55,24 @@ class Checkpoint:
 
     def __init__(self, key: str) -> None:
         self._folder = FeatureCache().folder / "tuning" / key
+        self._hold: IO[str] | None = None
 
     def __enter__(self) -> Checkpoint:
-        """Take the folder; where another process trains the same, take one of our own."""
+        """Take the folder; where somebody else trains the same, take one of our own."""
         self._folder.mkdir(parents=True, exist_ok=True)
         self._forget_old()
-        if not self._is_taken():
+        self._hold = _taken(self._folder)
+        if self._hold is None:
             name = f"{self._folder.name}-{os.getpid()}-{secrets.token_hex(4)}"
             self._folder = self._folder.with_name(name)
             self._folder.mkdir()
-            write_text(self._folder / _OWNER, str(os.getpid()))
+            self._hold = _taken(self._folder)
         return self
-
-    def _is_taken(self) -> bool:
-        """Return whether the folder is ours now; of processes that ask at the same time, one gets it."""
-        path = self._folder / _OWNER
-        if (process := self._owner()) is not None and (process == os.getpid() or not is_running(process)):
-            path.unlink(missing_ok=True)
-        try:
-            with path.open("x", encoding="utf-8") as file:
-                file.write(str(os.getpid()))
-        except FileExistsError:
-            return False
-        return True
 
     def __exit__(self, *_: object) -> None:
         """Leave the folder to whoever goes on."""
-        with contextlib.suppress(OSError):
-            (self._folder / _OWNER).unlink()
+        if self._hold is not None:
+            self._hold.close()
 
     def _forget_old(self) -> None:
         """Delete trainings that nobody went on with for a month."""
@@ -86,12 +81,6 @@ class Checkpoint:
                 times = [path.stat().st_mtime for path in (folder, *folder.iterdir())]
                 if folder != self._folder and max(times) < time.time() - _FORGOTTEN:
                     shutil.rmtree(folder, ignore_errors=True)
-
-    def _owner(self) -> int | None:
-        try:
-            return int((self._folder / _OWNER).read_text("utf-8"))
-        except (OSError, ValueError):
-            return None
 
     def read(self, model: Any) -> State | None:
         """Return where the training stands, and bring the model there.
@@ -145,3 +134,20 @@ class Checkpoint:
 def _generators(model: Any) -> list[Any]:
     """Return the states of random generators, such as those of dropout, which files of weights lack."""
     return [variable for variable in model.variables if variable.name == "seed_generator_state"]
+
+
+def _taken(folder: Path) -> IO[str] | None:
+    """Return a file that keeps others off a folder until it is closed; None where another has it.
+
+    The system forgets the lock with its process. The number of a process would tell less: after a crash it
+    may be that of another one, and the training would begin anew; in another container it means nothing.
+    """
+    stream = (folder / _OWNER).open("a", encoding="utf-8")
+    try:
+        if fcntl is not None:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in (errno.EAGAIN, errno.EACCES):
+            stream.close()
+            return None
+    return stream

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from transferkit.errors import BadImageError
 from transferkit.estimators import frames_moved_by
 from transferkit.extraction import Extraction
 from transferkit.keypoints import Pairs
@@ -48,6 +49,8 @@ class Squares:
     sizes : ndarray, shape (n, 2)
         Of the images, for points of whole ones.
     seed : int
+    digests : sequence of str or None, optional
+        Of the images when they were split; files are checked against them.
     """
 
     items: Sequence[Any]
@@ -59,6 +62,7 @@ class Squares:
     frames: Floats | None
     sizes: NDArray[np.int64]
     seed: int
+    digests: Sequence[str | None] | None = None
 
     def __len__(self) -> int:
         return len(self.items)
@@ -71,6 +75,7 @@ class Squares:
             targets=self.targets[rows],
             frames=None if self.frames is None else self.frames[rows],
             sizes=self.sizes[rows],
+            digests=self.digests and [self.digests[row] for row in rows],
         )
 
     def drawn(self, row: int, epoch: int) -> tuple[NDArray[np.uint8], NDArray[Any]]:
@@ -101,6 +106,13 @@ class Squares:
         settings = self.extractor.settings()
         reader = self.extractor.reader()
         source = reader.source(self.items[row])
+        if self.digests and source.path is not None and source.digest != self.digests[row]:
+            raise BadImageError(
+                source.name,
+                "unreadable",
+                "is another one since the training began.",
+                "Call fine_tune again, or put the image of then back to go on after the last epoch.",
+            )
         squares = render(
             source,
             [view.at(0)],

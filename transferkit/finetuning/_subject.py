@@ -71,7 +71,16 @@ def subject_of(start: Any, data: HeldOutImages) -> Subject:
         some = np.where(usable[:, None, None], targets, targets[np.flatnonzero(usable)[0]])
         frames = frames_around(some, look.mean, look.margin)
         squares = Squares(
-            items, targets, predictor.task, look.extractor, look.mirror, pairs, frames, data.sizes, seed
+            items,
+            targets,
+            predictor.task,
+            look.extractor,
+            look.mirror,
+            pairs,
+            frames,
+            data.sizes,
+            seed,
+            data.digests,
         )
         return Subject(look.head, look.extractor, look.mean, squares, usable)
     mirror = any(square.mirror for view in predictor.views for square in view.squares)
@@ -85,6 +94,7 @@ def subject_of(start: Any, data: HeldOutImages) -> Subject:
         data.given.frames,
         data.sizes,
         seed,
+        data.digests,
     )
     return Subject(predictor.head, predictor.extractor, None, squares, data.readable)
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from transferkit.errors import BadImageError
 from transferkit.finetuning._checkpoint import Checkpoint, State
 from transferkit.finetuning._network import JointNetwork
 from transferkit.finetuning._options import Options
@@ -73,7 +74,7 @@ def train(
         for epoch in range(state.epoch, options.epochs):
             started = time.perf_counter()
             batches.begin(epoch)
-            seen = model.fit(batches, epochs=1, shuffle=False, verbose=0, callbacks=[_advance(bar)])
+            seen = _epoch(model, batches, bar)
             loss = held_out_loss(joint, held, held_weight, options.batch_size)
             row = {
                 "epoch": epoch + 1,
@@ -94,6 +95,16 @@ def train(
             bar.set_postfix_str(f"held-out loss {min(loss, best):.4g}")
     model.load_weights(checkpoint.best(state.best_epoch))
     return Trained(state.best_epoch, state.history)
+
+
+def _epoch(model: Any, batches: Any, bar: Any) -> Any:
+    """Train for one epoch; an image that cannot be read is told as it is, and not by TensorFlow, as text."""
+    try:
+        return model.fit(batches, epochs=1, shuffle=False, verbose=0, callbacks=[_advance(bar)])
+    except Exception:
+        if batches.error is None:
+            raise
+        raise batches.error from None
 
 
 def held_out_loss(joint: JointNetwork, held: Squares, weight: NDArray[np.float64], batch_size: int) -> float:
@@ -151,6 +162,7 @@ def make_batches(joint: JointNetwork, squares: Squares, weight: NDArray[np.float
     class Batches(keras.utils.PyDataset):
         def __init__(self) -> None:
             super().__init__(workers=usable_cores(), use_multiprocessing=False, max_queue_size=4)
+            self.error: BadImageError | None = None
             self.begin(0)
 
         def begin(self, epoch: int) -> None:
@@ -162,7 +174,11 @@ def make_batches(joint: JointNetwork, squares: Squares, weight: NDArray[np.float
 
         def __getitem__(self, index: int) -> tuple[Any, Any, Any]:
             rows = self.order[index * batch_size : (index + 1) * batch_size]
-            shown, targets = zip(*(squares.drawn(int(row), self.epoch) for row in rows), strict=True)
+            try:
+                shown, targets = zip(*(squares.drawn(int(row), self.epoch) for row in rows), strict=True)
+            except BadImageError as error:
+                self.error = error
+                raise
             pixels = _pixels(squares, shown)
             return pixels, joint.head.encode(np.stack(targets)), weights[rows]
 

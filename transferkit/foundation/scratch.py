@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -40,10 +41,36 @@ def memory_limit(n_bytes: float | None) -> Iterator[None]:
 
 
 def scratch(shape: Sequence[int], dtype: DTypeLike = np.float64) -> NDArray[Any]:
-    """Return an uninitialised array."""
+    """Return an uninitialised array.
+
+    Raises
+    ------
+    OSError
+        The folder for temporary files has no room for it.
+    """
     n_bytes = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
     if n_bytes <= _largest.get():
         return np.empty(shape, dtype)
     with tempfile.TemporaryFile() as file:
-        file.truncate(n_bytes)
+        _make_room(file.fileno(), n_bytes)
         return np.memmap(file, dtype, "r+", shape=tuple(shape))
+
+
+def _make_room(file: int, n_bytes: int) -> None:
+    """Give an empty file its size and its place on the disk.
+
+    A file with a size only would take its place when it is written to, through a map: where there is none
+    left, that ends the process (SIGBUS).
+    """
+    try:
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file, 0, n_bytes)
+        else:
+            os.ftruncate(file, n_bytes)
+    except OSError as error:
+        raise OSError(
+            error.errno,
+            f"An array of {n_bytes / 1e6:,.1f} MB is beyond memory_limit, and no temporary file could be "
+            f"made for it: {error.strerror}. Set TMPDIR to a folder with more room, or pass a larger limit",
+            tempfile.gettempdir(),
+        ) from error

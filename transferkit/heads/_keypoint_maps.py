@@ -16,7 +16,7 @@ from transferkit.heads.cascade import coarse_maps, finest_map
 _BLOCK = 64  # rows that are read at a time
 _IN_MEMORY = 128 << 20  # bytes of a layer's maps; more lie in a temporary file
 _SCALE_ROWS = 256  # that scales are learned from: of a map, each is hundreds of values of a channel
-_LARGEST_HALF = float(np.finfo(np.float16).max)
+_LARGEST_HALF, _SMALLEST_HALF = float(np.finfo(np.float16).max), float(np.finfo(np.float16).tiny)
 
 Weights = list[NDArray[np.float32]]
 
@@ -49,7 +49,8 @@ def _hold(stored: Any, *, fine: bool, coarse: bool, dtype: Any = None, limit: in
     for start in range(0, len(stored), _BLOCK):
         rows = slice(start, min(start + _BLOCK, len(stored)))
         block = stored[rows]
-        if dtype == np.float16 and max(float(block.max()), -float(block.min())) > _LARGEST_HALF:
+        largest = max(float(block.max()), -float(block.min()))
+        if dtype == np.float16 and (largest > _LARGEST_HALF or 0 < largest < _SMALLEST_HALF):
             return _hold(stored, fine=fine, coarse=coarse, dtype=np.float32, limit=limit)
         parts = ([block] if fine else []) + (inputs_of([block])[1:] if coarse else [])
         try:

@@ -99,7 +99,7 @@ __all__ = [
 # Part of the key of every feature space. Bump it when the same input may give other pixels or another square:
 # orientation, compositing, scaling of 16 bits or floats, fill or filter of resize_image or crop_image.
 # Do not bump it for a new format, error or note; raise RECIPE_FORMAT of the cache with it.
-DECODER: str = "3"
+DECODER: str = "4"
 TRUNCATED = ", truncated images allowed"
 
 

@@ -82,7 +82,26 @@ def plain_list(X: Any) -> list[Any]:
         if X.ndim == 2:  # of objects or strings
             X = X[:, 0] if X.shape[1] == 1 else _refuse_columns(X.shape[1])
     # Rows of a parquet file that Hugging Face wrote are dictionaries of bytes and path.
-    return [file_content(image) for image in (X.to_list() if _is_column(X) else X)]
+    found = [file_content(image) for image in (X.to_list() if _is_column(X) else X)]
+    _refuse_one_of_many_frames(found)
+    return found
+
+
+def _refuse_one_of_many_frames(images: list[Any]) -> None:
+    """Raise InvalidInputError for what ``list(PIL.ImageSequence.Iterator(...))`` gives: one picture, often.
+
+    The first frame of a picture may be there several times, for each subject in it.
+    """
+    seen: set[int] = set()
+    for image in images:
+        if not isinstance(image, PIL.Image.Image):
+            continue
+        if id(image) in seen and image.tell() > 0:
+            raise InvalidInputError(
+                f"X has one Pillow image several times, and all of them show its frame {image.tell()}. "
+                "Pass [frame.copy() for frame in PIL.ImageSequence.Iterator(picture)]."
+            )
+        seen.add(id(image))
 
 
 def _is_one_array(array: NDArray[Any]) -> bool:

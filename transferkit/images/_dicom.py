@@ -176,7 +176,8 @@ def _grey_levels(
         counted = values if padding is None else values[stored != padding]
         low, high = np.percentile(counted, PERCENTILES) if counted.size else (0.0, 1.0)
         shown, note = values, f"{PERCENTILES[0]} to {PERCENTILES[1]} % of its values, as it has no window"
-    grey = (shown.astype(np.float64) - low) * (255 / (high - low if high > low else 1))
+    # With a negative rescale slope, pydicom's black end of a window is the larger number.
+    grey = (shown.astype(np.float64) - low) * (255 / (high - low if high != low else 1))
     levels = np.rint(grey).clip(0, 255).astype(np.uint8)
     inverted = file.PhotometricInterpretation == "MONOCHROME1"
     return (~levels if inverted else levels), (f"DICOM, grey by {note}",)

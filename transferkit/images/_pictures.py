@@ -13,6 +13,7 @@ from transferkit.images._ranges import ValueRange, to_uint8
 from transferkit.images._selection import pick_channels
 
 __all__ = [
+    "is_signed",
     "is_white_zero",
     "is_wide",
     "orientation_of",
@@ -22,7 +23,7 @@ __all__ = [
 ]
 
 _ORIENTATION = 0x0112  # the EXIF tag
-_PHOTOMETRIC = 262  # the TIFF tag; 0 is WhiteIsZero
+_PHOTOMETRIC, _SAMPLE_FORMAT = 262, 339  # TIFF tags; 0 is WhiteIsZero, and 2 signed integers
 # EXIF 2.32, 4.6.4 A: orientation -> transposition that makes the image upright.
 _TURNS = {
     2: PIL.Image.Transpose.FLIP_LEFT_RIGHT,
@@ -64,8 +65,13 @@ def upright_box(
 
 
 def is_wide(picture: PIL.Image.Image) -> bool:
-    """Return True if the decoded image has more than 8 bits per channel."""
-    return picture.mode == "F" or picture.mode.startswith("I")
+    """Return True if the decoded image has other values than those of 8 bits without a sign."""
+    return picture.mode == "F" or picture.mode.startswith("I") or is_signed(picture)
+
+
+def is_signed(picture: PIL.Image.Image) -> bool:
+    """Return True for a TIFF of 8 bits with a sign, whose bytes Pillow takes for 0 to 255."""
+    return picture.mode == "L" and getattr(picture, "tag_v2", {}).get(_SAMPLE_FORMAT) in (2, (2,))
 
 
 def is_white_zero(picture: PIL.Image.Image) -> bool:
@@ -110,8 +116,10 @@ def picture_to_rgb(
 def _wide_to_rgb(
     picture: PIL.Image.Image, name: str, value_range: ValueRange | None
 ) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
-    """Convert grey of 16 bits, 32 bits or floats."""
+    """Convert grey of 16 bits, 32 bits, floats, or bytes with a sign."""
     values = np.asarray(picture)
+    if is_signed(picture):
+        values = values.view(np.int8)
     # Some versions of Pillow hold 16-bit grey of PNG and PPM in 32 bits; both formats mean 0..65535.
     is_16_bit = picture.mode.startswith("I;16") or picture.format in ("PNG", "PPM")
     grey, notes = to_uint8(values, name, value_range, is_16_bit=is_16_bit and picture.mode != "F")

@@ -17,11 +17,12 @@ from transferkit.images._arrays import array_to_image, check_dtype, describe
 from transferkit.images._decode import decode_bytes, decode_picture
 from transferkit.images._failures import translated
 from transferkit.images._image import Image, Limits
-from transferkit.images._pictures import is_white_zero, orientation_of
+from transferkit.images._pictures import is_signed, is_white_zero, orientation_of
 from transferkit.images._ranges import ValueRange, check_value_range, range_alone
 from transferkit.images._selection import EVERYTHING, Selection, pick_channels
 from transferkit.images._stacks import ArrayRanges, family_of
 from transferkit.images._target import Target
+from transferkit.images._turns import turn_with
 from transferkit.images.isolation import decode_apart
 
 __all__ = ["ArraySource", "EncodedSource", "PictureSource", "Source"]
@@ -165,13 +166,17 @@ class PictureSource(Source):
 
     def _hash(self) -> str:
         picture = self._picture
-        with translated(self.name, picture.format or "image"):
+        with turn_with(picture), translated(self.name, picture.format or "image"):
             picture.load()
             palette = picture.palette
             return _sha256(
                 "picture",
-                # Wide modes mean 0..65535 in some formats, see _pictures.py.
-                (picture.mode, picture.format if picture.mode == "I" else None, is_white_zero(picture)),
+                # Wide modes mean 0..65535 in some formats, and bytes may have a sign: see _pictures.py.
+                (
+                    "signed" if is_signed(picture) else picture.mode,
+                    picture.format if picture.mode == "I" else None,
+                    is_white_zero(picture),
+                ),
                 picture.size,
                 None if palette is None else (palette.mode, bytes(palette.palette)),
                 picture.info.get("transparency"),
@@ -181,7 +186,8 @@ class PictureSource(Source):
 
     def _decode(self, value_range: ValueRange | None, target: Target | None, isolate: float | None) -> Image:
         channels = self.selection.channels
-        return decode_picture(self._picture, self.name, value_range, self.limits, channels=channels)
+        with turn_with(self._picture):
+            return decode_picture(self._picture, self.name, value_range, self.limits, channels=channels)
 
 
 def _sha256(*parts: Any) -> str:

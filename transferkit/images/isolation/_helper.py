@@ -13,6 +13,7 @@ import struct
 from typing import IO, Any
 
 import numpy as np
+from PIL import ImageFile
 
 from transferkit.errors import BadImageError
 from transferkit.images._decode import decode_bytes
@@ -59,6 +60,7 @@ def serve() -> None:
 
 def _answer(facts: dict[str, Any], data: bytes) -> tuple[dict[str, Any], bytes | memoryview]:
     """Return the answer for one image."""
+    ImageFile.LOAD_TRUNCATED_IMAGES = facts["truncated"]
     value_range = None if facts["value_range"] is None else tuple(facts["value_range"])
     try:
         target = None if facts["target"] is None else Target(*facts["target"])

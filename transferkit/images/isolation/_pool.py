@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
+from PIL import ImageFile
 
 from transferkit.errors import BadImageError, IsolationError
 from transferkit.images._image import CATEGORIES, Image, Limits
@@ -136,6 +137,7 @@ class _Helper:
             "limits": asdict(limits),
             "target": target,
             "selection": selection,
+            "truncated": bool(ImageFile.LOAD_TRUNCATED_IMAGES),  # as the features of this process are called
         }
 
         def ask() -> Image:
