@@ -47,8 +47,8 @@ def fine_tune(
     X, y, groups, sample_weight, boxes
         As for its ``fit``.
     layers : str, default="all"
-        Layers to train: "all", or the name of the first one (or how it begins) and a colon. ``"block_12:"``
-        trains the first layer whose name begins with "block_12" and all layers after it.
+        Layers to train. ``"block_12:"`` trains the layer with this name (or else the first one whose name
+        begins with "block_12_") and all layers after it.
     epochs : int, default=20
         Number of passes over the training images.
     learning_rate : float, default=3e-4
