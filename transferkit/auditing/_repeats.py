@@ -116,7 +116,7 @@ def _within(
 
 
 def _best_partners(seen: Evidence, *, across: bool) -> dict[int, tuple[int, tuple[float, bool, float]]]:
-    """Return for each image that nearly repeats earlier ones the most similar of these, and how it differs."""
+    """Return for each image that nearly repeats earlier ones the most similar one, and how it differs."""
     n_train, pairs = seen.data.n_train, with_copies(seen)
     if across:
         chosen = (pairs.first < n_train) & (seen.first[pairs.second] >= n_train)

@@ -59,7 +59,7 @@ class ClassActivation:
     picture: NDArray[np.uint8]
 
     def total(self) -> Floats:
-        """Return the sum over all layers, (h, w), on the coarsest grid that refines the grid of each layer."""
+        """Return the sum over all layers, (h, w), on the coarsest grid that refines the grids of all."""
         height, width = (math.lcm(*(array.shape[axis] for array in self.maps)) for axis in (0, 1))
         total = np.zeros((height, width))
         for array in self.maps:
