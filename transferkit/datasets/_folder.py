@@ -33,19 +33,19 @@ class ImageFolder(NamedTuple):
 def read_image_folder(folder: str | os.PathLike[str], *, classes: Sequence[str] | None = None) -> ImageFolder:
     """Return the image files in a folder, labelled by their sub-folder.
 
-    No image is opened: damaged images raise an error, with their path, when they are used.
+    Images are not opened; damaged ones raise an error, with their path, when they are used.
 
     Parameters
     ----------
     folder : path
-        Contains a sub-folder per class, with images at any depth.
+        Folder with a sub-folder per class, which contains images at any depth.
     classes : sequence of str, optional
         Sub-folders to read, in this order. By default all, sorted by name.
 
     Returns
     -------
     ImageFolder
-        ``(paths, labels)``, by class and then sorted by path. A single class is accepted, as a folder to
+        ``(paths, labels)``, by class and then sorted by path. A single class is allowed, since a folder to
         predict on may have only one.
 
     Raises
@@ -55,9 +55,9 @@ def read_image_folder(folder: str | os.PathLike[str], *, classes: Sequence[str] 
 
     Notes
     -----
-    Side files such as ``._1.jpg``, ``.DS_Store`` and ``Thumbs.db`` are skipped silently; other files
-    without an image suffix are counted in a log message. Links to folders are followed for
-    classes, not within them.
+    Auxiliary files such as ``._1.jpg``, ``.DS_Store`` and ``Thumbs.db`` are skipped silently; other files
+    without an image suffix are counted in a log message. The sub-folders of classes may be links; links to
+    folders within them are not followed.
 
     Examples
     --------
