@@ -35,7 +35,7 @@ class WideLook:
 
     limit: float
 
-    side: ClassVar[float] = 2.0  # of the square, in sizes of the shape
+    side: ClassVar[float] = 2.0  # side of the square, in sizes of the shape
 
     def look(self, predictor: Any, items: Sequence[Any], found: list[Floats]) -> list[Floats]:
         """Return the points (n, k, 2) of both views, in pixels, replaced where the wide square is better.
@@ -109,7 +109,7 @@ def fit_wide_look(
 def rebuild_wide_look(
     tensors: Mapping[str, NDArray[Any]], facts: Mapping[str, Any], views: Sequence[Any], task: Any
 ) -> WideLook:
-    """Return what was saved; ValueError if it does not belong to a model of these views and this task."""
+    """Return the saved wide look; raise ValueError if it does not fit these views and this task."""
     if len(views) != 2 or getattr(task, "boxed", False):
         raise ValueError(f"a wide look of {len(views)} views, or in boxes")
     limit = tensors["limit"]
