@@ -117,8 +117,8 @@ def _fit(
 ) -> tuple[Floats, float]:
     """Return the level of each point and the slope of a log-linear model for the mean of errors (m,).
 
-    The loss, the sum of log(mean) + error / mean, is convex and minimal at the true mean; it is the
-    negative log-likelihood of exponentially distributed errors. A few large ones count less than when squared.
+    The loss, the sum of log(mean) + error / mean, is convex and minimal at the true mean; it is the negative
+    log-likelihood of exponentially distributed errors. A few large ones count less than when squared.
     """
     from scipy.optimize import minimize
 
