@@ -1,8 +1,8 @@
-"""How the networks of KerasHub are taken apart: their blocks as maps, their summary as a vector.
+"""Find features in the networks of KerasHub: their blocks as maps, their summary as a vector.
 
 A transformer of patches gives tokens of shape (n, t, c): first the class token and registers, if there are
-any, then the patches row by row. Here the patches become maps (n, h, w, c), so that nothing else in the
-library must know that it is a transformer.
+any, then the patches row by row. Here the patches become maps (n, h, w, c), so that the rest of the library
+need not know about transformers.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ class Family:
     Parameters
     ----------
     backbone : str
-        Name of the class in ``keras_hub.models``, which presets are of.
+        Name of the class in ``keras_hub.models`` of its presets.
     taps : callable
         ``taps(network, pixels)`` returns Keras tensors by name, from the input to ``"last"``.
     pixels : tuple
         Scale and offset of pixels in 0..255, for presets without an image converter.
     towers : tuple of str, default=()
-        Classes of the image and the text encoder, if the network has both. Only the former is used.
+        Classes of the image encoder and the text encoder, if the network has both; only the former is used.
     resizes : bool, default=False
-        Whether the network is built for the size of the image; otherwise for that of its preset.
+        Whether the network is built for the size of the image, instead of that of its preset.
     """
 
     backbone: str
