@@ -1,4 +1,4 @@
-"""Where a training stands, on disk: it goes on there after an interruption."""
+"""Save the state of a training to disk, to resume it after an interruption."""
 
 from __future__ import annotations
 
@@ -19,19 +19,20 @@ from transferkit.foundation.processes import is_running
 
 _STATE = "state.json"
 _FORGOTTEN = 30 * 24 * 3600  # seconds
-_OWNER = "process"  # a file with the number of the process that trains
+_OWNER = "process"  # file with the ID of the process that trains
 
 
 class State(NamedTuple):
-    """What is known after an epoch.
+    """The state of a training after an epoch.
 
     Attributes
     ----------
     epoch : int
-        Epochs done.
+        Number of completed epochs.
     best_epoch : int
+        The epoch with the smallest held-out loss; 0 is the frozen backbone.
     history : list of dict
-        A row for each epoch; the first is of the frozen backbone.
+        One row per epoch, after one for the frozen backbone.
     """
 
     epoch: int
@@ -40,19 +41,19 @@ class State(NamedTuple):
 
 
 class Checkpoint:
-    """Weights and optimizer after the last epoch, and weights of the best one.
+    """A folder with weights and optimizer after the last epoch, and the weights of the best epoch.
 
     Parameters
     ----------
     key : str
-        Digest of all that the training depends on: another training has another folder.
+        Digest of everything that the training depends on; it names the folder.
     """
 
     def __init__(self, key: str) -> None:
         self._folder = FeatureCache().folder / "tuning" / key
 
     def __enter__(self) -> Checkpoint:
-        """Take the folder; where another process trains the same, take one of our own."""
+        """Reserve the folder, or a new one if another process is running the same training."""
         self._folder.mkdir(parents=True, exist_ok=True)
         self._forget_old()
         if not self._is_taken():
@@ -63,7 +64,7 @@ class Checkpoint:
         return self
 
     def _is_taken(self) -> bool:
-        """Return whether the folder is ours now; of processes that ask at the same time, one gets it."""
+        """Try to reserve the folder, and return True if it is ours; only one process succeeds."""
         path = self._folder / _OWNER
         if (process := self._owner()) is not None and (process == os.getpid() or not is_running(process)):
             path.unlink(missing_ok=True)
@@ -75,12 +76,12 @@ class Checkpoint:
         return True
 
     def __exit__(self, *_: object) -> None:
-        """Leave the folder to whoever goes on."""
+        """Release the folder, so that another process can resume the training."""
         with contextlib.suppress(OSError):
             (self._folder / _OWNER).unlink()
 
     def _forget_old(self) -> None:
-        """Delete trainings that nobody went on with for a month."""
+        """Delete trainings that have not been resumed for a month."""
         for folder in self._folder.parent.iterdir():
             with contextlib.suppress(OSError):  # deleted by another process
                 times = [path.stat().st_mtime for path in (folder, *folder.iterdir())]
@@ -94,9 +95,9 @@ class Checkpoint:
             return None
 
     def read(self, model: Any) -> State | None:
-        """Return where the training stands, and bring the model there.
+        """Load the saved state into the model, and return it.
 
-        None to begin, with the model as it is: whatever is doubtful counts as not there.
+        Return None, and leave the model unchanged, if there is no state or it cannot be read.
         """
         from keras.ops import convert_to_numpy
 
@@ -116,7 +117,7 @@ class Checkpoint:
             return None
 
     def write(self, model: Any, state: State) -> None:
-        """Keep an epoch; the file of the state comes last, so that it names whole files."""
+        """Save an epoch; the state is written last, so that the files it names are complete."""
         from keras.ops import convert_to_numpy
 
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -135,7 +136,7 @@ class Checkpoint:
         return self._path("best", epoch)
 
     def delete(self) -> None:
-        """Delete all of it."""
+        """Delete the folder."""
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _path(self, name: str, epoch: int) -> Path:
@@ -143,5 +144,5 @@ class Checkpoint:
 
 
 def _generators(model: Any) -> list[Any]:
-    """Return the states of random generators, such as those of dropout, which files of weights lack."""
+    """Return the states of random generators, such as those of dropout, which weights files lack."""
     return [variable for variable in model.variables if variable.name == "seed_generator_state"]

@@ -73,8 +73,8 @@ def load(
     FileNotFoundError
         There is no such file.
     ModelFileError
-        The file is damaged, was not written by transferkit or by a newer version, or features would differ
-        from those that the model was trained on.
+        The file is damaged, was not written by transferkit, was written by a newer version, or its features
+        would differ from those that the model was trained on.
     InvalidInputError
         A parameter cannot be used; all problems are listed at once.
     WeightsError
@@ -107,7 +107,7 @@ def load(
         estimator = _rebuild(document, tensors, given, {"cache": cache, "isolate": isolate})
         current = None if estimator.extractor_ is None else estimator.extractor_.describe()
     except (WeightsError, CacheError, MissingDependencyError):
-        raise  # of this machine, not of the file
+        raise  # a problem of this machine, not of the file
     except UnknownBackboneError as error:
         raise ModelFileError(
             f"the model was trained on backbone {error.name!r}, which is not registered here. "
@@ -136,7 +136,7 @@ def _rebuild(
     given: Mapping[str, Any],
     local: Mapping[str, Any],
 ) -> Any:
-    """Return the estimator that a document describes, with what the caller has given in its place."""
+    """Return the estimator that a document describes; what the caller has given overrides the document."""
     from transferkit.extraction import FeatureExtractor
 
     kind: Any = ESTIMATORS[document["estimator"]]
@@ -179,7 +179,7 @@ def _rebuild(
 
 
 def _side(document: Mapping[str, Any]) -> Any:
-    """Return the image size that a document of any content tells."""
+    """Return the image size in a document whose content has not been checked."""
     features = document.get("features")
     return features.get("image_size") if isinstance(features, dict) else None
 
@@ -189,7 +189,7 @@ def _as_saved(weights: Any) -> bool:
 
 
 def check_features(saved: Mapping[str, Any], current: Mapping[str, Any], path: Any) -> None:
-    """Refuse to predict from other features than those of the training."""
+    """Raise ModelFileError if features would differ from those that the model was trained on."""
     if differences := feature_differences(saved, current):
         raise ModelFileError(
             "features here would differ from those that the model was trained on: "
