@@ -1,4 +1,4 @@
-"""``extract``: settle the feature space, find what is done already, and let actors do the rest."""
+"""``extract``: choose the feature space, find what is done already, and let actors do the rest."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _KNOWN_SQUARES = {
     view.name: view.squares
     for view in (*MEANS.values(), *(v for some in AUGMENTATIONS.values() for v in some))
 }
-_MANY = 20  # failures before most images can be said to be bad
+_MANY = 20  # number of failures from which a run may be stopped because most images are bad
 
 
 def extract(
@@ -169,11 +169,11 @@ def extract(
 
 
 def settled(extractor: Extraction, num_gpus: float | None = None) -> Extraction:
-    """Return an extractor like this one whose engine is settled, so that all machines use the same."""
+    """Return a copy of an extractor with a definite engine, so that all machines use the same one."""
     parameters = extractor.own_parameters()
     settings = extractor.settings()
     if num_gpus and (parameters["engine"] or extractor.own_config()["engine"]) == "auto":
-        engine = reference_engine(settings.backbone)  # what "auto" is with a GPU; this machine may have none
+        engine = reference_engine(settings.backbone)  # as "auto" with a GPU, which this machine may not have
     else:
         settings.space  # noqa: B018 - settles it
         engine = settings.description["engine"]
@@ -183,7 +183,7 @@ def settled(extractor: Extraction, num_gpus: float | None = None) -> Extraction:
 
 
 def begin(store: Store, manifest: Manifest) -> tuple[Manifest, int]:
-    """Write the manifest, or check that earlier runs had the same; return it and the number of this run."""
+    """Write the manifest, or check that earlier runs used the same; return it and the number of this run."""
     text = store.read(NAME)
     names = store.names()
     if text is None:
@@ -205,7 +205,7 @@ def begin(store: Store, manifest: Manifest) -> tuple[Manifest, int]:
 
 
 def check_unchanged(store: Store, manifest: Manifest) -> None:
-    """Raise if the manifest was replaced since the beginning, since readers would then ignore this run."""
+    """Raise if the manifest was replaced during the run, because readers would then ignore this run."""
     text = store.read(NAME)
     if text is None or not manifest.covers(text):
         raise InvalidInputError(
@@ -215,7 +215,7 @@ def check_unchanged(store: Store, manifest: Manifest) -> None:
 
 
 def gather(blocks: Iterable[Done], report: DistributedReport, advance: Any) -> None:
-    """Sum up the results of blocks; raise the error of a block, or stop if most images are bad."""
+    """Sum up the results of blocks; raise the error of a block, or an error if most images are bad."""
     examples: list[str] = []
     for done in blocks:
         if done.error is not None:
@@ -243,13 +243,13 @@ def _mostly_bad(report: DistributedReport, tried: int, examples: list[str]) -> I
 
 
 def view_problems(views: Any) -> list[str]:
-    """Return a problem unless these are views of whole images, each once."""
+    """Return the problems unless these are views of whole images without repetition."""
     some = isinstance(views, tuple | list) and bool(views)
     if not (
         some and all(isinstance(view, View) for view in views) and len({v.name for v in views}) == len(views)
     ):
         return [f"views must be different views of whole images, such as (ORIGINAL, MIRROR). Got {views!r}."]
-    # A row is known by the name of its view: another geometry under a name would be taken for the first.
+    # Rows are identified by the name of their view, so that two views must not share a name.
     own = [view.name for view in views if _KNOWN_SQUARES.get(view.name) != view.squares]
     return [f"views must be those of transferkit.views. Got others under the names {own}."] if own else []
 

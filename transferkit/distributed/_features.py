@@ -197,7 +197,7 @@ class StoredFeatures:
             if not len(places):
                 continue
             table = self._read(self.index.files[files[places[0]]], ("view",))
-            # The rows of one view after those of the other, as they were written.
+            # The rows of one view follow those of another, in the order in which they were written.
             start = number * (len(table) // len(self.views))
             yield places, [array_of(table, part)[start + rows[places]] for part in self.manifest.parts]
 
