@@ -63,7 +63,7 @@ def digest_words(digests: Sequence[str]) -> Words:
 
 
 def file_status(path: str, now_ns: int) -> str:
-    """Return size and times of a file, which show changes; "" for addresses and for files changed just now."""
+    """Return size and times of a file, which show changes; "" for addresses and files changed just now."""
     if local_path(path) is None:
         return ""
     try:

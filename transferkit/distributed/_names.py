@@ -22,8 +22,8 @@ def list_names(images: Any, root: Any = None) -> list[str]:
     Raises
     ------
     InvalidInputError
-        There are no names, a name is not text, images are passed as pixels, or ``images`` is a relative folder
-        that would be listed in another place than ``root``.
+        There are no names, a name is not text, images are passed as pixels, or ``images`` is a relative
+        folder that would be listed in another place than ``root``.
     """
     folder = local_path(images)
     if root is not None and folder is not None and Path(folder).absolute() != Path(os.fsdecode(root), folder):
