@@ -23,7 +23,9 @@ class ImageFolder(NamedTuple):
     Attributes
     ----------
     paths : list of Path
+        Image files.
     labels : ndarray of str, shape (n,)
+        Name of the sub-folder of each file.
     """
 
     paths: list[Path]
@@ -51,7 +53,7 @@ def read_image_folder(folder: str | os.PathLike[str], *, classes: Sequence[str] 
     Raises
     ------
     InvalidInputError
-        If the folder does not exist, has no sub-folders or lacks one of `classes`, or a class has no image.
+        The folder does not exist, has no sub-folders or lacks one of `classes`, or a class has no image.
 
     Notes
     -----

@@ -30,6 +30,7 @@ class ImageTable(NamedTuple):
     Attributes
     ----------
     paths : list of Path
+        Image files.
     targets : ndarray
         Numbers, float64 (n,) or (n, k), with NaN for missing ones; labels, str (n,); or several labels per
         image, objects (n,), each a tuple of names.
@@ -178,7 +179,7 @@ def _columns(path: Path, columns: list[str], name: str = "target") -> tuple[list
 
 
 def _repeated(names: list[str]) -> list[str]:
-    """Return files that are named in several rows, also in forms such as ``a.jpg`` and ``./a.jpg``."""
+    """Return files that are named in several rows, also in different forms (``a.jpg`` and ``./a.jpg``)."""
     spellings: dict[str, list[str]] = {}
     for name in names:
         spellings.setdefault(os.path.normpath(name), []).append(name)
@@ -191,7 +192,7 @@ def _repeated(names: list[str]) -> list[str]:
 
 
 def _labels(cells: Cells, columns: list[str], problems: list[str]) -> npt.NDArray[Any]:
-    """Return one label, or a tuple of them, for each row; add what is wrong to the problems."""
+    """Return one label, or a tuple of labels, for each row; add any problems to the list."""
     if len(columns) > 1:
         number, cell = next(
             (n, cell) for n, row in cells for cell in row if not (is_missing(cell) or _is_number(cell))

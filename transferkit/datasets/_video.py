@@ -23,6 +23,7 @@ class VideoFrames:
     Attributes
     ----------
     path : Path
+        The video file.
     numbers : list of int
         Numbers of the frames yielded so far, counted from 0.
     times : list of float
@@ -74,9 +75,8 @@ class VideoFrames:
 def _timed(container: Any) -> Iterator[tuple[Any, float]]:
     """Yield frames in the order of display, with their times; NaN if the file does not state them.
 
-    AVI has no display times, only a sequence of ticks, some of which have a frame, in the order of decoding.
-    The times that FFmpeg derives from these are out of order; so each frame is given the next tick that has a
-    frame.
+    AVI has no display times, only a sequence of ticks, some of which have a frame, in decoding order. The
+    times that FFmpeg derives from them are out of order, so each frame gets the next tick that has a frame.
     """
     has_ticks = "avi" in container.format.name.split(",")
     ticks: deque[Any] = deque()
@@ -109,7 +109,7 @@ def video_frames(path: str | os.PathLike[str], *, every: int = 1) -> VideoFrames
     Raises
     ------
     InvalidInputError
-        If there is no such file, it contains no video, or it is damaged.
+        There is no such file, it contains no video, or it is damaged.
     MissingDependencyError
         PyAV is not installed.
 
