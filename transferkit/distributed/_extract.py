@@ -71,8 +71,9 @@ def extract(
     root : path or address, optional
         Folder that relative names refer to; by default the current folder of this process.
     num_cpus : int, optional
-        Number of cores for each actor, to which its threads are bound; by default all cores of its machine.
-        Ray is told a slightly smaller number, so that one core of each machine is left for reading names.
+        Number of cores for each actor, to which its threads are bound. By default an actor gets all cores of
+        a machine, or with ``num_gpus`` its share of them, and its threads are not bound. Ray is told a
+        slightly smaller number, so that one core of each machine is left for reading names.
     num_gpus : float, optional
         Number of GPUs for each actor. If given, ``engine="auto"`` is Keras.
     actors : int, optional

@@ -49,7 +49,7 @@ class Plan:
     root : str
         Folder or address that relative names refer to.
     n_cores : int or None
-        Number of cores for each actor; None for all cores of the machine.
+        Number of cores to bind each actor to; None does not bind it.
     trust_addresses : bool
         Whether to skip known addresses without reading them.
     """

@@ -194,13 +194,13 @@ AUGMENTATIONS: dict[str, tuple[View, ...]] = {
     "multi": (ORIGINAL, MIRROR, *_CLOSER),
     "strong": (ORIGINAL, MIRROR, *_STRONG),
 }
-"""Views by the name of an augmentation; turned ones are seen closer, so that no corner is empty."""
+"""The views of each augmentation; rotated ones of "multi" are zoomed in, so that no corner is empty."""
 
 MEANS = {
     name: View(f"mean:{name}", tuple(square for view in views for square in view.squares))
     for name, views in AUGMENTATIONS.items()
 }
-"""The mean of an augmentation's views, as one view."""
+"""The mean of the views of each augmentation, as one view."""
 
 
 def with_pairs(views: Sequence[View], pairs: Pairs | None) -> tuple[View, ...]:
