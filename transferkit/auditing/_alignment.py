@@ -16,17 +16,17 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 
-SIDE = 64  # pixels of a rendering
-_COARSE, _STEPS = 16, 8  # pixels a side, and Gauss-Newton steps; other starts than no movement find no more
+SIDE = 64  # side of a rendering in pixels
+_COARSE, _STEPS = 16, 8  # side in pixels, and Gauss-Newton steps from no movement; other starts find no more
 _FINE = {32: 5, 64: 4}  # steps at finer scales
-_DETAIL = 1.5  # pixels of a rendering; wider structure is alike in any two faces or X-rays
-_MOST_MOVED = 0.3  # of the side; a fit that moves a corner further is none
+_DETAIL = 1.5  # scale of detail in pixels; coarser structure is similar in any two faces or X-rays
+_MOST_MOVED = 0.3  # fraction of the side; fits that move a corner further are rejected
 _LEAST_COMMON = 0.5  # share of the picture that both must show
-_LEAST_ALIKE = 0.8  # correlation of coarse pictures, below which no finer ones are fitted
-_LEAST_DETAIL = 0.3  # the same of the detail at the middle scale
-_BLOCKS = 8  # a side, of which those that differ most are left out
+_LEAST_ALIKE = 0.8  # correlation of coarse pictures below which finer ones are not fitted
+_LEAST_DETAIL = 0.3  # the same for the detail at the middle scale
+_BLOCKS = 8  # blocks per side, of which those that differ most are left out
 _KEPT = 0.75
-_LEAST_LEFT = 0.2  # of the detail
+_LEAST_LEFT = 0.2  # fraction of the detail that must remain
 _BLOCK = 256  # pairs at a time
 
 

@@ -18,9 +18,11 @@ class Weights:
     Parameters
     ----------
     kind : {"imagenet", "file", "constructor", "random", "fixed"}
-        ImageNet weights in a file; another file, or whatever a `Source` reads; ImageNet weights that the
-        constructor itself loads; seeded random weights; fixed filters.
+        "imagenet": ImageNet weights in a file; "file": another file, or what a `Source` reads; "constructor":
+        ImageNet weights that the constructor itself loads; "random": seeded random weights; "fixed": fixed
+        filters.
     path : Path or None
+        The file or folder, if there is one.
     digest : str
         SHA-256 of the file, or a word for weights without a file; part of every cache key.
     finish : bool, default=False

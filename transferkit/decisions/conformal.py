@@ -38,7 +38,7 @@ def class_sets(
     """
     known = held_out.probabilities(task)
     targets = held_out.targets
-    missing = 1 - known[np.arange(len(known)), targets]  # what the probability of the right class lacks to 1
+    missing = 1 - known[np.arange(len(known)), targets]  # 1 - probability of the right class
 
     def most(rows: NDArray[np.bool_]) -> float:
         return conformal_quantile(missing[rows], held_out.weight[rows], held_out.groups[rows], coverage)

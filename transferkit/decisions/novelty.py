@@ -14,7 +14,7 @@ Floats = NDArray[np.float64]
 MOST_ROWS = 1024  # largest number of training images that are kept for comparison: 2 MB in a model file
 FEWEST_ROWS = 8
 _BLOCK = 1024
-_ROUNDING = 1e-12  # of the distance of a vector from itself
+_ROUNDING = 1e-12  # rounding of the distance between equal vectors
 
 
 @dataclass(frozen=True, eq=False)

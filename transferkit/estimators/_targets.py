@@ -28,7 +28,7 @@ class Targets:
     calibrate: str | None = None
 
     def read(self, y: Any, problems: list[str], name: str = "y") -> NDArray[Any]:
-        """Return checked targets, one for each image; add what is wrong to the problems."""
+        """Return checked targets, one for each image; add any problems to the list."""
         raise NotImplementedError
 
     def problems(self, y: Any, targets: NDArray[Any]) -> list[str]:

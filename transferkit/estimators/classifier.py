@@ -314,7 +314,7 @@ class Classifier(ClassifierMixin, ImageEstimator, Decisions):
             :meth:`novelty`).
         """
         predictor = self._fitted()
-        task: Any = predictor.task  # of the same fit
+        task: Any = predictor.task  # of the same fit as the predictor
         least = check_unknown(task, unknown_label, max_novelty)
         features = self._features(predictor, X)
         with self._limited():

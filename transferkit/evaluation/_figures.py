@@ -12,7 +12,7 @@ from transferkit.metrics import Figure
 
 __all__ = ["LOWER_IS_BETTER", "about_intervals", "figure_cells", "figure_rows", "figure_title"]
 
-_IN_UNITS = frozenset({"mae", "rmse", "median_error"})  # of what is estimated, whatever that is
+_IN_UNITS = frozenset({"mae", "rmse", "median_error"})  # metrics in the unit of the target
 LOWER_IS_BETTER = _IN_UNITS | {"error_rate", "log_loss", "brier", "nme", "median", "failure_rate"}
 # Figures that people read as numbers; all others are percentages.
 _DECIMALS = frozenset({"mcc", "auc", "log_loss", "brier", "r2", "macro_auc"})

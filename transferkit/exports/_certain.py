@@ -22,7 +22,7 @@ _CLOSE = 0.005  # pixels, degrees or units of doubt; differences between runtime
 def certain(
     model: Any, probes: list[NDArray[np.uint8]], boxes: NDArray[np.float32] | None
 ) -> NDArray[np.bool_]:
-    """Return for each image whether rounding decides nothing about it; True for all if there is none."""
+    """Return True for images whose result rounding cannot change; True for all if there is no such image."""
     predictor, sure = model.predictor_, np.ones(len(probes), bool)
     if not predictor.refinements and predictor.wide_look is None:
         return sure

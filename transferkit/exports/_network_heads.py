@@ -15,7 +15,7 @@ from transferkit.heads import ConvHead
 
 Weights = Iterator[NDArray[Any]]
 
-_EPSILON = 1e-3  # of Keras's BatchNormalization
+_EPSILON = 1e-3  # default of Keras's BatchNormalization
 
 
 def mlp(fitted: Any, maps: Maps) -> Tensor:

@@ -96,7 +96,7 @@ class ExtractionReport:
             Every image is bad, or, after 20 failures, more than half of those tried.
         """
         bad = len(self.failures)
-        if not finished:  # what an earlier run left out says nothing about the images of this one
+        if not finished:  # do not count failures that are known from an earlier run
             bad, attempted = bad - self.n_known_failures, attempted - self.n_known_failures
         if bad == 0 or not (2 * bad > attempted if bad >= 20 else finished and bad == attempted):
             return

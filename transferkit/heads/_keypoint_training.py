@@ -15,7 +15,7 @@ from transferkit.foundation.blas import one_blas_thread
 from transferkit.foundation.progress import progress_bar
 from transferkit.heads._keypoint_gradient import Network
 
-_DECAY, _FIRST, _SECOND, _TINY = 0.01, 0.9, 0.999, 1e-7  # of AdamW; the last three are Keras's
+_DECAY, _FIRST, _SECOND, _TINY = 0.01, 0.9, 0.999, 1e-7  # for AdamW; the last three are Keras's defaults
 _BLOCK = 1 << 15  # weights that are updated while they are in the processor's cache
 # Each thread learns from its part of a batch. Their number is the same on any machine, and so are the sums.
 _THREADS = 2

@@ -159,7 +159,7 @@ class LinearHead(LinearTraits):
             intercepts.append(intercept)
             penalties.append(tried.penalty)
             tries.append(tried)
-        history = [  # of each penalty, means over the labels
+        history = [  # one row per penalty, with means over the labels
             {
                 name: value if name == "penalty" else float(np.mean([row[name] for row in rows]))
                 for name, value in rows[0].items()

@@ -16,7 +16,7 @@ from transferkit.plots import plot_feature_map
 from transferkit.reporting._drawings import drawings
 
 _DPI = 110
-_FINDINGS = 24  # of each check that are shown with their pictures
+_FINDINGS = 24  # number of findings per check that are shown with their pictures
 _STYLE = """
 img.plot { max-width: 100%; height: auto; margin: .5rem 1rem .5rem 0; vertical-align: top }
 nav a { margin-right: 1rem } section { scroll-margin-top: 1rem }

@@ -138,11 +138,11 @@ def _metaclip2(network: Any, pixels: Any) -> dict[str, Any]:
 
 
 def _swin(network: Any, pixels: Any) -> dict[str, Any]:
-    """Return the output of each stage, which but for the last already has the resolution of the next."""
+    """Return the output of each stage; except for the last, these have the resolution of the next stage."""
     import keras
 
     for stage in network.stages:
-        for block in stage.blocks:  # of windows that are shifted, which Keras would warn of at every call
+        for block in stage.blocks:  # otherwise Keras warns of the masks of shifted windows at every call
             block.attn.supports_masking = True
     stages = [stage.output for stage in network.stages]
     *outputs, last = keras.Model(network.inputs, [*stages, network.output])(pixels)

@@ -114,7 +114,7 @@ def _feature(
         return _tokens(name, sides, image_size, n_prefix)
     if len(sides) != 3:
         return None
-    first, last = sides[1] == sides[2], sides[0] == sides[1]  # where channels may be
+    first, last = sides[1] == sides[2], sides[0] == sides[1]  # possible positions of the channels
     if not (first or last):
         return None
     if first and last:

@@ -20,7 +20,7 @@ from transferkit.keypoints.files._places import is_image_name
 __all__ = ["Columns", "number"]
 
 _BOX = ("box_left", "box_top", "box_right", "box_bottom")
-_COUNTERS = re.compile(r"(unnamed.*|index|id|)$")  # of rows, as pandas and R write them
+_COUNTERS = re.compile(r"(unnamed.*|index|id|)$")  # columns of row numbers, as pandas and R write them
 # nose_x, nose.x, "nose x", noseX; x_nose; and x0, of points without names
 _TITLES = (
     re.compile(r"(?P<name>.*?)[ _.\-]?(?P<axis>[xyXY])$"),
