@@ -161,7 +161,7 @@ class Extraction(Configured):
         report.seconds = time.perf_counter() - started
         report.check_enough(len(sources), finished=True)
         shapes = tuple(job.space.part_shape(part) or () for part in job.parts)
-        # What other processes evict before it is read is computed again, and then kept in memory.
+        # Rows that other processes evict before they are read are computed again, and then kept in memory.
         space = job.space if isinstance(job.space, RecentSpace) else settings.space.recent()
         return Features(
             tuple(digests), settings.layers, job.parts, shapes, tuple(views), report, sources, self, space

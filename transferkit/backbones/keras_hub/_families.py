@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-# Of the pictures of ImageNet, of CLIP's training, and (x - 0.5) / 0.5: scale and offset for pixels in 0..255.
+# Normalisation by ImageNet, by CLIP's training images, and (x - 0.5) / 0.5: scale and offset for 0..255.
 Pixels = tuple[tuple[float, ...], tuple[float, ...]]
 
 
@@ -104,8 +104,8 @@ def _deit(network: Any, pixels: Any) -> dict[str, Any]:
     encoder = network.get_layer("deit_encoder")
     tokens, outputs = network.get_layer("deit_patching_and_embedding")(pixels), []
     for block in encoder.encoder_layers:
-        # By parts, since a block also returns scores of attention, which are None: Keras refuses that. And
-        # as a model of its own, since the parts have the same names in all blocks.
+        # Call the parts, because a block also returns attention scores, which are None, and Keras refuses
+        # that. Wrap them in a model, because the parts have the same names in all blocks.
         start = keras.Input(tokens.shape[1:])
         normal = block.layer_norm_1(start)
         seen = block.mha(normal, normal) + start
@@ -131,7 +131,7 @@ def _metaclip2(network: Any, pixels: Any) -> dict[str, Any]:
     import keras
 
     tower = getattr(network, "vision_encoder", network)
-    # Of the class token only, and outside of the tower; here of all tokens, as in CLIP.
+    # The network normalises only the class token, outside of the tower; here all tokens, as in CLIP.
     norm = getattr(network, "vision_post_layer_norm", None) or keras.layers.LayerNormalization(epsilon=1e-5)
     outputs = _through(tower.encoder_layers, tower.pre_layer_norm(tower.embedding(pixels)))
     return _tapped(tower, pixels, outputs, norm(outputs[-1]), 1)
