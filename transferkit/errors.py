@@ -48,7 +48,7 @@ class TransferKitError(Exception):
     """Base class of all transferkit exceptions."""
 
     def __reduce__(self) -> tuple[object, ...]:
-        """Pickle what was raised: workers send their errors to the caller."""
+        """Pickle the error, since workers send their errors to the caller."""
         return _restored, (type(self), self.args, self.__dict__)
 
 
@@ -173,7 +173,7 @@ class EngineError(TransferKitError, RuntimeError):
 
 
 class ExportError(TransferKitError, RuntimeError):
-    """A model cannot be written in a format, or what was written answers otherwise; there is no file."""
+    """A model cannot be exported to a format, or the exported file predicts differently; no file is left."""
 
 
 class IsolationError(TransferKitError, RuntimeError):
@@ -181,7 +181,7 @@ class IsolationError(TransferKitError, RuntimeError):
 
 
 class WeightsError(TransferKitError, OSError):
-    """Pretrained weights are missing, damaged or unexpected, or a backbone is not the one used before.
+    """Pretrained weights are missing, damaged or unexpected, or a backbone has changed since its last use.
 
     Attributes
     ----------
@@ -234,12 +234,12 @@ class MissingDependencyError(TransferKitError, ImportError):
         self._asked = package, extra, purpose
 
     def __reduce__(self) -> tuple[object, ...]:
-        """Make it again: some of ImportError's attributes are not in its dictionary."""
+        """Pickle the arguments, since some of ImportError's attributes are not in its dictionary."""
         return type(self), self._asked
 
 
 def _restored(kind: type[TransferKitError], args: tuple[object, ...], state: dict[str, object]) -> Exception:
-    """Return an error as it was, without the constructor, which would write its message anew."""
+    """Restore an unpickled error without its constructor, which would compose the message again."""
     error = kind.__new__(kind, *args)
     error.args = args
     error.__dict__.update(state)

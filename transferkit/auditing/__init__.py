@@ -1,9 +1,9 @@
-"""What is wrong with images and labels, found before a model learns from them.
+"""Find problems of images and labels before a model learns from them.
 
-``_audit`` is the whole way: ``_data`` reads what is audited, ``_features`` and ``_looks`` look at each image
-once, ``_duplicates`` finds what is there twice. Checks are functions of the ``Evidence``: ``_repeats``,
-``_quality``, ``_balance``. ``_findings`` says what they return, ``_report`` and ``_html`` show it.
-``_relabel`` reads back what a person corrected, and ``_next`` asks which images to label next.
+``_audit`` runs an audit: ``_data`` reads the images and labels, ``_features`` and ``_looks`` look at each
+image once, and ``_duplicates`` finds duplicates. The checks are functions of the ``Evidence``: ``_repeats``,
+``_quality``, ``_balance`` and others. ``_findings`` defines what they return; ``_report`` and ``_html`` show
+it. ``_relabel`` reads a person's corrections, and ``_next`` chooses which images to label next.
 """
 
 from transferkit.auditing._audit import audit

@@ -1,10 +1,10 @@
-"""How alike two small grey pictures are once one is laid upon the other.
+"""Similarity of two small grey pictures after aligning one with the other.
 
-A copy may be cropped, turned a little, resized or lighter. So one picture is moved by an affine map until it
-fits the other best (Baker and Matthews 2004, "Lucas-Kanade 20 years on", the inverse compositional form, with
-gain and offset projected out), from a coarse scale to a fine one. Then their detail, the difference from a
-blurred picture, is correlated: two faces or two X-rays have the same coarse light, but never the same detail.
-The parts that differ most are left out, so that a mark on the picture hides nothing.
+A copy may be cropped, slightly rotated, resized or lighter. So one picture is aligned with the other by an
+affine map, from a coarse scale to a fine one (Baker and Matthews 2004, "Lucas-Kanade 20 years on", the
+inverse compositional form, with gain and offset projected out). Then their detail, the difference from a
+blurred picture, is correlated: two faces or two X-rays may have the same coarse light, but never the same
+detail. The parts that differ most are ignored, so that a watermark does not conceal a copy.
 """
 
 from __future__ import annotations
@@ -16,27 +16,27 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 
-SIDE = 64  # pixels of a rendering
-_COARSE, _STEPS = 16, 8  # pixels a side, and Gauss-Newton steps; other starts than no movement find no more
+SIDE = 64  # side of a rendering in pixels
+_COARSE, _STEPS = 16, 8  # side in pixels, and Gauss-Newton steps from no movement; other starts find no more
 _FINE = {32: 5, 64: 4}  # steps at finer scales
-_DETAIL = 1.5  # pixels of a rendering; wider structure is alike in any two faces or X-rays
-_MOST_MOVED = 0.3  # of the side; a fit that moves a corner further is none
+_DETAIL = 1.5  # scale of detail in pixels; coarser structure is similar in any two faces or X-rays
+_MOST_MOVED = 0.3  # fraction of the side; fits that move a corner further are rejected
 _LEAST_COMMON = 0.5  # share of the picture that both must show
-_LEAST_ALIKE = 0.8  # correlation of coarse pictures, below which no finer ones are fitted
-_LEAST_DETAIL = 0.3  # the same of the detail at the middle scale
-_BLOCKS = 8  # a side, of which those that differ most are left out
+_LEAST_ALIKE = 0.8  # correlation of coarse pictures below which finer ones are not fitted
+_LEAST_DETAIL = 0.3  # the same for the detail at the middle scale
+_BLOCKS = 8  # blocks per side, of which those that differ most are left out
 _KEPT = 0.75
-_LEAST_LEFT = 0.2  # of the detail
+_LEAST_LEFT = 0.2  # fraction of the detail that must remain
 _BLOCK = 256  # pairs at a time
 
 
 class Fit(NamedTuple):
-    """How n pairs of pictures fit.
+    """How well n pairs of pictures fit.
 
     Attributes
     ----------
     detail : ndarray of float32, shape (n,)
-        Correlation of the detail, -1 to 1, where both show the same part; 0 where they never met.
+        Correlation of the detail, -1 to 1, where both show the same part; 0 if they could not be aligned.
     moved : ndarray of float32, shape (n,)
         How far the corners were moved, as a share of the side, on average.
     """
@@ -46,7 +46,7 @@ class Fit(NamedTuple):
 
 
 def fit_pairs(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> Fit:
-    """Lay each of n pictures on another; both uint8 (n, 64, 64)."""
+    """Align each of n pictures with another one; both are uint8 (n, 64, 64)."""
     parts = [
         _fit(first[i : i + _BLOCK].astype(np.float32), second[i : i + _BLOCK].astype(np.float32))
         for i in range(0, len(first), _BLOCK)
@@ -59,7 +59,7 @@ def fit_pairs(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> Fit:
 
 
 def _fit(first: Floats, second: Floats) -> Fit:
-    """Fit coarse renderings, then finer ones of those pairs that may still show the same."""
+    """Align coarse renderings, then finer ones of those pairs that may still show the same."""
     n = len(first)
     warp, alike = _coarse(first, second)
     detail, left = np.zeros(n, np.float32), np.flatnonzero(alike > _LEAST_ALIKE)
@@ -80,7 +80,7 @@ def _fit(first: Floats, second: Floats) -> Fit:
 
 
 def _coarse(first: Floats, second: Floats) -> tuple[Floats, Floats]:
-    """Return maps from coarse pictures, and how far these are correlated then."""
+    """Return affine maps fitted to coarse pictures, and the correlation of these pictures after alignment."""
     moving, still = (_smooth(_shrunk(each, _COARSE), 1.0) for each in (first, second))
     warp = _approach(moving, still, np.tile(np.eye(2, 3, dtype=np.float32), (len(first), 1, 1)), _STEPS)
     laid, inside = _sampled(moving, warp)
@@ -88,7 +88,7 @@ def _coarse(first: Floats, second: Floats) -> tuple[Floats, Floats]:
 
 
 def _is_lost(warp: Floats, inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return which pictures ran away, or show too little of the other: these say nothing."""
+    """Return which alignments diverged or overlap too little to be used."""
     lost: NDArray[np.bool_] = (_away(warp).max(axis=1) > _MOST_MOVED) | (
         inside.mean(axis=(1, 2)) < _LEAST_COMMON
     )
@@ -96,21 +96,21 @@ def _is_lost(warp: Floats, inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def _away(warp: Floats) -> Floats:
-    """Return how far each corner is moved (n, 4), as a share of the side."""
+    """Return by how much each corner is moved (n, 4), as a share of the side."""
     corners = np.array([[-1, -1, 1], [-1, 1, 1], [1, -1, 1], [1, 1, 1]], np.float32)
     away: Floats = np.abs(corners @ warp.transpose(0, 2, 1) - corners[:, :2]).max(axis=2) / 2
     return away
 
 
 def _approach(moving: Floats, still: Floats, warp: Floats, steps: int) -> Floats:
-    """Return the affine maps (n, 2, 3), from the still picture to the moving one, after some steps."""
+    """Return the affine maps (n, 2, 3) from the still picture to the moving one after some steps."""
     n, side = len(still), still.shape[1]
     x, y = _grid(side)
     down, right = np.gradient(still, axis=(1, 2))
     down, right = (each.reshape(n, -1) * (side / 2) for each in (down, right))
     x, y = x.ravel(), y.ravel()
     jacobian = np.stack([right * x, right * y, right, down * x, down * y, down], axis=1)
-    # Gain and offset of the light are no movement.
+    # Project out gain and offset of the light, which are not movement.
     light = np.stack([still.reshape(n, -1), np.ones_like(down)], axis=1)
     light = np.linalg.qr(light.transpose(0, 2, 1))[0].transpose(0, 2, 1)
     jacobian -= (jacobian @ light.transpose(0, 2, 1)) @ light
@@ -175,7 +175,8 @@ def _correlation(first: Floats, second: Floats, inside: NDArray[np.bool_]) -> Fl
 def _most_alike(first: Floats, second: Floats, inside: NDArray[np.bool_]) -> Floats:
     """Return the correlation without the quarter of the blocks that differ most, such as a watermark.
 
-    Where these have nearly all of the detail, as a small subject on a plain ground, nothing is left out.
+    If these contain nearly all of the detail, as with a small subject on a plain background, no block is left
+    out.
     """
     sums = _blocks(first, second, inside)
     products, squares, others = sums

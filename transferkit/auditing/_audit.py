@@ -50,46 +50,47 @@ def audit(
     confidence: float = 0.95,
     seed: int = 0,
 ) -> AuditReport:
-    """Return what is wrong with images and labels, before a model learns from them.
+    """Find problems of images and labels before a model learns from them.
 
-    It looks for what makes figures too good (the same picture or person on both sides of a split, labels that
-    the files give away) and for what makes models bad (wrong labels, one picture with two labels, files that
-    cannot be read or show nothing). It changes nothing, and uses the labels of a test only to say which pairs
-    disagree, how many images a class has, and which classes nothing is trained on.
+    An audit looks for what makes evaluations too optimistic (the same picture or person in training and test,
+    labels that properties of the files give away) and for what makes models worse (wrong labels, one picture
+    with two labels, files that cannot be read or show nothing). It changes nothing. Labels of test images are
+    used only to report which pairs disagree, how many images a class has, and which classes have no training
+    images.
 
     Parameters
     ----------
     X : sequence of images
-        As for ``fit``: paths, a folder, arrays, a data set.
+        As for ``fit``: paths, a folder, arrays, or a dataset.
     y : array-like, optional
         Targets, as for ``fit``; by default the labels that X holds, if any. Without labels, and for numbers
-        and keypoints, the checks of labels are left out.
+        and keypoints, the checks of labels are skipped.
     groups : array-like, shape (n,), optional
-        Which images belong together, such as those of one person.
+        Group of each image, such as the person that it shows.
     test : images, (X_test, y_test) or (X_test, y_test, groups), optional
-        Images that a model is to be measured on. A tuple is always the latter; pass images in a list.
+        Test images. A tuple is always read as (X_test, y_test) or with groups; pass images alone as a list.
     backbone, weights, image_size, extractor : optional
-        As for :class:`Classifier`. Features come from the cache if a Classifier has made them, and the other
-        way round.
+        As for :class:`Classifier`. Features are shared with a Classifier of the same settings through the
+        cache.
     checks : sequence of str, optional
-        Some of "duplicates", "series", "labels", "shortcut", "files", "outliers" and "classes"; by default
-        all. "files", "shortcut" and "classes" need no backbone.
+        Checks to run, of "duplicates", "series", "labels", "shortcut", "files", "outliers" and "classes"; by
+        default all. "files", "shortcut" and "classes" need no backbone.
     confidence : float, default=0.95
-        Of the intervals.
+        Confidence level of the intervals.
     seed : int, default=0
-        Of folds and of the bootstrap.
+        Seed of the folds and of the bootstrap.
 
     Returns
     -------
     AuditReport
-        Print it; or take ``.findings``, ``.to_frame()``, ``.to_csv(path)``, ``.to_html(path)``.
+        Print it, or use ``.findings``, ``.to_frame()``, ``.to_csv(path)`` or ``.to_html(path)``.
 
     Raises
     ------
     InvalidInputError
         The data or a parameter cannot be used, or most images cannot be read.
     EngineError
-        The engine that was asked for by name cannot run this backbone.
+        The engine that was requested by name cannot run this backbone.
     WeightsError, MissingDependencyError
 
     See Also
@@ -183,7 +184,7 @@ _MAKE: dict[str, Callable[[Evidence], Iterable[Check]]] = {
 
 
 def _groups(seen: Evidence) -> Any:
-    """Return which images to train on belong together: given, showing the same, or surely of one series."""
+    """Return groups of training images: those passed, those that show the same, or clearly of one series."""
     n = seen.data.n_train
     keys = [seen.repeats[:n]]
     if (given := seen.data.train_groups) is not None:
@@ -210,7 +211,7 @@ def _chosen(checks: Any, problems: list[str]) -> set[str]:
 
 
 def _timed(seconds: dict[str, float], name: str, work: Callable[..., Any], *args: Any, **options: Any) -> Any:
-    """Return the result, and add the time to that of a stage."""
+    """Return the result of some work, and add its duration to that of a stage."""
     started = time.perf_counter()
     try:
         return work(*args, **options)

@@ -13,7 +13,7 @@ _UNEVEN = 10  # times as many images in the largest class as in the smallest
 
 
 def check_classes(seen: Evidence) -> list[Check]:
-    """Return what is wrong with the numbers of images."""
+    """Return checks of the number of images per class."""
     data = seen.data
     if data.kind != "classes":
         return []

@@ -1,4 +1,4 @@
-"""Labels that a person wrote into the table of an audit, or into any table of images."""
+"""Read labels that a person entered in the table of an audit, or in any table of images."""
 
 from __future__ import annotations
 
@@ -15,23 +15,24 @@ _OTHER = "other_"  # before the columns of the second image of a pair
 
 
 class Correction(NamedTuple):
-    """One cell of the column ``new_label`` that is not empty.
+    """A cell of the column ``new_label`` that is not empty.
 
     Attributes
     ----------
     row : int
-        Of the table, as a spreadsheet numbers it.
+        Row of the table, as a spreadsheet numbers it.
     part : str
-        "train" or "test"; empty where the table does not say.
+        "train" or "test"; empty if the table does not have it.
     path : str
-        The file; empty where the table has none.
+        The file; empty if the table does not have it.
     position : int or None
         Position in X.
     given : str
-        The label that the table says the image has; may be empty.
+        Current label of the image according to the table; may be empty.
     new : str
+        The corrected label.
     cell : str
-        The path as it is in the table, with its blanks and apostrophes.
+        The path exactly as in the table, with its blanks and apostrophes.
     """
 
     row: int
@@ -44,12 +45,12 @@ class Correction(NamedTuple):
 
 
 def check_unfilled(path: str | os.PathLike[str]) -> None:
-    """Raise if a file is a table in which somebody has filled new labels: to replace it would lose them.
+    """Raise if a file is a table with new labels, which would be lost if it were replaced.
 
     Raises
     ------
     InvalidInputError
-        It has some, or cannot be read, as a table that a spreadsheet saved in another encoding.
+        The table has new labels, or cannot be read, such as one that was saved in another encoding.
     """
     path = Path(path)
     try:
@@ -70,12 +71,12 @@ def check_unfilled(path: str | os.PathLike[str]) -> None:
 
 
 def read_corrections(csv_path: str | os.PathLike[str]) -> list[Correction]:
-    """Return the filled cells of ``new_label``, and of ``other_new_label`` for the second of a pair.
+    """Return the filled cells of ``new_label``, and of ``other_new_label`` for the second image of a pair.
 
     Raises
     ------
     InvalidInputError
-        The file cannot be read, or its header lacks what names images and labels.
+        The file cannot be read, or its header lacks the columns that identify images and labels.
     """
     path = Path(csv_path)
     rows = read_rows(path, "labels with a header")

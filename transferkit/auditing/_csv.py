@@ -1,4 +1,4 @@
-"""Write tables that a person opens in a spreadsheet."""
+"""Write tables that are safe to open in a spreadsheet."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how a cell starts that a spreadsh
 
 
 def as_cell(value: Any) -> Any:
-    """Return what a spreadsheet does not evaluate: text that looks like a formula gets an apostrophe.
+    """Return a value that a spreadsheet does not evaluate: text like a formula is prefixed by an apostrophe.
 
-    So does text that looks like that with an apostrophe, or ``from_cell`` would take this away.
+    So is text that already looks like such a prefixed formula; otherwise ``from_cell`` would remove its
+    apostrophe.
     """
     if not isinstance(value, str) or not value.lstrip("'").startswith(_FORMULA):
         return value

@@ -1,4 +1,4 @@
-"""What is audited: images with what is known of them, those of the test after those to train on."""
+"""The data of an audit: images with labels and groups, training images before test images."""
 
 from __future__ import annotations
 
@@ -21,19 +21,20 @@ from transferkit.tasks import as_groups, as_label_sets, as_labels, check_lengths
 
 @dataclass(frozen=True)
 class Data:
-    """All images, in one list.
+    """All images of an audit, in one list.
 
     Attributes
     ----------
     items : list
-        Images to train on, then those of the test.
+        Training images, then test images.
     n_train : int
+        Number of training images.
     kind : {"classes", "labels", "values", "points"} or None
-        What y is; None without.
+        Kind of the targets; None without targets.
     labels : list
-        The label of each image, of several their names in one text; None where there is none.
+        Label of each image, or None; several labels are joined to one text.
     groups : list or None
-        The caller's groups; None in it for a part whose groups are unknown.
+        The caller's groups; an entry is None if the groups of its part were not passed.
     """
 
     items: list[Any]
@@ -48,12 +49,12 @@ class Data:
 
     @property
     def classes(self) -> NDArray[Any] | None:
-        """Labels of the images to train on, sorted; None unless each image has one of them."""
+        """Labels of the training images, sorted; None unless each image has exactly one label."""
         return np.unique(np.array(self.labels[: self.n_train])) if self.kind == "classes" else None
 
     @property
     def train_groups(self) -> list[Any] | None:
-        """The caller's groups of the images to train on; None where only the test has any, or nothing."""
+        """The caller's groups of the training images; None if they were not passed."""
         groups = None if self.groups is None else self.groups[: self.n_train]
         return None if groups is None or all(group is None for group in groups) else groups
 
@@ -72,7 +73,7 @@ class Data:
     def finding(
         self, kind: str, severity: str, what: str, row: int, other: int | None = None, **more: Any
     ) -> Finding:
-        """Return a finding about an image, or a pair of them."""
+        """Return a finding about an image or a pair of images."""
         pair = {} if other is None else {
             "other_part": self.part(other), "other_index": self.index(other),
             "other_path": self.path(other), "other_label": self.labels[other],
@@ -91,7 +92,7 @@ class Data:
 
 
 def path_of(item: Any) -> str | None:
-    """Return the file of an image, as it was passed; None for what is no file."""
+    """Return the file of an image, as it was passed; None if the image is not a file."""
     return os.fsdecode(item) if isinstance(item, str | os.PathLike) else None
 
 
@@ -152,7 +153,7 @@ def _test(test: Any) -> tuple[Any, Any, Any]:
 
 
 def _labels(y: Any, kind: str | None, n: int, problems: list[str]) -> list[Any]:
-    """Return the label of each image, None where numbers are learned."""
+    """Return the label of each image; None for each if the targets are numbers."""
     if kind == "classes":
         labels = as_labels(y, problems)
         check_lengths(n, labels, problems)

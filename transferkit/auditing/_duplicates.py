@@ -1,7 +1,7 @@
-"""Images that are there twice: the same content, or the same picture saved, resized, cropped or mirrored.
+"""Find duplicates: identical content, or the same picture saved again, resized, cropped or mirrored.
 
-Candidates for the latter are images near in features or in their renderings; a closer look decides, which
-lays one rendering on the other (see ``_alignment``).
+Candidates for the latter are images with similar features or renderings; aligning their renderings decides
+(see ``_alignment``).
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from transferkit.neighbours import Search
 
 Rows = NDArray[np.int64]
 
-# Where all pictures are alike, as X-rays are, more is needed: what a normal distribution with the mean and
-# the deviation of random pairs exceeds once in fifty million.
+# If all pictures are alike, as X-rays are, a higher correlation is required: the one that a normal
+# distribution with the mean and the deviation of random pairs exceeds once in fifty million.
 _DEVIATIONS, _MOST_NEEDED, _RANDOM_PAIRS = 5.5, 0.85, 1000
 SAME_DETAIL = 0.75  # correlation of detail; benchmarks/near_duplicates.py says what it finds and misses
 _NEIGHBOURS = 4  # candidates of an image: among all others, and of one of the test among those to train on
 _COARSE = 16  # pixels a side of renderings that are searched
 _LEAST_COARSE = 0.5  # correlation of these; a picture cropped by a tenth, or turned by 5 degrees, has more
-_FEW = 100  # images, of which random pairs are too often duplicates
+_FEW = 100  # images; among fewer, random pairs are too often duplicates
 _PERHAPS_SAME, _BELOW_ONE = 0.9995, 0.9999
 _BLOCK = 4096  # pairs at a time
 
@@ -38,10 +38,11 @@ class Pairs(NamedTuple):
     first, second : ndarray of int64, shape (n,)
         Rows, ``first < second``.
     score : ndarray of float64, shape (n,)
-        Correlation of the detail, below 1; exactly 1 for equal content, and for equal pixels.
+        Correlation of the detail, below 1; exactly 1 for equal content or equal pixels.
     mirrored : ndarray of bool, shape (n,)
+        Whether one is a mirror image of the other.
     moved : ndarray of float64, shape (n,)
-        How far the picture was moved to fit, as a share of its side.
+        By how much the picture was moved to fit, as a share of its side.
     """
 
     first: Rows
@@ -52,7 +53,7 @@ class Pairs(NamedTuple):
 
 
 def originals(digests: Sequence[str | None]) -> Rows:
-    """Return for each image the first one of the same content; -1 for what could not be read."""
+    """Return for each image the first one with the same content; -1 for images that could not be read."""
     first: dict[str, int] = {}
     return np.array(
         [-1 if digest is None else first.setdefault(digest, row) for row, digest in enumerate(digests)]
@@ -68,11 +69,11 @@ def near_pairs(
     ----------
     renderings : ndarray of uint8, shape (n, 64, 64)
     vectors : ndarray of float32, shape (len(rows), d), or None
-        Features; None searches by renderings alone.
+        Features; None to search by renderings only.
     rows : ndarray of int64
         One image of each content, ascending.
     n_train : int
-        Images from this row on are those of the test.
+        Number of training images; test images follow.
     """
     empty = np.zeros(0, np.int64), np.zeros(0, np.int64)
     found = [_candidates(vectors, rows, n_train)] if vectors is not None else [empty]
@@ -90,15 +91,15 @@ def near_pairs(
 
 
 def same_picture(rendering: NDArray[np.uint8], others: NDArray[np.uint8]) -> bool:
-    """Return whether a rendering (64, 64) shows the same as one of the others (n, 64, 64)."""
+    """Return whether a rendering (64, 64) shows the same picture as one of the others (n, 64, 64)."""
     pairs = np.stack([np.arange(1, len(others) + 1), np.zeros(len(others), np.int64)], axis=1)
     return len(_look_closer(np.concatenate([rendering[None], others]), pairs, SAME_DETAIL).first) > 0
 
 
 def mark_same_pixels(pairs: Pairs, load: Callable[[int], NDArray[np.uint8]]) -> Pairs:
-    """Return the pairs, with a score of 1 for those whose pixels are the same, in files that differ.
+    """Return the pairs, with a score of 1 for those with identical pixels in different files.
 
-    Only pictures that could be are loaded, whole.
+    Only pictures for which that is possible are loaded in full.
     """
     score = np.minimum(pairs.score, _BELOW_ONE)
     for place in np.flatnonzero((pairs.score > _PERHAPS_SAME) & ~pairs.mirrored):
@@ -108,7 +109,7 @@ def mark_same_pixels(pairs: Pairs, load: Callable[[int], NDArray[np.uint8]]) -> 
 
 
 def _limit(renderings: NDArray[np.uint8], rows: Rows) -> float:
-    """Return how far the detail of two pictures of this set must agree to be the same."""
+    """Return the correlation of detail from which on two pictures of this set count as the same."""
     if len(rows) < _FEW:
         return SAME_DETAIL
     pairs = rows[np.random.default_rng(0).integers(0, len(rows), (2, _RANDOM_PAIRS))]
@@ -119,7 +120,7 @@ def _limit(renderings: NDArray[np.uint8], rows: Rows) -> float:
 
 
 def _look_closer(renderings: NDArray[np.uint8], pairs: Rows, limit: float) -> Pairs:
-    """Return those of the pairs that show the same."""
+    """Return those of the pairs that show the same picture."""
     first, second = renderings[pairs[:, 0]], renderings[pairs[:, 1]]
     plain, mirrored = _fit_likely(first, second, limit), _fit_likely(first[:, :, ::-1], second, limit)
     turned = mirrored.detail > plain.detail
@@ -130,14 +131,14 @@ def _look_closer(renderings: NDArray[np.uint8], pairs: Rows, limit: float) -> Pa
 
 
 def _fit_likely(first: NDArray[np.uint8], second: NDArray[np.uint8], limit: float) -> Fit:
-    """Fit those pairs whose coarse pictures are alike where they lie; the others have no detail in common."""
+    """Align pairs whose coarse pictures are similar as they are; all others have no detail in common."""
     small, other = _small(first), _small(second)
     lengths = np.linalg.norm(small, axis=1) * np.linalg.norm(other, axis=1)
     likely = np.flatnonzero((small * other).sum(axis=1) >= _LEAST_COARSE * lengths)
     fit = fit_pairs(first[likely], second[likely])
     detail, moved = np.zeros(len(first), np.float32), np.zeros(len(first), np.float32)
     detail[likely], moved[likely] = fit.detail, fit.moved
-    # A crop is found in the whole picture more often than the whole picture is found from a crop.
+    # Aligning a crop with the whole picture succeeds more often than the reverse.
     again = likely[fit.detail < limit]
     other_way = fit_pairs(second[again], first[again])
     better = other_way.detail > detail[again]
@@ -152,7 +153,7 @@ def _candidates(
     search: Search | None = None,
     queries: NDArray[np.float32] | None = None,
 ) -> tuple[Rows, Rows]:
-    """Return rows of images and of those nearest to them: among all, and of the test among the others."""
+    """Return rows of images and of their nearest ones: among all, and for test images among training ones."""
     search = search or search_among(vectors)
     queries = vectors if queries is None else queries
     pairs = [_nearest(search, queries, rows, rows)]

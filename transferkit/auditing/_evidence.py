@@ -1,4 +1,4 @@
-"""What all checks look at: the images with their facts, features and pairs."""
+"""The evidence that all checks use: images with their facts, features and duplicates."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ Rows = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Evidence:
-    """What is known of n images.
+    """Everything known about n images.
 
     Attributes
     ----------
     data : Data
     looks : Looks
     failures : dict of int to error
-        Images that cannot be read: what is wrong with each.
+        Error of each image that cannot be read.
     vectors : ndarray of float32, shape (n_readable, d), or None
-        Features; None where no check needs them.
+        Features; None if no check needs them.
     first : ndarray of int64, shape (n,)
-        The first image of the same content; -1 for what cannot be read.
+        The first image with the same content; -1 for images that cannot be read.
     pairs : Pairs
-        Near duplicates of different content.
+        Near duplicates with different content.
     groups : ndarray of int64, shape (n_train,)
-        What should stay on the same side of a split.
+        Groups of images that should not be separated by a split.
     guess : Guess or None
-        Which images belong together by their names.
+        Series of images, guessed from their names.
     probabilities : ndarray of float64, shape (n_train, n_classes), or None
-        By models that have not seen the image.
+        Predicted by models that have not seen the image.
     shortcut : Shortcut or None
     estimator : Classifier
     reader : Reader
@@ -73,19 +73,19 @@ class Evidence:
 
     @cached_property
     def train(self) -> Rows:
-        """Those of them to train on."""
+        """Rows of the training images that can be read."""
         return self.readable[self.readable < self.data.n_train]
 
     @cached_property
     def repeats(self) -> Rows:
-        """The group of each image (n,): those that show the same, by content or nearly, share one."""
+        """Group of each image (n,): exact copies and near duplicates share one."""
         return joined(
             len(self.data), (self.first, np.arange(len(self.data))), (self.pairs.first, self.pairs.second)
         )
 
 
 def joined(n: int, *links: tuple[Rows, Rows]) -> Rows:
-    """Return group numbers (n,) of images that are linked, directly or by others; -1 links nothing."""
+    """Return group numbers (n,) of images that are linked, directly or through others; -1 is no link."""
     first, second = (np.concatenate([link[side] for link in links]) for side in (0, 1))
     linked = (first >= 0) & (second >= 0)
     return linked_groups(n, first[linked], second[linked])

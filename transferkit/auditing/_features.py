@@ -1,4 +1,4 @@
-"""Features of all images, from the extractor and the cache of the estimator that would learn from them."""
+"""Features of all images, with the extractor and cache of the estimator that would learn from them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _BLOCK = 512  # rows at a time
 def make_estimator(
     data: Data, backbone: Any, weights: str | os.PathLike[str] | None, image_size: int | None, extractor: Any
 ) -> Classifier:
-    """Return the classifier that would learn from these images; without classes, one with the last layer."""
+    """Return the classifier that would learn from these images; without classes, one on the last layer."""
     taps: dict[str, Any] = {} if data.kind == "classes" else {"layers": "last", "grid": 1}
     return Classifier(backbone, weights=weights, image_size=image_size, extractor=extractor, **taps)
 
@@ -66,7 +66,7 @@ def one_vector(features: Features) -> NDArray[np.float32]:
 
 @contextlib.contextmanager
 def some_cache(estimator: Classifier) -> Iterator[None]:
-    """Lend a cache to an estimator that has none: its features are read several times."""
+    """Lend a cache to an estimator that has none, since its features are read several times."""
     if estimator._run_settings()["cache"] is not False:
         yield
         return

@@ -1,4 +1,4 @@
-"""What an audit finds: findings, one for each image or fact, and checks, which hold those of one kind."""
+"""The results of an audit: findings, one per image or fact, and checks, which hold all of one kind."""
 
 from __future__ import annotations
 
@@ -11,29 +11,30 @@ SEVERITIES = ("error", "warning", "note", "fine")
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing to look at.
+    """A single finding of an audit.
 
     Attributes
     ----------
     kind : str
-        Such as "near_duplicate"; that of its check.
+        Kind of its check, such as "near_duplicate".
     severity : {"error", "warning", "note"}
-        "error": figures or labels are wrong; "warning": they may be; "note": worth a look.
+        "error": evaluations or labels are wrong; "warning": they may be wrong; "note": worth a look.
     what : str
-        What was seen, in words.
+        Description of what was found.
     part : {"train", "test"}
+        Where the image is.
     index : int or None
-        Position in X, or in the X of the test; None for what concerns no single image.
+        Position in X, or in X_test; None for a finding that is not about a single image.
     path : str or None
-        Its file, as it was passed; None for what is no file.
+        File of the image, as it was passed; None if the image is not a file.
     label : object
-        Its label, or None.
+        Label of the image, or None.
     score : float or None
-        The evidence, as a number; its check says which. Findings of a check come with the strongest first.
+        Strength of the evidence; the check says what it measures. The strongest findings come first.
     suggested : object
         For a label issue, the label that other images suggest.
     other_part, other_index, other_path, other_label : optional
-        The other image of a pair.
+        The same for the other image of a pair.
     """
 
     kind: str
@@ -58,14 +59,15 @@ class Check:
     Attributes
     ----------
     kind : str
+        Name of the check, such as "near_duplicate".
     severity : {"error", "warning", "note", "fine"}
-        "fine" where nothing was found.
+        "fine" if nothing was found.
     summary : str
         What was found, in one sentence.
     advice : str
-        What to do; empty where there is nothing.
+        What to do about it; empty if there is nothing to do.
     findings : tuple of Finding
-        Those that matter most first.
+        The findings, most important first.
     """
 
     kind: str
@@ -81,7 +83,7 @@ def fine(kind: str, summary: str) -> Check:
 
 
 def by_severity(checks: Sequence[Check]) -> list[Check]:
-    """Return checks, the gravest first, otherwise in their order."""
+    """Return checks, the most severe first, otherwise in their order."""
     return sorted(checks, key=lambda check: SEVERITIES.index(check.severity))
 
 
@@ -91,7 +93,7 @@ def count(n: int, one: str, several: str = "") -> str:
 
 
 def share(part: float, whole: float) -> str:
-    """Return a share in percent, without claiming 0 or 100 where it is neither."""
+    """Return a share in percent, without rounding a small share to 0 or a large one to 100."""
     percent = 100 * part / whole if whole else 0.0
     if 0 < percent < 0.1:
         return "under 0.1 %"

@@ -1,4 +1,4 @@
-"""An audit as one page: tables, and small pictures that are part of it."""
+"""An audit as a single HTML page with tables and embedded thumbnails."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ figcaption { font-size: .75rem; overflow-wrap: anywhere }
 
 
 def page(report: Any, n: int) -> str:
-    """Return the whole page; every name is escaped, and nothing is loaded from elsewhere."""
+    """Return the whole page; all names are escaped, and nothing is loaded from elsewhere."""
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>Audit</title>'
         f"<style>{_STYLE}{SECTION_STYLE}</style></head><body><h1>{html.escape(report.title())}</h1>"
@@ -41,7 +41,7 @@ def page(report: Any, n: int) -> str:
 
 
 def sections(report: Any, n: int) -> str:
-    """Return a section for each check, and the table of files; any page may have them, with their style."""
+    """Return a section for each check and the table of files, with their style, for use in any page."""
     parts = [_section(check, report, n) for check in report.checks if check.severity != "fine"]
     quiet = ", ".join(check.kind for check in report.checks if check.severity == "fine")
     last = f"<p>Nothing found: {html.escape(quiet)}.</p>" if quiet else ""
@@ -60,7 +60,7 @@ def _section(check: Check, report: Any, n: int) -> str:
 
 
 def _card(finding: Finding, report: Any) -> str:
-    """Return one finding: its images, their names and labels, and what was seen."""
+    """Return one finding: its images, their names and labels, and its description."""
     images = [(finding.part, finding.index, finding.path, finding.label)]
     if finding.other_index is not None:
         images.append(
@@ -78,7 +78,7 @@ def _card(finding: Finding, report: Any) -> str:
 
 
 def _picture(image: Any, reader: Reader) -> str:
-    """Return a small picture, or nothing for what cannot be read."""
+    """Return a thumbnail, or an empty string if the image cannot be read."""
     try:
         pixels = reader.load(image).pixels
     except (TransferKitError, OSError):

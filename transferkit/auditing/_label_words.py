@@ -1,4 +1,4 @@
-"""Labels as they come back from a spreadsheet: text, whatever they were."""
+"""Recover labels from the text in a spreadsheet, whatever their type was."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class LabelWords:
     Parameters
     ----------
     labels : sequence
-        All that may occur. None takes any text as it is.
+        All possible labels. With None, any text is used as it is.
     """
 
     def __init__(self, labels: Sequence[Any] | None) -> None:
@@ -25,8 +25,8 @@ class LabelWords:
     def find(self, text: str) -> Any:
         """Return the label of a text, or None.
 
-        Spreadsheets write ``1.0`` for 1, ``1`` for ``01`` and ``TRUE`` for True; so a text stands for
-        the only label that is the same number or truth value, too.
+        Spreadsheets write ``1.0`` for 1, ``1`` for ``01`` and ``TRUE`` for True; so a text also matches a
+        label that is the same number or truth value, if there is only one.
         """
         if self.labels is None:
             return text
@@ -36,7 +36,7 @@ class LabelWords:
         return alike[0] if len(alike) == 1 else None
 
     def unknown(self, text: str) -> str:
-        """Return what to say of a text that is no label, with the nearest ones."""
+        """Return the message for a text that is not a label, with the most similar labels."""
         lower = {str(label).casefold(): str(label) for label in self.labels or ()}
         near = [lower[word] for word in difflib.get_close_matches(text.casefold(), list(lower), n=2)]
         guess = f" Did you mean {quoted(near, 'or')}?" if near else f" Labels are {quoted(self._some())}."

@@ -1,4 +1,4 @@
-"""The check of labels: those that models which have not seen the image doubt."""
+"""The check of labels: find those that models which have not seen the image contradict."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from transferkit.tasks import Classes
 
 Floats = NDArray[np.float64]
 
-_FEWEST = 5  # images of a class that can be learned without one of them
+_FEWEST = 5  # images of a class; fewer cannot be learned without one of them
 
 
 class Doubts(NamedTuple):
@@ -25,7 +25,7 @@ class Doubts(NamedTuple):
     rows : ndarray of int64
         Positions, the least credible label first.
     suggested : ndarray of int64
-        The class that the others suggest, for each of them.
+        The class that other images suggest, for each of them.
     """
 
     rows: NDArray[np.int64]
@@ -35,16 +35,16 @@ class Doubts(NamedTuple):
 def doubtful(probabilities: Floats, given: NDArray[np.int64]) -> Doubts:
     """Return which labels are likely to be wrong, by confident learning [1]_.
 
-    An image counts as one of another class if its probability of that class is no less than the mean over the
-    images that have this label, and larger than that of its own label. So a class of which models are always
-    unsure needs less, and one that they know well needs more.
+    An image is taken to be of another class if its probability of that class is at least the mean over the
+    images with that label, and exceeds the probability of its own label. So the required probability is lower
+    for classes of which models are always unsure, and higher for classes that they know well.
 
     Parameters
     ----------
     probabilities : ndarray of float64, shape (n, k)
-        By models that have not seen the image.
+        Predicted by models that have not seen the image.
     given : ndarray of int64, shape (n,)
-        Columns of the labels.
+        Column of the given label.
 
     References
     ----------
@@ -66,9 +66,9 @@ def doubtful(probabilities: Floats, given: NDArray[np.int64]) -> Doubts:
 
 
 def held_out_probabilities(seen: Evidence) -> Floats | None:
-    """Return the probability of each class (n_train, k), by models without the image and what repeats it.
+    """Return the probability of each class (n_train, k), by models without the image and its duplicates.
 
-    NaN for images that cannot be read, or whose class is too small; None where nothing can be learned.
+    NaN for images that cannot be read or whose class is too small; None if nothing can be learned.
     """
     data = seen.data
     classes = data.classes
@@ -92,7 +92,7 @@ def held_out_probabilities(seen: Evidence) -> Floats | None:
 
 
 def check_labels(seen: Evidence) -> list[Check]:
-    """Return the labels that are doubted, the least credible first."""
+    """Return the check of labels, with the least credible label first."""
     data = seen.data
     if data.kind != "classes":
         return []
@@ -120,7 +120,7 @@ def check_labels(seen: Evidence) -> list[Check]:
 
 
 def _better_than_chance(predicted: NDArray[np.int64], given: NDArray[np.int64]) -> bool:
-    """Return True if the mean share of right ones over the classes is above guessing, by two errors."""
+    """Return True if the balanced accuracy exceeds that of guessing by two standard errors."""
     hits, counts = np.bincount(given, predicted == given), np.bincount(given)
     shares = hits[counts > 0] / counts[counts > 0]
     error = np.sqrt((shares * (1 - shares) / counts[counts > 0]).sum()) / len(shares)

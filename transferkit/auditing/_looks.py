@@ -1,7 +1,7 @@
-"""A cheap look at each image: facts of its file, its light, and a small grey rendering.
+"""Cheap properties of each image: facts of its file, its light, and a small grey rendering.
 
-Files are read and decoded once more, by threads; a JPEG at reduced size. That takes a small part of the time
-of a backbone, so nothing of it is cached.
+Files are read and decoded once more in threads, JPEGs at reduced size. That takes a small part of the time of
+a backbone, so the results are not cached.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ _LIGHT_SIDE = 128
 _BORDER = 6  # pixels of that square
 _WEIGHTS = np.array([299, 587, 114], np.float32) / 1000  # ITU-R BT.601, as Pillow's mode "L"
 
-# What has nothing to do with what is shown, and what may belong to it: also bytes per pixel, as noise and
-# fine structure compress badly in any file.
+# Facts that have nothing to do with the subject, and those that may belong to it. Bytes per pixel are of the
+# latter, as noise and fine structure compress badly in any file.
 FILE_NUMBERS = ("width", "height", "aspect", "quality")
 LIGHT_NUMBERS = ("bytes_per_pixel", "brightness", "contrast", "saturation", "border", "sharpness")
 WORDS = ("format", "mode")
@@ -50,9 +50,9 @@ class Looks:
     words : dict of str to ndarray of str, shape (n,)
         ``format`` and ``mode``.
     renderings : ndarray of uint8, shape (n, 64, 64)
-        Grey, stretched to a square.
+        Grey pictures, stretched to a square.
     digests : list of str or None
-        Of the content; None for what could not be read.
+        Digests of the content; None for images that could not be read.
     failures : dict of int to BadImageError
         Images that could not be read, by row.
     """
@@ -65,7 +65,7 @@ class Looks:
 
 
 def look(items: Sequence[Any], reader: Reader, *, progress: bool) -> Looks:
-    """Look at each image once; what cannot be read is among the failures."""
+    """Look at each image once; images that cannot be read are among the failures."""
     n = len(items)
     numbers = {name: np.full(n, math.nan) for name in (*FILE_NUMBERS, *LIGHT_NUMBERS)}
     words: dict[str, list[str]] = {name: [""] * n for name in WORDS}
@@ -88,7 +88,7 @@ def look(items: Sequence[Any], reader: Reader, *, progress: bool) -> Looks:
 
 
 def _seen(items: Sequence[Any], reader: Reader) -> Iterator[Any]:
-    """Yield what is seen of each image in order, a bounded number of them ahead."""
+    """Yield the properties of each image in order, reading a bounded number of images ahead."""
     n_threads = usable_cores()
     waiting: deque[Future[Any]] = deque()
     with ThreadPoolExecutor(n_threads, thread_name_prefix="transferkit-look") as pool:
@@ -104,7 +104,7 @@ def _seen(items: Sequence[Any], reader: Reader) -> Iterator[Any]:
 
 
 def _look_at(item: Any, reader: Reader) -> Any:
-    """Return digest, numbers, words and the rendering of one image, or why it cannot be read."""
+    """Return digest, numbers, words and rendering of an image, or the error if it cannot be read."""
     try:
         source = reader.source(item)
         facts = file_facts(source, isolate=reader.isolate is not None)
@@ -125,7 +125,7 @@ def _look_at(item: Any, reader: Reader) -> Any:
 
 
 def render(item: Any, reader: Reader) -> NDArray[np.uint8]:
-    """Return the grey rendering (64, 64) of an image; black if it went away meanwhile."""
+    """Return the grey rendering (64, 64) of an image; black if it can no longer be read."""
     try:
         image = reader.load(item, Target(_LIGHT_SIDE))
     except BadImageError:
@@ -144,7 +144,7 @@ def _grey(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def load_pixels(item: Any, reader: Reader) -> NDArray[np.uint8]:
-    """Return all pixels of an image, (height, width, 3); none if it went away meanwhile."""
+    """Return all pixels of an image, (height, width, 3); none if it can no longer be read."""
     try:
         return reader.load(item).pixels
     except BadImageError:
@@ -152,7 +152,7 @@ def load_pixels(item: Any, reader: Reader) -> NDArray[np.uint8]:
 
 
 def _light(pixels: NDArray[np.uint8]) -> dict[str, float]:
-    """Return what is measured on a square of pixels."""
+    """Return brightness, contrast and so on, measured on a square of pixels."""
     grey = pixels @ _WEIGHTS
     inner = grey[1:-1, 1:-1]
     laplacian = grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:] - 4 * inner

@@ -1,4 +1,4 @@
-"""Which images belong together, guessed from their names: ``Abdullah_Gul_03.jpg`` is one of a series."""
+"""Guess from file names which images belong together: ``Abdullah_Gul_03.jpg`` is one of a series."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 _PART = re.compile(r"[^\W\d_]+|\d+")  # words and numbers
 _WORDS = {"frame", "image", "img", "copy", "crop", "view", "photo", "no", "nr"}  # before a number
-_LARGEST = 0.25  # share of the images in one series, above which it is no series but a class, or a camera
+_LARGEST = 0.25  # share of the images in one series; above it, it is rather a class or a camera
 
 
 class Series(NamedTuple):
@@ -19,13 +19,13 @@ class Series(NamedTuple):
     Attributes
     ----------
     names : list of str
-        The series of each image; one of its own for an image that is in none.
+        The series of each image; an image in no series has one of its own.
     by : str
-        What the guess rests on: "names" or "folders".
+        What the guess is based on: "names" or "folders".
     n_series : int
-        Series of two images or more.
+        Number of series with two images or more.
     share : float
-        Of the images, those in one of these.
+        Share of the images in one of these.
     """
 
     names: list[str]
@@ -35,7 +35,7 @@ class Series(NamedTuple):
 
 
 def guess_series(paths: Sequence[str | None], labels: Sequence[object]) -> list[Series]:
-    """Return guesses from names and folders, those that group most images first; none if nothing groups."""
+    """Return guesses from names and folders, those that group most images first; maybe none."""
     ways = {
         "names": [_stem(path, most=10) for path in paths],
         "last numbers": [_stem(path, most=1) for path in paths],
@@ -50,7 +50,7 @@ def guess_series(paths: Sequence[str | None], labels: Sequence[object]) -> list[
 
 
 def _stem(path: str | None, most: int) -> str | None:
-    """Return the name without the last numbers, so many at most; None if it has none, or nothing else."""
+    """Return the name without up to ``most`` trailing numbers; None if it has none, or nothing else."""
     if path is None:
         return None
     stem = PurePath(path.replace("\\", "/")).stem.casefold()
@@ -73,7 +73,7 @@ def _series(keys: Sequence[str | None], labels: Sequence[object], by: str) -> Se
     counts = Counter(key for key in keys if key is not None)
     n = len(keys)
     known = {label for label in labels if label is not None}
-    # A class is no series: most of its images would share a name or a folder.
+    # A class is not a series: most of its images would share a name or a folder.
     largest = max(2, _LARGEST * n / max(1, len(known)))
     kept = {key for key, count in counts.items() if 2 <= count <= largest}
     if sum(count for key, count in counts.items() if count > largest) > n / 2 or not kept:

@@ -1,4 +1,4 @@
-"""Ask a model which images it would learn most from."""
+"""Choose the images from whose labels a model would learn most (active learning)."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ from transferkit.tasks import Labels
 
 
 def next_to_label(model: Classifier, X: Any, n: int = 20) -> Suggestions:
-    """Return the images that are most worth a label: those that a model is unsure of, and that differ.
+    """Return the images most worth labelling: those that the model is unsure of, and that differ.
 
-    Asking only for those that it is least sure of may ask for the same thing many times. So images are chosen
-    one after the other, by uncertainty times the distance of features to the nearest one chosen before. What
-    the model has learned from is left out, and of images that show the same, all but one.
+    The images of which a model is least sure may all be similar. So images are chosen one after the other by
+    uncertainty times the distance of their features to the nearest image chosen before. Images that the model
+    has learned from are left out, and so are all but one of those that show the same.
 
     Parameters
     ----------
     model : Classifier
-        Fitted on images.
+        A classifier fitted on images.
     X : sequence of images
-        Without labels; as for ``predict``, or a folder.
+        Unlabelled images, as for ``predict``, or a folder.
     n : int, default=20
-        Images to label, fewer where there are not so many.
+        Number of images to return; fewer if there are not enough.
 
     Returns
     -------
     Suggestions
-        The most useful first. Print it; or take ``.indices``, ``.to_csv(path)``, ``.plot()``.
+        The most useful image first. Print it, or use ``.indices``, ``.to_csv(path)`` or ``.plot()``.
 
     Raises
     ------
@@ -49,8 +49,8 @@ def next_to_label(model: Classifier, X: Any, n: int = 20) -> Suggestions:
 
     See Also
     --------
-    relabel : Read the labels back from the CSV.
-    transferkit.plots.plot_to_label : A sheet of the pictures.
+    relabel : Read the labels back from the CSV file.
+    transferkit.plots.plot_to_label : Plot the images.
 
     Examples
     --------
@@ -113,7 +113,7 @@ def _check_model(model: Any) -> None:
 
 
 class _Repeats:
-    """Tell whether an image shows the same as one of others; each is rendered once."""
+    """Tell whether an image shows the same as one of some others; each image is rendered once."""
 
     def __init__(self, items: list[Any], reader: Reader) -> None:
         self._items, self._reader = items, reader
@@ -130,7 +130,7 @@ class _Repeats:
 
 
 def _names(task: Any, probabilities: NDArray[np.float64]) -> list[Any]:
-    """Return what is predicted."""
+    """Return the predicted labels."""
     if not isinstance(task, Labels):
         names: list[Any] = task.labels[probabilities.argmax(axis=1)].tolist()
         return names

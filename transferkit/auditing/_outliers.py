@@ -1,4 +1,4 @@
-"""The check of outliers: images unlike all others."""
+"""The check of outliers: images that are unlike all others."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from transferkit.auditing._search import search_among
 _NEIGHBOURS = 5
 _FAR = 4.0  # robust standard deviations above the median distance
 _NORMAL = 1.4826
-_FEWEST = 30  # images; fewer have no usual distance
+_FEWEST = 30  # images; among fewer, no distance is typical
 
 
 def check_outliers(seen: Evidence) -> list[Check]:
-    """Return images whose nearest ones to train on are unusually far."""
+    """Return the check of images whose nearest training images are unusually far away."""
     data = seen.data
     train = np.flatnonzero(np.isin(seen.readable, seen.train))
     if seen.vectors is None or len(train) < _FEWEST:
@@ -45,7 +45,7 @@ def check_outliers(seen: Evidence) -> list[Check]:
 
 
 def far_away(vectors: NDArray[np.float32], train: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return the mean distance of each vector to its nearest others among those to train on."""
+    """Return the mean distance of each vector to the nearest other ones of training images."""
     place = np.full(len(vectors), -1)
     place[train] = np.arange(len(train))
     k = min(_NEIGHBOURS, len(train) - 1)

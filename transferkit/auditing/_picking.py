@@ -1,4 +1,4 @@
-"""Which images to label next: those that a model is unsure of, and that differ from each other."""
+"""Pick images that a model is unsure of and that differ from each other."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ Floats = NDArray[np.float64]
 
 
 def uncertainty(probabilities: Floats, *, several: bool) -> Floats:
-    """Return how unsure a model is of each image (n,), from 0 to 1.
+    """Return the uncertainty of each image (n,), from 0 to 1.
 
-    Of classes, 1 less the margin between the two most probable ones; of several labels for each image, the
-    same of the least sure label, which is there or is not.
+    For classes, it is 1 minus the margin between the two most probable ones. For several labels per image, it
+    is the same for the least certain label, where the two classes are its presence and its absence.
     """
     if several:
         return (1 - np.abs(2 * probabilities - 1)).max(axis=1)
@@ -26,19 +26,20 @@ def uncertainty(probabilities: Floats, *, several: bool) -> Floats:
 def pick(
     unsure: Floats, vectors: NDArray[np.float32], n: int, repeats: Callable[[int, list[int]], bool]
 ) -> list[int]:
-    """Return up to n rows, one after the other: each time that of the largest uncertainty times distance.
+    """Return up to n rows; each is the one with the largest uncertainty times distance.
 
-    The distance is that to the nearest image that was picked before, so the first is the one that the model
-    is least sure of. With equal uncertainties, this is farthest-first traversal [1]_.
+    The distance is that to the nearest image picked before; the first image is the most uncertain one. With
+    equal uncertainties, this is farthest-first traversal [1]_.
 
     Parameters
     ----------
     unsure : ndarray of float64, shape (n_images,)
     vectors : ndarray of float32, shape (n_images, d)
-        Features; distances are those of their directions from the mean of all.
+        Features; distances are between their directions as seen from the mean.
     n : int
     repeats : callable
-        Given a row and those that were picked: whether it shows the same as one of them. It is left out.
+        Given a row and the rows picked before, returns whether it shows the same as one of them; such rows
+        are left out.
 
     References
     ----------
@@ -48,8 +49,8 @@ def pick(
     directions = vectors - vectors.mean(axis=0)
     directions /= np.maximum(np.linalg.norm(directions, axis=1, keepdims=True), 1e-9)
     chosen: list[int] = []
-    worth = unsure + 1e-9  # also what the model is sure of, once nothing else is left
-    nearest = np.full(len(unsure), 2.0)  # no distance is larger
+    worth = unsure + 1e-9  # so that certain images are picked, too, once no others are left
+    nearest = np.full(len(unsure), 2.0)  # the largest possible distance
     left = np.ones(len(unsure), bool)
     while left.any() and len(chosen) < n:
         row = int(np.where(left, worth * nearest, -1).argmax())

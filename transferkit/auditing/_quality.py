@@ -1,4 +1,4 @@
-"""Checks of single images: unreadable, tiny, blank, blurred; and a table of what files there are."""
+"""Checks of single images (unreadable, tiny, blank, blurred), and a summary of the files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from transferkit.auditing._evidence import Evidence
 from transferkit.auditing._findings import Check, count, fine, share
 from transferkit.foundation.tables import Table
 
-_SMALL = 4  # the backbone sees the image enlarged by more than this
+_SMALL = 4  # an image is tiny if the backbone sees it enlarged by more than this factor
 _FLAT = 3.0  # grey levels of standard deviation on a square of 128 pixels
 _BLUR_GAP = 3.5  # robust standard deviations below the median, of the logarithm of sharpness
 _NORMAL = 1.4826  # median absolute deviation -> standard deviation
@@ -72,7 +72,7 @@ def _each(
     what: str,
     advice: str,
 ) -> Check:
-    """Return the check of images that are chosen by a number, the smallest first."""
+    """Return the check with the chosen images, ordered by a number, the smallest first."""
     rows = np.flatnonzero(chosen)
     if not len(rows):
         return fine(kind, f"No images {what}.")
@@ -92,18 +92,18 @@ def _each(
 
 
 def _blurred(sharpness: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Return which images are far less sharp than the set, if it is large enough to tell."""
+    """Return which images are far less sharp than the others, if there are enough images to tell."""
     known = np.log(np.maximum(sharpness, 1e-9))
     if np.isfinite(known).sum() < 20:
         return np.zeros(len(sharpness), bool)
     middle = np.nanmedian(known)
     spread = _NORMAL * np.nanmedian(np.abs(known - middle))
-    # A set of nearly equal sharpness has outliers that no eye sees: they must also be a third as sharp.
+    # If all images are about equally sharp, outliers may be invisible: require less than a third, too.
     return known < min(middle - _BLUR_GAP * spread, middle - np.log(3))
 
 
 def file_table(seen: Evidence) -> Table:
-    """Return what files there are, a row for each label and part."""
+    """Return a summary of the files, with a row for each label and part."""
     data, numbers, words = seen.data, seen.looks.numbers, seen.looks.words
     rows: dict[tuple[str, str], list[int]] = {}
     for row in seen.readable.tolist():

@@ -1,4 +1,4 @@
-"""Put the labels that a person wrote into a table in the place of those that images have."""
+"""Replace labels of images by those that a person entered in a table."""
 
 from __future__ import annotations
 
@@ -29,36 +29,38 @@ def relabel(
     classes: Sequence[Any] | None = None,
     part: str = "train",
 ) -> Relabelled:
-    """Return images with the labels that a table corrects, and what it changes.
+    """Return images with labels corrected by a table, and the list of changes.
 
-    The table is that of ``to_csv`` of :func:`audit` or :func:`next_to_label`, after somebody has filled its
-    column ``new_label``; empty cells change nothing. Any CSV with columns ``path`` and ``new_label`` will do.
-    No file is changed or moved, also where the folder of an image is its label.
+    The table is a CSV file written by ``to_csv`` of :func:`audit` or :func:`next_to_label`, in which somebody
+    has filled the column ``new_label``; empty cells change nothing. Any CSV file with the columns ``path``
+    and ``new_label`` can be used. Image files are not changed or moved, even if their folders are their
+    labels.
 
     Parameters
     ----------
     csv_path : path
-        With commas, semicolons or tabs, as spreadsheets write it, in UTF-8.
+        CSV file in UTF-8, with commas, semicolons or tabs.
     X : sequence of images
-        As for ``audit`` or ``fit``. Images are found by their path, and what is no file by its index.
+        As for ``audit`` or ``fit``. Images are identified by their path, or by their index if they are not
+        files.
     y : array-like, shape (n,), optional
-        Their labels, one for each image; by default those that X holds. Without any, the images that the
-        table gives a label are returned, and no others.
+        Current labels, one for each image; by default those that X holds. Without labels, only the images
+        that have a label in the table are returned.
     classes : sequence, optional
-        All labels that may occur. By default those of ``y``, and any where there is no ``y``.
+        All labels that may occur. By default those of ``y``; without ``y``, any label.
     part : {"train", "test"}, default="train"
-        Which images of the audit X holds; rows of the other part are left alone.
+        Which part of the audited images X is; rows of the other part are ignored.
 
     Returns
     -------
     Relabelled
-        ``.X`` and ``.y`` for ``fit``. Print it for the changes, and for images that are not in X.
+        ``.X`` and ``.y`` for ``fit``. Print it to see the changes, and the images that are not in X.
 
     Raises
     ------
     InvalidInputError
-        A new label is none of ``classes``; a label is no longer the one that was corrected; two rows
-        disagree; no image of the table is in X; or the table or the data cannot be used.
+        A new label is not in ``classes``; a label has changed since the table was written; two rows
+        contradict each other; no image of the table is in X; or the table or the data cannot be used.
 
     See Also
     --------
@@ -103,7 +105,7 @@ def relabel(
 
 
 class _Places:
-    """Find images by what a table says of them."""
+    """Find images by their path or position in a table."""
 
     def __init__(self, data: Data) -> None:
         self._n = len(data)
@@ -116,9 +118,9 @@ class _Places:
         self.first = next(iter(self._by_path), f"no file, but a {type(data.items[0]).__name__}")
 
     def of(self, one: Correction) -> list[int]:
-        """Return the rows of an image: several where X has its file several times."""
+        """Return the rows of an image; several if X has its file several times."""
         if one.path:
-            # As audits write names, then as they are, then as people type them.
+            # First as audits write names, then unchanged, then as people type them.
             names = from_cell(one.cell), one.cell, one.path, one.cell.strip()
             found = (self._by_path.get(name) or self._by_place.get(_absolute(name)) for name in names)
             return next((rows for rows in found if rows), [])
@@ -138,7 +140,7 @@ def _add(
     found: dict[int, Change],
     problems: list[str],
 ) -> None:
-    """Add a change, also one to the label that is there; or say what is wrong with it."""
+    """Add a change, even if the label stays the same; or add what is wrong with it to the problems."""
     name, has = one.path or f"image {one.position}", data.labels[row]
     new = words.find(one.new)
     if new is None:

@@ -1,4 +1,4 @@
-"""Images with corrected labels, and what was changed."""
+"""Images with corrected labels, and the list of changes."""
 
 from __future__ import annotations
 
@@ -24,11 +24,13 @@ class Change:
     index : int
         Position in the X that was passed.
     path : str or None
+        File of the image; None if it is not a file.
     before : label or None
-        None where the image had no label.
+        Old label; None if the image had none.
     after : label
+        New label.
     row : int
-        Of the table, as a spreadsheet numbers it.
+        Row of the table, as a spreadsheet numbers it.
     """
 
     index: int
@@ -40,24 +42,24 @@ class Change:
 
 @dataclass(frozen=True)
 class Relabelled:
-    """Images with their labels after a correction. Print it for what was changed.
+    """Images with corrected labels, returned by `transferkit.relabel`; print it to see the changes.
 
     Attributes
     ----------
     X : list
-        Images: all that were passed, in their order, or without ``y`` those that have a label now.
+        All images that were passed, in their order; without ``y``, only those that have a label now.
     y : ndarray, shape (n,)
-        Their labels.
+        Labels of these images.
     rows : ndarray of int64, shape (n,)
-        Their positions in the X that was passed.
+        Positions of these images in the X that was passed.
     changes : list of Change
-        What was changed, in the order of the table.
+        Changed labels, in the order of the table.
     n_same : int
-        Labels in the table that images have already.
+        Number of labels in the table that are the same as before.
     unknown : list of str
         Images in the table that are not in X.
     before : dict of label to int
-        Images of each class before the correction.
+        Number of images of each class before the correction.
     """
 
     X: list[Any] = field(repr=False)
@@ -70,11 +72,11 @@ class Relabelled:
 
     @property
     def after(self) -> dict[Any, int]:
-        """Images of each class after the correction."""
+        """Number of images of each class after the correction."""
         return dict(Counter(self.y.tolist()))
 
     def to_rows(self) -> list[dict[str, Any]]:
-        """Return one row for each change.
+        """Return a dictionary for each change.
 
         Returns
         -------
@@ -84,7 +86,7 @@ class Relabelled:
         return [asdict(change) for change in self.changes]
 
     def tables(self) -> list[Table]:
-        """Return what is printed: the changes, and the images of each class."""
+        """Return the tables that are printed: the changes, and the number of images of each class."""
         title = f"{count(len(self.changes), 'label')} of {count(len(self.X), 'image')} changed"
         notes = [f"{count(self.n_same, 'label')} in the table: as before."] if self.n_same else []
         if self.unknown:

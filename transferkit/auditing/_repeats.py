@@ -1,4 +1,4 @@
-"""Checks of duplicates: on both sides of a split, within the images to train on, and with two labels."""
+"""Checks of duplicates: between training and test, within the training images, and with two labels."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from transferkit.auditing._duplicates import Pairs
 from transferkit.auditing._evidence import Evidence
 from transferkit.auditing._findings import SEVERITIES, Check, Finding, count, fine, share
 
-_STILL = 0.01  # a picture moved by less than this share of its side lies where it was
-_SURE = 0.85  # agreement, below which a near duplicate may be another picture that is much alike
-_ALL_DETAIL = 0.95  # what saving again and resizing leave of the detail
+_STILL = 0.01  # a picture moved by less than this share of its side counts as not moved
+_SURE = 0.85  # agreement; below it, a near duplicate may be a different but very similar picture
+_ALL_DETAIL = 0.95  # agreement of detail that remains after saving again and resizing
 
 
 def how(score: float, mirrored: bool, moved: float) -> str:
-    """Return in words how the second of two near duplicates differs from the first."""
+    """Describe how the second of two near duplicates differs from the first."""
     if score == 1:
         return "the same pixels, in another file"
     what = [
@@ -30,7 +30,7 @@ def how(score: float, mirrored: bool, moved: float) -> str:
 
 
 def check_across(seen: Evidence) -> list[Check]:
-    """Return which images of the test are among those to train on."""
+    """Return the checks of test images that are also among the training images."""
     data = seen.data
     n_test = len(data) - data.n_train
     if not n_test:
@@ -62,7 +62,7 @@ def check_across(seen: Evidence) -> list[Check]:
 
 
 def _films(seen: Evidence, best: Mapping[int, tuple[int, Any]]) -> str:
-    """Return in words how many of these pairs are of one series by their names, as frames of a film are."""
+    """Describe how many of these pairs are of one series by their names, such as frames of a film."""
     if seen.guess is None or seen.guess.sure == "unsure" or not best:
         return ""
     names = seen.guess.series.names
@@ -84,7 +84,7 @@ def _across(kind: str, findings: tuple[Finding, ...], n_test: int, what: str, mo
 
 
 def check_within(seen: Evidence) -> list[Check]:
-    """Return which images to train on repeat others of them."""
+    """Return the checks of training images that repeat others."""
     data = seen.data
     rows = np.arange(data.n_train)
     copies = rows[(seen.first[rows] >= 0) & (seen.first[rows] < rows)]
@@ -116,7 +116,7 @@ def _within(
 
 
 def _best_partners(seen: Evidence, *, across: bool) -> dict[int, tuple[int, tuple[float, bool, float]]]:
-    """Return for each image that nearly repeats an earlier one that one, and how: the one most like it."""
+    """Return for each image that nearly repeats earlier ones the most similar one, and how it differs."""
     n_train, pairs = seen.data.n_train, with_copies(seen)
     if across:
         chosen = (pairs.first < n_train) & (seen.first[pairs.second] >= n_train)
@@ -130,7 +130,7 @@ def _best_partners(seen: Evidence, *, across: bool) -> dict[int, tuple[int, tupl
 
 
 def check_two_labels(seen: Evidence) -> list[Check]:
-    """Return pairs of images that show the same and have different labels."""
+    """Return the check of images that show the same but have different labels."""
     data = seen.data
     if all(label is None for label in data.labels):
         return []
@@ -155,7 +155,7 @@ def check_two_labels(seen: Evidence) -> list[Check]:
 
 
 def with_copies(seen: Evidence) -> Pairs:
-    """Return near duplicates, with those of every copy, and pairs of equal content."""
+    """Return near duplicates, repeated for every exact copy, and pairs of equal content."""
     rows = np.flatnonzero(seen.first >= 0)
     copies: dict[int, list[int]] = {}
     for row in rows.tolist():

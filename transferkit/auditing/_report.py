@@ -1,4 +1,4 @@
-"""The result of an audit: checks and their findings, as a table, rows, a CSV or a page."""
+"""The report of an audit: checks and their findings, as a table, rows, a CSV file or a page."""
 
 from __future__ import annotations
 
@@ -23,41 +23,41 @@ from transferkit.images import Reader
 
 @dataclass(frozen=True)
 class AuditReport:
-    """What is wrong with images and labels, the gravest first. Print it.
+    """Problems of images and labels, returned by `transferkit.audit`; print it for a summary.
 
     Attributes
     ----------
     checks : list of Check
-        One for each kind of finding, also where nothing was found; with ``kind``, ``severity``, ``summary``,
-        ``advice`` and ``findings``.
+        A check for each kind of finding, even if nothing was found, the most severe first; with ``kind``,
+        ``severity``, ``summary``, ``advice`` and ``findings``.
     n_train, n_test : int
-        Images to train on, and of the test.
+        Numbers of training and of test images.
     images : list
-        All of them, those of the test at the end.
+        All images, training images first.
     labels : list
-        Their labels; None where there is none.
+        Label of each image, or None.
     classes : ndarray or None
-        Labels to train on, sorted, if each image has one.
+        Labels of the training images, sorted, if each image has one.
     groups : ndarray of int64, shape (n_train,)
-        Images that should stay on the same side of a split: those of one group that was passed, those that
-        show the same, or that are of one series where their names surely say so. For ``groups=`` of ``fit``,
-        ``compare`` and the folds of scikit-learn.
+        Groups of training images that should not be separated by a split: images of a group that was passed,
+        images that show the same, or images of one series if their names clearly say so. Pass it as
+        ``groups=`` to ``fit``, ``compare`` or the splitters of scikit-learn.
     pairs : Pairs
-        Images that show the same: ``first`` and ``second`` are positions in ``images``, ``score`` is how far
-        their detail agrees (1 for equal content), ``mirrored`` and ``moved`` say how they differ.
+        Pairs of images that show the same: ``first`` and ``second`` are positions in ``images``, ``score`` is
+        the agreement of their detail (1 for equal content), ``mirrored`` and ``moved`` tell how they differ.
     probabilities : ndarray of float64, shape (n_train, n_classes), or None
-        Of each class, by models that have not seen the image, its group or its duplicates; NaN for images
-        that cannot be read.
+        Probability of each class, predicted by models that have not seen the image, its group or its
+        duplicates; NaN for images that cannot be read.
     shortcut : Shortcut or None
-        How well facts of the files tell the classes apart.
+        How well the classes can be told apart by facts of the files alone.
     facts : dict of str to ndarray, shape (n_train + n_test,)
         Width, height, format, mode, brightness and so on of each image; for ``pandas.DataFrame``.
     files : Table
         A summary of the facts.
     seconds : dict of str to float
-        What each stage took.
+        Duration of each stage.
     reader : transferkit.images.Reader
-        How the images were read; plots and the page show the same pictures.
+        How the images were read, so that plots and the page show the same pictures.
     """
 
     checks: list[Check]
@@ -77,16 +77,16 @@ class AuditReport:
 
     @property
     def findings(self) -> list[Finding]:
-        """All findings, those of the gravest check first."""
+        """All findings, those of the most severe check first."""
         return [finding for check in self.checks for finding in check.findings]
 
     def check(self, kind: str) -> Check:
-        """Return the check of a kind.
+        """Return the check of this kind.
 
         Parameters
         ----------
         kind : str
-            Such as "near_duplicate".
+            Name of the check, such as "near_duplicate".
 
         Returns
         -------
@@ -95,7 +95,7 @@ class AuditReport:
         Raises
         ------
         InvalidInputError
-            It was not made.
+            This check was not run.
         """
         for one in self.checks:
             if one.kind == kind:
@@ -114,12 +114,12 @@ class AuditReport:
         Returns
         -------
         image
-            As it was passed.
+            The image, as it was passed.
         """
         return self.images[index if part == "train" else self.n_train + index]
 
     def to_rows(self) -> list[dict[str, Any]]:
-        """Return one row for each finding.
+        """Return a dictionary for each finding.
 
         Returns
         -------
@@ -129,7 +129,7 @@ class AuditReport:
         return [asdict(finding) for finding in self.findings]
 
     def to_frame(self) -> Any:
-        """Return the findings as a table of pandas.
+        """Return the findings as a ``pandas.DataFrame``.
 
         Returns
         -------
@@ -148,22 +148,22 @@ class AuditReport:
         return pd.DataFrame(self.to_rows(), columns=[column.name for column in fields(Finding)])
 
     def to_csv(self, path: str | os.PathLike[str], *, kinds: Sequence[str] | None = None) -> None:
-        """Write the findings, a row for each, with an empty column ``new_label``.
+        """Write the findings to a CSV file, one per row, with an empty column ``new_label``.
 
-        Somebody who looks at the images fills it where the label is wrong, and ``other_new_label`` for the
-        second image of a pair; :func:`relabel` then reads it.
+        Fill this column where a label is wrong, and ``other_new_label`` for the second image of a pair; then
+        pass the file to :func:`relabel`.
 
         Parameters
         ----------
         path : path
-            Replaced if it exists, unless somebody has filled new labels in it, or it cannot be read.
+            File to write. An existing file is replaced, unless it contains new labels or cannot be read.
         kinds : sequence of str, optional
-            Those to write, such as ``["label_issue", "two_labels"]``; by default all.
+            Kinds of findings to write, such as ``["label_issue", "two_labels"]``; by default all.
 
         Raises
         ------
         InvalidInputError
-            A kind is none of the checks that were made, or the file has filled new labels or cannot be read.
+            A check of this kind was not run, or the existing file has new labels or cannot be read.
         OSError
             The file cannot be written.
         """
@@ -178,19 +178,19 @@ class AuditReport:
         write_table(path, columns, map(asdict, findings))
 
     def to_html(self, path: str | os.PathLike[str], *, n: int = 24) -> None:
-        """Write a page with the checks, and with small pictures of what they found; nothing else is needed.
+        """Write a self-contained HTML page with the checks and thumbnails of what they found.
 
         Parameters
         ----------
         path : path
-            Replaced if it exists.
+            File to write; replaced if it exists.
         n : int, default=24
-            Findings of each check that are shown with their pictures, at most.
+            Largest number of findings of each check that are shown with pictures.
 
         Raises
         ------
         InvalidInputError
-            ``n`` is no positive integer.
+            ``n`` is not a positive integer.
         OSError
             The file cannot be written.
         """
@@ -233,14 +233,14 @@ class AuditReport:
         return plot_label_issues(self, **options)
 
     def title(self) -> str:
-        """Return what was audited, and how much was found."""
+        """Return a title that says what was audited and how much was found."""
         counts = [sum(one.severity == severity for one in self.checks) for severity in SEVERITIES[:3]]
         words = [count(n, word) for n, word in zip(counts, SEVERITIES[:3], strict=True) if n]
         test = f", {count(self.n_test, 'image')} of a test" if self.n_test else ""
         return f"Audit of {count(self.n_train, 'image')}{test}: {', '.join(words) or 'nothing found'}"
 
     def tables(self) -> list[Table]:
-        """Return what is printed: the checks, and the files."""
+        """Return the tables that are printed: the checks, and the files."""
         lines = []
         for one in self.checks:
             if one.severity == "fine":

@@ -1,4 +1,4 @@
-"""The search for the nearest of all images, from each of them."""
+"""Search for the nearest other images of every image."""
 
 from __future__ import annotations
 
@@ -13,6 +13,6 @@ _EXACT_UP_TO = 10_000  # images; comparing each with all takes the square of the
 
 
 def search_among(vectors: NDArray[np.float32]) -> Search:
-    """Return a search by cosine; of many vectors, with faiss, it visits the likely ones only."""
+    """Return a search by cosine distance; among many vectors, faiss (if installed) visits likely ones."""
     many = len(vectors) > _EXACT_UP_TO and find_spec("faiss") is not None
     return Search(vectors, "cosine", "approximate" if many else "exact")

@@ -1,4 +1,4 @@
-"""The check of groups: persons or series on both sides of a split, given or guessed."""
+"""The check of groups, passed or guessed: persons or series in both training and test."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ Rows = NDArray[np.int64]
 
 _LEAST = 0.1  # share of the images in series, below which names say nothing
 _ASKED = 2000  # images whose nearest one is looked at
-_SURE = 0.5  # share of images whose nearest one is of the same series: features say the same as names
+_SURE = 0.5  # share of images whose nearest one is of the same series; above it, features confirm the names
 _LIKELY_TIMES = 3  # chance
 
 
 class Guess(NamedTuple):
-    """A guessed series, and whether features bear it out.
+    """Guessed series, and whether features confirm them.
 
     ``agreement`` is the share of images in series whose nearest other image, near duplicates included, is of
     the same series; ``chance`` what it would be if names meant nothing; ``sure`` is "sure", "likely" or
@@ -36,7 +36,7 @@ class Guess(NamedTuple):
 
 
 def guess(seen: Evidence) -> Guess | None:
-    """Return the guess that features bear out best, or None if names say nothing."""
+    """Return the guess that features confirm best, or None if the names say nothing."""
     data = seen.data
     paths = [data.path(row) for row in range(len(data))]
     best: Guess | None = None
@@ -62,7 +62,7 @@ def _judged(seen: Evidence, series: Series) -> Guess:
         return Guess(series, float("nan"), float("nan"), "unsure")
     if len(in_series) > _ASKED:
         in_series = np.sort(np.random.default_rng(seen.seed).permutation(in_series)[:_ASKED])
-    # Of one class, so that a backbone which knows the classes does not bear out names that follow them.
+    # Within a class, so that a backbone that knows the classes does not confirm names that follow them.
     agreed = chance = 0.0
     labels = np.array([str(seen.data.labels[row]) for row in rows.tolist()])
     for label in np.unique(labels):
@@ -82,7 +82,7 @@ def _judged(seen: Evidence, series: Series) -> Guess:
 
 
 def _nearest_other(vectors: NDArray[np.float32], own: Rows, asked: Rows) -> Rows:
-    """Return the nearest other image of each image asked for, among the own ones."""
+    """Return the nearest other image of each requested image, among the given ones."""
     place = np.searchsorted(own, asked)
     search = Search(vectors[own], "cosine", "auto")
     found, _ = search.nearest(vectors[asked], 1, lambda near: near == place[:, None], 1)
@@ -90,7 +90,7 @@ def _nearest_other(vectors: NDArray[np.float32], own: Rows, asked: Rows) -> Rows
 
 
 def check_series(seen: Evidence) -> list[Check]:
-    """Return which groups, given and guessed, are on both sides; and whether there are series at all."""
+    """Return checks of groups, passed and guessed, in both training and test, and of series in general."""
     checks = _given(seen)
     found = seen.guess
     if found is None:
@@ -165,7 +165,7 @@ def _given(seen: Evidence) -> list[Check]:
 
 
 def _torn(seen: Evidence) -> Check:
-    """Return pairs that show the same and are of two of the caller's groups."""
+    """Return the check of pairs that show the same but are in different groups of the caller."""
     data = seen.data
     assert data.groups is not None
     findings = []
@@ -190,7 +190,7 @@ def _torn(seen: Evidence) -> Check:
 
 
 def _guessed_across(seen: Evidence, found: Guess) -> Check:
-    """Return images of the test whose guessed series is also in train."""
+    """Return the check of test images whose guessed series is also among the training images."""
     data, names = seen.data, found.series.names
     kind, n_test = "series_across", len(data) - data.n_train
     train: dict[str, Any] = {}

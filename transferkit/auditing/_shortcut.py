@@ -1,8 +1,8 @@
-"""The shortcut probe: can facts of the files tell the classes apart, without a look at the pictures?
+"""The shortcut probe: can the classes be told apart by facts of the files, without looking at the pictures?
 
-A model that is shown pictures of another size, format or brightness for each class learns these, and figures
-on a test from the same source do not show it. So a small model is given the facts alone. What it can tell, a
-network may learn too.
+If the pictures of each class have another size, format or brightness, a model may learn just that, and an
+evaluation on a test from the same source does not reveal it. So a small model is trained on the facts alone.
+Whatever it can tell, a network may learn, too.
 """
 
 from __future__ import annotations
@@ -23,33 +23,33 @@ Floats = NDArray[np.float64]
 Column = tuple[str, Floats]
 
 _FOLDS = 5
-_MOST_ROWS = 3000  # that the probe learns from; more change nothing
-_KINDS = 8  # of a word that are told apart
+_MOST_ROWS = 3000  # rows that the probe learns from; more do not change the result
+_KINDS = 8  # most frequent values of a word that are distinguished
 _FINDS, _WARNS, _ERRS = 0.6, 0.7, 0.9  # AUC, the lower end of its interval
-_NAMED = 0.05  # of AUC above chance, below which a fact gives nothing away
-_SHOWN = 6  # facts that are named
-_ENOUGH = 10  # images on which an accuracy says something
+_NAMED = 0.05  # AUC above chance from which on a fact is named
+_SHOWN = 6  # largest number of facts that are named
+_ENOUGH = 10  # fewest images for a meaningful accuracy
 
 
 @dataclass(frozen=True)
 class Probe:
-    """What a model of facts alone can tell, on images that it has not seen.
+    """How well a model of facts alone predicts the classes of images that it has not seen.
 
     Attributes
     ----------
     facts : tuple of str
-        What it was given.
+        Facts that it was trained on.
     balanced_accuracy : Figure
-        Mean share of each class that it is right on; by chance, 1 / number of classes.
+        Mean sensitivity of the classes; by chance, 1 / number of classes.
     auc : dict of label to Figure
-        Of each class against all others; of two classes, of the second.
+        AUC of each class against all others; of two classes, that of the second.
     apart : dict of label to (label, Figure)
-        Another class, and the AUC of the two alone: from half of the classes, this one is told apart so well
-        or better. All others together would be told from a class as soon as one of them is.
+        Another class, and the AUC between the two: this class is told apart at least that well from half of
+        the other classes. (Its AUC against all others together is high as soon as one of them is different.)
     by_fact : dict of label to list of (str, float)
-        The AUC of each fact by itself, largest first.
+        AUC of each fact by itself, largest first.
     predicted : ndarray, shape (n,)
-        Its answers, for the rows of the shortcut.
+        Predicted classes of the rows of the shortcut.
     """
 
     facts: tuple[str, ...]
@@ -62,21 +62,23 @@ class Probe:
 
 @dataclass(frozen=True)
 class Shortcut:
-    """How well facts tell the classes apart.
+    """How well the classes can be told apart by facts of the files.
 
     Attributes
     ----------
     files : Probe
-        Of size, aspect, format, mode and quality, which are no part of what is shown.
+        Probe of size, aspect, format, mode and quality, which have nothing to do with the subject.
     light : Probe
-        Of brightness, contrast, saturation, border, sharpness and bytes per pixel, which may belong to it.
+        Probe of brightness, contrast, saturation, border, sharpness and bytes per pixel, which may belong to
+        the subject.
     rows : ndarray of int64, shape (n,)
-        Images to train on that they were measured on.
+        Training images that the probes were evaluated on.
     classes : ndarray
+        All labels.
     misled : dict of label to (int, float)
-        Of each class: images for which the facts of the file suggest another class, and the share of them
-        that models of the pictures are right on, which have not seen them; NaN where there are none. It says
-        what is left without the shortcut. Empty where these models were not made.
+        For each class, the number of images for which the facts of the file suggest another class, and the
+        accuracy on these of models of the pictures that have not seen them (NaN if there are none): what is
+        left of the accuracy without the shortcut. Empty if there are no such models.
     """
 
     files: Probe
@@ -87,7 +89,7 @@ class Shortcut:
 
 
 def probe_shortcut(seen: Evidence) -> Shortcut | None:
-    """Return what the facts can tell; None where nothing can be measured."""
+    """Return how well facts predict the classes; None if it cannot be measured."""
     if seen.data.classes is None or _why_not(seen):
         return None
     rows = _rows(seen)
@@ -102,7 +104,7 @@ def probe_shortcut(seen: Evidence) -> Shortcut | None:
 
 
 def _rows(seen: Evidence) -> NDArray[np.int64]:
-    """Return the images that are measured on: those of classes with as many as there are folds."""
+    """Return the images to evaluate on: those of classes with at least as many images as folds."""
     rows = seen.train
     if len(rows) > _MOST_ROWS:
         rows = np.sort(np.random.default_rng(seen.seed).permutation(rows)[:_MOST_ROWS])
@@ -112,7 +114,7 @@ def _rows(seen: Evidence) -> NDArray[np.int64]:
 
 
 def _why_not(seen: Evidence) -> str:
-    """Return in words why nothing can be measured; empty where it can."""
+    """Describe why nothing can be measured; empty if it can."""
     rows = _rows(seen)
     if len({seen.data.labels[row] for row in rows}) < 2:
         return f"Fewer than two classes have {_FOLDS} images"
@@ -123,13 +125,13 @@ def _why_not(seen: Evidence) -> str:
 
 
 def _probe(columns: Sequence[Column], y: NDArray[Any], folds: Any, groups: Any, seen: Evidence) -> Probe:
-    """Return what these facts can tell together, and each by itself."""
+    """Return how well these facts predict the classes, together and each by itself."""
     from sklearn.ensemble import RandomForestClassifier
     from sklearn.tree import DecisionTreeClassifier
 
     columns = [column for column in columns if _varies(column[1])]
     classes = np.unique(y)
-    # Not gradient boosting, whose threads take minutes for this on a busy machine.
+    # Not gradient boosting, whose threads take minutes on a busy machine.
     all_of_them = RandomForestClassifier(
         n_estimators=25, min_samples_leaf=5, class_weight="balanced", random_state=seen.seed
     )
@@ -158,7 +160,7 @@ def _probe(columns: Sequence[Column], y: NDArray[Any], folds: Any, groups: Any, 
 def _apart(
     label: Any, classes: NDArray[Any], known: Floats, y: NDArray[Any], options: dict[str, Any], groups: Any
 ) -> tuple[Any, Figure]:
-    """Return the class that this one is told from as well as from half of them, and the AUC of both."""
+    """Return the class from which this one is told apart with the median AUC, and that AUC."""
     own = classes.tolist().index(label)
     found = []
     for other in range(len(classes)):
@@ -184,7 +186,7 @@ def _folds(y: NDArray[Any], groups: NDArray[np.int64], seed: int) -> list[Any]:
 
     splitter = StratifiedGroupKFold(_FOLDS, shuffle=True, random_state=seed)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # a class of few groups is in few folds
+        warnings.simplefilter("ignore", UserWarning)  # a class with few groups is in few folds
         return list(splitter.split(np.zeros(len(y)), y, groups))
 
 
@@ -222,7 +224,7 @@ def _varies(column: Floats) -> bool:
 def _misled(
     seen: Evidence, files: Probe, rows: NDArray[np.int64], y: NDArray[Any]
 ) -> dict[Any, tuple[int, float]]:
-    """Return how models of the pictures do where the facts suggest another class."""
+    """Return how accurate models of the pictures are where the facts suggest another class."""
     if seen.probabilities is None or seen.data.classes is None:
         return {}
     known = seen.probabilities[rows]
@@ -237,7 +239,7 @@ def _misled(
 
 
 def check_shortcut(seen: Evidence) -> list[Check]:
-    """Return which classes the files give away, and by what."""
+    """Return the checks of classes that the files give away, and by which facts."""
     found = seen.shortcut
     if found is None:
         if seen.data.kind != "classes":
@@ -287,7 +289,7 @@ def _check(kind: str, findings: tuple[Finding, ...], probe: Probe, n_classes: in
 
 
 def _left(found: Shortcut, findings: tuple[Finding, ...]) -> str:
-    """Return in words what models of the pictures are right on where the facts mislead."""
+    """Describe how accurate models of the pictures are where the facts mislead."""
     texts = []
     for finding in findings:
         n, right = found.misled.get(finding.label, (0, float("nan")))

@@ -1,4 +1,4 @@
-"""Images to label next, as a table, a CSV to fill, or a sheet of pictures."""
+"""Images to label next, as a table, a CSV file to fill, or a plot."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class Suggestion:
     index : int
         Position in the X that was passed.
     path : str or None
-        Its file, as it was passed; None for what is no file.
+        File of the image, as it was passed; None if it is not a file.
     predicted : object
-        The most probable label; of several labels, a tuple of those that are predicted.
+        The most probable label; with several labels per image, a tuple of the predicted ones.
     score : float
-        How unsure the model is of it, from 0 to 1.
+        Uncertainty of the model, from 0 to 1.
     """
 
     index: int
@@ -42,24 +42,26 @@ class Suggestion:
 
 @dataclass(frozen=True)
 class Suggestions:
-    """Images to label next, the most useful first. Print them.
+    """Images to label next, returned by `transferkit.next_to_label`; print it for a table.
 
     Attributes
     ----------
     items : list of Suggestion
+        The images, the most useful first.
     images : list
         The images themselves, as they were passed, in the same order.
     probabilities : ndarray of float64, shape (n, n_classes)
-        Of each label, by the model.
+        Probability of each label, predicted by the model.
     classes : ndarray, shape (n_classes,)
+        Labels of the model.
     n_images : int
-        Images that were passed.
+        Number of images that were passed.
     n_known : int
-        Those among them that the model has learned from, or that repeat another byte for byte.
+        Number of these that the model has learned from, or that are exact copies of others.
     n_unreadable : int
-        Those that cannot be read.
+        Number of these that cannot be read.
     reader : transferkit.images.Reader
-        How the model reads them; plots show the same pictures.
+        How the model reads the images, so that plots show the same pictures.
     """
 
     items: list[Suggestion]
@@ -77,7 +79,7 @@ class Suggestions:
         return np.array([item.index for item in self.items], dtype=np.int64)
 
     def to_rows(self) -> list[dict[str, Any]]:
-        """Return one row for each image.
+        """Return a dictionary for each image.
 
         Returns
         -------
@@ -91,17 +93,19 @@ class Suggestions:
         ]
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
-        """Write a row for each image, with an empty column ``new_label`` for :func:`relabel`.
+        """Write the images to a CSV file, one per row, with an empty column ``new_label``.
+
+        Fill this column, then pass the file to :func:`relabel`.
 
         Parameters
         ----------
         path : path
-            Replaced if it exists, unless somebody has filled new labels in it, or it cannot be read.
+            File to write. An existing file is replaced, unless it contains new labels or cannot be read.
 
         Raises
         ------
         InvalidInputError
-            The file has filled new labels, or cannot be read.
+            The existing file has new labels or cannot be read.
         OSError
             The file cannot be written.
         """
@@ -115,7 +119,7 @@ class Suggestions:
         write_table(path, columns, rows)
 
     def plot(self, **options: Any) -> Any:
-        """Plot the images, each with what the model takes it for.
+        """Plot the images, each with its predicted label.
 
         Parameters
         ----------
@@ -131,7 +135,7 @@ class Suggestions:
         return plot_to_label(self, **options)
 
     def tables(self) -> list[Table]:
-        """Return what is printed."""
+        """Return the tables that are printed."""
         title = f"{count(len(self.items), 'image')} of {self.n_images:,} to label next"
         lines = [
             [item.path or f"#{item.index}", str(item.predicted), f"{item.score:.2f}"]

@@ -1,4 +1,4 @@
-"""The backbones, as data, and the networks built from them. Keras is imported only to build one."""
+"""Backbones, described as data, and the networks built from them; Keras is imported only to build one."""
 
 from transferkit.backbones._registration import register_backbone
 from transferkit.backbones.backbone import Backbone

@@ -1,7 +1,7 @@
 """Download weights into a temporary folder, check them, and move them into place in one step.
 
 Keras writes to the final path, so a killed process leaves a partial file, and two processes write to the
-same one. Here a subprocess downloads into a folder of its own, and only a complete, verified file is kept.
+same one. Here a subprocess downloads to its own folder, and only a complete, verified file is kept.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ except Exception as error:
     sys.exit(1)
 """
 _PREFIX = ".transferkit-download-"
-_ABANDONED_SECONDS = 86_400  # age of a folder that a killed process left
+_ABANDONED_SECONDS = 86_400  # age from which on a folder counts as left by a killed process
 
 
 def note_of(path: Path) -> Path:

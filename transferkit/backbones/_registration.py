@@ -1,4 +1,4 @@
-"""Register a backbone, checked on request; above the registry and the checks, which know nothing of it."""
+"""Register a backbone and check it on request; registry and checks do not depend on this module."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ def register_backbone(
     overwrite: bool = False,
     **details: Any,
 ) -> Backbone:
-    """Add a backbone, so that its name can be used wherever a backbone is expected.
+    """Register a backbone, so that its name can be used wherever a backbone is expected.
 
     Parameters
     ----------
     name : str
-        New name.
+        Name of the new backbone.
     constructor, preprocess_input, min_size
-        The triple; see :class:`Backbone`.
+        See :class:`Backbone`.
     check : bool, default=False
-        Check it with ``weights=None`` first; see :func:`check_backbone`.
+        Call :func:`check_backbone` first, with ``weights=None``.
     overwrite : bool, default=False
-        Replace backbones that have this name or one of its aliases as their name.
+        Replace registered backbones whose name is this name or one of the new aliases.
     **details
         Other fields of :class:`Backbone`; ``image_size`` defaults to 224, or ``min_size`` if that is larger.
 

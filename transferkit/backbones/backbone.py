@@ -1,4 +1,4 @@
-"""What is known about one network: plain data; no Keras is imported."""
+"""``Backbone``: the description of a pretrained network as plain data, without importing Keras."""
 
 from __future__ import annotations
 
@@ -24,27 +24,28 @@ Reference = str | Callable[..., Any]
 
 @dataclass(frozen=True)
 class Backbone:
-    """A pretrained network: how to build it, and what is recommended for it.
+    """Describe a pretrained network: how to build it, and recommended settings.
 
     Parameters
     ----------
     name : str
-        Name in the registry. Look-ups ignore case, ``-`` and ``_``.
+        Name in the registry. Case, ``-`` and ``_`` are ignored when a name is looked up.
     constructor : callable, str or Source
         ``constructor(include_top=False, weights=None, input_shape=(S, S, 3))`` returns a
-        ``keras.Model``. A string names what to import, as ``"package.module:attribute"``. A `Source` finds
-        its weights and builds its network itself.
+        ``keras.Model``. A string such as ``"package.module:attribute"`` is imported when needed. A `Source`
+        finds its weights and builds its network itself.
     preprocess_input : callable or str
         Maps float32 pixels of shape (n, S, S, 3), RGB in 0..255, to the input of the network.
     min_size : int
-        Smallest side ``S`` in pixels.
+        Smallest possible side ``S`` of the input in pixels.
     image_size : int, default=224
-        Default side, usually the one that the weights were trained at.
+        Default side of the input in pixels, usually the one that the weights were trained at.
     layers : tuple of str, default=("last",)
-        Recommended layers, from fine and early to coarse and late. ``"last"`` is the output of the network.
+        Recommended layers, from early layers with fine maps to late ones with coarse maps. ``"last"`` is the
+        output of the network.
     grid : int, tuple of int or None, default=4
-        Cells per side that maps are averaged over for heads that take many layers: one number for all
-        layers, or one for each. None keeps whole maps.
+        Number of cells per side over which heads that use several layers average each map: one number for
+        all layers, or one for each. None keeps whole maps.
     weights_file : str, optional
         File name under which Keras publishes the ImageNet weights without the top.
     weights_hash : str, optional
@@ -52,16 +53,16 @@ class Backbone:
     pretrained : bool, default=True
         False for fixed filters, which load no weights.
     version : str, default="1"
-        Part of every cache key. Change it when features change although weights and graph do not.
+        Part of every cache key. Change it if features change although neither weights nor graph do.
     aliases : tuple of str, default=()
-        Other names.
+        Other names of the backbone.
     finish : callable, optional
         ``finish(model)`` is called after ImageNet weights are loaded into a graph built without them.
     lost_layer : str, optional
-        A layer without weights that only the graph of ImageNet weights has, and ``finish`` makes up for: of a
-        file that is not Keras's own, ``finish`` belongs to the weights if the file has it.
+        A layer without weights that exists only in the graph built with ImageNet weights, and that ``finish``
+        replaces. For weights files that are not Keras's own, ``finish`` is called if the file has this layer.
     fixed_size : bool, default=False
-        Images can have the side ``image_size`` only.
+        Whether ``image_size`` is the only possible side.
 
     Raises
     ------
@@ -143,48 +144,51 @@ class Backbone:
         n_prefix: int | None = None,
         name: str | None = None,
     ) -> Backbone:
-        """Return the network in an ONNX file as a backbone, for use wherever a name is expected.
+        """Return the network in an ONNX file as a backbone, which can be used instead of a name.
 
-        It runs on OpenVINO or ONNX Runtime, without TensorFlow. Needs ``transferkit[onnx]``.
+        It runs on OpenVINO or ONNX Runtime, without TensorFlow. Requires ``transferkit[onnx]``.
 
         Parameters
         ----------
         path : path
-            The file. Weights may lie in other files beside it.
+            The ONNX file. Weights may be in other files beside it.
         mean, std : float or sequence of 3
-            Of red, green and blue, for pixels in 0..255: the network sees ``(pixels * scale - mean) / std``.
-            May be left out only where the file's metadata names them.
-            ImageNet's are (123.675, 116.28, 103.53) and (58.395, 57.12, 57.375); 0 and 255 give 0..1;
-            127.5 and 127.5 give -1..1. Wrong ones cost accuracy silently: see :func:`check_backbone`.
+            Normalization of red, green and blue pixels in 0..255: the network is given
+            ``(pixels * scale - mean) / std``. May be omitted only if the metadata of the file contain them.
+            Those of ImageNet are (123.675, 116.28, 103.53) and (58.395, 57.12, 57.375); 0 and 255 map pixels
+            to 0..1; 127.5 and 127.5 to -1..1. Wrong values reduce the accuracy without any error; see
+            :func:`check_backbone`.
         scale : float, optional
-            1 by default. With 1/255, mean and std are those of pixels in 0..1, as (0.485, 0.456, 0.406).
+            Factor for pixels, by default 1. With 1/255, mean and std refer to pixels in 0..1, such as
+            (0.485, 0.456, 0.406).
         channels : {"RGB", "BGR"}, optional
-            The order that the network takes, by default ``"RGB"``. Where mean and std are those of the
-            metadata, so are this and ``scale``; what is given must not contradict it.
+            Order of the channels that the network expects, by default ``"RGB"``. If mean and std are taken
+            from the metadata, so are this and ``scale``; values passed here must not contradict them.
         layout : {"NCHW", "NHWC"}, optional
-            Of the input, found from its 3 channels by default.
+            Layout of the input, by default inferred from the axis of size 3.
         image_size : int, optional
-            Side in pixels, where the file leaves it open; 224 by default.
+            Side of the input in pixels if the file does not fix it, by default 224.
         layers : sequence of str, optional
-            Names of tensors that heads learn from, fine ones first; see :func:`list_layers`. By default the
-            ends of the last stages, or of tokens half and three quarters of the depth, ``"last"`` and
-            ``"summary"``.
+            Names of the tensors that heads learn from, fine ones first; see :func:`list_layers`. By default
+            the ends of the last stages. For a transformer, the layers at half and at three quarters of its
+            depth, ``"last"`` and ``"summary"``.
         n_prefix : int, optional
-            Tokens before those of patches (class and registers), found by default: as few as leave a square.
+            Number of tokens before those of patches (class token and registers), by default the smallest
+            number that leaves a square of patches.
         name : str, optional
-            By default that of the file.
+            Name of the backbone, by default that of the file.
 
         Returns
         -------
         Backbone
-            Its identity is the digest of the file with its name and all numbers above.
+            It is identified by the digest of the file, its name, and all numbers above.
 
         Raises
         ------
         WeightsError
-            The file is missing, or not a sound ONNX file.
+            The file is missing or is not a valid ONNX file.
         InvalidInputError
-            The graph takes no images or has no feature maps, or a parameter cannot be used.
+            The graph does not take images or has no feature maps, or a parameter cannot be used.
         MissingDependencyError
             The package onnx or onnxruntime is not installed.
 
@@ -212,24 +216,25 @@ class Backbone:
         layers: Sequence[str] | None = None,
         name: str | None = None,
     ) -> Backbone:
-        """Return a Keras model as a backbone: functional, Sequential, or a subclass.
+        """Return a Keras model (functional, Sequential, or a subclass) as a backbone.
 
-        ``Classifier(model)`` is the same, with the defaults. The model is left alone: features are computed
-        on a copy that is taken in ``fit``, and a model that was trained further is another backbone. Of a
-        subclass no copy can be taken: if it changes, ``fit`` must be called again.
+        ``Classifier(model)`` is a shortcut for this, with the defaults. The model is not changed: ``fit``
+        copies it, and features are computed with the copy. If the model is trained further, it counts as
+        another backbone. A subclass of ``keras.Model`` cannot be copied; call ``fit`` again if it changes.
 
         Parameters
         ----------
         model : keras.Model
+            A model that takes images.
         preprocess_input : callable, optional
-            Maps float32 pixels of shape (n, S, S, 3), RGB in 0..255, to the input of the model. May be left
-            out only where a Rescaling or Normalization layer comes before the first weights.
+            Maps float32 pixels of shape (n, S, S, 3), RGB in 0..255, to the input of the model. May be
+            omitted only if a Rescaling or Normalization layer comes before the first layer with weights.
         image_size : int, optional
-            Side in pixels, where the model leaves it open; 224 by default.
+            Side of the input in pixels if the model does not fix it, by default 224.
         layers : sequence of str, optional
             Layers that heads learn from, fine ones first. By default the ends of the last stages.
         name : str, optional
-            By default that of the model.
+            Name of the backbone, by default that of the model.
 
         Returns
         -------
@@ -248,20 +253,20 @@ class Backbone:
     def from_function(
         cls, function: Callable[[Any], Any], *, image_size: int = 224, name: str | None = None
     ) -> Backbone:
-        """Return a function as a backbone: a network of any framework.
+        """Return a function as a backbone, such as a network of another framework.
 
-        ``Classifier(function)`` is the same, with the defaults. The function is known by the features of two
-        probe images, which are computed again before each extraction.
+        ``Classifier(function)`` is a shortcut for this, with the defaults. The function is identified by its
+        features of two probe images, which are computed again before each extraction.
 
         Parameters
         ----------
         function : callable
-            Maps float32 pixels of shape (n, S, S, 3), RGB in 0..255, to features (n, c) or (n, h, w, c). A
-            row must not depend on the others.
+            Maps float32 pixels of shape (n, S, S, 3), RGB in 0..255, to features of shape (n, c) or
+            (n, h, w, c). The features of an image must not depend on the other images.
         image_size : int, default=224
-            Side ``S`` in pixels.
+            Side ``S`` of the input in pixels.
         name : str, optional
-            By default that of the function.
+            Name of the backbone, by default that of the function.
 
         Returns
         -------
@@ -270,28 +275,28 @@ class Backbone:
         Raises
         ------
         InvalidInputError
-            It is no function. What it returns is checked in ``fit``.
+            ``function`` is not callable. What it returns is checked in ``fit``.
         """
         from transferkit.backbones.own_models import function_fields
 
         return cls(**function_fields(function, image_size, name))
 
     def to_json(self) -> str | dict[str, Any]:
-        """Return what a saved model holds: the name, or what :meth:`from_onnx` was told."""
+        """Return the description for a saved model: the name, or the arguments of :meth:`from_onnx`."""
         from transferkit.backbones.onnx_file import to_json
 
         return to_json(self) or self.name
 
     @classmethod
     def from_json(cls, data: str | dict[str, Any]) -> str | Backbone:
-        """Return the backbone, or the name that it is registered under; ValueError for other data."""
+        """Return the backbone, or its name in the registry; raise ValueError for other data."""
         from transferkit.backbones.onnx_file import fields_from_json
 
         return data if isinstance(data, str) else cls(**fields_from_json(data))
 
     @property
     def network(self) -> tuple[Any, ...]:
-        """The fields that can change features; all others are limits and recommendations."""
+        """The fields that determine features; all others are limits and recommendations."""
         return (
             self.name,
             self.constructor,
@@ -354,7 +359,7 @@ class Backbone:
         Raises
         ------
         InvalidInputError
-            The side is not an integer, smaller than ``min_size``, or none that a `Source` can see.
+            The side is not an integer, is smaller than ``min_size``, or is not supported by the `Source`.
         """
         if image_size is None:
             return self.image_size
@@ -380,7 +385,7 @@ class Backbone:
 
 
 def plain_name(name: str) -> str:
-    """Return a name without everything that look-ups ignore."""
+    """Return a name without the characters that look-ups ignore."""
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 

@@ -1,4 +1,4 @@
-"""Check that a backbone gives right features: its preprocessing, and its network on a few images."""
+"""Check that a backbone computes correct features: its preprocessing, and its network on a few images."""
 
 from __future__ import annotations
 
@@ -27,22 +27,23 @@ _TOLERANCE = 2e-5
 
 
 def check_backbone(name: str | Backbone, *, weights: Any = None, image_size: int | None = None) -> Backbone:
-    """Check that the features of a backbone are right, and return the backbone.
+    """Check that the features of a backbone are correct, and return the backbone.
 
-    Checks that ``preprocess_input`` keeps the shape and returns finite numbers, that pixels are
-    not scaled twice, that the network runs in evaluation mode (the same output for the same
-    image, alone or in a batch of eight), that its output depends on the image, that it works
-    at ``min_size``, and that its recommended layers exist. For an ONNX file also that mean and std are
-    those that its metadata names, if it does; and how features would look under the usual ones is logged
-    (level INFO): only gross mistakes show there.
+    The checks are: ``preprocess_input`` keeps the shape and returns finite numbers; pixels are not scaled
+    twice; the network runs in evaluation mode (the output for an image is the same alone and in a batch of
+    eight); its output depends on the image; it works at ``min_size``; and its recommended layers exist. For
+    an ONNX file, mean and std must also be those in its metadata, if there are any; and for comparison,
+    statistics of features under the usual values are logged (level INFO), which reveal gross mistakes only.
 
     Parameters
     ----------
     name : str or Backbone
+        Backbone to check.
     weights : {None, "imagenet"} or path, default=None
-        Random weights are enough for these checks and need no download.
+        Weights to check with. Random weights (None) are sufficient for these checks and need no download.
     image_size : int, optional
-        Side in pixels; ``min_size`` by default, the fastest, or for a function that of the backbone.
+        Side of the input in pixels; by default ``min_size``, which is fastest, or the default size if the
+        backbone is a function.
 
     Returns
     -------
@@ -60,7 +61,7 @@ def check_backbone(name: str | Backbone, *, weights: Any = None, image_size: int
     'mobilenet'
     """
     backbone = get_backbone(name)
-    own = isinstance(backbone.constructor, Function)  # which says nothing of smaller images
+    own = isinstance(backbone.constructor, Function)  # which may not support smaller images
     size = backbone.min_size if image_size is None and not own else backbone.check_image_size(image_size)
     found = any_weights(backbone) if weights is None else resolve_weights(backbone, weights)
     try:
@@ -77,7 +78,7 @@ def check_backbone(name: str | Backbone, *, weights: Any = None, image_size: int
 
 
 def _normalisation_failures(backbone: Backbone, network: OnnxNetwork, path: Path) -> list[str]:
-    """Compare mean and std with the file's metadata; log what features the usual ones give."""
+    """Compare mean and std with the file's metadata; log features under the usual values."""
     ours = backbone.constructor.normalisation  # type: ignore[union-attr]
     found = contrasts(network, _images(network.image_size), ours)
     shown = ", ".join(f"{name} {value:.2f}" for name, value in found.items())

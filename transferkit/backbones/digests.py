@@ -1,4 +1,4 @@
-"""Digests of files, remembered while a file is unchanged."""
+"""Digests of files, cached while a file is unchanged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A function of a person as a network: any framework, one layer, no copy."""
+"""A user's function as a network: any framework, one layer, not copied."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class Function(Source):
 
     @property
     def takes_random_weights(self) -> bool:
-        """Whether ``weights=None`` is no error: it is one."""
+        """Whether ``weights=None`` is allowed: it is not."""
         return False
 
     def resolve(self, name: str, weights: Any) -> Weights:
-        """Return a word: what the function computes with is its own affair."""
+        """Return placeholder weights, since those of a function are unknown."""
         if weights != "imagenet":
             raise InvalidInputError(
                 f"weights must be left out for backbone {name!r}, which is a function. Got {weights!r}."
@@ -44,12 +44,12 @@ class Function(Source):
         return FunctionNetwork(self.function, image_size)
 
     def __deepcopy__(self, memo: Any) -> Function:
-        """Return itself: what a function refers to is not copied."""
+        """Return itself, since what a function refers to is not copied."""
         return self
 
 
 class FunctionNetwork:
-    """A network whose only layer is ``"last"``, what a function returns.
+    """A network whose only layer, ``"last"``, is the result of a function.
 
     Parameters
     ----------
@@ -57,15 +57,15 @@ class FunctionNetwork:
     image_size : int
     """
 
-    n_parameters = 0  # it does not say
-    tolerance = 1e-4  # of an image alone and beside another, relative to the largest feature
+    n_parameters = 0  # unknown
+    tolerance = 1e-4  # allowed difference between an image alone and in a batch, relative to the largest
 
     def __init__(self, function: Callable[[NDArray[np.float32]], Any], image_size: int) -> None:
         self.image_size = image_size
         self._function = function
 
     def sizes(self) -> dict[str, int]:
-        """Return a size for the only layer; the right one is not known."""
+        """Return a size for the only layer, since the true one is unknown."""
         return {"last": 1}
 
     def layer_names(self) -> list[str]:
@@ -85,11 +85,11 @@ class FunctionNetwork:
         return run
 
     def fingerprint(self) -> dict[str, str]:
-        """Return nothing: it is known by its answers to probes."""
+        """Return nothing, since a function is identified by its features of probe images."""
         return {}
 
     def check_shape(self, features: NDArray[np.float32], known: tuple[int, ...]) -> None:
-        """Raise InvalidInputError unless an image has features of the shape that others had."""
+        """Raise InvalidInputError if the shape of features differs from that of other images."""
         if features.shape[1:] != known:
             raise InvalidInputError(
                 "backbone must be a function whose features have one shape for all images of a size. Got "
@@ -97,7 +97,7 @@ class FunctionNetwork:
             )
 
     def check_rows(self, images: NDArray[np.float32]) -> tuple[int, ...]:
-        """Return the shape of features; InvalidInputError unless they are the same alone and with others."""
+        """Return the shape of features; raise InvalidInputError if features depend on other images."""
         together = self._features(images)
         rows = [self._features(image[None]) for image in images]
         for row in rows:
@@ -108,7 +108,7 @@ class FunctionNetwork:
         return together.shape[1:]
 
     def refuse_dependent_rows(self) -> NoReturn:
-        """Raise InvalidInputError: an image has other features alone than beside others."""
+        """Raise InvalidInputError because features of an image depend on other images."""
         raise InvalidInputError(
             "backbone must be a function whose rows do not depend on the batch. This one gives an image "
             "other features alone than beside others: is its network in training mode, or are features "
@@ -116,7 +116,7 @@ class FunctionNetwork:
         )
 
     def _features(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        found = self._function(batch.copy())  # it may write into it
+        found = self._function(batch.copy())  # it may modify its argument
         if hasattr(found, "detach"):  # a tensor of PyTorch that still has its graph
             found = found.detach().cpu()
         try:

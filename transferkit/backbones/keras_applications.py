@@ -14,7 +14,7 @@ import numpy as np
 from transferkit.backbones.backbone import Backbone
 
 _KERNELS = "_weights_tf_dim_ordering_tf_kernels_notop.h5"
-# What Keras divides by in IMAGENET_STDDEV_RGB of keras/src/applications/efficientnet.py.
+# The divisors in IMAGENET_STDDEV_RGB of keras/src/applications/efficientnet.py.
 _DEVIATIONS = (0.229, 0.224, 0.225)
 
 

@@ -16,7 +16,7 @@ from transferkit.foundation.greetings import without_greetings
 _NEEDED = ("keras", "tensorflow", "jax", "torch")  # Keras itself, and what it may run on
 _lock = threading.Lock()
 _inside = 0
-_interrupted = False  # amid the first import
+_interrupted = False  # whether the first import was interrupted
 _users: tuple[Any, Any] = ("float32", "channels_last")
 
 
@@ -39,7 +39,7 @@ def keras_defaults() -> Iterator[None]:
     keras = _import_keras()
     global _inside, _users
     with _lock:
-        # Keras derives a policy that is not set from floatx, and keeps it: ask before floatx changes.
+        # If no policy is set, Keras derives it from floatx once; so read it before floatx changes.
         policy = keras.config.dtype_policy()
         if _inside == 0:
             _users = keras.config.floatx(), keras.config.image_data_format()
@@ -59,7 +59,7 @@ def keras_defaults() -> Iterator[None]:
 
 
 def _import_keras() -> Any:
-    """Import Keras without TensorFlow's greetings, and start it, which says more.
+    """Import and start Keras without the messages that TensorFlow prints.
 
     Raises
     ------
@@ -71,7 +71,7 @@ def _import_keras() -> Any:
         import keras
 
         return keras
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's messages after its greetings
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # later messages of TensorFlow
     try:
         with _lock, without_greetings():
             import keras

@@ -31,18 +31,18 @@ class KerasNetwork:
     model : keras.Model
         With known inputs and outputs, functional or Sequential.
     image_size : int, optional
-        Side of its input in pixels, where the model leaves it open.
+        Side of its input in pixels, if the model does not fix it.
     count_from_input : bool, default=False
-        Number layers that nobody named from the input on, as for the backbones of this library. Otherwise all
-        names are those of Keras.
+        Number unnamed layers from the input on, as for the backbones of this library. Otherwise all names are
+        those of Keras.
 
     Attributes
     ----------
     model : keras.Model
     tensors : dict of str to KerasTensor
-        The output of each layer, by name; ``"last"`` is the output of the model, if it has one alone.
+        Output of each layer by name; ``"last"`` is the output of the model, if it has a single one.
     operations : dict of str to keras.Operation
-        What gives these outputs, by name, from the input on.
+        Operations of these outputs by name, from the input on.
     image_size : int
         Side of the input in pixels.
     """
@@ -69,7 +69,7 @@ class KerasNetwork:
         return int(self.model.count_params())
 
     def sizes(self) -> dict[str, int]:
-        """Return how many numbers each layer gives for an image, as far as the model says."""
+        """Return the number of values of each layer per image, as far as the model knows."""
         return {name: prod(side or 1 for side in tensor.shape[1:]) for name, tensor in self.tensors.items()}
 
     def layer_names(self) -> list[str]:
@@ -83,9 +83,9 @@ class KerasNetwork:
         ----------
         layers : tuple of str
         compiled : bool, default=False
-            Trace a graph for each batch size, if Keras runs on TensorFlow: slower once, faster afterwards.
+            If Keras runs on TensorFlow, trace a graph for each batch size: slower once, faster afterwards.
         one_graph : bool, default=False
-            Trace one graph for all batch sizes instead, so that no later call reads the code of layers again.
+            Trace a single graph for all batch sizes, so that later calls do not execute the code of layers.
         """
         import keras
 
@@ -110,7 +110,7 @@ class KerasNetwork:
         return run
 
     def check_input(self, name: str, shape: tuple[int, ...]) -> None:
-        """Raise InvalidInputError unless it takes what the preprocessing of a backbone of this name gives."""
+        """Raise InvalidInputError unless the model accepts the output of the backbone's preprocessing."""
         taken = tuple(self.model.inputs[0].shape)
         if len(shape) != len(taken) or any(
             side not in (None, ours) for ours, side in zip(shape[1:], taken[1:], strict=True)
@@ -122,7 +122,7 @@ class KerasNetwork:
             )
 
     def check_maps(self, layers: tuple[str, ...]) -> None:
-        """Raise InvalidInputError where a map has channels first, so that averages would run over them."""
+        """Raise InvalidInputError if a map has channels first, since averages would then be wrong."""
         if not _moves_axes(self.model):
             return
         for name in layers:
@@ -152,7 +152,7 @@ class KerasNetwork:
                 f"layers must name layers of the backbone. Got {quoted(unknown)}.{guess} "
                 f"Call transferkit.list_layers() for all {len(self.tensors)}."
             )
-        # With a list around one input, Keras would warn at every call with an array.
+        # With a list of one input, Keras would warn at every call with an array.
         return keras.Model(_single(self.model.inputs), [self.tensors[name] for name in layers])
 
     def fingerprint(self) -> dict[str, str]:
@@ -162,7 +162,7 @@ class KerasNetwork:
             digest.update(np.ascontiguousarray(array).tobytes())
         try:
             document = json.loads(self.model.to_json())
-        except NotImplementedError as error:  # its first line says which layer
+        except NotImplementedError as error:  # its first line names the layer
             reason = next(iter(str(error).strip().splitlines()), "")
             raise InvalidInputError(
                 f"Layers of a registered backbone must have get_config(), by which features are told apart. "
@@ -173,20 +173,20 @@ class KerasNetwork:
 
 
 def _single(tensors: list[Any]) -> Any:
-    """Return the tensor of a list of one, which ``model.input`` cannot do for a Sequential."""
+    """Return the only tensor of a list; ``model.input`` does not work for a Sequential."""
     return tensors[0] if len(tensors) == 1 else tensors
 
 
 def _as_saved_earlier(document: dict[str, Any]) -> dict[str, Any]:
-    """Return a serialised model as models of earlier versions know it, if its names mean the same layers.
+    """Return a serialised model as in earlier versions, if its names mean the same layers.
 
-    They numbered all automatic names in order of the document, from ``conv2d_0``.
+    Earlier versions numbered all automatic names in the order of the document, from ``conv2d_0``.
     """
     names: dict[str, str] = {}
     counts: Counter[str] = Counter()
     for layer in document["config"]["layers"]:
         if "layers" in layer["config"]:
-            return document  # numbers went into the models within
+            return document  # nested models were numbered, too
         name, stem = layer["config"].get("name", ""), snake(layer["class_name"])
         if is_automatic(name, stem):
             if name != (stem if counts[stem] == 0 else f"{stem}_{counts[stem]}"):
@@ -198,7 +198,7 @@ def _as_saved_earlier(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _renamed(item: Any, names: Mapping[str, str]) -> Any:
-    """Return JSON data with other words for some."""
+    """Return JSON data with some words replaced."""
     if isinstance(item, dict):
         return {key: _renamed(value, names) for key, value in item.items()}
     if isinstance(item, list):
@@ -207,7 +207,7 @@ def _renamed(item: Any, names: Mapping[str, str]) -> Any:
 
 
 def _moves_axes(model: Any) -> bool:
-    """Return whether a model may give maps with channels first; a model within it may do anything."""
+    """Return whether a model may have maps with channels first, as any nested model may."""
     operations = getattr(model, "operations", model.layers)
     return any(
         type(each).__name__ in _MOVE_AXES

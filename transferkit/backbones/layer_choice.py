@@ -1,29 +1,29 @@
-"""Features of a network as shapes, and which of them to learn from where nobody has chosen."""
+"""Describe the features of a network by their shapes, and choose default layers among them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-N_STAGES = 3  # of a convolutional network, of which the last map is recommended
+N_STAGES = 3  # stages of a convolutional network whose last map is recommended
 
 
 @dataclass(frozen=True)
 class Feature:
-    """One tensor that can be tapped.
+    """A tensor that features can be taken from.
 
     Parameters
     ----------
     tensor : str
-        Its name in the graph.
+        Name of the tensor in the graph.
     kind : {"map", "tokens", "vector", "token"}
-        "token" is the first token of tokens, as a vector.
+        "token" is the first of several tokens, as a vector.
     shape : tuple of int
-        Without the batch, as given to the outside: (h, w, c) or (c,).
+        Shape of the feature without the batch: (h, w, c) or (c,).
     layout : {"NCHW", "NHWC"}, default="NHWC"
-        Of a map.
+        Layout of a map.
     n_prefix : int, default=0
-        Tokens before those of patches.
+        Number of tokens before those of patches.
     """
 
     tensor: str
@@ -34,10 +34,11 @@ class Feature:
 
 
 def recommended(features: Mapping[str, Feature], made_by: Mapping[str, str]) -> tuple[str, ...]:
-    """Return layers to learn from, fine ones first: as many as the backbones of this library recommend.
+    """Return recommended layers, fine ones first, as many as for the backbones of this library.
 
-    Of a convolutional network the last maps at the three coarsest sizes, and one inside the stage before the
-    last; of tokens, the sums at half and three quarters of the depth, the last ones, and the summary.
+    For a convolutional network, these are the last maps at the three coarsest sizes, and one inside the stage
+    before the last. For a transformer, they are the tokens at half and three quarters of its depth, the last
+    tokens, and the summary.
     """
     last = features.get("last")
     if last is None:
@@ -49,7 +50,7 @@ def recommended(features: Mapping[str, Feature], made_by: Mapping[str, str]) -> 
         ends = ["last", *(["summary"] if "summary" in features else [])]
         return tuple(dict.fromkeys([*chosen, *ends]))
     maps = [each for each in of_graph if each.kind == "map" and each.shape[0] > 1]
-    maps = [each for each in maps if made_by[each.tensor] != "Pad"]  # a size of its own, with nothing new
+    maps = [each for each in maps if made_by[each.tensor] != "Pad"]  # another size, but nothing new
     sides = sorted({each.shape[0] for each in maps})[:N_STAGES]
     stages = [[each for each in maps if each.shape[0] == side] for side in sorted(sides, reverse=True)]
     chosen = [stage[-1].tensor for stage in stages]
@@ -61,7 +62,7 @@ def recommended(features: Mapping[str, Feature], made_by: Mapping[str, str]) -> 
 
 
 def _inside(stage: Sequence[Feature], made_by: Mapping[str, str]) -> str:
-    """Return the tensor nearest to the middle of a stage that is made like its last one, or that one."""
+    """Return the tensor nearest to the middle of a stage whose operator is that of its last one."""
     end = stage[-1]
     alike = [
         (abs(i - len(stage) / 2), each.tensor)

@@ -1,4 +1,4 @@
-"""Names of layers that do not depend on what else the process has built."""
+"""Give layers names that do not depend on what the process has built before."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _COUNTERS = "object_name_uids"
 
 @contextmanager
 def fresh_names() -> Iterator[None]:
-    """Let Keras number unnamed layers from the start; afterwards its counters are what they were.
+    """Let Keras number unnamed layers from the start, and restore its counters afterwards.
 
     Keras counts unnamed layers over the whole process (``activation_187``). From the start, the same code
     gives the same names every time.
@@ -29,10 +29,10 @@ def fresh_names() -> Iterator[None]:
 
 
 def counted_from_input(operations: Iterable[Any]) -> Iterator[str]:
-    """Yield names of operations; those that look as if Keras had given them are numbered anew, in order.
+    """Yield names of operations, in which names that look automatic are renumbered in order.
 
-    The networks of this library are tapped by these names, which differ from Keras's where layers are not
-    made in the order in which they are connected.
+    The layers of this library's networks have these names, which differ from Keras's if layers are not
+    created in the order in which they are connected.
     """
     counts: Counter[str] = Counter()
     for operation in operations:

@@ -1,4 +1,4 @@
-"""What each layer of a Keras model gives, in this model."""
+"""Find the output tensor of each layer within a Keras model."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from typing import Any
 
 
 def layer_outputs(model: Any) -> dict[int, Any]:
-    """Return the tensor of each operation that gives one alone, by the ``id`` of the operation.
+    """Return the output tensor of each operation that has a single one, by the ``id`` of the operation.
 
-    A layer knows all its calls, also those of other models that share it, and ``layer.output`` is the first.
-    So the graph is followed from the outputs of the model back to its inputs. A layer that is called twice
-    within the model has no one output, and is left out.
+    A layer knows all of its calls, even those in other models that share it, and ``layer.output`` is that of
+    the first call. So the graph is followed from the outputs of the model back to its inputs. A layer that is
+    called twice within the model has no single output, and is left out.
     """
     found: dict[int, list[Any]] = {}
     seen = set()

@@ -1,4 +1,4 @@
-"""Models that live outside: a person may go on training them, so features are computed on a copy."""
+"""Copy models that users hold and may train further, so that features are computed on a fixed copy."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from transferkit.errors import InvalidInputError
 
 
 def share_weights(model: Any, other: Any) -> bool:
-    """Return True if two results of one constructor are, or are made of, a model that lives elsewhere."""
+    """Return True if two results of a constructor share weights, so that it returns an existing model."""
     ours = {id(variable) for variable in model.variables}
     return model is other or any(id(variable) in ours for variable in other.variables)
 
 
 def copied(backbone: Backbone, model: Any, image_size: int) -> Any:
-    """Return a copy of a model, with the weights that it has now.
+    """Return a copy of a model with its present weights.
 
     Raises
     ------

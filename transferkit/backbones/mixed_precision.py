@@ -1,4 +1,4 @@
-"""Keras networks that compute in half precision, with weights in float32, as Keras's mixed policies do."""
+"""Make Keras networks compute in half precision with float32 weights, like Keras's mixed policies."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def in_half_precision(
     network : KerasNetwork
     precision : {"float16", "bfloat16"}
     shared : bool
-        Whether others use the network too: a copy of it is returned then.
+        Whether the network is also used elsewhere; if so, a copy is returned.
 
     Raises
     ------
@@ -38,6 +38,6 @@ def in_half_precision(
 
 
 def _set_policy(layer: Any, policy: Any) -> None:
-    """Set the policy of a layer, and of the layers that it is made of."""
+    """Set the policy of a layer and of its sublayers."""
     for part in layer._flatten_layers():
         part.dtype_policy = policy

@@ -31,10 +31,10 @@ def build_network(backbone: Backbone, weights: Weights, image_size: int) -> Netw
 
 
 def build_keras_network(backbone: Backbone, weights: Weights, image_size: int) -> KerasNetwork:
-    """Return the frozen network that a constructor of Keras models gives, with a static input shape.
+    """Return the frozen network from a constructor of Keras models, with a static input shape.
 
-    A constructor that returns a model which exists already gets a copy: neither weights nor ``trainable`` of
-    the original change, and training it later does not change the copy.
+    If the constructor returns an existing model, it is copied: neither weights nor ``trainable`` of the
+    original change, and training it later does not change the copy.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def build_keras_network(backbone: Backbone, weights: Weights, image_size: int) -
     asked = "imagenet" if weights.kind == "constructor" else None
     model = _constructed(backbone, asked, image_size)
     if not is_shipped(backbone):
-        # The network of a person may be trained on while features are cached: theirs is left alone.
+        # A user's network may be trained further while features are cached, so it is copied.
         other = _constructed(backbone, asked, image_size)
         if share_weights(model, other):
             model = copied(backbone, model, image_size)
@@ -75,7 +75,7 @@ def build_keras_network(backbone: Backbone, weights: Weights, image_size: int) -
                 name=backbone.name,
                 path=str(weights.path),
             ) from error
-        # The digest names the features, so it must be that of what has just been read.
+        # The digest identifies the features, so it must be that of the weights just read.
         weights.check_unchanged(backbone.name, digests_of(weights.path)[0])
         if weights.finish and backbone.finish:
             backbone.finish(model)
@@ -84,7 +84,7 @@ def build_keras_network(backbone: Backbone, weights: Weights, image_size: int) -
 
 
 def _constructed(backbone: Backbone, asked: str | None, image_size: int) -> Any:
-    """Return the model of the constructor, whose unnamed layers are numbered from the start."""
+    """Return the model of the constructor, with unnamed layers numbered from the start."""
     enter_network()
     with keras_defaults():
         constructor, _, _ = backbone.triple
@@ -100,7 +100,7 @@ def _constructed(backbone: Backbone, asked: str | None, image_size: int) -> Any:
 
 
 def _check_signature(backbone: Backbone, constructor: Any) -> None:
-    """Raise InvalidInputError if a constructor does not take what it is called with."""
+    """Raise InvalidInputError if a constructor does not accept the arguments of the call."""
     try:
         inspect.signature(constructor).bind(include_top=False, weights=None, input_shape=(1, 1, 3))
     except TypeError as error:
@@ -109,23 +109,25 @@ def _check_signature(backbone: Backbone, constructor: Any) -> None:
             f"weights=None, input_shape=(S, S, 3)). Python says: {error}."
         ) from error
     except ValueError:
-        return  # written in C, so that only the call will tell
+        return  # written in C, so that only the call can tell
 
 
 def list_layers(backbone: str | Backbone, *, image_size: int | None = None) -> list[str]:
-    """Return the names of the layers that can be tapped, from the input to ``"last"``.
+    """Return the names of all layers that features can be taken from, from the input to ``"last"``.
 
-    Builds the network without weights, which loads Keras.
+    The network is built without weights, which imports Keras.
 
     Parameters
     ----------
     backbone : str or Backbone
+        Name in the registry, or a backbone.
     image_size : int, optional
-        Side in pixels; the default of the backbone if None.
+        Side of the input in pixels; by default that of the backbone.
 
     Returns
     -------
     list of str
+        Names of the layers.
 
     Examples
     --------

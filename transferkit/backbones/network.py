@@ -1,4 +1,4 @@
-"""What every network can do, whatever runs it."""
+"""The interface of networks, independent of the engine that runs them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Network(Protocol):
         ...
 
     def sizes(self) -> dict[str, int]:
-        """Return how many numbers each layer gives for an image."""
+        """Return the number of values of each layer per image."""
         ...
 
     def layer_names(self) -> list[str]:
@@ -48,15 +48,15 @@ class Network(Protocol):
         ...
 
     def fingerprint(self) -> dict[str, str]:
-        """Return digests of what the network computes, by what they are digests of.
+        """Return digests that identify what the network computes, such as of its weights and graph.
 
-        The same in every process, so they can be part of a cache key.
+        They are the same in every process, so that they can be part of a cache key.
         """
         ...
 
 
 def random_features(name: str) -> InvalidInputError:
-    """Return the error of a backbone of this name whose features differ from one time to the next."""
+    """Return the error for a backbone whose features differ from one call to the next."""
     return InvalidInputError(
         f"backbone {name!r} must give an image the same features each time. This one does not: is something "
         "random in it, such as dropout?"

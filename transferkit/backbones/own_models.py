@@ -1,4 +1,4 @@
-"""Models and functions that a person holds in hand, as backbones."""
+"""A user's models and functions as backbones."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SCALING = {"Rescaling", "Normalization"}
 
 @dataclass(frozen=True)
 class OwnModel:
-    """A constructor that returns a model which exists; a copy of it is what runs."""
+    """A constructor that returns an existing model; a copy of it is run."""
 
     model: Any
 
@@ -27,7 +27,7 @@ class OwnModel:
         return self.model
 
     def __deepcopy__(self, memo: Any) -> OwnModel:
-        """Return itself: the network is copied when it is used."""
+        """Return itself, since the network is copied when it is used."""
         return self
 
 
@@ -38,7 +38,7 @@ class KerasCall:
     model: Any
 
     def __call__(self, batch: Any) -> Any:
-        """Return what the model gives in evaluation mode."""
+        """Return the output of the model in evaluation mode."""
         import keras
 
         return keras.ops.convert_to_numpy(self.model(batch, training=False))

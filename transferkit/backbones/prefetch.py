@@ -1,4 +1,4 @@
-"""Put the weights of a backbone into a folder, for machines without a network."""
+"""Download the weights of a backbone to a folder, for machines without internet access."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from transferkit.errors import InvalidInputError
 
 
 def download_weights(backbone: str, folder: str | os.PathLike[str]) -> tuple[Path, str] | None:
-    """Download the weights of a backbone, check them, and put them into a folder.
+    """Download the weights of a backbone to a folder, and check them.
 
-    Where the environment variable ``TRANSFERKIT_WEIGHTS`` names that folder, no network is needed.
+    If the environment variable ``TRANSFERKIT_WEIGHTS`` names that folder, no internet access is needed.
 
     Parameters
     ----------
@@ -29,14 +29,14 @@ def download_weights(backbone: str, folder: str | os.PathLike[str]) -> tuple[Pat
     Returns
     -------
     (path, digest) or None
-        Where the weights are now, and their SHA-256; None for a backbone that needs none.
+        Path and SHA-256 of the downloaded weights; None for a backbone without weights.
 
     Raises
     ------
     WeightsError
-        They cannot be downloaded, or are damaged.
+        The weights cannot be downloaded, or are damaged.
     InvalidInputError
-        The weights of this backbone are no file: its constructor loads them itself.
+        The weights of this backbone are not a file: its constructor loads them itself.
     """
     found = get_backbone(backbone)
     weights = resolve_weights(found, "imagenet")

@@ -13,13 +13,13 @@ _DEFAULT = "tensorflow"
 
 
 def random_weights() -> Weights:
-    """Return what stands for seeded random weights; each backend of Keras draws others."""
+    """Return the description of seeded random weights, which differ between backends of Keras."""
     backend = keras_backend()
     return Weights("random", None, "random:0" if backend == _DEFAULT else f"random:0:{backend}")
 
 
 def keras_backend() -> str:
-    """Return what Keras runs on, or would if it were imported; imports nothing."""
+    """Return the backend of Keras, without importing it."""
     keras = sys.modules.get("keras")
     if keras is not None:
         return str(keras.backend.backend())

@@ -1,7 +1,7 @@
-"""Backbones by name.
+"""The registry of backbones by name.
 
 A backbone of this library is identified by its name, version and weights, since its network never changes
-without its version; one that a user registered is identified by what it computes.
+without its version. A backbone that a user registered is identified by its features of probe images.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ _shipped: dict[str, Backbone] = {}  # by name
 
 
 def get_backbone(name: Any) -> Backbone:
-    """Return the backbone registered under a name; a Backbone is returned as it is.
+    """Return the backbone with this name; a Backbone is returned as it is.
 
     Parameters
     ----------
     name : str, Backbone, keras.Model or callable
-        Case, ``-`` and ``_`` of a name do not matter. For a model or a function, see
+        Case, ``-`` and ``_`` of a name are ignored. For a model or a function, see
         :meth:`Backbone.from_keras` and :meth:`Backbone.from_function`.
 
     Returns
@@ -70,7 +70,7 @@ def get_backbone(name: Any) -> Backbone:
 
 @functools.lru_cache(maxsize=4)  # few, since a model takes much memory
 def _own(network: Any) -> Backbone:
-    """Return a model or a function as a backbone, the same one each time."""
+    """Return a model or a function as a backbone, always the same object."""
     return (Backbone.from_keras if is_keras_model(network) else Backbone.from_function)(network)
 
 
@@ -79,21 +79,22 @@ def list_backbones(pattern: str = "*", *, details: Literal[False] = False) -> li
 @overload
 def list_backbones(pattern: str = "*", *, details: Literal[True]) -> list[dict[str, Any]]: ...
 def list_backbones(pattern: str = "*", *, details: bool = False) -> list[Any]:
-    """Return the registered names that match a shell pattern, in natural order.
+    """Return the names of registered backbones, in natural order.
 
     Parameters
     ----------
     pattern : str, default="*"
-        Such as ``"resnet*"``.
+        Shell pattern that the names must match, such as ``"resnet*"``.
     details : bool, default=False
-        Return a dict for each, for a table: ``pandas.DataFrame(list_backbones(details=True))``.
+        Return a dict for each backbone, such as for ``pandas.DataFrame(list_backbones(details=True))``.
 
     Returns
     -------
     list of str, or of dict
-        A dict has ``name``, ``image_size`` and ``min_size`` in pixels, and what is known, else None:
-        ``parameters`` in millions and ``gflop`` for an image of ``image_size``, without the top; ``width``,
-        the channels of ``"last"``; ``imagenet``, the published top-1 accuracy in per cent; its ``source``.
+        Each dict has ``name``, ``image_size`` and ``min_size`` in pixels; and the following, or None where
+        unknown: ``parameters`` in millions, and ``gflop`` for an image of ``image_size``, both without the
+        top; ``width``, the number of channels of ``"last"``; ``imagenet``, the published top-1 accuracy in
+        per cent, and its ``source``.
 
     Examples
     --------
@@ -109,7 +110,7 @@ def list_backbones(pattern: str = "*", *, details: bool = False) -> list[Any]:
 
 
 def _details(backbone: Backbone) -> dict[str, Any]:
-    """Return what people choose by."""
+    """Return the properties by which people choose a backbone."""
     size = SIZES.get(backbone.name) if is_shipped(backbone) else None
     known = dict.fromkeys(Size._fields) if size is None else size._asdict()
     if known["imagenet"] is None:
@@ -119,7 +120,7 @@ def _details(backbone: Backbone) -> dict[str, Any]:
 
 
 def add(backbone: Backbone, *, shipped: bool = False) -> None:
-    """Add a backbone, in place of those whose name is its name or one of its aliases."""
+    """Add a backbone, replacing backbones whose name is its name or one of its aliases."""
     words = {plain_name(word) for word in (backbone.name, *backbone.aliases)}
     for word, old in list(_backbones.items()):
         if plain_name(old.name) in words:
@@ -135,19 +136,19 @@ def ship(backbone: Backbone) -> None:
 
 
 def is_shipped(backbone: Backbone) -> bool:
-    """Return True if this is the network of the same name in this library, whatever is recommended for it."""
+    """Return True if this is the network of that name in this library, even with other recommendations."""
     shipped = _shipped.get(backbone.name)
     return shipped is not None and shipped.network == backbone.network
 
 
 def is_declared(backbone: Backbone) -> bool:
-    """Return True if name, version and weights say what the network computes; others are probed."""
+    """Return True if name, version and weights identify the network; all others are identified by probes."""
     source = backbone.constructor
     return is_shipped(backbone) or (isinstance(source, Source) and source.declared)
 
 
 def is_preprocessing_declared(backbone: Backbone) -> bool:
-    """Return True if they also say what a declared network is given; else ``preprocess_input`` is probed."""
+    """Return True if they also identify the preprocessing; else ``preprocess_input`` is probed."""
     source = backbone.constructor
     fixed = isinstance(source, Source) and source.preprocess_input is not None
     return is_shipped(backbone) or fixed or backbone.preprocess_input in _AS_THEY_ARE

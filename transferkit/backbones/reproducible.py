@@ -1,4 +1,4 @@
-"""Build the same network every time, whatever else the process has built or drawn."""
+"""Build the same network every time, whatever the process has built or drawn before."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from transferkit.backbones.layer_names import fresh_names
 
 @contextmanager
 def reproducible() -> Iterator[None]:
-    """Let Keras start its names and its random weights anew; afterwards both are what they were.
+    """Reset Keras's counters of names and its random generator, and restore both afterwards.
 
-    Import Keras and all that is called within before: an import draws random numbers too.
+    Import Keras, and everything called within, before: imports draw random numbers, too.
     """
     # Keras seeds its initialisers from Python's generator, which must be unchanged afterwards.
     state = random.getstate()

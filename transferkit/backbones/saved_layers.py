@@ -1,4 +1,4 @@
-"""Which layers the model had that a file of weights was saved from, those without weights among them."""
+"""List all layers, including those without weights, of the model that a weights file was saved from."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ def has_layer(path: Path, name: str) -> bool:
     Parameters
     ----------
     path : Path
-        What Keras saved: ``.weights.h5``, ``.keras``, or ``.h5`` of earlier versions.
+        File saved by Keras: ``.weights.h5``, ``.keras``, or ``.h5`` of earlier versions.
     name : str
-        As Keras names the layer in a new process.
+        Name that Keras gives the layer in a new process.
     """
     number = _COUNT.search(name)
     kind, least = (name[: number.start()], int(number[1]) + 1) if number else (name, 1)
-    # Files of earlier versions have the names of a busy process, so layers are counted.
+    # Names in files of earlier versions depend on the process that saved them, so layers are counted.
     return sum(_COUNT.sub("", each) == kind for each in _layers(path, digests_of(path)[0])) >= least
 
 
 @lru_cache(maxsize=16)
 def _layers(path: Path, digest: str) -> tuple[str, ...]:
-    """Return the names of all layers; none of a file that cannot be read, which `load_weights` will say."""
+    """Return the names of all layers; none if the file cannot be read, which `load_weights` will report."""
     import h5py
 
     try:

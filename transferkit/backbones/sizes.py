@@ -1,30 +1,30 @@
-"""What people choose a backbone by: its size, its cost, and what is published of it."""
+"""Size, cost and published accuracy of backbones, by which people choose."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 KERAS = "https://keras.io/api/applications"
-DINOV2 = "https://github.com/facebookresearch/dinov2"  # linear, on frozen features
+DINOV2 = "https://github.com/facebookresearch/dinov2"  # linear classifier on frozen features
 
 
 class Size(NamedTuple):
-    """Of a network without its top, at its default image size.
+    """Size of a network without its top, at its default image size.
 
     Parameters
     ----------
     parameters : float
-        In millions.
+        Number of parameters in millions.
     gflop : float
-        Billions of operations for an image, in convolutions and dense layers; a multiplication and an
-        addition are two.
+        Billions of operations per image in convolutions and dense layers; a multiplication and an addition
+        count as two.
     width : int
-        Channels of ``"last"``.
+        Number of channels of ``"last"``.
     imagenet : float, optional
-        Published top-1 accuracy on ImageNet in per cent: of the linear classifier that the network was
-        trained with, or one trained on frozen features.
+        Published top-1 accuracy on ImageNet in per cent: of the classifier that the network was trained with,
+        or of a linear classifier trained on frozen features.
     source : str, default=KERAS
-        Where that is published.
+        Source of this accuracy.
     """
 
     parameters: float
@@ -77,7 +77,7 @@ SIZES = {
     "vgg16": Size(14.7, 30.7, 512, 71.3),
     "vgg19": Size(20.0, 39.0, 512, 71.3),
     "xception": Size(20.9, 16.7, 2048, 79.0),
-    # Transformers, with what attention multiplies; calculated from depth, width and tokens.
+    # Transformers, including the products of attention; calculated from depth, width and tokens.
     "dinov2_small": Size(22.2, 12.2, 384, 81.1, DINOV2),
     "dinov2_base": Size(86.6, 46.3, 768, 84.5, DINOV2),
     "dinov2_large": Size(304.4, 162.0, 1024, 86.3, DINOV2),

@@ -1,4 +1,4 @@
-"""Where a network comes from, if not from a function of Keras and one file of weights."""
+"""Sources of networks other than a Keras constructor with a single weights file."""
 
 from __future__ import annotations
 
@@ -18,13 +18,15 @@ class Weights:
     Parameters
     ----------
     kind : {"imagenet", "file", "constructor", "random", "fixed"}
-        ImageNet weights in a file; another file, or what a `Source` reads; ImageNet weights that the
-        constructor itself loads; seeded random weights; fixed filters.
+        "imagenet": ImageNet weights in a file; "file": another file, or what a `Source` reads; "constructor":
+        ImageNet weights that the constructor itself loads; "random": seeded random weights; "fixed": fixed
+        filters.
     path : Path or None
+        The file or folder, if there is one.
     digest : str
-        SHA-256 of the file, or a word for weights without one; part of every cache key.
+        SHA-256 of the file, or a word for weights without a file; part of every cache key.
     finish : bool, default=False
-        Whether the backbone's ``finish`` belongs to them.
+        Whether the backbone's ``finish`` must be called for these weights.
     """
 
     kind: str
@@ -33,14 +35,14 @@ class Weights:
     finish: bool = False
 
     def check_unchanged(self, name: str, now: str) -> None:
-        """Raise WeightsError unless the digest of what has just been read is that of the weights.
+        """Raise WeightsError unless the digest of the weights is still the same.
 
         Parameters
         ----------
         name : str
-            Of the backbone.
+            Name of the backbone.
         now : str
-            The digest now: features are stored under that of the weights.
+            Digest of what has just been read. Features are stored under the digest of the weights.
         """
         if self.path is None or now == self.digest:
             return
@@ -55,34 +57,34 @@ class Weights:
 class Source(ABC):
     """A ``constructor`` of a backbone that finds its own weights and builds its own network.
 
-    Its parameters and the digest of its weights say all that the network can change in a feature, so a
-    backbone that has one is known by these, as the backbones of this library are, and its layers need no
-    probes; a ``preprocess_input`` that changes pixels is probed. A frozen dataclass: equal parameters are
-    equal, hashable and picklable.
+    Its parameters and the digest of its weights determine the network completely. So they identify a backbone
+    with such a constructor, like the backbones of this library, and its layers need not be probed; a
+    ``preprocess_input`` that changes pixels is probed. Subclasses are frozen dataclasses, so that they can be
+    compared, hashed and pickled.
     """
 
-    declared: ClassVar[bool] = True  # False: its network has to be probed all the same
+    declared: ClassVar[bool] = True  # with False, its network has to be probed anyway
 
     @property
     def takes_random_weights(self) -> bool:
-        """Whether ``weights=None`` stands for seeded random weights, and is no error."""
+        """Whether ``weights=None`` means seeded random weights instead of an error."""
         return True
 
     @property
     def preprocess_input(self) -> Any:
-        """The only ``preprocess_input`` that goes with the network; None if a backbone may have any."""
+        """The only ``preprocess_input`` that fits the network; None if any may be used."""
         return None
 
     @abstractmethod
     def resolve(self, name: str, weights: Any) -> Weights:
-        """Return the weights that ``weights`` of an extractor stands for.
+        """Return the weights for the parameter ``weights`` of an extractor.
 
         Parameters
         ----------
         name : str
-            Of the backbone, for messages and as the name of its folder or file.
+            Name of the backbone, for messages and as the name of its folder or file.
         weights : {"imagenet", None} or path
-            The default; seeded random weights; a place.
+            The default weights, seeded random weights, or a file or folder.
 
         Raises
         ------
@@ -94,9 +96,9 @@ class Source(ABC):
         """Return the frozen network; WeightsError if the files changed since ``resolve``."""
 
     def check_image_size(self, name: str, image_size: int) -> None:
-        """Raise InvalidInputError if the network cannot see squares of this side."""
+        """Raise InvalidInputError if the network does not support squares of this side."""
         return
 
     def facts(self) -> dict[str, str]:
-        """Return what else can change a feature, by name; part of every cache key."""
+        """Return all else that can change a feature, by name; part of every cache key."""
         return {}

@@ -1,4 +1,4 @@
-"""Files of weights that were fine-tuned say on which images."""
+"""Store in a file of fine-tuned weights which images it was trained on."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _NAME = "transferkit_trained_on"
 
 
 def note_trained_on(path: Path, keys: NDArray[np.uint64]) -> None:
-    """Write into a file of weights what the contents are known by that they were trained on."""
+    """Write the content keys of the training images to a weights file."""
     import h5py
 
     with h5py.File(path, "a") as file:
@@ -19,7 +19,7 @@ def note_trained_on(path: Path, keys: NDArray[np.uint64]) -> None:
 
 
 def noted_trained_on(path: Path | None) -> NDArray[np.uint64]:
-    """Return what a file of weights was fine-tuned on; nothing for any other file."""
+    """Return the content keys of the images that weights were fine-tuned on; none for other files."""
     if path is None or path.suffix != ".h5" or not path.is_file():
         return np.zeros(0, np.uint64)
     import h5py

@@ -68,7 +68,7 @@ def has_own_weights(backbone: Backbone) -> bool:
 
 
 def any_weights(backbone: Backbone) -> Weights:
-    """Return random weights, which need no download, or those of a network that has no others."""
+    """Return random weights, which need no download, or the network's own if it has no others."""
     source = backbone.constructor
     takes_random = (
         source.takes_random_weights if isinstance(source, Source) else not has_own_weights(backbone)
@@ -77,7 +77,7 @@ def any_weights(backbone: Backbone) -> Weights:
 
 
 def _from_file(backbone: Backbone, path: Path) -> Weights:
-    """Return the weights in a file; Keras's own file counts as ImageNet's in any folder."""
+    """Return the weights in a file; Keras's own file counts as ImageNet weights in any folder."""
     if not path.is_file():
         near = f" Its folder has {_listing(path.parent)}." if path.parent.is_dir() else ""
         raise WeightsError(
@@ -90,7 +90,7 @@ def _from_file(backbone: Backbone, path: Path) -> Weights:
 
 
 def _in_file(backbone: Backbone, path: Path, kind: str) -> Weights:
-    """Return the weights in a file that exists, and whether they need what ``finish`` does."""
+    """Return the weights in an existing file, with the information whether they need ``finish``."""
     digest = _verified(backbone, path)
     finish = backbone.finish is not None and kind == "imagenet"
     if backbone.finish is not None and backbone.lost_layer is not None and path.name != backbone.weights_file:
@@ -130,7 +130,7 @@ def _download(backbone: Backbone) -> Path:
         raise
     except Exception as error:  # Keras wraps network failures in plain Exception
         if not isinstance(backbone.constructor, str):
-            # The next call would take a partial file for the weights.
+            # Otherwise the next call would use a partial file.
             target.unlink(missing_ok=True)
         raise WeightsError(
             _offline_message(backbone, target), name=backbone.name, path=str(target)

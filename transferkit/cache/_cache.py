@@ -20,14 +20,14 @@ from transferkit.foundation.arguments import check, choice, is_number, is_path
 
 
 class FeatureCache:
-    """Features that were computed before, on disk.
+    """Keep computed features on disk.
 
-    A feature space holds everything computed under one recipe. Its rows are keyed by the content of the
-    image, the view and the part (a layer at a grid), so images may be renamed, moved or reordered, and
-    requests for fewer layers still hit.
+    A feature space holds all features computed with one recipe, that is, with the same settings. Its rows are
+    keyed by the content of the image, the view and the part (a layer at a grid); so images may be renamed,
+    moved or reordered, and requests for fewer layers are still found.
 
-    Several threads and processes may use one cache. If two compute the same row, the last one is kept. In a
-    read-only folder, reading works and writing does nothing, with one warning.
+    Several threads and processes may use one cache. If two compute the same row, the last one is kept. A
+    read-only folder can be read; writing to it has no effect but a single warning.
 
     Parameters
     ----------
@@ -35,14 +35,14 @@ class FeatureCache:
         By default the environment variable ``TRANSFERKIT_CACHE``, or else the platform's cache folder
         for the user. The first write creates it.
     max_bytes : int, "auto" or None, default="auto"
-        Limit on the size of the folder in bytes: "auto" is half of the room on its disk, free or in the
-        cache; None is no limit. Damaged files are deleted first, then the least recently used spaces, then
-        the oldest rows of images that this run does not use. Of a run larger than the limit, only the
-        rows that fit are stored.
+        Limit on the size of the folder in bytes. "auto" is half of the disk space that is free or used by
+        the cache; None is no limit. To stay below it, damaged files are deleted first, then the least
+        recently used spaces, then the oldest rows of images that this run does not use. If a single run
+        exceeds the limit, only the rows that fit are stored.
     dtype : {"float16", "float32"}, default "float16"
-        How activations are stored. In half precision, the error of a value is at most 2**-11 (0.05 %) of
-        the largest magnitude in its row; rows where this is impossible are stored in single precision.
-        Each dtype has its own spaces.
+        Number format in which activations are stored. In half precision, the error of a value is at most
+        2**-11 (0.05 %) of the largest magnitude in its row; rows where this is impossible are stored in
+        single precision. Each dtype has its own spaces.
 
     Raises
     ------
@@ -90,7 +90,7 @@ class FeatureCache:
 
     @property
     def folder(self) -> Path:
-        """The folder, which may not exist yet."""
+        """Folder of the cache, which may not exist yet."""
         return default_folder() if self._folder is None else Path(self._folder)
 
     @property
@@ -107,7 +107,7 @@ class FeatureCache:
         Parameters
         ----------
         recipe : mapping of str to JSON
-            Everything that can change an activation.
+            All settings that can change an activation.
 
         Returns
         -------
@@ -141,15 +141,18 @@ class FeatureCache:
     def explain(
         self, image_digest: str, recipe: Mapping[str, Any], parts: Sequence[str], view: str = "original"
     ) -> str:
-        """Explain why the features of an image are in the cache or not.
+        """Explain whether the features of an image are in the cache, and why.
 
         Parameters
         ----------
         image_digest : str
-            64 hex digits.
+            SHA-256 of the image, 64 hex digits.
         recipe : mapping of str to JSON
+            All settings that can change an activation.
         parts : sequence of str
+            Layers at their grids, such as "block5_pool@7".
         view : str, default "original"
+            Name of the view.
 
         Returns
         -------
@@ -173,21 +176,21 @@ class FeatureCache:
         recipe: Mapping[str, Any] | None = None,
         older_than: timedelta | None = None,
     ) -> int:
-        """Delete feature spaces; without arguments, all files of the cache.
+        """Delete feature spaces; without arguments, delete all files of the cache.
 
         Parameters
         ----------
         space_key : str, optional
-            Only spaces whose key starts with this; `info` prints the first 12 digits.
+            Delete only spaces whose key starts with this; `info` prints the first 12 digits.
         recipe : mapping of str to JSON, optional
-            Only the space of this recipe.
+            Delete only the space of this recipe.
         older_than : timedelta, optional
-            Only spaces that were last used longer ago than this.
+            Delete only spaces that were last used longer ago than this.
 
         Returns
         -------
         int
-            Bytes freed.
+            Number of bytes freed.
 
         Raises
         ------

@@ -13,7 +13,7 @@ from transferkit.errors import CacheError
 
 logger = logging.getLogger("transferkit")
 
-# SQLite needs locks and shared memory, which machines that share a network folder do not have in common.
+# SQLite needs locks and shared memory, which do not work between machines that share a network folder.
 NETWORK_FILE_SYSTEMS = re.compile(
     r"(nfs\d?|cifs|smb\w*|afs|9p|ceph|lustre|gpfs|beegfs|glusterfs|ncpfs|"
     r"fuse\.(sshfs|glusterfs|ceph\w*|s3fs|rclone|gcsfuse|goofys|juicefs|davfs\w*|smbnetfs))"
@@ -33,7 +33,7 @@ def default_folder() -> Path:
 def make_folder(folder: Path) -> None:
     """Create the folder, and mark it as a cache for git and backup programs.
 
-    A folder that is not empty gets no marks: it may be a project, where a ``.gitignore`` that ignores
+    A folder that is not empty is not marked: it may be a project, where a ``.gitignore`` that ignores
     everything would do harm.
     """
     try:

@@ -1,4 +1,4 @@
-"""Files of arrays beside the databases, for what takes seconds to make: converted graphs."""
+"""Files of arrays beside the databases, for converted graphs, which take seconds to make."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from numpy.typing import NDArray
 from transferkit.cache._disk import graph_files, graph_path
 from transferkit.cache._folder import make_folder
 
-_DIGEST = 32  # bytes of SHA-256
-_LARGEST = 1 << 30  # bytes of all graphs in a folder; those that were used last stay
-_last: dict[str, Mapping[str, NDArray[Any]]] = {}  # where there is no folder
+_DIGEST = 32  # bytes of a SHA-256
+_LARGEST = 1 << 30  # bytes of all graphs in a folder; the most recently used ones are kept
+_last: dict[str, Mapping[str, NDArray[Any]]] = {}  # used if there is no folder
 
 
 class GraphFile:
-    """Arrays about one subject; whatever is doubtful counts as not there.
+    """A file of arrays for one subject; a doubtful file counts as missing.
 
     Parameters
     ----------
     folder : Path or None
-        Folder of the cache; None keeps the last one in memory.
+        Folder of the cache; None keeps only the last subject, in memory.
     key : str
-        Hexadecimal digest of all that the arrays depend on.
+        Hexadecimal digest of everything that the arrays depend on.
     """
 
     def __init__(self, folder: Path | None, key: str) -> None:
@@ -37,7 +37,7 @@ class GraphFile:
         self._path = None if folder is None else graph_path(folder, key)
 
     def read(self) -> dict[str, NDArray[Any]] | None:
-        """Return what was written, or None; a digest of key and content stands at the beginning."""
+        """Return the arrays, or None; the file begins with a digest of key and content."""
         if self._path is None:
             return dict(_last[self._key]) if self._key in _last else None
         from safetensors import SafetensorError
@@ -47,14 +47,14 @@ class GraphFile:
             content = self._path.read_bytes()
             if content[:_DIGEST] != self._digest(content[_DIGEST:]):
                 return None
-            with contextlib.suppress(OSError):  # a folder that may only be read
+            with contextlib.suppress(OSError):  # such as a read-only folder
                 os.utime(self._path)
             return dict(load(content[_DIGEST:]))
         except (OSError, SafetensorError):
             return None
 
     def write(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Write a temporary file and rename it; a folder that cannot be written keeps nothing."""
+        """Write a temporary file and rename it; do nothing if the folder cannot be written."""
         if self._path is None:
             _last.clear()
             _last[self._key] = dict(arrays)
@@ -86,7 +86,7 @@ class GraphFile:
         return hashlib.sha256(self._key.encode() + content).digest()
 
     def _make_room(self, newest: Path) -> None:
-        """Delete the graphs that were used longest ago, until the others fit."""
+        """Delete the least recently used graphs until the others fit."""
         held = 0
         for path in sorted(graph_files(newest.parent), key=lambda path: -path.stat().st_mtime):
             held += path.stat().st_size

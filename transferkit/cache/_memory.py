@@ -1,4 +1,4 @@
-"""Feature spaces in memory: for ``cache=False``, for rows that no cache takes, for rows needed at once."""
+"""Feature spaces in memory: for ``cache=False``, rows that the cache cannot store and rows needed at once."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from transferkit.foundation.halves import as_single
 
 Rows = Sequence[tuple[RowKey, str, NDArray[Any]]]
 _FEW_BYTES = 4 << 20
-_ENTRY_BYTES = 512  # of a row's key and objects, which are more than a small row itself
+_ENTRY_BYTES = 512  # memory of a row's key and objects, which are larger than a small row itself
 
 
 class MemorySpace:
@@ -30,8 +30,9 @@ class MemorySpace:
     Parameters
     ----------
     half : bool, default=True
+        Whether to round rows to float16 if that is precise enough.
     limit : int, optional
-        Bytes of memory for rows, about; the oldest go first.
+        Approximate limit in bytes for the memory of rows; the oldest are dropped first.
     """
 
     def __init__(self, *, half: bool = True, limit: int | None = None) -> None:
@@ -40,7 +41,7 @@ class MemorySpace:
         self._shapes: dict[str, tuple[int, ...]] = {}
         self._facts: dict[str, Any] = {}
         self._limit, self._lock, self._n_bytes = limit, threading.Lock(), 0
-        # Rows of predictions, one after the other, for as long as the process runs: they must not pile up.
+        # Rows of single predictions must not accumulate as long as the process runs.
         self._few = MemorySpace(half=half, limit=_FEW_BYTES) if limit is None else None
 
     def recent(self) -> RecentSpace:
@@ -79,7 +80,7 @@ class MemorySpace:
         return True
 
     def write_few(self, rows: Rows) -> bool:
-        """Store rows of a few images, in place of the oldest of such rows; return True."""
+        """Store rows of a few images, which replace the oldest such rows; return True."""
         return self.write(rows) if self._few is None else self._few.write(rows)
 
     def part_shape(self, part: str) -> tuple[int, ...] | None:
@@ -89,7 +90,7 @@ class MemorySpace:
 
     def find_facts(self, prefix: str, limit: int | None = None) -> dict[str, Any]:
         """Return the facts whose names start with a prefix, at most so many."""
-        if prefix in self._facts:  # a whole name
+        if prefix in self._facts:  # a complete name
             return {prefix: self._facts[prefix]}
         names = islice((name for name in list(self._facts) if name.startswith(prefix)), limit)
         return {name: self._facts[name] for name in names}
@@ -107,7 +108,7 @@ def _read_missing(
     out: NDArray[Any],
     found: NDArray[Any],
 ) -> NDArray[Any]:
-    """Fill the rows that were not found yet from another space; return the mask of those found by now."""
+    """Fill rows that are still missing from another space; return the mask of all rows found so far."""
     if not found.any():
         return space.read_into(keys, part, out)
     for i in np.flatnonzero(~found).tolist():
@@ -116,15 +117,15 @@ def _read_missing(
 
 
 def _cost(row: NDArray[Any]) -> int:
-    """Return about how many bytes a row takes."""
+    """Return the approximate memory of a row in bytes."""
     return row.nbytes + _ENTRY_BYTES
 
 
 class SpillingSpace:
     """A feature space on disk that keeps in memory what cannot be stored there.
 
-    A cache may be read-only or full, its disk too, and another process may hold its lock: the features of the
-    present run must be complete all the same.
+    The cache or its disk may be read-only or full, or another process may hold its lock; the features of the
+    present run must be complete anyway.
     """
 
     def __init__(self, space: FeatureSpace) -> None:
@@ -185,8 +186,8 @@ class SpillingSpace:
 class RecentSpace:
     """A feature space that also keeps in memory what is written through this object.
 
-    For a few images whose features are needed at once, so that a prediction does not wait for the disk; and
-    for rows that were lost once, so that they cannot be lost again.
+    It serves a few images whose features are needed at once, so that a prediction does not wait for the disk,
+    and rows that were lost once, so that they cannot be lost again.
     """
 
     def __init__(self, space: SpillingSpace | MemorySpace) -> None:
@@ -196,7 +197,7 @@ class RecentSpace:
         self._lost = False
 
     def for_lost_rows(self) -> RecentSpace:
-        """Return the same space, which finds in memory only: elsewhere a row may be lost again."""
+        """Return the same space, which searches memory only, because a row on disk may be lost again."""
         twin = copy.copy(self)
         twin._lost = True
         return twin

@@ -1,4 +1,4 @@
-"""Small facts beside the features, one JSON file for each network: found again, or lost without harm."""
+"""Small facts beside the features, in one JSON file per network, which can be lost without harm."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from transferkit.cache._folder import make_folder
 
 
 class Note:
-    """What is known of one subject; without a folder, nothing is kept.
+    """A file of facts about one subject; without a folder, nothing is stored.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ class Note:
         self._path = None if folder is None else note_path(folder, kind, key)
 
     def read(self) -> Any:
-        """Return what was written last, or None if there is nothing sound."""
+        """Return what was written last, or None if there is nothing valid."""
         if self._path is None:
             return None
         try:
@@ -45,7 +45,7 @@ class Note:
         """Write a temporary file and rename it, so that no process reads a partial one."""
         if self._path is None:
             return
-        with contextlib.suppress(OSError):  # found out again next time
+        with contextlib.suppress(OSError):  # the fact is determined again next time
             make_folder(self._path.parent)
             handle, name = tempfile.mkstemp(dir=self._path.parent, prefix=self._path.name)
             try:

@@ -1,4 +1,4 @@
-"""Do without a database that cannot be used now: the cache is an optimisation, never a reason to fail."""
+"""Continue without a database that cannot be used now, because the cache is only an optimisation."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class Patience:
     Parameters
     ----------
     database : Database
-        Its lock is held meanwhile, so that two threads do not wait one after the other.
+        The database. Its lock is held during an attempt, so that two threads do not wait one after another.
     refusal : type of CacheError, default=UnavailableError
-        What is borne. Where something was computed, that is any error.
+        Type of error to tolerate; for storing computed features, all cache errors.
     """
 
     def __init__(self, database: Database, refusal: type[CacheError] = UnavailableError) -> None:
@@ -33,7 +33,7 @@ class Patience:
         self._until = 0.0
 
     def attempt(self, action: Callable[[], Result], otherwise: Result) -> Result:
-        """Return what an action returns, or something else if the database cannot be used now."""
+        """Return the result of an action, or ``otherwise`` if the database cannot be used now."""
         with self._database.lock:
             if time.monotonic() < self._until:
                 return otherwise

@@ -24,7 +24,7 @@ def space_identity(recipe: Mapping[str, Any], dtype: str) -> str:
 
 
 def is_outdated(identity: Mapping[str, Any]) -> bool:
-    """Return True for the identity of a space that only earlier versions can hit."""
+    """Return True for the identity of a space that only earlier versions can use."""
     return identity.get("format", 1) < RECIPE_FORMAT
 
 

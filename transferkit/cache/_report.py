@@ -23,7 +23,7 @@ class SpaceInfo:
     Attributes
     ----------
     key : str
-        64 hex digits.
+        Key of the space, 64 hex digits.
     recipe : dict
         Settings that the features were computed with; empty if the file cannot be read.
     rows : int
@@ -31,12 +31,13 @@ class SpaceInfo:
     bytes : int
         Size on disk in bytes.
     parts : tuple of str
+        Layers at their grids.
     last_used : datetime
-        UTC.
+        Time of last use, in UTC.
     problem : str
-        Reason why the file cannot be read, or an empty string.
+        Why the file cannot be read; empty if it can.
     outdated : bool
-        Written by an earlier version, with recipes that this version can no longer hit.
+        Whether an earlier version wrote it with a recipe that this version can no longer use.
     """
 
     key: str
@@ -57,9 +58,10 @@ class CacheInfo:
     ----------
     folder : Path
     n_spaces, n_rows, n_bytes : int
-        ``n_bytes`` includes the file index, files set aside as damaged, and graphs.
+        Numbers of spaces, rows and bytes; ``n_bytes`` includes the file index, graphs, and damaged files that
+        were set aside.
     n_graphs, graph_bytes : int
-        Converted networks, which new processes run without TensorFlow.
+        Number and size of converted networks, which new processes can run without TensorFlow.
     spaces : list of SpaceInfo
         Most recently used first.
     """

@@ -21,7 +21,7 @@ from transferkit.cache._sqlite import pragma
 
 SPARED_SECONDS = 3600
 ROWS_PER_STEP = 16
-SHARE = 0.5  # of what is free or in the cache, as the default limit
+SHARE = 0.5  # default limit, as a fraction of the space that is free or used by the cache
 CHECK_SECONDS = 60
 
 

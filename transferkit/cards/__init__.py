@@ -1,7 +1,7 @@
-"""Model cards: what a model is, what it was trained on, how good it is known to be, and what nobody knows.
+"""Model cards: what a model is, what it was trained on, how good it is, and its known limits.
 
-``_card`` is what is shown, ``_markdown`` and ``_page`` write it. Sections come from facts of a fitted model:
-``_model``, ``_data``, ``_figures``, ``_limits``; nothing in them is invented, and what is not known is said.
+``_card`` is the card; ``_markdown`` and ``_page`` write it. Its sections (``_model``, ``_data``,
+``_figures``, ``_limits``) are derived from a fitted model; they state what is known, and what is not.
 """
 
 from transferkit.cards._card import ModelCard, Section

@@ -13,13 +13,13 @@ from transferkit.foundation.tables import Table, render_text
 
 @dataclass(frozen=True)
 class Section:
-    """One part of a card.
+    """A section of a card.
 
     Attributes
     ----------
     title : str
     facts : tuple of (str, str)
-        A name, empty for a sentence of its own, and what is known.
+        Name and value of each fact; the name is empty if the value is a complete sentence.
     tables : tuple of Table
     """
 
@@ -30,12 +30,13 @@ class Section:
 
 @dataclass(frozen=True)
 class ModelCard:
-    """What is known of a fitted model. Print it, or write it beside the model.
+    """Model card of a fitted model; print it, or write it to a file beside the model.
 
     Attributes
     ----------
     title : str
     sections : tuple of Section
+        Sections of facts and tables.
     """
 
     title: str
@@ -47,7 +48,8 @@ class ModelCard:
         Returns
         -------
         dict
-            By title of the section: names and texts, sentences, and tables as lists of rows.
+            For each title of a section: ``facts`` by name, ``notes`` (sentences), and ``tables`` as lists of
+            rows.
         """
         return {
             section.title: {
@@ -59,22 +61,22 @@ class ModelCard:
         }
 
     def to_markdown(self, path: str | os.PathLike[str] | None = None) -> str:
-        """Return the card in Markdown, as GitHub and Hugging Face show it; write it if there is a path.
+        """Return the card in Markdown, for GitHub and Hugging Face, and write it to a file if one is given.
 
         Parameters
         ----------
         path : path, optional
-            Replaced if it exists, unless somebody has added to it.
+            File to write. An existing file is replaced, unless somebody has edited it.
 
         Returns
         -------
         str
-            The last line is a comment, which tells a card that somebody has added to.
+            The last line is a comment with a digest, by which edited cards are recognized.
 
         Raises
         ------
         InvalidInputError
-            The file is not a card as it was written.
+            The existing file is not an unedited card.
         OSError
             The file cannot be written.
         """
@@ -87,16 +89,17 @@ class ModelCard:
         return text
 
     def to_html(self, path: str | os.PathLike[str] | None = None) -> str:
-        """Return the card as a page that needs nothing else; write it if there is a path.
+        """Return the card as a self-contained HTML page, and write it to a file if one is given.
 
         Parameters
         ----------
         path : path, optional
-            Replaced if it exists.
+            File to write; replaced if it exists.
 
         Returns
         -------
         str
+            The HTML page.
 
         Raises
         ------

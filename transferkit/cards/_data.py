@@ -1,4 +1,4 @@
-"""What a model was trained on: images, groups, a digest of their contents, what was left out."""
+"""Section on the training data: images, groups, a digest of their contents, and what was left out."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MOST_ROWS = 50
 
 
 def about_data(estimator: Any) -> Section:
-    """Return what is remembered of the training."""
+    """Return the section on the training data."""
     record, keys = estimator.training_, estimator.trained_on_
     facts: list[tuple[str, str]] = []
     if record is None:
@@ -31,7 +31,7 @@ def about_data(estimator: Any) -> Section:
 
 
 def digest_of(contents: NDArray[np.uint64]) -> str:
-    """Return a digest of the sorted beginnings of the digests of images, whatever the order of the images."""
+    """Return a digest of the contents of all images, independent of their order."""
     return hashlib.sha256(np.unique(contents).astype("<u8").tobytes()).hexdigest()
 
 

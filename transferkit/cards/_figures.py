@@ -1,4 +1,4 @@
-"""How good a model is known to be: on training images that were held out, on a test, and after an audit."""
+"""Sections on the quality of a model: on held-out training images, on a test, and according to an audit."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _OPTIMISTIC = (
 
 
 def about_held_out(estimator: Any) -> Section | None:
-    """Return figures of training images by models that had not seen them; None where there are none."""
+    """Return figures on held-out training images; None if there are none."""
     held_out = getattr(estimator, "held_out_", None)
     if held_out is not None and len(held_out):
         return _classified(estimator.predictor_.task, held_out)
@@ -62,7 +62,7 @@ def _classified(task: Any, held_out: Any) -> Section:
 
 
 def about_decisions(estimator: Any) -> Section | None:
-    """Return what else the model can say of its answers, and when it predicts a label."""
+    """Return the section on thresholds, and on what else the model offers for decisions."""
     predictor = estimator.predictor_
     task, facts = predictor.task, []
     sought = getattr(task, "threshold", None)
@@ -84,7 +84,7 @@ def about_decisions(estimator: Any) -> Section | None:
 
 
 def about_evaluation(evaluation: Any, n_known: int) -> Section:
-    """Return the tables of an evaluation that was passed, and how many of its images were trained on."""
+    """Return the tables of an evaluation, and how many of its images the model was trained on."""
     facts = []
     if n_known:
         facts.append(
@@ -97,7 +97,7 @@ def about_evaluation(evaluation: Any, n_known: int) -> Section:
 
 
 def about_audit(audit: Any) -> Section:
-    """Return what an audit of the training data has found."""
+    """Return the findings of an audit of the training data."""
     rows = [[check.severity, check.kind, check.summary] for check in audit.checks if check.severity != "fine"]
     quiet = ", ".join(check.kind for check in audit.checks if check.severity == "fine")
     facts = [("", f"{audit.title()}.")] + ([("", f"Nothing found: {quiet}.")] if quiet else [])

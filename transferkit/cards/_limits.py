@@ -1,4 +1,4 @@
-"""What a model cannot do, and what nobody knows of it, as far as the facts tell."""
+"""Section on the limits of a model, as far as they are known."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any
 from transferkit.cards._card import Section
 from transferkit.cards._model import named
 
-_FEW = 20  # images of a class, of which figures and models are unsure
+_FEW = 20  # images of a class; with fewer, figures and models are uncertain
 
 
 def about_limits(estimator: Any, evaluation: Any, audit: Any, n_known: int) -> Section:
-    """Return one sentence for each limit."""
+    """Return the section on limits, with a sentence for each."""
     record, task = estimator.training_, estimator.predictor_.task
     said = [] if record is None else _of_training(task, record)
     said += _of_answers(estimator, task)
@@ -54,7 +54,7 @@ def _of_training(task: Any, record: Any) -> list[str]:
 
 def _of_answers(estimator: Any, task: Any) -> list[str]:
     said = []
-    knows = estimator.predictor_.novelty is not None  # what it was trained on
+    knows = estimator.predictor_.novelty is not None  # it keeps training images to compare with
     if task.kind == "classes":
         said.append(
             "It answers one of its classes, whatever an image shows"

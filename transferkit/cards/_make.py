@@ -1,4 +1,4 @@
-"""From a fitted estimator to its card."""
+"""Make the card of a fitted estimator."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ def make_card(estimator: Any, evaluation: Any = None, audit: Any = None, *, n_kn
     ----------
     estimator : fitted estimator
     evaluation : evaluation, optional
-        Of images that it has not seen.
+        Evaluation on images that it has not seen.
     audit : AuditReport, optional
-        Of the data that it was trained on.
+        Audit of its training data.
     n_known : int, default=0
-        Images of the evaluation that it was trained on.
+        Number of images of the evaluation that it was trained on.
     """
     sections = [
         about_model(estimator),

@@ -1,4 +1,4 @@
-"""Cards in Markdown; text that is not ours is escaped, and begins no markup of its own."""
+"""Cards in Markdown; text from outside is escaped, so that it cannot contain markup."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 from transferkit.errors import InvalidInputError
 from transferkit.foundation.tables import Table
 
-# A comment, which is not shown. It tells a card as it was written from one that somebody has added to.
+# A comment, which is not displayed. It distinguishes unedited cards from those that somebody has edited.
 _MARK = "\n<!-- Written by transferkit, SHA-256 of the text above: "
 _MARKS = re.compile(r"([\\`*_\[\]|~#$])")
 
@@ -33,7 +33,7 @@ def markdown(card: Any) -> str:
 
 
 def check_unchanged(path: str | os.PathLike[str]) -> None:
-    """Raise if a file is there that is not a card as it was written: to replace it would lose what was added.
+    """Raise if there is a file that is not an unedited card, since replacing it would lose the edits.
 
     Raises
     ------

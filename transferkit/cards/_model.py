@@ -1,4 +1,4 @@
-"""What a model is: its task, its backbone, what it sees, and what learned on top."""
+"""Section on the model: its task, its backbone, its input, and its head."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _MOST_NAMED = 20  # classes or points
 
 
 def about_model(estimator: Any) -> Section:
-    """Return what is known of a fitted estimator, whatever it learned from."""
+    """Return the section on a fitted estimator, trained on images or features."""
     predictor = estimator.predictor_
     facts = [("Answers", _answers(predictor.task)), ("Estimator", type(estimator).__name__)]
     if predictor.extractor is None:
@@ -39,7 +39,7 @@ def about_model(estimator: Any) -> Section:
 
 
 def named(values: Sequence[Any]) -> str:
-    """Return labels in words, some of very many."""
+    """Return labels in words; if there are very many, only some of them."""
     names = [str(value) for value in values[:_MOST_NAMED]]
     more = f" and {len(values) - _MOST_NAMED:,} more" if len(values) > _MOST_NAMED else ""
     return ", ".join(names) + more
@@ -58,7 +58,7 @@ def _answers(task: Any) -> str:
 
 
 def _seen(recipe: dict[str, Any]) -> list[tuple[str, str]]:
-    """Return what the features depend on."""
+    """Return the settings that features depend on."""
     backbone = recipe["backbone"]
     facts = [("Backbone", str(backbone.get("name")))]
     weights = backbone.get("weights")

@@ -1,4 +1,4 @@
-"""Cards and reports as one page of HTML, which loads nothing from elsewhere."""
+"""Cards and reports as self-contained HTML pages."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ dt { color: #666 } dd { margin: 0; overflow-wrap: anywhere }
 
 
 def card_html(card: Any) -> str:
-    """Return the sections of a card; every text is escaped."""
+    """Return the sections of a card as HTML; all text is escaped."""
     return "".join(map(_section, card.sections))
 
 

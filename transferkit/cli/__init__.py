@@ -1,7 +1,7 @@
-"""The command line: results on stdout, progress and complaints on stderr.
+"""The command line: results go to stdout, progress and error messages to stderr.
 
 Each command is a file with ``add_arguments(parser)`` and ``run(options)``, which returns the exit code. To
-add one, write such a file and enter it in ``_main.COMMANDS``.
+add one, write such a file and add it to ``_main.COMMANDS``.
 """
 
 from transferkit.cli._main import main

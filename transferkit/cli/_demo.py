@@ -1,4 +1,4 @@
-"""The main job on drawn faces, offline and without weights: what ``transferkit demo`` does."""
+"""``transferkit demo``: train and evaluate on synthetic faces, offline and without weights."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ _ROWS = 2
 
 
 def run_demo(folder: Path, *, n: int = 600, random_state: int = 0) -> str:
-    """Train both estimators on drawn faces, and return the table of figures.
+    """Train a Classifier and a KeypointRegressor on synthetic faces, and return a table of metrics.
 
-    Writes ``glasses.safetensors`` and ``keypoints.safetensors`` into the folder, and with matplotlib
-    ``keypoints.png``.
+    Writes ``glasses.safetensors`` and ``keypoints.safetensors`` to the folder, and ``keypoints.png`` if
+    matplotlib is installed.
 
     Parameters
     ----------
     folder : Path
-        Made when missing.
+        Created if it does not exist.
     n : int, default=600
-        Number of faces; a third is for testing.
+        Number of faces, a third of which is for testing.
     random_state : int, default=0
     """
     if n < 60:

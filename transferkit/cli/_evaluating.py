@@ -10,7 +10,7 @@ from transferkit.cli._subjects import boxes_for, groups_of
 
 
 def arguments_of(options: argparse.Namespace, model: Any) -> tuple[Any, Any, dict[str, Any]]:
-    """Return images, targets, and the other parameters of ``evaluate`` that the flags stand for."""
+    """Return images, targets, and the other parameters of ``evaluate`` for the flags."""
     data = read_data(options)
     X, y = data
     if getattr(model, "kind_for", lambda _: "")(y) == "labels" and y.dtype.kind == "U":

@@ -1,4 +1,4 @@
-"""Messages of the library in the words of the command line: flags in the place of parameters of Python."""
+"""Translate messages of the library for the command line: replace Python parameters by flags."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import argparse
 import re
 from functools import partial
 
-_NO_FLAGS = ("run", "data", "model", "images", "pattern", "action")  # given by their place
-_OTHER_NAMES = {"random_state": "seed"}  # parameters that a flag calls something else
+_NO_FLAGS = ("run", "data", "model", "images", "pattern", "action")  # positional arguments
+_OTHER_NAMES = {"random_state": "seed"}  # parameters whose flag has another name
 _VALUE = r"""=(?:'(?P<text>[^']*)'|"(?P<more>[^"]*)"|(?P<bare><[^<>]+>|[\w.+-]*\w))?"""
 _ALONE = r"(?= (?:must|needs|is for)\b)"  # names like "weights" are words of other sentences too
 _CALL = re.compile(r"Call transferkit\.list_backbones\(\) for all (\d+), or register_backbone\(\) to add one")
@@ -23,12 +23,12 @@ def in_flags(message: str, options: argparse.Namespace) -> str:
     message : str
         Such as ``"Pass image_size=75 or more."``
     options : argparse.Namespace
-        What was parsed; its names are those of the flags.
+        Parsed arguments, which have the names of the flags.
 
     Returns
     -------
     str
-        Such as ``"Pass --image-size 75 or more."``; what has no flag is said to have none.
+        Such as ``"Pass --image-size 75 or more."``. Parameters without a flag are marked as such.
 
     Examples
     --------
@@ -52,7 +52,7 @@ def in_flags(message: str, options: argparse.Namespace) -> str:
 
 
 def _with(flag: str, found: re.Match[str]) -> str:
-    """Return a flag with the value that stood behind the equals sign."""
+    """Return a flag with the value after the equals sign."""
     value = next((part for part in found.groups() if part is not None), None)
     if value in (None, "True"):
         return flag

@@ -1,4 +1,4 @@
-"""Parse the arguments, run a command, and turn errors into one line and an exit code."""
+"""Parse the arguments, run a command, and turn errors into a one-line message and an exit code."""
 
 from __future__ import annotations
 
@@ -43,17 +43,17 @@ EXIT_BROKEN_PIPE = 141
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command and return the exit code: 0 done, 1 some images failed, 2 a mistake of the user."""
+    """Run a command and return the exit code: 0 for success, 1 if some images failed, 2 for user errors."""
     options = _parser().parse_args(arguments)
-    # A missing GPU is no error here; TensorFlow reports it as one in every process.
+    # A missing GPU is not an error here, although TensorFlow reports it as one in every process.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("MPLBACKEND", "agg")  # plots go to files, never to a window
     try:
         with config_context(**running_of(options)):
             code: int = options.run(options)
-        sys.stdout.flush()  # here, where it is caught, and not at the end of the process
+        sys.stdout.flush()  # here, where errors are caught, not at the end of the process
         return code
-    except BrokenPipeError:  # as of `| head`: whoever read has enough
+    except BrokenPipeError:  # as with `| head`: the reader has enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_BROKEN_PIPE
     except (TransferKitError, OSError) as error:
@@ -69,10 +69,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser whose complaints are one line, like those of the library."""
+    """A parser whose error messages are one line, like those of the library."""
 
     def error(self, message: str) -> NoReturn:
-        """Exit with the code of a mistake."""
+        """Print the message and exit with the code of a user error."""
         self.exit(EXIT_MISTAKE, f"transferkit: {message}. See {self.prog} --help.\n")
 
 

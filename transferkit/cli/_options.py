@@ -1,7 +1,7 @@
-"""Options that several commands share, each declared once, and the parameters of Python they become.
+"""Options that several commands share, and their conversion to Python parameters.
 
-Flags have the names of the parameters, with dashes. A flag that is left out is not passed on, so defaults are
-those of the library, which also checks the values; ``none`` stands for None.
+Flags have the names of the parameters, with dashes. Flags that are not given are not passed on; so defaults
+are those of the library, which also checks the values. ``none`` stands for None.
 """
 
 from __future__ import annotations
@@ -20,71 +20,82 @@ _OWNERS = {"class_weight": "classes", "refine": "keypoints"}
 
 
 def add_layers(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments that say which features are taken from the backbone."""
+    """Add the arguments for the features taken from the backbone."""
     parser.add_argument(
-        "--layers", type=_names, help="auto, last, or names with commas between: see `transferkit layers`"
+        "--layers", type=_names, help="auto, last, or names separated by commas: see `transferkit layers`"
     )
     parser.add_argument(
         "--grid",
         type=_grids,
-        help="cells a side that maps are averaged over, or full; with commas, of each layer",
+        help="cells per side over which maps are averaged, or full; one, or one per layer with commas",
     )
 
 
 def add_learning(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments that say what learns on the features."""
-    parser.add_argument("--head", help="what learns on the features: auto (default), linear, mlp, conv ...")
+    """Add the arguments for the head and its training."""
+    parser.add_argument("--head", help="model on top of the features: auto (default), linear, mlp, conv ...")
     add_layers(parser)
-    parser.add_argument("--augment", help="mirror, multi, strong or none; of keypoints auto, mirror or none")
     parser.add_argument(
-        "--class-weight", type=_class_weight, help="balanced, or weights such as cat=2,dog=1 (of classes)"
+        "--augment", help="auto (default), mirror, multi, strong or none; not multi or strong for keypoints"
     )
-    parser.add_argument("--refine", type=_int_or_text, help="number of closer looks, or auto (of keypoints)")
+    parser.add_argument(
+        "--class-weight", type=_class_weight, help="classes: balanced, or weights such as cat=2,dog=1"
+    )
+    parser.add_argument("--refine", type=_int_or_text, help="keypoints: number of closer looks, or auto")
 
 
 def add_boxes(parser: argparse.ArgumentParser) -> None:
-    """Add the argument that has boxes used where they need not be."""
+    """Add the argument to use boxes even if they are not needed."""
     parser.add_argument(
         "--boxes",
         action="store_true",
-        help="look at the boxes in a file of keypoints also if each image has one subject; with several, "
-        "boxes are always used",
+        help="use the boxes of a keypoint file even if each image has only one subject; with several, they "
+        "are always used",
     )
 
 
 def add_reading(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments that say how images are read and computed with."""
+    """Add the arguments for how images are read and in which precision features are computed."""
     group = parser.add_argument_group("how images are read")
     group.add_argument("--resize", help="stretch (default) to a square, or pad with black")
     group.add_argument("--precision", help="float32 (default), bfloat16 or float16")
     group.add_argument(
-        "--value-range", type=float, nargs=2, metavar=("BLACK", "WHITE"), help="window of DICOM files"
+        "--value-range",
+        type=float,
+        nargs=2,
+        metavar=("BLACK", "WHITE"),
+        help="values of black and white in DICOM files",
     )
     group.add_argument("--frame", type=int, help="frame or page of each file, counted from 0")
-    group.add_argument("--channels", type=_ints, help="channels that are red, green and blue: 3,2,1")
+    group.add_argument("--channels", type=_ints, help="which channels are red, green and blue: 3,2,1")
 
 
 def add_running(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments that say how work is run; they change no result beyond rounding."""
+    """Add the arguments for how work is run, which change results by rounding at most."""
     group = parser.add_argument_group("how work is run")
     group.add_argument("--engine", help="auto (default), keras, openvino or onnxruntime")
-    group.add_argument("--batch-size", type=int, help="images in one call of the backbone (default 32)")
-    group.add_argument("--memory-limit", type=float, metavar="BYTES", help="for features, such as 2e9")
-    group.add_argument("--cache", metavar="FOLDER", help="another folder than the usual one, or none")
+    group.add_argument("--batch-size", type=int, help="images per call of the backbone (default 32)")
+    group.add_argument("--memory-limit", type=float, metavar="BYTES", help="memory for features, such as 2e9")
     group.add_argument(
-        "--isolate", type=float, nargs="?", const=True, metavar="SECONDS",
-        help="decode in a process apart, so that a crash costs one image; SECONDS for each (default 30)",
-    )  # fmt: skip
-    group.add_argument(
-        "--retry-failed", action="store_const", const=True, help="try again what could not be read before"
+        "--cache", metavar="FOLDER", help="folder of the cache, or none (default: the usual one)"
     )
     group.add_argument(
-        "--no-progress", dest="progress", action="store_const", const=False, help="show no bars on stderr"
+        "--isolate", type=float, nargs="?", const=True, metavar="SECONDS",
+        help="decode in another process, so that a crash loses one image; SECONDS for each (default 30)",
+    )  # fmt: skip
+    group.add_argument(
+        "--retry-failed",
+        action="store_const",
+        const=True,
+        help="try again to read images that could not be read before",
+    )
+    group.add_argument(
+        "--no-progress", dest="progress", action="store_const", const=False, help="do not show progress bars"
     )
 
 
 def learning_of(options: argparse.Namespace, estimator: Any) -> dict[str, Any]:
-    """Return the parameters of this class of estimators; raise for those that it has not."""
+    """Return the parameters for this class of estimators; raise for those that it does not have."""
     chosen, known = _chosen(options, _LEARNING), inspect.signature(estimator).parameters
     check(
         f"{name} is for {_OWNERS[name]}, but this data needs {estimator.__name__}. Leave it out."
@@ -95,7 +106,7 @@ def learning_of(options: argparse.Namespace, estimator: Any) -> dict[str, Any]:
 
 
 def extractor_of(options: argparse.Namespace) -> dict[str, Any]:
-    """Return ``extractor=``, if a flag needs one."""
+    """Return the parameter ``extractor``, if a flag needs one."""
     chosen = reading_of(options)
     if not chosen:
         return {}
@@ -105,12 +116,12 @@ def extractor_of(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def layers_of(options: argparse.Namespace) -> dict[str, Any]:
-    """Return which features are taken."""
+    """Return the parameters for layers and grid."""
     return _chosen(options, ("layers", "grid"))
 
 
 def reading_of(options: argparse.Namespace) -> dict[str, Any]:
-    """Return how images are read."""
+    """Return the parameters for how images are read."""
     chosen = _chosen(options, _READING)
     return {name: tuple(value) if isinstance(value, list) else value for name, value in chosen.items()}
 
@@ -133,7 +144,7 @@ def _names(text: str) -> str | list[str]:
 
 
 def _int_or_text(text: str) -> int | str:
-    """Return a number; the library says what is wrong with anything else."""
+    """Return a number, or else the text, which the library then checks."""
     return int(text) if text.strip().lstrip("-").isdecimal() else text
 
 

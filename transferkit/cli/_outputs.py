@@ -1,4 +1,4 @@
-"""Files that a command writes: none of them is one that it reads, or another one that it writes."""
+"""Check that the output files of a command are distinct, and are not among its inputs."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from transferkit.images import IMAGE_SUFFIXES
 
 
 def check_outputs(outputs: Mapping[str, str | Path | None], inputs: Iterable[str | None]) -> None:
-    """Raise before anything takes its time, if an output cannot be written or would replace an input.
+    """Raise, before any work starts, if an output cannot be written or would replace an input.
 
     Parameters
     ----------
     outputs : mapping of str to path
-        By the name of what they are, such as ``"output"``; None is not written.
+        Output files by the name of their flag, such as ``"output"``; None is not written.
     inputs : iterable of path
-        Files and folders that are read.
+        Input files and folders.
     """
     read = {Path(path).resolve(): path for path in inputs if path is not None}
     written: set[Path] = set()
@@ -37,5 +37,5 @@ def check_outputs(outputs: Mapping[str, str | Path | None], inputs: Iterable[str
 
 
 def _is_image_of(path: Path, read: Iterable[Path]) -> bool:
-    """Return True if a file is there, and is an image below one of these folders."""
+    """Return True if the file exists and is an image below one of these folders."""
     return path.suffix.lower() in IMAGE_SUFFIXES and path.is_file() and not {*path.parents}.isdisjoint(read)

@@ -1,4 +1,4 @@
-"""Draw to files: what ``transferkit evaluate --plots`` and ``transferkit drift --plot`` do."""
+"""Write plots to files, for ``transferkit evaluate --plots`` and ``transferkit drift --plot``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _DPI = 120
 
 
 def check_plots(folder: str | None) -> None:
-    """Raise before anything takes its time."""
+    """Raise errors before any work starts."""
     if folder is None:
         return
     if find_spec("matplotlib") is None:
@@ -23,7 +23,7 @@ def check_plots(folder: str | None) -> None:
 
 
 def check_plot(path: str | None, option: str) -> None:
-    """Raise before anything takes its time, if a figure cannot be written to a file."""
+    """Raise, before any work starts, if a figure cannot be written to this file."""
     if path is None:
         return
     if find_spec("matplotlib") is None:
@@ -40,14 +40,14 @@ def check_plot(path: str | None, option: str) -> None:
 
 
 def write_plots(evaluation: Any, folder: Path) -> list[Path]:
-    """Draw what there is to draw of an evaluation, and return the files.
+    """Write all plots of an evaluation, and return the files.
 
     Parameters
     ----------
     evaluation : evaluation or Comparison
         Result of :func:`transferkit.evaluate` or :func:`transferkit.compare`.
     folder : Path
-        Made when missing; files of the same names are replaced.
+        Created if it does not exist; files with the same names are replaced.
     """
     from transferkit.reporting import drawings
 
@@ -60,7 +60,7 @@ def write_plots(evaluation: Any, folder: Path) -> list[Path]:
 
 
 def save(axes: Any, path: str | Path) -> None:
-    """Write the figure of one or more Axes, and forget it."""
+    """Write the figure of one or more Axes to a file, and close it."""
     import numpy as np
     from matplotlib import pyplot
 

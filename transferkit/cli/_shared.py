@@ -1,4 +1,4 @@
-"""What several commands do: read data and models, print reports, complain."""
+"""What several commands do: read data and models, print reports and error messages."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ _FEW = 10  # integers that may be names of classes
 
 
 def add_data(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments that say where images are, and what is known of them."""
+    """Add the arguments for images and their targets."""
     parser.add_argument(
         "data",
         metavar="DIR_OR_CSV",
-        help="a folder with a sub-folder per class; or a CSV: file name, x0, y0, ..., or see --target; or "
-        "keypoints of DeepLabCut, COCO, 300-W (.pts), LabelMe, SLEAP, Label Studio or YOLO",
+        help="a folder with a sub-folder per class; a CSV file of keypoints (file name, x0, y0, ...) or with "
+        "--target; or keypoints of DeepLabCut, COCO, 300-W (.pts), LabelMe, SLEAP, Label Studio or YOLO",
     )
     parser.add_argument(
-        "--target", help="columns of a CSV with a header, with commas between: numbers, or one of labels"
+        "--target", help="CSV with a header: columns of numbers, separated by commas, or a column of labels"
     )
     parser.add_argument(
         "--as-labels",
         action="store_true",
-        help="the target has labels, even if all are numbers, such as 0 and 1",
+        help="read the target as labels, even if all are numbers, such as 0 and 1",
     )
-    parser.add_argument("--image-folder", help="folder of the images of a CSV, if not that of the CSV")
+    parser.add_argument("--image-folder", help="folder of the images in a CSV (default: that of the CSV)")
     parser.add_argument(
-        "--groups", metavar="COLUMN", help="column that says which images belong together, such as one person"
+        "--groups", metavar="COLUMN", help="column with the group of each image, such as the person"
     )
 
 
@@ -106,8 +106,8 @@ def estimator_of(options: argparse.Namespace, y: Any) -> Any:
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments that say where a saved model is."""
-    parser.add_argument("model", help="a file that train or save() wrote")
+    """Add the arguments for a saved model."""
+    parser.add_argument("model", help="model file that train or save() wrote")
     parser.add_argument("--weights", help="path of the backbone's weights on this machine")
 
 
@@ -119,7 +119,7 @@ def load_model(options: argparse.Namespace) -> Any:
 
 
 def load_to_predict(options: argparse.Namespace) -> Any:
-    """Return the saved model, or the half of it that answers, which loads a second faster."""
+    """Return the saved model, or only the part that predicts, which loads a second faster."""
     from transferkit.estimators import load_without_estimator
 
     model = load_without_estimator(options.model) if options.weights is None else None
@@ -127,21 +127,21 @@ def load_to_predict(options: argparse.Namespace) -> Any:
 
 
 def add_backbone(parser: argparse.ArgumentParser, *, by_place: bool = False) -> None:
-    """Add the arguments that say which network sees the images; without weights if it comes by its place."""
+    """Add the arguments for the backbone; as a positional argument, it has no weights."""
     what = "see `transferkit backbones`{}, or an ONNX file such as model.onnx"
     if by_place:
         parser.add_argument("backbone", help=what.format(""))
     else:
         parser.add_argument("--backbone", default="mobilenet", help=what.format(" (default mobilenet)"))
         add_weights(parser)
-    parser.add_argument("--image-size", type=int, help="side in pixels that the backbone sees")
+    parser.add_argument("--image-size", type=int, help="side in pixels of the square that the backbone sees")
     for name in ("mean", "std"):
         what = f"{name} of pixels in 0..255 for an ONNX file: one number or three"
         parser.add_argument(f"--{name}", type=float, nargs="+", help=what)
 
 
 def add_weights(parser: argparse.ArgumentParser, default: str = "imagenet") -> None:
-    """Add the argument that says which weights the backbone has."""
+    """Add the argument for the weights of the backbone."""
     parser.add_argument(
         "--weights", default=default, help=f"imagenet, a weights file, or none (default {default})"
     )
@@ -177,32 +177,36 @@ def image_paths(names: Sequence[str]) -> list[str]:
 
 
 def add_csv(parser: argparse.ArgumentParser) -> None:
-    """Add the argument that says how rows are written."""
+    """Add the argument for the format of rows."""
     parser.add_argument("--csv", action="store_true", help="comma-separated instead of tab-separated")
 
 
 def row_writer(options: argparse.Namespace) -> Callable[[Sequence[Any]], Any]:
-    """Return what writes a row to stdout."""
+    """Return a function that writes a row to stdout."""
     if options.csv:
         return csv.writer(sys.stdout).writerow
     return lambda values: print(*values, sep="\t")
 
 
 def add_figures(parser: argparse.ArgumentParser, *, printed: bool = True) -> None:
-    """Add the arguments that say which figures a report has, and how it is printed."""
+    """Add the arguments for the figures of a report, and for how it is printed."""
     if printed:
-        parser.add_argument("--json", action="store_true", help="JSON instead of tables")
-    parser.add_argument("--pos-label", help="the positive class of two (default: the second)")
-    parser.add_argument("--normalizer", help="what errors of keypoints are divided by: a name, or pixels")
+        parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    parser.add_argument("--pos-label", help="two classes: the positive one (default: the second)")
     parser.add_argument(
-        "--limit", type=float, help="error above which keypoints are not found (default 0.08)"
+        "--normalizer", help="keypoints: distance that errors are divided by, a name or pixels"
     )
-    parser.add_argument("--confidence", type=float, default=0.95, help="of the intervals (default 0.95)")
-    parser.add_argument("--seed", type=int, default=0, help="of the bootstrap (default 0)")
+    parser.add_argument(
+        "--limit", type=float, help="keypoints: largest error that is not a failure (default 0.08)"
+    )
+    parser.add_argument(
+        "--confidence", type=float, default=0.95, help="confidence level of the intervals (default 0.95)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="seed of the bootstrap (default 0)")
 
 
 def figures_of(options: argparse.Namespace, kind: str) -> dict[str, Any]:
-    """Return the parameters of ``evaluate`` and ``compare`` that these flags stand for."""
+    """Return the parameters of ``evaluate`` and ``compare`` for these flags."""
     names = ("pos_label", "normalizer", "confidence", "seed")
     figures = {name: getattr(options, name) for name in names}
     if options.limit is not None:
@@ -215,7 +219,7 @@ def figures_of(options: argparse.Namespace, kind: str) -> dict[str, Any]:
 
 
 def print_report(report: Any, options: argparse.Namespace) -> int:
-    """Print tables or JSON, name what is left out, and return the exit code."""
+    """Print tables or JSON, name images that were left out, and return the exit code."""
     print(json.dumps(report.to_dict(), indent=2) if options.json else in_flags(str(report), options))
     for failure in report.skipped:
         complain(failure, options)
@@ -229,5 +233,5 @@ def announce(paths: Sequence[Path]) -> None:
 
 
 def complain(problem: object, options: argparse.Namespace) -> None:
-    """Print what is wrong, in the words of the command line."""
+    """Print an error message, with flags instead of parameters."""
     print(f"transferkit: {in_flags(str(problem), options)}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""Which images a model learns from, and which it is measured on."""
+"""Split images into training and test."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from transferkit.errors import InvalidInputError
 
 Rows = NDArray[np.int64]
-_DRAWS = 100  # of groups, until every class is on both sides
+_DRAWS = 100  # most draws of groups until every class is in both parts
 
 
 def split(
@@ -23,10 +23,10 @@ def split(
     n : int
         Number of images.
     labels : ndarray, shape (n,), or None
-        Each class is in both parts.
+        Every class is in both parts.
     groups : ndarray, shape (n,), or None
-        Whole groups go to one part, this fraction of them to the test; without groups, classes keep their
-        shares.
+        Groups are not divided, and ``test_fraction`` of them are for testing. Without groups, the split is
+        stratified by class.
     test_fraction : float
     seed : int
     """
@@ -50,7 +50,7 @@ def split(
 def _of_groups(
     labels: NDArray[Any] | None, groups: NDArray[Any], test_fraction: float, seed: int
 ) -> tuple[Rows, Rows]:
-    """Return the first draw of whole groups that has every class on both sides."""
+    """Return the first random split of whole groups that has every class in both parts."""
     from sklearn.model_selection import GroupShuffleSplit
 
     n_groups = len(np.unique(groups))

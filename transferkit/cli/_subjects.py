@@ -1,4 +1,4 @@
-"""Boxes and groups of a file of keypoints: where each subject is, and which belong together."""
+"""Boxes of subjects and groups of images in a keypoint file."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ Boxes = NDArray[np.float64]
 def boxes_to_learn(data: Any, wanted: bool) -> Boxes | None:
     """Return the boxes of a table of keypoints if images have several subjects, or if they are wanted.
 
-    Of one subject in each image they are not used by default. The model would need a box for each image to
-    come; and many tools write the extent of the points for want of a box, which tells where points are.
+    With one subject per image they are not used by default: the model would need a box for each new image,
+    too; and many tools write the extent of the points instead of a box, which gives away where points are.
     """
     boxes = getattr(data, "boxes", None)
     several = _n_further(data)
@@ -53,12 +53,12 @@ def boxes_for(model: Any, data: Any) -> dict[str, Any]:
 
 
 def groups_of(data: Any) -> NDArray[Any] | None:
-    """Return the groups that a file of keypoints tells, as the films of its frames, if there are several."""
+    """Return the groups in a keypoint file, such as the videos of frames, if there are several."""
     groups = getattr(data, "groups", None)
     return groups if groups is not None and len(np.unique(groups)) > 1 else None
 
 
 def _n_further(data: Any) -> int:
-    """Return how many rows are further subjects of an image."""
+    """Return how many rows are additional subjects of an image."""
     paths = getattr(data, "paths", ())
     return len(paths) - len(set(paths))

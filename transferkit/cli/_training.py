@@ -1,4 +1,4 @@
-"""Train on part of a data set, measure on the rest, save: what ``transferkit train`` does."""
+"""``transferkit train``: train on part of a dataset, evaluate on the rest, and save the model."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ def train_and_report(
     Parameters
     ----------
     options : namespace
-        What `add_data` and `add_learning` declare, and ``sample_weight``.
+        Arguments declared by `add_data` and `add_learning`, and ``sample_weight``.
     output : Path
-        Where the model goes.
+        File for the model.
     test_fraction : float
-        Share of the images, drawn at random, that training never sees and the figures are of.
+        Share of the images, drawn at random, that are used only for testing.
     random_state : int
     **parameters
-        Of the estimator, whatever the data.
+        Parameters of any estimator.
 
     Returns
     -------
     str
-        The figure, its baseline and its interval, and where the model is.
+        The main metric with its interval and a baseline, and the file of the model.
     """
     _check(options, output, test_fraction, random_state)
     if options.epochs is not None and options.fine_tune is None:
@@ -98,7 +98,7 @@ def train_and_report(
 
 
 def _check(options: Any, output: Path, test_fraction: float, random_state: int) -> None:
-    """Raise before anything takes its time."""
+    """Raise errors of the arguments before any work starts."""
     problems = seed("random_state", random_state)
     if not 0 < test_fraction < 1:
         problems.append(f"test_fraction must be between 0 and 1. Got {test_fraction}.")
@@ -119,7 +119,7 @@ def _check(options: Any, output: Path, test_fraction: float, random_state: int) 
 
 
 def _corrected(table: str, paths: Any, targets: NDArray[Any]) -> NDArray[Any]:
-    """Return labels as a table corrects them, and say what it changes."""
+    """Return labels corrected by a table, and print the changes."""
     from transferkit.auditing import relabel
 
     if targets.dtype.kind != "U":
@@ -140,7 +140,7 @@ def _boxes_of(boxes: NDArray[np.float64] | None, rows: NDArray[np.int64]) -> dic
 
 
 def _classes(evaluation: Any, learned: NDArray[Any]) -> str:
-    """Return the accuracy, beside that of always answering the most frequent class."""
+    """Return the accuracy, beside that of always predicting the most frequent class."""
     accuracy, percent = evaluation.figures["accuracy"], 100 * evaluation.confidence
     names, counts = np.unique(learned, return_counts=True)
     largest = names[counts.argmax()]
@@ -152,7 +152,7 @@ def _classes(evaluation: Any, learned: NDArray[Any]) -> str:
 
 
 def _labels(evaluation: Any, learned: NDArray[Any]) -> str:
-    """Return figures of several labels, beside those of always answering the most frequent labels."""
+    """Return metrics for several labels, beside those of always predicting the most frequent labels."""
     true = evaluation.y_true
     counts = [sum(label in row for row in learned) for label in evaluation.classes.tolist()]
     usual = np.tile(np.array(counts) > len(learned) / 2, (len(true), 1))
@@ -167,7 +167,7 @@ def _labels(evaluation: Any, learned: NDArray[Any]) -> str:
 
 
 def _values(evaluation: Any, learned: NDArray[np.float64]) -> str:
-    """Return error and R^2, beside the error of always answering the median of the training images."""
+    """Return error and R^2, beside the error of always predicting the median of the training images."""
     usual = np.broadcast_to(np.nanmedian(learned.reshape(len(learned), -1), axis=0), evaluation.true.shape)
     baseline = ValueEvaluation(evaluation.true, usual)
     error, r2 = evaluation.figures["mae"], evaluation.figures["r2"]
@@ -179,7 +179,7 @@ def _values(evaluation: Any, learned: NDArray[np.float64]) -> str:
 
 
 def _mean_shapes(model: Any, learned: Any, tested: Any) -> NDArray[np.float64]:
-    """Return the mean shape of the training images, laid into each readable test image or its box."""
+    """Return the mean shape of the training images, placed in each readable test image or its box."""
     images, where, points = learned
     known = model.extract(images, on_error="skip", **where)
     mean = np.nanmean(_in_square(known, where, as_points(points)[known.ok]), axis=0)
@@ -209,7 +209,7 @@ def _squares(features: Any, where: Any) -> tuple[NDArray[np.float64], NDArray[np
 
 
 def _keypoints(model: Any, evaluation: Any, mean: NDArray[np.float64]) -> str:
-    """Return the mean error, beside that of always answering the mean shape of the training images."""
+    """Return the mean error, beside that of always predicting the mean shape of the training images."""
     baseline = KeypointEvaluation(evaluation.true, mean, normalizer=evaluation.normalizer)
     pixels = model.n_points_ == 1
     error, usual = (

@@ -1,4 +1,4 @@
-"""what is wrong with images and labels: duplicates, leaks, wrong labels, shortcuts"""
+"""find problems of images and labels: duplicates, leaks, wrong labels, shortcuts"""
 
 from __future__ import annotations
 
@@ -15,19 +15,21 @@ from transferkit.errors import InvalidInputError
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    parser.add_argument("folder", metavar="FOLDER", help="images to train on; sub-folders are their classes")
-    parser.add_argument("--test", metavar="FOLDER", help="images that a model is to be measured on")
-    parser.add_argument("--checks", help="some of them, with commas between: duplicates,files (default: all)")
-    parser.add_argument("--html", metavar="FILE", help="write a page with pictures")
-    parser.add_argument("--csv", metavar="FILE", help="write a row for each finding")
-    parser.add_argument("--seed", type=int, default=0, help="of folds and the bootstrap (default 0)")
+    parser.add_argument("folder", metavar="FOLDER", help="training images; sub-folders are their classes")
+    parser.add_argument("--test", metavar="FOLDER", help="test images; sub-folders are their classes")
+    parser.add_argument(
+        "--checks", help="checks to run, separated by commas: duplicates,files (default: all)"
+    )
+    parser.add_argument("--html", metavar="FILE", help="write an HTML page with pictures")
+    parser.add_argument("--csv", metavar="FILE", help="write the findings as a CSV file")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the folds and the bootstrap (default 0)")
     add_backbone(parser)
     add_reading(parser)
     add_running(parser)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run the command and return the exit code: 1 if images cannot be read, whatever else was found."""
+    """Run the command and return the exit code: 1 if images cannot be read, regardless of other findings."""
     from transferkit import audit
     from transferkit.auditing import check_unfilled
 

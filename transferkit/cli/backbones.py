@@ -9,7 +9,9 @@ from transferkit.errors import InvalidInputError
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    parser.add_argument("pattern", nargs="?", default="*", help="such as 'resnet*' (default: all)")
+    parser.add_argument(
+        "pattern", nargs="?", default="*", help="shell pattern of names, such as 'resnet*' (default: all)"
+    )
 
 
 def run(options: argparse.Namespace) -> int:

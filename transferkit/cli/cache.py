@@ -1,4 +1,4 @@
-"""show or empty the feature cache, or explain whether it has an image"""
+"""show or clear the feature cache, or explain whether it has an image"""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from transferkit.foundation.config import config_context
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     parser.add_argument("action", choices=["info", "clear", "explain"])
-    parser.add_argument("images", nargs="*", metavar="IMAGE", help="files to explain")
-    parser.add_argument("--folder", help="another folder than the usual one")
+    parser.add_argument("images", nargs="*", metavar="IMAGE", help="image files, for explain")
+    parser.add_argument("--folder", help="folder of the cache (default: the usual one)")
     parser.add_argument(
-        "--model", metavar="FILE", help="explain for this model, in place of the backbone and layers below"
+        "--model", metavar="FILE", help="explain for this model, instead of the backbone and layers below"
     )
     add_backbone(parser)
     add_layers(parser)

@@ -1,4 +1,4 @@
-"""what is known of a model: its data, figures, settings and limits"""
+"""show the model card of a model: its data, metrics, settings and limits"""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from transferkit.errors import InvalidInputError
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     add_model(parser)
-    parser.add_argument("--output", metavar="FILE", help="write it here, as HTML or Markdown by its suffix")
+    parser.add_argument(
+        "--output", metavar="FILE", help="file to write, HTML or Markdown according to its suffix"
+    )
 
 
 def run(options: argparse.Namespace) -> int:

@@ -1,4 +1,4 @@
-"""check that the features of a backbone are right"""
+"""check that a backbone computes correct features"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""which backbone does best, and by more than noise"""
+"""compare backbones, and tell real differences from noise"""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from transferkit.cli._subjects import boxes_to_learn, groups_of
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     add_data(parser)
-    parser.add_argument("--backbones", required=True, help="names with commas between: vgg16,mobilenet")
+    parser.add_argument("--backbones", required=True, help="names, separated by commas: vgg16,mobilenet")
     parser.add_argument(
-        "--metric", help="figure to sort by (default: accuracy; nme for keypoints, r2 for numbers)"
+        "--metric", help="metric to sort by (default: accuracy; nme for keypoints, r2 for numbers)"
     )
     parser.add_argument("--cv", type=int, default=5, help="number of folds (default 5)")
     add_figures(parser)
     parser.add_argument("--plots", metavar="FOLDER", help="draw the comparison to a PNG file in this folder")
     add_weights(parser)
-    parser.add_argument("--image-size", type=int, help="side in pixels that the backbones see")
+    parser.add_argument("--image-size", type=int, help="side in pixels of the square that the backbones see")
     add_learning(parser)
     add_boxes(parser)
     add_reading(parser)

@@ -1,4 +1,4 @@
-"""train on drawn faces, offline, and show what came out"""
+"""train on synthetic faces, offline, and show the results"""
 
 from __future__ import annotations
 
@@ -8,9 +8,13 @@ from pathlib import Path
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    parser.add_argument("--output", default="transferkit-demo", help="folder for the plot and the models")
+    parser.add_argument(
+        "--output",
+        default="transferkit-demo",
+        help="folder for the models and the plot (default transferkit-demo)",
+    )
     parser.add_argument("--images", type=int, default=600, help="number of faces, 60 or more (default 600)")
-    parser.add_argument("--seed", type=int, default=0, help="of the faces (default 0)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the faces (default 0)")
 
 
 def run(options: argparse.Namespace) -> int:

@@ -1,4 +1,4 @@
-"""put weights into a folder, for machines without a network"""
+"""download weights to a folder, for machines without internet access"""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import argparse
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     parser.add_argument("backbones", nargs="+", help="names, such as vgg16 (see transferkit backbones)")
-    parser.add_argument("--to", required=True, metavar="FOLDER", help="where the weights go")
+    parser.add_argument("--to", required=True, metavar="FOLDER", help="folder for the weights")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -16,7 +16,7 @@ def run(options: argparse.Namespace) -> int:
     from transferkit.backbones import download_weights, get_backbone
 
     for name in options.backbones:
-        get_backbone(name)  # all names, before a long download
+        get_backbone(name)  # check all names before a long download
     arrived = False
     for name in options.backbones:
         found = download_weights(name, options.to)

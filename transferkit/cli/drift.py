@@ -1,4 +1,4 @@
-"""drift: are new images still like those that a model was trained on?"""
+"""check whether new images still resemble the training images of a model"""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ EXIT_DRIFTED = 3
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     add_model(parser)
-    parser.add_argument("images", nargs="+", help="new image files, or folders of them, without labels")
+    parser.add_argument("images", nargs="+", help="files or folders of new images; labels are not needed")
     parser.add_argument(
-        "--alpha", type=float, default=0.01, help="chance of a false alarm if nothing changed (default 0.01)"
+        "--alpha", type=float, default=0.01, help="probability of a false alarm (default 0.01)"
     )
-    parser.add_argument("--plot", metavar="FILE", help="draw novelty and predicted classes into this file")
+    parser.add_argument("--plot", metavar="FILE", help="plot novelty and predicted classes to this file")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     add_running(parser)
 

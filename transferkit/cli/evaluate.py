@@ -1,4 +1,4 @@
-"""figures of a model on images that it has not seen"""
+"""evaluate a model on images that it has not seen"""
 
 from __future__ import annotations
 
@@ -17,9 +17,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_data(parser)
     add_figures(parser)
     parser.add_argument(
-        "--return-error", action="store_true", help="of keypoints: compare expected errors with real ones"
+        "--return-error", action="store_true", help="keypoints: compare expected errors with actual ones"
     )
-    parser.add_argument("--plots", metavar="FOLDER", help="draw the evaluation to PNG files in this folder")
+    parser.add_argument(
+        "--plots", metavar="FOLDER", help="write plots of the evaluation to this folder, as PNG files"
+    )
     add_running(parser)
 
 

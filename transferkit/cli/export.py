@@ -1,4 +1,4 @@
-"""write a model to a file that other programs run"""
+"""export a model to ONNX, OpenVINO or LiteRT"""
 
 from __future__ import annotations
 
@@ -15,13 +15,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     add_model(parser)
     parser.add_argument(
-        "output", metavar="OUT", help="the file to write: .onnx, .tflite for LiteRT, or .xml for OpenVINO"
+        "output", metavar="OUT", help="file to write: .onnx, .tflite for LiteRT, or .xml for OpenVINO"
     )
-    parser.add_argument("--format", help="onnx, litert or openvino; by default what OUT ends in")
+    parser.add_argument("--format", help="onnx, litert or openvino (default: by the suffix of OUT)")
     parser.add_argument(
-        "--probes", nargs="+", metavar="IMAGE", help="further images to compare the answers on, or folders"
+        "--probes",
+        nargs="+",
+        metavar="IMAGE",
+        help="additional images or folders on which to compare predictions",
     )
-    parser.add_argument("--tolerance", type=float, help="how far answers may be off")
+    parser.add_argument("--tolerance", type=float, help="largest difference allowed between predictions")
     add_running(parser)
 
 

@@ -1,4 +1,4 @@
-"""the most similar images of a folder"""
+"""find the most similar images in a folder"""
 
 from __future__ import annotations
 
@@ -24,10 +24,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     parser.add_argument("images", nargs="+", metavar="FOLDER", help="folders or files to search in")
     parser.add_argument(
-        "--query", nargs="+", required=True, metavar="IMAGE", help="images or folders of them"
+        "--query",
+        nargs="+",
+        required=True,
+        metavar="IMAGE",
+        help="image files or folders to find similar images for",
     )
-    parser.add_argument("--k", type=int, default=5, help="neighbours of each query (default 5)")
-    parser.add_argument("--out", metavar="PICTURE", help="draw the answers to this file")
+    parser.add_argument("--k", type=int, default=5, help="number of neighbours of each image (default 5)")
+    parser.add_argument("--out", metavar="PICTURE", help="draw the result to this file")
     parser.add_argument("--metric", default="cosine", help="cosine (default) or euclidean")
     add_csv(parser)
     add_backbone(parser)
@@ -65,7 +69,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> None:
-    """Raise before anything takes its time."""
+    """Raise errors of the arguments before any work starts."""
     if options.k < 1:
         raise InvalidInputError(f"k must be a positive integer. Got {options.k}.")
     check_plot(options.out, "--out")

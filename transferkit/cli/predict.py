@@ -25,25 +25,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "images",
         nargs="+",
-        help="image files, or folders of them; for a model that was trained with boxes, a file of keypoints "
-        "that has boxes, such as COCO's",
+        help="image files or folders; for a model that was trained with boxes, a keypoint file with boxes, "
+        "such as COCO's",
     )
     parser.add_argument(
         "--return-error",
         action="store_true",
-        help="of keypoints: also the error to expect of each point, in pixels",
+        help="keypoints: also write the expected error of each point, in pixels",
     )
     parser.add_argument(
         "--unknown-label",
         metavar="LABEL",
-        help="of classes: what images are labelled that are like nothing the model was trained on",
+        help="classes: label for images that are unlike the training images",
     )
     parser.add_argument(
         "--max-novelty",
         type=float,
         metavar="SHARE",
-        help="of classes with --unknown-label (default 0.99), and of keypoints, whose points are then nan: "
-        "about the share of images like those to train on that are not refused",
+        help="largest novelty of an image, about the share of images like the training images that are kept; "
+        "others get --unknown-label (default 0.99), or nan as keypoints",
     )
     add_csv(parser)
     add_running(parser)
@@ -81,7 +81,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _subjects(model: Any, names: list[str]) -> tuple[list[str], dict[str, Any]]:
-    """Return images, and the boxes of subjects in them for a model that needs some."""
+    """Return images, and for a model that needs boxes those of the subjects."""
     if not getattr(model, "boxed_", False):
         return image_paths(names), {}
     from transferkit.datasets import read_keypoints

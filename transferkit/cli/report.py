@@ -1,4 +1,4 @@
-"""one page on a model and images: card, figures, pictures, map, audit"""
+"""write one page on a model and images: card, metrics, plots, feature map, audit"""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     add_model(parser)
     add_data(parser)
-    parser.add_argument("--output", default="report.html", help="the page (default report.html)")
+    parser.add_argument("--output", default="report.html", help="file to write (default report.html)")
     parser.add_argument(
-        "--checks", help="of the audit, with commas between; none for no audit (default: all)"
+        "--checks", help="checks of the audit, separated by commas; none for no audit (default: all)"
     )
     add_figures(parser, printed=False)
     add_running(parser)

@@ -1,4 +1,4 @@
-"""train a model on a folder per class, or on a CSV of keypoints, numbers or labels"""
+"""train a model on a folder per class, or on a file of keypoints, numbers or labels"""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--relabel",
         metavar="CSV",
-        help="labels to correct: the table of audit --csv, its column new_label filled",
+        help="corrected labels: the table of audit --csv with the column new_label filled in",
     )
     add_learning(parser)
     add_boxes(parser)
@@ -26,17 +26,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         const="all",
         metavar="LAYERS",
-        help="train the backbone too: all layers, or those from one on, such as block_12: (minutes to hours)",
+        help="train the backbone, too: all layers, or from one on, such as block_12: (minutes to hours)",
     )
-    parser.add_argument("--epochs", type=int, help="of --fine-tune (default 20)")
+    parser.add_argument("--epochs", type=int, help="epochs of --fine-tune (default 20)")
     parser.add_argument(
-        "--test-fraction", type=float, default=0.2, help="share held out to measure on (default 0.2)"
+        "--test-fraction",
+        type=float,
+        default=0.2,
+        help="share of the images held out for testing (default 0.2)",
     )
-    parser.add_argument("--output", default="model.safetensors", help="the model (default model.safetensors)")
     parser.add_argument(
-        "--card", action="store_true", help="write what is known of the model beside it (.md)"
+        "--output", default="model.safetensors", help="file to write (default model.safetensors)"
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the split and of training (default 0)")
+    parser.add_argument("--card", action="store_true", help="also write a model card beside the model (.md)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the split and of training (default 0)")
     add_reading(parser)
     add_running(parser)
 

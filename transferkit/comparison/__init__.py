@@ -1,4 +1,4 @@
-"""Which backbone, or which setting: the same folds for all, and noise called noise."""
+"""Compare backbones or settings on the same folds, and tell real differences from noise."""
 
 from transferkit.comparison._compare import compare
 from transferkit.comparison._comparison import Comparison, ComparisonRow, FailedCandidate

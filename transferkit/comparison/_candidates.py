@@ -17,7 +17,7 @@ from transferkit.tasks import guess_kind
 
 
 def as_candidates(backbones: Any, y: Any, template: Any) -> tuple[dict[str, Any], str]:
-    """Return estimators by name, in the order that the user wrote them, and what all of them learn."""
+    """Return estimators by name, in the user's order, and the kind of task of all of them."""
     if isinstance(backbones, Mapping):
         named = [(str(name), value) for name, value in backbones.items()]
     elif isinstance(backbones, str | Backbone) or not isinstance(backbones, Iterable):
@@ -37,13 +37,13 @@ def as_candidates(backbones: Any, y: Any, template: Any) -> tuple[dict[str, Any]
 
 
 def image_estimator(estimator: Any) -> ImageEstimator | None:
-    """Return the estimator of images that a candidate is, or fine-tunes; None for one of other libraries."""
+    """Return the estimator that a candidate is, or fine-tunes; None for estimators of other libraries."""
     inner = estimator.estimator if isinstance(estimator, FineTuned) else estimator
     return inner if isinstance(inner, ImageEstimator) else None
 
 
 def _kind_of_all(estimators: Sequence[Any], y: Any) -> str:
-    """Return the kind of all candidates; regressors of other libraries find whatever ours do."""
+    """Return the kind of all candidates; regressors of other libraries are taken to have the kind of ours."""
     kinds = [kind_of(estimator, y) for estimator in estimators]
     told = {kind for kind, one in zip(kinds, estimators, strict=True) if image_estimator(one) is not None}
     if len(told) == 1 and set(kinds) == {"points", "values"}:
@@ -57,8 +57,8 @@ def _kind_of_all(estimators: Sequence[Any], y: Any) -> str:
 
 
 def _template(y: Any) -> Any:
-    """Return the estimator that the targets suggest."""
-    # Not the order in which estimators were imported: those of keypoints learn numbers, too.
+    """Return the default estimator for these targets."""
+    # In this order, not in that of their import, since KeypointRegressor learns numbers, too.
     ours: tuple[type[ImageEstimator], ...] = (Classifier, ImageRegressor, KeypointRegressor)
     guess = guess_kind(y)
     return next(kind for kind in ours if guess in kind.kinds)()
@@ -75,7 +75,7 @@ def _name(value: Any) -> str:
 
 
 def _as_estimator(name: str, value: Any, template: Any) -> Any:
-    """Return an estimator of its own for a candidate, without a bar of its own."""
+    """Return a separate estimator for a candidate, without its own progress bar."""
     if isinstance(value, str | Backbone) or callable(value):
         get_backbone(value)
         if not hasattr(template, "get_params") or "backbone" not in template.get_params():

@@ -49,72 +49,77 @@ def compare(
     seed: int = 0,
     progress: bool = True,
 ) -> Comparison:
-    """Return which backbone does best on these images, and which differences are more than noise.
+    """Compare backbones or settings on the same images, and tell real differences from noise.
 
-    Each backbone sees each image once; after that, folds and later runs find the features in the cache, so
-    that an interrupted comparison goes on where it was. (The closer look of keypoints cuts out other
-    squares in each fold, which are features of their own.) The folds are the same for all
-    candidates, and each is predicted by a model that was trained without it.
+    Each candidate is cross-validated on the same folds: every image is predicted by a model trained without
+    it. Each backbone processes an image once; all folds and later runs take the features from the cache, so
+    that an interrupted comparison can be resumed by repeating the call. (The closer look at keypoints
+    computes additional features in each fold, since it crops other squares.)
 
     Parameters
     ----------
     backbones : list of str or Backbone, or dict of str to str, Backbone or estimator
-        Names in the registry, Keras models or functions; or any settings under names of your choice, such as
+        Candidates: names in the registry, Keras models or functions; or a dictionary from names of your
+        choice to these or to estimators, such as
         ``{"frozen": Classifier(), "tuned": FineTuned(Classifier())}``.
     X : sequence of images, or features
+        Data to compare on.
     y : array-like, shape (n,), or (n, 2 k) or (n, k, 2), or (n, n_outputs), optional
         Labels, keypoints in pixels of each original image, or numbers; by default the labels that X holds, as
         for ``fit``.
     estimator : estimator, optional
-        What the backbones go into; by default ``Classifier()`` for labels, ``ImageRegressor()`` for numbers
-        with fractions, and ``KeypointRegressor()`` for several numbers each.
+        Estimator in which each backbone is used; by default ``Classifier()`` for labels,
+        ``ImageRegressor()`` for numbers with fractions, and ``KeypointRegressor()`` for several numbers per
+        image.
     metric : str, optional
-        Figure to sort by: ``"accuracy"`` by default, or another of
-        `transferkit.metrics.classification_figures`; ``"nme"`` for keypoints, or another of
-        `transferkit.metrics.keypoint_figures`; ``"r2"`` for numbers, or another of
-        `transferkit.metrics.value_figures`; ``"subset_accuracy"`` for several labels each, or another of
-        `transferkit.metrics.label_figures`.
+        Metric to sort by. For classes ``"accuracy"`` (default), or another of
+        `transferkit.metrics.classification_figures`; for keypoints ``"nme"``, or another of
+        `transferkit.metrics.keypoint_figures`; for numbers ``"r2"``, or another of
+        `transferkit.metrics.value_figures`; for several labels per image ``"subset_accuracy"``, or another
+        of `transferkit.metrics.label_figures`.
     cv : int, splitter or iterable, default=5
-        Number of folds (classes keep their shares, groups stay whole), or a splitter of scikit-learn.
+        Number of folds, which are stratified by class and keep groups together; or a splitter of
+        scikit-learn.
     groups : array-like, shape (n,), optional
-        Images in one group, such as one person, are never on both sides of a fold, and are drawn together
-        for intervals.
+        Group of each image. Images of one group, such as one person, are never separated by a fold, and are
+        resampled together for intervals.
     boxes : array-like, shape (n, 4), optional
-        Of candidates that are KeypointRegressors, as for their ``fit``. Pass groups that keep the subjects of
-        an image together.
+        Only for candidates that are KeypointRegressors, as for their ``fit``. Also pass ``groups`` that keep
+        the subjects of an image together.
     pos_label, normalizer, limit
         As for `evaluate`.
     on_error : {"skip", "raise"}, default="skip"
-        What to do with an image that cannot be read; skipped ones are left out for all candidates.
+        What to do with an image that cannot be read. Skipped images are left out for all candidates.
     n_timed : int, default=16
-        Images on which each backbone is timed; 0 leaves it out, and the number of parameters, for both of
-        which the network must be built.
+        Number of images on which each backbone is timed. With 0, neither the time nor the number of
+        parameters is reported, both of which require building the network.
     confidence : float, default=0.95
+        Confidence level of the intervals.
     seed : int, default=0
-        Of the folds and of the bootstrap.
+        Seed of the folds and of the bootstrap.
     progress : bool, default=True
-        Show one bar over all candidates.
+        Show a single progress bar over all candidates.
 
     Returns
     -------
     Comparison
-        Print it; or take ``.rows``, ``.to_frame()``, ``.to_dict()``.
+        Print it, or use ``.rows``, ``.to_frame()`` or ``.to_dict()``.
 
     Raises
     ------
     InvalidInputError
-        The data or a parameter cannot be used, or no candidate could be compared. One that fails among
-        others is in ``.failed``, with its reason.
+        The data or a parameter cannot be used, or all candidates failed. If only some fail, they are listed
+        in ``.failed`` with the reason.
     UnknownBackboneError, BadImageError
 
     Notes
     -----
-    The best of several is chosen on the same images that it is measured on, so its score flatters it a
-    little, and so do the differences from it. Measure the choice on images of its own.
+    The best candidate is chosen and evaluated on the same images, so its score, and the differences from it,
+    are slightly optimistic. Evaluate the chosen candidate on separate images.
 
-    Intervals say how the figures of the models that were trained here would vary on other images. How the
-    models would vary with other images to train on is not in them: of two settings that are equally good on
-    average, one is "worse" more often than the confidence says, above all where there are few groups.
+    Intervals show how the scores of these models would vary on other test images. They do not include the
+    variation from other training images: of two equally good settings, one is called "worse" more often than
+    the confidence level suggests, above all if there are few groups.
 
     Examples
     --------
@@ -132,7 +137,7 @@ def compare(
     if not (arguments.is_count(n_timed) or (arguments.is_number(n_timed, above=-1) and n_timed == 0)):
         problems.append(f"n_timed must be a number of images, 0 or more. Got {n_timed!r}.")
     data = check_data(candidates, X, y, groups, boxes, kind, problems)
-    # What can be wrong shows now, and not after hours of work.
+    # Raise errors now, not after hours of work.
     folds = make_folds(cv, data, seed)
     options = {"pos_label": pos_label, "normalizer": normalizer}
     own = own_options(kind, limit, **options)
@@ -170,7 +175,7 @@ def compare(
 
 
 def _evaluation(run: Run, data: Data, **settings: Any) -> Evaluation:
-    """Return the figures of predictions that were made without each image."""
+    """Return the evaluation of predictions by models that had not seen the image."""
     is_list = isinstance(data.items, list)
     settings |= {
         "names": image_names(data.items) if is_list else None,
@@ -183,7 +188,7 @@ def _evaluation(run: Run, data: Data, **settings: Any) -> Evaluation:
 
 @contextmanager
 def _some_cache(runs: Sequence[Run]) -> Iterator[None]:
-    """Lend a cache to candidates that have none, since each fold would run the backbone again."""
+    """Lend a cache to candidates that have none, so that folds need not run the backbone again."""
     ours = [one for one in (image_estimator(run.estimator) for run in runs) if one is not None]
     without = [one for one in ours if one._run_settings()["cache"] is False]
     if not without:

@@ -1,4 +1,4 @@
-"""The table of a comparison."""
+"""The result of a comparison, as a table."""
 
 from __future__ import annotations
 
@@ -33,27 +33,27 @@ class ComparisonRow:
     ----------
     name : str
     score : Figure
-        On predictions for each image by a model that was trained without it.
+        Cross-validated score: each image was predicted by a model trained without it.
     difference : Figure
-        From the best: the score less that of the best, on the same resamples of the same images.
+        Score minus that of the best candidate, on the same resamples of the same images.
     verdict : str
-        ``"best"``; ``"worse"`` where the interval of the difference leaves 0 out; else
-        ``"no surer than noise"``.
+        ``"best"``; ``"worse"`` if the interval of the difference excludes 0; else ``"no surer than noise"``.
     ms_per_image : float
-        Milliseconds of the backbone for all views of an image; NaN where there is none, or not measured.
+        Time of the backbone for all views of an image, in milliseconds; NaN if there is no backbone, or it
+        was not timed.
     seconds : float
-        For features, folds and timing, without what was in the cache already; the first candidate pays
-        for loading TensorFlow.
+        Time for features, folds and timing; features that were cached before are not included. The first
+        candidate includes loading TensorFlow.
     n_cached : int
-        Images, but for exact copies of others, whose features were in the cache already.
+        Images whose features were cached before, not counting exact copies of others.
     bytes_per_image : int or None
-        In the cache; a closer look of keypoints is not counted.
+        Size of the features in the cache, without those of a closer look at keypoints.
     parameters : int or None
-        Of the backbone.
+        Number of parameters of the backbone.
     engine : str or None
-        What ran the backbone.
+        Library that ran the backbone.
     evaluation : ClassificationEvaluation, KeypointEvaluation or ValueEvaluation
-        All figures, and the worst mistakes.
+        All metrics, and the worst mistakes.
     """
 
     name: str
@@ -69,7 +69,7 @@ class ComparisonRow:
     evaluation: Evaluation
 
     def record(self) -> dict[str, Any]:
-        """Return one flat row, all figures among them."""
+        """Return a flat row that includes all figures."""
         return {
             "name": self.name,
             "score": self.score.value,
@@ -98,22 +98,28 @@ class FailedCandidate:
 
 
 class Comparison(Report):
-    """Candidates, the best first; print it for a table. Made by `transferkit.compare`.
+    """Comparison of candidates, returned by `transferkit.compare`; print it for a table.
 
     Attributes
     ----------
     rows : list of ComparisonRow
+        Candidates, the best first.
     failed : list of FailedCandidate
+        Candidates that could not be compared, and why.
     metric : str
-        Name of the figure that they are sorted by.
+        Metric that the rows are sorted by.
     greater_is_better : bool
+        Whether a larger metric is better.
     n_images, n_folds : int
+        Numbers of images and of folds.
     n_groups : int or None
+        Number of groups, if passed.
     n_copies : int
-        Images that are exact copies of others, which have another group.
+        Images that are exact copies of an image in another group.
     skipped : list of Failure
-        Images that could not be read and are left out for all candidates.
+        Images that could not be read, and are left out for all candidates.
     confidence : float
+        Confidence level of the intervals.
     """
 
     def __init__(
@@ -142,11 +148,11 @@ class Comparison(Report):
 
     @property
     def best(self) -> str:
-        """Name of the first."""
+        """Name of the best candidate."""
         return self.rows[0].name
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the table as plain data for JSON; None stands for NaN."""
+        """Return the table as plain data for JSON, with None for NaN."""
         records = [row.record() for row in self.rows]
         return {
             "metric": self.metric,

@@ -1,4 +1,4 @@
-"""The data of a comparison, checked before hours of work."""
+"""The data of a comparison, checked before any work starts."""
 
 from __future__ import annotations
 
@@ -22,27 +22,27 @@ Rows = NDArray[np.int64]
 
 
 class _Named(np.ndarray):
-    """0 and 1 of several labels, with their names where a data frame has them."""
+    """An array of 0 and 1 for several labels, with the names of the labels if a data frame has them."""
 
     columns: list[Any]
 
 
 @dataclass(frozen=True)
 class Data:
-    """Images or features, and what is known of them.
+    """Images or features, with targets, groups and boxes.
 
     Attributes
     ----------
     items : list, or array of features
     targets : ndarray
-        Labels (n,), 0 and 1 (n, k) of several labels, points (n, p, 2), or numbers (n,) or (n, k).
+        Labels (n,); 0 and 1 (n, k) for several labels per image; points (n, p, 2); or numbers (n,) or (n, k).
     kind : str
         See :mod:`transferkit.evaluation`.
     groups : ndarray, shape (n,), or None
     names : ndarray, shape (k,), or None
-        Of several labels.
+        Names of the labels, if there are several per image.
     boxes : ndarray, shape (n, 4), or None
-        Of subjects.
+        Boxes of the subjects.
     """
 
     items: Any
@@ -63,7 +63,7 @@ class Data:
 
     @property
     def labels(self) -> NDArray[Any] | None:
-        """Labels to keep the shares of; None for points and numbers."""
+        """Labels to stratify by; None for points and numbers."""
         return self.targets if self.kind == "classes" else None
 
     def take(self, rows: Rows) -> Data:
@@ -78,7 +78,7 @@ class Data:
 
     @property
     def learned(self) -> NDArray[Any]:
-        """Targets as our estimators learn them: of several labels with their names, which parameters use."""
+        """Targets as our estimators take them; several labels with their names, which parameters may use."""
         if self.kind == "points":
             return self.targets.reshape(len(self), -1)
         if self.names is None:

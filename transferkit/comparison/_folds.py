@@ -20,7 +20,7 @@ def make_folds(cv: Any, data: Data, seed: int) -> Folds:
     Parameters
     ----------
     cv : int, splitter or iterable of (train, test)
-        A number means shuffled folds in which classes keep their shares and groups stay whole.
+        A number means that many shuffled folds, stratified by class and with groups kept together.
     data : Data
     seed : int
 
@@ -45,7 +45,7 @@ def make_folds(cv: Any, data: Data, seed: int) -> Folds:
 
 
 def without(folds: Folds, lost: NDArray[np.int64], data: Data) -> Folds:
-    """Return folds of the images that are left, numbered anew; data is what is left.
+    """Return the folds renumbered for the images that are left, which are those of ``data``.
 
     Raises
     ------
@@ -86,7 +86,7 @@ def _splitter(n_splits: int, data: Data, seed: int) -> Any:
 
 
 def _check(folds: Folds, data: Data) -> None:
-    """Say when folds would give wrong figures."""
+    """Raise if the folds would give wrong figures."""
     n, labels, groups = len(data), data.labels, data.groups
     tested = np.concatenate([test for _, test in folds]) if folds else np.array([], dtype=int)
     if not np.array_equal(np.sort(tested), np.arange(n)):

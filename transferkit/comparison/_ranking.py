@@ -1,4 +1,4 @@
-"""Who is best, and by more than chance?"""
+"""Ranking of candidates, with paired differences from the best."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def _difference(one: Evaluation, best: Evaluation, metric: str, confidence: floa
 
 
 def _verdict(difference: Figure) -> str:
-    """Say what the interval of a difference says."""
+    """Return the verdict that the interval of a difference implies."""
     if math.isnan(difference.low):
         return UNKNOWN
     return NOISE if difference.low <= 0 <= difference.high else WORSE

@@ -30,29 +30,29 @@ Advance = Callable[[int], Any]
 
 @dataclass
 class Run:
-    """What became of one candidate so far.
+    """The state and results of one candidate.
 
     Attributes
     ----------
     name : str
     estimator : estimator
-        Never fitted itself.
+        Unfitted; only copies of it are fitted.
     plan : (FeatureExtractor, views) or None
     failures : list of Failure
         Images that could not be read.
     n_copies : int
-        Images whose content is in another group, too; without groups, in another row.
+        Images whose content is also in another group or, without groups, in another row.
     n_cached : int
-        Other images that were in the cache before.
+        Images that were in the cache before, not counting copies.
     bytes_per_image : int or None
     engine : str or None
     seconds : float
     predicted : ndarray
-        For each image, by a model that was trained without it.
+        Prediction for each image by a model trained without it.
     probabilities : ndarray or None
     speed : Speed
     error : Exception or None
-        What ended it.
+        What stopped it.
     """
 
     name: str
@@ -70,14 +70,14 @@ class Run:
     error: Exception | None = None
 
     def attempt(self, step: Callable[..., None], *arguments: Any) -> None:
-        """Run a step unless an earlier one failed; what goes wrong ends this candidate and no other."""
+        """Run a step unless an earlier one failed; an error stops this candidate only."""
         if self.error is not None:
             return
         started = time.perf_counter()
         try:
             step(self, *arguments)
         except BadImageError:
-            raise  # the fault of the images, and the same for all
+            raise  # caused by the images, so the same for all candidates
         except Exception as error:  # noqa: BLE001 - hours of other candidates must not be lost; it is reported
             logger.warning("%s is left out of the comparison: %s", self.name, error)
             self.error = error
@@ -85,13 +85,13 @@ class Run:
 
 
 def plan(run: Run, data: Data) -> None:
-    """Check parameters and weights, before any candidate takes its time."""
+    """Check parameters and weights before any candidate starts."""
     if (ours := image_estimator(run.estimator)) is not None:
         run.plan = ours.plan_extraction(data.targets)
 
 
 def extract(run: Run, data: Data, on_error: str, n_timed: int, advance: Advance) -> None:
-    """Bring the features of all images into the cache, and time the backbone while it is there."""
+    """Extract the features of all images to the cache, and time the backbone while it is loaded."""
     if run.plan is None:
         advance(len(data))
         return
@@ -101,7 +101,7 @@ def extract(run: Run, data: Data, on_error: str, n_timed: int, advance: Advance)
     features = extractor.extract(data.items, views=looks, on_error=on_error, advance=advance)
     run.failures = features.report.failures
     places = range(0) if squares is None else [tuple(square) for square in squares.tolist()]
-    seen = list(zip_longest(features.digests, places))  # subjects of one image are no copies
+    seen = list(zip_longest(features.digests, places))  # several subjects in one image are not copies
     readable = [one for one in seen if one[0] is not None]
     contents = len(set(readable))
     run.n_cached = max(0, features.report.n_cached - (len(readable) - contents))
@@ -116,7 +116,7 @@ def extract(run: Run, data: Data, on_error: str, n_timed: int, advance: Advance)
 
 
 def predict(run: Run, data: Data, folds: Folds, advance: Advance) -> None:
-    """Fit on each training part, and predict the images that it lacks."""
+    """Fit on each training part, and predict the images that are not in it."""
     outputs = []
     for train, test in folds:
         model, known = clone(run.estimator), data.take(train)
@@ -135,7 +135,7 @@ def predict(run: Run, data: Data, folds: Folds, advance: Advance) -> None:
 
 
 def raise_if_none_is_left(runs: Sequence[Run]) -> None:
-    """Raise what went wrong when every candidate failed."""
+    """Raise an error if every candidate failed."""
     errors = [run.error for run in runs if run.error is not None]
     if len(errors) < len(runs):
         return

@@ -1,4 +1,4 @@
-"""Images with labels, numbers or keypoints: from a folder, a table or a film, or synthetic."""
+"""Images with labels, numbers or keypoints, from folders, tables and videos, or synthetic."""
 
 from transferkit.datasets._folder import ImageFolder, read_image_folder
 from transferkit.datasets._labelled import labelled_images

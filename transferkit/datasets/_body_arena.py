@@ -1,4 +1,4 @@
-"""Arenas: floor, walls, bedding, dirt and objects, which stay as they are in all frames of a session."""
+"""Arenas: floor, walls, bedding, dirt and objects, which are the same in all frames of a session."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ _FLOORS: tuple[Colour, ...] = (
 _COATS: tuple[Colour, ...] = ((34, 31, 30), (92, 74, 58), (126, 120, 116), (224, 218, 208), (66, 52, 42))
 _SKIN: Colour = (196, 150, 140)
 _BLACK, _WHITE = (0, 0, 0), (255, 255, 255)
-_LEAST_CONTRAST = 34.0  # of coat and floor, in grey levels
-_LONG_SIDE = 640  # pixels for which widths of strokes are given
+_LEAST_CONTRAST = 34.0  # between coat and floor, in grey levels
+_LONG_SIDE = 640  # image size in pixels for which stroke widths are given
 
 
 @dataclass(frozen=True)
 class Arena:
-    """What the frames of a session share.
+    """Properties that all frames of a session share.
 
-    `picture` is the empty arena in float32 (height, width, 3), lit; `light` (height, width) is the part of
-    it that is light; `room` the box for the body; `scale` pixels of a body; `sun` the shadow's shift in
-    bodies.
+    `picture` is the lit, empty arena in float32 (height, width, 3); `light` (height, width) is the factor by
+    which it is lit; `room` is the box for the body; `scale` is the length of a body in pixels; `sun` is the
+    shift of the shadow in body lengths.
     """
 
     picture: npt.NDArray[np.float32]
@@ -54,7 +54,7 @@ def draw_arena(size: tuple[int, int], rng: np.random.Generator, clutter: float) 
     unit = max(size) / _LONG_SIDE
     floor = mix(_FLOORS[int(rng.integers(len(_FLOORS)))], _random_grey(rng), 0.3)
     coat = _coat(floor, rng)
-    # Before all that depends on clutter, since poses do not.
+    # Drawn before everything that depends on clutter, because poses do not depend on it.
     scale, sun, round_arena = rng.uniform(105, 130) * unit, rng.normal(0, 0.06, 2), rng.random() < 0.3
     margin = rng.uniform(0.02, 0.09, (2, 2)) * height
     room = np.array([margin[0], np.array(size) - margin[1]])
@@ -89,7 +89,7 @@ def draw_arena(size: tuple[int, int], rng: np.random.Generator, clutter: float) 
 
 
 def soft_noise(shape: tuple[int, int], width: float, rng: np.random.Generator) -> npt.NDArray[np.float32]:
-    """Return smooth noise of mean 0 and deviation about 1, with blobs of about this width in pixels."""
+    """Return smooth noise with mean 0, standard deviation about 1 and blobs about this wide in pixels."""
     small = tuple(max(2, round(side / max(1.0, width))) for side in shape)
     noise = Image.fromarray(rng.standard_normal(small, dtype=np.float32))
     return np.asarray(noise.resize(shape[::-1], Image.Resampling.BICUBIC), dtype=np.float32)

@@ -13,17 +13,17 @@ __all__ = ["outline", "paint_body"]
 FloatArray = npt.NDArray[np.float64]
 _BLACK, _WHITE = (0, 0, 0), (255, 255, 255)
 
-# Half widths in bodies: of the trunk from the tail's base to the neck, and of the head to the snout.
+# Half widths in body lengths: of the trunk from tail base to neck, and of the head from neck to snout.
 _TRUNK = (0.035, 0.13, 0.185, 0.2, 0.19, 0.155, 0.11)
 _HEAD = (0.105, 0.108, 0.085, 0.052, 0.016)
-_LAYERS = ((1.0, 0.0), (0.82, 0.05), (0.6, 0.1), (0.35, 0.14))  # of the back: width, and share of white
+_LAYERS = ((1.0, 0.0), (0.82, 0.05), (0.6, 0.1), (0.35, 0.14))  # layers of the back: width, share of white
 _N_HAIRS = 60
 
 
 def paint_body(
     brush: Brush, pose: Pose, coat: Colour, skin: Colour, sun: FloatArray, rng: np.random.Generator
 ) -> None:
-    """Paint tail, paws, trunk, head and ears; `sun` is where light falls to, in bodies."""
+    """Paint tail, paws, trunk, head and ears; `sun` is the shift of the shadow in body lengths."""
     scale = pose.scale
     belly = mix(coat, _BLACK, 0.3)
     _tail(brush, pose, skin)

@@ -1,4 +1,4 @@
-"""Render a frame: a body in its arena, half hidden at times, under the light and through the camera."""
+"""Render a frame: a body in its arena, sometimes half hidden, with lighting and camera effects."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FloatArray = npt.NDArray[np.float64]
 FloatImage = npt.NDArray[np.float32]
 
 _SUPERSAMPLING = 2  # drawn without antialiasing on a larger canvas, then averaged
-_GHOSTS = 8  # places along the way of a fast body
+_GHOSTS = 8  # number of places along the path of a fast body
 
 
 def draw_frame(
@@ -50,7 +50,7 @@ def _with_shadow(arena: Arena, pose: Pose) -> FloatImage:
 
 
 def _moving(painted: FloatImage, scene: FloatImage, pose: Pose) -> FloatImage:
-    """Return the mean of the body's places while the shutter is open."""
+    """Return the frame with motion blur: the mean over the body's places while the shutter is open."""
     if pose.speed == 0:
         return painted
     step = pose.speed * pose.scale / _GHOSTS * np.array([np.cos(pose.heading), np.sin(pose.heading)])
@@ -101,7 +101,7 @@ def _hide(
 def _photograph(
     scene: FloatImage, arena: Arena, rng: np.random.Generator, clutter: float
 ) -> npt.NDArray[np.uint8]:
-    """Return the scene with exposure, blur, noise and the marks of JPEG."""
+    """Return the scene with exposure, blur, noise and JPEG artefacts."""
     scene = scene * np.exp(clutter * rng.normal(0, 0.12))
     image = Image.fromarray(scene.clip(0, 255).astype(np.uint8))
     blur = clutter * max(0.0, rng.uniform(-0.5, 1.4)) * arena.scale / 90

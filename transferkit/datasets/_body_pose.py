@@ -1,7 +1,7 @@
 """The pose of a mouse seen from above: spine, head, tail and paws, and where they lie in the image.
 
-The unit of the body is its length from the base of the tail to the snout; x points to the right of the image
-and y down, so that the left of a body that looks along x is at negative y.
+The unit is the length of the body from tail base to snout; x points to the right of the image and y down, so
+that the left side of a body that looks along x is at negative y.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ BODY_POINTS = (
 """Names of the keypoints of drawn bodies, in order."""
 
 _TRUNK = 0.7  # from the tail's base to the neck; the head is the rest
-_EARS = (0.3, 0.125)  # along the head, as a part of it, and aside
-_PAWS = ((0.62, 0.13), (0.18, 0.19))  # along the trunk, in bodies, and aside: fore and hind
-_STEPS = 13  # of the trunk
+_EARS = (0.3, 0.125)  # position along the head as a fraction of it, and sideways
+_PAWS = ((0.62, 0.13), (0.18, 0.19))  # position along the trunk and sideways, of fore and hind paws
+_STEPS = 13  # steps of the trunk
 _TAIL_STEPS = 17
-# Deviations of bend, turn and sway in radians, and of the length of the trunk as a part of it.
+# Standard deviations of bend, turn and sway in radians, and of the length of the trunk relative to it.
 _POSTURE = np.array([0.5, 0.4, 0.8, 0.08, 0.0])
-_SHUTTER = 0.0004  # bodies of blur for a pixel a second
-_EDGE = 4.0  # pixels that stay between points and the edge of the image
+_SHUTTER = 0.0004  # blur in body lengths for a speed of one pixel per second
+_EDGE = 4.0  # minimum distance of points from the edge of the image, in pixels
 
 
 @dataclass(frozen=True)
 class Pose:
-    """Curves of one body, (k, 2): trunk from the tail's base to the neck, head to the snout, and tail.
+    """Curves (k, 2) of one body: trunk from tail base to neck, head to the snout, and tail.
 
-    `paws` are (4, 2), `ears` (2, 2), left ones first; `scale` is pixels of a unit, and `speed` the length of
-    the blur along the heading, in bodies.
+    `paws` are (4, 2) and `ears` (2, 2), left ones first; `scale` is the length of a unit in pixels, and
+    `speed` the length of the blur along the heading in body lengths.
     """
 
     trunk: FloatArray
@@ -66,11 +66,11 @@ class Pose:
 
 
 def draw_pose(motion: Motion, rng: np.random.Generator) -> Pose:
-    """Return the pose of a moment in units of the body, the middle of its trunk at the origin."""
+    """Return the pose at a moment in units of the body, with the middle of its trunk at the origin."""
     heading, (bend, turn, sway, stretching, _) = motion.heading, motion.posture * _POSTURE
     stretch, reared = np.clip(1 + stretching, 0.86, 1.1), motion.posture[3] < -1.3
     along = np.linspace(0, 1, _STEPS)
-    length = _TRUNK * stretch * (rng.uniform(0.6, 0.85) if reared else 1.0)  # seen from above, it is short
+    length = _TRUNK * stretch * (rng.uniform(0.6, 0.85) if reared else 1.0)  # it looks shorter from above
     trunk = _curve(heading + bend * (along - 0.5), length)
     trunk -= trunk[_STEPS // 2]
     facing = heading + bend / 2 + np.clip(turn + 0.4 * bend, -1.1, 1.1)
@@ -94,10 +94,10 @@ def draw_pose(motion: Motion, rng: np.random.Generator) -> Pose:
 
 
 def place_pose(pose: Pose, place: FloatArray, scale: float, room: FloatArray) -> Pose:
-    """Return the pose in pixels, at a place in 0..1 of the room that it has.
+    """Return the pose in pixels, at a place given by 0..1 within the available room.
 
-    `room` is the box of the arena, ((left, upper), (right, lower)); 0 is the edge of the image. All points
-    lie inside.
+    `room` is the box of the arena, ((left, upper), (right, lower)), in pixels from the edges of the image.
+    All points are inside.
     """
     low, high = room[0] + _EDGE, room[1] - _EDGE
     inside = pose.points * scale
@@ -107,7 +107,7 @@ def place_pose(pose: Pose, place: FloatArray, scale: float, room: FloatArray) ->
 
 
 def _paws(trunk: FloatArray, length: float, rng: np.random.Generator) -> FloatArray:
-    """Return paws (4, 2): steps move them along the trunk, and most are half under it."""
+    """Return the paws (4, 2), moved along the trunk by steps; most of them are half under it."""
     paws = []
     for along, aside in _PAWS:
         step = rng.normal(0, 0.06)
@@ -123,12 +123,12 @@ def _paws(trunk: FloatArray, length: float, rng: np.random.Generator) -> FloatAr
 
 
 def _curve(angles: FloatArray, length: float) -> FloatArray:
-    """Return a curve that starts at the origin and takes equal steps in these directions."""
+    """Return a curve that starts at the origin and makes equal steps in these directions."""
     steps = np.stack([np.cos(angles), np.sin(angles)], axis=1)
     middles = (steps[1:] + steps[:-1]) / 2
     return np.vstack([[0.0, 0.0], np.cumsum(middles, axis=0)]) * (length / (len(angles) - 1))
 
 
 def _axes(angle: float) -> tuple[FloatArray, FloatArray]:
-    """Return the unit vectors ahead and to the right of a body that looks along the angle."""
+    """Return the unit vectors ahead and to the right for a body that looks along the angle."""
     return np.array([np.cos(angle), np.sin(angle)]), np.array([-np.sin(angle), np.cos(angle)])

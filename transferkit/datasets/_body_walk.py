@@ -1,7 +1,7 @@
-"""The walk of a mouse through its arena: where it is at each moment of a film, and how it holds itself.
+"""The walk of a mouse through its arena: its place and posture at each moment of a film.
 
-Everything is a smooth function of time, a sum of sines, so that moments can be asked for in any order, and
-frames from nearby moments resemble each other as those of a film do.
+Everything is a smooth function of time, a sum of sines, so that moments can be requested in any order, and
+frames at nearby moments are similar, as in a film.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ FloatArray = npt.NDArray[np.float64]
 _N_SINES = 4
 _PERIODS = {"place": (30.0, 180.0), "posture": (4.0, 20.0)}  # seconds
 _POSTURES = 5
-_REACH = 1.5  # deviations of the place at which the mouse is at a wall, where it then stays
-_MOMENT = 0.05  # seconds, over which the direction is taken
+_REACH = 1.5  # standard deviations at which the place reaches a wall, where the mouse then stays
+_MOMENT = 0.05  # time in seconds over which the direction is measured
 
 
 @dataclass(frozen=True)
 class Motion:
-    """One moment: the place in 0..1 of the arena, heading in radians, speed in pixels a second, posture.
+    """One moment: place in the arena (0..1), heading in radians, speed in pixels per second, and posture.
 
-    `posture` (5,) are smooth normal variables: bend of the trunk, turn of the head, sway of the tail,
+    `posture` (5,) has smooth normal variables: bend of the trunk, turn of the head, sway of the tail,
     stretching, and glancing aside.
     """
 
@@ -47,7 +47,7 @@ class Walk:
         """Return the motion at a time in seconds; `shape` is the arena's width and height."""
         before, here = (_signals(self.place, time + moment) for moment in (-_MOMENT, 0.0))
         step = (here - before) * shape
-        # At a wall the mouse follows it, so that its place stops where its direction does not.
+        # At a wall the mouse follows it: its place is limited, but not its direction.
         place = np.clip(here / (2 * _REACH) + 0.5, 0, 1)
         posture = _signals(self.posture, time)
         heading = float(np.arctan2(step[1], step[0]) + 0.5 * posture[4])
@@ -69,7 +69,7 @@ def _draw(n: int, kind: str, rng: np.random.Generator) -> tuple[FloatArray, Floa
 
 
 def _signals(sines: tuple[FloatArray, FloatArray, FloatArray], time: float) -> FloatArray:
-    """Return all signals at a time, of mean 0 and deviation 1."""
+    """Return all signals at a time, with mean 0 and standard deviation 1."""
     amplitude, frequency, phase = sines
     signals: FloatArray = (amplitude * np.sin(frequency * time + phase)).sum(axis=1)
     return signals

@@ -84,7 +84,7 @@ def _eye(
     inside.disc(iris, 0.088 * scale, 0.088 * scale, mix(looks.iris, _BLACK, 0.45))
     inside.disc(iris, 0.074 * scale, 0.074 * scale, looks.iris)
     inside.disc(iris, 0.036 * scale, 0.036 * scale, (8, 6, 8))
-    inside.stroke(upper - 0.012 * up, 0.03 * scale, (120, 108, 104))  # the lid's shadow
+    inside.stroke(upper - 0.012 * up, 0.03 * scale, (120, 108, 104))  # shadow of the lid
     inside.disc(iris + 0.03 * up, 0.016 * scale, 0.016 * scale, _WHITE)
     brush.image.paste(patch, box[:2], mask)
     brush.disc(contour[tear], 0.014 * scale, 0.014 * scale, mix(looks.skin, _BLOOD, 0.6))

@@ -21,7 +21,7 @@ def paint_glasses(brush: Brush, camera: Camera, rng: np.random.Generator) -> Non
     width = rng.uniform(0.036, 0.075) * camera.scale
     across, down, drop = rng.uniform([0.22, 0.15, 0.01], [0.29, 0.24, 0.07])
     glint = rng.random() < 0.5
-    power = 2 / rng.uniform(2, 4.5)  # of a superellipse: from round to nearly square
+    power = 2 / rng.uniform(2, 4.5)  # exponent of a superellipse, from round to nearly square
     cos, sin = np.cos(_TURN), np.sin(_TURN)
     x = across * np.sign(cos) * np.abs(cos) ** power
     y = drop + down * np.sign(sin) * np.abs(sin) ** power

@@ -30,7 +30,7 @@ def shading(head: Head, camera: Camera, size: int, rng: np.random.Generator) -> 
 
 
 def _egg(camera: Camera, size: int) -> FloatArray:
-    """Return the surface normals, shape (size, size, 3), of an egg in place of the head."""
+    """Return the surface normals of an egg that replaces the head, shape (size, size, 3)."""
     grid = (np.arange(size) + 0.5) / size
     centre, up = camera.project([[0, 0.3, -0.1]])[0], camera.up / camera.scale
     right, down = (grid - centre[0]) / camera.scale, (grid - centre[1])[:, None] / camera.scale
@@ -42,7 +42,7 @@ def _egg(camera: Camera, size: int) -> FloatArray:
 
 
 def _relief(head: Head, camera: Camera, size: int, side: float, contrast: float) -> FloatArray:
-    """Return the soft shadows and highlights of hollows and ridges, about 1."""
+    """Return the factors, about 1, of soft shadows and highlights of hollows and ridges."""
     image = Image.new("L", (size, size), _NEUTRAL)
     brush, points, scale = Brush(image), camera.project(head.points), camera.scale
     strength = 0.6 + contrast

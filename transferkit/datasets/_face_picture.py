@@ -66,7 +66,7 @@ def _background(rng: np.random.Generator, clutter: float, size: int) -> Image.Im
             brush.fill(centre + corners * reach, colour)
     soft = image.filter(ImageFilter.GaussianBlur(float(rng.uniform(0.006, 0.04) * small)))
     soft = soft.resize((size, size), Image.Resampling.BILINEAR)
-    # Nearest is fast, and reducing the canvas undoes it exactly.
+    # Nearest-neighbour resampling is fast, and reducing the canvas undoes it exactly.
     return soft.resize((size * _SUPERSAMPLING, size * _SUPERSAMPLING), Image.Resampling.NEAREST)
 
 
@@ -96,7 +96,7 @@ def _photograph(
         image = Image.fromarray(scene.astype(np.uint8)).filter(ImageFilter.GaussianBlur(blur))
         scene = np.array(image, dtype=np.float32)
     noise = np.float32(clutter * abs(rng.normal(0, 5)))
-    # Drawn last, as only the number of values depends on the size. The 0.5 rounds, as the cast truncates.
+    # Drawn last, because only the number of values depends on the size. The cast truncates, so add 0.5.
     scene += noise * rng.standard_normal((size, size, 1), dtype=np.float32) + np.float32(0.5)
     np.clip(scene, 0, 255, out=scene)
     return scene.astype(np.uint8)

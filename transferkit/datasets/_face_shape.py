@@ -37,7 +37,7 @@ _RIGHT_HALF = {
 _LOWER_LIP = [55, 56, 57, 58, 59, 65, 66, 67]
 _CHIN_DROP = np.sin(np.linspace(0, np.pi, 17)) ** 2  # how much each point of the jaw follows the chin
 _PIVOT = np.array([0.0, 0.3, -0.5])  # heads rotate about the neck, not about the eyes
-_VIEW_DISTANCE = 9.0  # of the camera, in eye distances, typical for a portrait
+_VIEW_DISTANCE = 9.0  # distance of the camera in eye distances, typical for a portrait
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Camera:
 
     @property
     def up(self) -> FloatArray:
-        """Vector of one eye distance towards the crown, in units of the image."""
+        """Vector towards the crown with the length of one eye distance, in units of the image."""
         upwards = -self.rotation[:2, 1]
         return np.asarray(upwards / np.hypot(*upwards) * self.scale)
 

@@ -23,7 +23,9 @@ class ImageFolder(NamedTuple):
     Attributes
     ----------
     paths : list of Path
+        Image files.
     labels : ndarray of str, shape (n,)
+        Name of the sub-folder of each file.
     """
 
     paths: list[Path]
@@ -33,31 +35,31 @@ class ImageFolder(NamedTuple):
 def read_image_folder(folder: str | os.PathLike[str], *, classes: Sequence[str] | None = None) -> ImageFolder:
     """Return the image files in a folder, labelled by their sub-folder.
 
-    No image is opened: damaged images raise an error, with their path, when they are used.
+    Images are not opened; damaged ones raise an error, with their path, when they are used.
 
     Parameters
     ----------
     folder : path
-        Contains a sub-folder per class, with images at any depth.
+        Folder with a sub-folder per class, which contains images at any depth.
     classes : sequence of str, optional
         Sub-folders to read, in this order. By default all, sorted by name.
 
     Returns
     -------
     ImageFolder
-        ``(paths, labels)``, by class and then sorted by path. A single class is accepted, as a folder to
+        ``(paths, labels)``, by class and then sorted by path. A single class is allowed, since a folder to
         predict on may have only one.
 
     Raises
     ------
     InvalidInputError
-        If the folder does not exist, has no sub-folders or lacks one of `classes`, or a class has no image.
+        The folder does not exist, has no sub-folders or lacks one of `classes`, or a class has no image.
 
     Notes
     -----
-    Side files such as ``._1.jpg``, ``.DS_Store`` and ``Thumbs.db`` are skipped silently; other files
-    without an image suffix are counted in a log message. Links to folders are followed for
-    classes, not within them.
+    Auxiliary files such as ``._1.jpg``, ``.DS_Store`` and ``Thumbs.db`` are skipped silently; other files
+    without an image suffix are counted in a log message. The sub-folders of classes may be links; links to
+    folders within them are not followed.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Images with their labels, from whatever holds both."""
+"""Get images and their labels from folders, patterns and datasets that hold both."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ __all__ = ["labelled_images"]
 
 
 def labelled_images(X: Any, y: Any = None) -> tuple[list[Any], Any]:
-    """Return images that can be read again, and their labels.
+    """Return images as a list that can be read several times, and their labels.
 
     Parameters
     ----------
     X : images
         As for ``fit``.
     y : array-like, optional
-        By default the labels that X holds: names of sub-folders, or those of a data set.
+        Labels; by default those that X holds, which are the names of sub-folders or the labels of a dataset.
 
     Returns
     -------
     (list, array-like or None)
-        None where y is, and X holds no labels.
+        Images and labels; None if y is None and X holds no labels.
 
     Raises
     ------
     InvalidInputError
-        X holds no images, or labels beside y, or its order is another one at each reading, so that y cannot
-        refer to it.
+        X holds no images; both X and y hold labels; or y cannot be matched with X, whose order changes each
+        time it is read.
 
     Examples
     --------

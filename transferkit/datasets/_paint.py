@@ -21,11 +21,11 @@ class Brush:
     Parameters
     ----------
     image : PIL.Image.Image
-        Drawn on in place. The unit point (0, 0) is the outer corner of its first pixel.
+        Image to draw on, in place. The point (0, 0) is the outer corner of its first pixel.
     side : int, optional
-        Pixels of the unit; by default the image is the whole unit square.
+        Side of the unit square in pixels; by default the image is the whole unit square.
     origin : sequence of 2 int, default=(0, 0)
-        Column and row of the unit square where the image starts, if it is a part of it.
+        Column and row in the unit square at which the image starts, if it is only a part of it.
     """
 
     def __init__(self, image: Image.Image, side: int | None = None, origin: Sequence[int] = (0, 0)) -> None:
@@ -39,7 +39,7 @@ class Brush:
         self._draw.polygon(self._pixels(points), fill=colour)
 
     def stroke(self, points: FloatArray, width: float, colour: Colour | int) -> None:
-        """Draw a line through the points, with the width in units of the side."""
+        """Draw a line through the points; the width is in units of the side."""
         self._draw.line(self._pixels(points), fill=colour, width=max(1, round(width * self.side)))
 
     def disc(self, centre: FloatArray, across: float, down: float, colour: Colour | int) -> None:
@@ -48,7 +48,7 @@ class Brush:
         self._draw.ellipse(self._pixels(np.stack([centre - reach, centre + reach])), fill=colour)
 
     def _pixels(self, points: FloatArray) -> list[int]:
-        """Return points in the unit square as Pillow coordinates, which would be cut off, not rounded."""
+        """Return points in the unit square as rounded Pillow coordinates; Pillow would truncate them."""
         flat: list[int] = np.rint(points * self.side - self._shift).astype(int).ravel().tolist()
         return flat
 

@@ -1,4 +1,4 @@
-"""Read a CSV file with one image a row, and numbers or labels in its columns."""
+"""Read a CSV file with one image per row, and numbers or labels in its columns."""
 
 from __future__ import annotations
 
@@ -20,19 +20,20 @@ from transferkit.images import find_folder, is_missing, raise_problems, read_row
 __all__ = ["ImageTable", "read_table"]
 
 _NAME = re.compile(r"[-+]?0\d")
-_BETWEEN = ";"  # labels of one image
+_BETWEEN = ";"  # separates several labels of an image
 Cells = list[tuple[int, list[str]]]  # the number of each row, and its cells of the asked columns
 
 
 class ImageTable(NamedTuple):
-    """Image files and what is to be learned of them.
+    """Image files and their targets.
 
     Attributes
     ----------
     paths : list of Path
+        Image files.
     targets : ndarray
-        Numbers, float64 (n,) or (n, k), NaN where missing; labels, str (n,); or of several labels for each
-        image, objects (n,), a tuple of names each.
+        Numbers, float64 (n,) or (n, k), with NaN for missing ones; labels, str (n,); or several labels per
+        image, objects (n,), each a tuple of names.
     """
 
     paths: list[Path]
@@ -47,27 +48,27 @@ def read_table(
     dtype: type[str] | type[float] | None = None,
     skip_empty: bool = False,
 ) -> ImageTable:
-    """Read image paths and the numbers or labels of one column, or the numbers of several.
+    """Read image paths and a column of numbers or labels, or several columns of numbers, from a CSV file.
 
     Parameters
     ----------
     csv_path : path
-        The first row is a header; the first column has file names.
+        CSV file whose first row is a header, and whose first column has file names.
     target : str or sequence of str
-        Names of columns. A column of numbers has numbers, of which an empty cell, ``NA`` or ``nan`` is a
-        missing one; any other has labels, such as ``007``, which is no number. Where a cell has several, as
-        in ``cat;outdoor``, images may have several labels, and an empty cell has none.
+        Names of the columns to read. A column is read as numbers if all of its cells are numbers or missing
+        (empty, ``NA`` or ``nan``), else as labels; cells such as ``007`` are labels. If any cell has several
+        labels, as in ``cat;outdoor``, images may have several labels, and an empty cell has none.
     image_folder : path, optional
-        The folder that file names are relative to; by default that of the CSV file.
+        Folder that file names are relative to; by default that of the CSV file.
     dtype : {str, float}, optional
-        ``str`` reads labels, even if all are numbers; ``float`` reads numbers, also such as ``007``.
+        ``str`` reads labels, even if all are numbers; ``float`` reads numbers, even such as ``007``.
     skip_empty : bool, default=False
-        Leave out rows whose cells are all empty: images that nobody has labelled yet.
+        Leave out rows whose cells are all empty, such as images that are not labelled yet.
 
     Returns
     -------
     ImageTable
-        ``(paths, targets)`` in the order of the file. No image is opened.
+        ``(paths, targets)`` in the order of the file. Images are not opened.
 
     Raises
     ------
@@ -77,7 +78,7 @@ def read_table(
 
     See Also
     --------
-    read_keypoints_csv : Keypoints.
+    read_keypoints_csv : Read keypoints.
 
     Examples
     --------
@@ -114,21 +115,21 @@ def read_table(
 
 
 def read_column(csv_path: str | os.PathLike[str], column: str, *, name: str = "column") -> npt.NDArray[Any]:
-    """Read one more column of the CSV file of :func:`read_table`, such as groups or weights of images.
+    """Read another column of a CSV file for :func:`read_table`, such as groups or weights of images.
 
     Parameters
     ----------
     csv_path : path
-        The first row is a header; the first column has file names.
+        CSV file whose first row is a header, and whose first column has file names.
     column : str
-        Of the header.
+        Name of the column.
     name : str, default="column"
-        What error messages call it, such as ``"groups"``.
+        Name of the argument in error messages, such as ``"groups"``.
 
     Returns
     -------
     ndarray of float64 or str, shape (n,)
-        In the order of the file; text as it is, if any cell is no number, as ``007`` is none.
+        In the order of the file. Cells are unchanged text if any of them is not a number, such as ``007``.
 
     Raises
     ------
@@ -178,7 +179,7 @@ def _columns(path: Path, columns: list[str], name: str = "target") -> tuple[list
 
 
 def _repeated(names: list[str]) -> list[str]:
-    """Return which files are named in several rows, also as ``a.jpg`` and ``./a.jpg``."""
+    """Return files that are named in several rows, also in different forms (``a.jpg`` and ``./a.jpg``)."""
     spellings: dict[str, list[str]] = {}
     for name in names:
         spellings.setdefault(os.path.normpath(name), []).append(name)
@@ -191,7 +192,7 @@ def _repeated(names: list[str]) -> list[str]:
 
 
 def _labels(cells: Cells, columns: list[str], problems: list[str]) -> npt.NDArray[Any]:
-    """Return one label, or a tuple of them, for each row; add what is wrong to the problems."""
+    """Return one label, or a tuple of labels, for each row; add any problems to the list."""
     if len(columns) > 1:
         number, cell = next(
             (n, cell) for n, row in cells for cell in row if not (is_missing(cell) or _is_number(cell))
@@ -221,9 +222,9 @@ def _number(cell: str) -> float:
 
 
 def _is_number(cell: str) -> bool:
-    """Return True for a finite number that is no name.
+    """Return True for a finite number that is not a name.
 
-    ``007`` is a name, and so is an integer of so many digits that a float would make it another one's equal.
+    ``007`` is a name, and so is an integer with so many digits that different ones are equal as floats.
     """
     if _NAME.match(cell) or not _is_finite(cell):
         return False

@@ -1,4 +1,4 @@
-"""The frames of a film, one at a time."""
+"""Read the frames of a video, one at a time."""
 
 from __future__ import annotations
 
@@ -18,16 +18,17 @@ __all__ = ["VideoFrames", "video_frames"]
 
 
 class VideoFrames:
-    """An iterator over the frames of a film, as `video_frames` makes it.
+    """An iterator over the frames of a video, returned by `video_frames`.
 
     Attributes
     ----------
     path : Path
+        The video file.
     numbers : list of int
-        Of the frames given out so far, counted from 0.
+        Numbers of the frames yielded so far, counted from 0.
     times : list of float
-        Of the frames given out so far, in seconds; NaN where the file does not say, or says something that is
-        not after the frame before.
+        Times of the frames yielded so far, in seconds; NaN if the file does not state it, or states a time
+        that is not later than that of the frame before.
     """
 
     def __init__(self, path: Path, container: Any, every: int) -> None:
@@ -72,10 +73,10 @@ class VideoFrames:
 
 
 def _timed(container: Any) -> Iterator[tuple[Any, float]]:
-    """Yield frames as they are shown, with their times; NaN where the file does not say.
+    """Yield frames in the order of display, with their times; NaN if the file does not state them.
 
-    AVI has no times at which frames are shown, only a row of ticks, some of which have a frame, in the order
-    of decoding. What FFmpeg makes of these is out of order, so each frame has the next tick that has one.
+    AVI has no display times, only a sequence of ticks, some of which have a frame, in decoding order. The
+    times that FFmpeg derives from them are out of order, so each frame gets the next tick that has a frame.
     """
     has_ticks = "avi" in container.format.name.split(",")
     ticks: deque[Any] = deque()
@@ -89,32 +90,32 @@ def _timed(container: Any) -> Iterator[tuple[Any, float]]:
 
 
 def video_frames(path: str | os.PathLike[str], *, every: int = 1) -> VideoFrames:
-    """Return an iterator over the frames of a film, which `KeypointRegressor.predict` takes.
+    """Return an iterator over the frames of a video, for `KeypointRegressor.predict`.
 
-    Frames are decoded as they are asked for, so that a film of any length takes the memory of a few.
+    Frames are decoded on demand, so that a video of any length needs the memory of a few frames only.
 
     Parameters
     ----------
     path : path
-        A film in any format of FFmpeg.
+        A video in any format of FFmpeg.
     every : int, default=1
-        Give out every n-th frame, from the first one on.
+        Yield only every n-th frame, starting with the first one.
 
     Returns
     -------
     VideoFrames
-        Of uint8 arrays (height, width, 3), upright. It can be gone through once.
+        Iterator over upright uint8 arrays (height, width, 3), which can be used once.
 
     Raises
     ------
     InvalidInputError
-        If there is no such file, it has no film in it, or it is damaged.
+        There is no such file, it contains no video, or it is damaged.
     MissingDependencyError
         PyAV is not installed.
 
     See Also
     --------
-    transferkit.keypoints.smooth_keypoints : Takes out frames that are wrong.
+    transferkit.keypoints.smooth_keypoints : Remove errors of single frames.
 
     Examples
     --------
@@ -145,9 +146,10 @@ def video_frames(path: str | os.PathLike[str], *, every: int = 1) -> VideoFrames
 
 
 def _upright(frame: Any) -> npt.NDArray[np.uint8]:
-    """Return the pixels of a frame as they are shown; telephones note the turn beside the film.
+    """Return the pixels of a frame as displayed: phones store the rotation separately.
 
-    The matrix of ISO base media files says more than FFmpeg's angle: front cameras mirror, too.
+    The matrix of ISO base media files is used, since it has more than FFmpeg's angle: front cameras mirror,
+    too.
     """
     pixels: npt.NDArray[np.uint8] = frame.to_ndarray(format="rgb24")
     noted = getattr(frame, "side_data", {}).get("DISPLAYMATRIX")

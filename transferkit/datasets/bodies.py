@@ -1,4 +1,4 @@
-"""Synthetic images of an animal from above with exact keypoints, free of rights."""
+"""Synthetic images of an animal seen from above with exact keypoints, free of copyright."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from transferkit.foundation.arguments import is_number
 
 __all__ = ["Bodies", "make_bodies"]
 
-_GOLDEN = 0.6180339887498949  # its multiples modulo 1 spread evenly, however many there are
+_GOLDEN = 0.6180339887498949  # any number of its multiples modulo 1 is spread evenly
 
 
 class Bodies(NamedTuple):
@@ -30,9 +30,9 @@ class Bodies(NamedTuple):
     keypoints : ndarray of float64, shape (n, 2 k)
         ``x0, y0, x1, ...`` in pixels; integer coordinates are pixel centres.
     names : tuple of str, length k
-        What each point is: ``"snout"``, ``"left_ear"``, ...
+        Names of the points: ``"snout"``, ``"left_ear"``, ...
     sessions : ndarray of int64, shape (n,)
-        Frames of a session share the arena, its light, the animal and the camera.
+        Session of each frame. Frames of a session share the arena, its light, the animal and the camera.
     """
 
     images: npt.NDArray[np.uint8]
@@ -51,34 +51,33 @@ def make_bodies(
     random_state: int = 0,
     clutter: float = 1.0,
 ) -> Bodies:
-    """Return drawn frames of a mouse in an arena, seen from above, for demonstrations and tests.
+    """Return synthetic frames of a mouse in an arena, seen from above, for demonstrations and tests.
 
-    The frames are taken at scattered moments of films, in which the mouse walks, turns any way, bends and
-    rears. In a third of them a cable, a block, bedding or shade hides a part of it. Left and right differ by
-    the direction of the body only. All points lie inside the image and are present, even where they are
-    hidden.
+    The frames are taken at scattered times of videos, in which the mouse walks, turns in any direction, bends
+    and rears. In a third of them a cable, a block, bedding or shade hides a part of it. Left and right can be
+    told apart only by the direction of the body. All points are inside the image and present, even if they
+    are hidden.
 
     Parameters
     ----------
     n : int, default=116
         Number of frames.
     n_points : int, default=4
-        The first so many, 1 to 12, of: snout, left ear, right ear, base of the tail; back, middle and tip of
-        the tail, neck; left and right forepaw, left and right hindpaw.
+        Number of points, 1 to 12: the first of snout, left ear, right ear, base of the tail; back, middle and
+        tip of the tail, neck; left and right forepaw, left and right hindpaw.
     size : sequence of 2 int, default=(640, 480)
         Width and height in pixels, at least 64.
     sessions : int, default=1
-        Number of films, each with its own arena, light, animal and camera. Frame ``i`` is one of film
+        Number of videos, each with its own arena, light, animal and camera. Frame ``i`` is from video
         ``i % sessions``.
     seconds : float, default=20.0
-        Length of each film, positive. In a short one frames resemble each other; in one of several hours
-        they are independent.
+        Length of each video, positive. Frames of a short video resemble each other; those of a video of
+        several hours are independent.
     random_state : int, default=0
         Seed, not negative. A frame depends only on the seed and its number, so a larger set begins with a
         smaller one. Pixels are identical for the same versions of NumPy and Pillow.
     clutter : float, default=1.0
-        Strength of litter, objects, what hides the mouse, blur and noise in 0..1. The poses do not depend on
-        it.
+        Strength of litter, objects, occlusion, blur and noise, from 0 to 1. The poses do not depend on it.
 
     Returns
     -------
@@ -113,7 +112,7 @@ def make_bodies(
     images = np.empty((n, height, width, 3), dtype=np.uint8)
     keypoints = np.empty((n, n_points, 2))
     for i, seed in enumerate(of_frames.spawn(n)):
-        # Separate streams, so that clutter changes only its part of the frame.
+        # Separate random streams, so that clutter changes only its part of the frame.
         place, look, nuisance = (np.random.default_rng(child) for child in seed.spawn(3))
         arena, walk = films[i % sessions]
         shape = arena.room[1] - arena.room[0]

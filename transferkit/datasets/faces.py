@@ -1,4 +1,4 @@
-"""Synthetic images of faces with exact keypoints, free of rights."""
+"""Synthetic images of faces with exact keypoints, free of copyright."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def make_faces(
     """Return synthetic faces with exact keypoints, for demonstrations and tests.
 
     Each face is a random three-dimensional head, rotated, lit and painted; half of them wear glasses. All 68
-    points lie inside the image and are present, even if hair, an object or the rotation hides them.
+    points are inside the image and present, even if they are hidden by hair, an object or the rotation.
 
     Parameters
     ----------
@@ -55,9 +55,9 @@ def make_faces(
         Seed, not negative. Face ``i`` depends only on the seed and ``i``, so a larger set begins with a
         smaller one. Pixels are identical for the same versions of NumPy and Pillow.
     pose : float, default=1.0
-        Spread of rotation, size and position in 0..1; with 0 all faces look into the camera.
+        Spread of rotation, size and position, from 0 to 1; with 0, all faces look into the camera.
     clutter : float, default=1.0
-        Strength of background objects, occlusion, blur and noise in 0..1. The faces do not depend on it.
+        Strength of background objects, occlusion, blur and noise, from 0 to 1. The faces do not depend on it.
 
     Returns
     -------
@@ -81,7 +81,7 @@ def make_faces(
     keypoints = np.empty((n, N_FACE_POINTS, 2))
     for i in range(n):
         seed = np.random.SeedSequence(random_state, spawn_key=(i,))
-        # Separate streams, so that an option changes only its part of the image.
+        # Separate random streams, so that an option changes only its part of the image.
         shape, view, look, nuisance = (np.random.default_rng(child) for child in seed.spawn(4))
         head = draw_head(shape)
         camera = draw_camera(view, head.points, pose)
@@ -93,23 +93,24 @@ def make_faces(
 
 
 def write_faces(faces: Faces, folder: str | os.PathLike[str]) -> Path:
-    """Write ``<folder>/<label>/<number>.png`` and ``<folder>/keypoints.csv``; return the path of the latter.
+    """Write faces as ``<folder>/<label>/<number>.png`` and their points as ``<folder>/keypoints.csv``.
 
     Parameters
     ----------
     faces : Faces
+        Result of :func:`make_faces`.
     folder : path
         Created if it does not exist.
 
     Returns
     -------
     Path
-        The CSV file, for ``read_keypoints_csv``; ``read_image_folder(folder)`` reads the classes.
+        Path of the CSV file, for ``read_keypoints_csv``; ``read_image_folder(folder)`` reads the classes.
 
     Raises
     ------
     InvalidInputError
-        If the folder is not empty: old faces must not mix with new ones.
+        If the folder is not empty, so that old and new faces are not mixed.
     """
     root = Path(folder)
     if root.exists() and (not root.is_dir() or any(root.iterdir())):

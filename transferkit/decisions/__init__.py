@@ -1,7 +1,7 @@
-"""Decisions on what a model says: thresholds, sets with a promise, and images that are like none it knows.
+"""Decisions based on predictions: thresholds, prediction sets with guaranteed coverage, and novelty.
 
-Each rests on training images as models see them that have not learned from them: :class:`HeldOut`, and the
-distances of :class:`Novelty`.
+All of them are based on training images and models that have not learned from these: the logits of
+:class:`HeldOut`, and the distances of :class:`Novelty`.
 """
 
 from transferkit.decisions.conformal import class_sets

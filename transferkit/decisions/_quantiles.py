@@ -1,4 +1,4 @@
-"""Quantiles with a promise for one image more: those of conformal prediction."""
+"""Quantiles of conformal prediction, which hold for a new image with a guaranteed probability."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ _ROUNDING = 1e-9
 
 
 def conformal_quantile(scores: Floats, weight: Floats, groups: NDArray[np.int32], share: float) -> float:
-    """Return what a new score does not exceed with a probability of at least ``share`` [1]_; maybe infinity.
+    """Return a bound that a new score does not exceed with a probability of at least ``share`` [1]_.
 
-    Of n scores of equal weight, that is the one at position ``ceil((n + 1) * share)`` in ascending order: the
-    new one is as likely at each of n + 1 positions among them. If that is more than n, no score is large
-    enough.
+    Of n scores of equal weight, it is the one at position ``ceil((n + 1) * share)`` in ascending order, since
+    the new score is equally likely to be at each of n + 1 positions among them. If this position is more than
+    n, no score is large enough, and the bound is infinite.
 
     Parameters
     ----------
     scores, weight : ndarray of float64, shape (n,)
-        Weights above 0; the new score has their mean.
+        Weights are above 0; that of the new score is their mean.
     groups : ndarray of int, shape (n,)
-        Scores of one group count as one together: the new one is of another [2]_.
+        Scores of one group together count as one; the new score is of another group [2]_.
     share : float
         In (0, 1).
 

@@ -1,4 +1,4 @@
-"""Sets of classes that contain the right one as often as was promised."""
+"""Conformal prediction sets: sets of classes that contain the right one with a given probability."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ Floats = NDArray[np.float64]
 def class_sets(
     probabilities: Floats, held_out: HeldOut, task: Classes, coverage: float, *, by_class: bool = False
 ) -> NDArray[np.bool_]:
-    """Return which classes (n, n_classes) each image may be of.
+    """Return the set of classes of each image as booleans (n, n_classes).
 
-    A class is in the set if its probability is no smaller than that of the right class is for a share of
-    ``coverage`` of the held-out images (of that class, with ``by_class``) [1]_. The most probable class
-    always is.
+    A class is in the set if its probability is at least the one that the right class has, or exceeds, for a
+    share ``coverage`` of the held-out images (with ``by_class``, of those of that class) [1]_. The most
+    probable class is always in the set.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ def class_sets(
     coverage : float
         In (0, 1).
     by_class : bool, default=False
-        Keep the promise for each class, not only for all images together.
+        Guarantee the coverage for each class, not only over all images.
 
     References
     ----------
@@ -38,7 +38,7 @@ def class_sets(
     """
     known = held_out.probabilities(task)
     targets = held_out.targets
-    missing = 1 - known[np.arange(len(known)), targets]  # probability that the right class lacks
+    missing = 1 - known[np.arange(len(known)), targets]  # 1 - probability of the right class
 
     def most(rows: NDArray[np.bool_]) -> float:
         return conformal_quantile(missing[rows], held_out.weight[rows], held_out.groups[rows], coverage)

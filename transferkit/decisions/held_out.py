@@ -1,4 +1,4 @@
-"""What models say of training images that they have not seen: the ground of every decision."""
+"""Predictions for training images by models that have not seen them, on which all decisions are based."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from transferkit.tasks import Classes, Labels
 
 Floats = NDArray[np.float64]
 
-MOST_VALUES = 2**21  # logits that are kept: 8 MB in a model file
+MOST_VALUES = 2**21  # largest number of logits that are kept: 8 MB in a model file
 
 
 @dataclass(frozen=True, eq=False)
 class HeldOut:
-    """Logits of training images, each by a model that has not learned from it or from its group.
+    """Logits of training images, each by a model that has not learned from the image or its group.
 
     Attributes
     ----------
     logits : ndarray of float32, shape (n, n_outputs)
-        One column for two classes, that of the second; else one for each class or label.
+        For two classes, a single column for the second one; else a column for each class or label.
     targets : ndarray of int32, shape (n,) or (n, n_labels)
-        Positions of the labels in ``classes_``; of several labels 0 and 1.
+        Position of the label in ``classes_``; with several labels per image, 0 or 1 for each.
     weight : ndarray of float64, shape (n,)
-        The caller's ``sample_weight``, of which only the ratios count.
+        The caller's ``sample_weight``; only the ratios matter.
     groups : ndarray of int32, shape (n,)
-        Images of one group have one number, and so have groups that share copies of an image.
+        Number of the group of each image. Groups that share copies of an image have the same number.
     """
 
     logits: NDArray[np.float32]
@@ -45,7 +45,7 @@ class HeldOut:
     def of(
         cls, logits: NDArray[Any], targets: NDArray[Any], weight: NDArray[Any], groups: NDArray[Any]
     ) -> HeldOut:
-        """Return the record of these images; of very many, of a random sample (seed 0)."""
+        """Return the record of these images; of very many images, that of a random sample (seed 0)."""
         most = max(1, MOST_VALUES // logits.shape[1])
         rows = np.arange(len(logits))
         if len(rows) > most:
@@ -60,7 +60,7 @@ class HeldOut:
 
     @property
     def by_group(self) -> NDArray[np.int32] | None:
-        """The groups, or None where each image is one of its own."""
+        """The groups, or None if each image is its own group."""
         return self.groups if len(np.unique(self.groups)) < len(self.groups) else None
 
     def probabilities(self, task: Classes | Labels) -> Floats:
@@ -77,7 +77,7 @@ class HeldOut:
 
 
 def rebuild_held_out(tensors: Mapping[str, NDArray[Any]], facts: Mapping[str, Any], task: Any) -> HeldOut:
-    """Return what was saved; ValueError if the arrays do not belong together, or the task has no logits."""
+    """Return the saved record; raise ValueError if arrays do not fit together, or the task has no logits."""
     if not isinstance(task, Classes | Labels):
         raise ValueError(f"held-out logits of {task.kind}")
     if set(tensors) != {"logits", "targets", "weight", "groups"} or facts:

@@ -1,4 +1,4 @@
-"""How unlike the training images an image is."""
+"""Novelty: how different an image is from the training images."""
 
 from __future__ import annotations
 
@@ -11,28 +11,29 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-MOST_ROWS = 1024  # training images that are kept to compare with: 2 MB in a model file
+MOST_ROWS = 1024  # largest number of training images that are kept for comparison: 2 MB in a model file
 FEWEST_ROWS = 8
 _BLOCK = 1024
-_ROUNDING = 1e-12  # of the distance of a vector from itself
+_ROUNDING = 1e-12  # rounding of the distance between equal vectors
 
 
 @dataclass(frozen=True, eq=False)
 class Novelty:
-    """Training images as unit vectors, and how far each of them is from the others.
+    """Training images as unit vectors, and the distance of each to its nearest one.
 
     Attributes
     ----------
     vectors : ndarray of float16, shape (n, d)
+        Features of length 1.
     distances : ndarray of float32, shape (n,)
-        From each to the nearest of another group, ascending.
+        Distance of each to the nearest one of another group, sorted in ascending order.
     n_groups : int
-        Of how many groups they are: images of one say little more than one of them.
+        Number of their groups; several images of one group tell little more than one of them.
 
     Notes
     -----
     The cosine distance to the nearest training image (Sun et al. 2022, "Out-of-distribution detection with
-    deep nearest neighbors", ICML) needs no law of how features are distributed, and few images.
+    deep nearest neighbors", ICML) assumes no distribution of the features, and needs only few images.
     """
 
     vectors: NDArray[np.float16]
@@ -41,9 +42,9 @@ class Novelty:
 
     @classmethod
     def fit(cls, vectors: NDArray[Any], groups: NDArray[np.int64]) -> Novelty | None:
-        """Return what is known of these images (n, d); None of too few, or of one group.
+        """Return the record of these images (n, d); None if they are too few, or all of one group.
 
-        Each is compared with those of other groups only, as a new image is of nobody who was seen.
+        Each image is compared with those of other groups only, since a new image is of a new group, too.
         """
         if len(vectors) < FEWEST_ROWS or len(np.unique(groups)) < 2:
             return None
@@ -58,11 +59,11 @@ class Novelty:
         return cls(kept, np.sort(distances).astype(np.float32), len(np.unique(groups)))
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Take a pickle of an earlier version for one of an image a group."""
+        """Restore the state; earlier versions had no groups, so count each image as one."""
         self.__dict__.update({"n_groups": len(state["distances"])} | state)
 
     def score(self, vectors: NDArray[Any]) -> Floats:
-        """Return for each vector (m, d) the share of training images that are less unlike the others."""
+        """Return for each vector (m, d) the share of training images that are nearer to the others."""
         known = _unit(self.vectors)
         blocks = np.array_split(_unit(_directions(vectors)), max(1, -(-len(vectors) // _BLOCK)))
         distances = np.concatenate([_nearest(block, known) for block in blocks]).astype(np.float32)
@@ -80,7 +81,7 @@ class Novelty:
 
 
 def rebuild_novelty(tensors: Mapping[str, NDArray[Any]], facts: Mapping[str, Any]) -> Novelty:
-    """Return what was saved; ValueError if the arrays do not belong together."""
+    """Return the saved record; raise ValueError if the arrays do not fit together."""
     one_each = np.array([len(tensors["distances"])], np.int64)
     tensors = {"n_groups": one_each, **tensors}  # earlier versions had none
     if set(tensors) != {"vectors", "distances", "n_groups"} or facts:
@@ -101,12 +102,12 @@ def rebuild_novelty(tensors: Mapping[str, NDArray[Any]], facts: Mapping[str, Any
 
 
 def _directions(vectors: NDArray[Any]) -> NDArray[np.float16]:
-    """Return vectors as they are kept, those of new images too: rounding is then the same on both sides."""
+    """Return vectors as they are stored; new ones are rounded in the same way before they are compared."""
     return _unit(vectors).astype(np.float16)
 
 
 def _unit(vectors: NDArray[Any]) -> Floats:
-    """Return vectors of length 1; zeros stay."""
+    """Scale vectors to length 1; zeros stay."""
     vectors = vectors.astype(np.float64)
     unit: Floats = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
     return unit
@@ -117,7 +118,7 @@ def _nearest(queries: Floats, vectors: Floats, hidden: NDArray[np.bool_] | None 
     similar = queries @ vectors.T
     if hidden is not None:
         similar[hidden] = -np.inf
-    # Once more for the nearest alone: a product of matrices may round otherwise in another batch.
+    # Computed again for the nearest only: a matrix product may be rounded differently in another batch.
     distances = 1 - (queries * vectors[similar.argmax(axis=1)]).sum(axis=1)
     found: Floats = np.where(distances < _ROUNDING, 0.0, distances)
     return found

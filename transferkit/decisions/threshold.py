@@ -1,4 +1,4 @@
-"""The threshold that a purpose needs, chosen on images that models had not seen."""
+"""Choose the threshold that meets a target, on images that models had not seen."""
 
 from __future__ import annotations
 
@@ -22,26 +22,27 @@ _CLOSEST = 1e-9  # to 0 and 1
 
 @dataclass(frozen=True)
 class Threshold:
-    """The probability above which a label is predicted, and what that costs and brings.
+    """A threshold for a label, and how well it works.
 
-    Figures are of held-out training images, on which the threshold was chosen, with their 95 % intervals.
+    All figures are measured on the held-out training images on which the threshold was chosen, with 95 %
+    confidence intervals.
 
     Attributes
     ----------
     label : label
-        The one that is looked for.
+        The positive label.
     value : float
-        In (0, 1).
+        Probability above which the label is predicted, in (0, 1).
     purpose : str
-        What it was chosen for.
+        Description of the target that it was chosen for.
     sensitivity : Figure
-        Share of the images with the label that are given it.
+        Share of the images with the label for which it is predicted.
     specificity : Figure
-        Share of the others that are not given it.
+        Share of the images without the label for which it is not predicted.
     precision : Figure
-        Share of the images that are given the label which have it.
+        Share of the images for which the label is predicted that do have it.
     n_positive, n_negative : int
-        Images with the label, and others.
+        Number of images with and without the label.
     """
 
     label: Any
@@ -54,7 +55,7 @@ class Threshold:
     n_negative: int
 
     def __str__(self) -> str:
-        """Return what was chosen, and its figures."""
+        """Return the threshold and its figures."""
         return (
             f"{self.label!r} where its probability is above {self.value:.4f}, for {self.purpose}\n"
             f"  sensitivity  {self.sensitivity}  of {self.n_positive:,} held-out images\n"
@@ -72,7 +73,7 @@ def choose_threshold(
     specificity: float | None = None,
     costs: tuple[float, float] | None = None,
 ) -> Threshold:
-    """Return the threshold for a label that has the sensitivity, the specificity, or the least cost.
+    """Return the threshold for a label with this sensitivity, this specificity, or the least cost.
 
     See :meth:`transferkit.Classifier.threshold_for`.
     """
@@ -88,7 +89,7 @@ def choose_threshold(
         )
     if costs is not None:
         value = _least_cost(chances, has, held_out.weight, costs)
-    elif sensitivity is not None:  # as many images with the label as this lets fall below
+    elif sensitivity is not None:  # the largest threshold that this share of images with the label exceeds
         least = -_promised("sensitivity", sensitivity, -chances, held_out, has, f"with {label!r}")
         value = (least + chances[chances < least].max(initial=0.0)) / 2
     else:
@@ -126,7 +127,7 @@ def _position(task: Classes | Labels, label: Any) -> tuple[int, Any]:
 def _promised(
     name: str, share: Any, scores: Floats, held_out: HeldOut, rows: NDArray[np.bool_], which: str
 ) -> float:
-    """Return the score that so large a share of images does not exceed; raise where they are too few."""
+    """Return the score that this share of images does not exceed; raise if there are too few images."""
     groups = held_out.groups[rows]
     value = conformal_quantile(scores[rows], held_out.weight[rows], groups, share)
     if np.isfinite(value):
@@ -143,10 +144,10 @@ def _promised(
 
 
 def _least_cost(chances: Floats, has: NDArray[np.bool_], weight: Floats, costs: tuple[float, float]) -> float:
-    """Return the probability above which a false alarm costs less than a miss is expected to.
+    """Return the probability above which predicting the label has the lower expected cost.
 
-    Class weights move all logits by the same number: it is found as what makes the mean probability the
-    share of the label among the held-out images, and taken back.
+    Class weights shift all logits by the same number. This shift is estimated, as the one that makes the mean
+    probability equal to the share of the label among the held-out images, and undone.
     """
     from scipy.optimize import brentq
 
@@ -161,7 +162,7 @@ def _least_cost(chances: Floats, has: NDArray[np.bool_], weight: Floats, costs: 
 
 
 def _over_groups(figure: Figure, groups: NDArray[np.int32]) -> Figure:
-    """Return a proportion whose interval is no narrower than Wilson's of as many trials as groups."""
+    """Return a proportion with an interval at least as wide as Wilson's for one trial per group."""
     n = len(np.unique(groups))
     if n == 0 or np.isnan(figure.value):
         return figure
@@ -171,7 +172,7 @@ def _over_groups(figure: Figure, groups: NDArray[np.int32]) -> Figure:
 
 
 def _checked(sensitivity: Any, specificity: Any, costs: Any) -> str:
-    """Return the purpose in words; raise unless it is exactly one, and makes sense."""
+    """Return the target in words; raise unless exactly one valid target was passed."""
     given = {"sensitivity": sensitivity, "specificity": specificity, "costs": costs}
     named = [name for name, value in given.items() if value is not None]
     if len(named) != 1:

@@ -1,9 +1,10 @@
-"""Features of many images on many machines, with Ray Data; and what came out, as arrays.
+"""Extract features of many images on many machines with Ray Data, and read them as arrays.
 
-``_extract`` settles the feature space once and adds up; ``_ray`` is all that knows Ray; ``_worker`` is what
-an actor does with a block of images, on ``_cores`` of its own. An output is a folder (``_store``) with a
-``_manifest`` and Parquet files (``_shards``). ``_known`` is what earlier runs wrote, by name and by content.
-``_features`` reads, with ``_index``; ``_cache`` moves rows from and to the cache of a machine.
+``_extract`` chooses the feature space once, and sums up the results; ``_ray`` is the only module that uses
+Ray; ``_worker`` is what an actor does with a block of images, on its own ``_cores``. An output is a folder
+(``_store``) with a ``_manifest`` and Parquet files (``_shards``). ``_known`` finds what earlier runs wrote,
+by name and by content. ``_features`` reads an output, using ``_index``; ``_cache`` copies rows between an
+output and the cache of a machine.
 
 Ray and pyarrow are imported when they are used.
 """

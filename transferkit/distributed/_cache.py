@@ -1,4 +1,4 @@
-"""Between shards and the cache of this machine: rows that one has need not be computed for the other."""
+"""Copy rows between shards and the cache of this machine, so that they need not be computed twice."""
 
 from __future__ import annotations
 
@@ -36,26 +36,26 @@ _BLOCK = 1024
 
 
 def import_cache(address: str | os.PathLike[str], extractor: Extraction) -> int:
-    """Put the rows of shards into the cache of this machine, where ``transform`` and ``fit`` find them.
+    """Copy features from shards to the cache of this machine, where ``transform`` and ``fit`` find them.
 
-    Images are found by their content, so their files may lie elsewhere here.
+    Images are identified by their content, so their files may be in other places here.
 
     Parameters
     ----------
     address : path or address
         The ``output`` of :func:`extract`.
     extractor : FeatureExtractor
-        With the settings of the extraction; layers that it does not ask for are taken along.
+        Extractor with the settings of the extraction. Layers that it does not use are copied, too.
 
     Returns
     -------
     int
-        How many rows were written, one for each image and view.
+        Number of rows written, one for each image and view.
 
     Raises
     ------
     InvalidInputError
-        The shards hold features of other settings, or the extractor has no cache.
+        The features in the shards were computed with other settings, or the extractor has no cache.
     CacheError
         A shard or the cache cannot be read or written.
     MissingDependencyError, WeightsError
@@ -111,16 +111,20 @@ def export_cache(
     views: Sequence[View] = (ORIGINAL,),
     root: str | os.PathLike[str] | None = None,
 ) -> DistributedReport:
-    """Write shards of the rows that the cache of this machine has; neither Ray nor the backbone runs.
+    """Write the features in the cache of this machine to shards, without running Ray or the backbone.
 
-    What it does not have is left for :func:`extract` with the same output.
+    Images that are not in the cache are left for :func:`extract` with the same output.
 
     Parameters
     ----------
     images : sequence of path, folder or pattern
+        Names of images, as for :func:`extract`.
     extractor : FeatureExtractor
+        Extractor with a cache.
     output : path or address
+        Folder of the shards.
     views : sequence of View, default=(ORIGINAL,)
+        As for :func:`extract`.
     root : path or address, optional
         As for :func:`extract`.
 
@@ -131,7 +135,7 @@ def export_cache(
     Raises
     ------
     InvalidInputError
-        An argument cannot be used, or the output holds another feature space.
+        An argument cannot be used, or the output holds features of other settings.
     CacheError, MissingDependencyError, WeightsError
         As for :func:`extract`.
 
@@ -159,7 +163,7 @@ def export_cache(
 def _cached(
     extraction: Extraction, sources: Sequence[Any], views: Sequence[AnyView], is_known: Callable[[str], bool]
 ) -> Features:
-    """Return what the cache has of images; the others have no digest."""
+    """Return the cached features of images; images that are not cached have no digest."""
     settings = extraction.settings()
     digests = extraction.digests(list(sources))
     keys = [[view.at(i).key(digest) for view in views] if digest else [] for i, digest in enumerate(digests)]

@@ -1,4 +1,4 @@
-"""Cores for an actor: as many as it was given, and not those of its neighbours on the machine."""
+"""Bind each actor to its own cores, so that actors on one machine do not compete for them."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any
 
 
 def claim_cores(n: int) -> Any:
-    """Bind this process to n cores that no other actor has claimed; return what holds the claim.
+    """Bind this process to n cores that no other actor has claimed; return an object that holds the claim.
 
-    Ray counts processors and leaves it to each process to keep to them. OpenVINO, TensorFlow and our own
-    threads take all that a process may run on. A claim ends with its process, however that ends. Where
-    processes cannot be bound, or all cores are taken, nothing happens.
+    Ray counts cores, but does not enforce their number, and OpenVINO, TensorFlow and our own threads use all
+    cores that a process may run on. A claim always ends with its process. If processes cannot be bound, or
+    all cores are taken, nothing happens.
     """
     if not hasattr(os, "sched_getaffinity"):
         return None
@@ -29,7 +29,7 @@ def claim_cores(n: int) -> Any:
         except OSError:
             lock.close()
             continue
-        for thread in Path("/proc/self/task").iterdir():  # Ray's own are there already
+        for thread in Path("/proc/self/task").iterdir():  # threads of Ray are running already
             with contextlib.suppress(OSError):
                 os.sched_setaffinity(int(thread.name), cores[slot * n : (slot + 1) * n])
         return lock

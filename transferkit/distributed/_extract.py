@@ -1,4 +1,4 @@
-"""``extract``: settle the feature space, see what is there, and let actors do the rest."""
+"""``extract``: choose the feature space, find what is done already, and let actors do the rest."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _KNOWN_SQUARES = {
     view.name: view.squares
     for view in (*MEANS.values(), *(v for some in AUGMENTATIONS.values() for v in some))
 }
-_MANY = 20  # failures before most images can be said to be bad
+_MANY = 20  # number of failures from which a run may be stopped because most images are bad
 
 
 def extract(
@@ -46,41 +46,44 @@ def extract(
     shard_rows: int = 1024,
     trust_addresses: bool = False,
 ) -> DistributedReport:
-    """Write the features of images on a Ray cluster; what is there already is skipped.
+    """Extract the features of images on a Ray cluster, skipping images that are done already.
 
-    Each actor runs the same extractor, so rows are those of ``extractor.transform`` on one machine. Shards
-    are whole or not there: after a crash, run the same call again. Of an image, the latest run counts.
+    Each actor runs the same extractor, so features are those of ``extractor.transform`` on one machine.
+    Shards are written as a whole or not at all: after a crash, repeat the call. If an image was extracted
+    several times, the latest run counts.
 
     Parameters
     ----------
     images : sequence of path, folder, pattern, Parquet table or ray.data.Dataset
         Names of images that every machine can open: paths on a shared disk, or addresses such as
-        ``s3://bucket/1.jpg``. An address that ends with a slash is a folder. A name that occurs twice is one
-        image.
+        ``s3://bucket/1.jpg``. An address that ends with a slash is a folder. Repeated names count once.
     extractor : FeatureExtractor
-        Its settings hold on every machine. What cannot be read is left out, whatever ``on_error`` says, and
-        ``retry_failed`` says whether to try it again.
+        Extractor whose settings are used on every machine. Images that cannot be read are left out, whatever
+        its ``on_error``; its ``retry_failed`` says whether to try them again in later runs.
     output : path or address
-        Folder of the shards, which every machine can write. It holds one feature space.
+        Folder for the shards, writable from every machine. It holds features of one extractor only.
     views : sequence of View, default=(ORIGINAL,)
-        As an estimator's ``plan_extraction`` returns them, for a cache that its ``fit`` reads.
+        Views of each image. To prepare for the ``fit`` of an estimator, use those returned by its
+        ``plan_extraction``.
     column : str, optional
-        Of a Parquet table or Dataset, the column of names; by default ``"path"``. With it, a folder is a
-        Parquet table.
+        Column with the names in a Parquet table or Dataset, by default ``"path"``. If given, ``images`` that
+        is a folder is read as a Parquet table.
     root : path or address, optional
-        What relative names are relative to; by default the current folder of this process.
+        Folder that relative names refer to; by default the current folder of this process.
     num_cpus : int, optional
-        Cores of an actor, on which its threads stay; by default all of its machine. Ray is told a little
-        less, so that one processor of each machine is left for its readers.
+        Number of cores for each actor, to which its threads are bound. By default an actor gets all cores of
+        a machine, or with ``num_gpus`` its share of them, and its threads are not bound. Ray is told a
+        slightly smaller number, so that one core of each machine is left for reading names.
     num_gpus : float, optional
-        GPUs of an actor; with it, ``engine="auto"`` is Keras.
+        Number of GPUs for each actor. If given, ``engine="auto"`` is Keras.
     actors : int, optional
-        How many; by default as many as the machines hold now.
+        Number of actors; by default as many as fit on the machines now.
     shard_rows : int, default=1024
-        Images in a block: what is lost with an actor, and the memory that their rows take.
+        Number of images in a block. A block is what is lost if an actor dies, and its features are held in
+        memory.
     trust_addresses : bool, default=False
-        Skip addresses that have a row without reading them again: nobody knows whether what is there has
-        changed. Files are known by their size and times.
+        Skip addresses that are done already without reading them again, although their content may have
+        changed. Changes of files are detected by their size and times.
 
     Returns
     -------
@@ -89,11 +92,12 @@ def extract(
     Raises
     ------
     InvalidInputError
-        An argument cannot be used, the output holds another feature space, or most images cannot be read.
+        An argument cannot be used, the output holds features of other settings, or most images cannot be
+        read.
     MissingDependencyError
-        Ray or pyarrow is not installed, or what fsspec needs for an address.
+        Ray, pyarrow, or a package that fsspec needs for an address is not installed.
     WeightsError
-        A machine would compute other features: the message names the difference.
+        A machine would compute different features; the message says why.
     EngineError
         The engine does not run on a machine.
     CacheError
@@ -101,8 +105,8 @@ def extract(
 
     See Also
     --------
-    read_features : What was written, as arrays.
-    import_cache : What was written, for the cache of this machine.
+    read_features : Read the features as arrays.
+    import_cache : Copy the features to the cache of this machine.
 
     Examples
     --------
@@ -166,11 +170,11 @@ def extract(
 
 
 def settled(extractor: Extraction, num_gpus: float | None = None) -> Extraction:
-    """Return an extractor like this one that leaves no machine a choice of its engine."""
+    """Return a copy of an extractor with a definite engine, so that all machines use the same one."""
     parameters = extractor.own_parameters()
     settings = extractor.settings()
     if num_gpus and (parameters["engine"] or extractor.own_config()["engine"]) == "auto":
-        engine = reference_engine(settings.backbone)  # what "auto" is beside a GPU; here may be none
+        engine = reference_engine(settings.backbone)  # as "auto" with a GPU, which this machine may not have
     else:
         settings.space  # noqa: B018 - settles it
         engine = settings.description["engine"]
@@ -180,7 +184,7 @@ def settled(extractor: Extraction, num_gpus: float | None = None) -> Extraction:
 
 
 def begin(store: Store, manifest: Manifest) -> tuple[Manifest, int]:
-    """Write the manifest, or compare it with that of earlier runs; return it, and the number of this run."""
+    """Write the manifest, or check that earlier runs used the same; return it and the number of this run."""
     text = store.read(NAME)
     names = store.names()
     if text is None:
@@ -202,7 +206,7 @@ def begin(store: Store, manifest: Manifest) -> tuple[Manifest, int]:
 
 
 def check_unchanged(store: Store, manifest: Manifest) -> None:
-    """Refuse an output whose manifest was replaced since the beginning: readers would not see this run."""
+    """Raise if the manifest was replaced during the run, because readers would then ignore this run."""
     text = store.read(NAME)
     if text is None or not manifest.covers(text):
         raise InvalidInputError(
@@ -212,7 +216,7 @@ def check_unchanged(store: Store, manifest: Manifest) -> None:
 
 
 def gather(blocks: Iterable[Done], report: DistributedReport, advance: Any) -> None:
-    """Add up what became of blocks; raise what went wrong in one, or stop when most images are bad."""
+    """Sum up the results of blocks; raise the error of a block, or an error if most images are bad."""
     examples: list[str] = []
     for done in blocks:
         if done.error is not None:
@@ -240,13 +244,13 @@ def _mostly_bad(report: DistributedReport, tried: int, examples: list[str]) -> I
 
 
 def view_problems(views: Any) -> list[str]:
-    """Return a problem unless these are views of whole images, each once."""
+    """Return the problems unless these are views of whole images without repetition."""
     some = isinstance(views, tuple | list) and bool(views)
     if not (
         some and all(isinstance(view, View) for view in views) and len({v.name for v in views}) == len(views)
     ):
         return [f"views must be different views of whole images, such as (ORIGINAL, MIRROR). Got {views!r}."]
-    # A row is known by the name of its view: another geometry under a name would be taken for the first.
+    # Rows are identified by the name of their view, so that two views must not share a name.
     own = [view.name for view in views if _KNOWN_SQUARES.get(view.name) != view.squares]
     return [f"views must be those of transferkit.views. Got others under the names {own}."] if own else []
 

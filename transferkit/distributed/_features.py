@@ -1,4 +1,4 @@
-"""``read_features``: what an output holds, as arrays that need not fit in memory."""
+"""``read_features``: read an output as arrays that need not fit in memory."""
 
 from __future__ import annotations
 
@@ -26,24 +26,26 @@ logger = logging.getLogger("transferkit")
 
 @dataclass(frozen=True, eq=False)
 class StoredFeatures:
-    """Features of images in Parquet shards, read when they are asked for.
+    """Features of images in Parquet shards, read on demand.
 
-    An array of them, as ``numpy.asarray`` makes it, is ``rows()``.
+    ``numpy.asarray`` of it is the same as ``rows()``.
 
     Attributes
     ----------
     address : str
+        Path or address of the shards.
     layers, views : tuple of str
+        Names of the layers and of the views.
     recipe : dict
-        Everything that can change a feature, as ``FeatureExtractor.describe`` returns it.
+        All settings that can change a feature, as returned by ``FeatureExtractor.describe``.
     shapes : tuple of tuple of int
         Shape of one image's map in each layer: (h, w, c), or (c,).
     ids : ndarray of str objects, shape (n,)
         Names of the images that have features, sorted.
     digests : ndarray of str objects, shape (n,)
-        SHA-256 of each.
+        SHA-256 of the content of each image.
     failures : dict of str to str
-        Why images have no features, by name.
+        Why the other images have no features, by name.
     """
 
     store: Store = field(repr=False)
@@ -67,7 +69,7 @@ class StoredFeatures:
 
     @property
     def recipe(self) -> dict[str, Any]:
-        """Everything that can change a feature."""
+        """All settings that can change a feature."""
         return dict(self.manifest.recipe)
 
     @functools.cached_property
@@ -90,7 +92,7 @@ class StoredFeatures:
 
     @property
     def failures(self) -> dict[str, str]:
-        """Why images have no features, by name."""
+        """Why the other images have no features, by name."""
         return dict(self.index.failures)
 
     @property
@@ -106,20 +108,20 @@ class StoredFeatures:
         return self.rows().astype(dtype or np.float32, copy=False)
 
     def rows(self, ids: Sequence[Any] | None = None, *, view: str | None = None) -> NDArray[np.float32]:
-        """Return the features of images as one row each, layer after layer.
+        """Return the features of each image as one row, layer after layer.
 
         Parameters
         ----------
         ids : sequence of str or path, optional
-            Names as they were given to ``extract``, in any order and number; by default ``ids``.
+            Names as passed to ``extract``, in any order, also repeatedly; by default all ``ids``.
         view : str, optional
-            One of ``views``, by default the first.
+            One of ``views``; by default the first.
 
         Returns
         -------
         ndarray of float32, shape (n, n_features)
             Equal to ``FeatureExtractor.transform`` of these images. A memory map if it is larger than an
-            eighth of the configured ``memory_limit``; beside it, memory holds one shard at a time.
+            eighth of the configured ``memory_limit``; only one shard at a time is in memory besides.
 
         Raises
         ------
@@ -136,7 +138,7 @@ class StoredFeatures:
         return out
 
     def maps(self, ids: Sequence[Any] | None = None, *, view: str | None = None) -> list[NDArray[np.float32]]:
-        """Return the features of images as one array for each layer.
+        """Return the features of images, one array per layer.
 
         Parameters
         ----------
@@ -161,7 +163,7 @@ class StoredFeatures:
         return out
 
     def blocks(self, *, view: str | None = None) -> Iterator[tuple[NDArray[np.object_], NDArray[np.float32]]]:
-        """Yield names and rows of one shard at a time, for what learns in parts.
+        """Yield names and features of one shard at a time, for incremental learning.
 
         Parameters
         ----------
@@ -195,7 +197,7 @@ class StoredFeatures:
             if not len(places):
                 continue
             table = self._read(self.index.files[files[places[0]]], ("view",))
-            # The rows of one view after those of the other, as they were written.
+            # The rows of one view follow those of another, in the order in which they were written.
             start = number * (len(table) // len(self.views))
             yield places, [array_of(table, part)[start + rows[places]] for part in self.manifest.parts]
 
@@ -220,7 +222,7 @@ class StoredFeatures:
 
 
 def read_features(address: str | os.PathLike[str]) -> StoredFeatures:
-    """Return the features that :func:`extract` wrote; only names are read now.
+    """Open the features that :func:`extract` wrote; only their names are read at once.
 
     Parameters
     ----------
@@ -236,9 +238,9 @@ def read_features(address: str | os.PathLike[str]) -> StoredFeatures:
     InvalidInputError
         There is no such output, or it has no features.
     CacheError
-        It cannot be read.
+        The output cannot be read.
     MissingDependencyError
-        pyarrow is not installed, or what fsspec needs for the address.
+        pyarrow, or a package that fsspec needs for the address, is not installed.
 
     Examples
     --------

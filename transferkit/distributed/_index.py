@@ -1,4 +1,4 @@
-"""Where the rows of each image are: names sorted, and for each the shard and the row."""
+"""An index of an output: sorted names of images, each with its shard and row."""
 
 from __future__ import annotations
 
@@ -23,16 +23,18 @@ Places = NDArray[np.int32]
 
 @dataclass(frozen=True, eq=False)
 class Index:
-    """Names (in Arrow, which takes their length), and shard and row of each.
+    """Names of images, and the shard and row of each.
 
     Attributes
     ----------
     files : list of str
         Shards with features.
     names, contents : pyarrow.Array
+        Names and digests; Arrow stores texts compactly.
     files_at, rows_at : ndarray of int32, shape (n,)
-        Position in ``files``, and row among those of the first view.
+        Index into ``files``, and row among those of the first view.
     failures : dict of str to str
+        Reasons why images have no features, by name.
     """
 
     files: list[str]
@@ -44,9 +46,9 @@ class Index:
 
     @classmethod
     def read(cls, store: Store, manifest: Manifest) -> Index:
-        """Read the names in all shards; of an image, its latest run counts.
+        """Read the names in all shards; for each image, the latest run counts.
 
-        A shard that is damaged, or of another space, is left out.
+        Shards that are damaged, or belong to another feature space, are left out.
         """
         pa = arrow()
         files: list[str] = []
@@ -94,7 +96,7 @@ class Index:
             at = contents.find(digest_words(table["digest"].take(linked).to_pylist()))
             there = linked[at >= 0]
             file[there], row[there] = file[has_rows[at[at >= 0]]], row[has_rows[at[at >= 0]]]
-        order = pc.sort_indices(table["id"]).to_numpy()  # stable: later runs come later
+        order = pc.sort_indices(table["id"]).to_numpy()  # stable, so that later runs come later
         names = table["id"].take(order)
         last = np.ones(len(order), bool)
         if len(order):
@@ -131,12 +133,12 @@ class Index:
         return Keys(hashes(self.names.to_pylist()))
 
     def find(self, names: Sequence[str]) -> NDArray[np.int64]:
-        """Return the position of each name; -1 where it has no features."""
+        """Return the position of each name, or -1 if it has no features."""
         return self._keys.find(hashes(names))
 
 
 def _entries(store: Store, shard: Any, manifest: Manifest) -> Any:
-    """Return names, and digests or reasons, of a shard."""
+    """Return the names in a shard, with their digests or reasons."""
     columns = {"features": ["id", "digest", "view"], "links": ["id", "digest"], "failures": ["id", "reason"]}
     with store.open(shard.name) as stream:
         table = read_shard(stream, store.place(shard.name), columns[shard.kind], manifest.covers)

@@ -1,4 +1,4 @@
-"""What an output has already: found by name and status of a file, or by content; 48 bytes for each image."""
+"""Find images that are already in an output, by name and file status or by content, in 48 bytes per image."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Words = NDArray[np.uint64]
 
 
 class Keys:
-    """Positions of texts, by 128 bits of their hash: texts themselves would take too much memory."""
+    """Positions of texts, found by 128-bit hashes, because the texts would take too much memory."""
 
     def __init__(self, keys: Words) -> None:
         self._order = np.lexsort((keys[:, 1], keys[:, 0]))
@@ -36,7 +36,7 @@ class Keys:
         return cls(hashes(texts))
 
     def find(self, keys: Words) -> NDArray[np.int64]:
-        """Return the position of each key; -1 where it is not there."""
+        """Return the position of each key, or -1 if it is missing."""
         n, found = len(self._keys), np.full(len(keys), -1, np.int64)
         at = np.searchsorted(self._keys[:, 0], keys[:, 0])
         open_ = np.arange(len(keys))
@@ -44,13 +44,13 @@ class Keys:
             there = self._keys[at[open_]]
             same = (there == keys[open_]).all(axis=1)
             found[open_[same]] = self._order[at[open_[same]]]
-            open_ = open_[~same & (there[:, 0] == keys[open_, 0])]  # one in 10**19 shares half of a hash
+            open_ = open_[~same & (there[:, 0] == keys[open_, 0])]  # equal halves of hashes are very rare
             at[open_] += 1
         return found
 
 
 def hashes(texts: Sequence[str]) -> Words:
-    """Return 128 bits of a hash of each text, (n, 2)."""
+    """Return a 128-bit hash of each text, shape (n, 2)."""
     raw = b"".join(
         hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=16).digest() for text in texts
     )
@@ -58,37 +58,37 @@ def hashes(texts: Sequence[str]) -> Words:
 
 
 def digest_words(digests: Sequence[str]) -> Words:
-    """Return the first 128 bits of digests in hexadecimal, (n, 2)."""
+    """Return the first 128 bits of hexadecimal digests, shape (n, 2)."""
     return np.frombuffer(bytes.fromhex("".join(digest[:32] for digest in digests)), "<u8").reshape(-1, 2)
 
 
 def file_status(path: str, now_ns: int) -> str:
-    """Return what changes with a file's content; "" for an address, and for what has changed just now."""
+    """Return size and times of a file, which show changes; "" for addresses and files changed just now."""
     if local_path(path) is None:
         return ""
     try:
         status = Path(path).stat()
     except (OSError, ValueError):
         return ""
-    # Times are coarse: a file may change twice within a tick. One in the future says nothing either.
+    # Times are coarse: a file may change twice within a tick. Times in the future are useless, too.
     if max(status.st_ctime_ns, status.st_mtime_ns) > now_ns - _FRESH_NS:
         return ""
     return f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns}"
 
 
 class Known:
-    """What earlier runs wrote.
+    """The images that earlier runs have processed.
 
     Parameters
     ----------
     keys : ndarray of uint64, shape (n, 2)
-        Of the names of images.
+        Keys of the names of images.
     statuses : ndarray of uint64, shape (n,)
-        A hash of the status of each file; 0 where it says nothing.
+        Hash of the status of each file; 0 if the status is unknown or the image is to be tried again.
     contents : ndarray of uint64, shape (n,)
-        The first half of the key of each digest; 0 of failures.
+        First half of the key of each digest; 0 for failures.
     digests : ndarray of uint64, shape (m, 2)
-        Keys of contents that have rows.
+        Keys of the contents that have rows.
     """
 
     def __init__(self, keys: Words, statuses: Words, contents: Words, digests: Words) -> None:
@@ -97,13 +97,13 @@ class Known:
 
     @classmethod
     def nothing(cls) -> Known:
-        """Return what a new output has."""
+        """Return the object for a new, empty output."""
         none = np.empty((0, 2), np.uint64)
         return cls(none, none[:, 0], none[:, 0], none)
 
     @classmethod
     def read(cls, store: Store, manifest: Manifest, *, retry_failed: bool) -> Known:
-        """Read names, statuses and digests of all shards; of an image, its latest run counts."""
+        """Read names, statuses and digests from all shards; for each image, the latest run counts."""
         none = np.empty((0, 2), np.uint64)
         keys, statuses, contents, digests = [none], [none[:, 0]], [none], [none]
         for shard in shards_among(store.names()):
@@ -123,7 +123,7 @@ class Known:
             np.concatenate(contents)[last],
             np.concatenate(digests),
         )
-        lost = content.any(axis=1) & (Keys(rows).find(content) < 0)  # a link to a shard that is gone
+        lost = content.any(axis=1) & (Keys(rows).find(content) < 0)  # links to shards that no longer exist
         status[lost], content[lost] = 0, 0
         return cls(np.concatenate(keys)[last], status, content[:, 0], rows)
 
@@ -133,9 +133,9 @@ class Known:
     def skip(
         self, ids: Sequence[str], paths: Sequence[str], statuses: Sequence[str], *, trust_addresses: bool
     ) -> NDArray[np.bool_]:
-        """Return which images need not be opened: their files are as they were.
+        """Return which images need not be opened, because their files have not changed.
 
-        ``paths`` are where names (ids) are read; addresses among them have no status.
+        ``paths`` are where the images named by ``ids`` are read; addresses among them have no status.
         """
         at = self._names.find(hashes(ids))
         known = at >= 0
@@ -149,17 +149,17 @@ class Known:
         return same
 
     def has(self, digest: str) -> bool:
-        """Return whether a content has its row."""
+        """Return True if there is a row for this content."""
         return bool(self._digests.find(digest_words([digest]))[0] >= 0)
 
     def is_same(self, name: str, digest: str) -> bool:
-        """Return whether an image is there already, with this content."""
+        """Return True if there is already an image with this name and content."""
         at = int(self._names.find(hashes([name]))[0])
         return at >= 0 and bool(self._contents[at] == digest_words([digest])[0, 0])
 
 
 def _last_of_each(keys: Words) -> NDArray[np.int64]:
-    """Return the positions of the last of equal keys."""
+    """Return the position of the last occurrence of each key."""
     order = np.lexsort((np.arange(len(keys)), keys[:, 1], keys[:, 0]))
     ordered = keys[order]
     last = np.ones(len(keys), bool)
@@ -171,7 +171,7 @@ def _last_of_each(keys: Words) -> NDArray[np.int64]:
 def _entries(
     store: Store, shard: ShardName, manifest: Manifest, retry_failed: bool
 ) -> tuple[Words, Words, Words]:
-    """Return keys of names, of statuses (0 for what is to be tried), and of contents (0 of failures)."""
+    """Return keys of names, statuses (0 if to be tried again) and contents (0 for failures) of a shard."""
     what = "by" if shard.kind == "failures" else "digest"
     wanted = ["id", "status", what, *(["view"] if shard.kind == "features" else [])]
     with store.open(shard.name) as stream:
@@ -188,14 +188,14 @@ def _entries(
 
 
 def made_by() -> str:
-    """Return the versions for which a failure to decode is final."""
+    """Return the versions that decide whether an image can be decoded; with others, failures are retried."""
     import PIL
 
     return f"transferkit {__version__}, Pillow {PIL.__version__}"
 
 
 def absolute(name: str, root: str) -> str:
-    """Return where the image of a name is read: names are relative to a folder or an address."""
+    """Return the path or address of an image; names may be relative to ``root``."""
     if local_path(name) is None or os.path.isabs(name):  # noqa: PTH117 - as it was given
         return name
     return f"{root.rstrip('/')}/{name}"

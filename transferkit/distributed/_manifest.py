@@ -1,4 +1,4 @@
-"""The manifest of an output: which feature space its rows belong to, and which versions compute them."""
+"""The manifest of an output: the feature space of its rows, and the versions that compute them."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class Manifest:
     Attributes
     ----------
     recipe : dict
-        The recipe of the feature space, as the local cache has it.
+        The recipe of the feature space, as in the local cache.
     layers, parts, views : tuple of str
-        Parts are the names of the columns: layers at their grids.
+        Names; parts are the columns, each a layer with its grid.
     half : bool
-        Whether rows are rounded to half precision where that is precise enough.
+        Whether rows are rounded to half precision if that is precise enough.
     """
 
     recipe: dict[str, Any]
@@ -42,15 +42,15 @@ class Manifest:
 
     @classmethod
     def of(cls, extraction: Extraction, views: Sequence[View]) -> Manifest:
-        """Return the manifest of an extraction, whose engine is settled now."""
+        """Return the manifest of an extraction; this also makes the final choice of its engine."""
         settings = extraction.settings()
-        half = settings.space.half  # settles the engine, which the recipe names
+        half = settings.space.half  # makes the final choice of the engine, which the recipe names
         recipe = json.loads(json.dumps(settings.description))
         return cls(recipe, settings.layers, settings.parts, tuple(view.name for view in views), half)
 
     @classmethod
     def parse(cls, text: bytes, place: str) -> Manifest:
-        """Return the manifest that was written; InvalidInputError if it is none."""
+        """Return the manifest in a text; raise InvalidInputError if it is not one."""
         try:
             found = json.loads(text)
             known = found.pop("format")
@@ -67,15 +67,15 @@ class Manifest:
         )
 
     def text(self) -> bytes:
-        """Return what is written."""
+        """Return the manifest as text to write."""
         return (json.dumps({"format": FORMAT, **asdict(self)}, indent=1, sort_keys=True) + "\n").encode()
 
     def covers(self, text: bytes) -> bool:
-        """Return whether rows of another manifest are those of this one, but for rounding."""
+        """Return True if rows of another manifest are equal to those of this one up to rounding."""
         return _covers(self.text(), text)
 
     def differences(self, current: Manifest) -> list[str]:
-        """Return what differs in the rows of the two, one phrase each; the engine counts."""
+        """Return the differences between the rows of two manifests, including the engine, one phrase each."""
         known, asked = ({**each.recipe, **asdict(each)} for each in (self, current))
         backbones = [facts.pop("backbone") for facts in (known, asked)]
         for facts in (known, asked):
@@ -92,13 +92,13 @@ class Manifest:
 def _covers(known: bytes, text: bytes) -> bool:
     try:
         one, other = (Manifest.parse(each, "a shard") for each in (known, text))
-    except InvalidInputError:  # of a later version
+    except InvalidInputError:  # written by a later version
         return False
     return not one.differences(other)
 
 
 def versions(engine: str) -> dict[str, str]:
-    """Return the versions of what can change a number within one run."""
+    """Return the versions of all packages that can change features."""
     found = {"transferkit": __version__}
     for package in ("pillow", *_PACKAGES.get(engine, ())):
         try:

@@ -1,4 +1,4 @@
-"""What ``images`` may be: names of images in a list, a folder, a pattern, or a column of Parquet files."""
+"""Find the names of images in a list, a folder, a pattern, or a column of Parquet files."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _EXPECTED = (
 
 
 def list_names(images: Any, root: Any = None) -> list[str]:
-    """Return the names of images, each once, in their order.
+    """Return the names of images without repetition, in their order.
 
     Raises
     ------
     InvalidInputError
-        There are none, or images come as pixels, or a folder is listed here whose names would be read below
-        ``root``.
+        There are no names, a name is not text, images are passed as pixels, or ``images`` is a relative
+        folder that would be listed in another place than ``root``.
     """
     folder = local_path(images)
     if root is not None and folder is not None and Path(folder).absolute() != Path(os.fsdecode(root), folder):
@@ -56,19 +56,19 @@ def list_names(images: Any, root: Any = None) -> list[str]:
 
 
 def is_table(images: Any, column: str | None) -> bool:
-    """Return whether ``images`` is the name of a Parquet table."""
+    """Return True if ``images`` is the name of a Parquet table."""
     return isinstance(images, str | os.PathLike) and (
         column is not None or os.fsdecode(images).rstrip("/").endswith(".parquet")
     )
 
 
 def table_files(images: str | os.PathLike[str]) -> list[str]:
-    """Return the files or folders of a Parquet table; a pattern stands for what matches it.
+    """Return the files or folders of a Parquet table, which may be given by a pattern.
 
     Raises
     ------
     InvalidInputError
-        Nothing does.
+        Nothing matches the pattern.
     """
     text = os.fsdecode(images)
     if "*" in text:

@@ -1,4 +1,4 @@
-"""All that knows Ray: a cluster to work on, names as a Dataset, and actors that give their counts."""
+"""Everything that uses Ray: the cluster, names as a Dataset, and actors that return their counts."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from transferkit.errors import InvalidInputError, MissingDependencyError
 
 @contextlib.contextmanager
 def cluster() -> Iterator[Any]:
-    """Yield the module ``ray``, connected: to what the caller has started, or to one of this machine."""
-    # What Ray would send to its makers, and a warning about GPUs that are not there.
+    """Yield the module ``ray``, connected to the cluster that the caller has started, or to a local one."""
+    # Disable usage statistics, and a warning about missing GPUs.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     try:
@@ -41,7 +41,7 @@ def cluster() -> Iterator[Any]:
 
 @contextlib.contextmanager
 def _quiet(ray: Any) -> Iterator[None]:
-    """Show our own bar in place of those of Ray Data, and put back what the caller had set."""
+    """Hide the progress bars of Ray Data, because we show our own, and restore the caller's settings."""
     context, logger = ray.data.DataContext.get_current(), logging.getLogger("ray.data")
     bars, level = context.enable_progress_bars, logger.level
     context.enable_progress_bars = False
@@ -62,7 +62,7 @@ def dataset_of(ray: Any, source: Any, column: str, n: int) -> tuple[Any, int]:
         tables = [arrow().table({column: names}) for names in blocks_of(source, n)]
         return ray.data.from_arrow(tables), len(source)
     if isinstance(source, tuple):
-        # Reading names takes no time worth counting: where actors have all processors, it must not wait.
+        # Reading names takes little time, but must not wait if actors have all cores.
         named = "num_cpus" in inspect.signature(ray.data.read_parquet).parameters
         idle: dict[str, Any] = {"num_cpus": 0} if named else {"ray_remote_args": {"num_cpus": 0}}
         whole = ray.data.read_parquet(list(source), **idle)
@@ -76,7 +76,7 @@ def dataset_of(ray: Any, source: Any, column: str, n: int) -> tuple[Any, int]:
 
 
 def _cut(names: Any, n: int) -> Any:
-    """Return blocks of n names: an actor is given whole blocks, and a table may be a single one."""
+    """Cut names into blocks of n, because actors get whole blocks, and a table may be a single block."""
     return names.repartition(target_num_rows_per_block=n)
 
 
@@ -90,10 +90,11 @@ def _check_column(column: str, columns: list[str] | None) -> None:
 def pool_size(
     machines: Sequence[Mapping[str, float]], num_cpus: int | None, num_gpus: float | None
 ) -> tuple[float, int]:
-    """Return how many processors Ray is to count for an actor, and how many actors the machines hold.
+    """Return the number of cores that Ray reserves for each actor, and how many actors fit on the machines.
 
-    By default an actor takes a machine, or its share of one with several GPUs. Ray counts a little less
-    than it takes, so that one processor of each machine is left: tasks that read would wait for ever.
+    By default an actor uses a whole machine, or its share of a machine with several GPUs. Ray is told a
+    slightly smaller number, so that one core of each machine is left: otherwise, tasks that read names would
+    wait forever.
     """
     machines = [machine for machine in machines if machine.get("CPU")]
     by_gpu = [machine.get("GPU", 0) // num_gpus if num_gpus else inf for machine in machines]
@@ -128,7 +129,7 @@ def run(
     cpus: float,
     gpus: float,
 ) -> Iterator[Done]:
-    """Yield what became of each block, as blocks are done."""
+    """Yield the result of each block as soon as it is done."""
     options: dict[str, Any] = {"num_cpus": cpus, **({"num_gpus": gpus} if gpus else {})}
     done = dataset.map_batches(
         _Actor,
@@ -144,7 +145,7 @@ def run(
 
 
 class _Actor:
-    """A worker in a process of Ray's."""
+    """A worker in a process of Ray."""
 
     def __init__(self, plan: Any, known: Any, column: str) -> None:
         import ray

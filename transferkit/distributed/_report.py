@@ -1,4 +1,4 @@
-"""What a distributed extraction did."""
+"""Report of a distributed extraction."""
 
 from __future__ import annotations
 
@@ -7,27 +7,28 @@ from dataclasses import dataclass
 
 @dataclass
 class DistributedReport:
-    """Counts of one run; its text is one line.
+    """Counts of one run; printed as a single line.
 
     Attributes
     ----------
     output : str
         Path or address of the shards.
     n_images : int
-        Names that were given.
+        Number of names that were given.
     n_written : int
-        Images that got rows.
+        Images whose features were written.
     n_skipped : int
-        Images that were there already.
+        Images that were done already.
     n_linked : int
-        Images whose content has its row under another name.
+        Images whose content has features under another name.
     n_failed : int
-        Images that could not be read, without those skipped; ``read_features(output).failures`` has all.
+        Images that could not be read in this run; ``read_features(output).failures`` lists those of all runs.
     n_bytes : int
-        Of the shards that this run wrote.
+        Size of the shards that this run wrote.
     n_actors : int
-        Most actors that could work at the same time.
+        Largest number of actors that could work at the same time.
     seconds : float
+        Duration of the run.
     """
 
     output: str

@@ -1,8 +1,8 @@
-"""Shards: Parquet files of one block of images, and arrays in their columns without a copy.
+"""Shards: Parquet files for one block of images, with arrays as columns that are not copied.
 
-Three kinds of files, each whole or not there: ``features`` (a row for each image and view), ``links`` (an
-image whose content has its row under another name) and ``failures``. The name has the number of the run and a
-digest of the block: a block that is done again after a worker was lost replaces its own files.
+There are three kinds, each complete or missing: ``features`` (one row per image and view), ``links`` (images
+whose content has a row under another name) and ``failures``. The file name contains the number of the run and
+a digest of the block, so that a block that is repeated after the loss of a worker replaces its own files.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _NAME = re.compile(rf"({'|'.join(KINDS)})-(\d{{5,}})-[0-9a-f]{{24}}\.parquet")
 
 
 class ShardName(NamedTuple):
-    """What the name of a shard says."""
+    """The parts of the file name of a shard."""
 
     run: int
     kind: str
@@ -36,7 +36,7 @@ class ShardName(NamedTuple):
 
 
 def shard_name(kind: str, run: int, ids: Iterable[str]) -> str:
-    """Return the name of a shard of these images."""
+    """Return the file name of a shard for these images."""
     hashed = hashlib.sha256()
     for text in ids:
         raw = text.encode("utf-8", "surrogateescape")
@@ -45,13 +45,13 @@ def shard_name(kind: str, run: int, ids: Iterable[str]) -> str:
 
 
 def shards_among(names: Iterable[str]) -> list[ShardName]:
-    """Return the shards among files, those of earlier runs first."""
+    """Return the shards among files, earlier runs first."""
     found = [ShardName(int(match[2]), match[1], name) for name in names if (match := _NAME.fullmatch(name))]
     return sorted(found)
 
 
 def arrow() -> Any:
-    """Return pyarrow, with its modules for Parquet and computing."""
+    """Import and return pyarrow with its modules for Parquet and computing."""
     try:
         import pyarrow
         import pyarrow.compute
@@ -62,9 +62,9 @@ def arrow() -> Any:
 
 
 def column_of(array: NDArray[np.float32], *, half: bool) -> tuple[Any, Any]:
-    """Return the field (without a name) and the column of an array (n, ...): lists of one length.
+    """Return the field (without a name) and the column for an array (n, ...), as lists of fixed length.
 
-    They are of half precision if that holds each value; the cache has rounded them. Nothing is copied twice.
+    Values are stored in half precision if ``half`` is True and no value changes. Nothing is copied twice.
     """
     pa = arrow()
     shape = array.shape[1:]
@@ -81,7 +81,7 @@ def column_of(array: NDArray[np.float32], *, half: bool) -> tuple[Any, Any]:
 
 
 def array_of(table: Any, name: str) -> NDArray[np.float32]:
-    """Return the rows of a column of lists as float32 (n, ...)."""
+    """Return a column of lists as a float32 array (n, ...)."""
     shape = tuple(json.loads(table.schema.field(name).metadata[b"shape"]))
     chunks = [chunk.flatten().to_numpy(zero_copy_only=True) for chunk in table[name].chunks]
     flat = chunks[0] if len(chunks) == 1 else np.concatenate(chunks or [np.empty(0, np.float16)])
@@ -89,7 +89,7 @@ def array_of(table: Any, name: str) -> NDArray[np.float32]:
 
 
 def table_of(columns: Mapping[str, Sequence[Any]], arrays: Mapping[str, Any], *, half: bool) -> Any:
-    """Return a table of plain columns, and of arrays (n, ...)."""
+    """Return a table of plain columns and arrays (n, ...)."""
     pa = arrow()
     fields, data = [], []
     for name, values in columns.items():
@@ -104,9 +104,9 @@ def table_of(columns: Mapping[str, Sequence[Any]], arrays: Mapping[str, Any], *,
 
 
 def encoded(table: Any, manifest: bytes) -> bytes:
-    """Return a Parquet file with one group of rows, and a checksum for each page.
+    """Return the bytes of a Parquet file with one row group, and a checksum for each page.
 
-    It has its manifest inside: a folder may be put together from several.
+    It contains its manifest, because files of several outputs may be put into one folder.
     """
     buffer = io.BytesIO()
     arrow().parquet.write_table(
@@ -124,12 +124,12 @@ def encoded(table: Any, manifest: bytes) -> bytes:
 
 
 def _seal(footer: bytes) -> bytes:
-    """Return what lies before the footer, where readers look at nothing: Parquet has no checksum of it."""
+    """Return a checksum of the footer, to be stored before it where readers ignore it; Parquet has none."""
     return _MARK + zlib.crc32(footer).to_bytes(4, "little")
 
 
 def _check_footer(stream: Any) -> None:
-    """Raise ValueError unless the footer is the one that was written."""
+    """Raise ValueError if the footer is damaged."""
     end = stream.seek(0, 2)
     stream.seek(max(end - _TAIL, 0))
     start = end - _TAIL - int.from_bytes(stream.read(_TAIL)[:4], "little")
@@ -143,9 +143,9 @@ def _check_footer(stream: Any) -> None:
 
 
 def read_shard(stream: Any, place: str, columns: Sequence[str], belongs: Callable[[bytes], bool]) -> Any:
-    """Return some columns of a shard; CacheError where a page is damaged, or it is of another extractor.
+    """Return some columns of a shard; raise CacheError if it is damaged or belongs to another extractor.
 
-    ``belongs`` says so of its manifest, which shards of earlier versions do not have.
+    ``belongs`` tells this from the manifest in the shard; shards of earlier versions do not have one.
     """
     pa = arrow()
     try:

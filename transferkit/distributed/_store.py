@@ -1,4 +1,4 @@
-"""The folder of an output, on this machine or at an address of fsspec; files appear as a whole."""
+"""The folder of an output, on this machine or at an fsspec address; files appear only when complete."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from transferkit.errors import CacheError, MissingDependencyError
 from transferkit.foundation.files import replaced
 from transferkit.images import local_path
 
-_WHOLE = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oss", "memory"}  # objects appear at once
+_WHOLE = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oss", "memory"}  # writes are atomic
 _ABANDONED_SECONDS = 3600
 
 
 class Store:
-    """Files in one folder.
+    """The files in one folder.
 
     Parameters
     ----------
     address : str or path
-        Such as ``features`` or ``s3://bucket/features``. Made by the first write.
+        Folder, such as ``features`` or ``s3://bucket/features``; created by the first write.
     """
 
     def __init__(self, address: str | os.PathLike[str]) -> None:
@@ -36,7 +36,7 @@ class Store:
             self._system, self._root = _open(text)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Keep the address; other processes open it anew."""
+        """Keep only the address, which other processes open again."""
         return {"address": self.address}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -48,7 +48,7 @@ class Store:
         return f"{self.address.rstrip('/')}/{name}"
 
     def names(self) -> list[str]:
-        """Return the names of all files, sorted; none where there is no folder."""
+        """Return the sorted names of all files; an empty list if there is no folder."""
         with self._naming(""):
             if self._folder is not None:
                 return sorted(path.name for path in self._folder.iterdir()) if self._folder.is_dir() else []
@@ -59,14 +59,14 @@ class Store:
         return sorted(name.rstrip("/").rpartition("/")[2] for name in found)
 
     def open(self, name: str) -> Any:
-        """Return a binary file to read."""
+        """Open a file for reading bytes."""
         with self._naming(name):
             if self._folder is not None:
                 return (self._folder / name).open("rb")
             return self._system.open(f"{self._root}/{name}", "rb")
 
     def read(self, name: str) -> bytes | None:
-        """Return the content of a file; None if there is none."""
+        """Return the content of a file, or None if it does not exist."""
         if name not in self.names():
             return None
         with self._naming(name), self.open(name) as stream:
@@ -74,7 +74,7 @@ class Store:
         return data
 
     def write(self, name: str, data: bytes) -> None:
-        """Put a file in its place as a whole; what is there is replaced."""
+        """Write or replace a file in one step."""
         with self._naming(name):
             if self._folder is not None:
                 self._folder.mkdir(parents=True, exist_ok=True)
@@ -91,7 +91,7 @@ class Store:
             self._system.mv(temporary, f"{self._root}/{name}")
 
     def clean(self) -> None:
-        """Remove what killed processes left half written, once nobody can be writing it any more."""
+        """Remove incomplete files of killed processes, when they are too old to be still being written."""
         for name in self.names() if self._folder is not None else ():
             if name.startswith(".transferkit-") and name.endswith(".tmp"):
                 assert self._folder is not None
@@ -102,12 +102,12 @@ class Store:
 
     @contextlib.contextmanager
     def _naming(self, name: str) -> Any:
-        """Raise CacheError with the place of a file that cannot be read or written."""
+        """Turn errors in reading or writing a file into a CacheError that names the file."""
         try:
             yield
         except CacheError:
             raise
-        except Exception as error:  # each file system raises errors of its own library
+        except Exception as error:  # each file system raises the errors of its own library
             place = self.place(name)
             raise CacheError(
                 f"{place} cannot be read or written: {error}. Check the address, the room on its disk and "

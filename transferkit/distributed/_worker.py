@@ -1,7 +1,7 @@
-"""What each actor does with a block of images: skip, extract, write shards; and what it tells the driver.
+"""What each actor does with a block of images: skip, extract, write shards, and report to the driver.
 
-Nothing here knows Ray. The shards depend on the block and on what earlier runs wrote, and on nothing that the
-actor has seen: Ray may give the same block to another one.
+Nothing here uses Ray. The shards depend only on the block and on what earlier runs wrote, not on the actor's
+other blocks, because Ray may give the same block to another actor.
 """
 
 from __future__ import annotations
@@ -30,24 +30,28 @@ _EXAMPLES = 5
 
 @dataclass(frozen=True)
 class Plan:
-    """What the driver has settled for all actors.
+    """The driver's instructions for all actors.
 
     Attributes
     ----------
     extraction : Extraction
-        With its engine named.
+        The extractor, with a definite engine.
     views : tuple of View
+        Views of each image.
     manifest : Manifest
+        The manifest of the output.
     versions : dict
-        Of the driver's packages.
+        Versions of the driver's packages.
     store : Store
+        The output.
     run : int
         Number of this run.
     root : str
-        What relative names are relative to.
+        Folder or address that relative names refer to.
     n_cores : int or None
-        For each actor; None for all of the machine.
+        Number of cores to bind each actor to; None does not bind it.
     trust_addresses : bool
+        Whether to skip known addresses without reading them.
     """
 
     extraction: Extraction
@@ -63,7 +67,7 @@ class Plan:
 
 @dataclass
 class Done:
-    """What became of a block: counts, a few examples of failures, or the error that ends the run."""
+    """The result of a block: counts, a few examples of failures, or the error that ends the run."""
 
     n_images: int = 0
     n_skipped: int = 0
@@ -76,7 +80,7 @@ class Done:
 
 
 class Worker:
-    """Extracts blocks of images, one after the other; ready for work at the first of them."""
+    """Extracts blocks of images one after the other; it prepares itself when it gets the first."""
 
     def __init__(self, plan: Plan, known: Known, read: Callable[..., Features] = extract_apart) -> None:
         self._plan, self._known, self._read = plan, known, read
@@ -84,7 +88,7 @@ class Worker:
         self._claim: Any = None
 
     def extract(self, ids: Sequence[str]) -> Done:
-        """Write the shards of a block; an error is returned, since Ray would hand on its text only."""
+        """Write the shards of a block; errors are returned, because Ray would only pass on their text."""
         try:
             if not all(isinstance(name, str) for name in ids):
                 wrong = next(name for name in ids if not isinstance(name, str))
@@ -97,7 +101,7 @@ class Worker:
             return Done(error=error)
 
     def _prepare(self) -> None:
-        """Keep to the cores, and refuse to work if rows would not be those of the driver."""
+        """Bind to the cores, and raise an error if features would differ from those of the driver."""
         plan = self._plan
         if plan.n_cores is not None:
             self._claim = claim_cores(plan.n_cores)
@@ -120,7 +124,7 @@ class Worker:
     def _extract(self, ids: list[str], n_images: int) -> Done:
         plan, known = self._plan, self._known
         paths = [absolute(name, plan.root) for name in ids]
-        # Taken before the bytes are read: a change in between makes a row look old, not new.
+        # Read before the file's content, so that a change in between makes the row look old, not new.
         now = time.time_ns()
         statuses = [file_status(path, now) for path in paths]
         skipped = known.skip(ids, paths, statuses, trust_addresses=plan.trust_addresses)
@@ -142,7 +146,7 @@ class Worker:
     def _divide(
         self, ids: Sequence[str], digests: Sequence[str | None], done: Done
     ) -> tuple[list[int], list[int]]:
-        """Return the images that get a row, and those whose content has one elsewhere."""
+        """Return the images that get a row, and those whose content has a row under another name."""
         rows, links, seen = [], [], set()
         for i, digest in enumerate(digests):
             if digest is None:
@@ -182,7 +186,7 @@ class Worker:
 def write_rows(
     plan: Plan, ids: list[str], statuses: list[str], features: Features, rows: list[int], done: Done
 ) -> None:
-    """Write the shard of the images that have rows, one view after the other."""
+    """Write the shard for the images that get rows, one view after the other."""
     if not rows:
         return
     n_views = len(plan.views)
@@ -205,6 +209,6 @@ def write_rows(
 
 
 def _is_final(failure: Failure) -> bool:
-    """Return whether the same file fails everywhere, so that it need not be tried again."""
+    """Return True if the file would fail on every machine, so that it need not be tried again."""
     error = BadImageError(failure.path, failure.category, failure.reason, failure.hint)
     return is_lasting(error) and "memory" not in failure.reason

@@ -1,6 +1,6 @@
-"""Engines run backbones: a function from :class:`EngineRequest` to :class:`Engine`, entered in ``ENGINES``.
+"""Engines run backbones. Each is a function from :class:`EngineRequest` to :class:`Engine` in ``ENGINES``.
 
-An engine that cannot run a network, or gives other features than Keras, raises ``EngineError``.
+An engine raises ``EngineError`` if it cannot run a network, or if its features differ from the reference.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ REFERENCES = {
     "keras": "Keras models",
     "onnxruntime": "ONNX files",
     "python": "functions",
-}  # and what each of them runs
+}  # engines that need no conversion, and what each of them runs
 PRECISIONS = {
     "float32": ENGINES,
     "bfloat16": ("openvino", "keras"),
     "float16": ("keras",),
-}  # and the engines that compute in them
-_GRAPHS = {"keras": ("openvino",), "onnxruntime": ("openvino",), "python": ()}  # what else runs such networks
+}  # number formats, and the engines that support them
+_GRAPHS = {"keras": ("openvino",), "onnxruntime": ("openvino",), "python": ()}  # other engines that run them
 
 __all__ = [
     "ENGINES",
@@ -71,7 +71,7 @@ __all__ = [
 
 
 def build_engine(name: str, request: EngineRequest) -> Engine:
-    """Return the engine of a name; equal requests share one, unless they have their own network."""
+    """Return the engine with this name; equal requests share one, unless they have their own network."""
     enter_network()
     make = ENGINES[name]
     return shared_engine(make, request) if request.network is None else _made(make, request)
@@ -79,12 +79,12 @@ def build_engine(name: str, request: EngineRequest) -> Engine:
 
 @functools.lru_cache(maxsize=6)
 def shared_engine(make: Callable[[EngineRequest], Engine], request: EngineRequest) -> Engine:
-    """Return the same engine for the same arguments, so that folds and grids build it once."""
+    """Return the same engine for the same arguments, so that folds and grid searches build it once."""
     return _made(make, request)
 
 
 def _made(make: Callable[[EngineRequest], Engine], request: EngineRequest) -> Engine:
-    """Return an engine whose rows do not depend on their batch; functions are asked by their own engine."""
+    """Return an engine whose features do not depend on the batch; functions are checked by their engine."""
     engine = make(request)
     asked = is_shipped(request.backbone) or isinstance(request.backbone.constructor, Function)
     return engine if asked else with_own_rows(engine, request)
@@ -132,7 +132,7 @@ def available_engines() -> list[str]:
 
 
 def reference_engine(backbone: Backbone) -> str:
-    """Return the name of the engine that needs no conversion, with which others are compared."""
+    """Return the name of the engine that runs a backbone without conversion; others are compared with it."""
     if isinstance(backbone.constructor, OnnxFile):
         return "onnxruntime"
     return "python" if isinstance(backbone.constructor, Function) else "keras"

@@ -1,6 +1,6 @@
-"""Averages over a grid as a part of a graph, so that large maps never leave the network.
+"""Average over a grid inside the graph, so that large maps never leave the network.
 
-Reading out whole maps of four layers takes 5 to 10 % of a run, more than averaging them.
+Copying whole maps of four layers takes 5 to 10 % of a run, more than averaging them.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ Grids = Sequence[int | None]
 
 
 def grids_of_outputs(places: Sequence[int], grids: Grids) -> list[int | None]:
-    """Return the grid of each output of a graph; None, for whole maps, where layers that share it differ.
+    """Return the grid of each output of a graph; None (whole maps) if layers with different grids share it.
 
-    ``places`` are the outputs of the layers that have these grids.
+    ``places`` are the indices of the outputs of the layers with these grids.
     """
     wanted = [
         {grid for at, grid in zip(places, grids, strict=True) if at == n} for n in range(1 + max(places))
@@ -27,7 +27,7 @@ def grids_of_outputs(places: Sequence[int], grids: Grids) -> list[int | None]:
 def with_averages(model: Any, grids: Grids) -> Any:
     """Return an OpenVINO model whose maps (n, h, w, c) are averaged over these grids, as `pool_to_grid` does.
 
-    Outputs that are no maps, or whose size is not known before a run, stay as they are.
+    Outputs that are not maps, or whose size is unknown before a run, are unchanged.
     """
     import openvino
     from openvino import opset8

@@ -1,4 +1,4 @@
-"""Choose the engine: its name is settled before the cache is read, and only this engine runs."""
+"""Choose the engine before the cache is read; afterwards only this engine runs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ class EngineChoice:
     fallback : str or None
         Engine used if the preferred one cannot run the network; None raises the error instead.
     layers : tuple of str
+        The layers to compute.
     verdicts : Verdicts
+        Results of earlier comparisons of this network.
     build : callable
         Maps a name to an engine; raises EngineError if it cannot run this network.
     """
@@ -43,27 +45,27 @@ class EngineChoice:
         self._engine: Engine | None = None
 
     def likely(self) -> str:
-        """Return the name as far as it is known, without building an engine."""
+        """Return the name that is final or most likely, without building an engine."""
         if self._settled:
             return self._settled
         assert self._fallback is not None
         return self._fallback if self._verdicts.find(self._layers) else self._name
 
     def settle(self) -> str:
-        """Return the final name; without a verdict, the preferred engine is built and compared now."""
+        """Return the final name; if there is no verdict yet, build the preferred engine and compare it."""
         if self._settled:
             return self._settled
         reason = self._verdicts.find(self._layers)
         if reason is None:
             reason = self._try()
-        self._verdicts.add(self._layers, reason)  # also into the file, for other processes
+        self._verdicts.add(self._layers, reason)  # also written to the file, for other processes
         if reason:
             self._verdicts.tell(reason, str(self._fallback))
         self._settled = self._fallback if reason and self._fallback else self._name
         return self._settled
 
     def _try(self) -> str:
-        """Build the preferred engine; return why it cannot run, or ""."""
+        """Build the preferred engine; return the reason if it cannot run, else ""."""
         try:
             self._engine = self._build(self._name)
         except EngineError as error:
@@ -71,7 +73,7 @@ class EngineChoice:
         return ""
 
     def engine(self) -> Engine:
-        """Return the engine, built on first use: a warm cache never needs it."""
+        """Return the engine, built on first use, because it is not needed if all features are cached."""
         name = self.settle()
         if self._engine is None:
             try:

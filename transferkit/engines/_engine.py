@@ -1,4 +1,4 @@
-"""The interface of engines: a request goes in, a backbone that runs comes out."""
+"""The interface of engines: they get a request, and return a backbone that is ready to run."""
 
 from __future__ import annotations
 
@@ -13,26 +13,31 @@ from transferkit.engines._prepared import GraphStore
 
 @dataclass(frozen=True)
 class EngineRequest:
-    """What an engine is built from. Hashable, so that equal requests can share an engine.
+    """The arguments for building an engine; hashable, so that equal requests can share an engine.
 
     Parameters
     ----------
     backbone : Backbone
+        The backbone to run.
     weights : Weights
+        Its weights.
     image_size : int
-        Side ``S`` in pixels.
+        Side ``S`` of the squares in pixels.
     layers : tuple of str
+        Layers whose outputs are returned.
     batch_size : int
-    precision : {"float32", "bfloat16"}, default="float32"
+        Largest number of images to compute at once.
+    precision : {"float32", "bfloat16", "float16"}, default="float32"
+        Number format of the computation.
     network : Network, optional
-        A network that is built already; None builds one.
+        A network that is already built; by default, one is built.
     graphs : GraphStore, optional
         Where converted graphs are kept for other processes.
     grids : tuple of int or None, optional
-        Of each layer, over which the caller will average. An engine may return averages already, which
-        `pool_to_grid` leaves as they are.
+        Grid over which the caller will average each layer. An engine may average over it already, because
+        `pool_to_grid` does not change averages.
     identity : str, default=""
-        What the backbone was described as: one function may preprocess in two ways, one after the other.
+        Description of the backbone, because the preprocessing of a function may change over time.
     """
 
     backbone: Backbone
@@ -42,26 +47,27 @@ class EngineRequest:
     batch_size: int
     precision: str = "float32"
     network: Network | None = None
-    graphs: GraphStore | None = field(default=None, compare=False)  # the same engine, wherever features lie
+    graphs: GraphStore | None = field(default=None, compare=False)  # engines do not depend on it
     grids: tuple[int | None, ...] | None = None
     identity: str = ""
 
 
 @dataclass(frozen=True)
 class Engine:
-    """A backbone that runs.
+    """A backbone that is ready to run.
 
     Parameters
     ----------
     name : str
+        Name of the engine.
     run : callable
-        Maps uint8 pixels (n, S, S, 3) of any n to a list of float32 arrays (n, h, w, c) or (n, c),
-        one for each layer. The features of an image do not depend on the rest of its batch. Thread-safe.
-        An optional second argument maps such a list to another. It is applied to a few images at a time
-        while their maps are in the processor's caches, where averaging large maps is cheaper than
-        copying them.
+        Maps uint8 pixels (n, S, S, 3) for any n to a list of float32 arrays (n, h, w, c) or (n, c), one per
+        layer. The features of an image do not depend on the rest of its batch. Thread-safe. An optional
+        second argument is a function from such a list to another. It is applied to a few images at a time
+        while their maps are in the processor's caches, where averaging large maps is cheaper than copying
+        them.
     n_parameters : int, optional
-        Of the network, if known.
+        Number of weights of the network, if known.
     """
 
     name: str
@@ -78,9 +84,9 @@ def as_they_are(maps: list[np.ndarray]) -> list[np.ndarray]:
 
 
 def pad(pixels: np.ndarray, target: int) -> np.ndarray:
-    """Repeat the last image up to ``target`` images; more are returned unchanged.
+    """Pad a batch to ``target`` images by repeating the last one; larger batches are returned unchanged.
 
-    An empty batch is padded with black images, since TensorFlow's convolutions fail on it.
+    An empty batch is padded with black images, because TensorFlow's convolutions fail on it.
     """
     n = len(pixels)
     if n >= target:

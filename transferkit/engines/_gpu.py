@@ -15,15 +15,15 @@ import numpy as np
 from transferkit.backbones import keras_defaults
 from transferkit.errors import EngineError
 
-# What a driver leaves on Linux: of NVIDIA, of NVIDIA under Windows, of AMD.
+# Device files of drivers on Linux: NVIDIA, NVIDIA under Windows (WSL), and AMD.
 _DEVICES = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
-_OUT_OF_MEMORY = ("ResourceExhaustedError", "OutOfMemoryError")  # of TensorFlow and PyTorch
+_OUT_OF_MEMORY = ("ResourceExhaustedError", "OutOfMemoryError")  # errors of TensorFlow and PyTorch
 _JAX_ERRORS = ("XlaRuntimeError", "JaxRuntimeError")
 
 
 @functools.cache
 def has_gpu() -> bool:
-    """Return whether Keras computes on a GPU. Without a driver, Keras is not imported to find out."""
+    """Return True if Keras computes on a GPU; on Linux without a driver, Keras is not imported."""
     hidden = os.environ.get("CUDA_VISIBLE_DEVICES", "0").strip() in ("", "-1")
     if platform.system() == "Linux" and (hidden or not any(Path(device).exists() for device in _DEVICES)):
         return False
@@ -55,9 +55,9 @@ _GPUS = {"tensorflow": _tensorflow_gpu, "jax": _jax_gpu, "torch": _torch_gpu}
 
 
 def grow_memory() -> None:
-    """Let TensorFlow take the GPU's memory as it needs it, not all of it at once.
+    """Let TensorFlow allocate the GPU's memory as needed, instead of all of it at once.
 
-    It is too late once TensorFlow has computed something; then all stays as it is.
+    This has no effect once TensorFlow has used the GPU.
     """
     import keras
 
@@ -74,7 +74,7 @@ def grow_memory() -> None:
 
 @contextmanager
 def full_float32() -> Iterator[None]:
-    """Compute float32 products in float32, for which GPUs since 2020 use TF32, of 10 bits, by default."""
+    """Compute float32 products in full precision; recent GPUs use TF32 with 10-bit mantissas by default."""
     import keras
 
     backend = keras.backend.backend()
@@ -90,7 +90,7 @@ def full_float32() -> Iterator[None]:
     elif backend == "torch":
         import torch
 
-        with torch.backends.cudnn.flags(allow_tf32=False):  # convolutions; products use float32 anyway
+        with torch.backends.cudnn.flags(allow_tf32=False):  # for convolutions; products use float32 anyway
             yield
     else:
         with _jax_float32() if backend == "jax" else nullcontext():
@@ -98,7 +98,7 @@ def full_float32() -> Iterator[None]:
 
 
 def _jax_float32() -> Any:
-    """Return a block in which JAX traces products in float32."""
+    """Return a context in which JAX computes products in full float32."""
     import jax
 
     return jax.default_matmul_precision("float32")
@@ -110,11 +110,11 @@ class InParts:
     Parameters
     ----------
     run : callable
-        Maps pixels (n, S, S, 3) and the size to pad to, at least n, to a list of arrays of n rows.
+        Maps pixels (n, S, S, 3) and the size to pad to (at least n) to a list of arrays with n rows.
     padded : callable
-        Maps a number of images and the largest part to the size to pad to.
+        Maps the number of images and the size of the largest part to the size to pad to.
     batch_size : int
-        The largest part until memory is short; after that, half of the part that did not fit.
+        Initial size of the largest part; if one does not fit into memory, it is halved.
     """
 
     def __init__(
@@ -130,7 +130,7 @@ class InParts:
     def __call__(self, pixels: np.ndarray) -> list[np.ndarray]:
         """Return the outputs of all images."""
         while True:
-            largest = self.largest  # another thread may find less memory meanwhile
+            largest = self.largest  # another thread may reduce it meanwhile
             size = largest or max(len(pixels), 1)
             try:
                 parts = [
@@ -152,6 +152,6 @@ class InParts:
 
 
 def _is_out_of_memory(error: Exception) -> bool:
-    """Return whether a backend ran out of memory; each has its own error."""
+    """Return True if this is the out-of-memory error of a backend."""
     name = type(error).__name__
     return name in _OUT_OF_MEMORY or (name in _JAX_ERRORS and "RESOURCE_EXHAUSTED" in str(error))

@@ -12,12 +12,12 @@ from transferkit.engines._engine import Engine, EngineRequest, Keep, as_they_are
 from transferkit.engines._gpu import InParts, full_float32, grow_memory, has_gpu
 from transferkit.errors import EngineError
 
-# Every new batch size means a new trace of the graph, so batches are padded to few sizes.
+# Each new batch size requires tracing the graph again, so batches are padded to a few sizes.
 _FEW_SIZES = (1, 8, 32, 128, 512)
 
 
 def requested_network(request: EngineRequest) -> Network:
-    """Return the network of a request, built if there is none yet."""
+    """Return the network of a request; build it if needed."""
     if request.network is not None:
         return request.network
     return build_network(request.backbone, request.weights, request.image_size)
@@ -53,11 +53,11 @@ def keras_engine(request: EngineRequest) -> Engine:
     def run(pixels: np.ndarray, keep: Keep = as_they_are) -> list[np.ndarray]:
         return keep(in_parts(pixels))
 
-    if own:  # read the code of its layers now, and never again: what runs is what was described
+    if own:  # trace its layers now and never again, so that the code that runs is the one that was described
         run(np.zeros((1, request.image_size, request.image_size, 3), np.uint8))
     return Engine("keras", run, network.n_parameters)
 
 
 def _padded_size(n: int, batch_size: int) -> int:
-    """Return the size that n images are padded to, one of few."""
+    """Return the size, one of a few, that n images are padded to."""
     return next((size for size in _FEW_SIZES if n <= size <= batch_size), max(n, batch_size))

@@ -1,4 +1,4 @@
-"""The graph of a network as an ONNX model, for files that other programs run."""
+"""Convert a network to an ONNX model, for files that other programs run."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _PREFIX = "transferkit_layer"
 
 
 def onnx_graph(network: Network, layers: tuple[str, ...]) -> Any:
-    """Return an ONNX model with one output for each layer, (n, h, w, c) or (n, c).
+    """Return an ONNX model with one output per layer, (n, h, w, c) or (n, c).
 
-    Its input is what a Keras network is given, float32 (n, S, S, 3), or for an ONNX file uint8 pixels of this
-    shape.
+    Its input is the preprocessed float32 input (n, S, S, 3) of a Keras network, or uint8 pixels of this shape
+    for an ONNX file.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def _converted(network: KerasNetwork, layers: tuple[str, ...]) -> Any:
     def call(batch: Any) -> dict[str, Any]:
         outputs = tapped(batch, training=False)
         outputs = outputs if isinstance(outputs, list | tuple) else [outputs]
-        # A name for each: layers may share a tensor, and the order of outputs is not kept.
+        # Name each output, because layers may share a tensor, and the order of outputs is not kept.
         return {f"{_PREFIX}_{i}": tf.identity(output) for i, output in enumerate(outputs)}
 
     with keras_defaults(), _quiet():
@@ -88,21 +88,21 @@ def _converted(network: KerasNetwork, layers: tuple[str, ...]) -> Any:
     _check(model.graph)
     places = {output.name: output for output in model.graph.output}
     _keep(model.graph.output, [places[f"{_PREFIX}_{i}"] for i in range(len(layers))])
-    # Constants that TensorFlow has captured are left behind as inputs, though their values are in the nodes.
+    # Remove constants captured by TensorFlow, which remain as unused inputs.
     used = {name for node in model.graph.node for name in node.input}
     _keep(model.graph.input, [entry for entry in model.graph.input if entry.name in used])
     return model
 
 
 def _keep(field: Any, chosen: list[Any]) -> None:
-    """Replace the messages of a repeated field by some of them."""
+    """Keep only the chosen messages of a repeated field."""
     copies = [type(each).FromString(each.SerializeToString()) for each in chosen]
     del field[:]
     field.extend(copies)
 
 
 def _spell_out(graph: Any) -> None:
-    """Write as ONNX has them what tf2onnx leaves as TensorFlow's operators: log(1 + x) and 1 - erf(x)."""
+    """Replace log(1 + x) and 1 - erf(x), which tf2onnx leaves as TensorFlow operators, by those of ONNX."""
     import onnx
 
     make, one = onnx.helper.make_node, f"{_PREFIX}_one"
@@ -121,7 +121,7 @@ def _spell_out(graph: Any) -> None:
 
 
 def _check(graph: Any) -> None:
-    """Refuse operators that ONNX does not have, which tf2onnx leaves as they are."""
+    """Raise EngineError for operators that tf2onnx has not converted and ONNX does not have."""
     import onnx
 
     unknown = {node.op_type for node in graph.node if not onnx.defs.has(node.op_type, node.domain)}
@@ -135,7 +135,7 @@ def _check(graph: Any) -> None:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Silence the converter's progress, and put the loggers back that it changes."""
+    """Silence the converter's progress messages, and restore the loggers that it changes."""
     root, own = logging.getLogger(), logging.getLogger("tf2onnx")
     levels = root.level, own.level
     handlers, filters = list(root.handlers), list(root.filters)

@@ -1,4 +1,4 @@
-"""The engine of ONNX Runtime: the reference for ONNX files, where OpenVINO is not installed or cannot."""
+"""The ONNX Runtime engine: the reference for ONNX files, used if OpenVINO cannot run them."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from transferkit.engines._keras import requested_network
 from transferkit.errors import EngineError
 from transferkit.foundation.cores import usable_cores
 
-# Images in one call of one core: calls of one thread each, side by side, were 1.4 times as fast as all cores
-# on one batch (EfficientNet-Lite2 on two cores), and small batches stay in the caches.
+# Images per call. Parallel calls with one thread each were 1.4 times as fast as one call on all cores
+# (EfficientNet-Lite2 on two cores), and small batches stay in the processor's caches.
 _AT_ONCE = 2
 
 
@@ -25,7 +25,7 @@ def onnxruntime_engine(request: EngineRequest) -> Engine:
     Raises
     ------
     EngineError
-        The network is no ONNX file, or ONNX Runtime cannot run it.
+        The network is not an ONNX file, or ONNX Runtime cannot run it.
     """
     network = requested_network(request)
     if not isinstance(network, OnnxNetwork):
@@ -54,5 +54,5 @@ def onnxruntime_engine(request: EngineRequest) -> Engine:
 
 @lru_cache(maxsize=1)
 def _workers(process: int) -> ThreadPoolExecutor:
-    """Return the threads of a process: one for each core, whatever the number of engines."""
+    """Return the thread pool of a process, with one thread per core, shared by all engines."""
     return ThreadPoolExecutor(usable_cores(), "transferkit-onnxruntime")

@@ -35,7 +35,7 @@ from transferkit.foundation.maps import pool_to_grid
 
 
 def has_openvino() -> bool:
-    """Return True if OpenVINO is installed; imports nothing."""
+    """Return True if OpenVINO is installed, without importing it."""
     return importlib.util.find_spec("openvino") is not None
 
 
@@ -61,7 +61,7 @@ def openvino_engine(request: EngineRequest) -> Engine:
 
 
 def _prepared_engine(core: Any, request: EngineRequest) -> Engine | None:
-    """Return the engine of a graph that was converted before, without TensorFlow; None if there is none."""
+    """Return the engine of a graph that was converted earlier, without TensorFlow; None if there is none."""
     if request.graphs is None:
         return None
     file = request.graphs.file(request.layers)
@@ -76,14 +76,14 @@ def _prepared_engine(core: Any, request: EngineRequest) -> Engine | None:
     try:
         model, kept = _averaged(graph.model, graph.places, request)
         runner = runner_in("float32")
-        # Two at a time, as a single prediction and its mirror image: nothing else need be compiled.
+        # Two at a time, like an image and its mirror image, so that no other size needs to be compiled.
         pairs = np.split(_parity.probes(request.image_size), 2)
         found = [np.concatenate(maps) for maps in zip(*map(runner.run, pairs), strict=True)]
         answers = [found[place] for place in graph.places]
         wrong = _parity.disparity(request.layers, kept(graph.answers), answers)
         runner = runner if request.precision == "float32" else runner_in(request.precision)
     except Exception as error:  # noqa: BLE001 - a runtime may raise anything, and the graph can be made again
-        wrong = repr(error)  # which is never empty
+        wrong = repr(error)  # never empty
     if wrong:
         file.discard()
         return None
@@ -91,11 +91,11 @@ def _prepared_engine(core: Any, request: EngineRequest) -> Engine | None:
 
 
 def _converted_engine(openvino: Any, core: Any, request: EngineRequest) -> Engine:
-    """Return the engine of a network that is built and converted now, and keep its graph."""
+    """Build and convert the network, and return its engine; the converted graph is stored."""
     network = requested_network(request)
     backbone, layers = request.backbone, request.layers
     tap = network.tap(layers)
-    # Pixels go as they are into a graph that normalises them itself.
+    # The graph of an ONNX file takes raw pixels, and normalises them itself.
     ready = np.ascontiguousarray if isinstance(network, OnnxNetwork) else backbone.preprocess
     fixed = network.fixed_batch if isinstance(network, OnnxNetwork) else None
     places, different = _different(network, layers)
@@ -108,7 +108,7 @@ def _converted_engine(openvino: Any, core: Any, request: EngineRequest) -> Engin
             n = fixed or min(REQUEST, request.batch_size)
             return Runner(core, model, ready, n, precision, FEW if fixed is None else ())
 
-        # The conversion may go wrong, so it is checked in float32 whatever the precision.
+        # The conversion may be wrong, so it is checked in float32, regardless of the precision.
         runner = runner_in("float32")
         images = _parity.probes(request.image_size)
         expected = tap(backbone.preprocess(images))
@@ -129,7 +129,7 @@ def _converted_engine(openvino: Any, core: Any, request: EngineRequest) -> Engin
 
 
 def _averaged(model: Any, places: list[int], request: EngineRequest) -> tuple[Any, Keep]:
-    """Return the graph with averages over the grids that are asked for, and what makes the same of maps."""
+    """Return the graph with averages over the requested grids, and a function that averages maps likewise."""
     if request.grids is None:
         return model, as_they_are
     grids = grids_of_outputs(places, request.grids)
@@ -141,7 +141,7 @@ def _averaged(model: Any, places: list[int], request: EngineRequest) -> tuple[An
 
 
 def _in_places(runner: Runner, places: list[int]) -> Callable[..., list[np.ndarray]]:
-    """Return the runner with one output for each layer, also where layers share one."""
+    """Return a function that runs a runner and returns one output per layer, even if layers share one."""
 
     def run(pixels: np.ndarray, keep: Keep = as_they_are) -> list[np.ndarray]:
         return runner.run(pixels, lambda maps: keep([maps[place] for place in places]))
@@ -150,9 +150,9 @@ def _in_places(runner: Runner, places: list[int]) -> Callable[..., list[np.ndarr
 
 
 def _different(network: Network, layers: tuple[str, ...]) -> tuple[list[int], tuple[str, ...]]:
-    """Return the place of each layer among those with tensors of their own, and these.
+    """Return the index of each layer's tensor among the different tensors, and one layer for each of these.
 
-    ``"last"`` may be another name of a layer, and a model with one output twice ends the process.
+    ``"last"`` may be another name of a layer, and a model with the same output twice crashes the process.
     """
     if not isinstance(network, KerasNetwork):
         return list(range(len(layers))), layers
@@ -163,12 +163,12 @@ def _different(network: Network, layers: tuple[str, ...]) -> tuple[list[int], tu
 
 
 def import_openvino() -> Any:
-    """Import OpenVINO, without its usage statistics."""
+    """Import OpenVINO without its usage statistics."""
     if not has_openvino():
         raise MissingDependencyError("openvino", "openvino", "engine='openvino'")
     if "openvino" not in sys.modules:
-        # It reports every import and conversion over the network unless this module cannot be imported. Who
-        # imports openvino before us decides.
+        # It reports each import and conversion over the network unless this module cannot be imported. If
+        # OpenVINO was imported before, this is left to the user.
         sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     import openvino
 
@@ -187,23 +187,23 @@ def _converted(openvino: Any, core: Any, network: Network, layers: tuple[str, ..
         raise NotImplementedError(f"only TensorFlow's graphs can be converted, and Keras runs on {backend}")
     import tensorflow as tf
 
-    # From the traced graph: OpenVINO would call the Keras model with a list, and Keras would warn.
+    # Convert the traced graph, because OpenVINO would call the Keras model with a list, and Keras would warn.
     with keras_defaults():
         graph = tf.function(lambda batch: tapped(batch, training=False)).get_concrete_function(
             tf.TensorSpec((None, image_size, image_size, 3), tf.float32)
         )
-    # With a copy of the weights: TensorFlow's are freed with the model.
+    # Copy the weights, because those of TensorFlow are freed with the model.
     with _root_logger_kept():
         converted = openvino.convert_model(graph, share_weights=False)
-    # By name: there are additional outputs (of swish, for its gradient), and more than ten are sorted
-    # alphabetically.
+    # Find outputs by name: there are additional ones (of swish, for its gradient), and if there are more than
+    # ten, they are sorted alphabetically.
     outputs = [converted.output(tensor.name) for tensor in tf.nest.flatten(graph.structured_outputs)]
     return openvino.Model(outputs, converted.get_parameters())
 
 
 @contextmanager
 def _root_logger_kept() -> Iterator[None]:
-    """Undo what a conversion that fails leaves behind: a root logger that shows errors only."""
+    """Restore the root logger, which shows errors only after a failed conversion."""
     root = logging.getLogger()
     level, filters, handlers = root.level, list(root.filters), list(root.handlers)
     try:

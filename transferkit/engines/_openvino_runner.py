@@ -1,4 +1,4 @@
-"""A model that OpenVINO runs: many images in small requests at once, or one or two on all cores."""
+"""Run a model with OpenVINO: many images in parallel small requests, or one or two images on all cores."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ import numpy as np
 
 from transferkit.engines._engine import Keep, as_they_are, pad
 
-# Images per inference request. Several requests run at once, each on some of the cores, and small ones stay
-# in their caches: 2 images are 25 % faster than 8 on MobileNetV2, 10 % on MobileNet, not slower elsewhere.
+# Images per inference request. Several requests run in parallel, each on some of the cores, and small ones
+# stay in the caches: 2 images are 25 % faster than 8 on MobileNetV2, 10 % on MobileNet, and not slower
+# elsewhere.
 REQUEST = 2
-# A single prediction is of one image, or of an image and its mirror image: one request on all cores.
+# A single prediction needs one image, or an image and its mirror image: one request on all cores.
 FEW = (1, 2)
-Ready = Callable[[np.ndarray], np.ndarray]  # from pixels to the input of the model
+Ready = Callable[[np.ndarray], np.ndarray]  # converts pixels to the input of the model
 _HINTS = {"float32": "f32", "bfloat16": "bf16"}
 
 
 class Runner:
-    """A converted model, compiled for many images and, when first needed, for one or two."""
+    """A converted model, compiled on first use for many images, and for one or two."""
 
     def __init__(
         self, core: Any, network: Any, ready: Ready, n: int, precision: str, few: tuple[int, ...]
@@ -36,7 +37,7 @@ class Runner:
         self._many: tuple[list[tuple[int, ...]], queue.SimpleQueue[Any]] | None = None
 
     def run(self, pixels: np.ndarray, keep: Keep = as_they_are) -> list[np.ndarray]:
-        """Return one array for each layer. Threads share the inference requests."""
+        """Return one array per layer. Threads share the inference requests."""
         return self._run_few(pixels, keep) if len(pixels) in self._sizes else self._run_many(pixels, keep)
 
     def _run_few(self, pixels: np.ndarray, keep: Keep) -> list[np.ndarray]:
@@ -94,7 +95,7 @@ class Runner:
             if self._many is None:
                 many = self._compile(self._n, "THROUGHPUT")
                 shapes = [tuple(output.shape)[1:] for output in many.outputs]
-                # One more than run at once, so that the next one is ready when one is done.
+                # One more than can run in parallel, so that the next one is ready when one is done.
                 n_requests = 1 + many.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
                 self._many = shapes, _requests(many, n_requests)
             return self._many
@@ -103,7 +104,7 @@ class Runner:
         network = self._network.clone()
         _, *shape = network.inputs[0].partial_shape
         network.reshape([n, *shape])
-        # Explicit, since OpenVINO would use bfloat16 by default where the processor supports it.
+        # Explicit, because OpenVINO would use bfloat16 by default if the processor supports it.
         settings = {"INFERENCE_PRECISION_HINT": _HINTS[self._precision], "PERFORMANCE_HINT": hint}
         return self._core.compile_model(network, "CPU", settings)
 

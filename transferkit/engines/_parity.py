@@ -1,4 +1,4 @@
-"""Compare a converted network with Keras, by the features of a few probe images."""
+"""Compare a converted network with the original by the features of a few probe images."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-# A wrong conversion (order of outputs, a missing scale, padding) shows in the first digits; rounding in
-# float32 leaves 0.9999999. Very deep networks with random weights amplify rounding and fail.
+# A wrong conversion (order of outputs, a missing scale, padding) shows in the first digits; with rounding in
+# float32, the cosine is 0.9999999. Very deep networks with random weights amplify rounding, and fail.
 LEAST_COSINE = 0.9999
 
 
 def probes(image_size: int) -> NDArray[np.uint8]:
-    """Return four fixed images (4, S, S, 3): a ramp, rings, coloured tiles, faint stripes.
+    """Return four fixed images (4, S, S, 3): a ramp, rings, coloured tiles and faint stripes.
 
-    Noise would not do: it has no large structures, and its features are similar in different networks.
+    Noise is not suitable: it has no large structures, and its features are similar in different networks.
     """
     y, x = np.mgrid[:image_size, :image_size] / image_size
     ramp = np.stack([x, y, 1 - x], axis=-1)
@@ -36,7 +36,7 @@ def disparity(
     for layer, right, ours in zip(layers, expected, found, strict=True):
         if right.shape != ours.shape:
             return f"layer {layer!r} has features of shape {ours.shape[1:]} instead of {right.shape[1:]}"
-        # NaN propagates through min, and no comparison with it is true.
+        # NaN propagates through ``min``, and every comparison with it is false.
         cosine = np.min([_cosine(a, b) for a, b in zip(right, ours, strict=True)])
         if not cosine >= LEAST_COSINE:
             return (

@@ -1,7 +1,7 @@
-"""Converted graphs beside the features, so that a new process needs no TensorFlow to run a backbone.
+"""Converted graphs, stored beside the features so that a new process can run a backbone without TensorFlow.
 
-A file has the graph as OpenVINO writes it, what the network is given instead of each byte of a pixel, and
-what Keras answered to the probes, with which the graph is compared whenever it is read.
+A file has the graph as OpenVINO writes it, a table for preprocessing pixels, and the outputs of Keras for the
+probe images, with which the graph is compared whenever it is read.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from transferkit.engines._parity import probes
 
 @dataclass(frozen=True)
 class GraphStore:
-    """Where the graphs of one network are kept.
+    """The store of the converted graphs of one network.
 
     Parameters
     ----------
     folder : Path or None
-        Folder of the cache; None is memory, which has one graph at a time.
+        Folder of the cache; None keeps one graph at a time in memory.
     network : str
-        Digest of all that a graph depends on but for its layers, see `Verdicts`.
+        Digest of everything that a graph depends on except its layers, see `Verdicts`.
     """
 
     folder: Path | None
@@ -45,21 +45,21 @@ class GraphStore:
 
 @dataclass(frozen=True)
 class PixelTable:
-    """What a network is given for each byte of each channel.
+    """Preprocessing as a table: the input of a network for each byte of each channel.
 
     Parameters
     ----------
     values : ndarray of float32, shape (3, 256)
-        By channel of the input of the network.
+        Value for each byte, one row per channel of the network's input.
     order : ndarray of int64, shape (3,)
-        The channel of the image that each of these is made from.
+        The channel of the image that each row refers to.
     """
 
     values: NDArray[np.float32]
     order: NDArray[np.int64]
 
     def __call__(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Return what ``preprocess`` does, to the last bit."""
+        """Return exactly the same values as ``preprocess``."""
         ready = np.empty(pixels.shape, np.float32)
         for channel, (values, source) in enumerate(zip(self.values, self.order, strict=True)):
             np.take(values, pixels[..., source], out=ready[..., channel], mode="clip")
@@ -67,7 +67,7 @@ class PixelTable:
 
     @classmethod
     def of(cls, backbone: Backbone, image_size: int) -> PixelTable | None:
-        """Return the table of a backbone, or None if its preprocessing looks at more than one byte."""
+        """Return the table of a backbone, or None if a preprocessed value depends on more than one byte."""
         black = np.zeros((1, 16, 16, 3), np.uint8)
         at_black = backbone.preprocess(black)
         values, order = np.empty((3, 256), np.float32), np.empty(3, np.int64)
@@ -86,18 +86,20 @@ class PixelTable:
 
 @dataclass(frozen=True)
 class PreparedGraph:
-    """A graph that was converted before, with what it needs.
+    """A converted graph with everything needed to run it.
 
     Parameters
     ----------
     model : openvino.Model
-        For any batch size, with an output for each layer that has a tensor of its own.
+        Model for any batch size, with one output for each different tensor.
     table : PixelTable
+        The preprocessing.
     places : list of int
-        The output of each layer.
+        Index of the output of each layer.
     n_parameters : int
+        Number of weights of the network.
     answers : list of ndarray
-        What Keras answers to the probes, in each layer, up to a factor.
+        Outputs of Keras for the probe images, one array per layer, up to a factor.
     """
 
     model: Any
@@ -108,7 +110,7 @@ class PreparedGraph:
 
     @classmethod
     def read(cls, file: GraphFile, core: Any) -> PreparedGraph | None:
-        """Return what a file holds; None if it holds nothing that can be used."""
+        """Return the graph in a file, or None if there is none that can be used."""
         stored = file.read()
         if stored is None:
             return None
@@ -143,6 +145,6 @@ class PreparedGraph:
 
 
 def _half(answer: NDArray[np.float32]) -> NDArray[Any]:
-    """Return an array in half precision and of another length; only directions are compared."""
+    """Return an array in half precision, scaled to its largest value; only directions are compared."""
     largest = float(np.abs(answer).max(initial=0))
     return (answer / largest if largest else answer).astype(np.float16)

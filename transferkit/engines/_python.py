@@ -1,4 +1,4 @@
-"""The engine of functions: calls them, one batch at a time."""
+"""The engine that runs functions, one batch at a time."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from transferkit.errors import EngineError
 
 
 def python_engine(request: EngineRequest) -> Engine:
-    """Run a function of a person.
+    """Run a user's function.
 
     Raises
     ------
     EngineError
-        The backbone is no function.
+        The backbone is not a function.
     InvalidInputError
-        A row of its features depends on the rest of the batch.
+        The features of an image depend on the rest of its batch.
     """
     network = requested_network(request)
     if not isinstance(network, FunctionNetwork):
@@ -39,7 +39,7 @@ def python_engine(request: EngineRequest) -> Engine:
     def run(pixels: np.ndarray, keep: Keep = as_they_are) -> list[np.ndarray]:
         if not len(pixels):
             return keep([np.empty((0, *shape), np.float32)])
-        with lock:  # a function need not be safe in threads
+        with lock:  # the function may not be thread-safe
             (found,) = tap(preprocess(pixels))
         network.check_shape(found, shape)
         return keep([found])

@@ -1,4 +1,4 @@
-"""Rows that do not depend on their batch, also of networks that are not ours."""
+"""Make sure that the features of an image do not depend on its batch, also for networks of users."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from transferkit.engines._engine import Engine, EngineRequest, Keep, as_they_are
 from transferkit.errors import InvalidInputError, TransferKitError, quoted
 
 logger = logging.getLogger("transferkit")
-_TOLERANCE = 1e-3  # of one image alone and beside others, relative to the largest value of a layer
+_TOLERANCE = 1e-3  # between an image alone and in a batch, relative to the largest value of a layer
 _said: set[tuple[object, ...]] = set()
 Run = Callable[..., list[np.ndarray]]
 
 
 def with_own_rows(engine: Engine, request: EngineRequest) -> Engine:
-    """Return an engine that gives an image the same features whatever it is computed with.
+    """Return an engine whose features of an image do not depend on the rest of its batch.
 
-    A graph that normalises over the batch, or quantises by its range, does not, nor one that was exported for
-    a batch of one: it then runs one image at a time, which is slower.
+    A graph that normalises over the batch or quantises by its range, or was exported for a batch of one, is
+    run one image at a time, which is slower.
 
     Raises
     ------
     InvalidInputError
-        The same image has other features each time, or such as are no finite numbers, or cannot be computed.
+        The features of an image are random or not finite, or a single image cannot be computed.
     """
     images = _parity.probes(request.image_size)
     together = _together(engine, images)
@@ -56,7 +56,7 @@ def with_own_rows(engine: Engine, request: EngineRequest) -> Engine:
                 "gives an image other features beside others than alone",
                 "Is it in training mode, or quantised dynamically?",
             )
-        # Each choice of layers and batch size builds an engine: one warning for a network will do.
+        # Each combination of layers and batch size builds an engine, but one warning per network is enough.
         if (known := (request.backbone.name, request.identity, seen)) not in _said:
             _said.add(known)
             logger.warning(
@@ -76,7 +76,7 @@ def with_own_rows(engine: Engine, request: EngineRequest) -> Engine:
 
 
 def _together(engine: Engine, images: np.ndarray) -> list[np.ndarray] | None:
-    """Return what an engine gives for images together; None if it cannot, or gives other numbers of rows."""
+    """Return the features of images computed together, or None on an error or with a wrong number of rows."""
     try:
         found = engine.run(images)
     except (TransferKitError, MemoryError):
@@ -87,7 +87,7 @@ def _together(engine: Engine, images: np.ndarray) -> list[np.ndarray] | None:
 
 
 def _alone(engine: Engine, images: np.ndarray, name: str) -> list[np.ndarray]:
-    """Return what an engine gives for each image alone."""
+    """Return the features of images computed one by one."""
     try:
         rows = [engine.run(each[None]) for each in images]
     except (TransferKitError, MemoryError):
@@ -102,20 +102,21 @@ def _alone(engine: Engine, images: np.ndarray, name: str) -> list[np.ndarray]:
 
 
 class Watched:
-    """How an engine runs, with a look at the first batch of each larger size: do its rows depend on it?
+    """The ``run`` of an engine, which checks each batch that is larger than those before.
 
-    Probes are few, and a network may treat large batches otherwise. A batch that has to be computed anyway
-    costs two images more.
+    There are only a few probe images, and a network may treat large batches differently. The first and the
+    last image of such a batch are computed again, alone, to see whether their features depend on the batch.
 
     Parameters
     ----------
     run : callable
+        The function to check.
     asked : int
-        The size up to which it was asked already.
+        Batch size up to which it was checked already.
     otherwise : callable
-        Returns what runs instead where rows depend on their batch, or raises an error.
+        Returns the function to use instead if features depend on the batch, or raises an error.
     tolerance : float, optional
-        Relative to the largest value of a layer.
+        Largest difference, relative to the largest value of a layer.
     """
 
     def __init__(
@@ -124,7 +125,7 @@ class Watched:
         self._run, self._asked, self._otherwise, self._tolerance = run, asked, otherwise, tolerance
 
     def __call__(self, pixels: np.ndarray, keep: Keep = as_they_are) -> list[np.ndarray]:
-        """Return features; threads that meet here ask twice, at worst."""
+        """Return features; at worst, concurrent threads check twice."""
         run, asked, ends = self._run, self._asked, [0, len(pixels) - 1]
         found = run(pixels, keep)
         if len(pixels) <= asked:

@@ -1,4 +1,4 @@
-"""Verdicts of OpenVINO on a network: which layers passed the comparison with Keras, and which failed and why.
+"""Verdicts on networks in OpenVINO: which layers passed the comparison with the original, and which failed.
 
 The engine is part of the name of a feature space, so it must be known before the cache is read, without
 importing TensorFlow or OpenVINO. Verdicts are kept in the process and, with a cache on disk, in a small file
@@ -29,14 +29,14 @@ _said: set[str] = set()
 
 
 class Verdicts:
-    """The verdicts on one network: for each tuple of layers why it failed, or "" if it passed.
+    """The verdicts on one network: for each tuple of layers, the reason why it failed, or "" if it passed.
 
     Parameters
     ----------
     folder : Path or None
         Folder of the cache; None keeps verdicts in the process only.
     network : mapping
-        JSON data that a verdict depends on: the backbone with its weights, and the image size.
+        JSON data that verdicts depend on: the backbone with its weights, and the image size.
     """
 
     def __init__(self, folder: Path | None, network: Mapping[str, Any]) -> None:
@@ -46,11 +46,11 @@ class Verdicts:
 
     @property
     def key(self) -> str:
-        """Digest of the network and of all packages that a verdict depends on."""
+        """Digest of the network and of the versions of all packages that a verdict depends on."""
         return self._key
 
     def find(self, layers: tuple[str, ...]) -> str | None:
-        """Return why these layers failed, "" if they passed, or None if they were not compared yet."""
+        """Return why these layers failed, "" if they passed, or None if they have not been compared yet."""
         known = {**self._read(), **_memory.get(self._key, {})}
         if (verdict := known.get(_joined(layers))) is not None:
             return verdict

@@ -1,10 +1,10 @@
 """Estimators: an extractor plus a head, with scikit-learn's contract.
 
-``_plan`` knows what a fit will look at, ``_targets`` what ``y`` means, ``_base`` trains, ``_fitted`` answers,
-and ``predictor`` is what a fitted model needs for that; ``_taps`` plans which layers are read, ``_splitting``
-what is held out, ``_nested`` serves ``head__*`` and ``extractor__*``, and ``refinement`` looks again at
-keypoints. ``saved_model`` answers without an estimator.
-To add an estimator, write a file like ``classifier.py`` and enter it here.
+``_plan`` plans the head, views and extractor of a fit; ``_targets`` defines what ``y`` means; ``_base``
+trains; ``_fitted`` is the fitted half of an estimator, and ``predictor`` the state that it needs. ``_taps``
+chooses layers and grids, ``_splitting`` the held-out images; ``_nested`` handles ``head__*`` and
+``extractor__*``, and ``refinement`` the closer look at keypoints. ``saved_model`` predicts without an
+estimator. To add an estimator, write a file like ``classifier.py`` and enter it here.
 
 Names are imported on first use: estimators need scikit-learn, which takes a second to load, and a saved
 model does not.

@@ -1,6 +1,6 @@
-"""What the estimators share: an extractor plus a head, with scikit-learn's contract.
+"""The base class of the estimators: an extractor plus a head, with scikit-learn's contract.
 
-A subclass says what it is taught (``_targets``), and what else is decided once its head is trained
+A subclass defines the meaning of ``y`` (``_targets``), and what else is learned once its head is trained
 (``_finish_task``, ``_look_closer``).
 """
 
@@ -59,30 +59,30 @@ from transferkit.views import ORIGINAL, AnyView, View, crops_of
 class ImageEstimator(PlannedEstimator, NestedParameters):
     """An extractor plus a head."""
 
-    kinds: ClassVar[frozenset[str]] = frozenset(TASKS)  # that a saved model may have
+    kinds: ClassVar[frozenset[str]] = frozenset(TASKS)  # kinds of task that a saved model may have
     trained_on_: Keys | None
-    _tuned: Tuned | None = None  # only while fine-tuning fits the heads
-    _map_shape: tuple[int, ...] | None = None  # of backbone="precomputed", where X has maps
+    _tuned: Tuned | None = None  # set only while fine-tuning fits the heads
+    _map_shape: tuple[int, ...] | None = None  # shape of an image's map; only for backbone="precomputed"
 
     def kind_for(self, y: Any) -> str:
-        """Return the kind of task that this learns from such targets."""
+        """Return the kind of task that is learned from such targets."""
         return self.kind
 
     def _sk_visual_block_(self) -> Any:
-        """Tell scikit-learn what to draw in a notebook."""
+        """Return the diagram that scikit-learn draws in a notebook."""
         return diagram(self, fitted=self.__sklearn_is_fitted__())
 
     def __sklearn_tags__(self) -> Any:
-        """Tell scikit-learn what goes in."""
+        """Return scikit-learn's tags: X is an array of features, or images."""
         tags = super().__sklearn_tags__()
         tags.input_tags.two_d_array = is_precomputed(self.backbone)
         tags.input_tags.string = not is_precomputed(self.backbone)
         return tags
 
-    # What a subclass says
+    # What a subclass defines
 
     def _targets(self) -> Targets:
-        """Return what ``y`` means."""
+        """Return the meaning of ``y``."""
         raise NotImplementedError
 
     def _read_arrays(self, X: Any, y: Any, *, fitting: bool) -> tuple[PrecomputedFeatures, Any]:
@@ -90,7 +90,7 @@ class ImageEstimator(PlannedEstimator, NestedParameters):
         return PrecomputedFeatures.of(self, X, fitting=fitting), y
 
     def _may_drop_mirror(self, task: Task) -> bool:
-        """Return whether ``fit`` checks if mirroring hides what is learned."""
+        """Return whether ``fit`` checks if mirror images make learning impossible."""
         return self.augment == "auto"
 
     def _finish_task(
@@ -102,14 +102,14 @@ class ImageEstimator(PlannedEstimator, NestedParameters):
         data: TrainingSet,
         caller: NDArray[np.float64],
     ) -> Task:
-        """Return the task with what is decided about its answers once the head is trained.
+        """Return the task, completed by what is decided once the head is trained, such as thresholds.
 
-        ``caller`` are the weights that the caller gave, without those of classes.
+        ``caller`` are the caller's weights, without those of classes.
         """
         return task
 
     def _look_closer(self, *of_the_fit: Any) -> None:
-        """Fit what looks again at the images; nothing by default."""
+        """Fit a closer look at the images; by default there is none."""
 
     # Fit
 
@@ -123,7 +123,7 @@ class ImageEstimator(PlannedEstimator, NestedParameters):
         sample_weight: Any = None,
         boxes: Any = None,
     ) -> Any:
-        """Extract features and train the head; ``boxes`` (n, 4) are looked at in place of whole images."""
+        """Extract features and train the head; with ``boxes`` (n, 4), only these are looked at."""
         given = check_given(self, X, y, groups, sample_weight, validation_data, boxes)
         items, head, extractor, own, frames = (
             given.items, given.head, given.extractor, given.own, given.frames
@@ -175,7 +175,7 @@ class ImageEstimator(PlannedEstimator, NestedParameters):
             more,
         )
         with memory_limit(self._run_settings()["memory_limit"]):
-            # One copy of an image is not held out while another is learned from.
+            # Copies of an image must not be separated by the split.
             groups_of_fit = copies_together(features, rows, data.groups)
             if not head.uses_validation:
                 groups_of_fit, apart = classes_apart(
@@ -184,8 +184,8 @@ class ImageEstimator(PlannedEstimator, NestedParameters):
                 warn_of_classes_apart(apart)
             together = replace(data, groups=groups_of_fit)
             fitted, held = self._train(head, task, features, together)
-            # Decisions rest on all rows, by models without them; but a backbone that was fine-tuned has
-            # learned from all rows that were not held out.
+            # Decisions are based on held-out predictions of all rows; but a fine-tuned backbone has learned
+            # from all rows that were not held out.
             decisive = np.arange(len(rows)) if self._tuned is None else held
             judged = data.take(decisive)
             task = self._finish_task(task, head, fitted, features, judged, caller[decisive])
@@ -211,11 +211,11 @@ class ImageEstimator(PlannedEstimator, NestedParameters):
     def _more_views(
         self, head: Head, targets: NDArray[Any], views: tuple[View, ...]
     ) -> tuple[tuple[AnyView, ...], NDArray[Any]]:
-        """Return views of all images that only training looks at, and what the head learns of them."""
+        """Return additional views of all images for training only, and their targets."""
         return (), targets
 
     def _known_images(self, extractor: Any, features: AnyFeatures, rows: Rows) -> Keys:
-        """Return which images this model has seen: those of training, and those that its weights know."""
+        """Return the images that this model has seen: in training, or when its weights were fine-tuned."""
         keys = content_keys(features.digests, rows)
         noted = noted_trained_on(extractor.settings().weights.path)
         if self._tuned is None:
@@ -225,13 +225,13 @@ class ImageEstimator(PlannedEstimator, NestedParameters):
     def _train(
         self, head: Head, task: Task, features: AnyFeatures, data: TrainingSet
     ) -> tuple[FittedHead, Rows]:
-        """Split, stack the views, and train the head; return also which rows were held out of it.
+        """Split the rows, stack the views, and train the head; also return the held-out rows.
 
-        A head that was trained with the backbone is calibrated on the rows that both have not seen.
+        A head that was trained together with the backbone is calibrated on the rows that neither has seen.
         """
         seed, meaning = as_seed(self.random_state), self._targets()
         rows, validation, views = data.rows, data.validation, (*data.views, *data.more)
-        # Only early stopping and the history see the caller's own validation data.
+        # The caller's own validation data are used only for early stopping and the history.
         calibrate = None if validation is not None and head.uses_validation else meaning.calibrate
         groups = data.groups
         train, held = np.arange(len(rows)), np.arange(0)
@@ -289,7 +289,7 @@ class ImageEstimator(PlannedEstimator, NestedParameters):
         return Validation(maps, encoded, None if own.sample_weight is None else weight[rows])
 
     def _adopt(self, head: Head, fitted: FittedHead, predictor: Predictor) -> None:
-        """Keep what was learned."""
+        """Store the result of training."""
         self.head_ = head
         self.history_ = [_named(row, predictor.extractor) for row in fitted.history]
         self._layer_selection = [LayerTrial.of(row) for row in self.history_ if "chosen" in row]
@@ -298,14 +298,14 @@ class ImageEstimator(PlannedEstimator, NestedParameters):
     def _remember(
         self, features: AnyFeatures, data: TrainingSet, weight: NDArray[np.float64], held: Rows
     ) -> None:
-        """Keep what later decisions rest on: how unlike each other training images are.
+        """Store what later decisions need: how different the training images are from each other.
 
-        Weights are the caller's; held are rows that the head has not learned from.
+        ``weight`` is the caller's; ``held`` are rows that the head has not learned from.
         """
         novelty = fit_novelty(features, data, as_seed(self.random_state))
         self.predictor_ = replace(self.predictor_, novelty=novelty)
 
-    # Saving: what persistence asks
+    # Saving: the interface for persistence
 
     _tables: ClassVar[tuple[str, ...]] = ("layer_selection",)
 
@@ -315,17 +315,17 @@ class ImageEstimator(PlannedEstimator, NestedParameters):
         return Predictor(extractor, views, fitted, task, head.half)
 
     def _records(self) -> dict[str, list[dict[str, Any]]]:
-        """Return tables of what was tried, for people to read."""
+        """Return tables of what was tried, for information."""
         return {"layer_selection": [trial.record() for trial in self._layer_selection]}
 
     def _restore(self, head: Head, predictor: Predictor, records: dict[str, list[dict[str, Any]]]) -> None:
-        """Become the model that was saved."""
+        """Restore a saved model."""
         self.report_ = self.trained_on_ = None
         self._adopt(head, predictor.head, predictor)
         self._layer_selection = [LayerTrial.of(row) for row in records["layer_selection"]]
 
     def _rebuild_extra(self, name: str, arrays: Any, facts: Any, predictor: Predictor) -> Any:
-        """Return what is known besides, a field of the predictor; ValueError where it cannot be."""
+        """Return an optional field of the predictor; raise ValueError if it is invalid."""
         if name == "novelty":
             return rebuild_novelty(arrays, facts)
         if name == "training":
@@ -335,9 +335,9 @@ class ImageEstimator(PlannedEstimator, NestedParameters):
         raise ValueError(f"{type(self).__name__} has no {name}")
 
     def _rebuild_refinements(self, saved: Sequence[Any], task: Task, weights: str | None) -> tuple[Any, ...]:
-        """Return closer looks from pairs of arrays and facts; ValueError where there can be none.
+        """Return closer looks from pairs of arrays and facts; raise ValueError if there cannot be any.
 
-        ``weights`` is the file that only closer looks use, if they do.
+        ``weights`` is the weights file for closer looks, if they have their own.
         """
         if len(saved):
             raise ValueError(f"{type(self).__name__} has no refinements")
@@ -345,7 +345,7 @@ class ImageEstimator(PlannedEstimator, NestedParameters):
 
 
 def _training_maps(features: AnyFeatures, rows: Rows, views: Sequence[AnyView], head: Head) -> list[Any]:
-    """Return the maps of training rows; they stay in the cache for a head that reads a few at a time."""
+    """Return the maps of training rows, which stay in the cache if the head reads only a few at a time."""
     if getattr(head, "streams", False) and isinstance(features, Features):
         return features.stored_maps(rows, views)
     return features.maps(rows, views, half=head.half)

@@ -1,4 +1,4 @@
-"""Classes, one or several for each image: what ``y`` means to a classifier."""
+"""The meaning of ``y`` for a classifier: one label per image, or several."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ from transferkit.tasks import (
 
 @dataclass(frozen=True)
 class ClassTargets(Targets):
-    """Classes, and the parameters of a classifier that are about them.
+    """Classes, with the parameters of a classifier that concern them.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ class ClassTargets(Targets):
     calibrate: str | None
 
     def read(self, y: Any, problems: list[str], name: str = "y") -> NDArray[Any]:
-        """Return labels (n,), or 0 and 1 (n, n_labels) where images may have several."""
+        """Return labels (n,), or 0 and 1 (n, n_labels) if images may have several."""
         y = dense_labels(y)
         if not is_label_sets(y):
             return as_labels(y, problems, name)
@@ -64,7 +64,7 @@ class ClassTargets(Targets):
         return indicator
 
     def problems(self, y: Any, targets: NDArray[Any]) -> list[str]:
-        """Return what is wrong with the parameters, for these classes."""
+        """Return problems of the parameters for these classes."""
         several = targets.ndim == 2
         names = (as_label_sets(y, []).names if several else np.unique(targets)).tolist()
         problems = class_weight_problems(self.class_weight, names)
@@ -83,7 +83,7 @@ class ClassTargets(Targets):
         return problems
 
     def make_task(self, y: Any, targets: NDArray[Any], features: AnyFeatures, rows: Rows) -> Classes | Labels:
-        """Return the task of telling the classes, or labels, of the training rows."""
+        """Return the task with the classes, or labels, of the training rows."""
         labels = targets[rows]
         if targets.ndim == 2:
             names = as_label_sets(y, []).names
@@ -95,12 +95,12 @@ class ClassTargets(Targets):
         return Classes(classes)
 
     def read_validation(self, y: Any, task: Any, name: str) -> NDArray[Any]:
-        """Return labels, which must be among those to train on."""
+        """Return labels, which must be among those of the training images."""
         like = label_sets_like if isinstance(task, Labels) else labels_among
         return like(y, task.labels, name)
 
     def weights(self, targets: NDArray[Any], weight: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the weight of each training row, that of its class included."""
+        """Return the weight of each training row, including that of its class."""
         if targets.ndim == 2 or self.class_weight is None:
             return weight
         return class_weights(self.class_weight, targets, weight)
@@ -108,7 +108,7 @@ class ClassTargets(Targets):
     def label_weight(
         self, task: Any, targets: NDArray[Any], weight: NDArray[np.float64]
     ) -> NDArray[np.float64] | None:
-        """Return how much each row counts for each of several labels."""
+        """Return the weight of each row for each of several labels."""
         if self.class_weight is None or not isinstance(task, Labels):
             return None
         return label_weights(self.class_weight, task.labels, targets, weight)
@@ -127,9 +127,9 @@ class ClassTargets(Targets):
         task : Classes or Labels
         data : TrainingSet
         caller : ndarray
-            Weights of its rows for the criterion, which counts images, whatever classes weigh in training.
+            Weights of its rows for the criterion; these do not include class weights.
         unseen : callable
-            Called where thresholds are chosen: the outputs for these rows, by heads that have not seen them.
+            Returns held-out outputs for these rows; called only if thresholds are chosen.
         """
         several = isinstance(task, Labels)
         if not is_criterion(self.threshold):

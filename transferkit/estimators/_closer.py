@@ -1,4 +1,4 @@
-"""What follows a first look at keypoints: closer looks, where labels lie, and which error to expect."""
+"""What follows a first look at keypoints: closer looks, the offset of labels, and the expected error."""
 
 from __future__ import annotations
 
@@ -33,19 +33,20 @@ def look_closer(
     random_state: int,
     tuned: TunedLook | None = None,
 ) -> Predictor:
-    """Return the predictor of a first look with all that others add to it.
+    """Return the predictor of a first look, completed by closer looks, label offset and expected error.
 
     Parameters
     ----------
     predictor : Predictor
     look : CloserLook or None
-        Is fitted here; None where points have no shape, or the head no closer look.
+        Unfitted closer look, which is fitted here; None if there are too few points for a shape, or the head
+        has no closer look.
     head : Head
     items : list of images
     features : Features
-        Of these, readable or not.
+        Features of these images, readable or not.
     targets : ndarray, shape (n, k, 2)
-        Of the training images, in pixels; NaN is a missing point.
+        True points of the training images, in pixels; NaN is a missing point.
     data : TrainingSet
     held : ndarray of int
         Training images that the first look has not learned from.
@@ -53,22 +54,22 @@ def look_closer(
         The caller's validation data.
     random_state : int
     tuned : TunedLook, optional
-        What to use in place of a fit.
+        Trained closer look to use instead of a fit.
     """
-    assumed = total = 0.0  # pixels by which labels lie to the right: while rounds learn, and in answers
+    assumed = total = 0.0  # offset of labels to the right, in pixels: while rounds learn, and in predictions
     if look is not None:
         images = [items[row] for row in data.rows]
         seen = held_out_images(predictor, images, features, targets, data, held, own)
         judged = None if seen is None else seen[0]
-        boxed = getattr(predictor.task, "boxed", False)  # then nobody need ask where the subject is
-        wide_squares = bool(data.more) or tuned is not None  # which the first look has learned from
+        boxed = getattr(predictor.task, "boxed", False)  # if so, it is known where the subject is
+        wide_squares = bool(data.more) or tuned is not None  # whether the first look has learned from them
         if seen is not None and look.mirror and look.n_rounds and wide_squares and not boxed:
             wide, found = fit_wide_look(predictor, *seen)
             predictor = replace(predictor, wide_look=wide)
             judged = seen[0]._replace(shapes=np.mean(found, axis=0))
         if look.mirror and look.n_rounds and judged is not None:
-            # The first look errs by where in the image a face is. What it says of labels helps rounds to
-            # learn, no more; what they say in the end is added to answers.
+            # Errors of the first look depend on the place of a face in the image. So the offset found with it
+            # is only used to train the rounds; the one found with these is added to predictions.
             assumed = judged.offset()
             judged = judged.moved(assumed)
         points = targets - (assumed, 0.0)

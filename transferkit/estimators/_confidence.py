@@ -1,4 +1,4 @@
-"""On which images the error to expect of keypoints is learned: only on those that were held out."""
+"""Fit the expected error of keypoints, on held-out images only."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from transferkit.tasks import as_weights
 
 Rows = NDArray[np.int64]
 
-_MOST = 64  # images that a network looks at again: each takes as long as several squares of training
+_MOST = 64  # most images that a network looks at again: each takes as long as several training squares
 
 
 def fit_expected_error(
@@ -29,26 +29,26 @@ def fit_expected_error(
     random_state: int,
     offset: float,
 ) -> ExpectedError | None:
-    """Return the error to expect of a fitted model; None where too few images were held out.
+    """Return the expected error of a fitted model; None if too few images were held out.
 
     Parameters
     ----------
     predictor : Predictor
-        With its closer looks.
+        The model, with its closer looks.
     items : list of images
     features : Features
-        Of these, readable or not.
+        Features of these images, readable or not.
     points : ndarray, shape (n, k, 2)
-        Of the training images, in pixels; NaN is a missing point.
+        True points of the training images, in pixels; NaN is a missing point.
     data : TrainingSet
     held : ndarray of int
         Training images that the model has not learned from.
     own : OwnValidation or None
         The caller's validation data.
     random_state : int
-        Of the closer look.
+        Seed of the closer look.
     offset : float
-        How far to the right these points still lie of where the model finds them, in pixels.
+        Remaining offset of these points to the right of the predictions, in pixels.
     """
     looks = held_out_looks(predictor, features, points, data, random_state)
     if looks is not None:
@@ -71,7 +71,7 @@ def fit_expected_error(
 def _judged(
     predictor: Predictor, items: list[Any], features: Any, rows: Rows, views: Any, truth: Any, weight: Any
 ) -> ExpectedError | None:
-    """Return the error of images that the model has not learned from."""
+    """Return the expected error, fitted on images that the model has not learned from."""
     if not len(rows):
         return None
     looks = look(predictor, items, features, rows, views, again=True)
@@ -79,5 +79,5 @@ def _judged(
 
 
 def _some(rows: Rows) -> Rows:
-    """Return so many rows at most, evenly over all."""
+    """Return at most ``_MOST`` rows, evenly spaced."""
     return rows[np.unique(np.linspace(0, len(rows) - 1, min(len(rows), _MOST)).astype(np.int64))]

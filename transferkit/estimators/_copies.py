@@ -1,6 +1,6 @@
-"""Images that stand twice: with two labels in what a model learns from, or in what it is measured on, too.
+"""Warn of copies: with different labels among training images, or in both training and test.
 
-Only exact copies of a file, or of an array, are found here, which costs nothing: features lie by content.
+Only exact copies of a file or an array are found here. This is free, since features are keyed by content.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from numpy.typing import NDArray
 logger = logging.getLogger("transferkit")
 
 Keys = NDArray[np.uint64]
-_DIGITS = 16  # of a SHA-256: two of a billion images agree in these with a chance of 3 %, and a copy in all
+_DIGITS = 16  # digits of a SHA-256: among a billion images, two different ones share these with 3 % chance
 
 
 def content_keys(digests: Sequence[Any], rows: NDArray[np.int64]) -> Keys:
-    """Return a number for the content of each of these images."""
+    """Return a content key, a number, for each of these images."""
     return np.array([int(str(digests[row])[:_DIGITS], 16) for row in rows.tolist()], np.uint64)
 
 
 def warn_of_two_labels(
     keys: Keys, labels: NDArray[Any], items: Sequence[Any], rows: NDArray[np.int64]
 ) -> None:
-    """Log which images to learn from are the same and have different labels."""
+    """Log which training images are identical but have different labels."""
     label = np.unique(labels, return_inverse=True)[1]
     order = np.lexsort([label, keys])
     twins = np.flatnonzero((keys[order][1:] == keys[order][:-1]) & (label[order][1:] != label[order][:-1]))
@@ -42,7 +42,7 @@ def warn_of_two_labels(
 
 
 def warn_of_known(what: str, learned: Keys | None, keys: Keys, items: Sequence[Any], rows: Any) -> int:
-    """Log how many images that a figure is of were learned from, and return it."""
+    """Log how many evaluated images the model has learned from, and return this number."""
     known = np.zeros(0, bool) if learned is None else np.isin(keys, learned)
     n = int(known.sum())
     if n:
@@ -55,7 +55,7 @@ def warn_of_known(what: str, learned: Keys | None, keys: Keys, items: Sequence[A
 
 
 def warn_if_trained_on(what: str, estimator: Any, items: Sequence[Any]) -> int:
-    """Log how many readable images of a figure a fitted estimator has learned from, and return it."""
+    """Log how many readable evaluated images an estimator has learned from, and return this number."""
     if estimator.trained_on_ is None:
         return 0
     digests = estimator.extractor_.digests(items)
@@ -65,7 +65,7 @@ def warn_if_trained_on(what: str, estimator: Any, items: Sequence[Any]) -> int:
 
 
 def known_contents(estimator: Any, digests: Sequence[str | None]) -> NDArray[np.bool_]:
-    """Return which of the images with these digests a fitted estimator has learned from, shape (n,)."""
+    """Return, for images with these digests, whether a fitted estimator has learned from them, shape (n,)."""
     known = np.zeros(len(digests), bool)
     rows = np.array([row for row, digest in enumerate(digests) if digest is not None], dtype=np.int64)
     if estimator.trained_on_ is not None:
@@ -74,7 +74,7 @@ def known_contents(estimator: Any, digests: Sequence[str | None]) -> NDArray[np.
 
 
 def warn_of_tuned(known: Keys, keys: Keys) -> None:
-    """Log how many images a backbone was fine-tuned on, with their labels."""
+    """Log how many of the images the backbone was fine-tuned on with their labels."""
     n_known = int(np.isin(keys, known).sum()) if len(known) else 0
     if n_known:
         logger.warning(
@@ -86,7 +86,7 @@ def warn_of_tuned(known: Keys, keys: Keys) -> None:
 
 
 def _n_pairs(columns: NDArray[np.uint64]) -> int:
-    """Return how many pairs of columns (or numbers) are equal."""
+    """Return the number of pairs of equal columns (or numbers)."""
     counts = np.unique(columns, axis=-1, return_counts=True)[1]
     return int((counts * (counts - 1)).sum()) // 2
 

@@ -1,4 +1,4 @@
-"""What a fitted classifier offers to whoever acts on its answers: thresholds, and sets with a promise."""
+"""Decisions of a fitted classifier: thresholds, and prediction sets with guaranteed coverage."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _Self = TypeVar("_Self", bound="Decisions")
 
 
 class Decisions(FittedEstimator):
-    """The part of a classifier that needs answers to images which models had not seen."""
+    """The part of a classifier that rests on held-out predictions."""
 
     threshold: Any
 
@@ -38,40 +38,43 @@ class Decisions(FittedEstimator):
         specificity: float | None = None,
         costs: tuple[float, float] | None = None,
     ) -> Threshold:
-        """Return the probability above which a label should be predicted for a purpose; nothing is changed.
+        """Return the threshold for a label that meets a target; the model is not changed.
+
+        Pass exactly one of ``sensitivity``, ``specificity`` and ``costs``.
 
         Parameters
         ----------
         label : label, optional
-            The one that is looked for; by default the second of two classes.
+            The positive label; by default the second of two classes.
         sensitivity : float, optional
-            Share of images with the label that shall be given it, in (0, 1).
+            Share of the images with the label for which it should be predicted, in (0, 1).
         specificity : float, optional
-            Share of the others that shall not be given it, in (0, 1).
+            Share of the images without the label for which it should not be predicted, in (0, 1).
         costs : (float, float), optional
-            Cost of missing an image with the label, and of giving the label to another. Where the label is as
-            frequent as among the held-out images (by ``sample_weight``, not ``class_weight``), the least
-            cost is expected at a probability of the second over the sum of both.
+            Cost of a false negative (the label is missed) and of a false positive. The threshold with the
+            least expected cost is the second over the sum of both, if the label is as frequent as among the
+            held-out images (by ``sample_weight``, not ``class_weight``).
 
         Returns
         -------
         Threshold
             ``.value``, and sensitivity, specificity and precision on held-out training images, with
-            intervals. For :meth:`with_threshold`.
+            confidence intervals. Pass it to :meth:`with_threshold`.
 
         Raises
         ------
         NotFittedError
         InvalidInputError
-            Not one purpose is given, the label is unknown, no training image was held out, or there are too
-            few for what is asked.
+            Not exactly one target is given, the label is unknown, no training image was held out, or too few
+            were held out for the target.
 
         Notes
         -----
-        A sensitivity is promised for the next image with the label, not for those that the threshold was
-        chosen on: of n held-out images with it, ``n - ceil((n + 1) * sensitivity)`` may be below. So 19 are
-        needed for 0.95. Where ``fit`` had groups, n are groups, each of which counts as one, and so do copies
-        of an image. The promise is for images like those to train on.
+        The sensitivity is guaranteed for a new image with the label, not just for the images that the
+        threshold was chosen on: of n held-out images with the label, at most
+        ``n - ceil((n + 1) * sensitivity)`` may be below the threshold. So 0.95 needs at least 19 of them. If
+        ``fit`` had groups, n is the number of groups; copies of an image form a group, too. The guarantee
+        holds for images that resemble the training images.
         """
         task: Any = self._fitted().task
         return choose_threshold(
@@ -84,26 +87,27 @@ class Decisions(FittedEstimator):
         )
 
     def with_threshold(self: _Self, threshold: Threshold | float | Mapping[Any, float]) -> _Self:
-        """Return a fitted copy that predicts with another threshold; probabilities are the same.
+        """Return a fitted copy that predicts with another threshold; probabilities do not change.
 
-        Of several labels, those that a dictionary or a ``Threshold`` leaves out keep theirs.
+        With several labels per image, labels missing from a dictionary or a ``Threshold`` keep their
+        threshold.
 
         Parameters
         ----------
         threshold : Threshold, float, or dict from label to float
-            As the parameter of the same name. One label of several classes, or labels where images may have
-            several.
+            As the constructor's ``threshold``, without "f1" and "balanced_accuracy". A dictionary has one
+            label of the classes, or any of several labels per image.
 
         Returns
         -------
         Classifier
-            It shares all that was learned with this one. ``save`` keeps the threshold.
+            A copy that shares everything learned with this one. ``save`` keeps the threshold.
 
         Raises
         ------
         NotFittedError
         InvalidInputError
-            The threshold is no number in (0, 1), or the label unknown.
+            The threshold is not in (0, 1), or the label is unknown.
         """
         predictor = self._fitted()
         task: Any = predictor.task
@@ -129,22 +133,22 @@ class Decisions(FittedEstimator):
         return copy
 
     def predict_set(self, X: Any, *, coverage: float = 0.9, by_class: bool = False) -> NDArray[np.bool_]:
-        """Return which classes each image may be of: the right one is among them as often as promised.
+        """Return a set of classes for each image that contains the right one with a given probability.
 
         Parameters
         ----------
         X : image or sequence of images
         coverage : float, default=0.9
-            Share of images whose right class shall be in their set, in (0, 1): of images like those to train
-            on, over all of them.
+            Share of images whose set should contain the right class, in (0, 1). It holds on average over
+            images that resemble the training images.
         by_class : bool, default=False
-            Keep the promise for the images of each class, not only for all together. Sets are larger.
+            Guarantee the coverage for each class, not only on average over all images. Sets are larger.
 
         Returns
         -------
         ndarray of bool, shape (n, n_classes)
-            In the order of ``classes_``. The most probable class is always in the set; where so much cannot
-            be promised from so few held-out images, every class is.
+            Columns in the order of ``classes_``; True for classes in the set. The most probable class is
+            always in it. If too few images were held out to guarantee the coverage, every class is.
 
         Raises
         ------
@@ -154,8 +158,8 @@ class Decisions(FittedEstimator):
 
         Notes
         -----
-        Conformal prediction by the probability of the right class of held-out training images (Sadinle et al.
-        2019). Each of them was judged by a model that had seen a little less than this one.
+        Conformal prediction from the probability of the right class of held-out training images (Sadinle et
+        al. 2019). Each of these was predicted by a model trained on slightly fewer images than this one.
         """
         problems = flag("by_class", by_class)
         if not (is_number(coverage, above=0) and coverage < 1):
@@ -172,7 +176,7 @@ class Decisions(FittedEstimator):
         return class_sets(probabilities, held_out, task, float(coverage), by_class=by_class)
 
     def _held_out(self, what: str) -> HeldOut:
-        """Return the held-out answers; raise where there are none."""
+        """Return the held-out predictions; raise if there are none."""
         held_out = self.held_out_
         if held_out is None or not len(held_out):
             raise InvalidInputError(

@@ -11,7 +11,7 @@ from transferkit.extraction import is_precomputed
 def diagram(estimator: Any, *, fitted: bool) -> Any:
     """Return the blocks that scikit-learn draws in a notebook, one below the other.
 
-    Before ``fit`` they show what was asked for; afterwards, what was chosen.
+    Before ``fit`` they show the parameters; afterwards, what was chosen.
     """
     from sklearn.pipeline import Pipeline
 
@@ -19,12 +19,12 @@ def diagram(estimator: Any, *, fitted: bool) -> Any:
     steps = [*_source(estimator, head, fitted), f"head {head}"]
     if rounds := len(estimator.predictor_.refinements) if fitted else 0:
         steps.append(f"closer look, {rounds} round{'s' * (rounds > 1)}")
-    # A pipeline knows how to draw steps, also those that are only words.
+    # A pipeline can draw steps, even if they are only words.
     return Pipeline([(str(i), step) for i, step in enumerate(steps)])._sk_visual_block_()
 
 
 def _source(estimator: Any, head: Any, fitted: bool) -> list[str]:
-    """Return where features come from, in words."""
+    """Describe where features come from."""
     if is_precomputed(estimator.backbone):
         return ["precomputed features"]
     backbone = get_backbone(estimator.backbone)

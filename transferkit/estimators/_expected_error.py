@@ -1,8 +1,8 @@
-"""How far each point may be from the truth: from how much other looks disagree, to the error they made.
+"""The expected error of each keypoint, estimated from the disagreement of several looks.
 
-The more the answers of several looks differ, the more they err: by a power law, whose slope and level come
-from images that were held out. Points have a level each, drawn towards that of all points, since few images
-say little of a single one.
+The more the results of several looks differ, the larger is their error. The relation is a power law, whose
+slope and level are fitted on held-out images. Each point has its own level, shrunk towards the common one,
+since a few images tell little about a single point.
 """
 
 from __future__ import annotations
@@ -18,27 +18,27 @@ from transferkit.estimators._looks import Looks
 
 Floats = NDArray[np.float64]
 
-MIN_IMAGES = 8  # held out; fewer say nothing
-_FLOOR = 0.05  # of the typical disagreement: none at all is chance
+MIN_IMAGES = 8  # held-out images; fewer are not enough
+_FLOOR = 0.05  # added to disagreements, relative to the typical one, since none at all is chance
 _STEEPEST = 2.0
-_DRAW = 4.0  # how many errors of a point its own level must outweigh
-_FLAT = 1.0  # the same of the slope
+_DRAW = 4.0  # strength of the shrinkage of levels, as a number of errors of a point
+_FLAT = 1.0  # the same for the slope, towards 0
 
 
 @dataclass(frozen=True)
 class ExpectedError:
-    """The mean distance to expect of each point.
+    """Model of the expected error of each point.
 
     Parameters
     ----------
     level : ndarray of float64, shape (k,)
         Logarithm of the error of each point at the typical disagreement, in the unit of `Looks`.
     slope : float
-        0 or more: how the logarithm of the error grows with that of the disagreement.
+        Slope of the logarithm of the error over that of the disagreement, 0 or more.
     typical : float
-        Disagreement, as a fraction of the unit.
+        Typical disagreement, as a fraction of the unit.
     moved : bool
-        Whether it is that of moved squares.
+        Whether disagreements are those of moved squares.
     """
 
     level: Floats
@@ -48,7 +48,7 @@ class ExpectedError:
 
     @classmethod
     def fit(cls, looks: Looks, truth: Floats, weight: Floats) -> ExpectedError | None:
-        """Return what held-out images (n,) say, whose true points are (n, k, 2); None if they are too few."""
+        """Fit on held-out images with true points (n, k, 2) and weights (n,); return None if too few."""
         errors = np.linalg.norm(looks.points - truth, axis=2) / looks.unit[:, None]
         present = np.isfinite(errors)
         if present.any(axis=1).sum() < MIN_IMAGES:
@@ -69,7 +69,7 @@ class ExpectedError:
         return expected
 
     def _steps(self, disagreement: Floats) -> Floats:
-        """Return the logarithm of disagreements over the typical one."""
+        """Return the logarithm of disagreements relative to the typical one."""
         steps: Floats = np.log(disagreement / self.typical + _FLOOR)
         return steps
 
@@ -85,7 +85,7 @@ class ExpectedError:
 def rebuild_expected_error(
     tensors: Mapping[str, NDArray[Any]], facts: Mapping[str, Any], n_points: int
 ) -> ExpectedError:
-    """Return what was saved; ValueError if arrays and facts do not belong together."""
+    """Return the saved model; raise ValueError if arrays and facts do not fit together."""
     level = tensors["level"]
     numbers = [facts.get("slope"), facts.get("typical")]
     fits = (
@@ -104,7 +104,7 @@ def rebuild_expected_error(
 
 
 def _disagreement(looks: Looks) -> Floats:
-    """Return the root mean square distance (n, k) of what else was found, in units; 0 if there is nothing."""
+    """Return the root mean square distance (n, k) of other results, in units; 0 if there are none."""
     if not looks.others:
         return np.zeros(looks.points.shape[:2])
     squares = [((other - looks.points) ** 2).sum(axis=2) for other in looks.others]
@@ -115,10 +115,10 @@ def _disagreement(looks: Looks) -> Floats:
 def _fit(
     errors: Floats, steps: Floats, point: NDArray[np.int64], weight: Floats, n_points: int
 ) -> tuple[Floats, float]:
-    """Return the level of each point and the slope: a log-linear model of the mean of errors (m,).
+    """Return the level of each point and the slope of a log-linear model for the mean of errors (m,).
 
-    The sum of log(mean) + error / mean is least where the mean is right, and convex, as of errors that are
-    exponentially distributed; a few large ones count less than in a mean of squares.
+    The loss, the sum of log(mean) + error / mean, is convex and minimal at the true mean; it is the negative
+    log-likelihood of exponentially distributed errors. A few large ones count less than when squared.
     """
     from scipy.optimize import minimize
 

@@ -1,4 +1,4 @@
-"""One extractor from two places: what people choose on an estimator, and the rest in its ``extractor``."""
+"""Make an extractor from the parameters of an estimator and from those of its ``extractor``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from transferkit.extraction import FeatureExtractor, resolve
 from transferkit.foundation.arguments import check
 from transferkit.foundation.config import Configured
 
-_OWN = ("backbone", "weights", "image_size", "layers", "grid")  # set on the estimator, not in its extractor
+_OWN = ("backbone", "weights", "image_size", "layers", "grid")  # parameters of the estimator itself
 _EXTRACTOR = "extractor__"
 
 
@@ -21,17 +21,17 @@ class ExtractorOwner(Configured, BaseEstimator):
     extractor: Any
 
     def set_params(self, **params: Any) -> ExtractorOwner:
-        """Set parameters, also ``extractor__precision="bfloat16"``.
+        """Set parameters, also nested ones such as ``extractor__precision="bfloat16"``.
 
         Parameters
         ----------
         **params
-            By name.
+            New values by name.
 
         Returns
         -------
         estimator
-            Itself.
+            The estimator itself.
 
         Raises
         ------
@@ -52,9 +52,9 @@ class ExtractorOwner(Configured, BaseEstimator):
         return resolve(template.own_parameters(), self.own_config())
 
     def _make_image_extractor(self, taps: Any, weights: str | None = None) -> FeatureExtractor:
-        """Return a checked extractor that keeps its engine, whatever the configuration is later.
+        """Return a checked extractor that keeps its engine even if the configuration changes.
 
-        ``weights`` are a file in place of the estimator's own: that of a closer look that was fine-tuned.
+        ``weights`` is a file that replaces the estimator's weights, for a fine-tuned closer look.
         """
         settings = self._run_settings()
         extractor = FeatureExtractor() if self.extractor is None else clone(self.extractor)
@@ -69,7 +69,7 @@ class ExtractorOwner(Configured, BaseEstimator):
         return extractor
 
     def _check_own(self, extractor: FeatureExtractor) -> None:
-        """Refuse an extractor that contradicts the estimator; what was chosen for both must agree."""
+        """Raise if parameters set both in the extractor and in the estimator contradict each other."""
         defaults = FeatureExtractor()
         wrong = []
         for name in _OWN:

@@ -1,4 +1,4 @@
-"""What an estimator can do once it is fitted; all it learned lies in ``predictor_``, replaced as a whole."""
+"""What an estimator can do once it is fitted; its whole learned state is ``predictor_``, replaced at once."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ AnyFeatures = Features | PrecomputedFeatures
 
 
 class _NotFittedError(NotFittedError, SklearnNotFittedError):
-    """The same error to users of transferkit and of scikit-learn."""
+    """An error that both users of transferkit and users of scikit-learn can catch."""
 
     def __reduce__(self) -> tuple[object, ...]:
-        """Pickle by function: the name of the class is that of its base."""
+        """Pickle by way of a function, since this class has the name of its base."""
         return not_fitted, self.args
 
 
 def not_fitted(*args: str) -> NotFittedError:
-    """Return the error, with its message."""
+    """Return a NotFittedError with this message."""
     return _NotFittedError(*args)
 
 
@@ -52,7 +52,7 @@ _NotFittedError.__module__ = "transferkit.errors"
 
 
 class FittedEstimator(ExtractorOwner):
-    """The half of an estimator that answers: save, extract, and the outputs of the head."""
+    """The half of an estimator that works on a fitted model: saving, features, outputs of the head."""
 
     predictor_: Predictor
     trained_on_: Any
@@ -62,18 +62,18 @@ class FittedEstimator(ExtractorOwner):
         raise NotImplementedError
 
     def save(self, path: str | os.PathLike[str], *, absolute_paths: bool = False, card: bool = False) -> None:
-        """Write the fitted model to one safetensors file, replacing it in one step.
+        """Save the fitted model to a safetensors file; an existing file is replaced atomically.
 
         Parameters
         ----------
         path : path
-            By custom with the suffix ``.safetensors``.
+            Usually with the suffix ``.safetensors``.
         absolute_paths : bool, default=False
-            Keep the path of a file of weights as it is on this machine. Otherwise the model has its name
-            only, and :func:`transferkit.load` finds it.
+            Keep the path of a weights file as it is on this machine. By default the model keeps only its
+            name, by which :func:`transferkit.load` finds it.
         card : bool, default=False
-            Write the :meth:`card` beside it, with the suffix ``.md``. It replaces a card only if nobody has
-            added to that.
+            Also write the :meth:`card`, beside the model and with the suffix ``.md``. An existing card is
+            replaced only if nobody has edited it.
 
         Raises
         ------
@@ -82,12 +82,12 @@ class FittedEstimator(ExtractorOwner):
         FileNotFoundError
             The folder of the path does not exist.
         InvalidInputError
-            The model is not finite: its training diverged. Or somebody has added to the card that is there;
-            then nothing is written.
+            The model has values that are not finite, because its training diverged; or the existing card was
+            edited. Nothing is written then.
 
         See Also
         --------
-        transferkit.load : Read it back.
+        transferkit.load : Load the saved model.
         """
         self._check_fitted()
         check([*flag("absolute_paths", absolute_paths), *flag("card", card)])
@@ -100,25 +100,26 @@ class FittedEstimator(ExtractorOwner):
             model.card().to_markdown(beside)
 
     def card(self, *, evaluation: Any = None, audit: Any = None) -> ModelCard:
-        """Return what is known of this model: its data, figures, settings and limits; nothing is invented.
+        """Return a model card: training data, metrics, settings and known limits of this model.
 
         Parameters
         ----------
         evaluation : evaluation, optional
-            What :func:`transferkit.evaluate` has said of this model on a test.
+            Result of :func:`transferkit.evaluate` for this model on a test set.
         audit : AuditReport, optional
-            What :func:`transferkit.audit` has said of the data.
+            Result of :func:`transferkit.audit` for the data.
 
         Returns
         -------
         ModelCard
-            Print it; or take ``.to_markdown(path)``, ``.to_html(path)``, ``.to_dict()``.
+            Print it, or use ``.to_markdown(path)``, ``.to_html(path)`` or ``.to_dict()``.
 
         Raises
         ------
         NotFittedError
         InvalidInputError
-            What was passed is no evaluation, or of a model of other answers, or no audit.
+            ``evaluation`` is not an evaluation, or is of a model with other targets; or ``audit`` is not an
+            audit report.
 
         Examples
         --------
@@ -136,7 +137,7 @@ class FittedEstimator(ExtractorOwner):
         return make_card(self, evaluation, audit, n_known=_n_known(self, evaluation))
 
     def extract(self, X: Any, *, on_error: str = "raise") -> Features:
-        """Return the features that this model predicts from; what is cached is not computed again.
+        """Return the features that this model predicts from, computing only those that are not cached.
 
         Parameters
         ----------
@@ -147,7 +148,7 @@ class FittedEstimator(ExtractorOwner):
         Returns
         -------
         Features
-            Maps are read from the cache when asked for.
+            Maps are read from the cache on demand.
 
         Raises
         ------
@@ -160,7 +161,7 @@ class FittedEstimator(ExtractorOwner):
         return features
 
     def novelty(self, X: Any) -> NDArray[np.float64]:
-        """Return how unlike the training images each image is, as a share of them.
+        """Return how different each image is from the training images.
 
         Parameters
         ----------
@@ -169,22 +170,22 @@ class FittedEstimator(ExtractorOwner):
         Returns
         -------
         ndarray of float64, shape (n,)
-            In 0..1. An image of 0.99 is further from the training images than 99 % of these are from each
-            other; of 1, further than all of them.
+            From 0 to 1: the share of training images that are closer to the other training images than this
+            image is. At 0.99, the image is farther away than 99 % of them; at 1, farther than all.
 
         Raises
         ------
         NotFittedError, BadImageError
         InvalidInputError
-            Nothing is known of the training images: fewer than eight, all of one group, or a model that an
-            earlier version saved.
+            The model keeps no training images to compare with: there were fewer than eight, all were in one
+            group, or an earlier version saved the model.
 
         Notes
         -----
-        The cosine distance to the nearest of the training images (a random 1,024 of them, if there are
-        more) in the last layer that the model taps, averaged over the image. Each training image was
-        compared with those of other groups. It tells images of something else, not every image that the
-        model is wrong on.
+        The distance is the cosine distance to the nearest training image (of a random sample of 1,024, if
+        there are more) in the last layer that the model uses, averaged over the image. Each training image
+        was compared with those of other groups. High novelty reveals images of something else, but not every
+        image that the model gets wrong.
         """
         predictor = self._fitted()
         if predictor.extractor is None:
@@ -201,22 +202,22 @@ class FittedEstimator(ExtractorOwner):
 
     @property
     def views_(self) -> tuple[View, ...]:
-        """Views of each whole image."""
+        """Views of each whole image, such as its mirror image."""
         return self._fitted().views
 
     @property
     def fitted_head_(self) -> FittedHead:
-        """What the head learned."""
+        """The trained head."""
         return self._fitted().head
 
     @property
     def training_(self) -> Any:
-        """What ``fit`` was given: a record of counts; None of a model that an earlier version saved."""
+        """Counts that describe the training data; None if an earlier version saved the model."""
         return self._fitted().training
 
     @property
     def fine_tuning_(self) -> Any:
-        """What :func:`transferkit.fine_tune` did to the backbone; None where it is frozen."""
+        """Record of what :func:`transferkit.fine_tune` did to the backbone; None if it is frozen."""
         return self._fitted().fine_tuning
 
     @property
@@ -227,13 +228,13 @@ class FittedEstimator(ExtractorOwner):
 
     @property
     def selection_(self) -> list[dict[str, Any]]:
-        """Of version 0: the rows of ``layer_selection_`` and ``rounds_``."""
+        """Deprecated name from version 0: the rows of ``layer_selection_`` and ``rounds_``."""
         warn_attribute("selection_", "layer_selection_ and rounds_")
         self._check_fitted()
         return [row for table in self._records().values() for row in table]
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Put the weights of a fine-tuned backbone where they are found here."""
+        """Restore the state, and store the weights of a fine-tuned backbone where this machine finds them."""
         super().__setstate__(state)
         bring_weights(self)
 
@@ -249,27 +250,27 @@ class FittedEstimator(ExtractorOwner):
             )
 
     def __sklearn_is_fitted__(self) -> bool:
-        """Tell scikit-learn if there is a model."""
+        """Tell scikit-learn whether the estimator is fitted."""
         return "predictor_" in self.__dict__
 
     @contextlib.contextmanager
     def _limited(self) -> Iterator[None]:
-        """Keep to the memory limit."""
+        """Apply the memory limit."""
         with memory_limit(self._run_settings()["memory_limit"]):
             yield
 
     def _outputs(self, predictor: Predictor, X: Any, views: Any = None) -> NDArray[np.float64]:
         """Return the outputs of the head for X, averaged over the views; every image must be readable.
 
-        Views are those of the predictor, unless others are given. The predictor is an argument, asked for
-        once in each answer: another thread may fit anew meanwhile.
+        Views are those of the predictor, unless others are given. The predictor is an argument, so that each
+        call uses one and the same, even if another thread refits meanwhile.
         """
         features = self._features(predictor, X, views)
         with self._limited():
             return predictor.outputs(features, views=views)
 
     def _features(self, predictor: Predictor, X: Any, views: Any = None) -> AnyFeatures:
-        """Return what the head sees of X."""
+        """Return the features of X that the head takes."""
         if predictor.extractor is None:
             return PrecomputedFeatures.of(self, X, fitting=False)
         features: Features = predictor.extractor.extract(X, views=views or predictor.views, on_error="raise")
@@ -277,7 +278,7 @@ class FittedEstimator(ExtractorOwner):
 
 
 def _other_model(task: Task, evaluation: Any) -> list[str]:
-    """Return a problem if an evaluation cannot be of a model of this task."""
+    """Return a problem if an evaluation cannot belong to a model of this task."""
     kind, classes = getattr(evaluation, "kind", task.kind), getattr(evaluation, "classes", None)
     own = getattr(task, "labels", None)
     if kind == task.kind and (own is None or classes is None or own.tolist() == classes.tolist()):
@@ -288,7 +289,7 @@ def _other_model(task: Task, evaluation: Any) -> list[str]:
 
 
 def _n_known(estimator: Any, evaluation: Any) -> int:
-    """Return how many images of an evaluation were trained on."""
+    """Return how many images of an evaluation the estimator was trained on."""
     images = getattr(evaluation, "images", None)
     if images is None or estimator.trained_on_ is None:
         return 0

@@ -1,4 +1,4 @@
-"""A fit happens as a whole or not at all."""
+"""Make ``fit`` atomic: it succeeds as a whole, or leaves the estimator unchanged."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ _Fit = TypeVar("_Fit", bound=Callable[..., Any])
 
 
 def snapshot(estimator: Any) -> Any:
-    """Return an estimator of the same state, which shares everything but its attributes' names."""
+    """Return a shallow copy of an estimator."""
     twin = object.__new__(type(estimator))
     twin.__dict__ = dict(vars(estimator))
     return twin
 
 
 def all_or_nothing(fit: _Fit) -> _Fit:
-    """Let a fit work on a twin, whose state the estimator takes on in one step at the end.
+    """Let a fit work on a copy, whose state the estimator adopts in one step at the end.
 
-    Half of a new model with half of an old one would predict, and wrongly: after a fit that fails or is
-    interrupted, and in a thread that predicts meanwhile. The parameters of a fit that succeeds are kept too:
-    the model is saved with those, whatever is set afterwards.
+    Otherwise a mixture of the new and the old model could predict, wrongly: after a fit that fails or is
+    interrupted, or in a thread that predicts meanwhile. The parameters of a successful fit are stored, too;
+    the model is saved with these, even if others are set afterwards.
     """
 
     @functools.wraps(fit)

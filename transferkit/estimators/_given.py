@@ -1,4 +1,4 @@
-"""What ``fit`` was given, checked before anything is extracted; all problems are raised together."""
+"""The arguments of ``fit``, checked before anything is extracted; all problems are raised together."""
 
 from __future__ import annotations
 
@@ -26,20 +26,22 @@ class Given:
     Attributes
     ----------
     items : list of images
-        Empty where X holds features.
+        Empty if X holds features.
     y : array-like
     head : Head
-        What will be trained.
+        The head to train.
     extractor : FeatureExtractor or None
-        None where X holds features, which are ``arrays``.
+        None if X holds features, which are ``arrays``.
     arrays : PrecomputedFeatures or None
     meaning : Targets
+        The meaning of ``y``.
     targets : ndarray
-        Of all images: labels, 0 and 1 (n, n_labels), numbers, or points (n, k, 2).
+        Targets of all images: labels, 0 and 1 (n, n_labels), numbers, or points (n, k, 2).
     groups : ndarray of int, shape (n,)
     weight : ndarray of float64, shape (n,)
-        The caller's.
+        The caller's weights.
     own : OwnValidation or None
+        The caller's own validation data.
     frames : ndarray, shape (n, 4), or None
         Squares around the boxes.
     """
@@ -77,7 +79,7 @@ def check_given(
     X, y = estimator._gather(X, y, problems)
     items, head, extractor = estimator._plan(X, problems)
     if y is None and extractor is not None and not items:
-        raise InvalidInputError(*problems)  # labels would have come with the images
+        raise InvalidInputError(*problems)  # the images would have provided the labels
     arrays = None
     if extractor is None:
         items = []

@@ -1,4 +1,4 @@
-"""Outputs for training rows by models that have not seen them."""
+"""Outputs for training rows by models that have not learned from them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ N_FOLDS = 5
 def remember_held_out(
     predictor: Any, features: Any, data: Any, weight: NDArray[np.float64], held: NDArray[np.int64]
 ) -> Any:
-    """Return the predictor with what models that had not seen them say of training images.
+    """Return the predictor with held-out logits of training images.
 
     Parameters
     ----------
@@ -34,9 +34,9 @@ def remember_held_out(
     features : Features
     data : TrainingSet
     weight : ndarray of float64, shape (n,)
-        The caller's, of these rows.
+        The caller's weights of these rows.
     held : ndarray of int
-        Which of them the head has not learned from.
+        Rows that the head has not learned from.
     """
     logits = getattr(predictor.head, "held_out_logits", None)
     rows = held if logits is None else np.arange(len(data.rows))
@@ -46,7 +46,7 @@ def remember_held_out(
         logits = predictor.outputs(features, data.rows[rows])
     else:
         logits = average_views(data.views, np.split(logits, len(data.views)))
-    # A promise from twenty copies of one image would be one from a single image.
+    # Twenty copies of an image must count as a single image in guarantees.
     groups = shared_groups(features.digests, data.rows, data.groups)
     held_out = HeldOut.of(logits, data.targets[0][rows], weight[rows], groups[rows])
     return replace(predictor, held_out=held_out)
@@ -62,10 +62,10 @@ def held_out_outputs(
     seed: int,
     task: Any,
 ) -> NDArray[np.float64]:
-    """Return logits (n, n_outputs) for the rows of a ``TrainingSet``, averaged over the views.
+    """Return held-out logits (n, n_outputs) for the rows of a ``TrainingSet``, averaged over the views.
 
-    A linear head has them already, exactly. Any other is trained anew, by ``train``, for each of five folds,
-    which keep the shares of the classes or labels.
+    A linear head already has exact ones. Any other head is retrained, by ``train``, for each of five folds,
+    which are stratified by class or label.
     """
     views = data.views
     logits = getattr(fitted, "held_out_logits", None)
@@ -84,7 +84,7 @@ def held_out_outputs(
             data,
             rows=data.rows[rest],
             targets=[targets[rest] for targets in data.targets],
-            groups=copies_together(features, data.rows[rest], groups[rest]),  # one group may be left
+            groups=copies_together(features, data.rows[rest], groups[rest]),  # only one group may be left
             weight=data.weight[rest],
         )
         head = train(part)

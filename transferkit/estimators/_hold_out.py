@@ -1,4 +1,4 @@
-"""Which images are held out of a training that goes on beyond an estimator: the split before its fit."""
+"""Split off held-out images before the fit of an estimator, for fine-tuning."""
 
 from __future__ import annotations
 
@@ -19,24 +19,25 @@ from transferkit.foundation.arguments import LARGEST_SEED
 from transferkit.views import crops_of
 
 Rows = NDArray[np.int64]
-_DRAWS = 20  # splits to try until the images that are held out show all classes
+_DRAWS = 20  # most splits to try until the held-out images contain all classes
 
 
 @dataclass(frozen=True, eq=False)
 class HeldOutImages:
-    """What ``fit`` was given, and which of its images are held out.
+    """The checked arguments of ``fit``, and its held-out images.
 
     Attributes
     ----------
     given : Given
-        Images, targets and weights, checked as ``fit`` does.
+        Images, targets and weights, checked as by ``fit``.
     digests : tuple of str or None
+        Content digests of the images.
     readable : ndarray of bool, shape (n,)
-        Which can be read, and have a weight above 0.
+        Images that can be read and have a weight above 0.
     sizes : ndarray of int, shape (n, 2)
-        Width and height; 0 where an image cannot be read.
+        Width and height; 0 for images that cannot be read.
     train, held : ndarray of int
-        Positions of readable images.
+        Positions of the training images and of the held-out images.
     """
 
     given: Given
@@ -57,9 +58,9 @@ def hold_out_images(
     boxes: Any = None,
     fraction: float,
 ) -> HeldOutImages:
-    """Return images and targets of a fit to come, split as a network head would: groups stay whole.
+    """Return images and targets, split as for a network head, without dividing groups.
 
-    Features of the frozen backbone are extracted, which the fit finds in the cache.
+    Features of the frozen backbone are extracted on the way; a later fit finds them in the cache.
 
     Raises
     ------
@@ -104,7 +105,7 @@ def hold_out_images(
 
 
 def _shows_all(task: Any, held: NDArray[Any]) -> bool:
-    """Return whether held-out targets have every class, or images with and without every label."""
+    """Return whether held-out targets contain every class, or images with and without each label."""
     if task.kind == "classes":
         return len(np.unique(held)) == len(task.labels)
     return task.kind != "labels" or bool(np.ptp(held, axis=0).all())

@@ -1,7 +1,7 @@
-"""What each look at the images finds, view by view: the steps between an image and its keypoints.
+"""The keypoints found by each look at the images, in each view.
 
-Of images to predict, a model looks; of those it learned from, the predictions of models without their group
-are put together again from what each fit has held out.
+For new images, the model predicts them. For training images, the predictions of models without their group
+are reassembled from the held-out predictions of each fit.
 """
 
 from __future__ import annotations
@@ -28,11 +28,12 @@ class Looks(NamedTuple):
     points : ndarray, shape (n, k, 2)
         The prediction, in pixels of the images.
     others : list of ndarray, shape (n, k, 2)
-        What else was found on the way to it, or would have been found in other squares.
+        Other results: those of earlier looks and single views, or those in moved squares.
     moved : bool
-        Whether the others are of squares that were moved.
+        Whether the others are from moved squares.
     unit : ndarray, shape (n,)
-        Size in pixels that errors grow with: that of the shape where it is cut out, else of what was seen.
+        Size in pixels to which errors are proportional: that of the shape if it is cropped, else that of the
+        region seen.
     """
 
     points: Floats
@@ -50,17 +51,17 @@ def look(
     *,
     again: bool,
 ) -> Looks:
-    """Return what a model finds in images.
+    """Return the keypoints that a model finds in images.
 
     Parameters
     ----------
     predictor : Predictor
     items : sequence of images
-        Those of the rows.
+        Images of the rows.
     features, rows, views
         As for ``Predictor.outputs``.
     again : bool
-        Whether to look at moved squares too, after a closer look.
+        Whether to also look at moved squares after a closer look.
     """
     views = predictor.views if views is None else views
     seen, place = predictor.place(features, rows, views)
@@ -75,18 +76,18 @@ def look(
 def held_out_looks(
     predictor: Predictor, features: Any, points: Floats, data: Any, random_state: int
 ) -> Looks | None:
-    """Return what models without each training image's group find in it; None where a fit held none out.
+    """Return held-out keypoints of training images, by models without their group; None if there are none.
 
     Parameters
     ----------
     predictor : Predictor
     features : Features
-        Of all images, readable or not.
+        Features of all images, readable or not.
     points : ndarray, shape (n, k, 2)
-        Of the training images, in pixels.
+        True points of the training images, in pixels.
     data : TrainingSet
     random_state : int
-        Of the closer look.
+        Seed of the closer look.
     """
     head: Any = predictor.head
     heads = [head, *(refinement.head for refinement in predictor.refinements)]
@@ -98,14 +99,14 @@ def held_out_looks(
     for refinement in predictor.refinements:
         shapes = np.mean(looks[-1], axis=0)
         crops = refinement.views(shapes)
-        n = len(data.rows) * len(crops)  # what follows are moved squares
+        n = len(data.rows) * len(crops)  # the following rows are moved squares
         looks.append(in_pixels(crops, np.split(refinement.head.held_out[:n], len(crops))))
         moved = held_out_again(refinement, shapes, points, data.weight, random_state)
     return _looks(looks, moved, seen[0], place[0])
 
 
 def _looks(looks: list[list[Floats]], moved: list[Floats], view: AnyView, sizes: Rows) -> Looks:
-    """Return the prediction, and what it is compared with: if nothing was moved, the way to it."""
+    """Return the prediction and what it is compared with: moved squares, or else earlier results."""
     points = np.mean(looks[-1], axis=0)
     others = moved or [
         *(looks[-1] if len(looks[-1]) > 1 else []),

@@ -1,9 +1,8 @@
-"""Whether mirrored views hide what is learned: ``augment="auto"``.
+"""``augment="auto"``: check whether mirror images make it impossible to learn the targets.
 
-The mean of an image and its mirror image is the same for what points to the left and what points to the
-right. So a class that is a matter of sides cannot be learned from it, and nothing in the result would say
-why. A sample of the training images is therefore looked at without the mirror too, and the held-out errors
-are compared, row by row.
+The mean of an image and its mirror image does not depend on left and right. So a class that depends on the
+side cannot be learned from it, and nothing in the result would show why. Therefore a sample of the training
+images is also used without mirroring, and held-out errors are compared row by row.
 """
 
 from __future__ import annotations
@@ -20,11 +19,11 @@ from transferkit.foundation.maps import pool_to_grid
 from transferkit.heads import TrainingData, held_out_gain, sample_rows
 from transferkit.views import ORIGINAL
 
-# Enough to see what mirroring hides, few enough to cost seconds of the backbone.
+# Images of the sample: enough to detect the problem, few enough to take only seconds of the backbone.
 _SAMPLE = 256
-_FEWEST = 10  # with fewer rows a standard error says nothing
+_FEWEST = 10  # rows; with fewer, a standard error is meaningless
 _STANDARD_ERRORS = 2.0
-_GRID = 7  # of the maps that a network takes whole
+_GRID = 7  # cells per side to which maps are averaged, if a network takes whole maps
 
 
 def mirroring_hides(
@@ -35,20 +34,20 @@ def mirroring_hides(
     rows: NDArray[np.int64],
     report: Any,
 ) -> bool:
-    """Return True where a linear model has surely less error without the mirror than with it.
+    """Return True if a linear model has clearly less error without mirror images than with them.
 
     Parameters
     ----------
     extractor : FeatureExtractor
     items : sequence of images
     features : Features
-        Of all images, in the views with the mirror: their mean, or each.
+        Features of all images in the views with mirror images, as their mean or separately.
     data : TrainingData
-        Of the training rows, without maps.
+        Data of the training rows, without maps.
     rows : ndarray of int, shape (n,)
-        Their places among the images.
+        Positions of these rows among the images.
     report : ExtractionReport
-        Gets the work of looking again.
+        Report to which the additional work is added.
     """
     sample = sample_rows(data, _SAMPLE)
     chosen = rows[sample]

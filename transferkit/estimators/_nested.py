@@ -1,7 +1,7 @@
-"""Parameters of head and extractor as parameters of their estimator, as scikit-learn's searches ask.
+"""Parameters of head and extractor as nested parameters of their estimator, for scikit-learn's searches.
 
-``head__penalty`` puts a changed copy of the head in its place, since heads are frozen and two estimators may
-share one. ``extractor__precision`` sets the extractor; where there is none yet, one with the defaults.
+``head__penalty`` replaces the head by a changed copy, since heads are frozen and estimators may share one.
+``extractor__precision`` changes the extractor; if there is none yet, one with the defaults is created.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class NestedParameters(ExtractorOwner):
         Parameters
         ----------
         deep : bool, default=True
-            Also the fields of a head and the parameters of an extractor that are instances, as
+            Include the fields of the head and the parameters of the extractor, if these are instances, as
             ``head__<field>`` and ``extractor__<name>``.
 
         Returns
@@ -42,17 +42,17 @@ class NestedParameters(ExtractorOwner):
         return found
 
     def set_params(self, **params: Any) -> NestedParameters:
-        """Set parameters, also ``head__penalty=0.1`` and ``extractor__precision="bfloat16"``.
+        """Set parameters, also nested ones: ``head__penalty=0.1``, ``extractor__precision="bfloat16"``.
 
         Parameters
         ----------
         **params
-            By name.
+            New values by name.
 
         Returns
         -------
         estimator
-            Itself.
+            The estimator itself.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""Images as vectors to be compared with those that a model learned from."""
+"""Novelty: images as vectors, to be compared with the training images of a model."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from transferkit.decisions import MOST_ROWS, Novelty
 from transferkit.errors import InvalidInputError
 from transferkit.estimators._splitting import shared_groups
 
-_ROWS = 128  # read at a time, which bounds the memory that maps take
+_ROWS = 128  # rows read at a time, which limits the memory for maps
 
 
 def fit_novelty(features: Any, data: Any, seed: int) -> Novelty | None:
-    """Return how unlike each other the images of a ``TrainingSet`` are; of very many, a random sample."""
+    """Return the novelty model of the images of a ``TrainingSet``; of very many, of a random sample."""
     groups = shared_groups(features.digests, data.rows, data.groups)
     chosen = np.arange(len(data.rows))
     if len(chosen) > MOST_ROWS:
@@ -24,7 +24,7 @@ def fit_novelty(features: Any, data: Any, seed: int) -> Novelty | None:
 
 
 def novelty_of(predictor: Any, features: Any) -> NDArray[np.float64]:
-    """Return how unlike the training images readable images are; raise where that is not known."""
+    """Return the novelty of readable images; raise if the model does not know its training images."""
     if predictor.novelty is None:
         raise InvalidInputError(
             "novelty needs eight training images or more, of two groups that are not the same picture, and "

@@ -1,4 +1,4 @@
-"""Names of version 0: keywords go where they belong now, or say so."""
+"""Deprecated names of version 0: keywords are passed on to their new place, or raise an error."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MOVED = frozenset(
 
 
 def takes_old_names(init: Callable[..., None]) -> Callable[..., None]:
-    """Let a constructor take the keywords of version 0 too; its signature stays as it is."""
+    """Let a constructor also accept the keywords of version 0, without changing its signature."""
 
     @functools.wraps(init)
     def wrapper(self: Any, *arguments: Any, **named: Any) -> None:
@@ -33,17 +33,17 @@ def takes_old_names(init: Callable[..., None]) -> Callable[..., None]:
 
 
 def is_old(name: str) -> bool:
-    """Return True for a keyword of version 0 that an estimator has not any more."""
+    """Return True for a keyword of version 0 that estimators no longer have."""
     return name in _MOVED or name == "validation_fraction"
 
 
 def warn_of(owner: str, names: Iterable[str]) -> None:
-    """Warn of old keywords, with what to write instead.
+    """Warn of old keywords, and say what to write instead.
 
     Raises
     ------
     TypeError
-        The value belongs to the head now, which only the caller can choose.
+        The keyword is now a field of the head, which only the caller can choose.
     """
     if "validation_fraction" in names:
         raise TypeError(
@@ -60,5 +60,5 @@ def warn_of(owner: str, names: Iterable[str]) -> None:
 
 
 def warn_attribute(old: str, new: str) -> None:
-    """Warn of an attribute that has other names now."""
+    """Warn of an attribute that has been renamed."""
     warnings.warn(f"{old} is the name of version 0; see {new}.", FutureWarning, stacklevel=3)

@@ -1,4 +1,4 @@
-"""From parameters to a plan: the head, the views and the extractor that a fit will use."""
+"""Plan a fit from the parameters: its head, its views and its extractor."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ from transferkit.views import AUGMENTATIONS, MEANS, ORIGINAL, View
 
 
 class PlannedEstimator(FittedEstimator):
-    """An estimator that knows, before it learns, what it will look at."""
+    """An estimator that can plan its extraction before it is fitted."""
 
-    kind: ClassVar[str]  # of the task on images
+    kind: ClassVar[str]  # kind of the task on images
 
     def plan_extraction(self, y: Any) -> tuple[FeatureExtractor, tuple[View, ...]] | None:
-        """Return the extractor and the views with which ``fit`` will look at whole images.
+        """Return the extractor and the views that ``fit`` will use on whole images.
 
-        None for ``backbone="precomputed"``. Nothing is learned, and the estimator stays as it is; after an
-        extraction with them, ``fit`` on as many images finds everything in the cache, but for the few hundred
-        unmirrored ones that ``augment="auto"`` looks at.
+        None for ``backbone="precomputed"``. Nothing is learned, and the estimator does not change. After an
+        extraction with these, ``fit`` on the same number of images finds all features in the cache, except
+        for a few hundred images that ``augment="auto"`` looks at without mirroring.
 
         Parameters
         ----------
@@ -55,7 +55,7 @@ class PlannedEstimator(FittedEstimator):
         return find_backbone(self.backbone, self)
 
     def _head(self, n_images: int | None = None) -> Head:
-        """Return the head to train on so many images."""
+        """Return the head to train on this number of images."""
         head = get_head(self.head)
         if self.kind not in head.kinds:
             fit = [name for name in ("auto", "linear", "mlp", "conv") if self.kind in get_head(name).kinds]
@@ -66,7 +66,7 @@ class PlannedEstimator(FittedEstimator):
         return head
 
     def _views(self, head: Head | None, y: Any = None) -> tuple[View, ...]:
-        """Return the views that ``augment`` stands for, with this head."""
+        """Return the views for ``augment`` with this head."""
         check(choice("augment", self.augment, ("auto", *AUGMENTATIONS), or_none=True))
         if self.augment is None or is_precomputed(self.backbone):
             return (ORIGINAL,)
@@ -75,15 +75,15 @@ class PlannedEstimator(FittedEstimator):
         return (MEANS[name],) if means else AUGMENTATIONS[name]
 
     def _taps(self, head: Head) -> Taps:
-        """Return what to tap and how finely to average it."""
+        """Return the layers to use and their grids."""
         return class_taps(self._backbone(), head, self.layers, self.grid)
 
     def _make_extractor(self, head: Head) -> FeatureExtractor | None:
-        """Return a checked extractor of whole images; None where X holds features."""
+        """Return a checked extractor of whole images; None if X holds features."""
         return None if is_precomputed(self.backbone) else self._make_image_extractor(self._taps(head))
 
     def _gather(self, X: Any, y: Any, problems: list[str]) -> tuple[Any, Any]:
-        """Return images as a list, empty where X is wrong, and targets; X as it is for arrays of features."""
+        """Return images as a list (empty if X is invalid) and targets; arrays of features are unchanged."""
         if is_precomputed(self.backbone):
             return X, y
         if y is not None:
@@ -96,7 +96,7 @@ class PlannedEstimator(FittedEstimator):
     def _plan(self, X: Any, problems: list[str]) -> tuple[Any, Head, FeatureExtractor | None]:
         """Check the parameters and the images of ``fit``, or its arrays of features."""
         problems += seed_problems(self.random_state)
-        if is_precomputed(self.backbone):  # there is no extractor, but the model is saved with its parameters
+        if is_precomputed(self.backbone):  # no extractor is used, but its parameters are saved with the model
             settings = gather(problems, self._run_settings)
             problems += parameter_problems(settings | {"grid": self.grid}) if settings else []
         else:

@@ -1,4 +1,4 @@
-"""Keypoints: what ``y`` means to a regressor of them."""
+"""The meaning of ``y`` for a keypoint regressor."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from transferkit.views import AnyView
 
 @dataclass(frozen=True)
 class PointTargets(Targets):
-    """Keypoints in pixels of images; of features that were computed elsewhere, values as they are.
+    """Keypoints in pixels of images; for precomputed features, arbitrary values.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ class PointTargets(Targets):
     unit = "set of keypoints"
 
     def read(self, y: Any, problems: list[str], name: str = "y") -> NDArray[Any]:
-        """Return points (n, k, 2), NaN where one is missing."""
+        """Return points (n, k, 2), with NaN for missing ones."""
         if y is None and not self.precomputed:
             raise InvalidInputError(
                 f"{name} must have the keypoints of each image, in pixels. Got None. Pass an array of shape "
@@ -48,7 +48,7 @@ class PointTargets(Targets):
         return y if self.precomputed else as_points(y, name=name)
 
     def make_task(self, y: Any, targets: NDArray[Any], features: AnyFeatures, rows: Rows) -> Points | Values:
-        """Return the task, after checking that points lie in their images."""
+        """Return the task, after checking that points are inside their images."""
         check_enough(len(rows))
         if not isinstance(features, Features):
             n_values = int(np.prod(targets.shape[1:]))
@@ -59,7 +59,7 @@ class PointTargets(Targets):
         return Points(targets.shape[1], np.ndim(y) == 2)
 
     def read_validation(self, y: Any, task: Any, name: str) -> NDArray[Any]:
-        """Return as many points for each image as those to train on have."""
+        """Return the points of each image, as many as training images have."""
         if self.precomputed:
             return values_like(y, task, name)
         points = as_points(y, name=name)
@@ -68,7 +68,7 @@ class PointTargets(Targets):
         return points
 
     def check_validation(self, targets: NDArray[Any], features: AnyFeatures, rows: Rows, name: str) -> None:
-        """Check that points lie in their images, and that there are some."""
+        """Check that points are inside their images, and that there are any."""
         if isinstance(features, Features):
             check_inside(targets[rows], features.sizes(rows), rows, name)
             if not np.isfinite(targets[rows]).all(axis=2).any():
@@ -87,7 +87,7 @@ class PointTargets(Targets):
         view: AnyView,
         extractor: Any,
     ) -> NDArray[np.float64]:
-        """Return coordinates (n, 2 k) in the square of a view, in 0..1 inside it."""
+        """Return coordinates (n, 2 k) as fractions of the square of a view."""
         if not isinstance(features, Features):  # values, or points as fractions of the maps, as they are
             return np.asarray(targets, dtype=np.float64).reshape(len(targets), -1)
         square = view.to_square(targets, features.sizes(rows), extractor.image_size_, extractor.resize)

@@ -1,4 +1,4 @@
-"""Which views of an image keypoints are learned from, and whether they can be looked at again."""
+"""Choose the views of an image for keypoints, and check whether a closer look is possible."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from transferkit.views import MIRROR, ORIGINAL, View, with_pairs
 
 
 def check_looks(refine: Any, augment: Any, head: Head | None, name: Any) -> None:
-    """Check what can be checked before there are points.
+    """Check the parameters as far as possible before points are known.
 
     Parameters
     ----------
     refine, augment
-        Of the estimator.
+        Parameters of the estimator.
     head : Head or None
-        None where it is wrong itself.
+        None if the head is invalid.
     name
         The head as it was passed.
 
@@ -41,7 +41,7 @@ def check_looks(refine: Any, augment: Any, head: Head | None, name: Any) -> None
 
 
 def point_views(n_points: int, refine: Any, augment: Any, mirror_pairs: Any) -> tuple[View, ...]:
-    """Return the views of so many points: the mirror image too, where it is known which points swap.
+    """Return the views for this number of points, with the mirror image if it is known which points swap.
 
     Raises
     ------

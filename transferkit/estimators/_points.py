@@ -1,4 +1,4 @@
-"""From images to keypoints: what a fitted model does, with or without its estimator."""
+"""Predict keypoints with a fitted model, with or without its estimator."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def predict_points(
     max_novelty: float | None = None,
     limit: float | None = None,
 ) -> Any:
-    """Return the keypoints of each image, and with ``return_error`` also the error to expect of each.
+    """Return the keypoints of each image, and with ``return_error`` their expected errors.
 
     Parameters
     ----------
     predictor : Predictor
-        Of images.
+        A predictor on images.
     X, boxes, return_error, max_novelty
         As for ``KeypointRegressor.predict``.
     limit : float, optional
@@ -67,7 +67,7 @@ def predict_points(
 
 
 def check_return_error(predictor: Predictor, return_error: bool) -> None:
-    """Raise unless the error that is asked for is known."""
+    """Raise if expected errors are requested but unknown."""
     check(flag("return_error", return_error))
     if return_error and predictor.expected_error is None:
         raise InvalidInputError(_NO_ERROR)

@@ -1,4 +1,4 @@
-"""``backbone="precomputed"``: X holds features already, as any scikit-learn estimator gets them."""
+"""``backbone="precomputed"``: X holds features instead of images, as for any scikit-learn estimator."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ from transferkit.errors import InvalidInputError
 from transferkit.foundation.scratch import scratch
 
 _BLOCK = 1024  # rows copied at a time
-_ROUNDING, _LEAST_DIFFERENCE = 1e-12, 1e-5  # of the largest number: of double and of single precision
-_NUMBERS = [np.float64, np.float32]  # what is of single precision is not copied: it may be a mapped file
+# Rounding errors of double precision, and the smallest differences that single precision keeps; relative to
+# the largest number.
+_ROUNDING, _LEAST_DIFFERENCE = 1e-12, 1e-5
+_NUMBERS = [np.float64, np.float32]  # single precision is not copied: it may be a memory-mapped file
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class PrecomputedFeatures:
 
     @classmethod
     def of(cls, estimator: Any, X: Any, *, fitting: bool) -> PrecomputedFeatures:
-        """Check X as scikit-learn does."""
+        """Return features from X, checked as scikit-learn does."""
         from sklearn.utils.validation import validate_data
 
         array = validate_data(estimator, X, reset=fitting, dtype=_NUMBERS, allow_nd=True)
@@ -38,7 +40,7 @@ class PrecomputedFeatures:
     def with_values(
         cls, estimator: Any, X: Any, y: Any, *, fitting: bool
     ) -> tuple[PrecomputedFeatures, NDArray[Any]]:
-        """Check X and the values of a regression together, as scikit-learn does."""
+        """Return features and the values of a regression, checked together as scikit-learn does."""
         from sklearn.utils.validation import validate_data
 
         X, y = validate_data(
@@ -49,16 +51,16 @@ class PrecomputedFeatures:
 
     @property
     def ok(self) -> NDArray[np.bool_]:
-        """Every row is there."""
+        """True for every row."""
         return np.ones(len(self.array), dtype=bool)
 
     @functools.cached_property
     def digests(self) -> list[str]:
-        """What equal rows share, as copies of an image do."""
+        """Digests of the rows; equal rows have the same one, like copies of an image."""
         return [hashlib.sha256(row.tobytes()).hexdigest() for row in self.array]
 
     def maps(self, rows: Any = None, view: Any = None, *, half: bool = False) -> list[NDArray[np.float32]]:
-        """Return the rows asked for, in a file if they exceed the memory limit."""
+        """Return the requested rows, in a file if they exceed the memory limit."""
         if rows is None:
             return [self.array]
         chosen = np.asarray(rows)
@@ -108,7 +110,7 @@ def _check_differences(flat: NDArray[Any]) -> None:
 
 
 def _single(array: NDArray[Any]) -> NDArray[np.float32]:
-    """Return finite numbers in single precision; raise where that cannot hold one."""
+    """Return finite numbers in single precision; raise if one is too large for it."""
     with np.errstate(over="ignore"):
         single: NDArray[np.float32] = array.astype(np.float32, copy=False)
     if single is not array and not np.isfinite(single).all():

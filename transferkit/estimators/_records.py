@@ -1,4 +1,4 @@
-"""Records of what a fit tried on held-out training rows."""
+"""Records of what ``fit`` tried and compared on held-out training rows."""
 
 from __future__ import annotations
 
@@ -9,27 +9,28 @@ from typing import Any
 
 @dataclass(frozen=True)
 class LayerTrial:
-    """One mixture of layers that ``head="auto"`` tried.
+    """A mixture of layers that ``head="auto"`` tried.
 
     Attributes
     ----------
     layers : str or tuple of int
-        Names joined by "+", or positions where features came without names.
+        Names of the layers, joined by "+"; or positions, if the features have no names.
     shares : tuple of float
         Share of each layer in the variance of a row.
     penalty : float
-        The best for this mixture.
+        The best penalty for this mixture.
     error : float
-        On held-out rows: squared for classes, absolute for values.
+        Error on held-out rows: squared for classes, absolute for values.
     accuracy : float or None
-        Of classes.
+        Accuracy on held-out rows; only for classes.
     gain : float
-        Error of equal shares of all layers less this error.
+        Error of equal shares of all layers minus this error.
     standard_error : float
-        Of the gain, paired by rows.
+        Standard error of the gain, paired by rows.
     chosen : bool
+        Whether the head uses this mixture.
     why : str
-        Of the chosen one.
+        Reason for the choice; empty for all others.
     """
 
     layers: str | tuple[int, ...]
@@ -58,17 +59,17 @@ class LayerTrial:
 
 @dataclass(frozen=True)
 class Round:
-    """One look at keypoints.
+    """A round of looking for keypoints.
 
     Attributes
     ----------
     number : int
-        0 is the whole image.
+        0 is the whole image, 1 the first closer look.
     held_out_error : float
-        Mean distance of the points of images that the model did not learn from, as a fraction of the size of
-        the shape (the larger side of its box).
+        Mean distance between predicted and true points, for images that the model did not learn from, as a
+        fraction of the size of the shape (the longer side of its bounding box).
     used : bool
-        Whether predictions use it.
+        Whether predictions use this round.
     """
 
     number: int

@@ -1,6 +1,6 @@
-"""Scores of images that can be read and of values that are there.
+"""Scores over readable images and present values.
 
-One bad file must not make a whole cross-validation NaN.
+A single bad file must not turn the result of a whole cross-validation into NaN.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ _NAMED = 3
 def readable_rows(
     estimator: Any, X: Any, y: Any, sample_weight: Any, read: Callable[[Any], Any], **where: Any
 ) -> tuple[Any, Any, Any, Any]:
-    """Return X, y and weights: with ``on_error="skip"`` only those of readable images; and which they are.
+    """Return X, y, weights and row numbers; with ``on_error="skip"``, only those of readable images.
 
-    ``read`` checks y, which it returns as an array, before images are looked at. ``where`` are the boxes of
-    keypoints.
+    ``read`` checks y, before any image is read, and returns it as an array. ``where`` may contain the boxes
+    of keypoints.
     """
     estimator._check_fitted()
     items = X
@@ -57,13 +57,13 @@ def readable_rows(
 
 
 def say_left_out(what: str, failures: Sequence[Any], n_images: int) -> None:
-    """Log which images a figure is not of."""
+    """Log which images are left out of a figure."""
     names = "; ".join(map(str, failures[:_NAMED])) + ("; ..." if len(failures) > _NAMED else "")
     logger.warning("%s leaves out %d of %d images: %s", what, len(failures), n_images, names)
 
 
 def _length(X: Any) -> int | None:
-    """Return the number of images, or of rows of features; None where X is neither."""
+    """Return the number of images or of rows of features; None if X is neither."""
     shape = getattr(X, "shape", None)
     if shape is not None:
         return int(shape[0]) if len(shape) else None
@@ -81,7 +81,7 @@ def explained_variance(
     weight = np.ones(len(truth)) if sample_weight is None else np.asarray(sample_weight, dtype=float)
     weight = weight[:, None] * present
     total = np.maximum(weight.sum(axis=0), np.finfo(float).tiny)
-    # Counted from one of its numbers, a column that does not vary is exactly 0.
+    # Relative to one of its numbers, a column that does not vary is exactly 0.
     origin = np.take_along_axis(truth, present.argmax(axis=0)[None], axis=0)
     origin = np.where(np.isfinite(origin), origin, 0.0)
     truth, found = np.where(present, truth - origin, 0.0), found - origin

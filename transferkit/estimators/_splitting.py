@@ -1,4 +1,4 @@
-"""Which images are held out of training, and the seed of everything random."""
+"""Split off held-out images, and derive seeds from random states."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ logger = logging.getLogger("transferkit")
 
 
 def copies_together(features: Any, rows: Rows, groups: Rows) -> Rows:
-    """Return the groups of rows; those that share copies of an image, or equal features, become one.
+    """Return the groups of rows, merging those that share copies of an image, or equal features.
 
-    Otherwise one copy would be held out while another is learned from. Where all become one, the caller's
-    own stay, or, if there is one alone, single rows: nothing would be left to learn from.
+    Otherwise one copy could be held out while another is learned from. If this merges all groups to one, the
+    caller's groups are kept, or single rows if there is only one; else nothing would be left to learn from.
     """
     own = len(np.unique(groups))
     shared = shared_groups(features.digests, rows, groups)
@@ -45,11 +45,11 @@ def copies_together(features: Any, rows: Rows, groups: Rows) -> Rows:
 
 
 def shared_groups(digests: Any, rows: Rows, groups: Rows) -> Rows:
-    """Return the groups of rows; those that share copies of an image are the first of them."""
+    """Return the groups of rows; those that share copies of an image get the number of the first one."""
     contents, content = np.unique([str(digests[row]) for row in rows], return_inverse=True)
     names, group = np.unique(groups, return_inverse=True)
     if len(np.unique(content * len(names) + group)) == len(contents):
-        return groups  # no group shares an image with another
+        return groups  # no two groups share an image
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components
 
@@ -101,9 +101,9 @@ def warn_of_classes_apart(classes: list[Any]) -> None:
 def hold_out(
     n: int, strata: NDArray[Any] | None, groups: Rows, fraction: float, seed: int
 ) -> tuple[Rows, Rows]:
-    """Return training and held-out rows; groups stay whole, classes keep their shares.
+    """Return training and held-out rows, stratified by class, without dividing groups.
 
-    Nothing is held out where that would leave a class without training rows.
+    Nothing is held out if a class would be left without training rows.
     """
     from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
 
@@ -124,9 +124,9 @@ def hold_out(
 
 
 def hold_out_labels(indicator: Rows, groups: Rows, fraction: float, seed: int) -> tuple[Rows, Rows]:
-    """Return training and held-out rows; groups stay whole, and each label keeps its share.
+    """Return training and held-out rows, stratified by label, without dividing groups.
 
-    Nothing is held out where that would leave a label with one value.
+    Nothing is held out if a label would be left with a single value.
     """
     n_splits = round(1 / fraction) if fraction > 0 else 0
     if 2 <= n_splits <= len(np.unique(groups)):
@@ -141,9 +141,9 @@ def hold_out_labels(indicator: Rows, groups: Rows, fraction: float, seed: int) -
 def split_rows(
     task: Task, targets: NDArray[Any], groups: Rows, fraction: float, seed: int
 ) -> tuple[Rows, Rows]:
-    """Return training and held-out rows as the task asks for; targets are as a head learns them."""
+    """Return training and held-out rows for a task; targets are encoded as for the head."""
     known = np.arange(len(targets))
-    if task.regression:  # rows without a target teach nothing, and tell nothing where they are held out
+    if task.regression:  # a held-out row without a target would have no error
         known = np.flatnonzero(np.isfinite(targets).any(axis=1))
         targets, groups = targets[known], groups[known]
     if isinstance(task, Labels):
@@ -152,11 +152,11 @@ def split_rows(
         train, held = hold_out(len(targets), task.strata(targets), groups, fraction, seed)
     if np.isfinite(targets[train]).any(axis=0).all():
         return known[train], known[held]
-    return known, np.arange(0)  # a point is marked in held-out rows only
+    return known, np.arange(0)  # some point is present in held-out rows only
 
 
 class OwnValidation(NamedTuple):
-    """The caller's own validation data; views are those of its boxes, once they are known."""
+    """The caller's own validation data; ``views`` are those of its boxes, once they are known."""
 
     X: Any
     y: Any
@@ -166,7 +166,7 @@ class OwnValidation(NamedTuple):
 
 
 def own_validation(validation_data: Any, problems: list[str], boxed: bool = False) -> OwnValidation | None:
-    """Return the caller's own validation data, None if there is none; ``boxed`` data need boxes."""
+    """Return the caller's own validation data, or None; with ``boxed``, it must have boxes."""
     if validation_data is None:
         return None
     pair = isinstance(validation_data, tuple | list)
@@ -196,10 +196,10 @@ def own_validation(validation_data: Any, problems: list[str], boxed: bool = Fals
 
 @contextlib.contextmanager
 def naming_validation_data() -> Iterator[None]:
-    """Let what is wrong with X say which X."""
+    """Make error messages say that X is that of ``validation_data``."""
     try:
         yield
-    except ValueError as error:  # of scikit-learn, or ours
+    except ValueError as error:  # from scikit-learn, or ours
         problems = error.problems if isinstance(error, InvalidInputError) else [str(error)]
         raise InvalidInputError(
             *(
@@ -212,7 +212,7 @@ def naming_validation_data() -> Iterator[None]:
 
 
 def seed_problems(random_state: Any) -> list[str]:
-    """Return the problem unless scikit-learn accepts this as a random state."""
+    """Return a problem unless scikit-learn accepts this as a random state."""
     if random_state is None or is_seed(random_state) or isinstance(random_state, np.random.RandomState):
         return []
     return [
@@ -222,7 +222,7 @@ def seed_problems(random_state: Any) -> list[str]:
 
 
 def as_seed(random_state: Any) -> int:
-    """Return an int seed for what scikit-learn accepts as a random state."""
+    """Return an integer seed for a random state that scikit-learn accepts."""
     from sklearn.utils import check_random_state
 
     if isinstance(random_state, int | np.integer):

@@ -1,4 +1,4 @@
-"""Where keypoints are looked for: in boxes of images, and in images that come one after another."""
+"""Predict keypoints in boxes of images, and in images from an iterator."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from transferkit.images import Reader
 from transferkit.keypoints import check_boxes, frames_of_boxes
 from transferkit.views import AnyView, Crops, crops_of
 
-_BATCH = 64  # images of an iterator that are held at a time
+_BATCH = 64  # images of an iterator that are in memory at a time
 
 
 def box_views(predictor: Predictor, boxes: Any, n_images: int) -> tuple[Crops, ...] | None:
@@ -25,7 +25,7 @@ def box_views(predictor: Predictor, boxes: Any, n_images: int) -> tuple[Crops, .
     Raises
     ------
     InvalidInputError
-        The model was fitted with boxes and there are none, or the other way round; or boxes do not fit.
+        The model was fitted with boxes and none were passed, or vice versa; or boxes are invalid.
     """
     boxed = getattr(predictor.task, "boxed", False)
     if boxed and boxes is None:
@@ -73,9 +73,9 @@ def own_copy(reader: Reader, image: Any) -> Any:
 
 
 def in_batches(predict: Callable[[list[Any]], Any], X: Iterator[Any], boxes: Any) -> Any:
-    """Return the predictions for the images of an iterator, of which only some are held at a time.
+    """Return the predictions for the images of an iterator, reading it in batches.
 
-    They are an array, or a tuple of arrays.
+    The result is an array, or a tuple of arrays.
     """
     if boxes is not None:
         raise InvalidInputError("boxes need a list of images, not an iterator. Pass list(X).")

@@ -1,6 +1,6 @@
-"""The plan of taps: which layers an estimator reads, and how finely each is averaged.
+"""The choice of taps: which layers an estimator uses, and on which grid each is averaged.
 
-All grids are cells a side. They were chosen on faces, X-rays, cats and dogs; see ``docs/design.md``.
+Grids are numbers of cells per side. They were chosen on faces, X-rays, cats and dogs; see ``docs/design.md``.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from typing import Any, NamedTuple
 from transferkit.backbones import Backbone
 from transferkit.heads import Head, ScoreMapHead
 
-CLASS_GRID = 4  # for layers of the user's choice, where the backbone recommends one grid for each of its own
+CLASS_GRID = 4  # for layers chosen by the user, if the backbone recommends a grid for each of its layers
 POINT_GRID = 7
-POINT_GRIDS = (7, 7, 4, 2)  # of the four layers that most backbones recommend, fine ones first
-SCORE_GRIDS = (14, 14, 7, 2)  # of the same layers, where cells are scored; a whole-map regression halves them
+POINT_GRIDS = (7, 7, 4, 2)  # for the four layers that most backbones recommend, fine ones first
+SCORE_GRIDS = (14, 14, 7, 2)  # for the same layers if cells are scored; a whole-map regression halves them
 SCORE_GRID = 14
-CASCADE_GRIDS = (14, 7, 4)  # of the closer look: fine where features are read at points
-FEW_CASCADE_GRIDS = (28, 7, 4)  # of the closer look at few images, where finer cells cost little
-NETWORK_GRID = 14  # of the fine map of a whole image, where it only has to show the place
+CASCADE_GRIDS = (14, 7, 4)  # for the closer look; fine, since features are read at points
+FEW_CASCADE_GRIDS = (28, 7, 4)  # for the closer look at few images, for which finer cells cost little
+NETWORK_GRID = 14  # for the fine map of a whole image, which only has to locate the shape
 CLOSE_NETWORK_GRID = 28
 COARSE_GRID = 7
 
@@ -30,7 +30,7 @@ class Taps(NamedTuple):
 
 
 def class_taps(backbone: Backbone, head: Head, layers: Any, grid: Any) -> Taps:
-    """Return the taps for classes: the user's layers and grid, or what head and backbone recommend."""
+    """Return the taps for classes: the user's layers and grid, or those that head and backbone recommend."""
     layers = head.layers if layers is None else layers
     if grid is not None or not head.pools:
         return Taps(layers, grid)
@@ -39,7 +39,7 @@ def class_taps(backbone: Backbone, head: Head, layers: Any, grid: Any) -> Taps:
 
 
 def point_taps(backbone: Backbone, head: Head, layers: Any, grid: Any) -> Taps:
-    """Return the taps for points: finer than for classes, since places matter."""
+    """Return the taps for points, on finer grids than for classes, since places matter."""
     if head.refinement == "network":
         taps = network_taps(backbone, layers, NETWORK_GRID)
         return taps if grid is None else Taps(taps.layers, grid)
@@ -54,7 +54,7 @@ def point_taps(backbone: Backbone, head: Head, layers: Any, grid: Any) -> Taps:
 
 
 def close_taps(backbone: Backbone, head: Head, layers: Any, *, few: bool = False) -> Taps:
-    """Return the taps of a closer look, at few images or many."""
+    """Return the taps of a closer look, for few or many images."""
     if head.refinement == "network":
         return network_taps(backbone, layers, CLOSE_NETWORK_GRID)
     if not _are_recommended(layers):
@@ -67,7 +67,7 @@ def close_taps(backbone: Backbone, head: Head, layers: Any, *, few: bool = False
 
 
 def network_taps(backbone: Backbone, layers: Any, fine: int) -> Taps:
-    """Return the taps of a keypoint network: a fine layer and the next, or the user's at a fine grid."""
+    """Return the taps of a keypoint network: a fine layer and the next, or the user's on a fine grid."""
     if not _are_recommended(layers):
         return Taps(layers, fine)
     chosen = backbone.layers[:2]

@@ -1,4 +1,4 @@
-"""What ``y`` means to an estimator: how it is checked, which task it makes, and how a head learns it."""
+"""The meaning of ``y`` for an estimator: how it is checked, which task it defines, and how it is encoded."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from transferkit.views import AnyView
 
 
 class Targets:
-    """What an estimator is taught. A subclass says what its ``y`` is.
+    """The targets of an estimator; subclasses define the meaning of ``y``.
 
     Attributes
     ----------
     unit : str
-        What ``y`` has one of for each image, for errors.
+        What ``y`` has one of for each image, for error messages.
     calibrate : str or None
-        How a head calibrates probabilities; None not at all.
+        How the head calibrates probabilities; None for no calibration.
     """
 
     unit: ClassVar[str] = "label"
     calibrate: str | None = None
 
     def read(self, y: Any, problems: list[str], name: str = "y") -> NDArray[Any]:
-        """Return checked targets, one for each image; add what is wrong to the problems."""
+        """Return checked targets, one for each image; add any problems to the list."""
         raise NotImplementedError
 
     def problems(self, y: Any, targets: NDArray[Any]) -> list[str]:
-        """Return what else is wrong with the targets of all images."""
+        """Return other problems of the targets of all images."""
         return []
 
     def make_task(self, y: Any, targets: NDArray[Any], features: AnyFeatures, rows: Rows) -> Task:
@@ -45,7 +45,7 @@ class Targets:
         raise NotImplementedError
 
     def check_validation(self, targets: NDArray[Any], features: AnyFeatures, rows: Rows, name: str) -> None:
-        """Raise if targets of the caller's own validation data cannot be those of their images."""
+        """Raise if targets of the caller's own validation data cannot belong to their images."""
 
     def encode(
         self,
@@ -56,7 +56,7 @@ class Targets:
         view: AnyView,
         extractor: Any,
     ) -> NDArray[Any]:
-        """Return targets as a head learns them, for one view."""
+        """Return the targets of one view, encoded for the head."""
         encoded: NDArray[Any] = task.encode(targets)
         return encoded
 
@@ -67,7 +67,7 @@ class Targets:
     def label_weight(
         self, task: Task, targets: NDArray[Any], weight: NDArray[np.float64]
     ) -> NDArray[np.float64] | None:
-        """Return how much training rows count for each of several labels; None for all the same."""
+        """Return the weights of training rows for each of several labels; None if all are equal."""
         return None
 
 
@@ -77,18 +77,18 @@ class ValueTargets(Targets):
     unit = "number, or row of numbers"
 
     def read(self, y: Any, problems: list[str], name: str = "y") -> NDArray[Any]:
-        """Return numbers, NaN where one is missing."""
+        """Return numbers, with NaN for missing ones."""
         return as_values(y, problems, name)
 
     def make_task(self, y: Any, targets: NDArray[Any], features: AnyFeatures, rows: Rows) -> Values:
-        """Return the task, with the names of the columns where there are some."""
+        """Return the task, with the names of the columns if there are any."""
         known = targets[rows]
         check_enough(len(known))
         check_values(known, len(targets))
         return Values(int(np.prod(targets.shape[1:])), targets.ndim == 1, column_names(y))
 
     def read_validation(self, y: Any, task: Any, name: str) -> NDArray[Any]:
-        """Return as many numbers for each image as those to train on have."""
+        """Return the numbers of each image, as many as training images have."""
         return values_like(y, task, name)
 
     def check_validation(self, targets: NDArray[Any], features: AnyFeatures, rows: Rows, name: str) -> None:

@@ -1,4 +1,4 @@
-"""What is remembered of a training, for people who ask later what a model has seen."""
+"""A record of the training data, to document later what a model has seen."""
 
 from __future__ import annotations
 
@@ -19,36 +19,36 @@ _FACTS: dict[str, Types] = {
     "n_images": (int,), "n_groups": (int, _MAYBE), "n_unweighted": (int,), "weighted": (bool,),
     "left_out": (dict,), "n_validation": (int, _MAYBE), "n_held_out": (int,), "date": (str,),
 }  # fmt: skip
-_MOST = 2**53  # exact in JSON
+_MOST = 2**53  # largest integer that is exact in JSON
 
 
 @dataclass(frozen=True, eq=False)
 class TrainingRecord:
-    """What a fit was given.
+    """Record of the data of a fit.
 
     Attributes
     ----------
     n_images : int
-        Images, or subjects with boxes, that were learned from.
+        Number of images, or of subjects with boxes, that were learned from.
     counts : ndarray of int64, shape (n_classes,)
-        Images of each class or label, in the order of ``classes_``; of numbers and keypoints, the images that
-        have each number, or both coordinates of each point.
+        Number of images of each class or label, in the order of ``classes_``; for numbers and keypoints, of
+        images in which each number, or both coordinates of each point, are present.
     bounds : ndarray of float64, shape (2, n_outputs)
-        Smallest and largest of each number that was learned; of anything else, none: (2, 0).
+        For numbers, the smallest and the largest of each output; else of shape (2, 0).
     n_groups : int or None
-        Groups that were passed; None without.
+        Number of groups that were passed; None without groups.
     n_unweighted : int
-        Images left out for a ``sample_weight`` of 0.
+        Number of images left out because their ``sample_weight`` was 0.
     weighted : bool
         Whether the others had different weights.
     left_out : dict of str to int
-        Images that could not be read, by category.
+        Number of images that could not be read, by category.
     n_validation : int or None
-        Images of ``validation_data``; None without.
+        Number of images of ``validation_data``; None without it.
     n_held_out : int
-        Images that the head held out to stop its training.
+        Number of images held out for early stopping.
     date : str
-        Of the fit, in UTC, as ``2026-01-31``.
+        Date of the fit, in UTC, such as ``2026-01-31``.
     """
 
     n_images: int
@@ -75,7 +75,7 @@ class TrainingRecord:
         n_validation: int | None,
         n_held_out: int,
     ) -> TrainingRecord:
-        """Return the record of a fit; targets and weights are of the rows that were learned from."""
+        """Return the record of a fit; targets and weights are those of the rows that were learned from."""
         counts, bounds = _content(task, targets)
         return cls(
             len(targets),
@@ -117,7 +117,7 @@ def _content(task: Any, targets: NDArray[Any]) -> tuple[NDArray[np.int64], NDArr
 def rebuild_training(
     tensors: Mapping[str, NDArray[Any]], facts: Mapping[str, Any], task: Any
 ) -> TrainingRecord:
-    """Return what was saved; ValueError if it cannot be of this task."""
+    """Return the saved record; raise ValueError if it does not fit this task."""
     check_keys("training", facts, _FACTS)
     if set(tensors) != {"counts", "bounds"}:
         raise ValueError(f"a record of training with {sorted(tensors)}")

@@ -1,4 +1,4 @@
-"""What a head is trained on, row by row."""
+"""The rows that a head is trained on."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ Rows = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """What a head is trained on, beside its features.
+    """The training data of a head, without features.
 
     Attributes
     ----------
     rows : ndarray of int, shape (n,)
         Images of the extraction that can be read and whose weight is not 0.
     targets : list of ndarray
-        One for each view, those in ``more`` last, as the head learns them.
+        Encoded targets for each view, those of ``more`` last.
     groups : ndarray of int, shape (n,)
     weight : ndarray of float64, shape (n,)
     validation : Validation or None
-        The caller's own.
+        The caller's own validation data.
     views : tuple of View or Crops
-        What features are of.
+        Views that features are extracted from.
     more : tuple of Crops
-        What else a head learns from, and predictions do not look at.
+        Additional views, used for training only.
     """
 
     rows: Rows

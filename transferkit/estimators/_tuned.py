@@ -1,4 +1,4 @@
-"""What a fit takes over from a backbone that was fine-tuned: heads, and which images it has not seen."""
+"""What ``fit`` takes over from fine-tuning: the trained heads, and which images the backbone has not seen."""
 
 from __future__ import annotations
 
@@ -25,29 +25,29 @@ _FACTS: dict[str, Types] = {
 
 @dataclass(frozen=True, eq=False)
 class FineTuning:
-    """What fine-tuning did, for people to read.
+    """Record of what fine-tuning did.
 
     Attributes
     ----------
     first_layer : str
         The first layer whose weights were changed.
     n_parameters, n_trained : int
-        Weights of the backbone, and how many of them were changed.
+        Number of weights of the backbone, and how many of them were changed.
     epochs, best_epoch : int
-        Epochs, and the one whose weights are used; 0 stands for the frozen backbone.
+        Number of epochs, and the epoch whose weights are used; 0 is the frozen backbone.
     loss, best_loss : float
-        On held-out images, before and at the best epoch, what the head is trained for: log loss of classes
-        and labels, calibrated; mean absolute error of values, or of the coordinates of keypoints as fractions
-        of the square that is looked at, in deviations of the targets where the head is a network;
-        ``"keypoint_map"`` takes the mean distance, as a fraction of the square.
+        Loss on held-out images, before training and at the best epoch: the log loss of classes or labels,
+        calibrated; the mean absolute error of values, or of the coordinates of keypoints as fractions of the
+        side of the square that the backbone sees, in standard deviations of the targets if the head is a
+        network; for ``"keypoint_map"``, the mean distance as a fraction of the side of the square.
     seconds : float
-        Of the training.
+        Duration of the training.
     started_from : str
-        SHA-256 of the weights before.
+        SHA-256 of the weights before the training.
     weights : ndarray of uint8
-        The file of weights, which is saved with the model.
+        Content of the weights file, which is saved with the model.
     of_closer_look : bool
-        Whether only closer looks at keypoints use these weights, and the first look the frozen ones.
+        Whether only closer looks at keypoints use these weights, while the first look uses the frozen ones.
     """
 
     first_layer: str
@@ -72,8 +72,8 @@ class FineTuning:
 
 
 def rebuild_fine_tuning(tensors: Mapping[str, NDArray[Any]], facts: Mapping[str, Any]) -> FineTuning:
-    """Return what was saved; ValueError if it is none."""
-    facts = {"of_closer_look": False, **facts}  # until then, every look used the weights
+    """Return the saved record; raise ValueError if it is invalid."""
+    facts = {"of_closer_look": False, **facts}  # in earlier versions, every look used the weights
     check_keys("fine_tuning", facts, _FACTS)
     counts = [facts[name] for name in ("n_parameters", "n_trained", "epochs", "best_epoch")]
     if set(tensors) != {"weights"} or min(counts) < 0 or facts["best_epoch"] > facts["epochs"]:
@@ -82,7 +82,7 @@ def rebuild_fine_tuning(tensors: Mapping[str, NDArray[Any]], facts: Mapping[str,
 
 
 def bring_weights(estimator: Any) -> None:
-    """Let a fitted estimator that was pickled elsewhere find the weights that it brings along."""
+    """Store the weights that an unpickled estimator brings along where this machine finds them."""
     predictor = vars(estimator).get("predictor_")
     record = getattr(predictor, "fine_tuning", None)
     if record is None:
@@ -100,14 +100,14 @@ def bring_weights(estimator: Any) -> None:
 
 
 class TunedLook(NamedTuple):
-    """A closer look at keypoints that was trained with a backbone.
+    """A closer look at keypoints that was trained together with its backbone.
 
     Attributes
     ----------
     weights : str
         File of the backbone's weights.
     mean : ndarray, shape (k, 2)
-        Mean shape, that squares are placed by.
+        Mean shape, by which squares are placed.
     head : FittedHead
     """
 
@@ -120,18 +120,17 @@ class TunedLook(NamedTuple):
 class Tuned:
     """Heads that were trained together with a backbone, for a fit on its features.
 
-    All decisions of that fit rest on the images that were held out: the backbone has learned from the labels
-    of all others, so that no part of a fit may take them for unseen.
+    Everything that this fit decides on unseen images uses the held-out images: the backbone has learned the
+    labels of all others.
 
     Attributes
     ----------
     held : ndarray of int
         Positions in X of the images that were held out.
     views : tuple of View
-        Of whole images.
+        Views of whole images.
     head : FittedHead
-        What looks at the whole image: on the tuned backbone, or, where a closer look was tuned, on the frozen
-        one.
+        Head for the whole image: on the tuned backbone, or on the frozen one if a closer look was tuned.
     closer : TunedLook or None
     record : FineTuning
     """

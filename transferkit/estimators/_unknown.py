@@ -1,4 +1,4 @@
-"""The answer to an image that is like nothing a model was trained on."""
+"""Predictions for images that are unlike the training images of a model."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _USUAL = 0.99
 
 
 def check_unknown(task: Any, unknown_label: Any, max_novelty: Any) -> float | None:
-    """Return the largest novelty of a known image, None where none is refused; raise if it cannot be told."""
+    """Return the largest novelty of a known image; None if no image is refused; raise for bad arguments."""
     if unknown_label is None and max_novelty is None:
         return None
     if unknown_label is None:
@@ -38,14 +38,14 @@ def check_unknown(task: Any, unknown_label: Any, max_novelty: Any) -> float | No
 
 
 def novelty_problems(max_novelty: Any) -> list[str]:
-    """Return a problem unless this is a share that some images exceed."""
+    """Return a problem unless ``max_novelty`` is above 0 and below 1."""
     if is_number(max_novelty, above=0) and max_novelty < 1:
         return []
     return [f"max_novelty must be above 0 and below 1, such as 0.99. Got {max_novelty!r}."]
 
 
 def with_unknown(labels: NDArray[Any], unknown: NDArray[np.bool_], unknown_label: Any) -> NDArray[Any]:
-    """Return labels with another one in some places; objects where their types have nothing in common."""
+    """Replace some labels by the unknown label; the result has dtype object if their types differ."""
     own = np.asarray(unknown_label)
     if own.dtype.kind == labels.dtype.kind:
         return np.where(unknown, own, labels)
@@ -57,7 +57,7 @@ def with_unknown(labels: NDArray[Any], unknown: NDArray[np.bool_], unknown_label
 def without_unknown(
     arrays: tuple[NDArray[np.float64], ...], novelty: NDArray[np.float64], max_novelty: float
 ) -> tuple[NDArray[np.float64], ...]:
-    """Return arrays with a row for each image, NaN for those that are refused; a warning counts them."""
+    """Set the rows of refused images to NaN in arrays with a row per image; a warning counts them."""
     refused = novelty > max_novelty
     if refused.any():
         logger.warning(

@@ -1,7 +1,7 @@
-"""Wide squares around the subjects of training images, from which a first look learns to find them anywhere.
+"""Wide squares around the subjects of training images, from which a network learns to find them anywhere.
 
-In most images of a set the subject is in the middle and of the same size, and a network that has seen no
-others points beside it where it is small and far away.
+In most images of a dataset the subject is in the middle and has the same size. A network trained on these
+only misses subjects that are small and far from the middle.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ _SIDES = (1.6, 4.5)
 def wide_squares(
     points: Floats, mirror: bool, pairs: Pairs | None, random_state: int
 ) -> tuple[Crops, Floats]:
-    """Return an upright square for each shape, which lies anywhere in it, and the points to learn there.
+    """Return an upright square for each shape, with the shape in a random place, and its target points.
 
-    A square depends on its own shape and on the seed, not on other rows.
+    A square depends only on its own shape and on the seed, not on other rows.
 
     Parameters
     ----------
     points : ndarray, shape (n, k, 2)
-        In pixels; NaN is a missing point.
+        True points in pixels; NaN is a missing point.
     mirror : bool
         Whether half of the squares, drawn at random, are mirrored.
     pairs : tuple of (int, int) or None
@@ -40,8 +40,9 @@ def wide_squares(
     Returns
     -------
     Crops
+        The squares.
     ndarray, shape (n, k, 2)
-        In pixels; NaN where too few points are known to say how large the shape is.
+        Points in pixels; NaN if too few are known to determine the size of the shape.
     """
     present = np.isfinite(points)
     low = np.where(present, points, np.inf).min(axis=1)

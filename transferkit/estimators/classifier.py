@@ -1,4 +1,4 @@
-"""Images to classes."""
+"""Image classification, with one label or several labels per image."""
 
 from __future__ import annotations
 
@@ -40,74 +40,77 @@ from transferkit.tasks import (
 
 @register_estimator
 class Classifier(ClassifierMixin, ImageEstimator, Decisions):
-    """Tell classes of images apart, by a head on the features of a frozen backbone.
+    """Classify images with a head trained on the features of a frozen backbone.
 
     Parameters
     ----------
     backbone : str or Backbone, default="mobilenet"
-        Name in the registry, see :func:`transferkit.list_backbones`; ``"scattering"`` needs no
-        weights; ``"precomputed"`` means that X holds features.
+        Name in the registry (see :func:`transferkit.list_backbones`). ``"scattering"`` needs no
+        weights; with ``"precomputed"``, X holds features instead of images.
     head : str or head, default="auto"
-        ``"auto"`` (linear, on the layers that do best on held-out training rows), ``"linear"``,
+        ``"auto"`` (linear, on the layers with the least error on held-out training rows), ``"linear"``,
         ``"mlp"``, ``"conv"``, or an instance from :mod:`transferkit.heads`.
     weights, image_size : default="imagenet" and None
         See :class:`FeatureExtractor`.
     layers : str or sequence of str, optional
-        Layers to tap; by default the head's choice. See :class:`FeatureExtractor`.
+        Layers to take features from; by default the head chooses. See :class:`FeatureExtractor`.
     grid : int, "full" or sequence of these, optional
-        Average each map over this many cells a side; ``"full"`` keeps maps. By default the head's choice.
+        Number of cells per side over which each feature map is averaged; ``"full"`` keeps whole maps. By
+        default the head chooses.
     augment : {"auto", "mirror", "multi", "strong", None}, default="auto"
-        Views of each image to learn from, and to average at prediction: with its mirror image ("mirror"); or
-        six more, closer and turned a little ("multi"), or turned by up to 63 degrees, shifted, some upside
-        down ("strong"). Linear heads keep their mean as one row. None where left and right differ in meaning.
-        "auto" is "mirror", or None if up to 256 training images are surely learned better without the mirror.
+        Views of each image used in training and averaged at prediction. "mirror" adds the mirror image;
+        "multi" adds six more views, zoomed in and slightly rotated; "strong" instead adds six that are
+        rotated by up to 63 degrees and shifted, some upside down. Linear heads keep the mean of the views as
+        one row. Use None where left and right differ in meaning. "auto" is "mirror", unless a sample of up to
+        256 training images shows clearly that a linear model learns better without mirror images; then None.
     class_weight : dict, "balanced" or None, default=None
-        Weight of each class's errors; ``"balanced"`` weighs classes equally. Of several labels, how much an
-        image counts for a label that it has, where one without counts 1; ``"balanced"`` weighs those with and
-        without each label equally.
+        Weight of the errors of each class; ``"balanced"`` gives all classes the same total weight. With
+        several labels per image: the weight of images that have a label, relative to 1 for those that do not;
+        ``"balanced"`` gives both the same total weight.
     threshold : float, dict, "f1" or "balanced_accuracy", default=0.5
-        The probability above which a label is predicted: of two classes, ``classes_[1]``, or the label that
-        is the key of a dictionary, which serves more classes, too. Of several labels, a number in (0, 1)
-        for all, or by label, where those left out have 0.5. ``"f1"`` and ``"balanced_accuracy"`` choose the
-        threshold with the highest figure on training images, from predictions by models that had not seen
-        them, for ``classes_[1]`` of two classes, or for each of several labels. Probabilities stay the
-        same. See also :meth:`threshold_for`.
+        Probability above which a label is predicted. With two classes, a number applies to ``classes_[1]``;
+        with any number of classes, a dictionary with one key sets it for that label. With several labels per
+        image, a number in (0, 1) applies to all, a dictionary to its keys (0.5 for the others). ``"f1"`` and
+        ``"balanced_accuracy"`` choose the threshold that maximizes this metric on training images, predicted
+        by models that had not seen them: for ``classes_[1]`` of two classes, or for each of several labels.
+        Probabilities do not change. See also :meth:`threshold_for`.
     calibrate : "auto" or None, default="auto"
-        "auto" divides logits by a temperature, learned from held-out images, so that probabilities of few
-        images are not too sure; no prediction changes. None keeps them as the head learned them. A network is
-        calibrated on what it holds out for early stopping, so not with ``validation_data``, nor where images
-        are too few to hold any out.
+        "auto" divides logits by a temperature learned from held-out images, so that a model trained on few
+        images is not overconfident; predicted labels do not change. None keeps the logits as learned. A
+        network is calibrated on the images held out for early stopping; so it is not calibrated with
+        ``validation_data``, or with too few images to hold any out.
     random_state : int, RandomState or None, default=0
-        Of the split, of initial weights and of shuffling.
+        Seed of the split, the initial weights and the shuffling.
     extractor : FeatureExtractor, optional
-        All other settings of the extraction: how images are read (``resize``, ``value_range``, ``on_error``),
-        what the backbone computes in (``precision``), and how work is run (``engine``, ``cache``,
-        ``progress``, ...), for which :func:`transferkit.config_context` serves too.
+        All other settings of feature extraction: how images are read (``resize``, ``value_range``,
+        ``on_error``), the ``precision`` of the backbone, and how the work is run (``engine``, ``cache``,
+        ``progress``, ...). The last can also be set with :func:`transferkit.config_context`.
 
     Attributes
     ----------
     classes_ : ndarray, shape (n_classes,)
-        Labels, sorted; columns of ``predict_proba`` follow them. Of 0 and 1 in columns, the names of the
-        columns or their positions.
+        Labels, sorted, in the order of the columns of ``predict_proba``. If ``y`` had a column of 0 and 1 for
+        each label: the names of the columns, or their positions.
     history_ : list of dict
-        What training recorded: a row per epoch, per mixture of layers, or per penalty tried.
+        Training history: a row per epoch, per mixture of layers, or per penalty tried.
     layer_selection_ : list of LayerTrial
-        Of ``head="auto"``: the mixtures of layers that were tried, each with its error on held-out training
-        rows, its ``gain`` over equal shares with the ``standard_error``, and, of the one that was
-        ``chosen``, ``why``.
+        With ``head="auto"``: the mixtures of layers that were tried, each with its error on held-out training
+        rows, its ``gain`` over equal shares and the ``standard_error`` of that; the one that was ``chosen``
+        says ``why``.
     thresholds_ : ndarray of float64, shape (n_labels,)
-        Of several labels only: the probability above which each is predicted.
+        Only with several labels per image: the probability above which each label is predicted.
     held_out_ : HeldOut or None
-        ``logits`` and ``targets`` of training images by models that had not seen them, their ``weight`` and
-        ``groups``; of a linear head all, of a network those that were held out. Saved with the model.
+        ``logits`` of training images by models that had not seen them, with ``targets``, ``weight`` and
+        ``groups``: all training images for a linear head, the held-out ones for a network. Saved with the
+        model.
     trained_on_ : ndarray of uint64, shape (n,), or None
-        The contents of the images that ``fit`` learned from: the first 16 hexadecimal digits of each SHA-256.
-        Saved with the model, so that :func:`transferkit.evaluate` can warn of images among them. Those that
-        the backbone was fine-tuned on are among them.
+        Content hashes of the images that ``fit`` learned from, and of those that the backbone was fine-tuned
+        on: the first 16 hexadecimal digits of each SHA-256. Saved with the model, so that
+        :func:`transferkit.evaluate` can warn if it is given such images.
     report_ : ExtractionReport
-        Images from the cache, decoded, left out, and why.
+        How many images came from the cache, were decoded, or were left out, and why.
     extractor_, head_, fitted_head_
-        What makes predictions.
+        The feature extractor, the head's settings, and the trained head.
 
     Examples
     --------
@@ -163,29 +166,29 @@ class Classifier(ClassifierMixin, ImageEstimator, Decisions):
         validation_data: Any = None,
         sample_weight: Any = None,
     ) -> Classifier:
-        """Extract features, once per image, and train the head.
+        """Extract the features of each image once, and train the head.
 
         Parameters
         ----------
         X : sequence of images
-            Paths, bytes, PIL images or arrays; a folder, a pattern such as ``"photos/*.jpg"``, or a data set
-            of another library; features (n, d) or (n, h, w, c) for "precomputed".
+            Paths, bytes, PIL images or arrays; a folder, a pattern such as ``"photos/*.jpg"``, or a dataset
+            of another library. For "precomputed", features of shape (n, d) or (n, h, w, c).
         y : array-like, shape (n,), or several labels for each image, optional
-            Labels: strings, integers or booleans, of two classes or more. By default those that X holds: the
-            names of the sub-folders of a folder, or the labels of a data set. Where images may have several:
-            0 and 1 (n, n_labels) in an array, a sparse matrix, or a DataFrame, whose columns are the names;
-            or a list of lists, tuples or sets of names.
+            Labels: strings, integers or booleans, of at least two classes. By default the labels that X
+            holds: the names of the sub-folders of a folder, or the labels of a dataset. With several labels
+            per image: 0 and 1 of shape (n, n_labels) in an array, a sparse matrix, or a DataFrame whose
+            columns are the names of the labels; or a list of lists, tuples or sets of names.
         groups : array-like, shape (n,), optional
-            Images in one group, such as one person, always stay on the same side of a split.
+            Group of each image. Images of one group, such as one person, are never separated by a split.
         validation_data : (X, y) or (X, y, sample_weight), optional
-            Used instead of a held-out part; nothing but early stopping and the history sees it.
+            Used instead of a held-out part of X, only for early stopping and for the history.
         sample_weight : array-like, shape (n,), optional
-            How much each image counts, 0 or more; only the ratios matter. An image of weight 0 is left out.
+            Weight of each image, 0 or more; only the ratios matter. Images of weight 0 are left out.
 
         Returns
         -------
         Classifier
-            Itself.
+            The estimator itself.
 
         Raises
         ------
@@ -203,7 +206,7 @@ class Classifier(ClassifierMixin, ImageEstimator, Decisions):
 
     @property
     def thresholds_(self) -> NDArray[np.float64]:
-        """The probability above which each of several labels is predicted."""
+        """Probability above which each label is predicted, with several labels per image."""
         task = self._task()
         if not isinstance(task, Labels):
             raise AttributeError(
@@ -217,13 +220,13 @@ class Classifier(ClassifierMixin, ImageEstimator, Decisions):
         return task
 
     def _answer(self, X: Any) -> tuple[Classes | Labels, NDArray[np.float64]]:
-        """Return the outputs of the head, and the task of the same fit."""
+        """Return the task and the outputs of the head, both from the same fit."""
         predictor = self._fitted()
         assert isinstance(predictor.task, Classes | Labels)
         return predictor.task, self._outputs(predictor, X)
 
     def decision_function(self, X: Any) -> NDArray[np.float64]:
-        """Return the confidence in each class.
+        """Return the logit of each class.
 
         Parameters
         ----------
@@ -232,8 +235,9 @@ class Classifier(ClassifierMixin, ImageEstimator, Decisions):
         Returns
         -------
         ndarray, shape (n,) for two classes, else (n, n_classes)
-            Logits; for two classes that of ``classes_[1]``, positive where it is the more probable one. Of
-            several labels, that of each. A threshold moves none of them.
+            Logits. For two classes, the logit of ``classes_[1]``, positive where this class is the more
+            probable one. With several labels per image, the logit of each label. Not affected by the
+            threshold.
 
         Raises
         ------
@@ -252,8 +256,8 @@ class Classifier(ClassifierMixin, ImageEstimator, Decisions):
         Returns
         -------
         ndarray of float64, shape (n, n_classes)
-            Columns in the order of ``classes_``; each row sums to 1. Of several labels, the probability of
-            each by itself.
+            Columns in the order of ``classes_``; each row sums to 1. With several labels per image, the
+            independent probability of each label.
 
         Raises
         ------
@@ -263,7 +267,7 @@ class Classifier(ClassifierMixin, ImageEstimator, Decisions):
         return task.probabilities(outputs)
 
     def predict_log_proba(self, X: Any) -> NDArray[np.float64]:
-        """Return the logarithm of the probability of each class, finite where the probability rounds to 0.
+        """Return the log-probability of each class, finite even where the probability rounds to 0.
 
         Parameters
         ----------
@@ -272,7 +276,7 @@ class Classifier(ClassifierMixin, ImageEstimator, Decisions):
         Returns
         -------
         ndarray of float64, shape (n, n_classes)
-            As ``predict_proba``.
+            Columns as in ``predict_proba``.
 
         Raises
         ------
@@ -282,32 +286,35 @@ class Classifier(ClassifierMixin, ImageEstimator, Decisions):
         return task.log_probabilities(outputs)
 
     def predict(self, X: Any, *, unknown_label: Any = None, max_novelty: float | None = None) -> NDArray[Any]:
-        """Return the label of each image, by default the most probable; an array of one for a single image.
+        """Return the label of each image, by default the most probable one.
 
         Parameters
         ----------
         X : image or sequence of images
         unknown_label : label, optional
-            What images are given that are like nothing the model was trained on, such as ``"unknown"``. By
-            default every image is given one of ``classes_``.
+            Label for images that are unlike the training images, such as ``"unknown"``. By default every
+            image is given one of ``classes_``.
         max_novelty : float, optional
-            Largest :meth:`novelty` of a known image, in (0, 1), by default 0.99: about the share of images
-            like those to train on that are not refused; with n training images, ``n / (n + 1)`` at most.
+            Images whose :meth:`novelty` is larger are given ``unknown_label``; in (0, 1), by default 0.99.
+            About this share of images that resemble the training images keep their label; with n training
+            images, ``n / (n + 1)`` at most.
 
         Returns
         -------
         ndarray, shape (n,), or (n, n_labels)
-            Of several labels 1 where the probability is above the one of ``thresholds_``, else 0, in the
-            order of ``classes_``. Of objects where ``unknown_label`` is of another type than the labels.
+            Of shape (1,) for a single image. With several labels per image, in the order of ``classes_``: 1
+            where the probability is above the threshold in ``thresholds_``, else 0. Of dtype object if
+            ``unknown_label`` is of another type than the labels.
 
         Raises
         ------
         NotFittedError, BadImageError
         InvalidInputError
-            With ``unknown_label``: images have several labels, or nothing is known of the training images.
+            With ``unknown_label``: images have several labels, or novelty is not available (see
+            :meth:`novelty`).
         """
         predictor = self._fitted()
-        task: Any = predictor.task  # of the same fit
+        task: Any = predictor.task  # of the same fit as the predictor
         least = check_unknown(task, unknown_label, max_novelty)
         features = self._features(predictor, X)
         with self._limited():
@@ -317,10 +324,10 @@ class Classifier(ClassifierMixin, ImageEstimator, Decisions):
             return with_unknown(labels, novelty_of(predictor, features) > least, unknown_label)
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
-        """Return the share of images that are given their label, or exactly all of their labels.
+        """Return the accuracy; with several labels per image, all labels of an image must be right.
 
-        With ``on_error="skip"``, the default in an estimator, images that cannot be read are left out, and a
-        logged warning names them.
+        With ``on_error="skip"``, the default in an estimator, images that cannot be read are left out and
+        named in a logged warning.
 
         Parameters
         ----------
@@ -332,7 +339,7 @@ class Classifier(ClassifierMixin, ImageEstimator, Decisions):
         Returns
         -------
         float
-            In 0..1.
+            From 0 to 1.
 
         Raises
         ------
@@ -342,7 +349,7 @@ class Classifier(ClassifierMixin, ImageEstimator, Decisions):
 
         See Also
         --------
-        transferkit.evaluate : Every usual figure, with its interval.
+        transferkit.evaluate : All usual metrics, with confidence intervals.
         """
         task = self._task()
         like = label_sets_like if isinstance(task, Labels) else labels_like
@@ -350,40 +357,41 @@ class Classifier(ClassifierMixin, ImageEstimator, Decisions):
         return float(super().score(X, y, weight))
 
     def class_activation(self, image: Any, *, label: Any = None, reference: Any = None) -> ClassActivation:
-        """Return what each place of an image adds to the score of a class, exactly, for linear heads.
+        """Return the exact contribution of each place of an image to the logit of a class (linear heads).
 
         Parameters
         ----------
         image : image
-            One image.
+            A single image.
         label : label, optional
-            By default the most probable one.
+            Class to explain; by default the most probable one.
         reference : sequence of images, optional
-            Such as training images: what they add in the mean is taken away.
+            Images, such as training images, whose mean contribution is subtracted.
 
         Returns
         -------
         ClassActivation
-            ``.maps``, one (h, w) per layer, and ``.intercept``, which sum to ``.score``, the class's logit.
+            ``.maps``, one of shape (h, w) per layer, and ``.intercept`` add up to ``.score``, the logit of
+            the class.
 
         Raises
         ------
         NotFittedError, BadImageError
         InvalidInputError
-            The head is a network, the label unknown, or there is not one image.
+            The head is a network, the label is unknown, or not exactly one image was passed.
         """
         return explain(self._fitted(), image, label, reference, self.head_)
 
     # What is learned
 
     def __sklearn_tags__(self) -> Any:
-        """Tell scikit-learn what goes in and comes out."""
+        """Return scikit-learn's tags: several labels per image are supported."""
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         return tags
 
     def kind_for(self, y: Any) -> str:
-        """Return the kind of the fitted model; before ``fit`` "labels" where images may have several."""
+        """Return the kind of task: of the fitted model, or else "labels" if images in y may have several."""
         if self.__sklearn_is_fitted__():
             return self._task().kind
         return Labels.kind if is_label_sets(y) else Classes.kind

@@ -1,4 +1,4 @@
-"""Images to numbers."""
+"""Regression on images: one number per image, or several."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ from transferkit.tasks import Values, values_like
 
 @register_estimator
 class ImageRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
-    """Estimate numbers from images, such as an age, a count or a grade.
+    """Predict one or several numbers per image, such as an age, a count or a grade.
 
-    A head learns them on the features of a frozen backbone: one number for each image, or several.
+    A head is trained on the features of a frozen backbone.
 
     Parameters
     ----------
     backbone : str or Backbone, default="mobilenet"
-        Name in the registry, see :func:`transferkit.list_backbones`; ``"scattering"`` needs no
-        weights; ``"precomputed"`` means that X holds features.
+        Name in the registry (see :func:`transferkit.list_backbones`). ``"scattering"`` needs no
+        weights; with ``"precomputed"``, X holds features instead of images.
     head : str or head, default="auto"
-        ``"auto"`` (linear, on the layers that do best on held-out training rows), ``"linear"``,
+        ``"auto"`` (linear, on the layers with the least error on held-out training rows), ``"linear"``,
         ``"mlp"``, ``"conv"``, or an instance from :mod:`transferkit.heads`.
     weights, image_size, layers, grid : default="imagenet" and None
         As for :class:`Classifier`.
     augment : {"auto", "mirror", "multi", "strong", None}, default="auto"
-        As for :class:`Classifier`. None where a number changes when its image is mirrored, such as a
+        As for :class:`Classifier`. Use None if a number changes when its image is mirrored, such as a
         horizontal position or an angle.
     random_state, extractor : default=0 and None
         As for :class:`Classifier`.
@@ -46,24 +46,24 @@ class ImageRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
     Attributes
     ----------
     n_outputs_ : int
-        Numbers for each image.
+        How many numbers are predicted per image.
     history_ : list of dict
-        What training recorded: a row per epoch, per mixture of layers, or per penalty tried. Errors of
-        several outputs are in units of the standard deviation of each.
+        Training history: a row per epoch, per mixture of layers, or per penalty tried. With several outputs,
+        errors are in units of the standard deviation of each output.
     layer_selection_ : list of LayerTrial
         As for :class:`Classifier`, with absolute errors.
     trained_on_ : ndarray of uint64, shape (n,), or None
-        The contents of the images that ``fit`` learned from: the first 16 hexadecimal digits of each SHA-256.
-        Saved with the model, so that :func:`transferkit.evaluate` can warn of images among them. Those that
-        the backbone was fine-tuned on are among them.
+        Content hashes of the images that ``fit`` learned from, and of those that the backbone was fine-tuned
+        on: the first 16 hexadecimal digits of each SHA-256. Saved with the model, so that
+        :func:`transferkit.evaluate` can warn if it is given such images.
     report_ : ExtractionReport
-        Images from the cache, decoded, left out, and why.
+        How many images came from the cache, were decoded, or were left out, and why.
     extractor_, head_, fitted_head_
-        What makes predictions.
+        The feature extractor, the head's settings, and the trained head.
 
     See Also
     --------
-    KeypointRegressor : Positions in the image, which move when it is mirrored or resized.
+    KeypointRegressor : For positions in the image, which move when it is mirrored or resized.
 
     Examples
     --------
@@ -104,25 +104,26 @@ class ImageRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
     def fit(
         self, X: Any, y: Any, *, groups: Any = None, validation_data: Any = None, sample_weight: Any = None
     ) -> ImageRegressor:
-        """Extract features, once per image, and train the head.
+        """Extract the features of each image once, and train the head.
 
         Parameters
         ----------
         X : sequence of images
-            Paths, bytes, PIL images or arrays; features (n, d) or (n, h, w, c) for "precomputed".
+            Paths, bytes, PIL images or arrays. For "precomputed", features of shape (n, d) or (n, h, w, c).
         y : array-like, shape (n,) or (n, n_outputs)
-            Numbers in any unit; each output may have its own. NaN is a missing one, and is left out.
+            Numbers in any unit, which may differ between outputs. NaN marks a missing number, which is left
+            out.
         groups : array-like, shape (n,), optional
-            Images in one group, such as one person, always stay on the same side of a split.
+            Group of each image. Images of one group, such as one person, are never separated by a split.
         validation_data : (X, y) or (X, y, sample_weight), optional
-            Used instead of a held-out part; nothing but early stopping and the history sees it.
+            Used instead of a held-out part of X, only for early stopping and for the history.
         sample_weight : array-like, shape (n,), optional
-            How much each image counts, 0 or more; only the ratios matter. An image of weight 0 is left out.
+            Weight of each image, 0 or more; only the ratios matter. Images of weight 0 are left out.
 
         Returns
         -------
         ImageRegressor
-            Itself.
+            The estimator itself.
 
         Raises
         ------
@@ -135,12 +136,12 @@ class ImageRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
 
     @property
     def n_outputs_(self) -> int:
-        """Numbers for each image."""
+        """How many numbers are predicted per image."""
         return self._task().n_outputs
 
     @property
     def output_names_(self) -> tuple[str, ...] | None:
-        """Names of the columns of ``y``, where it was a DataFrame."""
+        """Names of the columns of ``y`` if it was a DataFrame, else None."""
         return self._task().names
 
     def _task(self) -> Values:
@@ -149,7 +150,7 @@ class ImageRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         return task
 
     def predict(self, X: Any) -> NDArray[np.float64]:
-        """Return the numbers of each image, in the shape of ``y``; one row for a single image.
+        """Return the predicted numbers of each image, in the shape of the ``y`` passed to ``fit``.
 
         Parameters
         ----------
@@ -158,7 +159,7 @@ class ImageRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         Returns
         -------
         ndarray of float64, shape (n,) or (n, n_outputs)
-            In the unit of ``y``.
+            In the unit of ``y``; one row for a single image.
 
         Raises
         ------
@@ -168,10 +169,10 @@ class ImageRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         return predictor.task.decode(self._outputs(predictor, X))
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Return R^2, the share of the variance explained, averaged over the outputs.
+        """Return R^2, the explained share of the variance, averaged over the outputs.
 
-        With ``on_error="skip"``, the default in an estimator, images that cannot be read are left out, and a
-        logged warning names them.
+        With ``on_error="skip"``, the default in an estimator, images that cannot be read are left out and
+        named in a logged warning.
 
         Parameters
         ----------
@@ -183,7 +184,7 @@ class ImageRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         Returns
         -------
         float
-            1 is exact, 0 no better than the mean. Outputs that do not vary in ``y`` are left out.
+            1 means exact, 0 no better than the mean of y. Outputs that do not vary in ``y`` are left out.
 
         Raises
         ------
@@ -193,7 +194,7 @@ class ImageRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
 
         See Also
         --------
-        transferkit.evaluate : Errors too, with their intervals.
+        transferkit.evaluate : All usual metrics, with confidence intervals.
         """
         task = self._task()
         read = lambda y: values_like(y, task, "y").reshape(-1, task.n_outputs)  # noqa: E731

@@ -1,4 +1,4 @@
-"""Images to keypoints."""
+"""Keypoint detection in images."""
 
 from __future__ import annotations
 
@@ -52,76 +52,81 @@ from transferkit.persistence import register_estimator
 from transferkit.tasks import Points
 from transferkit.views import ORIGINAL, AnyView, View, with_pairs
 
-# On fewer, a linear head takes seconds, and errs little more: 10.8 and 10.3 % with 150 faces; but 8.3 and
-# 6.7 % with 500.
+# With fewer images, a linear head trains in seconds and is hardly worse: errors of 10.8 and 10.3 % (network)
+# with 150 faces, but 8.3 and 6.7 % with 500.
 MIN_IMAGES_OF_NETWORK = 300
 
 
 @register_estimator
 class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
-    """Find keypoints in images, by a head on the features of a frozen backbone.
+    """Find keypoints in images with a head trained on the features of a frozen backbone.
 
-    Coordinates are pixels of each original image as it is seen upright, whatever its size; the
-    integer coordinate is the centre of a pixel. Any number of points will do; for 68 facial points, or
-    with ``mirror_pairs``, left and right are known, so that mirror images can be used.
+    Coordinates are in pixels of each original image, displayed upright; integer coordinates are pixel
+    centres. Images may have different sizes, and any number of points is possible. Mirror images are used
+    where it is known which points swap left and right: for 68 facial points, or with ``mirror_pairs``.
 
     Parameters
     ----------
     backbone : str or Backbone, default="mobilenet"
-        Name in the registry; ``"scattering"`` needs no weights; ``"precomputed"`` means that X
-        holds features, and y is learned as it is.
+        Name in the registry. ``"scattering"`` needs no weights; with ``"precomputed"``, X holds features
+        instead of images, and y may be any numbers.
     head : str or head, default="auto"
-        ``"auto"`` is ``"keypoint_map"``, a network that corrects points by what lies at them; on fewer than
-        300 images ``"score_map"``, which looks for each point everywhere; and ``"linear"`` on a backbone of
-        one layer, or with a grid of your own on few images. Also ``"mlp"``, ``"conv"``, or an instance
-        from :mod:`transferkit.heads`.
+        ``"auto"`` is ``"keypoint_map"``, a network that corrects points by the features at their places;
+        with fewer than 300 images ``"score_map"``, which scores every place for each point; and ``"linear"``
+        for a backbone with one layer, or if ``grid`` is set and there are fewer than 300 images. Also
+        ``"mlp"``, ``"conv"``, or an instance from :mod:`transferkit.heads`.
     refine : int or "auto", default="auto"
-        Rounds of a closer look: cut out the square around the points found so far, upright, extract its
-        features, and find the points again. "auto", for these three heads with 3 points or more, is one
-        round on 300 images or more, two on 10 or more, else none. A round that does not lower the error on
-        held-out rows ends them.
+        Number of rounds of a closer look: crop the upright square around the points found so far, extract its
+        features, and find the points again. "auto", for the three heads of ``head="auto"`` and 3 points or
+        more, is one round with 300 images or more, two rounds with 10 to 299 (one for ``"keypoint_map"``),
+        else none. The rounds end at the first one that does not lower the error on held-out rows.
     layers : str or sequence of str, optional
-        Layers to tap; by default the head's choice.
+        Layers to take features from; by default the head chooses.
     grid : int, "full" or sequence of these, optional
-        Average each map over this many cells a side; ``"full"`` keeps maps as they are. By default 14 and
-        7 for the two layers of ``"keypoint_map"`` (28 for the first one in the closer look), 7, 7, 4 and 2
-        for four layers of a linear head (whole maps for ``"scattering"``), full maps for ``"conv"``.
+        Number of cells per side over which each feature map is averaged; ``"full"`` keeps whole maps. By
+        default 14 and 7 for the two layers of ``"keypoint_map"`` (28 for the first one in the closer look),
+        7, 7, 4 and 2 for four layers of a linear head (whole maps for ``"scattering"``), and whole maps for
+        ``"conv"``.
     augment : {"auto", "mirror", None}, default="auto"
-        Train on mirror images too, and average both views at prediction; "auto" does so where mirror pairs
-        are known.
+        "mirror" trains on mirror images too, and averages both views at prediction. "auto" does so if mirror
+        pairs are known.
     mirror_pairs : sequence of (int, int), optional
-        Points that swap when the image is mirrored, such as ``table.mirror_pairs`` of what a reader of
-        :mod:`transferkit.datasets` returns; all others stay. By default known for 68 points only.
+        Pairs of points that swap when the image is mirrored; all others stay. The readers of
+        :mod:`transferkit.datasets` return them as ``table.mirror_pairs``. By default known only for 68
+        points.
     weights, image_size, random_state, extractor
         As for :class:`Classifier`.
 
     Attributes
     ----------
     n_points_ : int
+        Number of points.
     boxed_ : bool
-        Whether ``fit`` had boxes, so that predictions need some.
+        Whether ``fit`` was given boxes; ``predict`` then needs them, too.
     history_ : list of dict
-        A row per epoch, or per penalty tried. Errors are fractions of the square that the backbone sees.
+        A row per epoch, or per penalty tried. Errors are fractions of the side of the square that the
+        backbone sees.
     label_offset_ : float
-        Pixels by which labels, and so predictions, lie to the right of where images and their mirror images
-        say points are, as where pixels count from 1. 0 where that may be chance, is more than 2 pixels, or
-        differs between points, and without a closer look.
+        Systematic offset of the labels, and so of the predictions, to the right, in pixels; for example, if
+        pixels were counted from 1. It is found by comparing images with their mirror images, and set to 0 if
+        it may be chance, exceeds 2 pixels or differs between points, and without a closer look.
     wide_look_ : WideLook or None
-        Whether the first look is repeated on a wide square around its answer where an image and its mirror
-        image disagree by more than ``limit``, a fraction of the size of the shape, as 2 % of held-out images
-        do. None where that did not help on those, with boxes, and without a network, mirror images or rounds.
+        Whether the first look is repeated on a wide square around its answer if the points of an image and of
+        its mirror image disagree by more than ``limit``, a fraction of the size of the shape; this is the
+        case for 2 % of the held-out images. None if that did not help on these, with boxes, and without a
+        network, mirror images or rounds.
     refinements_ : list of Refinement
-        The fitted rounds.
+        The fitted rounds of the closer look.
     rounds_ : list of Round
-        ``number`` (0 is the whole image) with its ``held_out_error``: mean distance of the points of training
-        images by a model without their group, as a fraction of the size of the shape (the larger side of its
-        box); and whether it is ``used``.
+        ``number`` of each round (0 is the whole image); ``held_out_error``, the mean distance of points, as a
+        fraction of the size of the shape (the longer side of its bounding box), for training images predicted
+        by a model that had not seen their group; and whether the round is ``used``.
     trained_on_ : ndarray of uint64, shape (n,), or None
-        The contents of the images that ``fit`` learned from: the first 16 hexadecimal digits of each SHA-256.
-        Saved with the model, so that :func:`transferkit.evaluate` can warn of images among them. Those that
-        the backbone was fine-tuned on are among them.
+        Content hashes of the images that ``fit`` learned from, and of those that the backbone was fine-tuned
+        on: the first 16 hexadecimal digits of each SHA-256. Saved with the model, so that
+        :func:`transferkit.evaluate` can warn if it is given such images.
     report_ : ExtractionReport
-        Images from the cache, decoded, left out, and why.
+        How many images came from the cache, were decoded, or were left out, and why.
 
     Examples
     --------
@@ -174,7 +179,7 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         sample_weight: Any = None,
         boxes: Any = None,
     ) -> KeypointRegressor:
-        """Extract features, once per image, and train the head.
+        """Extract the features of each image once, and train the head.
 
         Parameters
         ----------
@@ -182,23 +187,23 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
             As for :class:`Classifier`.
         y : array-like, shape (n, 2 k) or (n, k, 2), optional
             x0, y0, x1, y1, ... in pixels of each original image; NaN marks a missing point. By default the
-            targets of a data set, where X is one.
+            targets of X, if X is a dataset.
         groups : array-like, shape (n,), optional
-            Images in one group, such as one person, always stay on the same side of a split.
+            Group of each image. Images of one group, such as one person, are never separated by a split.
         validation_data : (X, y) or (X, y, sample_weight), optional
-            Used instead of a held-out part: to stop early, and to judge the closer look of a network. With
-            boxes, (X, y, sample_weight, boxes), of which sample_weight may be None.
+            Used instead of a held-out part of X, for early stopping and to judge the closer look of a
+            network. With boxes, (X, y, sample_weight, boxes), where sample_weight may be None.
         sample_weight : array-like, shape (n,), optional
-            How much each image counts, 0 or more; only the ratios matter. An image of weight 0 is left out.
+            Weight of each image, 0 or more; only the ratios matter. Images of weight 0 are left out.
         boxes : array-like, shape (n, 4), optional
-            Where the subject is: left, top, right and bottom edge in pixels of each original image. Only the
-            square around it is looked at. Of several subjects in one image, the image is in X once for each;
-            y stays in pixels of the image. ``predict`` needs boxes then.
+            Bounding box of the subject: left, top, right and bottom edge in pixels of each original image.
+            Only the square around it is used. For several subjects in one image, repeat the image in X; y
+            stays in pixels of the whole image. ``predict`` then needs boxes, too.
 
         Returns
         -------
         KeypointRegressor
-            Itself.
+            The estimator itself.
 
         Raises
         ------
@@ -220,17 +225,17 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
 
     @property
     def boxed_(self) -> bool:
-        """Whether predictions need boxes."""
+        """Whether ``predict`` needs boxes."""
         return getattr(self._fitted().task, "boxed", False)
 
     @property
     def label_offset_(self) -> float:
-        """Pixels by which labels, and predictions, lie to the right of where mirror images say points are."""
+        """Systematic offset of labels and predictions to the right, in pixels."""
         return float(getattr(self._fitted().task, "offset", 0.0))
 
     @property
     def wide_look_(self) -> WideLook | None:
-        """When the first look is repeated on a wide square; None for never."""
+        """When the first look is repeated on a wide square; None if it never is."""
         look: WideLook | None = self._fitted().wide_look
         return look
 
@@ -241,12 +246,12 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
 
     @property
     def rounds_(self) -> list[Round]:
-        """What each look brought on held-out images."""
+        """Error on held-out images after each look."""
         self._check_fitted()
         return self._rounds
 
     def set_params(self, **params: Any) -> KeypointRegressor:
-        """Set parameters, also of the head; "auto" has none before it has chosen one."""
+        """Set parameters of the estimator or of its head, unless the head is "auto"."""
         head = params.get("head", self.head)
         if isinstance(head, str) and head == "auto" and any(name.startswith("head__") for name in params):
             raise InvalidInputError(
@@ -257,26 +262,26 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         return self
 
     def extract(self, X: Any, *, boxes: Any = None, on_error: str = "raise") -> Features:
-        """Return the features that this model predicts from; what is cached is not computed again.
+        """Return the features that this model predicts from, computing only those that are not cached.
 
         Parameters
         ----------
         X : image or sequence of images
         boxes : array-like, shape (n, 4), optional
-            As for ``fit``, which must have had some.
+            As for ``fit``; required if ``fit`` was given boxes, else not allowed.
         on_error : {"raise", "skip"}, default="raise"
             With "skip", ``.ok`` and ``.report`` of the result say which images could not be read.
 
         Returns
         -------
         Features
-            Of whole images, or of the squares around the boxes. Closer looks have features of their own.
+            Of whole images, or of the squares around the boxes. Features of closer looks are not included.
 
         Raises
         ------
         NotFittedError, BadImageError
         InvalidInputError
-            Boxes are missing or do not fit.
+            Boxes are missing, not allowed, or invalid.
         """
         predictor = self._fitted()
         if predictor.extractor is None:
@@ -285,24 +290,25 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         return extract_subjects(predictor, items, boxes, on_error=on_error)[1]
 
     def novelty(self, X: Any, boxes: Any = None) -> NDArray[np.float64]:
-        """Return how unlike the training images each image is, as a share of them.
+        """Return how different each image is from the training images.
 
         Parameters
         ----------
         X : image or sequence of images
         boxes : array-like, shape (n, 4), optional
-            As for ``fit``, which must have had some: the squares around them are compared.
+            As for ``fit``; required if ``fit`` was given boxes. The squares around them are compared.
 
         Returns
         -------
         ndarray of float64, shape (n,)
-            In 0..1, see :meth:`Classifier.novelty`.
+            From 0 to 1; see :meth:`Classifier.novelty`.
 
         Raises
         ------
         NotFittedError, BadImageError
         InvalidInputError
-            Boxes are missing or do not fit, or nothing is known of the training images.
+            Boxes are missing, not allowed, or invalid; or the model keeps no training images to compare with,
+            see :meth:`Classifier.novelty`.
         """
         if boxes is None:
             return super().novelty(X)
@@ -314,36 +320,37 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
     def predict(
         self, X: Any, boxes: Any = None, *, return_error: bool = False, max_novelty: float | None = None
     ) -> Any:
-        """Return the keypoints of each image, in the layout that ``fit`` got.
+        """Return the keypoints of each image, in the layout of the ``y`` passed to ``fit``.
 
         Parameters
         ----------
         X : image, sequence of images or iterator over images
-            An iterator, such as :func:`transferkit.datasets.video_frames`, is never held as a whole.
+            An iterator, such as :func:`transferkit.datasets.video_frames`, is read in batches, never as a
+            whole.
         boxes : array-like, shape (n, 4), optional
-            As for ``fit``, which must have had some.
+            As for ``fit``; required if ``fit`` was given boxes, else not allowed.
         return_error : bool, default=False
-            Return the expected error of each point too. After a closer look, four more squares of each image
-            are looked at for it, moved a little: what is found there differs more, the more a point errs.
+            Also return the expected error of each point. If there is a closer look, it is repeated for this
+            on four slightly moved squares: the more the points found there differ, the larger the error.
         max_novelty : float, optional
-            Refuse images whose :meth:`novelty` is larger, such as 0.99: all their points, and errors, are
-            NaN, and a logged warning counts them. By default every image is given points.
+            Refuse images whose :meth:`novelty` exceeds this value, such as 0.99: their points and errors are
+            NaN, and a logged warning counts them. By default no image is refused.
 
         Returns
         -------
         ndarray of float64, shape (n, 2 k) or (n, k, 2)
             Pixels of each original image; one row for a single image.
         ndarray of float64, shape (n, k)
-            With ``return_error``: the mean distance to expect between each point and the true one, in pixels,
-            as held-out training images have shown it. It is of images like those, and tells nothing of an
-            image without the subject.
+            With ``return_error``: the expected distance between each point and the true one, in pixels, as
+            estimated on held-out training images. It holds for images like those; for an image without the
+            subject, it means nothing.
 
         Raises
         ------
         NotFittedError, BadImageError
         InvalidInputError
-            X cannot be used, boxes are missing or do not fit, or nothing is known of errors, or, with
-            ``max_novelty``, of the training images.
+            X cannot be used; boxes are missing, not allowed, or invalid; or the model does not know its
+            errors (``return_error``) or its training images (``max_novelty``).
         """
         predictor = self._fitted()
         if predictor.extractor is None:
@@ -363,24 +370,25 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         )
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None, boxes: Any = None) -> float:
-        """Return R^2, the share of the variance of coordinates explained, averaged over them.
+        """Return R^2, the explained share of the variance of each coordinate, averaged over coordinates.
 
-        With ``on_error="skip"``, the default in an estimator, images that cannot be read are left out, and a
-        logged warning names them.
+        With ``on_error="skip"``, the default in an estimator, images that cannot be read are left out and
+        named in a logged warning.
 
         Parameters
         ----------
         X : image or sequence of images
         y : array-like, shape (n, 2 k) or (n, k, 2), optional
-            Pixels of each original image; missing points (NaN) are left out. By default those that X holds.
+            Pixels of each original image; missing points (NaN) are left out. By default the targets that X
+            holds.
         sample_weight : array-like, shape (n,), optional
         boxes : array-like, shape (n, 4), optional
-            As for ``fit``, which must have had some.
+            As for ``fit``; required if ``fit`` was given boxes, else not allowed.
 
         Returns
         -------
         float
-            1 is exact, 0 no better than the mean shape.
+            1 means exact, 0 no better than the mean of y.
 
         Raises
         ------
@@ -390,7 +398,7 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
 
         See Also
         --------
-        transferkit.metrics.normalized_mean_error : Errors in units of the face.
+        transferkit.metrics.normalized_mean_error : Errors relative to the size of the face.
         """
         self._check_fitted()
         if self.extractor_ is None:
@@ -409,7 +417,7 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
     # What is learned
 
     def _head(self, n_images: int | None = None) -> Head:
-        """Return the head; by default a network, if there are images and layers enough for one."""
+        """Return the head; by default a network, if there are enough images and layers for one."""
         if not (isinstance(self.head, str) and self.head == "auto"):
             return super()._head(n_images)
         if is_precomputed(self.backbone) or len(self._backbone().layers) < 2:
@@ -425,7 +433,7 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         return False  # points are mirrored with their images
 
     def _views(self, head: Head | None, y: Any = None) -> tuple[View, ...]:
-        """Return the views; without ``y``, only check what can be checked before it is known."""
+        """Return the views; without ``y``, only check what does not depend on it."""
         check_looks(self.refine, self.augment, head, self.head)
         if y is None or is_precomputed(self.backbone):
             return (ORIGINAL,)
@@ -434,7 +442,7 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
     def _more_views(
         self, head: Head, targets: NDArray[Any], views: tuple[View, ...]
     ) -> tuple[tuple[AnyView, ...], NDArray[Any]]:
-        """Return squares from which the network of a first look learns to find a subject anywhere."""
+        """Return wide squares for training, from which the first network learns to find subjects anywhere."""
         learns = self.augment is not None and head.refinement == "network" and self._tuned is None
         if not learns or is_precomputed(self.backbone) or targets.shape[1] < MIN_POINTS:
             return (), targets
@@ -459,7 +467,7 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         held: Rows,
         own: Any,
     ) -> None:
-        """Look again at the readable images, of which training held some out."""
+        """Fit the closer look on the readable images, of which training held some out."""
         self._rounds: list[Round] = []
         if not isinstance(features, Features):
             return
@@ -484,7 +492,7 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
                 self.report_.merge(look.report)
 
     def _new_look(self, n_images: int) -> CloserLook:
-        """Return a closer look that is still to be fitted."""
+        """Return an unfitted closer look."""
         taps = close_taps(self._backbone(), self.head_, self.layers, few=n_images < FEW_IMAGES)
         views = self.predictor_.views
         tuned = self._tuned_look()
@@ -501,7 +509,7 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         return None if self._tuned is None else self._tuned.closer
 
     def _n_rounds(self, head: Head, n_images: int) -> int:
-        """Return how many rounds to try: a second one pays where the first look is coarse."""
+        """Return how many rounds to try: a second one pays off if the first look is coarse."""
         if self.refine != "auto":
             return int(self.refine)
         few = head.refinement == "cascade" and n_images < FEW_IMAGES

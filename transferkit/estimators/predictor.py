@@ -1,4 +1,4 @@
-"""A fitted model: from features to an answer. No scikit-learn, no files."""
+"""``Predictor``: the state of a fitted model, from features to predictions, without scikit-learn."""
 
 from __future__ import annotations
 
@@ -18,32 +18,32 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Predictor:
-    """All that a fitted estimator needs to answer.
+    """Everything that a fitted estimator needs to predict.
 
     Attributes
     ----------
     extractor : FeatureExtractor or None
-        None where X holds features.
+        None if X holds features.
     views : tuple of View
-        Of each whole image.
+        Views of each whole image.
     head : FittedHead
     task : Task
     half : bool
         Whether the head takes maps in half precision.
     wide_look : WideLook or None
-        Whether the first look at keypoints looks again where it is in doubt.
+        When the first look at keypoints is repeated; None for never.
     refinements : tuple of Refinement
-        Closer looks at keypoints, one after the other.
+        Closer looks at keypoints, in order.
     expected_error : ExpectedError or None
-        How far keypoints may be from the truth; None where nothing is known.
+        Model of the expected error of keypoints; None if it is unknown.
     held_out : HeldOut or None
-        Of classes and labels: what models that had not seen them say of training images.
+        For classes and labels: logits of training images by models that had not seen them.
     novelty : Novelty or None
-        How unlike the training images an image is.
+        Training images to compare new ones with.
     training : TrainingRecord or None
-        What the fit was given, for people to read.
+        Record of the training data.
     fine_tuning : FineTuning or None
-        What was done to the backbone, where it was fine-tuned.
+        Record of the fine-tuning of the backbone, if any.
     """
 
     extractor: Any
@@ -73,7 +73,7 @@ class Predictor:
         rows : ndarray of int, optional
             By default all images that can be read.
         views : sequence of View or Crops, optional
-            What the features are of, where that is not the whole images.
+            Views that the features are of, if not those of whole images.
         """
         views = self.views if views is None else views
         outputs = self._of_each(features, rows, views)
@@ -89,7 +89,7 @@ class Predictor:
         rows: NDArray[np.int64] | None = None,
         views: Sequence[AnyView] | None = None,
     ) -> list[Floats]:
-        """Return the points (n, k, 2) in pixels that each view shows, before any closer look.
+        """Return the points (n, k, 2) in pixels found in each view, before any closer look.
 
         ``items`` are the images of the rows; the others are as for ``outputs``.
         """
@@ -107,13 +107,13 @@ class Predictor:
     def place(
         self, features: Any, rows: NDArray[np.int64] | None, views: Sequence[AnyView]
     ) -> tuple[list[AnyView], tuple[Any, ...]]:
-        """Return the views of these rows, and what else maps points of their squares to pixels."""
+        """Return the views of these rows, and the arguments that map points of their squares to pixels."""
         chosen = np.flatnonzero(features.ok) if rows is None else rows
         sizes = features.sizes(rows)
         return [view.of(chosen) for view in views], (sizes, self.extractor.image_size_, self.extractor.resize)
 
     def find(self, items: Sequence[Any], features: Any, views: Sequence[AnyView] | None = None) -> Floats:
-        """Return the points (n, k, 2) in pixels after every look at images, all of which can be read."""
+        """Return the points (n, k, 2) in pixels after all looks; every image must be readable."""
         points: Floats = np.mean(self.first_look(items, features, None, views), axis=0)
         for refinement in self.refinements:
             points = refinement.predict(items, points)
@@ -123,7 +123,7 @@ class Predictor:
 def average_views(
     views: Sequence[AnyView], outputs: Sequence[Floats], place: tuple[Any, ...] | None = None
 ) -> Floats:
-    """Return the mean of what a head says of several views of the same images.
+    """Return the mean of the outputs of a head for several views of the same images.
 
     Parameters
     ----------
@@ -131,8 +131,9 @@ def average_views(
     outputs : sequence of ndarray, shape (n, k)
         One for each view.
     place : tuple, optional
-        Outputs are points as fractions of each view's square, to be mapped to pixels of the images first:
-        sizes (n, 2), image size and resize policy for views of whole images, empty for crops.
+        If passed, outputs are points as fractions of the square of each view, which are mapped to pixels of
+        the images first. Contains sizes (n, 2), image size and resize policy for views of whole images; empty
+        for crops.
     """
     if place is not None:
         outputs = in_pixels(views, outputs, place)
@@ -143,7 +144,7 @@ def average_views(
 def in_pixels(
     views: Sequence[AnyView], outputs: Sequence[Floats], place: tuple[Any, ...] = ()
 ) -> list[Floats]:
-    """Return points (n, k, 2) in pixels of the images, as each view says; see ``average_views``."""
+    """Return points (n, k, 2) in pixels of the images for each view; see ``average_views``."""
     return [
         view.from_square(output.reshape(len(output), -1, 2), *place)
         for view, output in zip(views, outputs, strict=True)

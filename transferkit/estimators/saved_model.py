@@ -1,4 +1,4 @@
-"""A saved model that answers without its estimator: no scikit-learn, which takes a second to import."""
+"""A saved model that predicts without its estimator and scikit-learn, which takes a second to import."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _IMAGES = (
     "random_state",
     "weights",
 )
-# What each estimator is made with, and what it learns; a test holds these to the classes.
+# Parameters and kinds of task of each estimator; a test compares these with the classes.
 ESTIMATORS = {
     "Classifier": ((*_IMAGES, "class_weight", "threshold", "calibrate"), frozenset({"classes", "labels"})),
     "ImageRegressor": (_IMAGES, frozenset({"values"})),
@@ -50,12 +50,12 @@ ESTIMATORS = {
 
 @dataclass(frozen=True)
 class SavedModel:
-    """The half of a fitted estimator that answers; attributes and methods are those of the estimators.
+    """The part of a fitted estimator that predicts; attributes and methods are those of the estimators.
 
     Parameters
     ----------
     predictor : Predictor
-        Of images.
+        A predictor on images.
     """
 
     predictor: Predictor
@@ -72,7 +72,7 @@ class SavedModel:
 
     @property
     def thresholds_(self) -> NDArray[np.float64]:
-        """The probability above which each of several labels is predicted."""
+        """Probability above which each label is predicted, with several labels per image."""
         chosen = self._task.thresholds
         return np.full(len(self._task.labels), 0.5) if chosen is None else chosen
 
@@ -83,18 +83,18 @@ class SavedModel:
 
     @property
     def n_outputs_(self) -> int:
-        """Numbers for each image."""
+        """How many numbers are predicted per image."""
         return int(self._task.n_outputs)
 
     @property
     def output_names_(self) -> tuple[str, ...] | None:
-        """Names of the numbers, where they have some."""
+        """Names of the numbers, if they have any."""
         names: tuple[str, ...] | None = self._task.names
         return names
 
     @property
     def boxed_(self) -> bool:
-        """Whether predictions need boxes."""
+        """Whether ``predict`` needs boxes."""
         return bool(getattr(self._task, "boxed", False))
 
     def extract(self, X: Any, boxes: Any = None, *, on_error: str = "raise") -> Features:
@@ -108,7 +108,7 @@ class SavedModel:
         return chances
 
     def novelty(self, X: Any) -> NDArray[np.float64]:
-        """Return how unlike the training images each image is, as the estimators do."""
+        """Return how different each image is from the training images, as the estimators do."""
         with memory_limit(self._limit):
             return novelty_of(self.predictor, self.extract(X))
 
@@ -121,9 +121,9 @@ class SavedModel:
         unknown_label: Any = None,
         max_novelty: float | None = None,
     ) -> Any:
-        """Return the answer to each image, as the estimators do.
+        """Return the prediction for each image, as the estimators do.
 
-        Boxes and errors are of keypoints, unknown labels of classes.
+        ``boxes`` and ``return_error`` are for keypoints, ``unknown_label`` for classes.
         """
         if isinstance(self._task, Points):
             return predict_points(
@@ -158,9 +158,9 @@ class SavedModel:
 
 
 def load_without_estimator(path: str | os.PathLike[str]) -> SavedModel | None:
-    """Return a saved model of images; None where :func:`transferkit.load` must decide.
+    """Return a saved model of images; None if :func:`transferkit.load` must be used.
 
-    That is for whatever is no such model, and for all that is wrong with one: ``load`` finds the words.
+    That is the case for anything else and for damaged models, for which ``load`` raises the error.
     """
     try:
         return _model(read_parts(path, ESTIMATORS))
@@ -182,7 +182,7 @@ def _model(saved: SavedParts) -> SavedModel:
     predictor = Predictor(
         whole, learned.views, learned.fitted, learned.task, learned.head.half, novelty=novelty
     )
-    if "held_out" in extras:  # not needed to answer, but what is wrong with it is for ``load`` to say
+    if "held_out" in extras:  # not needed to predict, but if it is invalid, ``load`` must raise the error
         rebuild_held_out(*extras["held_out"], learned.task)
     if "training" in extras:
         rebuild_training(*extras["training"], learned.task)

@@ -1,4 +1,4 @@
-"""Evaluate fitted models on images they have not seen: figures with intervals, and the worst mistakes."""
+"""Evaluate fitted models on unseen images: metrics with confidence intervals, and the worst mistakes."""
 
 from transferkit.evaluation._evaluate import evaluate
 from transferkit.evaluation._figures import LOWER_IS_BETTER, figure_cells, figure_title

@@ -43,51 +43,53 @@ def evaluate(
     confidence: float = 0.95,
     seed: int = 0,
 ) -> Evaluation:
-    """Return how good a fitted model is on images that it has not seen, with intervals.
+    """Evaluate a fitted model on images that it has not seen, with confidence intervals.
 
     Parameters
     ----------
     estimator : Classifier, KeypointRegressor, ImageRegressor or another fitted classifier or regressor
-        With the methods of scikit-learn; AUC, log loss and Brier score need ``predict_proba``.
+        Model with scikit-learn's methods; AUC, log loss and Brier score need ``predict_proba``.
     X : image or sequence of images, or features
-        Whatever its ``predict`` takes.
+        Whatever ``predict`` of the estimator takes.
     y : array-like, shape (n,), or (n, 2 k) or (n, k, 2), or (n, n_outputs), optional
-        Labels, keypoints in pixels of each original image, or numbers; of one image its label, points or
-        number will do. Several labels for each image are given as for ``Classifier.fit``. By default the
-        labels that X holds.
+        Labels, keypoints in pixels of each original image, or numbers; for a single image, also just its
+        label, points or number. Several labels per image are passed as for ``Classifier.fit``. By default
+        the labels that X holds.
     pos_label : label, optional
-        The positive class of two; by default the second of ``classes_``. The table says which it is.
+        Only for two classes: the positive one, by default the second of ``classes_``. Shown in the table.
     normalizer : str or float, optional
-        What errors of keypoints are divided by, see `transferkit.metrics.normalized_mean_error`; by default
-        ``"outer_eye_corners"`` for 68 points, else ``"box_size"``. The table says which it is. One point has
-        no size of its own and needs a number of pixels, such as 100.0.
+        Only for keypoints: the distance by which errors are divided, see
+        `transferkit.metrics.normalized_mean_error`; by default ``"outer_eye_corners"`` for 68 points, else
+        ``"box_size"``. Shown in the table. A single point has no size, and needs a number of pixels, such as
+        100.0.
     limit : float, default=0.08
-        Above which error keypoints count as not found.
+        Only for keypoints: largest error of an image that is not a failure, as a fraction of the normalizer.
     groups : array-like, shape (n,), optional
-        Images in one group, such as one person, are not independent: intervals then come from
-        drawing whole groups.
+        Group of each image, such as the person. Images of one group are not independent; so whole groups are
+        resampled for the intervals.
     boxes : array-like, shape (n, 4), optional
-        Of a KeypointRegressor that was fitted with boxes: left, top, right and bottom edge of each subject,
-        in pixels.
+        Only for a KeypointRegressor that was fitted with boxes: left, top, right and bottom edge of each
+        subject, in pixels.
     return_error : bool, default=False
-        Of a KeypointRegressor: compare the error that it expects of each point with the real one.
+        Only for a KeypointRegressor: compare the expected error of each point with the actual one.
     on_error : {"raise", "skip"}, optional
-        What to do with an image that cannot be read; skipped ones are listed in ``.skipped`` and in a logged
-        warning, counted in the table, and in no figure. By default as for ``fit`` and ``score``, which skip
-        them unless the extractor of the estimator says otherwise.
+        What to do with an image that cannot be read. Skipped images are listed in ``.skipped`` and in a
+        logged warning, counted in the table, and left out of all metrics. By default as for ``fit`` and
+        ``score``, which skip them unless the extractor of the estimator says otherwise.
     confidence : float, default=0.95
+        Confidence level of the intervals.
     seed : int, default=0
-        Of the bootstrap.
+        Seed of the bootstrap.
 
     Returns
     -------
     ClassificationEvaluation, LabelEvaluation, KeypointEvaluation or ValueEvaluation
-        Print it; or take ``.figures``, ``.worst()``, ``.to_frame()``, ``.to_dict()``.
+        Print it, or use ``.figures``, ``.worst()``, ``.to_frame()`` or ``.to_dict()``.
 
     Raises
     ------
     InvalidInputError
-        Lengths differ, y has labels that were never trained on, or a parameter does not fit.
+        Lengths differ, y has labels that were not in training, or a parameter cannot be used.
     NotFittedError, BadImageError
 
     Examples
@@ -158,7 +160,7 @@ def evaluate(
 
 
 def _reader(estimator: Any, ours: ImageEstimator | None) -> Reader | None:
-    """Return how the images are read, by ours or by the extractor that a pipeline starts with."""
+    """Return how images are read: by our estimator, or by the extractor that a pipeline starts with."""
     inner = getattr(estimator, "best_estimator_", estimator)
     first = inner.steps[0][1] if getattr(inner, "steps", None) else None
     extractor = first if ours is None else ours.extractor_
@@ -166,9 +168,9 @@ def _reader(estimator: Any, ours: ImageEstimator | None) -> Reader | None:
 
 
 def _given_the_same(estimator: Any) -> ImageEstimator | None:
-    """Return the fitted estimator of ours that is given these images: it, or what a search found.
+    """Return the fitted estimator of ours that is given these very images: itself, or a search's best one.
 
-    A step before it in a pipeline may make images of anything else, whose contents say nothing.
+    In a pipeline, a step before it may change the images, so that their contents say nothing.
     """
     while not isinstance(estimator, ImageEstimator):
         steps: Any = getattr(estimator, "steps", ())
@@ -205,7 +207,7 @@ def _fitted_kind(estimator: Any, y: Any) -> str:
 
 
 def _as_items(estimator: Any, X: Any, y: Any) -> tuple[Any, Any, list[str]]:
-    """Return the images as a list that can be read again, or features as they are; targets; and names."""
+    """Return images as a list that can be read twice, or features as they are; the targets; and names."""
     ours = isinstance(estimator, ImageEstimator)
     if estimator.extractor_ is not None if ours else isinstance(X, list | tuple):
         items, y = labelled_images(X, y)
@@ -214,7 +216,7 @@ def _as_items(estimator: Any, X: Any, y: Any) -> tuple[Any, Any, list[str]]:
 
 
 def _unseen(labels: npt.NDArray[Any], classes: npt.NDArray[Any]) -> list[str]:
-    """Return the problem if labels were never trained on."""
+    """Return a problem if there are labels that were not in training."""
     known = set(classes.tolist())
     strange = sorted({label for label in labels.tolist() if label not in known}, key=str)
     if not strange:
@@ -236,7 +238,7 @@ def _places(estimator: Any, boxes: Any) -> dict[str, Any]:
 
 
 def _check_points(estimator: Any, name: str) -> None:
-    """Raise unless the estimator finds points in images."""
+    """Raise unless the estimator predicts points in images."""
     if not isinstance(estimator, KeypointRegressor) or estimator.extractor_ is None:
         raise InvalidInputError(
             f"{name} can be passed for a KeypointRegressor on images. Got a {type(estimator).__name__}. "

@@ -1,4 +1,4 @@
-"""How figures are called and written, and which way is better."""
+"""Names and formats of figures in tables, and whether larger or smaller is better."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from transferkit.metrics import Figure
 
 __all__ = ["LOWER_IS_BETTER", "about_intervals", "figure_cells", "figure_rows", "figure_title"]
 
-_IN_UNITS = frozenset({"mae", "rmse", "median_error"})  # of what is estimated, whatever that is
+_IN_UNITS = frozenset({"mae", "rmse", "median_error"})  # metrics in the unit of the target
 LOWER_IS_BETTER = _IN_UNITS | {"error_rate", "log_loss", "brier", "nme", "median", "failure_rate"}
 # Figures that people read as numbers; all others are percentages.
 _DECIMALS = frozenset({"mcc", "auc", "log_loss", "brier", "r2", "macro_auc"})
@@ -34,12 +34,12 @@ _TITLES = {
 
 
 def figure_title(name: str) -> str:
-    """Return what a figure is called in tables."""
+    """Return the name of a figure in tables."""
     return _TITLES.get(name, name.replace("_", " "))
 
 
 def _number(value: float, name: str, *, signed: bool = False) -> str:
-    """Return a value as people read it; a dash where it is not defined."""
+    """Return a value formatted for people; a dash if it is undefined."""
     if math.isnan(value):
         return "–"
     sign = "+" if signed else ""
@@ -62,7 +62,7 @@ def figure_rows(figures: Mapping[str, Figure]) -> list[list[str]]:
 
 
 def about_intervals(confidence: float, groups: Any, *, proportions: bool = True) -> str:
-    """Return the line of a table that says what its intervals are."""
+    """Return the line of a table that explains its intervals."""
     if groups is None:
         method = "Wilson's for proportions of images, else bootstrap" if proportions else "bootstrap"
         return f"Intervals: {100 * confidence:.4g} %, {method}"

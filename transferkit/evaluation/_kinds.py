@@ -1,7 +1,7 @@
-"""Kinds of tasks, as evaluations see them: how targets are read, and which figures come out.
+"""Kinds of tasks for evaluations: how targets are read, and which figures are computed.
 
-``evaluate`` and ``compare`` look a kind up by the ``kind`` of an estimator. To add one, write a file like
-``keypoints.py`` and enter a row here.
+``evaluate`` and ``compare`` look up the ``kind`` of an estimator here. To add one, write a file like
+``keypoints.py`` and add a row here.
 """
 
 from __future__ import annotations
@@ -45,18 +45,18 @@ class Kind:
     Attributes
     ----------
     unit : str
-        What each image needs one of.
+        What y has one of for each image, for messages.
     figures : sequence of str
-        Names, the one to sort by first.
+        Names of the figures; the first one is the default to sort by.
     read : callable
-        From ``y``, a list of problems, and the classes of a fitted model or None, to targets.
+        Maps ``y``, a list of problems, and the classes of a fitted model (or None) to targets.
     options : mapping of str to callable
-        Options of ``evaluate`` that are for this kind; each checks a value, given the truth.
+        Options of ``evaluate`` for this kind; each callable checks a value, given the truth.
     predict : callable
-        From an estimator and items, and of points options of ``predict``, to predictions and probabilities,
-        or expected errors, if there are any.
+        Maps an estimator and items (for points, also options of ``predict``) to predictions, and to
+        probabilities or expected errors, or None.
     evaluation : callable
-        From targets, predictions, probabilities and classes to an evaluation.
+        Maps targets, predictions, probabilities and classes to an evaluation.
     """
 
     unit: str
@@ -70,8 +70,8 @@ class Kind:
 def kind_of(estimator: Any, y: Any = None) -> str:
     """Return the kind of an estimator.
 
-    A search or a pipeline with one of our estimators inside is of its kind. Another regressor is taken to
-    find points, unless ``y`` has one number for each image, or an odd number, which no points have.
+    A search or a pipeline has the kind of the estimator of ours inside it. Any other regressor is assumed to
+    predict points, unless ``y`` has one number per image, or an odd number of them.
     """
     from sklearn.base import is_classifier
 
@@ -91,7 +91,7 @@ def kind_of(estimator: Any, y: Any = None) -> str:
 
 
 def _innermost(estimator: Any) -> Any:
-    """Return what a search, a pipeline or the like has inside, if that is of ours."""
+    """Return the estimator of ours inside a search, a pipeline or the like; else the estimator itself."""
     inner = estimator
     while inner is not None and not isinstance(inner, ImageEstimator):
         steps = getattr(inner, "steps", None)
@@ -105,7 +105,7 @@ def _innermost(estimator: Any) -> Any:
 
 
 def _may_be_points(y: Any) -> bool:
-    """Return True unless there is one number for each image, or an odd number."""
+    """Return True unless there is one number per image, or an odd number of them."""
     try:
         shape = np.shape(y)
     except ValueError:  # of lists of several lengths
@@ -114,7 +114,7 @@ def _may_be_points(y: Any) -> bool:
 
 
 def check_options(kind: str, truth: Targets, confidence: float, limit: float, **options: Any) -> None:
-    """Raise what would be raised in the end, before a prediction takes its time.
+    """Raise errors of options now instead of after the prediction.
 
     ``truth`` are the classes, or the true points.
     """
@@ -130,7 +130,7 @@ def check_options(kind: str, truth: Targets, confidence: float, limit: float, **
 
 
 def predict_classes(estimator: Any, items: Any) -> Predicted:
-    """Return labels, and probabilities where the model gives them; one pass for a model of our own."""
+    """Return labels, and probabilities if the model has them; in a single pass for a model of ours."""
     if isinstance(estimator, Classifier):
         return _answers(estimator, items)
     has_chances = hasattr(estimator, "predict_proba")
@@ -145,31 +145,31 @@ def _predict_points(estimator: Any, items: Any, **options: Any) -> Predicted:
 
 
 def _predict_labels(estimator: Any, items: Any) -> Predicted:
-    """Return 0 and 1 for each label, and probabilities where the model gives one for each."""
+    """Return 0 or 1 for each label, and probabilities if the model has one for each label."""
     if isinstance(estimator, Classifier):
         return _answers(estimator, items)
     found = estimator.predict(items)
     found = np.asarray(found.toarray() if hasattr(found, "toarray") else found)
     chances = estimator.predict_proba(items) if hasattr(estimator, "predict_proba") else None
-    if isinstance(chances, list):  # of each label one array (n, 2), as of trees
+    if isinstance(chances, list):  # one array (n, 2) per label, as from scikit-learn's trees
         pairs = zip(chances, estimator.classes_, strict=True)
         chances = np.column_stack([_of_present(one, list(classes)) for one, classes in pairs])
     return found, chances if getattr(chances, "shape", None) == found.shape else None
 
 
 def _answers(estimator: Classifier, items: Any) -> Predicted:
-    """Return exactly what ``predict`` and ``predict_proba`` would, in one pass."""
+    """Return the results of ``predict`` and ``predict_proba``, in a single pass."""
     task, outputs = estimator._answer(items)
     return task.decode(outputs), task.probabilities(outputs)
 
 
 def _of_present(chances: npt.NDArray[np.float64], classes: list[Any]) -> npt.NDArray[np.float64]:
-    """Return the probability of 1 (n,); one of 0 and 1 may not have occurred in training."""
+    """Return the probability of 1 (n,), also if only 0 or only 1 occurred in training."""
     return chances[:, classes.index(1)] if 1 in classes else np.zeros(len(chances))
 
 
 def known_classes(estimator: Any, kind: str) -> Any:
-    """Return the classes or labels of a fitted model; positions where it only knows 0 and 1 of each label."""
+    """Return the classes or labels of a fitted model; positions if it does not know the names of labels."""
     if kind not in ("classes", "labels"):
         return None
     classes = getattr(estimator, "classes_", None)
@@ -239,7 +239,7 @@ _NOUNS = {
 
 
 def own_options(kind: str, limit: float, **options: Any) -> dict[str, Any]:
-    """Return the options that are for this kind."""
+    """Return the options that apply to this kind."""
     own = {name: value for name, value in options.items() if name in KINDS[kind].options}
     return own | ({"limit": limit} if kind == "points" else {})
 

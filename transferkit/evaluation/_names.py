@@ -1,4 +1,4 @@
-"""What images are called in tables and under plots."""
+"""Names of images for tables and plots."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ __all__ = ["image_names"]
 
 
 def image_names(images: Iterable[Any]) -> list[str]:
-    """Return the file name of each image, or ``"#position"`` for what is no file.
+    """Return the file name of each image, or ``"#position"`` for images that are not files.
 
-    File names that occur twice get the folders that tell them apart.
+    File names that occur several times are preceded by the folders that tell them apart.
     """
     items = list(images)
     paths = [Path(item) for item in items if isinstance(item, str | os.PathLike)]

@@ -1,4 +1,4 @@
-"""What evaluations and comparisons share: text, HTML, tables of pandas, JSON."""
+"""Base class of evaluations and comparisons: output as text, HTML, pandas tables and JSON."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ __all__ = ["Report", "name_of_all", "one_of"]
 
 
 class Report:
-    """Something to print, to show in a notebook, and to take further.
+    """A result that can be printed, shown in a notebook, and converted.
 
     Attributes
     ----------
     reader : transferkit.images.Reader or None
-        How the model read the images, where that is known; plots show the same pictures.
+        How the model read the images, if known, so that plots show the same pictures.
     """
 
     reader: Reader | None = None
 
     def _tables(self) -> Sequence[Table]:
-        """Return what is shown."""
+        """Return the tables to show."""
         raise NotImplementedError
 
     def _records(self) -> list[dict[str, Any]]:
@@ -35,8 +35,8 @@ class Report:
     def to_frame(self) -> Any:
         """Return the figures as a ``pandas.DataFrame``.
 
-        Where classes, labels or outputs have rows of their own, the rows over all of them are called "all";
-        if one of them has that name, these are None.
+        If there are rows for each class, label or output, the rows over all of them are named "all", or None
+        if one of them is itself named "all".
 
         Raises
         ------
@@ -50,7 +50,7 @@ class Report:
         return pandas.DataFrame(self._records())
 
     def tables(self) -> Sequence[Table]:
-        """Return what is printed."""
+        """Return the tables that are printed."""
         return self._tables()
 
     def __str__(self) -> str:
@@ -63,12 +63,12 @@ class Report:
 
 
 def name_of_all(names: Iterable[Any]) -> str | None:
-    """Return what the rows of all classes are called beside those of each; None where a class is "all"."""
+    """Return the name of rows over all classes: "all", or None if a class has that name."""
     return None if "all" in map(str, names) else "all"
 
 
 def one_of(samples: Mapping[str, Any], figure: str) -> Any:
-    """Return the resamples of one figure, or say which there are."""
+    """Return the resamples of one figure; raise if there is no such figure."""
     if figure not in samples:
         raise InvalidInputError(f"figure must be {quoted(samples, 'or')}. Got {figure!r}.")
     return samples[figure]

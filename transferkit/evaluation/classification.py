@@ -1,4 +1,4 @@
-"""Evaluate predicted labels."""
+"""Evaluation of predicted classes."""
 
 from __future__ import annotations
 
@@ -32,8 +32,9 @@ class Mistake:
     name : str
         File name or ``"#position"``.
     actual, predicted : label
+        True and predicted label.
     probability : float
-        Of the predicted class; NaN where the model gives none.
+        Probability of the predicted class; NaN if the model has none.
     """
 
     index: int
@@ -49,30 +50,34 @@ class Mistake:
 
 
 class ClassificationEvaluation(Report):
-    """Figures of a classification with their intervals; print it for a table. Made by `transferkit.evaluate`.
+    """Evaluation of a classifier, returned by `transferkit.evaluate`; print it for a table.
 
     Attributes
     ----------
     y_true, y_pred : ndarray, shape (n,)
+        True and predicted labels.
     probabilities : ndarray of float64, shape (n, k), or None
-        In the order of ``classes``.
+        Predicted probabilities, in the order of ``classes``.
     classes : ndarray, shape (k,)
+        All labels.
     pos_label : label or None
-        The positive class; None for more than two.
+        The positive class; None for more than two classes.
     names : list of str
         File name of each image, or ``"#position"``.
     images : list or None
-        The images; None where there are only features.
+        The images; None if X was features.
     groups : ndarray or None
+        Group of each image, if passed.
     figures : dict of str to transferkit.metrics.Figure
-        See `transferkit.metrics.classification_figures`.
+        Metrics with their intervals; see `transferkit.metrics.classification_figures`.
     class_figures : dict of label to dict of str to Figure
-        Each class against all others; empty for two classes.
+        The same for each class against all others; empty for two classes.
     confusion_matrix : ndarray of int, shape (k, k)
-        Rows are actual, columns predicted.
+        Numbers of images; rows are true classes, columns predicted ones.
     skipped : list of Failure
-        Images that could not be read and are left out of everything above.
+        Images that could not be read, and are left out of everything above.
     confidence : float
+        Confidence level of the intervals.
     """
 
     kind: ClassVar[str] = "classes"
@@ -113,12 +118,12 @@ class ClassificationEvaluation(Report):
         self.confusion_matrix = np.bincount(cells, minlength=k * k).reshape(k, k)
 
     def worst(self, n: int = 10) -> list[Mistake]:
-        """Return the mistakes, the most confident first.
+        """Return the most confident mistakes, the worst first.
 
         Parameters
         ----------
         n : int, default=10
-            At most so many.
+            Largest number of mistakes to return.
         """
         wrong = np.flatnonzero(self._outcomes.true != self._outcomes.predicted)
         if self.probabilities is None:
@@ -133,10 +138,10 @@ class ClassificationEvaluation(Report):
         ]
 
     def resampled(self, figure: str) -> npt.NDArray[np.float64]:
-        """Return a figure under each of 1,000 resamples of the images.
+        """Return the value of a figure for each of 1,000 resamples of the images.
 
-        Two evaluations of the same images in the same order see the same resamples, so the difference of
-        what this returns for both is paired.
+        Two evaluations of the same images in the same order use the same resamples, so that the difference
+        between their values is paired.
 
         Raises
         ------
@@ -146,7 +151,7 @@ class ClassificationEvaluation(Report):
         return one_of(resampled_figures(self._outcomes, self.groups, seed=self.seed), figure)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return everything but images and predictions as plain data for JSON; None stands for NaN."""
+        """Return everything except images and predictions as plain data for JSON, with None for NaN."""
         labels = self.classes.tolist()
         return {
             "task": "classification",

@@ -1,4 +1,4 @@
-"""Evaluate predicted keypoints."""
+"""Evaluation of predicted keypoints."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class KeypointMistake:
     name : str
         File name or ``"#position"``.
     error : float
-        Mean distance of its points, as a fraction of the normalizer.
+        Mean distance between its predicted and true points, as a fraction of the normalizer.
     """
 
     index: int
@@ -58,36 +58,39 @@ def default_normalizer(n_points: int) -> str:
 
 
 class KeypointEvaluation(Report):
-    """Errors of keypoints with their intervals; print it for a table. Made by `transferkit.evaluate`.
+    """Evaluation of predicted keypoints, returned by `transferkit.evaluate`; print it for a table.
 
     Attributes
     ----------
     true, predicted : ndarray of float64, shape (n, p, 2)
-        Pixels of each original image; NaN in ``true`` is a missing point.
+        Points in pixels of each original image; NaN in ``true`` is a missing point.
     expected_error : ndarray of float64, shape (n, p), or None
-        How far each predicted point was expected to be from the true one, in pixels.
+        Expected distance between each predicted point and the true one, in pixels.
     distances : ndarray of float64, shape (n, p)
-        How far it is, in pixels.
+        Actual distance, in pixels.
     errors : ndarray, shape (n,)
-        Mean distance of the points of each image, as a fraction of the normalizer; NaN where it has none.
+        Mean distance of the points of each image, as a fraction of the normalizer; NaN if it has none.
     normalizer : str or float
         See `transferkit.metrics.normalized_mean_error`.
     unit : str
-        What errors are percent of, in words.
+        What errors are a percentage of, in words.
     limit : float
-        Of the area and of failures, as a fraction of the normalizer.
+        Upper end of the area under the error curve, and largest error that is not a failure, as a fraction of
+        the normalizer.
     names : list of str
         File name of each image, or ``"#position"``.
     images : list or None
-        The images; None where there are only features.
+        The images; None if X was features.
     groups : ndarray or None
+        Group of each image, if passed.
     figures : dict of str to Figure
-        See `transferkit.metrics.keypoint_figures`.
+        Metrics with their intervals; see `transferkit.metrics.keypoint_figures`.
     region_figures : dict of str to Figure
         Mean error of each part of the face; empty unless there are 68 points.
     skipped : list of Failure
-        Images that could not be read and are left out of everything above.
+        Images that could not be read, and are left out of everything above.
     confidence : float
+        Confidence level of the intervals.
     """
 
     kind: ClassVar[str] = "points"
@@ -137,31 +140,31 @@ class KeypointEvaluation(Report):
         Parameters
         ----------
         n : int, default=10
-            At most so many.
+            Largest number of images to return.
         """
         order = np.argsort(-self.errors, kind="stable")
         rows = [int(row) for row in order if not np.isnan(self.errors[row])][:n]
         return [KeypointMistake(row, self.names[row], float(self.errors[row])) for row in rows]
 
     def within(self, coverage: float = 0.9) -> float:
-        """Return within how many times its expected error a share of the points lies.
+        """Return the multiple of its expected error within which a given share of the points lies.
 
         Parameters
         ----------
         coverage : float, default=0.9
-            The share, above 0 and below 1.
+            Share of the points, above 0 and below 1.
 
         Returns
         -------
         float
-            By the law of :func:`transferkit.keypoints.likelihood_within`, 0.8, 1.9 and 2.4 for shares of
-            0.5, 0.9 and 0.95. More means that errors of these images are larger than was expected, or more
-            often much larger.
+            If errors follow the distribution of :func:`transferkit.keypoints.likelihood_within`: 0.8, 1.9 and
+            2.4 for shares of 0.5, 0.9 and 0.95. A larger value means that errors on these images are larger
+            than expected, or are much larger more often.
 
         Raises
         ------
         InvalidInputError
-            There are no expected errors, no known point, or the share is none.
+            There are no expected errors or no known points, or ``coverage`` is not in (0, 1).
         """
         if not is_number(coverage, above=0) or coverage >= 1:
             raise InvalidInputError(f"coverage must be above 0 and below 1, such as 0.9. Got {coverage!r}.")
@@ -174,10 +177,10 @@ class KeypointEvaluation(Report):
         return float(np.quantile(ratios, coverage))
 
     def resampled(self, figure: str) -> Floats:
-        """Return a figure under each of 1,000 resamples of the images.
+        """Return the value of a figure for each of 1,000 resamples of the images.
 
-        Two evaluations of the same images in the same order see the same resamples, so the difference of
-        what this returns for both is paired.
+        Two evaluations of the same images in the same order use the same resamples, so that the difference
+        between their values is paired.
 
         Raises
         ------
@@ -188,7 +191,7 @@ class KeypointEvaluation(Report):
         return one_of(samples, figure)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return everything but images and points as plain data for JSON; None stands for NaN."""
+        """Return everything except images and points as plain data for JSON, with None for NaN."""
         return {
             "task": "keypoints",
             "n_images": len(self.errors),

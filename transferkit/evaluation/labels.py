@@ -1,4 +1,4 @@
-"""Evaluate several predicted labels for each image."""
+"""Evaluation of several predicted labels per image."""
 
 from __future__ import annotations
 
@@ -43,28 +43,32 @@ class LabelMistake:
 
 
 class LabelEvaluation(Report):
-    """Figures of several labels with their intervals; print it for a table. Made by `transferkit.evaluate`.
+    """Evaluation of several labels per image, returned by `transferkit.evaluate`; print it for a table.
 
     Attributes
     ----------
     y_true, y_pred : ndarray of int, shape (n, k)
         1 where an image has a label, else 0.
     probabilities : ndarray of float64, shape (n, k), or None
+        Predicted probability of each label.
     classes : ndarray, shape (k,)
         Names of the labels.
     thresholds : ndarray of float64, shape (k,), or None
-        Probability above which the model predicts each label, where it says so.
+        Probability above which the model predicts each label, if known.
     names : list of str
         File name of each image, or ``"#position"``.
     images : list or None
-        The images; None where there are only features.
+        The images; None if X was features.
     groups : ndarray or None
+        Group of each image, if passed.
     figures : dict of str to Figure
-        See `transferkit.metrics.label_figures`.
+        Metrics with their intervals; see `transferkit.metrics.label_figures`.
     label_figures : dict of label to dict of str to Figure
+        The same for each label.
     skipped : list of Failure
-        Images that could not be read and are left out of everything above.
+        Images that could not be read, and are left out of everything above.
     confidence : float
+        Confidence level of the intervals.
     """
 
     kind: ClassVar[str] = "labels"
@@ -99,12 +103,12 @@ class LabelEvaluation(Report):
         )
 
     def worst(self, n: int = 10) -> list[LabelMistake]:
-        """Return the images with wrong labels, those with most first, and then the most confident.
+        """Return images with wrong labels: those with the most wrong labels first, then the most confident.
 
         Parameters
         ----------
         n : int, default=10
-            At most so many.
+            Largest number of images to return.
         """
         wrong = (self.y_true != self.y_pred).sum(axis=1).astype(float)
         sure = np.zeros(len(wrong))
@@ -120,10 +124,10 @@ class LabelEvaluation(Report):
         return tuple(self.classes[row.astype(bool)].tolist())
 
     def resampled(self, figure: str) -> npt.NDArray[np.float64]:
-        """Return a figure under each of 1,000 resamples of the images.
+        """Return the value of a figure for each of 1,000 resamples of the images.
 
-        Two evaluations of the same images in the same order see the same resamples, so the difference of
-        what this returns for both is paired.
+        Two evaluations of the same images in the same order use the same resamples, so that the difference
+        between their values is paired.
 
         Raises
         ------
@@ -136,7 +140,7 @@ class LabelEvaluation(Report):
         return one_of(samples, figure)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return everything but images and predictions as plain data for JSON; None stands for NaN."""
+        """Return everything except images and predictions as plain data for JSON, with None for NaN."""
         return {
             "task": "labels",
             "n_images": len(self.y_true),

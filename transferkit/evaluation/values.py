@@ -1,4 +1,4 @@
-"""Evaluate predicted numbers."""
+"""Evaluation of predicted numbers."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ class ValueMistake:
     name : str
         File name or ``"#position"``.
     actual, predicted : tuple of float
-        One for each output; NaN is missing.
+        True and predicted numbers, one for each output; NaN marks a missing one.
     error : float
-        As in `ValueEvaluation`.
+        As in ``errors`` of `ValueEvaluation`.
     """
 
     index: int
@@ -51,29 +51,31 @@ class ValueMistake:
 
 
 class ValueEvaluation(Report):
-    """Figures of a regression with their intervals; print it for a table. Made by `transferkit.evaluate`.
+    """Evaluation of a regression, returned by `transferkit.evaluate`; print it for a table.
 
     Attributes
     ----------
     true, predicted : ndarray of float64, shape (n, k)
-        NaN in ``true`` is a missing number.
+        True and predicted numbers; NaN in ``true`` is a missing number.
     errors : ndarray, shape (n,)
-        Absolute error of each image; of several outputs, the mean of those present, each divided by the
-        standard deviation of its true numbers. NaN where there is none.
+        Absolute error of each image. With several outputs, the mean over those present of the absolute error
+        divided by the standard deviation of the true numbers. NaN if none is present.
     names : list of str
         File name of each image, or ``"#position"``.
     images : list or None
-        The images; None where there are only features.
+        The images; None if X was features.
     groups : ndarray or None
+        Group of each image, if passed.
     figures : dict of str to Figure
-        See `transferkit.metrics.value_figures`.
+        Metrics with their intervals; see `transferkit.metrics.value_figures`.
     output_figures : list of dict of str to Figure
-        Those of each output; empty for one.
+        The same for each output; empty for a single output.
     output_names : tuple of str, or None
-        Of the outputs.
+        Names of the outputs.
     skipped : list of Failure
-        Images that could not be read and are left out of everything above.
+        Images that could not be read, and are left out of everything above.
     confidence : float
+        Confidence level of the intervals.
     """
 
     kind: ClassVar[str] = "values"
@@ -116,7 +118,7 @@ class ValueEvaluation(Report):
         Parameters
         ----------
         n : int, default=10
-            At most so many.
+            Largest number of images to return.
         """
         order = np.argsort(-self.errors, kind="stable")
         return [
@@ -132,10 +134,10 @@ class ValueEvaluation(Report):
         ][:n]
 
     def resampled(self, figure: str) -> Floats:
-        """Return a figure under each of 1,000 resamples of the images.
+        """Return the value of a figure for each of 1,000 resamples of the images.
 
-        Two evaluations of the same images in the same order see the same resamples, so the difference of
-        what this returns for both is paired.
+        Two evaluations of the same images in the same order use the same resamples, so that the difference
+        between their values is paired.
 
         Raises
         ------
@@ -145,7 +147,7 @@ class ValueEvaluation(Report):
         return one_of(resampled_value_figures(self.true, self.predicted, self.groups, seed=self.seed), figure)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return everything but images and predictions as plain data for JSON; None stands for NaN."""
+        """Return everything except images and predictions as plain data for JSON, with None for NaN."""
         return {
             "task": "regression",
             "n_images": len(self.true),
@@ -185,7 +187,7 @@ class ValueEvaluation(Report):
         return tables
 
     def _output_names(self) -> Sequence[Any]:
-        """Return the names of the outputs, or else their numbers."""
+        """Return the names of the outputs, or else their positions."""
         return range(self.true.shape[1]) if self.output_names is None else self.output_names
 
     def _title(self) -> str:
@@ -206,7 +208,7 @@ class ValueEvaluation(Report):
 
 
 def _errors(true: Floats, predicted: Floats) -> Floats:
-    """Return the error of each image (n,), as in `ValueEvaluation`."""
+    """Return the error of each image (n,), as in ``errors`` of `ValueEvaluation`."""
     gaps = np.abs(predicted - true)
     if true.shape[1] == 1:
         return gaps[:, 0]

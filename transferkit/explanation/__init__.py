@@ -1,4 +1,4 @@
-"""Why a model answers as it does."""
+"""Explain the predictions of a model."""
 
 from transferkit.explanation._class_activation import ClassActivation, explain
 

@@ -1,13 +1,13 @@
-"""Class activation: what each place of an image adds to the score of a class, exact for linear heads.
+"""Class activation: the contribution of each place of an image to the score of a class, for linear heads.
 
-The score of a linear head is ``intercept + sum of weight * feature`` over layers, cells and channels. What
-the fit did to features (centring, levelling, reduction, calibration) is in the weights and the intercept
-already, so the sum over the channels of one cell is what that cell adds, and nothing is left over. For a
+The score of a linear head is ``intercept + sum of weight * feature`` over layers, cells and channels. All
+transformations of features in the fit (centring, levelling, reduction, calibration) are part of the weights
+and the intercept. So the sum over the channels of a cell is exactly the contribution of that cell. For a
 global average and a dense layer this is class activation mapping (Zhou et al. 2016, "Learning deep features
 for discriminative localization", CVPR).
 
-A row that is the mean of several views is taken apart again: what a cell of a mirrored or turned square adds
-belongs to the place of the image that it shows.
+If a row is the mean of several views, each view is treated separately: the contribution of a cell of a
+mirrored or rotated square is assigned to the place of the image that it shows.
 """
 
 from __future__ import annotations
@@ -26,26 +26,27 @@ from transferkit.heads.linear import FittedLinear
 from transferkit.views import AUGMENTATIONS, MEANS, ORIGINAL, Square, View
 
 Floats = NDArray[np.float64]
-_FINE = 16  # points along a side of a cell that say where it lies in the image
+_FINE = 16  # points along a side of a cell by which it is located in the image
 
 
 @dataclass(frozen=True)
 class ClassActivation:
-    """The parts of a class's score for one image; they sum to it.
+    """Contributions to the score of a class for one image; they add up to the score.
 
     Attributes
     ----------
     label : object
         The class.
     score : float
-        Its logit, ``intercept`` plus the sum of all maps. Of two classes, the first one has minus the logit
-        of the second.
+        Its logit: ``intercept`` plus the sum of all maps. With two classes, the logit of the first one is
+        minus that of the second.
     intercept : float
-        What is there without the image; with reference images, their mean score.
+        Part of the score that does not depend on the image; with reference images, their mean score.
     layers : tuple of str
         Layers that the head uses.
     maps : tuple of ndarray of float64, each (h, w)
-        What each cell of each layer's grid adds, as it lies in the image. Grids differ between layers.
+        Contribution of each cell of the grid of each layer, at its place in the image. Grids differ between
+        layers.
     picture : ndarray of uint8, shape (height, width, 3)
         The upright image; with ``resize="pad"``, the square that the backbone saw.
     """
@@ -58,7 +59,7 @@ class ClassActivation:
     picture: NDArray[np.uint8]
 
     def total(self) -> Floats:
-        """Return the sum of all layers on the coarsest grid that holds all of theirs, (h, w)."""
+        """Return the sum over all layers, (h, w), on the coarsest grid that refines the grids of all."""
         height, width = (math.lcm(*(array.shape[axis] for array in self.maps)) for axis in (0, 1))
         total = np.zeros((height, width))
         for array in self.maps:
@@ -68,7 +69,7 @@ class ClassActivation:
 
 
 def explain(predictor: Any, image: Any, label: Any, reference: Any, head: Any) -> ClassActivation:
-    """Return the parts of the score that a fitted classifier gives one image; see its method."""
+    """Explain the score of one image; see ``Classifier.class_activation``."""
     items = _check(predictor, image, head)
     task, extractor, fitted = predictor.task, predictor.extractor, predictor.head
     if label is None:
@@ -99,7 +100,7 @@ def explain(predictor: Any, image: Any, label: Any, reference: Any, head: Any) -
 
 
 def _check(predictor: Any, image: Any, head: Any) -> Sequence[Any]:
-    """Return the image in a list; raise if there is no exact explanation."""
+    """Return the image in a list; raise if an exact explanation is not possible."""
     if not isinstance(predictor.head, FittedLinear):
         raise InvalidInputError(
             f"class_activation is exact for linear heads only: head='auto' or 'linear'. Got {head!r}."
@@ -113,7 +114,7 @@ def _check(predictor: Any, image: Any, head: Any) -> Sequence[Any]:
 
 
 def _parts(predictor: Any, items: Any, weights: Floats) -> list[Floats]:
-    """Return what each cell of each layer adds to the scores of images, one array (n, h, w) per layer."""
+    """Return the contribution of each cell to the scores of images, one array (n, h, w) per layer."""
     (view,) = predictor.views
     singles = _views_in(view)
     features = predictor.extractor.extract(items, views=(view, *singles))
@@ -123,7 +124,7 @@ def _parts(predictor: Any, items: Any, weights: Floats) -> list[Floats]:
         of_layer, start = weights[start : start + width], start + width
         whole = _add_up(array, of_layer)
         shares = [_add_up(features.maps(view=one)[i], of_layer) / len(singles) for one in singles]
-        # The mean that the head gets was rounded by itself.
+        # The mean that the head is given was rounded separately.
         rounding = (whole - sum(shares)) / len(singles)
         placed = [
             (share + rounding).reshape(len(array), -1) @ _places(one.squares[0], whole.shape[1:])

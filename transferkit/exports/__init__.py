@@ -1,4 +1,4 @@
-"""Files that other programs run, with everything inside from pixels to answers, and a proof of it."""
+"""Export models to files for other runtimes, which map pixels to predictions and are verified."""
 
 from transferkit.exports._export import export
 from transferkit.exports._report import ExportReport

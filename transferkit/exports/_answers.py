@@ -1,4 +1,4 @@
-"""From the outputs of a head to answers: what a task says, as nodes."""
+"""Convert the outputs of a head to predictions, as nodes of a graph."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def answer_name(task: Any) -> str:
 
 
 def answer(task: Any, outputs: Tensor) -> Answer:
-    """Return probabilities (n, n_classes) for logits, or values (n, k) as they are."""
+    """Return probabilities (n, n_classes) for logits, or unchanged values (n, k)."""
     if isinstance(task, Classes):
         if task.n_classes == 2:
             outputs = outputs.graph.join([outputs * 0, outputs], 1)

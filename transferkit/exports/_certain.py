@@ -1,8 +1,8 @@
-"""Which probe images tell a wrong file from rounding.
+"""Select probe images on which rounding cannot be mistaken for a wrong file.
 
-The square of a closer look is rounded to quarters of a pixel and of a degree. Where it lies halfway
-between two, the last bit of a feature decides, and moves keypoints by a fraction of a pixel. So it does where
-an image is just so much in doubt that it is looked at again. Such an image proves nothing.
+The square of a closer look is rounded to quarters of a pixel and of a degree. If it is halfway between two of
+these, the last bit of a feature decides, and moves keypoints by a fraction of a pixel. The same holds if the
+doubt about an image is just at the limit for a second look. Such images prove nothing.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 from transferkit.keypoints import frames_around, frames_of_boxes
 from transferkit.views import crops_of
 
-_CLOSE = 0.005  # of a pixel, a degree or a doubt; features differ by a tenth of that between runtimes
+_CLOSE = 0.005  # pixels, degrees or units of doubt; differences between runtimes are a tenth of that
 
 
 def certain(
     model: Any, probes: list[NDArray[np.uint8]], boxes: NDArray[np.float32] | None
 ) -> NDArray[np.bool_]:
-    """Return for each image whether nothing about it is decided by rounding; all if none is certain."""
+    """Return True for images whose result rounding cannot change; True for all if there is no such image."""
     predictor, sure = model.predictor_, np.ones(len(probes), bool)
     if not predictor.refinements and predictor.wide_look is None:
         return sure
@@ -43,7 +43,7 @@ def certain(
 
 
 def _apart(frames: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Return for each frame (n, 4) whether it lies far from halfway between two that are rounded."""
+    """Return for each frame (n, 4) whether it is far from halfway between two rounded ones."""
     quarters = 4 * frames
     apart = np.abs(quarters - np.floor(quarters) - 0.5) > 4 * _CLOSE
     return np.asarray(apart.all(axis=1))

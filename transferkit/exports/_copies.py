@@ -1,4 +1,4 @@
-"""Nodes of another model, copied into a graph."""
+"""Copy nodes of another model into a graph."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def needed(nodes: Sequence[Any], tensors: set[str]) -> list[Any]:
 
 
 def _read_by(node: Any) -> set[str]:
-    """Return the tensors that a node reads, and those of graphs within it."""
+    """Return the tensors that a node reads, including those read by graphs within it."""
     found = set(node.input)
     for attribute in node.attribute:
         for graph in (attribute.g, *attribute.graphs):
@@ -26,13 +26,13 @@ def _read_by(node: Any) -> set[str]:
 
 
 def copied(node: Any, renamed: Callable[[str], str]) -> Any:
-    """Return a node under other names, those of graphs within it too."""
+    """Return a node with other names, also in graphs within it."""
     copy = type(node).FromString(node.SerializeToString())
     copy.name = ""
     copy.input[:] = [renamed(name) for name in node.input]
     copy.output[:] = [renamed(name) for name in node.output]
     for attribute in copy.attribute:
-        own = [attribute.g] if attribute.HasField("g") else []  # merely touching it would make it one
+        own = [attribute.g] if attribute.HasField("g") else []  # merely accessing the field would set it
         for graph in (*own, *attribute.graphs):
             inner = [copied(each, renamed) for each in graph.node]
             del graph.node[:]

@@ -1,7 +1,7 @@
-"""The square inside a frame, turned upright, as ``images.crop_image`` and Pillow make it.
+"""The upright square inside a frame, as from ``images.crop_image`` and Pillow.
 
-The image is first reduced, if the square is larger than what is made of it. Only the window of the reduced
-image is computed in which the square lies. Its pixels are then read bicubically, as ``Image.transform`` does.
+The image is first reduced if the square is larger than the result. Only that window of the reduced image is
+computed which contains the square. Its pixels are then interpolated bicubically, as by ``Image.transform``.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from transferkit.exports._resize import Portion, weighted
 from transferkit.exports._tensor import Tensor
 from transferkit.exports._weights import divided, weights
 
-_SPARE = 8  # pixels around the square in its window: two that are read beyond it, and rounding
+_SPARE = 8  # pixels around the square in its window: two for the interpolation, and some for rounding
 
 
 def constant_crop(planes: Tensor, frame: Sequence[float], size: int) -> Tensor:
@@ -45,7 +45,7 @@ def crop(planes: Tensor, frames: Tensor, size: int) -> Tensor:
         for axis in (down, across)
     ]
     window = weighted(part, portions[:1], portions[1:])
-    # Pillow's map from the middle of each new pixel to the reduced image.
+    # Pillow's map from the centre of each new pixel to the reduced image.
     steps = np.arange(size, dtype=np.float32) + 0.5 - size / 2
     right, lower = (steps[None, None, :], steps[None, :, None])
     cosine, sine, x, y = (each.expand(-1) for each in (cosine, sine, x, y))
@@ -55,18 +55,18 @@ def crop(planes: Tensor, frames: Tensor, size: int) -> Tensor:
 
 
 class _Axis:
-    """One axis of an image that is reduced: its new length, and the window in which squares lie.
+    """One axis of a reduced image: its new length, and the window that contains the squares.
 
     Attributes
     ----------
     new : Tensor of int64, shape (n, 1)
         Length after the reduction.
     scale : Tensor of float32, shape (n, 1)
-        New length over old one.
+        New length divided by the old one.
     first : Tensor of int64, shape (n, 1)
         First pixel of the window.
     bounds : (Tensor, Tensor) of int64, shape (1,)
-        Pixels of the whole axis that any window is made from.
+        Range of pixels of the whole axis from which all windows are computed.
     weights : Tensor of int64, shape (n, n_window, bounds[1] - bounds[0])
     """
 
@@ -118,10 +118,10 @@ def _read(
 
 
 def _cubic(values: Sequence[Tensor], part: Tensor) -> Tensor:
-    """Return the cubic through four values, at a part of the way from the second to the third.
+    """Return the cubic through four values, at a fraction of the way from the second to the third.
 
-    In Pillow's form, which gives the value itself where all are the same: what comes out is cut off, not
-    rounded.
+    Pillow's form is used, which returns the value itself if all four are equal. This matters since results
+    are truncated, not rounded.
     """
     a, b, c, d = values
     third, fourth = (a - b) * 2 + c - d, b - a + d - c

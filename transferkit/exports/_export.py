@@ -1,4 +1,4 @@
-"""Write a fitted model to a file that other programs run, and prove that it answers the same."""
+"""Export a fitted model to a file for other runtimes, and verify that its answers are the same."""
 
 from __future__ import annotations
 
@@ -33,48 +33,49 @@ def export(
     validation: Any = None,
     max_loss: float = 0.01,
 ) -> ExportReport:
-    """Write a fitted model to one file that goes from pixels to answers, and prove that it answers the same.
+    """Export a fitted model to a single file that maps pixels to predictions, and verify the file.
 
-    The file takes RGB pixels of images of any size, and has everything inside: the resize, the normalisation,
-    the backbone, all views, the head and, for keypoints, each closer look. It is read again as its users do,
-    asked about probe images, and takes its place only if its answers are those of the model.
+    The file takes RGB pixels of images of any size and contains every step: resizing, normalization, the
+    backbone, all views, the head and, for keypoints, each closer look. It is then loaded and run on probe
+    images; it is kept only if its predictions are those of the model.
 
     Parameters
     ----------
     model : Classifier, ImageRegressor or KeypointRegressor
-        Fitted.
+        A fitted model.
     path : path
-        Of the file, which ends in ``.onnx``, ``.tflite`` for LiteRT, or ``.xml`` for OpenVINO, whose weights
-        are in a file beside it that ends in ``.bin``.
+        File to write, with the suffix ``.onnx``, ``.tflite`` for LiteRT, or ``.xml`` for OpenVINO, which
+        stores the weights in a second file beside it with the suffix ``.bin``.
     format : {"onnx", "openvino", "litert"}, default="onnx"
-        What will run it: ONNX Runtime, OpenVINO or LiteRT. A LiteRT file takes squares that are resized
-        already, and has no closer looks.
+        Runtime for the file: ONNX Runtime, OpenVINO or LiteRT. A LiteRT file takes images that are already
+        resized to a square, and cannot contain closer looks.
     probes : image or sequence of images, optional
-        Further images to compare the answers on, such as those of a test set.
+        Additional images on which to compare the predictions, such as test images.
     tolerance : float, optional
-        How far answers may be off: by default 0.001 for probabilities, 0.1 pixels for keypoints, and for
-        values a thousandth of how far they differ between the probes.
+        Largest difference allowed between predictions: by default 0.001 for probabilities, 0.1 pixels for
+        keypoints, and for values a thousandth of their range over the probes.
     precision : {"float32", "int8"}, default="float32"
-        With "int8", the backbone computes in 8-bit numbers; all else stays as it is. Not for LiteRT.
+        With "int8", the backbone is quantized to 8-bit numbers; nothing else is. Not for LiteRT.
     calibration : image or sequence of images, optional
-        For "int8", from which the ranges of numbers are taken: some of the training images, up to 200.
+        Only for "int8": images from which the ranges of the 8-bit numbers are taken, such as up to 200
+        training images.
     validation : (X, y), optional
-        For "int8", images that were not trained on, and their answers. Without it, the file is compared with
-        the model on the calibration images.
+        Only for "int8": images that were not trained on, and their targets, to measure the loss of accuracy.
+        By default the file is compared with the model on the calibration images.
     max_loss : float, default=0.01
-        For "int8", how much of the share of right answers may be lost; for values and keypoints, by which
-        part of itself the mean error may grow.
+        Only for "int8": how much accuracy may be lost, as a difference of shares; for values and keypoints,
+        the largest relative increase of the mean error.
 
     Returns
     -------
     ExportReport
-        Its ``difference`` is the largest one that was found.
+        Its ``difference`` is the largest difference found.
 
     Raises
     ------
     ExportError
-        A part of the model cannot be written in this format, the file answers otherwise, or loses more than
-        ``max_loss``. There is no file.
+        A part of the model cannot be written in this format, the predictions differ, or more accuracy is lost
+        than ``max_loss``. No file is written then.
     NotFittedError
         Before ``fit``.
     InvalidInputError
@@ -82,19 +83,19 @@ def export(
     FileNotFoundError
         The folder of the path does not exist.
     MissingDependencyError
-        A package of ``transferkit[export]`` is not installed.
+        A package that writes or runs this format is not installed, such as those of ``transferkit[export]``.
     BadImageError
         A probe cannot be read.
 
     See Also
     --------
-    transferkit.load : Read models that ``save`` wrote, to use them in transferkit.
+    transferkit.load : Load models that ``save`` wrote, to use them in transferkit.
 
     Notes
     -----
-    The file has metadata, JSON by name: "labels" or "names" of the outputs, "threshold" (position of a
-    class, and the probability above which it is predicted), "thresholds", "task", "features" (with the
-    digest of the weights), "views", and "proof".
+    The metadata of the file are JSON values with these keys: "labels" or "names" of the outputs, "threshold"
+    (position of a class, and the probability above which it is predicted), "thresholds", "task", "features"
+    (with the digest of the weights), "views", and "proof".
 
     Examples
     --------
@@ -142,7 +143,7 @@ def export(
 
 
 def _put(files: Sequence[Path], target: Path) -> None:
-    """Put files in their places, the model last: an old one is never left with new weights."""
+    """Move files to their final places, the model last, so that an old model never has new weights."""
     *others, model = files
     aside = model.with_suffix(".old")
     if others and target.exists():
@@ -158,7 +159,7 @@ def _put(files: Sequence[Path], target: Path) -> None:
 
 
 def _proved(kind: Format, graph: Any, path: Path, proof: Proof) -> tuple[list[Path], float]:
-    """Write a file and ask it; return all files, and how far answers are off."""
+    """Write the files and verify them; return them, and the largest difference of their predictions."""
     try:
         files = kind.write(graph, path)
         return files, proof.check(kind.open(path), kind.name)

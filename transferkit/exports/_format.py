@@ -1,4 +1,4 @@
-"""What a format of files must be able to do."""
+"""The interface of export formats."""
 
 from __future__ import annotations
 
@@ -18,33 +18,33 @@ Run = Callable[..., NDArray[Any]]
 
 @dataclass(frozen=True)
 class Format:
-    """A format of files.
+    """An export format.
 
     Parameters
     ----------
     name : str
     package : str
-        What runs it.
+        Package that runs the file.
     suffix : str
-        Of the file.
+        Suffix of the file.
     build : callable
-        From a predictor, and whether the model may have an "If", to a model in memory.
+        Maps a predictor, and whether the model may have an "If" node, to a model in memory.
     write : callable
-        From that model and a path to the paths of all files that it wrote, the model last.
+        Writes this model to a path, and returns the paths of all files, the model last.
     open : callable
-        From the path of a model to a function from images (n, h, w, 3), and boxes where it needs some, to
-        answers, run as the page on exports tells users to.
+        Maps the path of a model to a function from images (n, h, w, 3), and boxes if needed, to predictions;
+        it runs the model as the documentation on exports tells users to.
     describe : callable
-        Adds metadata to a written model; what it computes is not touched.
+        Adds metadata to a written model, without changing what it computes.
     notes : callable, optional
-        From the path of a model and a function that tells how far another way to run it is off, to what
-        users should know.
+        Maps the path of a model, and a function that returns the difference of another way to run it, to
+        notes for users.
     given : callable
-        From a predictor and the pixels of images to the pixels that a file is given for them.
+        Maps a predictor and the pixels of images to the pixels to pass to the file.
     others : tuple of str
-        Suffixes of what is written beside the file.
+        Suffixes of other files that are written beside the file.
     extras : mapping of str to str
-        The packages that write and run it, and the extra that installs each.
+        Packages that write and run the file, and the extra that installs each.
     """
 
     name: str

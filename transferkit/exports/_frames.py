@@ -1,4 +1,4 @@
-"""Where points lie, as nodes: from a square to the image, and the square around a shape."""
+"""Geometry of points, as nodes: map points of a square to the image, and find the square around a shape."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def mirrored(points: Tensor, n_points: int, pairs: Pairs | None) -> Tensor:
 
 
 def _swapped(points: Tensor, n_points: int, pairs: Pairs | None) -> Tensor:
-    """Return points (n, k, 2) with left and right ones swapped, where the pairs are known."""
+    """Return points (n, k, 2) with left and right ones swapped, if the pairs are known."""
     order = mirror_order(n_points, pairs)
     return points if order is None else points.take(order.tolist(), 1)
 
@@ -65,7 +65,7 @@ def frames_around(points: Tensor, mean: NDArray[np.float64], margin: float) -> T
     centre = points.sum(1, keep=True) / float(k)
     target = mean.mean(axis=0)
     away, wanted = points - centre, (mean - target).astype(np.float32)
-    # A quarter turn of the wanted shape gives the sine where the shape itself gives the cosine.
+    # The product with the mean shape gives the cosine; that with its quarter turn gives the sine.
     turned = np.stack([wanted[:, 1], -wanted[:, 0]], axis=1)
     cosine, sine = ((away * each).sum(1, 2).expand(-1) / float(k) for each in (wanted, turned))
     spread = (away * away).sum(1, 2).expand(-1) / float(k)
@@ -91,12 +91,12 @@ def frames_of_boxes(boxes: Tensor) -> Tensor:
 
 
 def in_quarters(frame: list[Tensor]) -> Tensor:
-    """Return the numbers of frames side by side, rounded as ``views.Crops`` does."""
+    """Return the four numbers of frames in one tensor, rounded as by ``views.Crops``."""
     return (frame[0].graph.join(frame, 1) * _QUARTERS).apply("Round") / _QUARTERS
 
 
 def _angle(cosine: Tensor, sine: Tensor) -> Tensor:
-    """Return angles in degrees, of numbers whose squares sum to 1; ONNX has no arc tangent of two numbers."""
+    """Return angles in degrees for a cosine and a sine, since ONNX has no arc tangent of two arguments."""
     small = (sine.abs() < 1e-12).where(1e-12, sine, "float32")
     ahead = cosine >= 0
     tangent = ahead.where(sine, 1 - cosine, "float32") / ahead.where(1 + cosine, small, "float32")

@@ -1,7 +1,7 @@
 """Build ONNX models node by node.
 
-Only operators whose form has not changed since opset 13 are used, so that nodes go into a model of any newer
-opset: that of an ONNX file which is a backbone.
+Only operators that have not changed since opset 13 are used, so that nodes can be added to a model of any
+newer opset, such as an ONNX file that is used as backbone.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ OLDEST_OPSET = 17
 
 
 def import_onnx() -> Any:
-    """Return the package onnx, without which no model can be built."""
+    """Return the package onnx, which is needed to build models."""
     if importlib.util.find_spec("onnx") is None:
         raise MissingDependencyError("onnx", "export", "transferkit.export")
     import onnx
@@ -29,7 +29,7 @@ def import_onnx() -> Any:
 
 
 class Graph:
-    """Nodes and constants of a model that grows; constants that are the same are kept once."""
+    """Nodes and constants of a model under construction; equal constants are stored once."""
 
     def __init__(self) -> None:
         self._onnx = import_onnx()
@@ -40,7 +40,7 @@ class Graph:
         self._n_nodes = 0
 
     def input(self, name: str, dtype: str, shape: Sequence[int | str]) -> Tensor:
-        """Add an input; sides with names are free."""
+        """Add an input; dimensions given by names are free."""
         info = self._onnx.helper.make_tensor_value_info(name, self.code(dtype), shape)
         self._inputs.append(info)
         return Tensor(self, name, dtype)
@@ -56,7 +56,7 @@ class Graph:
         return self._known[key]
 
     def ints(self, *numbers: int) -> Tensor:
-        """Return whole numbers as an int64 vector."""
+        """Return integers as an int64 vector."""
         return self.constant(np.array(numbers, np.int64))
 
     def add(self, operator: str, *inputs: Tensor, dtype: str, **attributes: Any) -> Tensor:
@@ -74,7 +74,7 @@ class Graph:
         return [Tensor(self, name, dtype) for name, dtype in zip(names, dtypes, strict=True)]
 
     def join(self, tensors: Sequence[Tensor], axis: int) -> Tensor:
-        """Return tensors one after the other along an axis."""
+        """Concatenate tensors along an axis."""
         return self.add("Concat", *tensors, dtype=tensors[0].dtype, axis=axis)
 
     def split(self, tensor: Tensor, n: int, axis: int) -> list[Tensor]:
@@ -88,7 +88,7 @@ class Graph:
     def only_if(
         self, condition: Tensor, make: Callable[[], list[Tensor]], otherwise: Sequence[Tensor]
     ) -> list[Tensor]:
-        """Return what is made where a condition of shape (1,) holds, and other tensors where it does not."""
+        """Return the tensors from ``make`` if a condition of shape (1,) holds, else the other tensors."""
         first = len(self.nodes)
         made = make()
         yes, no = self.nodes[first:], []

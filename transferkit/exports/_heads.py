@@ -1,4 +1,4 @@
-"""Heads as nodes: a function for each kind of fitted head, from maps to the numbers that it predicts."""
+"""Heads as nodes: a function for each kind of fitted head, which maps feature maps to its outputs."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ HEADS: dict[type, Apply] = {
 
 
 def apply_head(head: Any, maps: Maps) -> Tensor:
-    """Return what a fitted head says of maps, (n, number of outputs).
+    """Return the outputs of a fitted head for maps, (n, number of outputs).
 
     Raises
     ------
     ExportError
-        There are no nodes for this head.
+        This head cannot be exported.
     """
     apply = HEADS.get(type(getattr(head, "head", head)))
     if apply is None:

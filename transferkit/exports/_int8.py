@@ -1,6 +1,6 @@
-"""The backbone of a file in 8-bit numbers, calibrated on images, and what that costs in accuracy.
+"""Quantize the backbone of a file to 8-bit numbers, calibrated on images, and measure the loss of accuracy.
 
-All else stays as it was: the resize, the squares, and the head.
+Everything else is unchanged: the resize, the squares, and the head.
 """
 
 from __future__ import annotations
@@ -27,25 +27,25 @@ from transferkit.tasks import Classes, Labels, Points
 
 Pixels = NDArray[np.uint8]
 
-MOST_IMAGES = 200  # to calibrate on: more moved no range by much
+MOST_IMAGES = 200  # images to calibrate on; with more, ranges hardly changed
 
 
 @dataclass(frozen=True)
 class Loss:
-    """How much worse a file in 8-bit numbers is.
+    """Cost of quantization to 8-bit numbers.
 
     Parameters
     ----------
     before, after : float
-        Share of right answers; of values and keypoints, the mean error.
+        Accuracy; for values and keypoints, the mean error.
     loss : float
-        By how much the share fell, or by which part of itself the error grew.
+        Decrease of the accuracy, or relative increase of the error.
     ms_before, ms_after : float
-        Median time of an image in milliseconds.
+        Median time per image in milliseconds.
     n : int
-        Images.
+        Number of images.
     labelled : bool
-        Whether answers were compared with known ones, or with those of the model.
+        Whether predictions were compared with known targets; otherwise with those of the model.
     """
 
     before: float
@@ -57,7 +57,7 @@ class Loss:
     labelled: bool
 
     def __str__(self) -> str:
-        """Return what it costs, and what it brings, as one line."""
+        """Return the loss of accuracy and the gain of speed on one line."""
         known = "known answers" if self.labelled else "answers of the full model"
         return (
             f"8-bit numbers: {self.after:.4g} on {self.n} images with {known}, {self.before:.4g} before; "
@@ -66,7 +66,7 @@ class Loss:
 
 
 def in_8_bits(model: Any, images: Sequence[Pixels]) -> Any:
-    """Return an ONNX model whose network computes in 8-bit numbers, given images to take ranges from."""
+    """Return an ONNX model whose network is quantized to 8-bit numbers, calibrated on these images."""
     import onnx
     from onnxruntime.quantization import (
         CalibrationDataReader,
@@ -117,7 +117,7 @@ def in_8_bits(model: Any, images: Sequence[Pixels]) -> Any:
 
 
 def loss(task: Any, before: Run, after: Run, images: Sequence[Pixels], truth: Any) -> Loss:
-    """Return what two files answer, compared with known answers (n, ...), or None for those of the first."""
+    """Compare the predictions of two files with known targets (n, ...); None for those of the first file."""
     (old, ms_old), (new, ms_new) = (_timed(run, images) for run in (before, after))
     if isinstance(task, Classes | Labels):
         first, second = (_decided(task, answers) for answers in (old, new))
@@ -127,14 +127,14 @@ def loss(task: Any, before: Run, after: Run, images: Sequence[Pixels], truth: An
     old, new = (answers.reshape(len(images), -1) for answers in (old, new))
     known = old if truth is None else np.asarray(truth, np.float64).reshape(len(images), -1)
     error, later = (float(np.nanmean(_errors(task, answers - known))) for answers in (old, new))
-    # Without known answers there is no error that could grow, so it is a part of how far answers differ.
+    # Without known targets there is no error that could grow; so the loss is relative to the spread.
     unit = error if truth is not None else float(np.mean(np.std(old, axis=0)))
     grown = (later - error) / max(unit, 1e-12)
     return Loss(error, later, grown, ms_old, ms_new, len(images), truth is not None)
 
 
 def _timed(run: Run, images: Sequence[Pixels]) -> tuple[NDArray[np.float64], float]:
-    """Return answers, and the median of milliseconds."""
+    """Return predictions, and the median time in milliseconds."""
     answers, spent = [], []
     for image in images:
         start = time.perf_counter()
@@ -152,7 +152,7 @@ def _decided(task: Any, answers: NDArray[np.float64]) -> NDArray[Any]:
 
 
 def _errors(task: Any, gaps: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return errors: absolute ones, of keypoints distances."""
+    """Return absolute errors, or distances of keypoints."""
     return (
         np.linalg.norm(gaps.reshape(len(gaps), -1, 2), axis=2) if isinstance(task, Points) else np.abs(gaps)
     )
@@ -160,7 +160,7 @@ def _errors(task: Any, gaps: NDArray[np.float64]) -> NDArray[np.float64]:
 
 @dataclass(frozen=True)
 class Int8Images:
-    """Images to take ranges from and to judge by, and the answers to those, None where they are not known."""
+    """Images to calibrate on and images to evaluate on, with the targets of the latter or None."""
 
     calibration: list[Pixels]
     validation: list[Pixels]
@@ -185,7 +185,7 @@ class Int8Images:
         return cls(images, given_probes(judged), truth)
 
     def loss(self, task: Any, before: Run, after: Run) -> Loss:
-        """Return how much worse the second file is."""
+        """Return the loss from the first to the second file."""
         return loss(task, before, after, self.validation, self.truth)
 
 
@@ -222,7 +222,7 @@ def refuse(found: Loss, most: float) -> None:
 
 
 def positions(task: Any, y: Any, n: int) -> Any:
-    """Return known answers in the form of ``loss``."""
+    """Return known targets in the form that ``loss`` takes."""
     y = np.asarray(y)
     if len(y) != n:
         raise InvalidInputError(

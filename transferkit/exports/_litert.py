@@ -1,4 +1,4 @@
-"""LiteRT (TensorFlow Lite) files, for phones and small computers: from the square that a backbone sees."""
+"""LiteRT (TensorFlow Lite) files, for phones and small computers, which take images resized to a square."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _METADATA = "transferkit.json"
 
 
 def _build(predictor: Any, _branches: bool) -> bytes:
-    """Return a file: its input "image" is uint8 (n, S, S, 3), squares that are resized already."""
+    """Return the content of a file whose input "image" is uint8 (n, S, S, 3): images resized to squares."""
     settings = predictor.extractor.settings()
     check_exportable(predictor, settings)
     refuse_looks(predictor)
@@ -43,7 +43,7 @@ def _build(predictor: Any, _branches: bool) -> bytes:
         found = from_squares(planes, planes, predictor, settings, network)
         return {found.name: graph.values[found.tensor.name]}
 
-    # With the model as trackable_obj, as a warning advises, TensorFlow 2.21 writes files that answer NaN.
+    # With the model as trackable_obj, as a warning suggests, TensorFlow 2.21 writes files that return NaN.
     log, level = logging.getLogger("absl"), logging.getLogger("absl").level
     log.setLevel(logging.ERROR)
     try:
@@ -51,7 +51,7 @@ def _build(predictor: Any, _branches: bool) -> bytes:
         content: bytes = converter.convert()
     except ExportError:
         raise
-    except Exception as error:  # of which ConverterError is one, that TensorFlow does not export
+    except Exception as error:  # such as ConverterError, which TensorFlow does not export
         reason = next(iter(str(error).strip().splitlines()), "")
         raise ExportError(
             f"TensorFlow cannot write this model for LiteRT: {type(error).__name__}: {reason[:300]}. Pass "
@@ -63,7 +63,7 @@ def _build(predictor: Any, _branches: bool) -> bytes:
 
 
 def refuse_looks(predictor: Any) -> None:
-    """Refuse what cuts squares out of images, whose size is not known when a file is written."""
+    """Raise for models that crop squares from images, whose size is unknown when the file is written."""
     boxed = getattr(predictor.task, "boxed", False)
     if boxed or predictor.refinements or predictor.wide_look:
         what = "boxes" if boxed else "closer looks (refine=)"
@@ -75,7 +75,7 @@ def refuse_looks(predictor: Any) -> None:
 
 
 def _squares(predictor: Any, probes: list[NDArray[np.uint8]]) -> list[NDArray[np.uint8]]:
-    """Return the squares that a file is given instead of images."""
+    """Return the squares to pass to the file instead of images."""
     settings = predictor.extractor.settings()
     return [resize_image(image, settings.image_size, resize=settings.resize) for image in probes]
 
@@ -104,7 +104,7 @@ def _open(path: Path) -> Run:
 
 def _describe(path: Path, metadata: Mapping[str, str]) -> None:
     facts = {name: json.loads(text) for name, text in metadata.items()}
-    with zipfile.ZipFile(path, "a") as file:  # as TensorFlow Lite keeps files with a model: a zip at its end
+    with zipfile.ZipFile(path, "a") as file:  # TensorFlow Lite stores additional files in a zip at the end
         file.writestr(_METADATA, json.dumps(facts))
 
 

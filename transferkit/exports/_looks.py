@@ -1,4 +1,4 @@
-"""One look at images: squares, the backbone, and what is kept of its maps, view by view."""
+"""One look at images: squares, the backbone, and its pooled maps, view by view."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class Maps:
     Parameters
     ----------
     tensors : list of Tensor
-        Of each layer, (n, h, w, c) or (n, c).
+        Map of each layer, (n, h, w, c) or (n, c).
     shapes : list of tuple of int
-        Of one image.
+        Shape of the map of one image.
     """
 
     tensors: list[Tensor]
@@ -34,15 +34,15 @@ class Maps:
 def look(
     network: EmbeddedNetwork | TracedNetwork, settings: Any, views: Sequence[Sequence[Tensor]]
 ) -> list[Maps]:
-    """Return the maps that an extractor keeps of each view.
+    """Return the maps of each view as an extractor stores them.
 
     Parameters
     ----------
     network : EmbeddedNetwork or TracedNetwork
     settings : Settings
-        Of the extractor: layers, grids, and whether rows are kept in half precision.
+        Settings of the extractor: layers, grids, and whether rows are stored in half precision.
     views : sequence of sequence of Tensor
-        The squares (n, 3, S, S) of each; of several squares, the mean of their maps is kept.
+        Squares (n, 3, S, S) of each view; the maps of several squares are averaged.
     """
     squares = [square for view in views for square in view]
     graph = squares[0].graph
@@ -66,7 +66,7 @@ def look(
 
 
 def _kept(several: list[list[Tensor]], shapes: list[Shape], settings: Any) -> Maps:
-    """Return the mean maps of several squares, averaged over grids and rounded as the cache does."""
+    """Return the mean maps of several squares, averaged over grids and rounded as by the cache."""
     tensors, smaller = [], []
     for i, (shape, grid) in enumerate(zip(shapes, settings.grids, strict=True)):
         means = [pooled(maps[i], shape, grid) for maps in several]

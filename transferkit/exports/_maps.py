@@ -1,4 +1,4 @@
-"""What is done with feature maps, as nodes: averages over grids, half precision, values at points."""
+"""Operations on feature maps, as nodes: averages over grids, half precision, values at points."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _averages(like: Tensor, length: int, grid: int) -> Tensor:
 
 
 def in_half(values: Tensor) -> Tensor:
-    """Return values rounded to half precision, in which features are kept; larger ones are cut off."""
+    """Return values rounded to half precision, in which features are stored; larger ones are clipped."""
     return values.clip(-_LARGEST_HALF, _LARGEST_HALF).cast("float16").cast("float32")
 
 

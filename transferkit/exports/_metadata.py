@@ -1,4 +1,4 @@
-"""What a file says of itself."""
+"""Metadata of an exported file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from transferkit.exports._proof import Proof
 
 
 def metadata(predictor: Any, proof: Proof, difference: float) -> dict[str, str]:
-    """Return JSON by name."""
+    """Return JSON values by name."""
     task, extractor = predictor.task.to_json(), predictor.extractor
     facts = {
         "task": task,

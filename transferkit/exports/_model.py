@@ -1,4 +1,4 @@
-"""A fitted model as one ONNX model: from the pixels of images to its answers."""
+"""A fitted model as a single ONNX model, from the pixels of images to predictions."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ IMAGE, BOXES = "image", "boxes"  # names of inputs
 def build(predictor: Any, branches: bool) -> Any:
     """Return an ONNX model with the input "image", uint8 RGB pixels (n, height, width, 3).
 
-    A model that looks in boxes has the input "boxes" too, float32 (n, 4).
+    A model that was fitted with boxes also has the input "boxes", float32 (n, 4).
 
     Parameters
     ----------
     predictor : Predictor
     branches : bool
-        Whether the model may have an "If".
+        Whether the model may have an "If" node.
 
     Raises
     ------
     ExportError
-        A part of the predictor has no form as a graph; the message says which.
+        A part of the predictor cannot be expressed as a graph; the message names it.
     """
     settings = predictor.extractor.settings()
     closer = [refinement.extractor.settings() for refinement in predictor.refinements]
@@ -62,7 +62,7 @@ def build(predictor: Any, branches: bool) -> Any:
 
 
 def _networks(settings: Any, closer: Sequence[Any]) -> tuple[EmbeddedNetwork, EmbeddedNetwork]:
-    """Return the networks of the first look and of closer ones: one, unless a closer look was fine-tuned."""
+    """Return the networks of the first and of closer looks: the same, unless a closer look was fine-tuned."""
     close = [layer for each in closer for layer in each.layers]
     if not closer or closer[0].weights.digest == settings.weights.digest:
         network = EmbeddedNetwork(settings, [*settings.layers, *close])
@@ -79,12 +79,12 @@ def from_squares(
     *,
     branches: bool = False,
 ) -> Answer:
-    """Return the answer of a first look at images (n, 3, h, w), resized to squares (n, 3, S, S)."""
+    """Return the prediction of a first look at images (n, 3, h, w), resized to squares (n, 3, S, S)."""
     views = look(network, settings, squares_of(whole, predictor.views, settings.image_size))
     if isinstance(predictor.task, Points):
         points = first_look(planes, predictor, views, settings)
         if predictor.wide_look is not None:
-            assert isinstance(network, EmbeddedNetwork)  # others take squares, not whole images
+            assert isinstance(network, EmbeddedNetwork)  # other networks take squares, not whole images
             points = look_wide(planes, points, predictor, settings, network, branches=branches)
         return _points(mean(points), predictor)
     return answer(predictor.task, mean([apply_head(predictor.head, maps) for maps in views]))
@@ -95,7 +95,7 @@ def _points(points: Tensor, predictor: Any) -> Answer:
 
 
 def check_exportable(predictor: Any, settings: Any) -> None:
-    """Refuse what other programs cannot repeat."""
+    """Raise for models that other programs cannot reproduce."""
     if settings.precision != "float32":
         raise ExportError(
             f"The features of this model are computed in {settings.precision}, which other runtimes round "

@@ -1,4 +1,4 @@
-"""The backbone within a graph: its nodes are added once for each look at an image, its weights once."""
+"""Embed the backbone in a graph: its nodes are added for each look at an image, its weights only once."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from transferkit.exports._copies import copied, needed
 from transferkit.exports._graph import OLDEST_OPSET, Graph, import_onnx
 from transferkit.exports._tensor import Tensor
 
-_LOOK = "look"  # names of what is computed, with the number of the look
-_SHARED = "network."  # names of weights, whichever look uses them
+_LOOK = "look"  # prefix of names of computed tensors, with the number of the look
+_SHARED = "network."  # prefix of names of weights, which all looks share
 
 
 def of_network(node: Any) -> bool:
-    """Return whether a node of a model is one of its network."""
+    """Return whether a node of a model belongs to its network."""
     return any(name.startswith(_LOOK) for name in node.output)
 
 
@@ -30,20 +30,20 @@ class EmbeddedNetwork:
     Parameters
     ----------
     settings : Settings
-        Of an extractor that has this network.
+        Settings of an extractor with this network.
     layers : sequence of str
-        All that any look needs.
+        All layers that any look needs.
     name : str, optional
-        Of this network among those of the graph.
+        Name that distinguishes this network from others in the graph.
 
     Attributes
     ----------
     shapes : dict of str to tuple of int
-        Of the map of one image in each layer.
+        Shape of the map of one image in each layer.
     fixed_batch : int or None
-        The only number of images that the network takes at once.
+        The only number of images that the network accepts at a time, if it is fixed.
     details : dict
-        What a model must say so that it can have these nodes, for :meth:`Graph.model`.
+        Fields that a model with these nodes needs, for :meth:`Graph.model`.
     """
 
     def __init__(self, settings: Any, layers: Sequence[str], name: str = "") -> None:
@@ -102,7 +102,7 @@ class EmbeddedNetwork:
         return [Tensor(graph, renamed(end), "float32") for end in ends]
 
     def _upgraded(self, model: Any) -> Any:
-        """Return the model in an opset that the other nodes of a file can share."""
+        """Return the model converted to an opset that the other nodes of a file also support."""
         opset = max(each.version for each in model.opset_import if each.domain in ("", "ai.onnx"))
         if opset >= OLDEST_OPSET:
             return model
@@ -115,7 +115,7 @@ class EmbeddedNetwork:
             ) from error
 
     def _literals(self) -> dict[str, Any]:
-        """Return the tensors of nodes that are constants, to be kept once like weights."""
+        """Return the tensors of constant nodes, to be stored once like weights."""
         found = {}
         for node in self._model.graph.node:
             values = [each.t for each in node.attribute if each.name == "value"]
@@ -139,7 +139,7 @@ class EmbeddedNetwork:
 
 
 def pixel_table(settings: Any) -> PixelTable:
-    """Return what a network of Keras is given for each level of a pixel."""
+    """Return the input values of a Keras network for each level of a pixel."""
     table = PixelTable.of(settings.backbone, settings.image_size)
     if table is None:
         raise ExportError(
@@ -151,7 +151,7 @@ def pixel_table(settings: Any) -> PixelTable:
 
 
 def ready(planes: Tensor, table: PixelTable) -> Tensor:
-    """Return what a network of Keras is given for levels (n, 3, S, S)."""
+    """Return the input of a Keras network for levels (n, 3, S, S)."""
     values, order = table.values, table.order
     graph = planes.graph
     planes = planes if order.tolist() == [0, 1, 2] else planes.take(order.tolist(), 1)
@@ -167,7 +167,7 @@ def ready(planes: Tensor, table: PixelTable) -> Tensor:
 
 
 def _line_through(values: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
-    """Return gain and shift (3, 1, 1) that give a table (3, 256) but for rounding; None if it is no line."""
+    """Return gain and shift (3, 1, 1) that reproduce a table (3, 256) up to rounding; None if not linear."""
     levels = np.arange(256)
     gain = (values[:, -1:].astype(np.float64) - values[:, :1]) / 255
     line = gain * levels + values[:, :1]

@@ -1,4 +1,4 @@
-"""The heads that are small networks, as nodes: the weights are plain arrays, and no Keras is needed."""
+"""Heads that are small networks, as nodes; their weights are plain arrays, so that Keras is not needed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from transferkit.heads import ConvHead
 
 Weights = Iterator[NDArray[Any]]
 
-_EPSILON = 1e-3  # of Keras's BatchNormalization
+_EPSILON = 1e-3  # default of Keras's BatchNormalization
 
 
 def mlp(fitted: Any, maps: Maps) -> Tensor:
@@ -54,14 +54,14 @@ def conv(fitted: Any, maps: Maps) -> Tensor:
 
 
 def _normalised(x: Tensor, weights: Weights) -> Tensor:
-    """Return values after batch normalisation, as it is after training."""
+    """Return values after batch normalisation in evaluation mode."""
     gamma, beta, mean, variance = (next(weights) for _ in range(4))
     gain = gamma / np.sqrt(variance + _EPSILON)
     return x * gain + (beta - mean * gain)
 
 
 def _finished(fitted: Any, x: Tensor) -> Tensor:
-    """Return outputs in the unit of the targets."""
+    """Return outputs in the units of the targets."""
     if fitted.regression and fitted.head.output_activation == "sigmoid":
         x = x.apply("Sigmoid")
     shift, gain = fitted.target_scale

@@ -29,7 +29,7 @@ def _describe(path: Path, metadata: Mapping[str, str]) -> None:
     more = onnx.ModelProto()
     onnx.helper.set_model_props(more, dict(metadata))
     with path.open("ab") as stream:
-        # Messages one after the other are read as one, so the graph stays as it is.
+        # Concatenated protobuf messages are read as one, so the graph need not be rewritten.
         stream.write(more.SerializeToString())
 
 

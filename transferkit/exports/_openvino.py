@@ -1,4 +1,4 @@
-"""OpenVINO's own format: a file of the graph, and beside it one of the weights."""
+"""OpenVINO's own format: a file with the graph, and one beside it with the weights."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _describe(path: Path, metadata: Mapping[str, str]) -> None:
 
 
 def _with_entries(graph: str, entries: str) -> str:
-    """Return a graph with more entries in the information on the whole model, its last element."""
+    """Return a graph with additional entries in its last element, the information on the model."""
     start, found, end = graph.rpartition("</rt_info>")
     if found and not end.strip():
         return f"{start}<transferkit>{entries}</transferkit>{found}{end}"
@@ -46,7 +46,7 @@ def _with_entries(graph: str, entries: str) -> str:
 
 
 def _notes(path: Path, difference: Callable[[Run], float]) -> tuple[str, ...]:
-    """Say how far the default precision is off, where the processor has another one."""
+    """Return a note on the difference in the processor's default precision, if that is not float32."""
     plain = difference(_compiled(path, {}))
     return (
         "Compile it with {'INFERENCE_PRECISION_HINT': 'f32'}: some processors compute in bfloat16 by default "

@@ -1,4 +1,4 @@
-"""The heads that find a shape on coarse maps and correct it on the finest one, as nodes."""
+"""Heads that find a shape on coarse maps and correct it on the finest one, as nodes."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def _finest(maps: Maps) -> int:
 
 
 def _coarse(maps: Maps) -> Maps:
-    """Return all maps but the finest, over a coarse grid, as ``heads.cascade.coarse_maps`` does."""
+    """Return all maps except the finest, over a coarse grid, as ``heads.cascade.coarse_maps`` does."""
     finest = _finest(maps)
     chosen = [i for i in range(len(maps.shapes)) if i != finest] or list(range(len(maps.shapes)))
     found = [pooled(maps.tensors[i], maps.shapes[i], COARSE_GRID) for i in chosen]

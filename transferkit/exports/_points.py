@@ -1,4 +1,4 @@
-"""Keypoints as nodes: the first look at whole images, and closer looks at the square around its answer."""
+"""Keypoints as nodes: the first look at whole images, and closer looks at the square around its result."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from transferkit.keypoints import Pairs
 
 
 def first_look(planes: Tensor, predictor: Any, views: Sequence[Maps], settings: Any) -> list[Tensor]:
-    """Return points (n, k, 2) in pixels of the images in each view of them, given its maps."""
+    """Return points (n, k, 2), in pixels of the images, found in each view, given its maps."""
     k = predictor.task.n_points
     return [
         from_whole_square(
@@ -40,7 +40,7 @@ def first_look(planes: Tensor, predictor: Any, views: Sequence[Maps], settings: 
 def look_in_boxes(
     planes: Tensor, boxes: Tensor, predictor: Any, settings: Any, network: EmbeddedNetwork
 ) -> Tensor:
-    """Return points (n, k, 2) in pixels of the images, looked for in boxes (n, 4)."""
+    """Return points (n, k, 2), in pixels of the images, found in boxes (n, 4)."""
     mirrors = [view.squares[0].mirror for view in predictor.views]
     pairs, k = predictor.views[0].pairs, predictor.task.n_points
     frames = frames_of_boxes(boxes)
@@ -48,7 +48,7 @@ def look_in_boxes(
 
 
 def closer_look(planes: Tensor, points: Tensor, refinement: Any, network: EmbeddedNetwork) -> Tensor:
-    """Return better points (n, k, 2) in pixels of the images, as ``Refinement.predict`` does."""
+    """Return refined points (n, k, 2), in pixels of the images, as ``Refinement.predict`` does."""
     settings = refinement.extractor.settings()
     frames = frames_around(points, refinement.mean, refinement.margin)
     mirrors, k = [False, True] if refinement.mirror else [False], len(refinement.mean)

@@ -1,4 +1,4 @@
-"""Images that a file and the model are both asked: sizes that rounding could go wrong with, and subjects."""
+"""Probe images on which file and model are compared: faces and noise, in sizes that test the rounding."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SIZES = [(97, 131), (640, 480), (301, 227), (225, 223), (53, 37), (180, 500), (
 
 
 def generated_probes() -> list[Pixels]:
-    """Return RGB pixels of as many sizes: drawn faces, and smooth noise."""
+    """Return RGB pixels of synthetic faces and smooth noise, each in another size."""
     faces = make_faces(len(_SIZES), size=256, random_state=7).images
     probes = []
     for i, (width, height) in enumerate(_SIZES):
@@ -32,7 +32,7 @@ def given_probes(images: Any) -> list[Pixels]:
 
 
 def _scene(seed: int) -> Pixels:
-    """Return smooth noise with a few edges, which features of all kinds answer to."""
+    """Return smooth noise with a few edges, to which features of all kinds respond."""
     generator = np.random.default_rng(seed)
     y, x = np.mgrid[:256, :256] / 256
     waves = np.zeros((256, 256, 3))

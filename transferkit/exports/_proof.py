@@ -1,4 +1,4 @@
-"""The proof: a file is read again as its users do, and must answer as the model does."""
+"""The verification: a file is loaded as by its users, and must predict the same as the model."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ Run = Callable[..., Floats]
 
 _PROBABILITY = 1e-3
 _PIXELS = 0.1
-_SPREAD = 1e-3  # of values, as a fraction of how far they differ between the probes
+_SPREAD = 1e-3  # tolerance of values, as a fraction of their range over the probes
 
 
 @dataclass(frozen=True)
 class Proof:
-    """Answers that a file must give.
+    """Predictions that a file must reproduce.
 
     Parameters
     ----------
     probes : list of ndarray of uint8, each (h, w, 3)
     expected : ndarray, shape (n, ...)
-        What the model answers.
+        Predictions of the model.
     tolerance : float
-        Largest absolute difference.
+        Largest absolute difference allowed.
     boxes : ndarray of float32, shape (n, 4), or None
-        What keypoints are looked for in, for a model that needs some.
+        Boxes of the subjects, for a model that needs them.
     """
 
     probes: list[NDArray[np.uint8]]
@@ -43,7 +43,7 @@ class Proof:
 
     @classmethod
     def of(cls, model: Any, images: list[NDArray[np.uint8]], tolerance: float | None) -> Proof:
-        """Ask the model, about the probes that tell a wrong file from rounding."""
+        """Return the model's predictions for those probes on which rounding decides nothing."""
         task, boxes = model.predictor_.task, None
         if getattr(task, "boxed", False):
             boxes = _boxes_in(images)
@@ -56,7 +56,7 @@ class Proof:
         return cls(probes, expected, tolerance or _tolerance(task, expected), boxes)
 
     def difference(self, run: Run) -> float:
-        """Return the largest absolute difference between the answers of a file and the expected ones."""
+        """Return the largest absolute difference between predictions of a file and the expected ones."""
         gaps = []
         for i, probe in enumerate(self.probes):
             inputs = [probe[None]] if self.boxes is None else [probe[None], self.boxes[i : i + 1]]
@@ -65,7 +65,7 @@ class Proof:
         return worst if np.isfinite(worst) else float("inf")
 
     def check(self, run: Run, format: str) -> float:
-        """Return the difference; ExportError if it is above the tolerance."""
+        """Return the difference; raise ExportError if it exceeds the tolerance."""
         worst = self.difference(run)
         if worst > self.tolerance:
             raise ExportError(
@@ -84,7 +84,7 @@ def _boxes_in(probes: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
 
 
 def _tolerance(task: Any, expected: Floats) -> float:
-    """Return how far answers may be off."""
+    """Return the default tolerance."""
     if isinstance(task, Points):
         return _PIXELS
     if isinstance(task, Values):

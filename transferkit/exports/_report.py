@@ -1,4 +1,4 @@
-"""What an export wrote, and how closely it answers."""
+"""Report of an export: the file, and how closely its predictions agree with the model's."""
 
 from __future__ import annotations
 
@@ -9,29 +9,30 @@ from transferkit.exports._int8 import Loss
 
 @dataclass(frozen=True, repr=False)
 class ExportReport:
-    """A file that was written, and the proof that it answers as the model does.
+    """Report of an exported file and of its verification.
 
     Attributes
     ----------
     path : str
-    format : {"onnx", "openvino"}
+    format : {"onnx", "openvino", "litert"}
     n_bytes : int
         Size of the file, or of both files of OpenVINO.
     kind : str
         Name of the output: "probabilities", "values" or "keypoints".
     difference : float
-        The largest absolute difference between answers of the file and of the model, on all probes: of
+        Largest absolute difference between predictions of the file and of the model over all probes: of
         probabilities, of values in their own unit, or of coordinates in pixels.
     tolerance : float
-        What was allowed.
+        Largest difference that was allowed.
     n_probes : int
-        Images, of as many sizes, that both were asked.
+        Number of images on which both were compared.
     notes : tuple of str
         What users of the file should know.
     loss : Loss or None
-        With ``precision="int8"``, what it costs: ``before``, ``after``, ``loss``, ``ms_before``,
-        ``ms_after``, ``n`` images, and whether they were ``labelled``. The tolerance
-        holds for the file before its numbers were rounded, and ``difference`` is that of the rounded one.
+        Only with ``precision="int8"``, the cost of quantization: accuracy or mean error ``before`` and
+        ``after``, the ``loss``, ``ms_before`` and ``ms_after`` per image, the number ``n`` of images, and
+        whether they were ``labelled``. The tolerance then holds for the file before quantization, while
+        ``difference`` is that of the quantized file.
     """
 
     path: str
@@ -45,7 +46,7 @@ class ExportReport:
     loss: Loss | None = None
 
     def __repr__(self) -> str:
-        """Return the report as a few lines."""
+        """Return the report in a few lines."""
         unit = " px" if self.kind == "keypoints" else ""
         allowed = "" if self.loss is None else "before rounding, "
         lines = [

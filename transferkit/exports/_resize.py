@@ -1,10 +1,10 @@
-"""The square that a backbone sees, resized as Pillow does it, to the last bit.
+"""The square that a backbone sees, resized exactly as by Pillow.
 
-Pillow's antialiasing filter takes a weighted mean along each row, rounds it to whole levels, and does the
-same along each column. The weights depend on the sizes alone, so that each pass is a product with a matrix,
-which the graph computes for whatever size the image has. Pillow's weights are whole numbers of 22 bits. They
-are split into two of 11: products with 8 bits of a pixel and their sums are then exact in float32, and ties
-are rounded as Pillow rounds them.
+Pillow's antialiasing filter takes a weighted mean along each row, rounds it to integer levels, and does the
+same along each column. The weights depend only on the sizes, so each pass is a product with a matrix, which
+the graph computes for images of any size. Pillow's weights are integers of 22 bits. They are split into two
+of 11 bits, so that products with 8 bits of a pixel, and their sums, are exact in float32, and ties are
+rounded as by Pillow.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import NamedTuple
 from transferkit.exports._tensor import Tensor
 from transferkit.exports._weights import HALF_BITS, divided, weights
 
-_PORTIONS = 4  # of an axis: most weights are 0, and four portions leave out three quarters of them
+_PORTIONS = 4  # portions of an axis; most weights are 0, and four portions skip three quarters of these
 
 
 def as_planes(pixels: Tensor) -> Tensor:
@@ -29,13 +29,13 @@ def as_pixels(planes: Tensor) -> Tensor:
 
 
 class Portion(NamedTuple):
-    """Some pixels of a resized axis, and what they are made from.
+    """Some pixels of a resized axis, and the pixels that they are computed from.
 
     Parameters
     ----------
     weights : Tensor of int64, shape (..., m, end - start)
     start, end : Tensor of int64, shape (1,)
-        Pixels of the axis as it was.
+        Range of pixels of the original axis.
     """
 
     weights: Tensor
@@ -53,13 +53,13 @@ def whole_square(planes: Tensor, size: int, resize: str) -> Tensor:
 
 
 def _in_portions(side: Tensor, new: Tensor, size: int) -> list[Portion]:
-    """Return the axis of a square in a few portions, each of which needs only a part of the image."""
+    """Divide the axis of a square into portions, each of which needs only a part of the image."""
     first, step = -divided(size - new, 2)[0], -(-size // _PORTIONS)
     longer, portions = side.at_least(new), []
     for begin in range(0, size, step):
         n = min(step, size - begin)
         place = first + begin
-        # A pixel's filter reaches from its middle as far as a pixel of the coarser side is wide.
+        # The filter of a pixel extends from its centre by the width of a pixel of the coarser side.
         low = ((place * 2 + 1) * side - longer * 2).at_least(0)
         high = ((place + (n - 1)) * 2 + 1) * side + longer * 2
         start = divided(low, new * 2)[0].at_most(side - 1)
@@ -83,7 +83,7 @@ def contents(height: Tensor, width: Tensor, size: int, resize: str) -> tuple[Ten
 def weighted(planes: Tensor, rows: Sequence[Portion], columns: Sequence[Portion]) -> Tensor:
     """Return planes (n, 3, h, w) resized by weights (n, 1, ...) of rows and of columns.
 
-    The axis of images of the weights may have length 1: all are resized in the same way.
+    The first axis of the weights may have length 1; all images are then resized in the same way.
     """
     return _along_columns(_along_rows(planes, columns), rows)
 
@@ -110,7 +110,7 @@ def _halves(weights: Tensor) -> list[Tensor]:
 
 
 def _rounded(high: Tensor, low: Tensor) -> Tensor:
-    """Return whole levels, halves rounded up, of sums of multiples of 2**11 and of the rest."""
+    """Return integer levels, rounding halves up, from the sums of multiples of 2**11 and of the rest."""
     whole = (high / HALF_BITS).floor()
     rest = (high - whole * HALF_BITS) * HALF_BITS + low
     return (whole + (rest / HALF_BITS**2 + 0.5).floor()).clip(0, 255)

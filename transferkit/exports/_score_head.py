@@ -1,4 +1,4 @@
-"""``ScoreMapHead`` as nodes: scores of cells, and the training shape that agrees with them."""
+"""``ScoreMapHead`` as nodes: scores of cells, and the training shape that fits them best."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def _best_shape(scores: Tensor, cells: np.ndarray, grid: int, bank: np.ndarray) 
         shifts.append((peak - mine).expand(2))
         apart = _squares(cells[None, None], peak) < APART**2
         left = apart.where(-1.0, left, "float32")
-    # Of each anchor its first and second peak, as in the search in numpy: of equal sums the first one wins.
+    # First and second peak of each anchor, as in the NumPy version: the first of equal sums wins.
     shapes = (graph.join(shifts, 2).expand(4) + bank[None, None, None]).reshape(0, -1, k, 2)
     totals = _read(scores, grid, shapes).sum(2)
     chosen = totals.argmax(1) + image * totals.shape(1)
@@ -102,7 +102,7 @@ def _best_shape(scores: Tensor, cells: np.ndarray, grid: int, bank: np.ndarray) 
 
 
 def _read(scores: Tensor, grid: int, shapes: Tensor) -> Tensor:
-    """Return the scores of shapes (n, m, k, 2) at their points, (n, m, k); 0 outside of the square."""
+    """Return the scores at the points of shapes (n, m, k, 2), as (n, m, k); 0 outside the square."""
     graph, k = scores.graph, scores.shape(2)
     values = scores.reshape(-1)
     places, parts, inside = [], [], None

@@ -1,4 +1,4 @@
-"""The squares that the views of whole images show, as nodes; ``views.View.render`` is the same in numpy."""
+"""The squares of views of whole images, as nodes; ``views.View.render`` is the same in NumPy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files beside the one that is to be written, and those that killed processes have left."""
+"""Temporary files beside the target, and the removal of those left by killed processes."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _NAME = re.compile(r"\.transferkit-(?P<machine>.+)-(?P<process>\d+)-[0-9a-f]{16}
 
 @contextlib.contextmanager
 def beside(target: Path) -> Iterator[Path]:
-    """Give a path beside the target, and remove what is left of it and of files named like it.
+    """Yield a temporary path beside the target, and remove it and files with similar names afterwards.
 
-    Files of exports to the same folder that were killed are removed too.
+    Files left in the same folder by killed exports are removed, too.
     """
     _remove_left(target.parent)
     name = f".transferkit-{_machine()}-{os.getpid()}-{secrets.token_hex(8)}"
@@ -37,7 +37,7 @@ def _machine() -> str:
 
 
 def _remove_left(folder: Path) -> None:
-    """Remove files of processes that have ended; of other machines, those of yesterday."""
+    """Remove files of ended processes of this machine, and all files older than a day."""
     for path in folder.glob(".transferkit-*"):
         if found := _NAME.fullmatch(path.name):
             with contextlib.suppress(OSError):  # it is gone, or not ours

@@ -1,4 +1,4 @@
-"""Tensors of a graph, with the operators of numpy: a part of a graph reads like the code that it repeats.
+"""Tensors of a graph with NumPy's operators, so that graph code reads like the code that it reproduces.
 
 >>> weights = (1 - ((places - centres) / support).abs()).at_least(0)  # doctest: +SKIP
 """
@@ -23,10 +23,10 @@ class Tensor:
     Parameters
     ----------
     graph : Graph
-        What operations are added to.
+        Graph to which operations are added.
     name : str
     dtype : str
-        As numpy names it.
+        NumPy's name of the type.
     """
 
     graph: Any
@@ -95,7 +95,7 @@ class Tensor:
     # Of each value
 
     def apply(self, operator: str, **attributes: Any) -> Tensor:
-        """Return an operator of each value, such as "Floor", "Sqrt" or "Relu"."""
+        """Apply an operator such as "Floor", "Sqrt" or "Relu" to each value."""
         tensor: Tensor = self.graph.add(operator, self, dtype=self.dtype, **attributes)
         return tensor
 
@@ -104,7 +104,7 @@ class Tensor:
         return self.apply("Abs")
 
     def floor(self) -> Tensor:
-        """Return the largest whole numbers that are not larger."""
+        """Round down to integers."""
         return self.apply("Floor")
 
     def at_least(self, low: Operand) -> Tensor:
@@ -127,7 +127,7 @@ class Tensor:
         return tensor
 
     def where(self, yes: Operand, no: Operand, dtype: str) -> Tensor:
-        """Return a choice by these booleans between values of a type."""
+        """Choose between two values of a type by these booleans."""
         make = self.graph.constant
         chosen = [each if isinstance(each, Tensor) else make(np.asarray(each, dtype)) for each in (yes, no)]
         tensor: Tensor = self.graph.add("Where", self, *chosen, dtype=dtype)
@@ -142,7 +142,7 @@ class Tensor:
         return length
 
     def reshape(self, *sides: int | Tensor) -> Tensor:
-        """Return another shape; -1 is what is left, and 0 what it was."""
+        """Reshape; -1 is inferred, and 0 keeps the length."""
         if any(isinstance(side, Tensor) for side in sides):
             parts = [side if isinstance(side, Tensor) else self.graph.ints(side) for side in sides]
             shape = self.graph.join(parts, 0)
@@ -156,7 +156,7 @@ class Tensor:
         return self.apply("Transpose", perm=list(order))
 
     def expand(self, *axes: int) -> Tensor:
-        """Return a tensor with more axes of length 1, at these places."""
+        """Insert axes of length 1 at these positions."""
         tensor: Tensor = self.graph.add("Unsqueeze", self, self.graph.ints(*axes), dtype=self.dtype)
         return tensor
 
@@ -168,11 +168,11 @@ class Tensor:
         return tensor
 
     def reversed(self, axis: int) -> Tensor:
-        """Return the values of an axis from its end."""
+        """Reverse an axis."""
         return self.part(axis, -1, -(2**31), -1)
 
     def take(self, places: Sequence[int] | Tensor, axis: int) -> Tensor:
-        """Return the values at places of an axis, int64."""
+        """Return the values at int64 positions along an axis."""
         where = places if isinstance(places, Tensor) else self.graph.ints(*places)
         tensor: Tensor = self.graph.add("Gather", self, where, dtype=self.dtype, axis=axis)
         return tensor
@@ -184,10 +184,10 @@ class Tensor:
         return tensor
 
     def greatest(self) -> Tensor:
-        """Return the largest value of all, of shape (1,)."""
+        """Return the largest of all values, of shape (1,)."""
         return self.apply("ReduceMax", keepdims=0).reshape(1)
 
     def argmax(self, axis: int) -> Tensor:
-        """Return the first place of the largest value, int64; the axis is kept."""
+        """Return the first int64 position of the largest value along an axis, which is kept."""
         tensor: Tensor = self.graph.add("ArgMax", self, dtype=_INT, axis=axis, keepdims=1)
         return tensor

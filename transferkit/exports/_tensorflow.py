@@ -1,4 +1,4 @@
-"""The operators of ``Tensor`` as those of TensorFlow, for a function that is traced."""
+"""The operators of ``Tensor`` in TensorFlow, for a traced function."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from transferkit.exports._tensor import Tensor
 
 
 class TracedGraph:
-    """What ``Graph`` is for ONNX: each operation is called when it is added.
+    """The counterpart of ``Graph`` for TensorFlow, in which each operation is called when it is added.
 
     Attributes
     ----------
     values : dict of str to tensorflow.Tensor
-        By name.
+        Tensors by name.
     """
 
     def __init__(self) -> None:
@@ -29,7 +29,7 @@ class TracedGraph:
         self._operators = _operators(tf)
 
     def tensor(self, value: Any) -> Tensor:
-        """Return a value of TensorFlow under a name."""
+        """Return a named tensor for a value of TensorFlow."""
         name = f"value_{len(self.values)}"
         self.values[name] = value
         return Tensor(self, name, np.dtype(value.dtype.as_numpy_dtype).name)
@@ -43,7 +43,7 @@ class TracedGraph:
         return self._constants[key]
 
     def ints(self, *numbers: int) -> Tensor:
-        """Return whole numbers as an int64 vector."""
+        """Return integers as an int64 vector."""
         return self.constant(np.array(numbers, np.int64))
 
     def add(self, operator: str, *inputs: Tensor, dtype: str, **attributes: Any) -> Tensor:
@@ -52,7 +52,7 @@ class TracedGraph:
             raise ExportError(f"LiteRT files have no {operator}, which this model needs.")
         given = [self.values[each.name] for each in inputs]
         known = [self.tf.get_static_value(value) for value in given]
-        if all(value is not None for value in known):  # sizes, of which shapes are made, must be numbers
+        if all(value is not None for value in known):  # sizes, which become shapes, must be constants
             with self.tf.init_scope():
                 whole = map(self.tf.constant, known)
                 found = self.tf.cast(self._operators[operator](*whole, **attributes), dtype).numpy()
@@ -69,7 +69,7 @@ class TracedGraph:
         return [self.tensor(self.tf.cast(each, dtype)) for each, dtype in zip(found, dtypes, strict=True)]
 
     def join(self, tensors: Sequence[Tensor], axis: int) -> Tensor:
-        """Return tensors one after the other along an axis."""
+        """Concatenate tensors along an axis."""
         return self.add("Concat", *tensors, dtype=tensors[0].dtype, axis=axis)
 
     def split(self, tensor: Tensor, n: int, axis: int) -> list[Tensor]:
@@ -86,7 +86,7 @@ class TracedGraph:
 
 
 def _operators(tf: Any) -> dict[str, Callable[..., Any]]:
-    """Return functions that do what operators of ONNX do."""
+    """Return functions equivalent to operators of ONNX."""
 
     def side(x: Any, axis: int) -> Any:
         known = x.shape[axis]
@@ -96,7 +96,7 @@ def _operators(tf: Any) -> dict[str, Callable[..., Any]]:
         return tf.stack([side(x, i) for i in range(len(x.shape))])
 
     def quotient(a: Any, b: Any) -> Any:
-        # LiteRT divides 32 bits, rounding down; of negative numbers ``divided`` takes either way.
+        # LiteRT divides 32-bit integers rounding down; ``divided`` accepts either way for negative numbers.
         return tf.cast(tf.math.floordiv(tf.cast(a, tf.int32), tf.cast(b, tf.int32)), a.dtype)
 
     def reshape(x: Any, sides: Any) -> Any:

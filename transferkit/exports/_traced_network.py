@@ -1,4 +1,4 @@
-"""A network of Keras within a function of TensorFlow."""
+"""A Keras network within a traced function of TensorFlow."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from transferkit.exports._tensor import Tensor
 
 
 class TracedNetwork:
-    """What ``EmbeddedNetwork`` is for ONNX; see there for the parameters and attributes.
+    """The counterpart of ``EmbeddedNetwork`` for TensorFlow; see there for parameters and attributes.
 
-    ``model`` is the model of Keras.
+    ``model`` is the Keras model.
     """
 
     fixed_batch = None

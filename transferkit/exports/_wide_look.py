@@ -1,7 +1,7 @@
-"""The look at a wide square, as nodes; ``estimators.refinement.WideLook`` is the same in numpy.
+"""The second look at a wide square, as nodes; ``estimators.refinement.WideLook`` is the same in NumPy.
 
-In an "If", only the images that are in doubt are looked at again. A network that is rounded to 8 bits must
-lie outside of it: all images are looked at then, and what is found in the others does not count.
+With an "If" node, only doubtful images are looked at again. A network quantized to 8 bits must not be inside
+such a node: then all images are looked at again, and the results for all others are ignored.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def look_wide(
     *,
     branches: bool,
 ) -> list[Tensor]:
-    """Return the points (n, k, 2) of both views, those of wide squares where they are better."""
+    """Return the points (n, k, 2) of both views, replaced by those of wide squares if these are better."""
     wide, graph = predictor.wide_look, planes.graph
     doubt = _disagreement(found)
     doubtful = doubt > wide.limit
@@ -55,7 +55,7 @@ def look_wide(
 
 
 def _disagreement(found: Sequence[Tensor]) -> Tensor:
-    """Return how far apart points (n, k, 2) of two views lie, as a fraction of the size of the shape."""
+    """Return the distance of points (n, k, 2) of two views, as a fraction of the size of the shape."""
     one, other = found
     gap = one - other
     apart = (gap * gap).sum(2).apply("Sqrt")

@@ -1,11 +1,11 @@
-"""From images to features: look up, decode ahead, run the backbone, write, hand out.
+"""Extract features from images: look up the cache, decode ahead, run the backbone, and store the results.
 
-``_extraction`` is the whole way; ``_parameters`` checks what users pass, ``_settings`` makes a backbone,
-weights, a feature space and an engine of it; ``_stream`` looks up and computes, with ``_pipeline`` (threads
-that read and decode ahead) and ``_batches`` (threads that run and write); ``_features`` is the result.
-``_apart`` extracts a block without the cache, for workers on other machines.
+``_extraction`` runs an extraction. ``_parameters`` checks the parameters, and ``_settings`` resolves them to
+a backbone, weights, a feature space and an engine. ``_stream`` looks up and computes features, with
+``_pipeline`` (threads that read and decode ahead) and ``_batches`` (threads that run the backbone and write).
+``_features`` is the result. ``_apart`` extracts a block without the cache, for workers on other machines.
 
-What needs scikit-learn, which takes a second to load, is imported on first use.
+Names that need scikit-learn, which takes a second to load, are imported on first use.
 """
 
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""Whole maps of one layer, to look at: what a network sees."""
+"""Activations of a single layer, for inspecting what a network sees."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ def extract_activations(
     batch_size: int = 8,
     value_range: tuple[float, float] | None = None,
 ) -> NDArray[np.float32]:
-    """Return the activations of one layer for images, as the layer gives them.
+    """Return the unaltered activations of one layer for some images.
 
-    Nothing is kept in the cache: the first layer of VGG16 takes 12.8 MB for each image.
+    They are not cached: those of the first layer of VGG16 take 12.8 MB per image.
 
     Parameters
     ----------
@@ -42,34 +42,35 @@ def extract_activations(
     X : image or sequence of images
         Paths, bytes, file objects, PIL images or arrays.
     layer : str or int, default="last"
-        Name, or position in :func:`transferkit.list_layers`; -1 is the last one.
+        Name of the layer, or its position in :func:`transferkit.list_layers`; -1 is the last one.
     filters : sequence of int, optional
-        Keep only these channels; of many images, that saves memory.
+        Channels to return, by default all; fewer save memory.
     weights, image_size, resize, value_range
         As for :class:`FeatureExtractor`.
     engine : str, optional
-        By default Keras, or ONNX Runtime for a file: for a few images, no other one is worth building.
+        Library that runs the backbone; by default Keras, or ONNX Runtime for an ONNX file, since for a few
+        images it is not worthwhile to prepare another one.
     batch_size : int, default=8
-        Images in one call of the backbone.
+        Number of images per call of the backbone.
 
     Returns
     -------
     ndarray of float32, shape (n, h, w, c)
-        (n, c) of a layer that gives vectors.
+        Of shape (n, c) if the layer returns vectors.
 
     Raises
     ------
     InvalidInputError
-        No such layer or filter, no images, or a parameter that cannot be used.
+        There is no such layer or filter, no image, or a parameter cannot be used.
     BadImageError
         An image cannot be read; ``.index`` says which.
     WeightsError
-        The weights are not there.
+        The weights cannot be found.
 
     See Also
     --------
-    FeatureExtractor : Features of many images, kept.
-    transferkit.plots.plot_activations : Draw them.
+    FeatureExtractor : Compute and cache features of many images.
+    transferkit.plots.plot_activations : Draw activations.
 
     Examples
     --------
@@ -106,7 +107,7 @@ def extract_activations(
 
 
 def _layer_name(layer: str | int, backbone: str | Backbone, image_size: int | None) -> str:
-    """Return the name of a layer that may be told by its position."""
+    """Return the name of a layer, given its name or position."""
     if isinstance(layer, str):
         return layer
     names = list_layers(backbone, image_size=image_size)
@@ -119,7 +120,7 @@ def _layer_name(layer: str | int, backbone: str | Backbone, image_size: int | No
 
 
 def _choose(maps: NDArray[np.float32], filters: Sequence[int] | None) -> NDArray[np.float32]:
-    """Return some channels."""
+    """Return the chosen channels."""
     if filters is None:
         return maps
     chosen = np.asarray(filters)

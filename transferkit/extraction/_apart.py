@@ -1,4 +1,4 @@
-"""Extract one block of images into a memory of its own: for workers that hand their rows on."""
+"""Extract a block of images into separate memory, for workers that pass their rows on."""
 
 from __future__ import annotations
 
@@ -22,10 +22,11 @@ def extract_apart(
     views: Sequence[AnyView],
     is_known: Callable[[str], bool],
 ) -> Features:
-    """Return the features of a block of images; they vanish with the result.
+    """Return the features of a block of images, which exist only as long as the result.
 
-    The cache neither gives nor gets rows or digests of files; it still has converted graphs. A bad image is
-    left out, however many there are: who sees all blocks decides when that is too much.
+    Rows and digests of files are neither read from the cache nor written to it; converted graphs are. Bad
+    images are left out, however many there are; the caller, which sees all blocks, decides if there are too
+    many.
 
     Parameters
     ----------
@@ -33,7 +34,7 @@ def extract_apart(
     sources : sequence of images
     views : sequence of View or Crops
     is_known : callable
-        Whether the rows of a digest are elsewhere: such an image gets its digest, but no row.
+        Returns whether the rows of a digest exist elsewhere; such an image gets its digest, but no row.
     """
     settings = copy.copy(extraction.settings())  # the engine stays shared
     settings.files = None
@@ -50,7 +51,7 @@ def extract_apart(
 
 
 class _BlockSpace(MemorySpace):
-    """Rows of one block; those that are elsewhere count as found, so that nobody computes them."""
+    """Rows of one block; those that exist elsewhere count as found, so that they are not computed."""
 
     def __init__(self, half: bool, is_known: Callable[[str], bool]) -> None:
         super().__init__(half=half)
@@ -63,7 +64,7 @@ class _BlockSpace(MemorySpace):
 
 @dataclass
 class _Patient(ExtractionReport):
-    """A report of one block, which may have nothing but bad images."""
+    """A report of one block, which may consist of bad images only."""
 
     def check_enough(self, attempted: int, *, finished: bool) -> None:
-        """Go on."""
+        """Do nothing."""

@@ -1,8 +1,8 @@
-"""From squares to rows: full batches run through the backbone, and each is written as one transaction.
+"""Compute rows from squares: run full batches through the backbone, and write each in one transaction.
 
-Two threads do this, so that the backbone has work while the maps of the batch before are averaged and
-written. Memory is bounded: at most a few batches wait or run at any time, and no more than these are lost
-by a crash. After an error or Ctrl-C, those that run are still written.
+Two threads do this, so that the backbone is busy while the maps of the previous batch are averaged and
+written. Memory is limited: at most a few batches wait or run at any time, and only these are lost in a crash.
+After an error or Ctrl-C, running batches are still written.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from transferkit.extraction._pipeline import Decoded
 from transferkit.foundation.maps import pool_to_grid
 
 _WORKERS = 2
-_WAITING = 1  # batches that wait for a worker
+_WAITING = 1  # most batches that wait for a worker
 
 _Entry = tuple[RowKey, Any, tuple[int, int]]  # a row's key, its squares, and the size of the original
 
@@ -31,7 +31,7 @@ _Entry = tuple[RowKey, Any, tuple[int, int]]  # a row's key, its squares, and th
 class BatchWriter:
     """Collect squares into full batches, run the backbone and write the rows.
 
-    A context: at its end everything is written, or an error was raised.
+    A context manager: when it exits, everything is written, or an error is raised.
     """
 
     def __init__(self, job: Job, engine: Callable[[], Engine]) -> None:
@@ -74,16 +74,16 @@ class BatchWriter:
             self._workers.shutdown(cancel_futures=True)
 
     def _start(self) -> None:
-        """Hand what is queued to a worker; wait for one if too much waits already."""
+        """Pass the queue to a worker; wait for one if too many batches are waiting."""
         if not self._queue:
             return
-        engine = self._engine()  # not in a worker: it is built once, and its errors are the caller's
+        engine = self._engine()  # not in a worker, so that it is built once and errors reach the caller
         batch, self._queue, self._n_squares = self._queue, [], 0
         self._wait(_WORKERS + _WAITING - 1)
         self._running.append(self._workers.submit(self._write, engine, batch))
 
     def _wait(self, n: int) -> None:
-        """Wait until at most n batches are under way; raise what went wrong in one."""
+        """Wait until at most n batches are in progress; raise the error of a failed one."""
         while len(self._running) > n:
             self.n_calls += self._running.popleft().result()
 
@@ -91,10 +91,10 @@ class BatchWriter:
         return [pool_to_grid(each, grid) for each, grid in zip(maps, self._job.grids, strict=True)]
 
     def _write(self, engine: Engine, batch: list[_Entry]) -> int:
-        """Run a batch and write its rows; return how often the backbone was called."""
+        """Run a batch and write its rows; return the number of calls of the backbone."""
         keys, squares, sizes = zip(*batch, strict=True)
         pixels = np.concatenate(squares)
-        # A view of more squares than a batch takes several calls.
+        # A view with more squares than a batch needs several calls.
         size = self._job.batch_size
         blocks = [engine.run(pixels[at : at + size], self._pool_maps) for at in range(0, len(pixels), size)]
         outputs = (

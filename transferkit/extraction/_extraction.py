@@ -1,4 +1,4 @@
-"""From images to features, without scikit-learn: parameters in, a handle on rows of the cache out."""
+"""``Extraction``: feature extraction without scikit-learn."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from transferkit.views import ORIGINAL, AnyView, View
 
 
 class Extraction(Configured):
-    """The parameters of an extraction, and the work; :class:`FeatureExtractor` documents both."""
+    """Feature extraction; :class:`FeatureExtractor` documents the parameters."""
 
     def __init__(
         self,
@@ -70,12 +70,12 @@ class Extraction(Configured):
 
     @property
     def array_ranges_(self) -> images.ArrayRanges:
-        """Black and white of the arrays that ``fit`` saw, by family of dtypes; empty if it saw none."""
+        """Values of black and white in the arrays that ``fit`` saw, by family of dtypes; may be empty."""
         ranges: images.ArrayRanges = self.__dict__.get("_array_ranges", {})
         return ranges
 
     def settle(self, ranges: images.ArrayRanges) -> None:
-        """Check the parameters, and keep what they stand for; arrays are read as those that ``fit`` saw."""
+        """Check and resolve the parameters; arrays will be read with the ranges found in ``fit``."""
         settings = self.settings()
         self.settle_ranges(ranges)
         self._check_backbone(settings)
@@ -83,7 +83,7 @@ class Extraction(Configured):
         self.layers_ = settings.layers
 
     def settle_ranges(self, ranges: images.ArrayRanges) -> None:
-        """Read arrays as those that ``fit`` saw, unless ``value_range`` is set.
+        """Read arrays with these ranges, found in ``fit``, unless ``value_range`` is set.
 
         Parameters
         ----------
@@ -93,7 +93,7 @@ class Extraction(Configured):
         self._array_ranges = {} if self.value_range is not None else dict(ranges)
 
     def reader(self) -> images.Reader:
-        """Return what reads images as this extractor does, for whoever looks at them.
+        """Return a reader that reads images like this extractor, such as for plots.
 
         Returns
         -------
@@ -110,7 +110,7 @@ class Extraction(Configured):
         on_error: str | None = None,
         advance: Callable[[int], Any] | None = None,
     ) -> Features:
-        """Make sure that the features of all images are there, and return a handle on them.
+        """Return the features of images, computing only those that are not cached.
 
         Parameters
         ----------
@@ -161,7 +161,7 @@ class Extraction(Configured):
         report.seconds = time.perf_counter() - started
         report.check_enough(len(sources), finished=True)
         shapes = tuple(job.space.part_shape(part) or () for part in job.parts)
-        # What other processes evict before it is read is computed again, and then kept in memory.
+        # Rows that other processes evict before they are read are computed again, and then kept in memory.
         space = job.space if isinstance(job.space, RecentSpace) else settings.space.recent()
         return Features(
             tuple(digests), settings.layers, job.parts, shapes, tuple(views), report, sources, self, space
@@ -199,10 +199,10 @@ class Extraction(Configured):
         return known
 
     def describe(self) -> dict[str, Any]:
-        """Return everything that can change a feature, as it goes into the cache key.
+        """Return all settings that can change a feature, as they are used in the cache key.
 
-        Builds nothing: with ``engine="auto"``, before the first extraction, the engine is what will run
-        unless it turns out to give other features than Keras.
+        Nothing is built. With ``engine="auto"`` and before the first extraction, the engine is the one that
+        will run, unless it turns out to give other features than Keras.
         """
         settings = self.settings()
         ranges = {name: list(bounds) for name, bounds in self.array_ranges_.items()}
@@ -214,13 +214,14 @@ class Extraction(Configured):
         }
 
     def explain(self, X: Any, *, view: View = ORIGINAL) -> str:
-        """Return why the features of an image are in the cache or not.
+        """Explain whether the features of an image are in the cache, and why.
 
         Parameters
         ----------
         X : image
+            A single image.
         view : View, default=ORIGINAL
-            Of those that a model looks at, one of its ``views_``.
+            View of the image; for a model, one of its ``views_``.
 
         Returns
         -------
@@ -241,20 +242,20 @@ class Extraction(Configured):
         return self.settings().explain(X, view)
 
     def own_parameters(self) -> dict[str, Any]:
-        """Return what ``get_params`` does, which is slow: it asks for the signature each time."""
+        """Return the same as ``get_params``, which is slow since it inspects the signature each time."""
         return {name: value for name, value in vars(self).items() if name.strip("_") == name}
 
     def settings(self) -> Settings:
-        """Return what the parameters stand for, made again when they or the registry change.
+        """Return the resolved parameters, which are updated if they or the registry change.
 
         Raises
         ------
         InvalidInputError
-            Parameters that cannot be used; all problems are listed at once.
+            Parameters cannot be used; all problems are listed at once.
         MissingDependencyError
             The engine is not installed.
         WeightsError
-            The weights are missing, or weights or backbone are not those of the first use.
+            The weights are missing, or weights or backbone have changed since the first use.
         """
         parameters = resolve(self.own_parameters(), self.own_config())
         backbone = find_backbone(parameters.pop("backbone"), self)
@@ -268,31 +269,31 @@ class Extraction(Configured):
             return known[1]
 
     def _forget_backbone(self) -> None:
-        """Take what registry and files hold now as right, and copy a registered network anew."""
+        """Accept the present contents of registry and files, and copy a registered network again."""
         with LOCK:
             self.__dict__.pop("_backbone_facts", None)
             made = self.__dict__.pop("_made", None)
             if made is not None and made[1].guard is None:
                 now = resolve_weights(made[1].backbone, self.weights)
-                if now == made[1].weights:  # its rows may lie in memory only
+                if now == made[1].weights:  # its rows may be in memory only
                     self.__dict__["_made"] = made
 
     def _check_backbone(self, settings: Settings) -> None:
-        """Refuse another backbone or other weights than at first, under the same names.
+        """Raise if the names refer to another backbone or other weights than at first use.
 
-        A pickle, a copy or a worker finds both again by name, where they may have become something else. So
-        may what is recommended for the backbone, which stands in for the parameters that nobody has set.
+        A pickle, a copy or a worker finds both by name, which may refer to something else by now. So may the
+        recommendations of the backbone, which are used for parameters that were not set.
         """
         asked = settings.backbone.name, str(self.weights)
         given = self.backbone, repr((self.image_size, self.layers, self.grid))
         now = settings.backbone_facts, settings.recommended
         known = self.__dict__.setdefault("_backbone_facts", (asked, given, now))
-        if len(known) == 2:  # in a pickle of an earlier version, which did not know what was recommended
+        if len(known) == 2:  # in a pickle of an earlier version, which did not store recommendations
             (name, weights, size), facts = known
             known = (name, weights), None, (facts, {"image_size": size})
         (facts, recommended), same = known[2], known[1] == given
         other_size = not same and recommended["image_size"] != settings.image_size
-        if known[0] != asked or other_size:  # the probes of another size are others
+        if known[0] != asked or other_size:  # probes differ between sizes
             self._backbone_facts = asked, given, now
             return
         differences = feature_differences(facts, now[0])
@@ -307,7 +308,7 @@ class Extraction(Configured):
         self._backbone_facts = asked, given, (facts, now[1])
 
     def __getstate__(self) -> dict[str, Any]:
-        """Drop models and connections when pickling; they are made again."""
+        """Drop models and connections when pickling; they are created again."""
         state = super().__getstate__()
         for name in ("_made", "_known_shapes"):
             state.pop(name, None)
@@ -315,7 +316,7 @@ class Extraction(Configured):
 
 
 def find_backbone(name: str | Backbone, owner: Configured) -> Backbone:
-    """Return a backbone for an object; the error says more where that came from another process."""
+    """Return a backbone for an object; the error is more detailed if the object is from another process."""
     try:
         return get_backbone(name)
     except UnknownBackboneError as error:

@@ -1,4 +1,4 @@
-"""The extractor as a transformer of scikit-learn."""
+"""``FeatureExtractor``: feature extraction as a transformer of scikit-learn."""
 
 from __future__ import annotations
 
@@ -14,76 +14,79 @@ from transferkit.foundation.scratch import memory_limit
 
 
 class FeatureExtractor(Extraction, TransformerMixin, BaseEstimator):
-    """Turn images into features of a frozen backbone; the backbone sees each image only once.
+    """Compute features of images with a frozen backbone; cached features are never computed again.
 
     Parameters
     ----------
     backbone : str or Backbone, default="mobilenet"
         Name in the registry; see :func:`transferkit.list_backbones`.
     weights : "imagenet", path or None, default="imagenet"
-        ImageNet weights, a weights file, or seeded random weights.
+        ImageNet weights, a weights file, or (None) seeded random weights.
     image_size : int, optional
-        Side in pixels of the square that the backbone sees; by default what it was trained at.
+        Side in pixels of the square that the backbone sees; by default the one that it was trained at.
     layers : str or sequence of str, optional
-        Layers to tap: ``"last"`` is the output of the backbone, ``"auto"`` the layers recommended for it; see
-        :func:`transferkit.list_layers` for all names. By default the last but one of those recommended (of a
-        transformer the summary), or within an estimator the choice of its head.
+        Layers to take features from: ``"last"`` is the output of the backbone, ``"auto"`` stands for all
+        layers recommended for it; :func:`transferkit.list_layers` lists all names. By default the second to
+        last recommended layer (for a transformer, the summary); within an estimator, the head chooses.
     grid : int, "full" or sequence of these, optional
-        Average each map over a grid of this many cells a side (1 is global average pooling), the same for
-        all layers or one number for each; "full" keeps maps as they are. By default 1, with ``layers="auto"``
-        what is recommended with these layers, or within an estimator the choice of its head.
+        Number of cells per side over which each feature map is averaged (1 is global average pooling): one
+        number for all layers, or one for each. "full" keeps whole maps. By default 1, or with
+        ``layers="auto"`` the grid recommended for these layers; within an estimator, the head chooses.
     resize : {"stretch", "pad"}, default="stretch"
-        Fill the square, or keep the aspect on a black ground.
+        "stretch" fills the square; "pad" keeps the aspect ratio and pads with black.
     precision : {"float32", "bfloat16", "float16"}, default="float32"
-        What the backbone computes in. "bfloat16" is faster on processors (with OpenVINO) and GPUs that have
-        it, "float16" on any GPU; both give other features: models trained on one do not run on the other.
+        Number format in which the backbone computes. "bfloat16" is faster on processors (with OpenVINO) and
+        GPUs that support it, "float16" on any GPU. Features differ between precisions, so a model only works
+        with the one that it was trained with.
     value_range : (float, float), optional
-        Black and white of float arrays, such as ``(0, 1)``. By default ``fit`` finds out for all its arrays.
-        Of DICOM files, the window in their own units, such as ``(-1000, 400)``; by default that of each file.
+        Values of black and white in float arrays, such as ``(0, 1)``. By default ``fit`` infers one range
+        from all its arrays. For DICOM files, the window in their own units, such as ``(-1000, 400)``; by
+        default the window stored in each file.
     frame : int, optional
-        Which frame or page of a file is the image, counted from 0. By default the first of an animation or
-        a TIFF, with a note; of several frames in a DICOM file, one must be chosen. A Pillow image is taken as
-        it is displayed.
+        Which frame or page of a file to use, counted from 0. By default the first one of an animation or a
+        TIFF, with a note in the report; required for DICOM files with several frames. A Pillow image is used
+        as it is displayed.
     channels : sequence of int, optional
-        Which channels of files and arrays are red, green and blue, such as ``(3, 2, 1)``, or the one that is
-        grey, such as ``(0,)``; counted from 0, on the last axis. Needed unless there are 1, 3 or 4.
+        Which channels of files and arrays are red, green and blue, such as ``(3, 2, 1)``, or which one is
+        grey, such as ``(0,)``; counted from 0 along the last axis. Required unless there are 1, 3 or 4
+        channels.
     on_error : {"raise", "skip"}, optional
-        What to do with an image that cannot be read. By default "raise", or "skip" in the ``fit`` and
-        ``score`` of an estimator. ``transform`` and ``predict`` always raise: a row must not go missing
-        between its neighbours.
+        What to do with an image that cannot be read. By default "raise", but "skip" in ``fit`` and ``score``
+        of an estimator. ``transform`` and ``predict`` always raise, so that their rows always match the
+        images.
     engine : {"auto", "keras", "openvino"}, optional
-        What runs the backbone: "auto" is Keras where it has a GPU, else OpenVINO if it is installed and gives
-        the features of Keras on a few probe images, else Keras. This parameter and those below are by default
-        what :func:`transferkit.set_config` and :func:`transferkit.config_context` say, at first "auto".
+        Library that runs the backbone. "auto" is Keras if it has a GPU; else OpenVINO, if it is installed and
+        reproduces the features of Keras on a few probe images; else Keras. The defaults of this parameter
+        and of those below are set with :func:`transferkit.set_config` or :func:`transferkit.config_context`;
+        initially "auto".
     batch_size : int, optional
-        Images in one call of the backbone, 32 if not configured. Features do not depend on it.
+        Number of images per call of the backbone, initially 32. Features do not depend on it.
     memory_limit : float, optional
-        Bytes of memory for features, and for what a linear head makes of them; the rest lies in temporary
-        files (where ``TMPDIR`` says), with the same results. If not configured, all is held in memory.
+        Bytes of memory for features and for what a linear head computes from them. Larger arrays are kept in
+        temporary files (in ``TMPDIR``), with the same results. Initially there is no limit.
     cache : bool, path or FeatureCache, optional
-        Where features are kept: True (if not configured) is the folder named by ``TRANSFERKIT_CACHE`` or the
-        usual one of the system; False keeps them in memory only, for this object: all those of calls with
-        more than ``batch_size`` images, and of smaller calls the latest, up to 4 MB.
+        Where features are kept. True (initially) is the folder in ``TRANSFERKIT_CACHE``, or else the usual
+        cache folder of the system. False keeps features only in the memory of this object: all of them for
+        calls with more than ``batch_size`` images, and the latest 4 MB for smaller calls.
     isolate : bool or float, optional
-        Decode files in helper processes, for untrusted images: a decoder that crashes, or takes longer
-        than so many seconds (True: 30), costs one image. Arrays and Pillow images are decoded here.
-        False if not configured.
+        Decode files in helper processes, for untrusted images: if a decoder crashes, or takes longer than
+        this many seconds (True: 30), only that image is lost. Arrays and Pillow images are decoded in this
+        process. Initially False.
     retry_failed : bool, optional
-        Try images again that this version could not decode before; the cache remembers them. False if not
-        configured.
+        Try again to decode images that the cache lists as undecodable by this version. Initially False.
     progress : bool, optional
-        Show a bar on stderr when the work takes longer than a second. True if not configured.
+        Show a progress bar on stderr if the work takes longer than a second. Initially True.
 
     Attributes
     ----------
     image_size_ : int
-        Side in pixels of what the backbone sees, set by ``fit``.
+        Side in pixels of the square that the backbone sees, set by ``fit``.
     layers_ : tuple of str
-        Layers that are tapped, set by ``fit``.
+        Layers that features are taken from, set by ``fit``.
     array_ranges_ : dict
-        Black and white of the arrays that ``fit`` saw, by family of dtypes: "float", "integer", "uint16".
+        Values of black and white in the arrays that ``fit`` saw, for each of "float", "integer", "uint16".
     report_ : ExtractionReport
-        What the last extraction did.
+        Report of the last extraction.
 
     Examples
     --------
@@ -95,13 +98,14 @@ class FeatureExtractor(Extraction, TransformerMixin, BaseEstimator):
     """
 
     def fit(self, X: Any = None, y: Any = None) -> FeatureExtractor:
-        """Check the parameters, and settle which value of arrays is black and which is white.
+        """Check the parameters, and infer which values of arrays are black and white.
 
         Parameters
         ----------
         X : sequence of images, optional
-            Arrays among them that are not uint8 or bool have one range, 0..1 or 0..255, or 0..65535 for
-            uint16. ``transform`` keeps it, so that a row does not depend on others.
+            The range of arrays that are not uint8 or bool is inferred from all of them together: 0..1 or
+            0..255, or 0..65535 for uint16. ``transform`` then uses it for every array, so that the features
+            of an image do not depend on other images.
         y : ignored
 
         Returns
@@ -111,7 +115,7 @@ class FeatureExtractor(Extraction, TransformerMixin, BaseEstimator):
         Raises
         ------
         InvalidInputError
-            A parameter that cannot be used, or arrays whose largest value leaves doubt.
+            A parameter cannot be used, or the range of the arrays is ambiguous.
         MissingDependencyError
             The engine is not installed.
         WeightsError
@@ -125,7 +129,7 @@ class FeatureExtractor(Extraction, TransformerMixin, BaseEstimator):
         return self
 
     def transform(self, X: Any) -> NDArray[np.float32]:
-        """Return the features of images as one row each, layer after layer.
+        """Return the features of each image as one row, layer after layer.
 
         Parameters
         ----------
@@ -135,14 +139,15 @@ class FeatureExtractor(Extraction, TransformerMixin, BaseEstimator):
         Returns
         -------
         ndarray of float32, shape (n, n_features)
-            By default one averaged vector; a memory map if it is larger than ``memory_limit``.
+            By default the average of one layer over the image. A memory map if it exceeds an eighth of
+            ``memory_limit``.
 
         Raises
         ------
         BadImageError
             An image cannot be read; ``.index`` says which.
         WeightsError
-            Weights or backbone are not those of ``fit`` or of the first use.
+            Weights or backbone have changed since ``fit`` or the first use.
         """
         features = self.extract(X, on_error="raise")
         self._known_shapes = self.settings(), features.shapes
@@ -152,7 +157,7 @@ class FeatureExtractor(Extraction, TransformerMixin, BaseEstimator):
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
         """Return the names of the columns of ``transform``, such as "last_17", or "last_0_6_17" on a grid.
 
-        A name has the layer, the row and the column of the cell where there are several, and the channel.
+        A name consists of the layer, the row and column of the cell if there are several, and the channel.
 
         Parameters
         ----------
@@ -169,7 +174,7 @@ class FeatureExtractor(Extraction, TransformerMixin, BaseEstimator):
         """
         settings = self.settings()
         known = self.__dict__.get("_known_shapes")
-        if known is None or known[0] is not settings:  # only a network knows how many channels it has
+        if known is None or known[0] is not settings:  # running the network tells how many channels it has
             black = np.zeros((settings.image_size, settings.image_size, 3), np.uint8)
             of_any = clone(self).set_params(frame=None, channels=None)
             known = self._known_shapes = settings, of_any.extract([black]).shapes

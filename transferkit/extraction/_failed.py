@@ -1,4 +1,4 @@
-"""Images that could not be decoded, remembered so that they are not tried again.
+"""Remember images that could not be decoded, so that they are not tried again.
 
 Failures are stored by the digest of the content, not by path: a repaired file has another digest and is
 tried at once. An entry is valid for the versions of transferkit and Pillow that wrote it, and for one feature
@@ -38,14 +38,14 @@ class KnownFailures:
     def __init__(self, space: Space, *, retry: bool) -> None:
         self._space = space
         self._retry = retry
-        # There may be tens of thousands of them: each is looked up when it is asked for.
+        # There may be tens of thousands of entries, so each is read only when it is needed.
         self._any = bool(space.find_facts(_PREFIX, 1))
         self._new: dict[str, list[str] | None] = {}
         self._files: list[tuple[Any, os.stat_result, str]] = []
         self._lock = threading.Lock()
 
     def error(self, digest: str | None, path: object, index: int) -> BadImageError | None:
-        """Return the known failure of this content, or None if it is to be tried."""
+        """Return the known failure of this content, or None if it should be tried."""
         if self._retry or digest is None or (entry := self._entry(digest)) is None:
             return None
         _, category, reason, hint = entry
@@ -67,13 +67,13 @@ class KnownFailures:
                 self._new[digest] = None
 
     def _entry(self, digest: str) -> list[str] | None:
-        """Return what these versions stored of a failure, or None."""
+        """Return the stored failure, or None if these versions stored none."""
         name = _PREFIX + digest
         entry: Any = self._space.find_facts(name, 1).get(name) if self._any else None
         return entry if _is_sound(entry) else None
 
     def flush(self) -> list[tuple[Any, os.stat_result, str]]:
-        """Store what was added or removed; return the files that need not be read again."""
+        """Store added and removed failures; return the files that need not be read again."""
         with self._lock:
             new, files = self._new, self._files
             self._new, self._files = {}, []

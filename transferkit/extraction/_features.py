@@ -42,7 +42,7 @@ class Features:
     report : ExtractionReport
     sources : sequence of images
     extraction : Extraction
-        Where rows come from, also those that were lost meanwhile.
+        How to compute features again if they are lost from the cache.
     reader : transferkit.images.Reader
         How the images were read.
     """
@@ -71,7 +71,7 @@ class Features:
 
     @property
     def reader(self) -> Reader:
-        """How the images were read, for whoever looks at them."""
+        """How the images were read, for plots."""
         reader: Reader = self.extraction.reader()
         return reader
 
@@ -176,6 +176,6 @@ def encode_size(width: int, height: int) -> NDArray[np.float32]:
 
 
 def decode_sizes(rows: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Undo ``encode_size``: (n, 4) to (n, 2) of width and height."""
+    """Undo ``encode_size``: map (n, 4) to (n, 2), width and height."""
     digits = rows.astype(np.int64)
     return np.stack([digits[:, 0] * _DIGIT + digits[:, 1], digits[:, 2] * _DIGIT + digits[:, 3]], axis=1)

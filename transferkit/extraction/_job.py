@@ -1,4 +1,4 @@
-"""A job: what the threads of an extraction must know to make rows."""
+"""A job: everything that the threads of an extraction need to compute rows."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from transferkit.views import AnyView
 
 @dataclass(frozen=True)
 class Job:
-    """Where rows go, and how they are made: layers at grids, views, and how images are read."""
+    """Where rows are stored, and how they are computed: layers at grids, views, and how images are read."""
 
     space: Space
     parts: tuple[str, ...]

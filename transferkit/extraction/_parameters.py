@@ -1,4 +1,4 @@
-"""Check the parameters of an extractor, and resolve what they stand for."""
+"""Check and resolve the parameters of an extractor."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ON_ERROR = ("raise", "skip")
 
 
 def is_precomputed(backbone: Any) -> bool:
-    """Return True for the name that stands for features computed elsewhere, which need no extractor."""
+    """Return True for "precomputed", which means that X holds features and no extractor is needed."""
     return isinstance(backbone, str) and backbone == "precomputed"
 
 
@@ -65,7 +65,7 @@ def grid_problems(grid: Any) -> list[str]:
 
 
 def isolation_seconds(isolate: Any) -> float | None:
-    """Return the time limit that ``isolate`` stands for; None means decoding in this process."""
+    """Return the time limit for ``isolate``; None means decoding in this process."""
     if isinstance(isolate, bool | np.bool_):
         return ISOLATED_SECONDS if isolate else None
     if isinstance(isolate, int | float | np.number) and 0 < isolate < float("inf"):
@@ -76,7 +76,7 @@ def isolation_seconds(isolate: Any) -> float | None:
 
 
 def as_cache(cache: Any) -> FeatureCache | None:
-    """Return the cache that a parameter stands for; None is memory only."""
+    """Return the cache for a parameter; None means memory only."""
     if cache is False:
         return None
     if cache is True:
@@ -91,13 +91,13 @@ def as_cache(cache: Any) -> FeatureCache | None:
 
 
 def layer_names(layers: Any, backbone: Backbone) -> tuple[str, ...]:
-    """Return the names of the layers that are asked for."""
+    """Return the names of the requested layers."""
     if layers is None:
-        # Of a transformer, the summary; see "One vector by default" in docs/design.md.
+        # The summary of a transformer; see "One vector by default" in docs/design.md.
         return backbone.layers[-2:][:1]
     if isinstance(layers, str):
         return backbone.layers if layers == "auto" else (layers,)
-    names = tuple(layers) if isinstance(layers, list | tuple) else ()  # a set has another order every day
+    names = tuple(layers) if isinstance(layers, list | tuple) else ()  # the order of a set is not fixed
     if not names or not all(isinstance(name, str) for name in names) or len(set(names)) < len(names):
         raise InvalidInputError(
             f"layers must be 'last', 'auto', the name of a layer, or a list of different names. "
@@ -107,12 +107,12 @@ def layer_names(layers: Any, backbone: Backbone) -> tuple[str, ...]:
 
 
 def default_grid(layers: Any, backbone: Backbone) -> Any:
-    """Return the grid where none is given: what is recommended with the recommended layers, else one cell."""
+    """Return the default grid: the recommended one for recommended layers, else a single cell."""
     return ("full" if backbone.grid is None else backbone.grid) if layers == "auto" else 1
 
 
 def layer_grids(grid: Any, layers: Sequence[str]) -> tuple[int | None, ...]:
-    """Return one grid for each layer; None among them keeps a map as it is."""
+    """Return a grid for each layer; None keeps the whole map."""
     if not isinstance(grid, list | tuple):
         return (_cells(grid),) * len(layers)
     if len(grid) != len(layers):

@@ -1,4 +1,4 @@
-"""From files to squares: threads read and decode ahead, a bounded number of images at any time."""
+"""Read and decode files to squares in threads that work ahead, with a limited number of images in memory."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from transferkit.views import render
 
 @dataclass(frozen=True)
 class Decoded:
-    """One image on its way: squares of the rows that are missing, and what to remember of its file."""
+    """A decoded image: the squares for missing rows, and what to remember about its file."""
 
     index: int
     digest: str
@@ -32,9 +32,9 @@ class Decoded:
 
 
 def prepare(job: Job, source: Any, index: int) -> Decoded | BadImageError:
-    """Read one image once, and render the views whose rows are missing."""
+    """Read an image once, and render the views whose rows are missing."""
     path = local_path(source)
-    # Taken before the bytes are read: a change in between makes the entry look old, not new.
+    # Taken before the bytes are read, so that a change in between makes the entry outdated.
     stat = _status(path)
     try:
         opened = read_source(source, ranges=job.ranges, selection=job.selection)
@@ -60,7 +60,7 @@ def prepare(job: Job, source: Any, index: int) -> Decoded | BadImageError:
 
 
 def _status(path: str | None) -> os.stat_result | None:
-    """Return the status of a file; reading it will say what is wrong with the path."""
+    """Return the status of a file; None if there is none, in which case reading it raises the error."""
     try:
         return None if path is None else Path(path).stat()
     except (OSError, ValueError):
@@ -68,7 +68,7 @@ def _status(path: str | None) -> os.stat_result | None:
 
 
 def _decode(job: Job, opened: Source, target: Target, index: int, file: Any) -> Image:
-    """Decode one image, unless it is known that this cannot be done."""
+    """Decode an image, unless it is known to be undecodable."""
     if (known := job.failures.error(opened.digest, opened.name, index)) is not None:
         raise known
     try:
@@ -83,7 +83,7 @@ def _decode(job: Job, opened: Source, target: Target, index: int, file: Any) -> 
 def decode_ahead(
     job: Job, sources: Sequence[Any], pending: Sequence[int]
 ) -> Iterator[tuple[int, Decoded | BadImageError]]:
-    """Yield the prepared images in order, a bounded number of them ready in advance."""
+    """Yield the prepared images in order; a limited number of them is prepared in advance."""
     if len(pending) == 1:  # a single prediction starts no thread
         yield pending[0], prepare(job, sources[pending[0]], pending[0])
         return

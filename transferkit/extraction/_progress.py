@@ -1,4 +1,4 @@
-"""What the user sees of an extraction, and what stays and is said when it ends early."""
+"""Progress of an extraction, and what is saved and reported if it ends early."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ logger = logging.getLogger("transferkit")
 def progress(
     total: int, done: int, show: bool, advance: Callable[[int], Any] | None
 ) -> Iterator[Callable[[int], Any]]:
-    """Yield what to call with each number of images done: that of the caller, or that of a bar."""
+    """Yield a function to call with each number of images done: the caller's, or that of a progress bar."""
     if advance is not None:
         yield advance
         return
@@ -29,11 +29,11 @@ def progress(
 
 @contextlib.contextmanager
 def keeping(remember: Callable[[], None], report: ExtractionReport, space: Any) -> Iterator[None]:
-    """Call ``remember`` also where an error or Ctrl-C ends the work, and then say how to go on."""
+    """Call ``remember`` even if an error or Ctrl-C ends the work, and then say how to continue."""
     try:
         yield
     except BaseException as error:
-        # The cache is whole at any moment; this only spares the next run some reading.
+        # The cache is consistent at any time; this only saves the next run some reading.
         with contextlib.suppress(CacheError):
             remember()
         kept = isinstance(space, SpillingSpace) and not space.has_spilled

@@ -1,4 +1,4 @@
-"""What an extraction did: where each row came from, and which images could not be read."""
+"""Report of an extraction: where features came from, and which images could not be read."""
 
 from __future__ import annotations
 
@@ -18,8 +18,7 @@ KNOWN = "(Known from an earlier run; retry_failed=True tries again.)"
 class Failure:
     """One image that could not be read.
 
-    ``index`` counts in what the caller passed; ``known`` failures are from an earlier run, and were not tried
-    again.
+    ``index`` is its position in X. ``known`` failures are from an earlier run; the image was not tried again.
     """
 
     index: int
@@ -42,11 +41,11 @@ class ExtractionReport:
     ----------
     n_images : int
     n_cached : int
-        Images whose every row was in the cache.
+        Images whose features were all in the cache.
     n_decoded : int
         Images that were decoded.
     n_backbone_calls : int
-        Batches that went through the backbone.
+        Number of batches that the backbone processed.
     seconds : float
     failures : list of Failure
         In the order of the images.
@@ -64,7 +63,7 @@ class ExtractionReport:
 
     @property
     def n_known_failures(self) -> int:
-        """How many of the failures are known from an earlier run, and were not tried again."""
+        """Number of failures known from an earlier run, whose images were not tried again."""
         return sum(failure.known for failure in self.failures)
 
     def add_failure(self, error: BadImageError, index: int) -> None:
@@ -80,7 +79,7 @@ class ExtractionReport:
         self.notes.update(other.notes)
 
     def add_work(self, other: ExtractionReport) -> None:
-        """Add what the backbone did in another extraction, whose images are counted already."""
+        """Add the work of another extraction whose images are already counted here."""
         self.n_backbone_calls += other.n_backbone_calls
         self.seconds += other.seconds
 
@@ -89,7 +88,7 @@ class ExtractionReport:
         return dict(Counter(failure.category for failure in self.failures).most_common())
 
     def check_enough(self, attempted: int, *, finished: bool) -> None:
-        """Stop when most images are bad: then the list is wrong, not the images.
+        """Raise if most images are bad, which means that the list of images is wrong.
 
         Raises
         ------
@@ -97,7 +96,7 @@ class ExtractionReport:
             Every image is bad, or, after 20 failures, more than half of those tried.
         """
         bad = len(self.failures)
-        if not finished:  # what an earlier run left out says nothing about the images of this one
+        if not finished:  # do not count failures that are known from an earlier run
             bad, attempted = bad - self.n_known_failures, attempted - self.n_known_failures
         if bad == 0 or not (2 * bad > attempted if bad >= 20 else finished and bad == attempted):
             return

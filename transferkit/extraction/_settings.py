@@ -1,4 +1,4 @@
-"""What an extraction runs on, made from checked parameters: backbone, weights, feature space and engine."""
+"""Resolve checked parameters to what an extraction needs: backbone, weights, feature space and engine."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ from transferkit.views import AnyView, View
 
 LOCK = threading.RLock()
 if hasattr(os, "register_at_fork"):
-    # A child must not inherit a lock that another thread held. This one is taken before those of the cache,
-    # in the same order as everywhere: what is registered last runs first.
+    # A forked child must not inherit a lock held by another thread. This lock is taken before those of the
+    # cache, in the same order as everywhere: handlers registered last run first.
     os.register_at_fork(before=LOCK.acquire, after_in_parent=LOCK.release, after_in_child=LOCK.release)
 
 
 class Settings:
-    """Checked parameters, and what they stand for; the engine is built when it is first needed.
+    """Checked and resolved parameters; the engine is built when it is first needed.
 
     Parameters
     ----------
@@ -70,8 +70,8 @@ class Settings:
         self.weights: Weights = backbones.resolve_weights(backbone, parameters["weights"])
         self._cache = as_cache(parameters["cache"])
         folder = None if self._cache is None else self._cache.folder
-        # What a user registered is known by what it does, and its constructor may build something else the
-        # next time: this network is described, and this one runs.
+        # A user's backbone is identified by its features, and its constructor may build something else next
+        # time. So the very network that is described here is run.
         self._network = (
             None
             if backbones.is_declared(backbone)
@@ -89,7 +89,7 @@ class Settings:
         )
         self.files = None if self._cache is None else self._cache.files
         verdicts = Verdicts(folder, {"backbone": self.backbone_facts, "image_size": self.image_size})
-        # A network that is known by its answers has to be built anyway.
+        # A network that is identified by its features has to be built anyway.
         self._graphs = GraphStore(folder, verdicts.key) if self._network is None else None
         self._identity = verdicts.key
         name, fallback = choose_engine(backbone, parameters["engine"], self.precision)
@@ -98,12 +98,12 @@ class Settings:
 
     @property
     def recommended(self) -> dict[str, Any]:
-        """What the backbone's recommendations stand in for where nobody says otherwise."""
+        """Values that the backbone's recommendations supply for parameters that were not set."""
         return {"image_size": self.image_size, "layers": list(self.layers), "grid": list(self.grids)}
 
     @property
     def description(self) -> dict[str, Any]:
-        """The recipe of the feature space, with the engine as far as it is known before it is built."""
+        """Recipe of the feature space; before the engine is built, with the engine as far as known."""
         return describe_features(
             self.backbone_facts,
             image_size=self.image_size,
@@ -116,7 +116,7 @@ class Settings:
 
     @property
     def space(self) -> MemorySpace | SpillingSpace:
-        """Where features are kept, under the name of the engine that makes them."""
+        """Feature space for features of this engine."""
         with LOCK:
             if self._space is None:
                 self._choice.settle()
@@ -129,21 +129,21 @@ class Settings:
 
     @property
     def parts(self) -> tuple[str, ...]:
-        """What is stored of each image."""
+        """Names of the parts that are stored for each image."""
         return tuple(
             f"{layer}@{'full' if grid is None else grid}"
             for layer, grid in zip(self.layers, self.grids, strict=True)
         )
 
     def explain(self, image: Any, view: View) -> str:
-        """Return why the features of a view of an image are in the cache or not; builds no engine."""
+        """Explain whether features of a view of an image are in the cache, and why; builds no engine."""
         if self._cache is None:
             return "Miss: cache=False keeps features in memory only."
         key = view.key(read_source(image, selection=self.selection).digest)
         return self._cache.explain(key.digest, self.description, self.parts, key.view)
 
     def engine(self) -> Engine:
-        """Return the engine, built on first use: a warm run never needs it."""
+        """Return the engine, which is built on first use; not needed if all features are cached."""
         enter_network()
         if self.guard:
             self.guard.check_preprocessing()
@@ -151,12 +151,12 @@ class Settings:
             return self._choice.engine()
 
     def network(self) -> Network:
-        """Return the network that engines run; built anew, unless a user registered it."""
+        """Return the network for engines, newly built unless a user registered it."""
         enter_network()
         return self._network or build_network(self.backbone, self.weights, self.image_size)
 
     def _build(self, name: str) -> Engine:
-        # Averages in bfloat16 would be rounded to it.
+        # In bfloat16, averages would be rounded.
         grids = self.grids if self.precision == "float32" else None
         request = EngineRequest(
             self.backbone,
@@ -176,7 +176,7 @@ class Settings:
         return engine
 
     def job(self, views: tuple[AnyView, ...]) -> Job:
-        """Return what the pipeline must know to make these views."""
+        """Return the job for the pipeline to compute these views."""
         failures = KnownFailures(self.space, retry=self.retry_failed)
         return Job(self.space, self.parts, self.grids, views, self.image_size, self.resize, self.batch_size,
                    self.value_range, failures, self.isolate, selection=self.selection)  # fmt: skip

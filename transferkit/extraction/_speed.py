@@ -1,4 +1,4 @@
-"""How long the backbone takes for an image on this machine."""
+"""Measure the time of the backbone per image on this machine."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from transferkit.extraction._extractor import FeatureExtractor
 from transferkit.images import Image
 from transferkit.views import AnyView
 
-_REPEATS = 4  # the fastest one counts: other work on the machine only ever adds
+_REPEATS = 4  # the fastest is used, since other work on the machine only adds time
 
 
 class Speed(NamedTuple):
-    """What a backbone costs.
+    """Cost of a backbone.
 
     Attributes
     ----------
     ms_per_image : float
         Milliseconds for all views of an image, without reading and decoding it.
     n_parameters : int or None
-        Of the backbone, where the engine knows it.
+        Number of parameters of the backbone, if the engine knows it.
     """
 
     ms_per_image: float
@@ -31,7 +31,7 @@ class Speed(NamedTuple):
 
 
 def measure_speed(extractor: FeatureExtractor, views: Sequence[AnyView], n_images: int) -> Speed:
-    """Return how fast the engine of an extractor runs on random pixels, after a call to warm up.
+    """Measure the speed of the engine of an extractor on random pixels, after a warm-up call.
 
     Parameters
     ----------

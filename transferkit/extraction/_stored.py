@@ -1,4 +1,4 @@
-"""Maps that stay in the cache: rows are read when they are asked for."""
+"""Maps that stay in the cache; rows are read on demand."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Read = Callable[[NDArray[np.int64], Any], NDArray[np.float32]]
 
 
 class StoredMaps:
-    """The maps of one layer, as an array whose rows are read when it is indexed by rows.
+    """The maps of one layer, as an array whose rows are read when it is indexed.
 
     Rows of several views are stacked, one view after the other, as in :meth:`Features.maps`.
 
@@ -24,9 +24,9 @@ class StoredMaps:
         Images.
     views : sequence of View or Crops
     shape : tuple of int
-        Of one image's map.
+        Shape of the map of an image.
     half : bool
-        Whether half precision holds most rows, as the cache does. What is read is in single precision.
+        Whether most rows are stored in half precision in the cache. Rows are returned in single precision.
     """
 
     def __init__(

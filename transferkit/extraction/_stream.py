@@ -1,4 +1,4 @@
-"""Look up what is known, and stream the rest through the backbone into the feature space."""
+"""Look up known features, and stream all other images through the backbone into the feature space."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from transferkit.images import local_path
 
 
 def look_up(index: FileIndex | None, job: Job, sources: Sequence[Any]) -> tuple[list[str | None], list[int]]:
-    """Return what is known without opening a file: digests, and the images still to do."""
+    """Return digests known without opening files, and the images that still must be processed."""
     digests: list[str | None] = [None] * len(sources)
     files = [i for i, source in enumerate(sources) if local_path(source) is not None]
     if index is not None and files:
@@ -44,7 +44,7 @@ def compute(
     on_error: str,
     advance: Callable[[int], Any] | None = None,
 ) -> None:
-    """Decode, run and store the pending images; fill in their digests, and the report."""
+    """Decode, run and store the pending images; fill in their digests and the report."""
     to_remember: list[tuple[Any, os.stat_result, str]] = []
 
     def remember() -> None:

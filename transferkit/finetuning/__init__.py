@@ -1,10 +1,10 @@
-"""Fine-tuning: the last layers of a backbone learn, too.
+"""Fine-tuning: train a backbone, or its last layers, together with the head.
 
-``_fine_tune`` is the public function; ``_subject`` says which head is trained on which squares
-(``_squares``), ``_network`` joins backbone and head, ``_training`` runs the epochs, ``_checkpoint`` keeps
-them, and ``_tune`` puts these together. What comes out is a file of weights, and an estimator that is fitted
-on its features, whose decisions rest on held-out images alone. ``fine_tuned`` does the same as an estimator
-of scikit-learn.
+``_fine_tune`` is the public function; ``_subject`` chooses the head to train, and the squares to train it on
+(``_squares``); ``_network`` joins backbone and head, ``_training`` runs the epochs, ``_checkpoint`` saves
+them, and ``_tune`` puts these together. The result is a weights file, and an estimator fitted on its
+features, whose decisions depend on held-out images only. ``fine_tuned`` does the same as a scikit-learn
+estimator.
 """
 
 from transferkit.finetuning._fine_tune import fine_tune

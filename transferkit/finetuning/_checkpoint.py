@@ -1,4 +1,4 @@
-"""Where a training stands, on disk: it goes on there after an interruption."""
+"""Save the state of a training to disk, to resume it after an interruption."""
 
 from __future__ import annotations
 
@@ -24,19 +24,20 @@ except ImportError:  # Windows, where two trainings of the same at the same time
 
 _STATE = "state.json"
 _FORGOTTEN = 30 * 24 * 3600  # seconds
-_OWNER = "process"  # a file that is locked by whoever trains
+_OWNER = "process"  # file that the process that trains has locked
 
 
 class State(NamedTuple):
-    """What is known after an epoch.
+    """The state of a training after an epoch.
 
     Attributes
     ----------
     epoch : int
-        Epochs done.
+        Number of completed epochs.
     best_epoch : int
+        The epoch with the smallest held-out loss; 0 is the frozen backbone.
     history : list of dict
-        A row for each epoch; the first is of the frozen backbone.
+        One row per epoch, after one for the frozen backbone.
     """
 
     epoch: int
@@ -45,12 +46,12 @@ class State(NamedTuple):
 
 
 class Checkpoint:
-    """Weights and optimizer after the last epoch, and weights of the best one.
+    """A folder with weights and optimizer after the last epoch, and the weights of the best epoch.
 
     Parameters
     ----------
     key : str
-        Digest of all that the training depends on: another training has another folder.
+        Digest of everything that the training depends on; it names the folder.
     """
 
     def __init__(self, key: str) -> None:
@@ -58,7 +59,7 @@ class Checkpoint:
         self._hold: IO[str] | None = None
 
     def __enter__(self) -> Checkpoint:
-        """Take the folder; where somebody else trains the same, take one of our own."""
+        """Reserve the folder, or a new one if another process is running the same training."""
         self._folder.mkdir(parents=True, exist_ok=True)
         self._forget_old()
         self._hold = _taken(self._folder)
@@ -70,12 +71,12 @@ class Checkpoint:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Leave the folder to whoever goes on."""
+        """Release the folder, so that another process can resume the training."""
         if self._hold is not None:
             self._hold.close()
 
     def _forget_old(self) -> None:
-        """Delete trainings that nobody went on with for a month."""
+        """Delete trainings that have not been resumed for a month."""
         for folder in self._folder.parent.iterdir():
             with contextlib.suppress(OSError):  # deleted by another process
                 times = [path.stat().st_mtime for path in (folder, *folder.iterdir())]
@@ -83,9 +84,9 @@ class Checkpoint:
                     shutil.rmtree(folder, ignore_errors=True)
 
     def read(self, model: Any) -> State | None:
-        """Return where the training stands, and bring the model there.
+        """Load the saved state into the model, and return it.
 
-        None to begin, with the model as it is: whatever is doubtful counts as not there.
+        Return None, and leave the model unchanged, if there is no state or it cannot be read.
         """
         from keras.ops import convert_to_numpy
 
@@ -105,7 +106,7 @@ class Checkpoint:
             return None
 
     def write(self, model: Any, state: State) -> None:
-        """Keep an epoch; the file of the state comes last, so that it names whole files."""
+        """Save an epoch; the state is written last, so that the files it names are complete."""
         from keras.ops import convert_to_numpy
 
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -124,7 +125,7 @@ class Checkpoint:
         return self._path("best", epoch)
 
     def delete(self) -> None:
-        """Delete all of it."""
+        """Delete the folder."""
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _path(self, name: str, epoch: int) -> Path:
@@ -132,7 +133,7 @@ class Checkpoint:
 
 
 def _generators(model: Any) -> list[Any]:
-    """Return the states of random generators, such as those of dropout, which files of weights lack."""
+    """Return the states of random generators, such as those of dropout, which weights files lack."""
     return [variable for variable in model.variables if variable.name == "seed_generator_state"]
 
 

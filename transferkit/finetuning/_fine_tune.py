@@ -1,4 +1,4 @@
-"""Train the last layers of a backbone together with the head of an estimator."""
+"""Fine-tuning: train a backbone, or its last layers, together with the head of an estimator."""
 
 from __future__ import annotations
 
@@ -30,46 +30,46 @@ def fine_tune(
     validation_fraction: float = 0.15,
     precision: str = "auto",
 ) -> Any:
-    """Return an estimator whose backbone was trained on these images, together with its head.
+    """Train the backbone of an estimator together with its head, and return the new estimator.
 
-    The head is fitted on the frozen backbone first, and training goes on from there, on squares of the images
-    that are drawn anew in each epoch: moved, turned, zoomed, with more or less contrast, and mirrored where
-    the estimator mirrors. Of keypoints with a closer look, it is that look which is trained; the first look
-    keeps the frozen backbone. A part of the
-    images is held out: it says which epoch is the best, and calibration, thresholds, novelty and expected
-    errors are learned from it alone.
+    First the head is fitted on the frozen backbone; then both are trained on random squares of the images,
+    drawn anew in each epoch: shifted, rotated, zoomed, with more or less contrast, and mirrored if the
+    estimator uses mirror images. For keypoints with a closer look, only the closer look is trained; the first
+    look keeps the frozen backbone. A part of the images is held out. They decide which epoch is the best, and
+    only they are used for calibration, thresholds, novelty and expected errors.
 
-    A training that was interrupted goes on after the last epoch when it is called again with the same images
-    and parameters.
+    To resume an interrupted training after its last epoch, call it again with the same images and parameters.
 
     Parameters
     ----------
     estimator : Classifier, ImageRegressor or KeypointRegressor
-        Fitted or not; it stays as it is. Its backbone must be a Keras model whose weights are one file.
+        Fitted or not; it is not changed. Its backbone must be a Keras model with a single weights file.
     X, y, groups, sample_weight, boxes
         As for its ``fit``.
     layers : str, default="all"
-        Which layers to train: ``"block_12:"`` is the first one of that name, or that begins so, and all after
-        it.
+        Layers to train. ``"block_12:"`` trains the layer with this name (or else the first one whose name
+        begins with "block_12_") and all layers after it.
     epochs : int, default=20
+        Number of passes over the training images.
     learning_rate : float, default=3e-4
-        Of the last layer of the backbone and of the head, at its highest: it grows over the first twentieth
-        of the training and falls to 0 as a cosine. The first layer has a tenth of it, those between a rate
-        between.
+        Highest learning rate of the head and of the last layer of the backbone. It is reached after a linear
+        warm-up over the first twentieth of the training, and then falls to 0 as a cosine. The first layer has
+        a tenth of it, and those between a rate between.
     batch_size : int, default=32
+        Number of images in a training step.
     validation_fraction : float, default=0.15
-        Part of the images, or groups, to hold out, in (0, 0.5]; rounded to a half, a third, a quarter, ...
+        Fraction of the images, or groups, to hold out, in (0, 0.5]; rounded to 1/2, 1/3, 1/4, ...
     precision : {"auto", "float32", "float16"}, default="auto"
-        What is computed in; weights are always float32. "auto" is float16 on a GPU.
+        Number format of the computation; weights are always float32. "auto" is float16 on a GPU, else
+        float32.
 
     Returns
     -------
     estimator
-        A new one, fitted. Its ``weights`` are a file of their own, so that no cached feature is mistaken for
-        one of them; of keypoints with a closer look, only ``refinements_`` use that file. ``save`` puts it
-        into the model. ``fine_tuning_`` says what was done. Where no
-        epoch was better on the held-out images than the frozen backbone, a warning says so, and the estimator
-        is fitted on the frozen one.
+        A new, fitted estimator. Its ``weights`` are a new file, so that its features are never confused with
+        cached ones; for keypoints with a closer look, only ``refinements_`` use that file. ``save`` stores
+        it in the model. ``fine_tuning_`` describes the training. If no epoch was better on the held-out
+        images than the frozen backbone, a warning says so, and the estimator is fitted on the frozen one.
 
     Raises
     ------
@@ -81,10 +81,10 @@ def fine_tune(
     Notes
     -----
     Training needs TensorFlow, or another backend of Keras. On two cores, an epoch of 2,000 images takes
-    minutes; :func:`transferkit.compare` with a :class:`FineTuned` says whether it is worth it.
+    minutes; :func:`transferkit.compare` with a :class:`FineTuned` tells whether it is worth it.
 
-    Cross-validating the result on the same images would measure a backbone that has seen them: ``fit`` warns
-    of that. Cross-validate a :class:`FineTuned`.
+    Do not cross-validate the result on the same images, which its backbone has seen (``fit`` warns of that).
+    Cross-validate a :class:`FineTuned` instead.
 
     Examples
     --------
@@ -111,14 +111,14 @@ def fine_tune(
     if mean is None:
         tuned.set_params(weights=weights)
         tuned._tuned = Tuned(data.held, first.views, result.head, None, result.record)
-    else:  # the first look keeps what it has learned: whole images are not what the backbone is tuned to
+    else:  # the first look keeps its head and the frozen backbone: the new one is not tuned to whole images
         closer = TunedLook(weights, mean, result.head)
         tuned._tuned = Tuned(data.held, first.views, first.head, closer, result.record)
     try:
         tuned.fit(data.given.items, data.given.y, **own)
     finally:
         tuned.__dict__.pop("_tuned", None)
-    result.checkpoint.delete()  # not before: if the fit fails, the training is not lost
+    result.checkpoint.delete()  # only now, so that the training is not lost if the fit fails
     return tuned
 
 
@@ -137,10 +137,10 @@ def _fitted_on_part(estimator: Any, data: HeldOutImages, own: dict[str, Any]) ->
 
 
 def _take(values: Any, rows: NDArray[np.int64]) -> Any:
-    """Return some of the targets, groups, weights or boxes, in whatever they are kept."""
+    """Return some rows of targets, groups, weights or boxes, whatever their container."""
     if hasattr(values, "iloc"):
         return values.iloc[rows]
-    if isinstance(values, list | tuple):  # of several labels, rows have several lengths
+    if isinstance(values, list | tuple):  # with several labels per image, rows differ in length
         return [values[row] for row in rows]
     if hasattr(values, "tocsr"):
         return values.tocsr()[rows]

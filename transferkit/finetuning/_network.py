@@ -1,4 +1,4 @@
-"""A backbone and a head as one network, of which the last layers of the backbone are trained."""
+"""Join a backbone and a head into one network, in which the last layers of the backbone are trained."""
 
 from __future__ import annotations
 
@@ -15,25 +15,27 @@ from transferkit.errors import InvalidInputError, quoted
 from transferkit.extraction import Extraction
 from transferkit.heads import JointHead, Maps, pooled
 
-_LOWEST = 0.1  # rate of the first layer that is trained; it grows to 1 at the last
+_LOWEST = 0.1  # relative learning rate of the first trained layer; it increases to 1 at the last
 
 
 @dataclass(frozen=True)
 class JointNetwork:
-    """What is trained.
+    """A backbone and a head to train together.
 
     Attributes
     ----------
     network : KerasNetwork
         The backbone.
     model : keras.Model
-        From preprocessed pixels to what the loss compares with targets.
+        Maps preprocessed pixels to the outputs that the loss compares with targets.
     head : JointHead
+        The head.
     rates : list of float
-        By how much steps of each trainable variable are smaller.
+        Factor of the learning rate for each trainable variable.
     first_layer : str
+        First layer of the backbone that is trained.
     n_trained : int
-        Weights of the backbone that are trained.
+        Number of trained weights of the backbone.
     """
 
     network: KerasNetwork
@@ -47,26 +49,30 @@ class JointNetwork:
 def join(
     extractor: Extraction, make_head: Callable[[Maps], JointHead], sample: Any, layers: str, precision: str
 ) -> JointNetwork:
-    """Return the network of an extractor with a head behind its layers.
+    """Return the network of an extractor with a head on top of its layers.
 
     Parameters
     ----------
     extractor : Extraction
+        Its backbone and layers are used.
     make_head : callable
         Returns the head, given features of the sample.
     sample : ndarray, shape (n, S, S, 3)
         Some preprocessed squares to train on.
     layers : str
-        As for :func:`transferkit.fine_tune`.
+        Layers to train, as for :func:`transferkit.fine_tune`.
     precision : {"float32", "float16"}
-
-    Normalisation stays in evaluation mode: its means and deviations are those of the large data that the
-    backbone was trained on, and a row never depends on its batch.
+        Number format of the computation.
 
     Raises
     ------
     InvalidInputError
-        The backbone is no Keras model with one file of weights, or has no such layer.
+        The backbone is not a Keras model with a single weights file, or does not have such a layer.
+
+    Notes
+    -----
+    Normalisation layers stay in evaluation mode: they keep the means and deviations of the large data set
+    that the backbone was trained on, so that the output for an image never depends on its batch.
     """
     import keras
 
@@ -79,7 +85,7 @@ def join(
             f"backbone must be a Keras model whose weights are one file to be fine-tuned. Got {name!r}. "
             "Choose one of keras.applications, such as 'mobilenet', or register a constructor."
         )
-    if settings.guard is not None:  # others use it, and count on its answers
+    if settings.guard is not None:  # the model is shared, and its outputs must not change
         model = copied(backbone, network.model, settings.image_size)
         network = KerasNetwork(model, image_size=settings.image_size)
     if precision == "float16":
@@ -135,7 +141,7 @@ def _evaluated(model: Any) -> Any:
 
 
 def _chosen(network: KerasNetwork, layers: str, name: str) -> list[Any]:
-    """Return the layers to train, from the input on."""
+    """Return the layers to train, in order from the input."""
     named = list(network.operations.items())
     if layers == "all":
         return [layer for _, layer in named]

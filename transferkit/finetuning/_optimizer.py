@@ -1,27 +1,27 @@
-"""AdamW with a rate for each layer, a warm-up and a cosine."""
+"""AdamW with a learning rate for each layer, a linear warm-up and cosine decay."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-_WARM_UP = 0.05  # of all steps
+_WARM_UP = 0.05  # fraction of all steps
 _WEIGHT_DECAY = 0.01
 
 
 def make_optimizer(rates: Sequence[float], learning_rate: float, n_steps: int, *, half: bool) -> Any:
-    """Return the optimizer of variables with these rates.
+    """Return an optimizer for variables with these relative learning rates.
 
     Parameters
     ----------
     rates : sequence of float
-        By how much steps of each variable are smaller, in the order in which a model has them.
+        Factor of the learning rate for each variable, in the order of the model's variables.
     learning_rate : float
-        The highest one. It grows to it from 0, and falls to 0 as a cosine.
+        Highest learning rate, reached by a linear warm-up from 0 and followed by cosine decay to 0.
     n_steps : int
-        Batches of the whole training.
+        Number of batches in the whole training.
     half : bool
-        Scale the loss, so that gradients in half precision do not vanish.
+        Whether to scale the loss, so that gradients in half precision do not vanish.
     """
     import keras
 
@@ -35,6 +35,6 @@ def make_optimizer(rates: Sequence[float], learning_rate: float, n_steps: int, *
         0.0, max(1, n_steps - warm), warmup_target=learning_rate, warmup_steps=warm
     )
     optimizer = LayerWise(schedule, weight_decay=_WEIGHT_DECAY)
-    # Of normalisation and biases, decay would only move the features.
+    # For normalisation layers and biases, weight decay would only shift the features.
     optimizer.exclude_from_weight_decay(var_names=["beta", "gamma", "bias"])
     return keras.optimizers.LossScaleOptimizer(optimizer) if half else optimizer

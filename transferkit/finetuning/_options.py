@@ -1,4 +1,4 @@
-"""What a person chooses of a fine-tuning, checked."""
+"""The parameters of a fine-tuning, and their checks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PRECISIONS = ("auto", "float32", "float16")
 
 @dataclass(frozen=True)
 class Options:
-    """Parameters of :func:`transferkit.fine_tune`; all problems are reported together."""
+    """Parameters of :func:`transferkit.fine_tune`, checked together when created."""
 
     layers: str = "all"
     epochs: int = 20
@@ -46,5 +46,5 @@ class Options:
         yield from choice("precision", self.precision, PRECISIONS)
 
     def to_dict(self) -> dict[str, object]:
-        """Return them by name."""
+        """Return the parameters by name."""
         return asdict(self)

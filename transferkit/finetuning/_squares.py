@@ -1,6 +1,6 @@
-"""What a backbone is trained on: squares of images, drawn anew in each epoch, and the same ones to judge by.
+"""Squares of images: random ones for training in each epoch, and fixed ones for evaluation.
 
-They are rendered by the code that renders squares for features, so that training and prediction see the same
+They are rendered by the same code as the squares for features, so that training and prediction see the same
 pixels.
 """
 
@@ -22,35 +22,38 @@ from transferkit.tasks import Points, Task
 from transferkit.views import Crops, Square, View, render
 
 Floats = NDArray[np.float64]
-_LARGEST = 2.5  # deviations
-# Of squares of whole images: deviations of the log of the zoom, of the angle in degrees, of the shift as a
-# fraction of the side, and of the log of the contrast.
+_LARGEST = 2.5  # limit of random moves, in standard deviations
+# For squares of whole images: standard deviations of the log of the zoom, of the angle in degrees, of the
+# shift as a fraction of the side, and of the log of the contrast.
 _ZOOM, _ANGLE, _SHIFT, _CONTRAST = 0.12, 6.0, 0.04, 0.15
 
 
 @dataclass(frozen=True)
 class Squares:
-    """Images, and where to look at them.
+    """Images, and the squares of them to train on.
 
     Attributes
     ----------
     items : sequence of images
+        The images.
     targets : ndarray
-        As a head learns them, (n,) or (n, k), but for points: (n, k, 2) in pixels of the images.
+        Encoded targets (n,) or (n, k); for points, (n, k, 2) in pixels of the images.
     task : Task
+        What is predicted.
     extractor : Extraction
-        Whose squares are imitated.
+        The squares are rendered as it renders them.
     mirror : bool
-        Whether an image and its mirror image mean the same.
+        Whether to use mirror images, too.
     pairs : tuple of (int, int) or None
         Points that swap in a mirror image.
     frames : ndarray, shape (n, 4), or None
         Squares around a subject, as in ``Crops``; None for whole images.
     sizes : ndarray, shape (n, 2)
-        Of the images, for points of whole ones.
+        Sizes of the images, used for points in whole images.
     seed : int
+        Seed of the random squares.
     digests : sequence of str or None, optional
-        Of the images when they were split; files are checked against them.
+        Digests of the images when they were split; files are compared with them.
     """
 
     items: Sequence[Any]
@@ -68,7 +71,7 @@ class Squares:
         return len(self.items)
 
     def take(self, rows: NDArray[np.int64]) -> Squares:
-        """Return some of the images."""
+        """Return the squares of some of the images."""
         return replace(
             self,
             items=[self.items[row] for row in rows],
@@ -79,7 +82,7 @@ class Squares:
         )
 
     def drawn(self, row: int, epoch: int) -> tuple[NDArray[np.uint8], NDArray[Any]]:
-        """Return the square of an image in an epoch, and its target there; the same for each call."""
+        """Return the random square of an image in an epoch, and its target there; repeated calls agree."""
         generator = np.random.default_rng([self.seed, epoch, row])
         mirror = self.mirror and bool(generator.integers(2))
         moves = generator.standard_normal(5).clip(-_LARGEST, _LARGEST)
@@ -94,7 +97,7 @@ class Squares:
         return self._look(row, View("drawn", (square,), self.pairs))
 
     def judged(self, row: int, mirror: bool) -> tuple[NDArray[np.uint8], NDArray[Any]]:
-        """Return the square by which an image is judged; around a subject, it is moved as found ones are."""
+        """Return the fixed square for evaluating an image; around a subject, it is moved like found ones."""
         if self.frames is not None:
             moves = np.random.default_rng([self.seed, row]).standard_normal(4).clip(-_LARGEST, _LARGEST) / 3
             frame = frames_moved_by(self.frames[row : row + 1], moves)

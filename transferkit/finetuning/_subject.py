@@ -1,4 +1,4 @@
-"""What of an estimator is fine-tuned: the head that gives the answer, and the squares it looks at."""
+"""Choose what is fine-tuned in an estimator: the head that predicts, and the squares that it sees."""
 
 from __future__ import annotations
 
@@ -21,18 +21,20 @@ Rows = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Subject:
-    """A head with its extractor.
+    """A head to fine-tune, with its extractor and its images.
 
     Attributes
     ----------
     head : FittedHead
+        The head.
     extractor : Extraction
+        Extracts the features of the head.
     closer_mean : ndarray, shape (k, 2), or None
-        Mean shape of the closer look at keypoints, if it is that look.
+        Mean shape of the closer look at keypoints; None if the head does not look closer.
     squares : Squares
-        Of all images; those of a closer look that have too few points are never looked at.
+        Squares of all images, including those that are not usable.
     usable : ndarray of bool, shape (n,)
-        Which images can be looked at.
+        Whether each image can be used; for a closer look, it needs enough points.
     """
 
     head: FittedHead
@@ -43,13 +45,14 @@ class Subject:
 
 
 def subject_of(start: Any, data: HeldOutImages) -> Subject:
-    """Return what gives the answer of a fitted estimator: a closer look at keypoints, or the head itself.
+    """Return the part of a fitted estimator to fine-tune: the closer look at keypoints, or else the head.
 
     Parameters
     ----------
     start : estimator
-        Fitted on the frozen backbone.
+        An estimator fitted on the frozen backbone.
     data : HeldOutImages
+        All images, of which a part is held out.
 
     Raises
     ------
@@ -100,7 +103,7 @@ def subject_of(start: Any, data: HeldOutImages) -> Subject:
 
 
 def _encoded(task: Any, data: HeldOutImages) -> NDArray[Any]:
-    """Return the targets of all images as a head learns them; those that cannot be read have any."""
+    """Return the encoded targets of all images; those of unreadable images are arbitrary."""
     some = data.given.targets.copy()
     some[~data.readable] = data.given.targets[data.train[0]]
     encoded: NDArray[Any] = task.encode(some)

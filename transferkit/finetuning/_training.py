@@ -1,4 +1,4 @@
-"""Epochs: train on drawn squares, judge on held-out images, keep the best."""
+"""Run the epochs: train on random squares, evaluate on held-out images, keep the best epoch."""
 
 from __future__ import annotations
 
@@ -22,14 +22,15 @@ logger = logging.getLogger("transferkit")
 
 
 class Trained(NamedTuple):
-    """What became of a training; the model has the weights of the best epoch.
+    """The result of a training, after which the model has the weights of the best epoch.
 
     Attributes
     ----------
     best_epoch : int
+        The best epoch; 0 is the frozen backbone.
     history : list of dict
-        ``epoch``, ``loss`` of training squares, ``held_out``, and ``seconds``; the first row is of the frozen
-        backbone.
+        One row per epoch, after one for the frozen backbone: ``epoch``, ``loss`` on training squares,
+        ``held_out`` loss, and ``seconds``.
     """
 
     best_epoch: int
@@ -47,18 +48,22 @@ def train(
     *,
     progress: bool,
 ) -> Trained:
-    """Train a compiled network, epoch by epoch; one that was interrupted goes on where it was.
+    """Train a compiled network, or resume an interrupted training.
 
     Parameters
     ----------
     joint : JointNetwork
+        The network.
     squares, held : Squares
-        To learn from, and to choose the epoch by.
+        Images to train on, and held-out images to choose the best epoch by.
     weight, held_weight : ndarray
-        Of these images.
+        Weights of these images.
     options : Options
+        Parameters of the training.
     checkpoint : Checkpoint
+        Where the state is saved after each epoch.
     progress : bool
+        Whether to show a progress bar.
     """
     model = joint.model
     state = checkpoint.read(model)
@@ -108,10 +113,10 @@ def _epoch(model: Any, batches: Any, bar: Any) -> Any:
 
 
 def held_out_loss(joint: JointNetwork, held: Squares, weight: NDArray[np.float64], batch_size: int) -> float:
-    """Return the loss of held-out images, in the mean over an image and its mirror image.
+    """Return the mean loss on held-out images, using mirror images as in prediction.
 
-    Logits are averaged over both, and divided by a temperature first, as those of the model will be: a
-    network that is merely too sure is not a worse one.
+    The logits of an image and its mirror image are averaged and divided by a fitted temperature, as the model
+    will do: a network that is merely overconfident is not worse. For points, the loss is averaged over both.
     """
     from keras.ops import convert_to_numpy
 
@@ -122,9 +127,9 @@ def held_out_loss(joint: JointNetwork, held: Squares, weight: NDArray[np.float64
             shown, there = zip(*(held.judged(row, mirror) for row in rows), strict=True)
             answers = convert_to_numpy(joint.model(_pixels(held, shown), training=False))
             targets.append(np.stack(there))
-            outputs.append(answers[:, -1:] if answers.ndim == 3 else answers)  # of several steps, the last
+            outputs.append(answers[:, -1:] if answers.ndim == 3 else answers)  # the last of several steps
     true, found = np.concatenate(targets), np.concatenate(outputs)
-    if held.task.kind == "points":  # which lie at other places in a mirror image
+    if held.task.kind == "points":  # they are at other places in a mirror image, and cannot be averaged
         weight = np.tile(weight, len(found) // len(weight))
     else:
         true, found = true[: len(held)], found.reshape(-1, len(held), found.shape[1]).mean(axis=0)
@@ -132,29 +137,29 @@ def held_out_loss(joint: JointNetwork, held: Squares, weight: NDArray[np.float64
         return float("nan")
     if not held.task.regression:
         found = found * network_gain(found.astype(np.float64), true, weight)
-    else:  # images without any target say nothing
+    else:  # ignore images without any target
         weight = weight * np.isfinite(true.reshape(len(true), -1)).any(axis=1)
     each = loss_of_rows(joint.head, true, found)
     return float(weight @ each / max(weight.sum(), 1e-12))
 
 
 def loss_of_rows(head: JointHead, targets: NDArray[Any], outputs: NDArray[Any]) -> NDArray[np.float64]:
-    """Return the loss of each row of what a head says."""
+    """Return the loss of each row of a head's outputs."""
     from keras.ops import convert_to_numpy, convert_to_tensor
 
-    function = getattr(head.loss, "call", head.loss)  # a Loss would average
+    function = getattr(head.loss, "call", head.loss)  # calling a Loss itself would average over rows
     each = function(convert_to_tensor(head.encode(targets)), convert_to_tensor(outputs.astype(np.float32)))
     rows = np.asarray(convert_to_numpy(each), np.float64)
     return rows.reshape(len(rows), -1).mean(axis=1)
 
 
 def _pixels(squares: Squares, shown: Any) -> Any:
-    """Return squares as the network takes them."""
+    """Return squares preprocessed for the network."""
     return squares.extractor.settings().backbone.preprocess(np.stack(shown))
 
 
 def make_batches(joint: JointNetwork, squares: Squares, weight: NDArray[np.float64], batch_size: int) -> Any:
-    """Return a Keras data set whose squares and order depend on seed and epoch only."""
+    """Return a Keras data set whose squares and order depend only on the seed and the epoch."""
     import keras
 
     weights = (weight / weight.mean()).astype(np.float32)
@@ -186,7 +191,7 @@ def make_batches(joint: JointNetwork, squares: Squares, weight: NDArray[np.float
 
 
 def _advance(bar: Any) -> Any:
-    """Return a callback that moves a progress bar."""
+    """Return a callback that advances a progress bar."""
     import keras
 
     class Advance(keras.callbacks.Callback):

@@ -1,4 +1,4 @@
-"""From a head on a frozen backbone to a head and weights that were trained together."""
+"""Train the head and the weights of a backbone together, starting from a head on the frozen backbone."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from transferkit.heads import FittedHead, joint_head
 from transferkit.persistence import keep_weights
 from transferkit.tasks import Classes
 
-_SAMPLE = 64  # squares whose features say how large features are
+_SAMPLE = 64  # number of squares to estimate the scale of features from
 
 logger = logging.getLogger("transferkit")
 
 
 class Tuned(NamedTuple):
-    """The result: a file of weights, a head for its features, what was done, and where to go on."""
+    """The result: a weights file, a head for its features, a record of the training, and its checkpoint."""
 
     weights: Path
     head: FittedHead
@@ -42,15 +42,18 @@ class Tuned(NamedTuple):
 
 @keras_defaults()
 def tune(start: Any, subject: Subject, data: HeldOutImages, options: Options) -> Tuned | None:
-    """Train a backbone with its head; None if no epoch was better on held-out images than the frozen one.
+    """Train a backbone with its head; return None if no epoch beats the frozen backbone on held-out images.
 
     Parameters
     ----------
     start : estimator
-        Fitted on the images to train on, on the frozen backbone.
+        An estimator fitted on the training images with the frozen backbone.
     subject : Subject
+        The part of it to fine-tune.
     data : HeldOutImages
+        All images, of which a part is held out.
     options : Options
+        Parameters of the training.
     """
     from keras.ops import convert_to_numpy
 
@@ -97,7 +100,7 @@ def tune(start: Any, subject: Subject, data: HeldOutImages, options: Options) ->
 def _weights(
     start: Any, data: HeldOutImages, rows: NDArray[np.int64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
-    """Return the weights of training images, those of their classes included, and of labels."""
+    """Return the weights of training images, including those of their classes, and the weights of labels."""
     targets, given = data.given.targets[rows], data.given.weight[rows] / data.given.weight[rows].mean()
     task, meaning = start.predictor_.task, start._targets()
     weight = meaning.weights(targets, given)
@@ -105,7 +108,7 @@ def _weights(
 
 
 def _file_of(joint: JointNetwork, known: NDArray[np.uint64]) -> NDArray[np.uint8]:
-    """Return the bytes of a file of weights, which says what it was trained on."""
+    """Return the bytes of a weights file, which also records the images that it was trained on."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "tuned.weights.h5"
         joint.network.model.save_weights(path)
@@ -133,7 +136,7 @@ def _record(
 
 
 def _key(start: Any, subject: Subject, data: HeldOutImages, options: Options, precision: str) -> str:
-    """Return the digest of all that a training depends on."""
+    """Return a digest of everything that a training depends on."""
     facts = {
         "version": __version__,
         "options": options.to_dict(),
@@ -149,6 +152,6 @@ def _key(start: Any, subject: Subject, data: HeldOutImages, options: Options, pr
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode())
     arrays = [data.train, data.held, data.given.weight, np.asarray(subject.squares.targets)]
     arrays += [] if subject.squares.frames is None else [subject.squares.frames]
-    for array in arrays:  # not the head: a network that is trained again is another in its last digits
+    for array in arrays:  # without the head: when trained again, it may differ in the last digits
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()[:32]

@@ -1,4 +1,4 @@
-"""Fine-tuning as an estimator, for whatever fits anew: cross-validation, searches, ``compare``."""
+"""Fine-tuning as an estimator, for anything that refits: cross-validation, searches, ``compare``."""
 
 from __future__ import annotations
 
@@ -12,23 +12,26 @@ from transferkit.finetuning._fine_tune import fine_tune
 
 
 def _has(name: str) -> Any:
-    """Return a check for a method of what is wrapped."""
+    """Return a check that the wrapped estimator has a method."""
     return lambda self: getattr(self.estimator, name) is not None
 
 
 class FineTuned(MetaEstimatorMixin, BaseEstimator):
-    """An estimator that is fine-tuned in each ``fit``, from the weights that it names.
+    """Wrap an estimator so that each ``fit`` fine-tunes it, starting from the weights that it names.
+
+    Use it wherever models are refitted, as in cross-validation.
 
     Parameters
     ----------
     estimator : Classifier, ImageRegressor or KeypointRegressor
+        Estimator to fine-tune; it is not changed.
     layers, epochs, learning_rate, batch_size, validation_fraction, precision
         As for :func:`transferkit.fine_tune`.
 
     Attributes
     ----------
     estimator_ : estimator
-        What :func:`transferkit.fine_tune` returned; it has ``save``, ``card`` and all else.
+        The fine-tuned estimator, which has ``save``, ``card`` and all other methods.
 
     Examples
     --------
@@ -64,17 +67,17 @@ class FineTuned(MetaEstimatorMixin, BaseEstimator):
         Parameters
         ----------
         X, y, groups, sample_weight, boxes
-            As for ``fit`` of the estimator.
+            As for ``fit`` of the wrapped estimator.
 
         Returns
         -------
         FineTuned
-            Itself.
+            The estimator itself.
 
         Raises
         ------
         InvalidInputError, BadImageError
-            As :func:`transferkit.fine_tune` does.
+            As for :func:`transferkit.fine_tune`.
         """
         options = self.get_params(deep=False)
         estimator = options.pop("estimator")
@@ -83,7 +86,7 @@ class FineTuned(MetaEstimatorMixin, BaseEstimator):
         return self
 
     def predict(self, X: Any, **options: Any) -> Any:
-        """Return what ``predict`` of the fitted estimator does."""
+        """Return the predictions of the fitted estimator."""
         return self._fitted().predict(X, **options)
 
     @available_if(_has("predict_proba"))
@@ -93,11 +96,11 @@ class FineTuned(MetaEstimatorMixin, BaseEstimator):
 
     @available_if(_has("decision_function"))
     def decision_function(self, X: Any) -> Any:
-        """Return the confidence in each class."""
+        """Return the logit of each class."""
         return self._fitted().decision_function(X)
 
     def score(self, X: Any, y: Any = None, **options: Any) -> float:
-        """Return what ``score`` of the fitted estimator does."""
+        """Return the score of the fitted estimator."""
         return float(self._fitted().score(X, y, **options))
 
     @property
@@ -111,11 +114,11 @@ class FineTuned(MetaEstimatorMixin, BaseEstimator):
         return self._fitted().extractor_
 
     def __sklearn_tags__(self) -> Any:
-        """Tell scikit-learn that this is what it wraps."""
+        """Return scikit-learn's tags of the wrapped estimator."""
         return self.estimator.__sklearn_tags__()
 
     def __sklearn_is_fitted__(self) -> bool:
-        """Tell scikit-learn if there is a model."""
+        """Tell scikit-learn whether the estimator is fitted."""
         return hasattr(self, "estimator_")
 
     def _fitted(self) -> Any:

@@ -1,1 +1,1 @@
-"""What every other room stands on: argument checks, tables, memory, forks, configuration."""
+"""Basics that all other packages use: argument checks, tables, memory, forks, configuration."""

@@ -1,4 +1,4 @@
-"""Products on one thread of BLAS: where threads of our own do the work, and where a product is small."""
+"""Products on one BLAS thread: while our own threads do the work, and if a product is small."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _SMALL = 2**22  # multiplications that take a millisecond or less on one core
 
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
-    """Limit BLAS to one thread in a block; blocks in other threads wait for each other.
+    """Limit BLAS to one thread within a block; blocks in different threads wait for each other.
 
-    The limit is one of the whole process: of two blocks that overlap, the first one to end would take it from
-    the other, which would then learn other weights, and leave the limit behind.
+    The limit applies to the whole process. If two blocks overlapped, the first one to end would lift the
+    limit for the other one, which would then learn other weights, and the limit would remain set afterwards.
     """
     with _lock, threadpool_limits(1, "blas"):
         yield

@@ -1,10 +1,10 @@
 """Configuration of how work is run: for the whole process, or within a block of code.
 
-These settings say how features are computed and where they are kept, not what they are. An extractor's own
-parameters come first, then those of :func:`config_context`, then those of :func:`set_config`.
+These settings control how features are computed and where they are kept; they do not change features. The
+parameters of an extractor take precedence over :func:`config_context`, and that over :func:`set_config`.
 
-An estimator that is pickled into another process takes the sender's configuration along; threads that other
-libraries start see that of :func:`set_config` only.
+An estimator that is pickled into another process takes the sender's configuration along. Threads started by
+other libraries use only the configuration of :func:`set_config`.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def set_config(**settings: Any) -> None:
     Parameters
     ----------
     **settings
-        By name, as :func:`get_config` lists them.
+        New values by name; :func:`get_config` returns all names.
 
     Raises
     ------
@@ -66,7 +66,7 @@ def set_config(**settings: Any) -> None:
 
     See Also
     --------
-    config_context : For a block of code.
+    config_context : Set the configuration within a block of code.
 
     Examples
     --------
@@ -79,12 +79,12 @@ def set_config(**settings: Any) -> None:
 
 @contextlib.contextmanager
 def config_context(**settings: Any) -> Iterator[None]:
-    """Set the configuration within a block of code, in this thread.
+    """Set the configuration of this thread within a block of code.
 
     Parameters
     ----------
     **settings
-        As for :func:`set_config`, which also says what is raised.
+        As for :func:`set_config`, which also raises the same errors.
 
     Examples
     --------
@@ -106,7 +106,7 @@ def changed_config() -> dict[str, Any]:
 
 
 class Configured:
-    """A mixin: objects that take the configuration of their sender along when they are pickled."""
+    """A mixin for objects that take the sender's configuration along when they are pickled."""
 
     _sent_config: dict[str, Any]
 
@@ -115,7 +115,7 @@ class Configured:
         return {**DEFAULTS, **self.__dict__.get("_sent_config", {}), **changed_config()}
 
     def __getstate__(self) -> dict[str, Any]:
-        """Add what the sender has changed, and its process."""
+        """Add the settings that the sender has changed, and its process."""
         parent: Any = super()
         state: dict[str, Any] = dict(parent.__getstate__())
         sent = {**state.pop("_sent_config", {}), **changed_config()}
@@ -127,7 +127,7 @@ class Configured:
         return "_sent_config" in self.__dict__
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Keep what the sender had changed; a copy in the same process follows the configuration there."""
+        """Keep the sender's settings; a copy in the same process follows the configuration there."""
         process, sent = state.pop("_sent", (os.getpid(), {}))
         parent: Any = super()
         parent.__setstate__(state) if hasattr(parent, "__setstate__") else self.__dict__.update(state)

@@ -1,7 +1,7 @@
-"""Rows of an array in a temporary file, for what is read a few rows at a time.
+"""Rows of an array in a temporary file, for arrays that are read a few rows at a time.
 
-A mapped file would do, but the pages that were read count as memory of the process until the system takes
-them back. What is read here is copied, and nothing else stays.
+In a memory-mapped file, pages that were read count as memory of the process until the system reclaims them.
+Here, rows are copied when they are read, and nothing else stays in memory.
 """
 
 from __future__ import annotations
@@ -17,16 +17,18 @@ from numpy.typing import DTypeLike, NDArray
 
 
 class FileRows:
-    """An array that can be written by slices of rows, and read by slices and positions.
+    """An array in a file that can be written by slices of rows, and read by slices and indices.
 
     Parameters
     ----------
     shape : sequence of int
+        Shape of the array.
     dtype : dtype
+        Type of its values.
 
     Notes
     -----
-    The file lies in the system's temporary folder (``TMPDIR``), has no name, and vanishes with this object.
+    The file is in the system's temporary folder (``TMPDIR``), has no name, and is removed with this object.
     """
 
     def __init__(self, shape: Sequence[int], dtype: DTypeLike) -> None:
@@ -34,7 +36,7 @@ class FileRows:
         self.ndim, self.size = len(self.shape), math.prod(self.shape)
         self._row_bytes = math.prod(self.shape[1:]) * self.dtype.itemsize
         self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 (closed with this object)
-        self._lock = threading.Lock()  # of the position in the file
+        self._lock = threading.Lock()  # protects the position in the file
 
     def __del__(self) -> None:
         """Close the file."""
@@ -59,12 +61,12 @@ class FileRows:
         out = np.zeros((len(rows), *self.shape[1:]), self.dtype)
         flat: Any = out.reshape(-1)
         data = memoryview(flat).cast("B")
-        # Neighbours are read at once.
+        # Consecutive rows are read at once.
         starts = np.flatnonzero(np.diff(rows, prepend=-2) != 1).tolist()
         with self._lock:
             for first, last in zip(starts, [*starts[1:], len(rows)], strict=False):
                 self._file.seek(int(rows[first]) * self._row_bytes)
                 part = data[first * self._row_bytes : last * self._row_bytes]
-                while len(part) and (n := self._file.readinto(part)):  # 0 where nothing was written yet
+                while len(part) and (n := self._file.readinto(part)):  # 0 if nothing was written yet
                     part = part[n:]
         return out

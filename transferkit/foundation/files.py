@@ -1,4 +1,4 @@
-"""Write a file as a whole: a crash leaves the old one or the new one."""
+"""Write files atomically: a crash leaves either the old file or the new one."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from typing import BinaryIO
 
 @contextlib.contextmanager
 def replaced(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """Open a file beside a path, and put it in that place once all is written.
+    """Open a temporary file beside a path, and move it there once everything is written.
 
-    After an error, such as a full disk, what was there before is as it was.
+    After an error, such as a full disk, the old file is unchanged.
     """
     target = Path(path)
     temporary = target.parent / f".transferkit-{secrets.token_hex(8)}.tmp"
@@ -24,7 +24,7 @@ def replaced(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
             stream.flush()
             os.fsync(stream.fileno())
         temporary.replace(target)
-    except OSError as error:  # whoever reads it knows nothing of the temporary file
+    except OSError as error:  # name the path in the message, not the temporary file
         raise type(error)(error.errno, error.strerror, str(path)) from error
     finally:
         with contextlib.suppress(FileNotFoundError):
@@ -33,16 +33,16 @@ def replaced(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
 
 
 def write_text(path: str | os.PathLike[str], text: str, *, errors: str = "strict") -> None:
-    """Write text in UTF-8, whole or not at all; lines end as they do in the text.
+    """Write text as UTF-8, completely or not at all; line ends are not changed.
 
-    ``errors`` says what becomes of names of files that are no text, as for ``str.encode``.
+    ``errors`` says how to encode file names that are not valid text, as for ``str.encode``.
     """
     with replaced(path) as stream:
         stream.write(text.encode("utf-8", errors))
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make the rename itself last through a power cut, where the system can; the file is there anyway."""
+    """Make the rename survive a power cut, if the system supports it; the file exists anyway."""
     if hasattr(os, "O_DIRECTORY"):
         with contextlib.suppress(OSError):
             handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)

@@ -1,4 +1,4 @@
-"""What TensorFlow says on stderr while it is imported, which no setting of its own silences."""
+"""Suppress what TensorFlow writes to stderr while it is imported, which none of its settings can silence."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _GREETING = re.compile(
 
 @contextlib.contextmanager
 def without_greetings() -> Iterator[None]:
-    """Hold back the process's stderr in a block, and write at its end what is no greeting.
+    """Hold back the process's stderr within a block; at its end, write all lines that are not greetings.
 
-    Does nothing if the user asks for everything, with ``TF_CPP_MIN_LOG_LEVEL=0``.
+    Does nothing if the user asks for all messages with ``TF_CPP_MIN_LOG_LEVEL=0``.
     """
     try:
         stderr = os.dup(2) if os.environ.get("TF_CPP_MIN_LOG_LEVEL") != "0" else None
-    except OSError:  # closed
+    except OSError:  # stderr is closed
         stderr = None
     if stderr is None:
         yield

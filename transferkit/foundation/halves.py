@@ -1,6 +1,6 @@
-"""From half precision to single, of finite numbers.
+"""Convert finite numbers from half to single precision.
 
-Numpy converts one after the other, and takes three to five times as long.
+NumPy converts them one by one, which takes three to five times as long.
 """
 
 from __future__ import annotations
@@ -10,21 +10,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-# Exponents are stored 15 too large in a half, and 127 too large in a single. So a float32 with the bits of a
-# half in their places is the same number times 2**-112, of the smallest halves and of 0 too.
+# The exponent bias is 15 in half precision, and 127 in single precision. So a float32 with the bits of a half
+# in the corresponding places is the same number times 2**-112, also for subnormal numbers and 0.
 _SHIFT = np.float32(2.0**112)
 _SIGN_AND_REST = np.int32(-(2**31) + 0x0FFFE000)
-_SMALLEST = np.float32(2.0**-126)  # that has all its bits
+_SMALLEST = np.float32(2.0**-126)  # the smallest normal number
 
 
 def as_single(array: NDArray[Any]) -> NDArray[np.float32]:
-    """Return numbers in single precision, exactly; a copy only of another type."""
+    """Return numbers converted exactly to single precision; copied only if they have another type."""
     return times(array, np.float32(1)) if array.dtype == np.float16 else array.astype(np.float32, copy=False)
 
 
 def times(array: NDArray[Any], weight: Any) -> NDArray[np.float32]:
-    """Return numbers times weights, which are float32, in single precision."""
-    # Some libraries tell threads to take numbers below the smallest one for 0.
+    """Return numbers multiplied by float32 weights, in single precision."""
+    # Some libraries make threads treat numbers below the smallest one as 0.
     if array.dtype != np.float16 or not _SMALLEST / 2:
         return array.astype(np.float32, copy=False) * weight
     bits = array.view(np.int16).astype(np.int32)

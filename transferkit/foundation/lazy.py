@@ -1,4 +1,4 @@
-"""Public names of a sub-package that are imported on first use (PEP 562), as what they need loads slowly."""
+"""Import public names of a sub-package on first use (PEP 562), because their dependencies load slowly."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ def lazy_names(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
     Parameters
     ----------
     package : str
-        Its ``__name__``.
+        ``__name__`` of the package.
     homes : mapping
-        The module below the package that has each name.
+        For each public name, the module of the package that defines it.
     """
 
     def find(name: str) -> Any:

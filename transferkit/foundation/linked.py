@@ -1,4 +1,4 @@
-"""Groups of things that are linked, directly or by others."""
+"""Find groups of things that are linked directly or through others (connected components)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ Rows = NDArray[np.int64]
 
 
 def linked_groups(n: int, first: Rows, second: Rows) -> Rows:
-    """Return the group number (n,) of each of n things, given pairs of linked ones."""
+    """Return the group number of each of n things, shape (n,), given pairs of linked ones."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 

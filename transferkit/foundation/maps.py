@@ -48,7 +48,7 @@ def sample_maps(maps: NDArray[np.float32], points: NDArray[np.float64]) -> NDArr
     Parameters
     ----------
     maps : ndarray of float32 or float16, shape (n, h, w, c)
-        Finite.
+        Finite feature maps.
     points : ndarray of float64, shape (n, k, 2)
         x and y as fractions of the square, 0 at the left and upper edge. Points beyond the centres of
         the outer cells take the values of those cells.
@@ -71,7 +71,7 @@ def _sample(maps: NDArray[np.float32], points: NDArray[np.float64]) -> NDArray[n
     n, height, width, channels = maps.shape
     limits = np.array([width, height]) - 1.0
     place = np.clip(points * (limits + 1) - 0.5, 0, limits)
-    # Points that are NaN, as of a training that diverged, give NaN.
+    # Points that are NaN, for example after a training that diverged, give NaN.
     low = np.minimum(np.nan_to_num(place).astype(np.int64), np.maximum(limits.astype(np.int64) - 1, 0))
     part = (place - low).astype(np.float32)[..., None]
     right, below = int(width > 1), int(height > 1)

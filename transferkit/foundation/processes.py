@@ -6,13 +6,13 @@ import os
 
 
 def is_running(process: int) -> bool:
-    """Return whether a process of this machine runs; True where that cannot be told."""
+    """Return True if a process of this machine is running, or if that cannot be determined."""
     if os.name != "posix":
         return True
     try:
-        os.kill(process, 0)  # only asks
+        os.kill(process, 0)  # signal 0 only checks
     except ProcessLookupError:
         return False
-    except OSError:  # another user's
+    except OSError:  # a process of another user
         pass
     return True

@@ -1,4 +1,4 @@
-"""Progress of long work: a bar on a terminal or in a notebook, a line now and then in a log."""
+"""Show the progress of long work: a bar on a terminal or in a notebook, occasional lines in a log."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import time
 from types import TracebackType
 from typing import Any
 
-LINE_SECONDS = 10  # at least between two lines of a log
+LINE_SECONDS = 10  # minimum time between two lines in a log
 
 
 def progress_bar(total: int, what: str, unit: str, *, done: int = 0, show: bool = True) -> Any:
-    """Return a bar with the methods ``update``, ``set_postfix_str`` and ``close``; it is a context too.
+    """Return a bar with the methods ``update``, ``set_postfix_str`` and ``close``; also a context manager.
 
-    It appears after a second, and starts at what is done already. Where stderr is no terminal, a bar would
-    fill the log; there, a line is written for each tenth, at least ten seconds apart.
+    It appears after a second, and starts at the number ``done`` already. If stderr is not a terminal, a bar
+    would fill the log; then a line is written for each tenth, at least ten seconds apart.
     """
     from tqdm.auto import tqdm
 
@@ -34,7 +34,7 @@ class Lines:
         self._tenth = 10 * done // max(total, 1)
 
     def update(self, n: int = 1) -> None:
-        """Count more of the work as done."""
+        """Count ``n`` more units of work as done."""
         self._done += n
         tenth = 10 * self._done // max(self._total, 1)
         now = time.monotonic()
@@ -48,10 +48,10 @@ class Lines:
             )
 
     def set_postfix_str(self, text: str) -> None:
-        """Name what the work is on; a log does without."""
+        """Do nothing: a log does not show what the work is at."""
 
     def close(self) -> None:
-        """End; there is nothing to clean up."""
+        """Do nothing: there is nothing to clean up."""
 
     def __enter__(self) -> Lines:
         return self

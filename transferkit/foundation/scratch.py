@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-# A fit holds several large arrays at once: the layers, their products, the rows made from them.
+# A fit needs several large arrays at once: the layers, their products, and the rows made from them.
 _SHARE = 8
 
 _largest: contextvars.ContextVar[float] = contextvars.ContextVar("largest", default=float("inf"))
@@ -30,7 +30,7 @@ def memory_limit(n_bytes: float | None) -> Iterator[None]:
     ----------
     n_bytes : float or None
         Arrays larger than an eighth of this are kept in files; None keeps all arrays in memory. The files
-        lie in the system's temporary folder (``TMPDIR``), have no name, and vanish with the array or the
+        are in the system's temporary folder (``TMPDIR``), have no name, and are removed with the array or the
         process.
     """
     token = _largest.set(float("inf") if n_bytes is None else n_bytes / _SHARE)

@@ -19,10 +19,11 @@ class Table:
     header : sequence of str
         One entry per column.
     rows : sequence of sequence of str
+        The cells of each row.
     title : str, default=""
-        Above the table; may span several lines.
+        Text above the table; may have several lines.
     notes : sequence of str, default=()
-        Below the table.
+        Lines below the table.
     left : sequence of int, default=(0,)
         Indices of left-aligned columns; all others are right-aligned.
     """

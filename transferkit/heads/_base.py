@@ -1,7 +1,7 @@
-"""The interface of heads: what a head is given, and what it returns.
+"""The interface of heads: the data they are given, and the fitted heads they return.
 
-A head is a frozen dataclass that says how to train. ``head.fit(data)`` returns a fitted head: arrays and a
-few facts, so that models are saved without pickle and sent to other processes.
+A head is a frozen dataclass that holds training settings. ``head.fit(data)`` returns a fitted head, which
+consists of arrays and a few facts, so that models can be saved without pickle and sent to other processes.
 """
 
 from __future__ import annotations
@@ -21,15 +21,16 @@ Maps = Sequence[NDArray[np.float32]]  # one array per layer, each (n, h, w, c) o
 
 
 class Validation(NamedTuple):
-    """Rows used for early stopping and the history only.
+    """Rows used only for early stopping and the history.
 
     Attributes
     ----------
     maps : sequence of ndarray
+        As in :class:`TrainingData`.
     targets : ndarray
-        Both as in :class:`TrainingData`.
+        As in :class:`TrainingData`.
     sample_weight : ndarray of float64, shape (n,), or None
-        None weighs all rows equally.
+        Weight of each row; None if all are equal.
     """
 
     maps: Maps
@@ -47,21 +48,26 @@ class TrainingData:
         One array of float32 per layer, each (n, h, w, c) or (n, c).
     targets : ndarray
         Class indices, int (n,), for classes; 0 and 1, int (n, n_labels), for labels; values, float64
-        (n, n_outputs), for regression, NaN where missing.
+        (n, n_outputs), for regression, with NaN for missing ones.
     task : Classes, Labels, Values or Points
+        What is learned.
     sample_weight : ndarray of float64, shape (n,)
+        Weight of each row.
     groups : ndarray of int, shape (n,)
-        Rows in one group (views of an image, images of a person) always stay on the same side of a
+        Group of each row. Rows of one group (views of an image, images of a person) are never separated by a
         split.
     validation : Validation or None
+        Rows for early stopping, if there are any.
     random_state : int
+        Seed of everything random.
     progress : bool
+        Whether to show a progress bar.
     label_weight : ndarray of float64, shape (2, n_labels), or None
-        Of labels: how much a row counts for each that it does not have (first row), and for each that it has
-        (second). Only heads with ``weighs_labels`` are given it.
+        With several labels per image, the weight of a row for each label that it does not have (first row)
+        and for each that it has (second row). Passed only to heads with ``weighs_labels``.
     calibrate : str or None
-        Of classes and labels: "auto" divides logits by a temperature, a network's only where there are
-        validation rows; None leaves them as they are.
+        For classes and labels. "auto" divides logits by a temperature (for a network, only if there are
+        validation rows); None does not.
     """
 
     maps: Maps
@@ -97,7 +103,7 @@ class FittedHead(Protocol):
 
     @property
     def n_inputs(self) -> int | None:
-        """Number of features in a row, over all layers; None if the head cannot tell."""
+        """Number of features in a row, over all layers; None if the head does not know it."""
 
     @property
     def held_out(self) -> NDArray[np.float64] | None:
@@ -107,43 +113,42 @@ class FittedHead(Protocol):
         """
 
     def predict(self, maps: Maps) -> NDArray[np.float64]:
-        """Return values for regression, logits for classification: (n, n_outputs)."""
+        """Return values for regression or logits for classification, of shape (n, n_outputs)."""
 
     def tensors(self) -> dict[str, NDArray[Any]]:
         """Return the arrays to save."""
 
     def facts(self) -> dict[str, Any]:
-        """Return everything else needed to rebuild the head, as JSON data."""
+        """Return all other facts needed to rebuild the head, as JSON data."""
 
 
 class Head(Protocol):
-    """A head to train.
+    """The interface of an untrained head.
 
     Attributes
     ----------
     kinds : frozenset of str
-        Kinds of task that it can learn: "classes", "labels", "values", "points".
+        Kinds of task that it can learn, of "classes", "labels", "values" and "points".
     layers : {"auto", "last"}
-        Layers that it works best on.
+        Layers that it works best on, which are used by default.
     pools : bool
-        Whether to average maps over the backbone's grid.
+        Whether maps are averaged over the backbone's grid.
     uses_validation : bool
         Whether it uses validation rows. Such a head has a field ``validation_fraction``.
     averages_views : bool
-        Whether to train classifiers on the mean features of an image and its mirror image, stored as one row
-        in the cache. A linear head loses nothing: the mean of its logits is the logit of the mean.
+        Whether classifiers are trained on the mean features of an image and its mirror image, cached as one
+        row. A linear head loses nothing: the mean of its logits is the logit of the mean.
     half : bool
-        Whether to pass maps in half precision, as they are cached; this halves the memory.
+        Whether maps are passed in half precision, as they are cached, which halves the memory.
     refinement : {"cascade", "network"} or None
         How its keypoints can be refined: "cascade" needs exact held-out predictions.
 
     Notes
     -----
-    A head with ``streams = True`` reads training maps by slices of rows only, so that they can stay in the
-    cache.
-    A head that uses ``TrainingData.label_weight`` has ``weighs_labels = True`` too; with any other,
-    ``class_weight`` with several labels is an error. A fitted head with cross-validated logits has them as
-    ``held_out_logits``; without, thresholds are chosen by training five more times.
+    A head with ``streams = True`` reads training maps only by slices of rows, so that they can stay in the
+    cache. A head that uses ``TrainingData.label_weight`` has ``weighs_labels = True``; for any other head,
+    ``class_weight`` with several labels per image is an error. A fitted head with cross-validated logits has
+    them as ``held_out_logits``; without them, thresholds are chosen by training five more times.
     """
 
     kinds: ClassVar[frozenset[str]]
@@ -158,7 +163,7 @@ class Head(Protocol):
         """Train on these rows."""
 
     def rebuild(self, tensors: Mapping[str, NDArray[Any]], facts: Mapping[str, Any]) -> FittedHead:
-        """Return the fitted head that was saved; ValueError if the arrays do not belong together."""
+        """Rebuild a saved fitted head; raise ValueError if the arrays do not fit together."""
 
 
 _FAR_LARGER = 10.0  # no layer of a shipped backbone comes near it: there, the mean is 1 to 3 times the median
@@ -206,12 +211,13 @@ def flatten(maps: Maps) -> NDArray[np.float32]:
 
 
 def outputs_of(head: FittedHead, maps: Maps, n_outputs: int) -> NDArray[np.float64]:
-    """Return what a head says of features, (n, n_outputs).
+    """Return the outputs of a head for features, (n, n_outputs).
 
     Raises
     ------
     InvalidInputError
-        It says something else, as a head of the user's own may: labels would be wrong, in silence.
+        The outputs are not finite numbers of this shape, as may happen with a user's own head; labels would
+        silently be wrong.
     """
     given, n_rows = head.predict(maps), len(maps[0])
     try:

@@ -1,10 +1,10 @@
-"""From scores to logits whose probabilities can be believed, also where few rows were held out.
+"""Calibrate scores to logits with reliable probabilities, even if few rows were held out.
 
 A logistic regression on held-out scores (Platt 1999, "Probabilistic outputs for support vector machines") is
-right on many rows. On few, it is as sure as these happen to be separable, which is too sure of new ones. So
-a temperature of 1 or more, one number for all classes, divides its logits: the likeliest under a weak prior
-that expects scores to mean about as much as they do elsewhere. A temperature changes no decision, and of two
-classes or several labels no ranking.
+well calibrated on many rows. On few rows it is overconfident: as confident as these happen to be separable.
+So its logits are divided by a temperature of 1 or more, a single number for all classes, which is the maximum
+a posteriori under a weak prior on the slope of logits over scores. A temperature changes no predicted class,
+and with two classes or several labels per image no ranking of images.
 """
 
 from __future__ import annotations
@@ -19,15 +19,16 @@ Solution = tuple[Floats, Floats]
 
 CALIBRATIONS = ("auto",)
 
-# A priori, the log of the slope of a class's logit over the score is normal with this mean and deviation:
-# about 1.6, within a factor of 1.6. Log losses of pictures of three kinds, after training on 20 and 100,
-# were the same within their errors for means of 0.3 to 0.8.
+# Prior: the logarithm of the slope of a class's logit over its score is normal with this mean and deviation,
+# so that the slope is about 1.6, within a factor of 1.6. Log losses on three kinds of pictures, after
+# training on 20 and on 100, were the same within their errors for means of 0.3 to 0.8.
 _LOG_SLOPE = 0.5
 _DEVIATION = 0.5
-# The same of the gain of a network: trained on few images, it is too sure, and the tenth that it holds out is
-# too few to say how much. On 90 faces, and on 90 cats and dogs, -0.6 was better than 0 and than no prior.
+# Prior mean of the log gain of a network: if it is trained on few images, it is overconfident, and the tenth
+# of them that it holds out does not suffice to tell by how much. On 90 faces, and on 90 cats and dogs, -0.6
+# was better than 0 and than no prior.
 _LOG_GAIN = -0.6
-_REACH = 12.0  # the root mostly lies within it: beyond, the prior outweighs many rows
+_REACH = 12.0  # the root is nearly always this close to the mean: beyond, the prior outweighs many rows
 
 
 def calibrate(
@@ -38,19 +39,19 @@ def calibrate(
     Parameters
     ----------
     scores : ndarray, shape (n, k)
-        Less the mean code.
+        Held-out scores minus the mean code.
     targets : ndarray of int, shape (n,)
     weight : ndarray, shape (n,)
-        With mean 1.
+        Weights with mean 1.
     ideal : ndarray, shape (n_classes, k)
-        Scores that each class should have.
+        Ideal scores of each class.
     method : {"auto", None}
-        None leaves the logistic regression as it is.
+        None applies no temperature to the logistic regression.
     """
     from sklearn.linear_model import LogisticRegression
 
-    # The ideal scores of the classes count as one row together, so that the slope has the right sign even
-    # where held-out rows are uninformative, as with one row per class. Rows of weight 0 do not count.
+    # The ideal scores of all classes together count as one row, so that the slope has the right sign even if
+    # held-out rows are uninformative, as with one row per class. Rows of weight 0 do not count.
     n_classes = len(ideal)
     weight = weight * (np.count_nonzero(weight) / len(weight))
     rows = np.concatenate([scores, ideal])
@@ -62,7 +63,7 @@ def calibrate(
     if method is None:
         return slope, offset
     mean = _LOG_SLOPE - float(np.log(max(_mean_slope(slope), 1e-3)))
-    # Never surer than the rows themselves: where scores say little, the prior would be.
+    # Never more confident than the rows themselves, as the prior would be if scores tell little.
     gain = min(1.0, best_gain(scores @ slope + offset, targets, weight, mean, _DEVIATION))
     return slope * gain, offset * gain
 
@@ -70,7 +71,7 @@ def calibrate(
 def calibrate_each(
     scores: Floats, targets: NDArray[np.int64], weight: Floats, centre: Floats, method: str | None
 ) -> Solution:
-    """Return slope (k, k), which is diagonal, and offset (k,): each column as two classes of its own."""
+    """Return a diagonal slope (k, k) and offset (k,): each column is calibrated as two separate classes."""
     parts = [
         calibrate(scores[:, [i]], targets[:, i], weight, np.array([[-1.0], [1.0]]) - centre[i], method)
         for i in range(scores.shape[1])
@@ -82,17 +83,17 @@ def calibrate_each(
 def best_gain(
     logits: Floats, targets: NDArray[np.int64], weight: Floats, mean: float, deviation: float
 ) -> float:
-    """Return by what to multiply logits, 1 over the temperature: the maximum a posteriori.
+    """Return the maximum a posteriori factor for logits, which is 1 over the temperature.
 
     Parameters
     ----------
     logits : ndarray, shape (n, k)
-        Of classes: one column for two, else one for each.
+        Logits of classes: a single column for two classes, else one for each.
     targets : ndarray of int, shape (n,)
     weight : ndarray, shape (n,)
-        Each row counts so often.
+        Number of times that each row counts.
     mean, deviation : float
-        Of the logarithm of the gain, a priori.
+        Mean and standard deviation of the prior of the logarithm of the factor.
     """
     from scipy.optimize import brentq
 
@@ -115,9 +116,9 @@ def best_gain(
 
 
 def network_gain(logits: Floats, targets: NDArray[np.int64], weight: Floats | None) -> float:
-    """Return the gain of a network's logits (n, k) for the rows that it has not learned from.
+    """Return the gain for a network's logits (n, k) of rows that it has not learned from.
 
-    Of several labels, whose targets are (n, k), all share it.
+    With several labels per image, whose targets are (n, k), all labels share it.
     """
     weight = np.ones(len(logits)) if weight is None or not weight.any() else weight
     weight = weight * (np.count_nonzero(weight) / weight.sum())

@@ -1,7 +1,7 @@
-"""Ridge regression on the cells of many maps, with predictions of images that were held out.
+"""Ridge regression on the cells of many maps, with held-out predictions.
 
-The normal equations are sums over images. Those without a fold are the difference of two sums, so that
-five held-out models cost one pass over the cells.
+The normal equations are sums over images. Those without a fold are the difference of two sums, so that five
+held-out models take a single pass over the cells.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ Floats = NDArray[np.float64]
 Solution = tuple[NDArray[np.float32], Floats]
 
 _FOLDS = 5
-_MOST_CELLS = 20_000  # to learn from: of many images, a random part of the cells of each
+_MOST_CELLS = 20_000  # cells to learn from; with many images, a random part of the cells of each
 _BLOCK = 16  # images at a time
 _FLOOR = 1e-3  # of the usual deviation of a layer's channels
 
 
 @dataclass
 class CellRidge:
-    """Sums of the normal equations, by fold.
+    """Sums of the normal equations, for each fold.
 
-    ``data.targets`` (n, 2 k) are points as fractions of the square; an image is left out for the points that
-    it misses. Rows of a group are in one fold.
+    ``data.targets`` (n, 2 k) are points as fractions of the square. An image is left out for points that are
+    missing in it. All rows of a group are in the same fold.
     """
 
     maps: Maps
@@ -42,7 +42,7 @@ class CellRidge:
     )
 
     def __post_init__(self) -> None:
-        """Add up the equations of each set of points that miss in the same images."""
+        """Add up the equations for each set of points that are missing in the same images."""
         n_groups, group = _numbered(self.data.groups)
         generator = np.random.default_rng(self.data.random_state)
         n_folds = min(_FOLDS, n_groups)
@@ -59,7 +59,7 @@ class CellRidge:
             self._sums.append((columns, [self._sum(rows, columns) for rows in folds]))
 
     def solve(self, without: int | None = None) -> Solution:
-        """Return weights (c, k) and intercept (k,) of raw channels, without a fold or of all."""
+        """Return weights (c, k) and intercept (k,) for raw channels, without a fold or from all of them."""
         n_points = self.data.targets.shape[1] // 2
         weights = np.zeros((len(self.mean), n_points), dtype=np.float32)
         intercept = np.zeros(n_points)
@@ -115,6 +115,6 @@ def _gain(deviation: Floats) -> Floats:
 
 
 def _numbered(groups: NDArray[np.int64]) -> tuple[int, NDArray[np.int64]]:
-    """Return the number of groups, and each row's from 0 on."""
+    """Return the number of groups, and the group of each row, counted from 0."""
     names, group = np.unique(groups, return_inverse=True)
     return len(names), group.ravel()

@@ -1,7 +1,7 @@
-"""Scores of the cells of a map: the same linear model for every cell, wherever it lies.
+"""Scores of the cells of a map by one linear model for all cells.
 
-A cell is described by what all layers say at its place, coarse ones interpolated. One image gives as many
-rows as there are cells, so that a few images say where a point is without ever showing it at each place.
+A cell is described by the channels of all layers at its place; coarse layers are interpolated. An image gives
+as many rows as there are cells, so that a few images suffice to find a point in places where it never was.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from transferkit.heads._base import Maps
 
 Floats = NDArray[np.float64]
 
-REACH = 0.12  # around the best cell, as a fraction of the square, within which scores are averaged
+REACH = 0.12  # distance from the best cell, as a fraction of the square, within which cells are averaged
 _BLOCK = 64  # images at a time, which bounds the copies
 
 
@@ -36,14 +36,14 @@ def scores(maps: Maps, weights: NDArray[np.float32], intercept: Floats, grid: in
     parts = np.split(weights, np.cumsum([array.shape[-1] for array in maps])[:-1])
     found = []
     for start in range(0, len(maps[0]), _BLOCK):
-        # A layer is weighed before it is interpolated, which is linear too and has fewer channels then.
+        # The weights are applied before the interpolation, which is linear, too, and then has fewer channels.
         block = [array[start : start + _BLOCK] @ part for array, part in zip(maps, parts, strict=True)]
         found.append(np.sum([_at_cells(array, grid) for array in block], axis=0))
     return np.asarray(np.concatenate(found) + intercept, dtype=np.float32)
 
 
 def places(scored: NDArray[np.float32], grid: int) -> Floats:
-    """Return the place (n, k, 2) of each point: the mean of cells around the best one, by squared score."""
+    """Return the place (n, k, 2) of each point: the mean of cells near the best, by squared score."""
     cells = centres(grid)
     best = cells[scored.argmax(axis=1)]
     near = ((cells[:, None] - best[:, None]) ** 2).sum(axis=-1) < REACH**2
@@ -53,7 +53,7 @@ def places(scored: NDArray[np.float32], grid: int) -> Floats:
 
 
 def ideal(points: Floats, grid: int, spread: float) -> NDArray[np.float32]:
-    """Return the scores (n, grid * grid, k) to learn from points (n, k, 2): 1 at a point, 0 far from it."""
+    """Return target scores (n, grid * grid, k) for points (n, k, 2): 1 at a point, 0 far from it."""
     squares = ((centres(grid)[:, None] - points[:, None]) ** 2).sum(axis=-1)
     return np.exp(-squares / (2 * spread**2)).astype(np.float32)
 

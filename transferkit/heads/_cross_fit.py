@@ -1,4 +1,4 @@
-"""Logits of held-out scores by calibrations that have not seen them either."""
+"""Cross-fitting: logits of held-out scores by calibrations that have not seen these scores."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-_FEW = 2000  # scores, of which five calibrations cost little and half may be too few for one
+_FEW = 2000  # scores; with fewer, five calibrations are cheap, and half of the scores may be too few for one
 
 
 def cross_fitted(
@@ -18,15 +18,15 @@ def cross_fitted(
     groups: NDArray[np.int64],
     seed: int,
 ) -> Floats:
-    """Return logits (n, k) for scores (n, k), each calibrated by rows of other groups.
+    """Return logits (n, k) for scores (n, k), each calibrated on rows of other groups.
 
-    A calibration that has seen a row is right about it too often, the more so the fewer rows there are: of 80
-    rows and three classes, sets that should hold the right class in 80 % of new images held it in 76 %.
+    A calibration is too optimistic about rows that it has seen, especially if there are few: with 80 rows and
+    three classes, prediction sets with a nominal coverage of 80 % had one of 76 % on new images.
 
     Parameters
     ----------
     calibrate : callable
-        From row numbers to slope (k, k) and offset (k,).
+        Maps row numbers to slope (k, k) and offset (k,).
     scores : ndarray
     groups : ndarray of int, shape (n,)
     seed : int

@@ -1,4 +1,4 @@
-"""Comparisons on held-out training rows: which rows, and what they say."""
+"""Compare features by the errors of linear models on held-out training rows."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from transferkit.heads.linear import LinearHead
 
 
 def held_out_gain(reference: TrainingData, other: TrainingData) -> tuple[float, float]:
-    """Return how much less error a linear model of other maps of the same rows has, with its standard error.
+    """Return by how much other maps of the same rows reduce the error of a linear model, with standard error.
 
-    Errors are those of held-out groups at the best penalty, squared for classes and absolute for values; the
+    Errors are those on held-out groups at the best penalty: squared for classes, absolute for values. The
     standard error is that of the paired difference.
     """
     before, after = (_row_errors(data) for data in (reference, other))
@@ -35,7 +35,7 @@ def mean_and_error(values: NDArray[np.float64], weight: NDArray[np.float64] | No
 
 
 def sample_rows(data: TrainingData, n_rows: int) -> NDArray[np.int64]:
-    """Return about ``n_rows`` at most, in whole groups, stratified by class, with a weight and a target."""
+    """Return at most about ``n_rows`` rows with a weight and a target: whole groups, stratified by class."""
     n = len(data.targets)
     if n <= n_rows:
         return np.arange(n)

@@ -1,4 +1,4 @@
-"""Heads as layers behind a backbone, to be trained together with it, and back."""
+"""Convert fitted heads to Keras layers, for training them together with a backbone, and back."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from transferkit.heads.linear import FittedLinear
 from transferkit.tasks import Task
 
 _LARGEST_RATE = 1.0
-# A linear head has one weight for each of thousands of features, as small as they are many: a step of the
-# size that suits a layer would be a multiple of the weight.
+# A linear head has one small weight for each of thousands of features: a step of the size that suits a layer
+# would be a multiple of the weight.
 _STEPS_TO_GROW = 10.0
 
 
@@ -34,16 +34,16 @@ class JointHead:
     Attributes
     ----------
     call : callable
-        From a list of maps (n, h, w, c), as Keras tensors, to what ``loss`` compares with targets.
+        Maps a list of maps (n, h, w, c), as Keras tensors, to outputs for ``loss``.
     weights : list of Keras variables
-        What is trained, in the order of ``finished``.
+        Trainable weights, in the order that ``finished`` takes.
     encode : callable
-        From targets as heads learn them to the ones of ``loss``.
+        Maps targets as heads learn them to targets for ``loss``.
     loss : callable or keras.losses.Loss
     rate : float
-        By how much steps are smaller than those of the backbone.
+        Factor of the learning rate, relative to that of the backbone.
     finished : callable
-        From arrays of the weights to a fitted head.
+        Maps arrays of the weights to a fitted head.
     """
 
     call: Callable[[list[Any]], Any]
@@ -57,21 +57,21 @@ class JointHead:
 def joint_head(
     fitted: FittedHead, task: Task, maps: Maps, label_weight: NDArray[np.float64] | None = None
 ) -> JointHead:
-    """Return a head that goes on learning from where it is.
+    """Return a fitted head as Keras layers, to continue its training.
 
     Parameters
     ----------
     fitted : FittedHead
     task : Task
     maps : sequence of ndarray
-        Features of some of the squares to train on, which say how large they are.
+        Features of some of the training squares, by which the scale of features is estimated.
     label_weight : ndarray, shape (2, n_labels), optional
         As in :class:`TrainingData`.
 
     Raises
     ------
     InvalidInputError
-        The head is no chain of differentiable layers.
+        The head is not a chain of differentiable layers.
     """
     if isinstance(fitted, FittedLinear):
         return _linear(fitted, task, maps, label_weight)
@@ -100,7 +100,7 @@ def calibrated(fitted: FittedHead, task: Task, validation: Validation, method: s
 
 
 def _linear(fitted: FittedLinear, task: Task, maps: Maps, label_weight: Any) -> JointHead:
-    """Return the head on features of equal variance: a step is one for all of them."""
+    """Return the head on features scaled to equal variance, so that steps suit all of them."""
     import keras
     from keras import ops
 
@@ -185,7 +185,7 @@ def _as_map(tensor: Any) -> Any:
 
 
 def _encoder(task: Task) -> Callable[[NDArray[Any]], NDArray[Any]]:
-    """Return what turns targets of a task into those of its loss."""
+    """Return a function that converts targets of a task to those of its loss."""
 
     def encode(targets: NDArray[Any]) -> NDArray[Any]:
         if task.kind == "classes" and task.n_outputs > 1:

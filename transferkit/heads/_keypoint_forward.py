@@ -1,4 +1,4 @@
-"""The trained network of ``KeypointMapHead`` in numpy: predictions need no TensorFlow, and start at once."""
+"""The trained network of ``KeypointMapHead`` in NumPy, which predicts at once and without TensorFlow."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def forward(
     weights: Sequence[Floats],
     steps: int,
 ) -> list[Floats]:
-    """Return the shapes of all steps, each of points (n, 2 k) as fractions of the square.
+    """Return the shapes after each step: points (n, 2 k) as fractions of the square.
 
-    They are those of the Keras model, without dropout.
+    They are the same as those of the Keras model, without dropout.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
-"""The gradient of the network of ``KeypointMapHead`` in numpy: training needs no TensorFlow.
+"""The gradient of the network of ``KeypointMapHead`` in NumPy, so that training needs no TensorFlow.
 
-No gradient passes from one step to the next, or into the maps. So the network is a row of small ones, each of
-which ends at a shape, and their gradients are a page of matrix products.
+No gradient flows from one step to the next, or into the maps. So the network is a sequence of small ones,
+each of which outputs a shape, and their gradients are a few matrix products.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from transferkit.heads._keras import Scale
 from transferkit.heads._keypoint_network import DROPOUT, FARTHEST, OUTSIDE, SCATTER, SHIFT, ZOOM
 
 Floats = NDArray[np.float32]
-_START = 1e-3  # deviation of weights that end at a shape, which is nearly the mean one before training
+_START = 1e-3  # initial deviation of weights that output a shape, which is then nearly the mean shape
 
 
 class Network:
-    """Weights, and the gradient of a loss by them.
+    """Weights, and the gradient of the loss with respect to them.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ class Network:
         self.weights = self._parts(self.values)
 
     def start(self, generator: np.random.Generator) -> None:
-        """Draw weights as Keras does: uniform ones (Glorot), small ones where they end at a shape."""
+        """Initialize weights as Keras does (Glorot uniform), with small ones where a shape is output."""
         first = 2 * self._n_coarse + 2
         ends = {first, *(first + 6 * (step + 1) for step in range(self._steps))}
         for i, weight in enumerate(self.weights):
@@ -70,18 +70,18 @@ class Network:
         gradient: Floats,
         generator: np.random.Generator | None,
     ) -> float:
-        """Return the loss of some rows, and set its gradient.
+        """Return the loss of some rows, and write its gradient.
 
         Parameters
         ----------
         maps : sequence of ndarray, shape (n, h, w, c)
         targets : ndarray, shape (n, 2 k)
         weight : ndarray, shape (n,)
-            Of the rows, by which the sum of their losses is weighted.
+            Weight of each row in the sum of losses.
         gradient : ndarray, shape (n_weights,)
-            To be set.
+            Output array.
         generator : Generator or None
-            None leaves nothing to chance: nothing is dropped, and no point is moved.
+            With None, nothing is random: there is no dropout, and no point is moved.
         """
         n, loss = len(targets), _Loss(targets, weight, self._steps + 1)
         there = self._parts(gradient)
@@ -127,14 +127,14 @@ class Network:
         return scaled
 
     def _parts(self, flat: Floats) -> list[Floats]:
-        """Return arrays that lie one after the other in a flat one."""
+        """Return views of the consecutive parts of a flat array."""
         ends = np.cumsum([math.prod(shape) for shape in self._shapes])
         parts = np.split(flat, ends[:-1])
         return [part.reshape(shape) for part, shape in zip(parts, self._shapes, strict=True)]
 
 
 class _Dense:
-    """A layer that remembers what it was given."""
+    """A dense layer that remembers its input."""
 
     def __init__(self, kernel: Floats, bias: Floats, to_kernel: Floats, to_bias: Floats) -> None:
         self._kernel, self._bias, self._to_kernel, self._to_bias = kernel, bias, to_kernel, to_bias
@@ -148,7 +148,7 @@ class _Dense:
         return self._y
 
     def back(self, gradient: Floats, *, last: bool = False) -> Floats:
-        """Set the gradients of the weights; return that of what was given, unless nothing learns from it."""
+        """Write the gradients of the weights; return that of the input, unless ``last``: nothing needs it."""
         if self._relu:
             gradient = gradient * (self._y > 0)
         np.matmul(self._x.T, gradient, out=self._to_kernel)
@@ -157,7 +157,7 @@ class _Dense:
 
 
 class _Loss:
-    """The mean distance of points over all shapes of a row, as in ``distance_loss``; a weighted sum."""
+    """The weighted sum over rows of the mean distance of points over all shapes, as in ``distance_loss``."""
 
     def __init__(self, targets: Floats, weight: Floats, n_shapes: int) -> None:
         self._targets, self._present, seen = _present(targets)
@@ -175,7 +175,7 @@ class _Loss:
 
 
 def mean_distances(targets: NDArray[Any], points: NDArray[Any]) -> NDArray[Any]:
-    """Return the mean distance of points (n, 2 k) in each row, without those that are NaN."""
+    """Return the mean distance of points (n, 2 k) in each row, ignoring points that are NaN."""
     true, present, seen = _present(targets)
     distances = _lengths((points - true) * present)
     found: NDArray[Any] = (distances * seen).sum(axis=1) / np.maximum(seen.sum(axis=1), 1)
@@ -183,7 +183,7 @@ def mean_distances(targets: NDArray[Any], points: NDArray[Any]) -> NDArray[Any]:
 
 
 def _present(targets: NDArray[Any]) -> tuple[Floats, Floats, Floats]:
-    """Return targets with 0 for NaN, which coordinates there are, and which points."""
+    """Return targets with 0 for NaN, and masks of the coordinates and of the points that are present."""
     present = (~np.isnan(targets)).astype(np.float32)
     # With one coordinate missing, the distance is that of the other.
     return np.nan_to_num(targets), present, np.maximum(present[:, 0::2], present[:, 1::2])
@@ -196,6 +196,6 @@ def _lengths(gaps: Floats) -> Floats:
 
 
 def _dropout(generator: np.random.Generator, shape: tuple[int, ...]) -> Floats:
-    """Return 0 for what is dropped, and how much more the others count."""
+    """Return a dropout mask: 0 for dropped values, and the factor that makes up for them for all others."""
     kept = generator.random(shape, dtype=np.float32) >= DROPOUT
     return kept * np.float32(1 / (1 - DROPOUT))

@@ -1,4 +1,4 @@
-"""What ``KeypointMapHead`` does with maps before its training, and with weights after it."""
+"""Preparation of maps before the training of ``KeypointMapHead``, and of weights after it."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from transferkit.heads._base import Maps
 from transferkit.heads.cascade import coarse_maps, finest_map
 
 _BLOCK = 64  # rows that are read at a time
-_IN_MEMORY = 128 << 20  # bytes of a layer's maps; more lie in a temporary file
-_SCALE_ROWS = 256  # that scales are learned from: of a map, each is hundreds of values of a channel
+_IN_MEMORY = 128 << 20  # bytes of a layer's maps; larger maps are kept in a temporary file
+_SCALE_ROWS = 256  # rows that scales are learned from; each has hundreds of values per channel
 _LARGEST_HALF, _SMALLEST_HALF = float(np.finfo(np.float16).max), float(np.finfo(np.float16).tiny)
 
 Weights = list[NDArray[np.float32]]
 
 
 def inputs_of(maps: Maps) -> list[NDArray[Any]]:
-    """Return the finest map and the coarse ones; a layer without a map counts as a map of one cell."""
+    """Return the finest map and the coarse ones; features without a map count as a map of one cell."""
     coarse = [array if array.ndim == 4 else array[:, None, None] for array in coarse_maps(maps)]
     return [maps[finest_map(maps)], *coarse]
 
 
 def held_maps(maps: Maps) -> list[Any]:
-    """Return the inputs of training, to be read by rows; stored ones are copied from the cache once."""
+    """Return the training inputs, to be read by rows; stored ones are copied from the cache only once."""
     if all(isinstance(array, np.ndarray) for array in maps):
         return inputs_of(maps)
     finest = finest_map(maps)
@@ -42,7 +42,7 @@ def held_maps(maps: Maps) -> list[Any]:
 def _hold(stored: Any, *, fine: bool, coarse: bool, dtype: Any = None, limit: int) -> list[Any]:
     """Return all rows of a layer as they are, averaged over a coarse grid, or both.
 
-    They are held in half precision where it can hold them, and above ``limit`` bytes in a file.
+    They are kept in half precision if that is possible, and in a file if they exceed ``limit`` bytes.
     """
     dtype = np.dtype(dtype or stored.dtype)
     held: list[Any] = []
@@ -57,31 +57,31 @@ def _hold(stored: Any, *, fine: bool, coarse: bool, dtype: Any = None, limit: in
             held = held or [_rows((len(stored), *part.shape[1:]), dtype, limit) for part in parts]
             for array, part in zip(held, parts, strict=True):
                 array[rows] = part
-        except OSError:  # the disk is full: what fits into memory need not fail
+        except OSError:  # the disk is full, but the maps may fit into memory
             return _hold(stored, fine=fine, coarse=coarse, dtype=dtype, limit=sys.maxsize)
     return held
 
 
 def _rows(shape: tuple[int, ...], dtype: np.dtype[Any], limit: int) -> Any:
-    """Return an array, or a file where it is large."""
+    """Return an array, or a file if it is large."""
     n_bytes = math.prod(shape) * dtype.itemsize
     return FileRows(shape, dtype) if n_bytes > limit else np.empty(shape, dtype)
 
 
 def some_rows(maps: Any) -> NDArray[Any]:
-    """Return rows from all over the maps to learn scales from."""
+    """Return evenly spread rows of the maps, to learn scales from."""
     return np.asarray(maps[np.unique(np.linspace(0, len(maps) - 1, _SCALE_ROWS).astype(int))])
 
 
 def round_to_half(weights: Weights) -> Weights:
-    """Return weights as half precision holds them, so that a saved model predicts exactly the same."""
+    """Round weights to half precision, so that a saved model predicts exactly the same."""
     return [
         weight.clip(-_LARGEST_HALF, _LARGEST_HALF).astype(np.float16).astype(np.float32) for weight in weights
     ]
 
 
 def in_half(weight: NDArray[np.float32]) -> NDArray[Any]:
-    """Return the same numbers in half precision, if it holds them: not so in models of older versions."""
+    """Return weights in half precision if they are exact in it; those of older models may not be."""
     with np.errstate(over="ignore"):
         half = weight.astype(np.float16)
     return half if np.array_equal(half, weight) else weight

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 _WIDTH = 64  # channels that the coarse maps are projected to
 DROPOUT = 0.3
-# In training, points are moved at random before a correction reads the map, by these fractions of the square,
-# together and individually: corrections then learn from larger errors than those on training rows.
+# In training, points are moved at random before a correction reads the map, together and individually, by
+# these fractions of the square, so that corrections learn from larger errors than those on training rows.
 SHIFT, SCATTER = 0.01, 0.004
 ZOOM = 4.0  # scales distances from the mean shape to about the size of features
 FARTHEST = 2.0  # largest scaled distance
@@ -101,7 +101,7 @@ def read_at(maps: Any, points: Any) -> Any:
     places, parts = [], []
     for axis, side in ((0, width), (1, height)):
         place = ops.clip(points[:, axis::2] * side - 0.5, 0.0, side - 1.0)
-        # If training diverges, points are NaN: keep it in the fraction, but out of the index.
+        # If training diverges, points are NaN: keep it in the fraction, but not in the index.
         low = ops.clip(ops.floor(ops.where(ops.isnan(place), 0.0, place)), 0.0, max(side - 2.0, 0.0))
         places.append(ops.cast(low, "int32"))
         parts.append(ops.expand_dims(place - low, -1))
@@ -132,7 +132,7 @@ def distance_loss(y_true: Any, y_pred: Any) -> Any:
 
 
 def _make_start(seed: int) -> Any:
-    """Return the layer before a correction: it stops gradients, and in training moves the points."""
+    """Return the layer before a correction, which stops gradients and, in training, moves the points."""
     import keras
     from keras import ops
 

@@ -1,4 +1,4 @@
-"""The training of ``KeypointMapHead``: batches, rates, and the optimizer."""
+"""The training of ``KeypointMapHead``: batches, learning rates, and the optimizer."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from transferkit.foundation.blas import one_blas_thread
 from transferkit.foundation.progress import progress_bar
 from transferkit.heads._keypoint_gradient import Network
 
-_DECAY, _FIRST, _SECOND, _TINY = 0.01, 0.9, 0.999, 1e-7  # of AdamW; the last three are Keras's
+_DECAY, _FIRST, _SECOND, _TINY = 0.01, 0.9, 0.999, 1e-7  # for AdamW; the last three are Keras's defaults
 _BLOCK = 1 << 15  # weights that are updated while they are in the processor's cache
-# Each learns from its part of a batch, as many on any machine, so that sums are the same.
+# Each thread learns from its part of a batch. Their number is the same on any machine, and so are the sums.
 _THREADS = 2
 
 Floats = NDArray[np.float32]
@@ -25,9 +25,9 @@ Rows = NDArray[np.int64]
 
 
 class Schedule(NamedTuple):
-    """How long, in batches of which size, and how fast.
+    """Number of epochs, batch size, and learning rate.
 
-    The rate grows from 0 for a twentieth of all steps, and falls to 0 as a cosine.
+    The rate grows from 0 over a twentieth of all steps, and then falls to 0 as a cosine.
     """
 
     epochs: int
@@ -35,7 +35,7 @@ class Schedule(NamedTuple):
     highest: float
 
     def rate(self, step: int, n_steps: int) -> float:
-        """Return the rate of a step, counted from 0."""
+        """Return the learning rate of a step, counted from 0."""
         warm = n_steps // 20
         if step < warm:
             return self.highest * step / warm
@@ -59,16 +59,16 @@ def train(
     ----------
     network : Network
     maps : sequence of arrays or FileRows, shape (n, h, w, c)
-        The finest one and the coarse ones.
+        The finest map and the coarse ones.
     targets : ndarray, shape (n, 2 k)
-        NaN where a point is missing.
+        Points as fractions of the square; NaN is a missing point.
     weight : ndarray, shape (n,)
     schedule : Schedule
     seed : int
     validate : callable, optional
         Returns the loss of held-out rows.
     progress : bool
-        Show a bar.
+        Show a progress bar.
     """
     network.start(np.random.default_rng(seed))
     parts = np.zeros((_THREADS, len(network.values)), np.float32)
@@ -88,13 +88,13 @@ def train(
             shuffled = order.permutation(len(truth))
             batches = [np.sort(shuffled[start : start + size]) for start in range(0, len(truth), size)]
             for batch, inputs in _ahead(reader, maps, batches):
-                parts[len(batch) :] = 0  # of threads that get no row
+                parts[len(batch) :] = 0  # threads without a row
 
                 def learn(thread: int, batch: Rows = batch, inputs: Any = inputs, step: int = step) -> float:
                     own = slice(thread, None, _THREADS)
                     rows, drawn = batch[own], np.random.default_rng([seed, step, thread])
                     share = counts[rows] / np.float32(len(batch))
-                    with np.errstate(all="ignore"):  # a training that diverges ends with NaN
+                    with np.errstate(all="ignore"):  # if training diverges, it ends with NaN
                         return network.learn(
                             [array[own] for array in inputs], truth[rows], share, parts[thread], drawn
                         )
@@ -114,7 +114,7 @@ def train(
 def _ahead(
     reader: ThreadPoolExecutor, maps: Sequence[Any], batches: Sequence[Rows]
 ) -> Iterator[tuple[Rows, list[NDArray[Any]]]]:
-    """Yield batches, of which the next one is read while the last one is learned."""
+    """Yield batches; each is read while the one before is being learned."""
 
     def read(rows: Rows) -> list[NDArray[Any]]:
         return [array[rows] for array in maps]
@@ -128,14 +128,14 @@ def _ahead(
 
 
 class AdamW:
-    """The optimizer, with Keras's numbers.
+    """The optimizer AdamW, with the same results as in Keras.
 
     Parameters
     ----------
     values : ndarray, shape (n_weights,)
-        The weights, which are changed in place.
+        Weights, which are changed in place.
     gradients : ndarray, shape (n, n_weights)
-        Parts of the gradient, which are added up.
+        Parts of the gradient, whose sum is used.
     pool : ThreadPoolExecutor
     """
 
@@ -145,7 +145,7 @@ class AdamW:
         self._n = 0
 
     def step(self, rate: float) -> None:
-        """Move the weights against the gradient."""
+        """Update the weights with this learning rate."""
         self._n += 1
         size = rate * math.sqrt(1 - _SECOND**self._n) / (1 - _FIRST**self._n)
 

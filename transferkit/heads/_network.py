@@ -56,7 +56,7 @@ class NetworkHead:
             raise InvalidInputError(*problems)
 
     def _problems(self) -> list[str]:
-        """Return the problems with the fields; a subclass adds those of its own."""
+        """Return problems with the fields; a subclass adds its own."""
         problems = [
             f"{name} must be a positive integer. Got {getattr(self, name)!r}."
             for name in ("hidden", "epochs", "batch_size")
@@ -89,8 +89,8 @@ class NetworkHead:
     def fit(self, data: TrainingData) -> FittedNetwork:
         """Return the fitted head.
 
-        The loss is the cross-entropy for classification, and for regression the mean absolute error of the
-        values present.
+        The loss is the cross-entropy for classification, and the mean absolute error of present values for
+        regression.
 
         Raises
         ------
@@ -145,11 +145,11 @@ class NetworkHead:
         return float(self.learning_rate * self.learning_rate_decay**epoch)
 
     def rebuild(self, tensors: Mapping[str, NDArray[Any]], facts: Mapping[str, Any]) -> FittedNetwork:
-        """Return the fitted head that was saved; ValueError if the arrays do not belong together."""
+        """Rebuild a saved fitted head; raise ValueError if the arrays do not fit together."""
         _check_facts(facts)
         shapes, n_outputs = [tuple(shape) for shape in facts["shapes"]], facts["n_outputs"]
         weights, scales = read_tensors(tensors, shapes, "target_shift")
-        # The network is built from these numbers on first use: the weights must fit.
+        # The network is built from these numbers on first use, so check here that the weights fit.
         found = [array.shape for array in weights]
         n_targets = len(tensors["target_shift"])
         if found != self.weight_shapes(shapes, n_outputs) or n_targets not in (1, n_outputs):

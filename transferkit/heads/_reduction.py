@@ -27,11 +27,11 @@ from transferkit.heads._base import Maps, usual_size
 
 EXACT_ROWS = 6144
 LANDMARKS = 4096
-# Columns in one product, and rows at a time: they bound the copies that centring makes.
+# Columns in one product, and rows at a time: they limit the size of the copies made by centring.
 _COLUMNS = 4096
 _ROWS = 1024
-_FLOOR = 1e-3  # of the usual variance of a layer's channels
-_SMALLEST = 1e-27  # below, squares may be too small for float32
+_FLOOR = 1e-3  # smallest variance of a channel, relative to the usual variance of the layer's channels
+_SMALLEST = 1e-27  # squares below may be too small for float32
 _SMALLEST_EIGENVALUE = 1e-7  # relative to the largest; smaller ones are rounding errors of float32
 
 
@@ -42,7 +42,7 @@ class Reduction:
     Attributes
     ----------
     rows : ndarray of float64, shape (n, r)
-        Scaled so that a row has mean squared norm 1.
+        Scaled so that the mean squared norm of rows is 1.
     """
 
     rows: NDArray[np.float64]
@@ -59,11 +59,11 @@ class Reduction:
         shares: Sequence[float] | None = None,
         weight: NDArray[np.float64] | None = None,
     ) -> Reduction:
-        """Centre each column, scale each channel and each layer, and reduce.
+        """Centre each column, scale each channel and each layer, and reduce the rows.
 
         Each channel is divided by its standard deviation over rows and cells, so that strong channels do
         not dominate. Each layer then gets its share of the variance, by default the same for all, so that
-        large maps do not dominate. Means and deviations are those of these rows, weighted by ``weight``.
+        large maps do not dominate. Means and deviations are computed from these rows, weighted by ``weight``.
         """
         n = len(maps[0])
         shares = [1 / len(maps)] * len(maps) if shares is None else shares
@@ -126,10 +126,10 @@ def products_of(array: NDArray[np.float32], weight: NDArray[np.float64] | None =
 def rows_of(
     products: NDArray[np.float64], weight: NDArray[np.float64] | None = None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return rows (n, r) with these inner products (n, n), and the basis (n, r) that gives them.
+    """Return rows (n, r) with these inner products (n, n), and the basis (n, r) that yields them.
 
-    The products are centred again, in place, since means were rounded to float32: the weighted mean of the
-    rows is then 0.
+    The products are centred again, in place, so that the weighted mean of the rows is 0 although means were
+    rounded to float32.
     """
     centre = np.average(products, axis=0, weights=weight)
     products -= centre + (centre - np.average(centre, weights=weight))[:, None]
@@ -166,9 +166,9 @@ def _average(
     of: Callable[[NDArray[Any]], NDArray[Any]],
     weight: NDArray[np.float64] | None,
 ) -> NDArray[np.float64]:
-    """Return the weighted mean (d,) of what ``of`` makes of rows.
+    """Return the weighted mean (d,) of ``of(rows)``.
 
-    In float32, which is exact enough for sums of a few rows, but where it cannot hold them.
+    Sums of a few rows are exact enough in float32, unless it cannot hold them.
     """
     for dtype in (np.float32, np.float64):
         sums = np.zeros(flat.shape[1])
@@ -185,7 +185,7 @@ def _average(
 def _gain(
     array: NDArray[np.float32], mean: NDArray[np.float32], weight: NDArray[np.float64] | None
 ) -> NDArray[np.float32]:
-    """Return one factor per column, so that channels have equal variance and a row mean squared norm 1."""
+    """Return a factor per column that gives channels equal variance, and rows a mean squared norm of 1."""
     flat = array.reshape(len(array), -1)
     level = variance = _average(flat, lambda rows: np.square(rows - mean), weight)
     if array.ndim > 2:

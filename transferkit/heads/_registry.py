@@ -1,4 +1,4 @@
-"""The registry of heads: from names to classes, and from heads to JSON data and back."""
+"""The registry of heads by name, and their conversion to JSON data and back."""
 
 from __future__ import annotations
 
@@ -28,23 +28,24 @@ _MEMBERS = (*Head.__annotations__, "fit", "rebuild")
 
 
 def register_head(name: str, kind: type, *, overwrite: bool = False) -> None:
-    """Add a head to the registry, so that it has a name and can be saved.
+    """Register a head, so that it can be used by name and saved.
 
-    A model is loaded only where its head is registered under the same name.
+    To load a model, its head must be registered under the same name.
 
     Parameters
     ----------
     name : str
+        Name of the head.
     kind : type
-        A frozen dataclass with the attributes and methods of :class:`Head`. Its fields are JSON data, or
+        A frozen dataclass with the attributes and methods of :class:`Head`. Its fields must be JSON data or
         tuples, and have defaults.
     overwrite : bool, default=False
-        Replace a registered head of this name.
+        Replace a registered head with this name.
 
     Raises
     ------
     InvalidInputError
-        The class is no head, or the name is taken.
+        The class is not a head, or the name is taken.
     """
     if not isinstance(name, str) or not name:
         raise InvalidInputError(f"name must be a non-empty string. Got {name!r}.")
@@ -61,7 +62,7 @@ def register_head(name: str, kind: type, *, overwrite: bool = False) -> None:
 
 
 def get_head(head: str | Head) -> Head:
-    """Return the head of this name, with its defaults; an instance is returned unchanged.
+    """Return the head with this name and its default settings; an instance is returned unchanged.
 
     Raises
     ------
@@ -98,7 +99,7 @@ def head_to_dict(head: Any) -> dict[str, Any]:
 
 
 def head_from_dict(data: Mapping[str, Any]) -> Head:
-    """Return the head described by JSON data; fields that are not there have their defaults.
+    """Return the head described by JSON data; missing fields have their defaults.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Ridge regression with its own cross-validation, exact and in closed form.
+"""Ridge regression with exact cross-validation in closed form.
 
 With centred rows ``Z``, the prediction for all rows is ``H y`` where ``H = 1/n + Z (Z'Z + n p)^-1 Z'``.
 Leaving out a group G of rows changes its residuals to ``(1 - H_GG)^-1 (y_G - (H y)_G)``, exactly, so one
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from transferkit.foundation.scratch import scratch
 
-_ROWS = 4096  # processed at a time, which bounds the copies
+_ROWS = 4096  # rows processed at a time, which limits the size of copies
 _SMALLEST_WEIGHT = 1e-10
 PENALTIES = tuple(float(10.0**power) for power in np.arange(-5, 3.01, 0.5))
 
@@ -26,8 +26,8 @@ PENALTIES = tuple(float(10.0**power) for power in np.arange(-5, 3.01, 0.5))
 class Ridge:
     """A decomposition of rows, for any penalty and any targets without missing values.
 
-    Minimises the weighted mean of squared errors plus ``penalty`` times the squared norm of the
-    coefficients; the intercept is free.
+    Minimises the weighted mean of squared errors plus ``penalty`` times the squared norm of the coefficients;
+    the intercept is not penalised.
     """
 
     mean: NDArray[np.float64]
@@ -39,7 +39,7 @@ class Ridge:
     @classmethod
     def decompose(cls, rows: NDArray[np.float64], weight: NDArray[np.float64]) -> Ridge:
         """Decompose rows (n, r) with weights (n,) that sum to n."""
-        # The floor changes nothing but gives rows without weight a held-out prediction too.
+        # The floor has no other effect than to give rows without weight a held-out prediction, too.
         weight = np.maximum(weight, _SMALLEST_WEIGHT)
         mean = weight @ rows / weight.sum()
         root_weight = np.sqrt(weight)
@@ -53,7 +53,7 @@ class Ridge:
         roots, vectors = np.sqrt(values[kept]), vectors[:, kept]
         if r > n:
             return cls(mean, roots, vectors, centred.T @ vectors / roots, root_weight)
-        left = centred[:, : len(roots)]  # reuses the memory, which may be most of what is available
+        left = centred[:, : len(roots)]  # reuses memory, which may be most of what is available
         for block in _row_blocks(n):
             left[block] = centred[block] @ vectors / roots
         return cls(mean, roots, left, vectors, root_weight)
@@ -71,7 +71,7 @@ class Ridge:
     def held_out(
         self, targets: NDArray[np.float64], penalty: float, groups: NDArray[np.int64]
     ) -> NDArray[np.float64]:
-        """Return the prediction (n, k) for each row by the model without that row's group."""
+        """Return the prediction (n, k) for each row by the model without the group of that row."""
         n = len(targets)
         weighted = (targets - self._centre(targets)) * self.root_weight[:, None]
         kept = self.roots**2 / (self.roots**2 + penalty * n)
@@ -93,7 +93,7 @@ class Ridge:
     def _without_itself(
         self, rows: NDArray[np.int64], kept: NDArray[np.float64], share: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        """Return by what the residuals of sorted rows grow without each row itself."""
+        """Return the factor by which the residual of each sorted row grows if the row is left out."""
         hat = share[rows] ** 2
         for block in _row_blocks(len(rows)):
             left = self.left[block] if len(rows) == len(self.left) else self.left[rows[block]]
@@ -107,7 +107,7 @@ class Ridge:
 
 
 def _eigen(products: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return eigenvalues and eigenvectors; of a diagonal matrix, as reduced rows give, without work."""
+    """Return eigenvalues and eigenvectors; at once for a diagonal matrix, as from reduced rows."""
     values = np.diag(products).copy()
     if np.abs(products - np.diag(values)).max(initial=0) <= 1e-13 * values.max(initial=0):
         order = np.argsort(values)
@@ -123,7 +123,7 @@ def _inverse(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _members(groups: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-    """Return arrays (number of groups, size) of row indices: groups of one size, about _ROWS rows in each."""
+    """Return arrays (n_groups, size) of row indices, for groups of one size, with about _ROWS rows each."""
     order = np.argsort(groups, kind="stable")
     starts = np.concatenate([[0], np.flatnonzero(np.diff(groups[order])) + 1])
     sizes = np.diff(np.append(starts, len(order)))

@@ -1,8 +1,9 @@
-"""Shapes seen in training, as a prior: which of them, where, agrees with the scores of all points.
+"""Training shapes as a prior: find the shape and its position that fit the scores of all points best.
 
-Points that are hidden, or that something else resembles, have their best cells anywhere. The others say where
-they must be: each training shape is laid through the best cells of each point, and the one whose points score
-most together wins. Points are then looked for near it.
+The best cell of a point may be anywhere if the point is hidden or resembles something else; the other points
+then tell where it must be. Each training shape is shifted so that one of its points is at a best cell of this
+point. The shape with the largest sum of scores at all of its points wins, and points are searched for near
+it.
 """
 
 from __future__ import annotations
@@ -13,17 +14,17 @@ from numpy.typing import NDArray
 from transferkit.foundation.maps import sample_maps
 from transferkit.heads._cells import Floats, centres
 
-_TURNS = (0.0, -12.0, 12.0, -24.0, 24.0)  # degrees, of each shape and of the same upside down
-PEAKS = 2  # cells of each point through which shapes are laid
-APART = 0.12  # between them, as a fraction of the square
-MOST_ANCHORS = 8  # points whose cells are used
-_MOST_WORK = 60_000  # scores read for one image
-NEAR = 0.06  # deviation of points from the winning shape
-TRUST = 0.02  # of the shape, as a squared score: it decides where no cell near it scores
+_TURNS = (0.0, -12.0, 12.0, -24.0, 24.0)  # rotations in degrees of each shape, upright and upside down
+PEAKS = 2  # best cells of each point to which shapes are shifted
+APART = 0.12  # smallest distance between these, as a fraction of the square
+MOST_ANCHORS = 8  # most points whose best cells are used
+_MOST_WORK = 60_000  # most scores that are read for one image
+NEAR = 0.06  # standard deviation of points from the winning shape
+TRUST = 0.02  # weight of the shape, as a squared score: it decides if no cell near it has a score
 
 
 def shape_bank(points: Floats, seed: int) -> NDArray[np.float32]:
-    """Return complete shapes (b, k, 2) of points (n, k, 2), each also turned, centred on 0."""
+    """Return shapes (b, k, 2), centred on 0, of all complete points (n, k, 2), each also rotated."""
     points = points[np.isfinite(points).all(axis=(1, 2))]
     n, k, _ = points.shape
     most = max(1, _MOST_WORK // (PEAKS * min(k, MOST_ANCHORS) * k * 2 * len(_TURNS)))
@@ -35,7 +36,7 @@ def shape_bank(points: Floats, seed: int) -> NDArray[np.float32]:
 
 
 def places_by_shape(scored: NDArray[np.float32], grid: int, bank: NDArray[np.float32]) -> Floats:
-    """Return the place (n, k, 2) of each point, given scores of cells (n, cells, k)."""
+    """Return the place (n, k, 2) of each point, given the scores of cells (n, cells, k)."""
     cells = centres(grid)
     likely = np.clip(scored, 0.0, 1.0)
     found = np.empty((len(scored), scored.shape[2], 2))

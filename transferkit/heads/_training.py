@@ -41,7 +41,7 @@ def metrics_of(task: Task) -> list[Any]:
 
 
 def _is_binary(task: Task) -> bool:
-    """Return True where each logit speaks for itself."""
+    """Return True if each logit is a binary decision of its own."""
     return isinstance(task, Labels) or task.n_outputs == 1
 
 
@@ -61,7 +61,7 @@ def train(
     )
     if data.validation is not None:
         maps, targets, weight = data.validation
-        # Keras divides by the number of rows: with mean weight 1, the loss is a weighted mean.
+        # Keras divides by the number of rows; with mean weight 1, the loss is a weighted mean.
         weight = None if weight is None or not weight.any() else level(weight)
         validation = make_batches(fitted, data.task, maps, targets, weight, predict_batch)
     # Otherwise TensorFlow traces the first step twice, which takes seconds.
@@ -80,7 +80,7 @@ def train(
 
 
 def check_converged(head: Any, weights: Sequence[NDArray[Any]]) -> None:
-    """Raise InvalidInputError for weights that are no numbers."""
+    """Raise InvalidInputError if weights are not finite."""
     if not all(np.isfinite(weight).all() for weight in weights):
         raise InvalidInputError(
             f"The training of {head} diverged: it has learned numbers that are not finite. Pass a smaller "
@@ -101,7 +101,7 @@ def learn_scale(array: NDArray[np.float32], scaling: str) -> tuple[NDArray[np.fl
 
 
 def _moments(array: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return mean and deviation of each channel, in blocks: a copy would be larger than the array."""
+    """Return mean and deviation of each channel, computed in blocks since a copy would be too large."""
     channels, n_values = array.shape[-1], array.size // array.shape[-1]
     blocks = range(0, len(array), _BLOCK)
     mean, squares = np.zeros(channels), np.zeros(channels)
@@ -116,9 +116,9 @@ def _moments(array: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float
 def learn_target_scale(
     data: TrainingData, *, bounded: bool
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return mean and deviation of the targets; 0 and 1 for classes and bounded outputs.
+    """Return mean and standard deviation of the targets; 0 and 1 for classes and bounded outputs.
 
-    Points share one deviation, values have one each.
+    All points share one deviation; values have one each.
     """
     if not data.task.regression or bounded:
         return np.zeros(1), np.ones(())
@@ -132,7 +132,7 @@ def learn_target_scale(
 
 
 def _masked_absolute_error(y_true: Any, y_pred: Any) -> Any:
-    """Return the mean absolute error of each row, without values that are NaN."""
+    """Return the mean absolute error of each row, ignoring values that are NaN."""
     from keras import ops
 
     present = ops.logical_not(ops.isnan(y_true))
@@ -162,7 +162,7 @@ def make_batches(
     batch_size: int,
     seed: int | None = None,
 ) -> Any:
-    """Return a Keras data set; with a seed, it shuffles with a generator of its own."""
+    """Return a Keras dataset; with a seed, it is shuffled by its own generator."""
     import keras
 
     weights = (np.ones(len(targets)) if weight is None else weight).astype(np.float32)
@@ -175,7 +175,7 @@ def make_batches(
 
     class Batches(keras.utils.PyDataset):
         def __init__(self) -> None:
-            # Batches of fine maps are large: ten of them, as by default, would wait in memory.
+            # Batches of fine maps are large: by default, ten of them would wait in memory.
             super().__init__(workers=1, use_multiprocessing=False, max_queue_size=2)
             self.generator = None if seed is None else np.random.default_rng(seed)
             self.order = np.arange(len(targets))

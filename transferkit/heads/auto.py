@@ -1,4 +1,4 @@
-"""The head that chooses layers by cross-validation on the training rows."""
+"""``AutoHead``: a linear head that chooses layers by cross-validation on the training rows."""
 
 from __future__ import annotations
 
@@ -18,30 +18,31 @@ Shares = dict[int, float]  # position of a layer -> its share in the variance of
 
 # Enough to compare layers, few enough to try all candidates in seconds.
 _SELECTION_ROWS = 1000
-# How many times the variance of the others an emphasised layer gets.
+# Variance of an emphasised layer, relative to that of each other layer.
 _EMPHASES = (4.0, 16.0)
-# Best candidates whose mean is fitted: it is at least as good as the best one, which is that partly by luck.
+# How many of the best candidates are averaged: the mean is at least as good as the best, partly a lucky one.
 _AVERAGED = 3
 
 
 @dataclass(frozen=True)
 class AutoHead(LinearTraits):
-    """A linear head on the layers with the least error on held-out training rows.
+    """A linear head on the mixture of layers with the least error on held-out training rows.
 
-    Which layers are best depends on the images: early and fine ones for faces, the last one for cats and
+    The best layers depend on the images: early layers with fine maps for faces, the last one for cats and
     dogs. The candidates are all layers in equal shares, each layer alone, each with the last one, and each
-    emphasised over the others. They are compared by their held-out errors, which are exact and by group (see
-    :class:`LinearHead`). The head is fitted on all rows with the mean shares of the best three, since what is
-    best is that partly by luck. Only training rows are used.
+    emphasised over all others. They are compared by their exact held-out errors, by group (see
+    :class:`LinearHead`). The head is fitted on all rows with the mean shares of the best three candidates,
+    since the best one is partly the best by luck. Only training rows are used.
 
     Notes
     -----
-    Candidates are compared on about 1,000 rows at most, a random sample stratified by class, so that time
-    does not grow with the data. The inner products of each layer's rows are computed once; a candidate is
-    their weighted sum. ``history`` has a row for each candidate: ``"layers"`` are positions, ``"shares"``
-    their shares in the variance of a row, ``"gain"`` is the error of equal shares minus that of the
-    candidate, with the ``"standard_error"`` of the paired difference. The last row is what is fitted: it is
-    ``"chosen"``, and ``"why"`` explains the choice. Errors are weighted by ``sample_weight``.
+    Candidates are compared on a random sample of about 1,000 rows at most, stratified by class, so that the
+    time does not grow with the data. The inner products of the rows of each layer are computed once; those of
+    a candidate are their weighted sum. ``history`` has a row for each candidate: ``"layers"`` are positions,
+    ``"shares"`` the shares of these in the variance of a row, ``"gain"`` the error of equal shares minus that
+    of the candidate, with the ``"standard_error"`` of the paired difference. The last row is the mixture that
+    is fitted: it is ``"chosen"``, and ``"why"`` explains the choice. Errors are weighted by
+    ``sample_weight``.
 
     Examples
     --------
@@ -65,12 +66,12 @@ class AutoHead(LinearTraits):
         return FittedLinear(weights, fitted.intercept, fitted.penalty, history, *held_out)
 
     def rebuild(self, tensors: Mapping[str, NDArray[Any]], facts: Mapping[str, Any]) -> FittedLinear:
-        """Return the fitted head that was saved; ValueError if the arrays do not belong together."""
+        """Rebuild a saved fitted head; raise ValueError if the arrays do not fit together."""
         return LinearHead().rebuild(tensors, facts)
 
 
 def _try_all(data: TrainingData, candidates: Sequence[Shares]) -> list[dict[str, Any]]:
-    """Compare the candidates with the first one, and add the mean of the best; return the history."""
+    """Compare all candidates with the first one, then the mean of the best; return the history."""
     sample = data.take(sample_rows(data, _SELECTION_ROWS))
     weight = uneven(sample.sample_weight)
     products = [products_of(array, weight) for array in sample.maps]

@@ -1,4 +1,4 @@
-"""The head of a refinement round: it finds the shape on coarse maps, then corrects it on the finest one."""
+"""The head of a refinement round: find the shape on coarse maps, then correct it on the finest one."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from transferkit.foundation.maps import pool_to_grid, sample_maps
 from transferkit.heads._base import Maps, TrainingData, uneven
 from transferkit.heads.linear import FittedLinear, LinearHead
 
-COARSE_GRID = 7  # of the coarse maps
-_BLOCK = 64  # rows sampled at a time, which bounds the copies
+COARSE_GRID = 7  # cells per side of the coarse maps
+_BLOCK = 64  # rows sampled at a time, which limits the size of copies
 
 
 @dataclass(frozen=True)
 class CascadeHead:
     """A series of ridge regressions on the squares around roughly known shapes.
 
-    The first finds the shape on the coarse maps. Each further one reads the finest map *at the points found
-    so far* and corrects them. It learns from the held-out predictions of the step before, which are exact and
+    The first regression finds the shape on the coarse maps. Each of the others reads the finest map *at the
+    points found so far* and corrects them. It learns from the exact held-out predictions of the step before,
     by group, so that it corrects errors as large as those on new images. The cascade ends when a step does
-    not lower the held-out error. Does not need TensorFlow.
+    not lower the held-out error. TensorFlow is not needed.
 
     Parameters
     ----------
@@ -33,8 +33,8 @@ class CascadeHead:
 
     Notes
     -----
-    The supervised descent method on the features of a frozen network; :class:`KeypointMapHead` has the
-    reference.
+    This is the supervised descent method on the features of a frozen network; for the reference, see
+    :class:`KeypointMapHead`.
 
     Examples
     --------
@@ -76,7 +76,7 @@ class CascadeHead:
         return FittedCascade(parts, finest, history, shapes)
 
     def rebuild(self, tensors: Mapping[str, NDArray[Any]], facts: Mapping[str, Any]) -> FittedCascade:
-        """Return the fitted head that was saved; ValueError if the arrays do not belong together."""
+        """Rebuild a saved fitted head; raise ValueError if the arrays do not fit together."""
         penalties, finest = facts["penalties"], facts["finest"]
         if set(facts) != {"penalties", "finest"} or not isinstance(penalties, list) or not penalties:
             raise ValueError(f"facts of a cascade {facts!r}")
@@ -141,10 +141,10 @@ def finest_map(maps: Maps) -> int:
 
 
 def coarse_maps(maps: Maps) -> list[NDArray[np.float32]]:
-    """Return all maps but the finest, or that one if there are no others, averaged over a coarse grid."""
+    """Return all maps except the finest (or that one if it is the only one), averaged over a coarse grid."""
     finest = finest_map(maps)
     chosen = [array for i, array in enumerate(maps) if i != finest] or list(maps)
-    # In half precision a mean would be rounded along each side; training rounds it once.
+    # In half precision a mean would be rounded along each axis; training rounds it once.
     finer = [array.ndim == 4 and max(array.shape[1:3]) > COARSE_GRID for array in chosen]
     return [
         pool_to_grid(np.asarray(array, np.float32) if pooled else array, COARSE_GRID)

@@ -1,4 +1,4 @@
-"""The convolutional head of the tutorials."""
+"""``ConvHead``: the convolutional head of the tutorials."""
 
 from __future__ import annotations
 
@@ -23,12 +23,14 @@ class Block(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class ConvHead(NetworkHead):
-    """Conv2D(3x3, relu), MaxPooling2D, Flatten, Dense(relu), Dropout, Dense.
+    """A small convolutional network: Conv2D, MaxPooling2D, Flatten, Dense, Dropout, Dense.
+
+    Convolutions are 3 x 3; their activation and that of the hidden dense layer is relu.
 
     Parameters
     ----------
     filters : int or tuple of int, default=512
-        Filters of the convolution; several numbers give several blocks of convolution and pooling.
+        Number of filters of the convolution; several numbers give several blocks of convolution and pooling.
     padding : {"valid", "same"} or tuple of these, default="valid"
         Padding of the convolutions, the same for all blocks or one for each. "valid" removes a border of one
         cell, unless a side of the map is shorter than 4.
@@ -36,28 +38,33 @@ class ConvHead(NetworkHead):
         Size of max pooling, the same for all blocks or one for each; 1 means no pooling. Maps smaller than
         this are not pooled.
     hidden : int, default=512
-        Units of the dense layer.
+        Number of units of the hidden dense layer.
     dropout : float, default=0.5
+        Dropout rate after the hidden dense layer.
     output_activation : {"linear", "sigmoid"}, default="linear"
-        For regression; a sigmoid keeps points inside the image. Classification always has logits.
+        Activation of the output for regression; a sigmoid keeps points inside the image. Classification
+        always outputs logits.
     epochs : int, default=20
+        Largest number of epochs.
     batch_size : int, default=32
+        Number of rows in a training step.
     learning_rate : float, default=1e-3
         Learning rate of Adam.
     learning_rate_decay : float, default=1.0
         Factor by which the learning rate is multiplied after each epoch.
     patience : int or None, default=5
-        Epochs without improvement of the monitored value before training stops; the weights of the best epoch
-        are kept. None trains for all epochs and keeps the last.
+        Number of epochs without improvement of the monitored value before training stops; the weights of the
+        best epoch are kept. With None, training runs for all epochs and keeps the last weights.
     monitor : {"loss", "accuracy"}, default="loss"
-        The value on the validation rows by which the best epoch is chosen. The loss is smoother than the
+        Value on the validation rows by which the best epoch is chosen. The loss is smoother than the
         accuracy, which is noisy on few images.
     validation_fraction : float, default=0.1
-        Part of the training images to hold out for early stopping and the history, in [0, 1).
+        Fraction of the training images to hold out for early stopping and the history, in [0, 1).
     scaling : {"standard", "max", "none"}, default="max"
-        Scaling of features, learned from the training rows: each channel to mean 0 and standard deviation 1,
-        or all divided by their maximum, as in the tutorials. The maximum is the default since with large
-        inputs, units of this network die in the first steps (68 keypoints stayed at the mean shape).
+        Scaling of features, learned from the training rows: "standard" scales each channel to mean 0 and
+        standard deviation 1; "max" divides all features by their maximum, as in the tutorials. "max" is the
+        default because with large inputs, units of this network die in the first steps (68 keypoints stayed
+        at the mean shape).
 
     Notes
     -----
@@ -87,7 +94,7 @@ class ConvHead(NetworkHead):
             object.__setattr__(self, name, values if len(values) > 1 else values[0])
 
     def _problems(self) -> list[str]:
-        """Return the problems with the fields."""
+        """Return problems with the fields."""
         n_blocks, problems = len(_as_tuple(self.filters)), super()._problems()
         for name, is_good, what in (
             ("filters", is_count, "one or more positive integers"),
@@ -168,5 +175,5 @@ def _is_padding(value: Any) -> bool:
 
 
 def _as_tuple(value: Any) -> tuple[Any, ...]:
-    """Return the values of a field with one for all blocks or one for each."""
+    """Return a field that has one value for all blocks or one for each as a tuple."""
     return tuple(value) if isinstance(value, tuple | list) else (value,)

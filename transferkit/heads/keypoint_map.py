@@ -1,4 +1,4 @@
-"""The network head for keypoints on fine maps: a rough shape, then corrections read at its points."""
+"""``KeypointMapHead``: a network that finds a rough shape, then corrects it by features at its points."""
 
 from __future__ import annotations
 
@@ -36,28 +36,30 @@ _PREDICT_BATCH = 128
 class KeypointMapHead:
     """A small network that finds a shape on coarse maps and corrects it several times on the finest one.
 
-    Each correction reads the finest map *at the points found so far* and moves all points together. All steps
-    are trained at once, on the mean distance of points. Neither training nor predicting needs TensorFlow.
+    Each correction reads the finest map *at the points found so far* and moves all points jointly. All steps
+    are trained together; the loss is the mean distance between predicted and true points. TensorFlow is
+    needed neither for training nor for prediction.
 
     Parameters
     ----------
     steps : int, default=3
         Number of corrections.
     channels : int, default=32
-        Values that each correction computes from the channels of the map at a point.
+        Number of values that each correction computes from the channels of the map at a point.
     hidden : int, default=256
-        Units of the hidden layer of each step.
+        Number of units of the hidden layer of each step.
     epochs : int, optional
-        By default as many as make 1,500 batches, but at least 5 and at most 40.
+        Number of epochs; by default as many as give 1,500 batches, but at least 5 and at most 40.
     batch_size : int, default=64
+        Number of rows in a training step.
     learning_rate : float, default=1e-3
-        The highest one, reached after a twentieth of the training; it then decays to 0 as a cosine.
+        Highest learning rate, reached after a twentieth of the training; it then decays to 0 as a cosine.
     validation_fraction : float, default=0.1
-        Part of the images to hold out for the validation error in the history, in [0, 1).
+        Fraction of the images to hold out for the validation error in the history, in [0, 1).
 
     Notes
     -----
-    A network form of the supervised descent method [1]_.
+    This is a network form of the supervised descent method [1]_.
 
     References
     ----------
@@ -110,8 +112,8 @@ class KeypointMapHead:
         Raises
         ------
         InvalidInputError
-            Another task than keypoints, features without a map, targets that are not fractions of it, or a
-            training that diverges.
+            The task is not keypoints, features have no map, targets are not fractions of the square, or
+            training diverges.
         """
         finest = finest_map(data.maps)
         if data.task.kind not in self.kinds or data.maps[finest].ndim != 4:
@@ -140,7 +142,7 @@ class KeypointMapHead:
         epochs = self.epochs or min(max(-(-_BATCHES // n_batches), _FEWEST), _MOST)
         shapes = weight_shapes(self, fitted.shapes, fitted.n_outputs)
         network = Network(shapes, fitted.mean, fitted.scales, len(maps) - 1, self.steps)
-        fitted.weights = network.weights  # which are trained in place
+        fitted.weights = network.weights  # trained in place
         held = data.validation
         fitted.history = train(
             network,
@@ -157,7 +159,7 @@ class KeypointMapHead:
         return fitted
 
     def rebuild(self, tensors: Mapping[str, NDArray[Any]], facts: Mapping[str, Any]) -> FittedKeypointMap:
-        """Return the fitted head that was saved; ValueError if the arrays do not belong together."""
+        """Rebuild a saved fitted head; raise ValueError if the arrays do not fit together."""
         if set(facts) != {"shapes", "seed", "dtype"} or not isinstance(facts["shapes"], list):
             raise ValueError(f"facts of a keypoint head {facts!r}")
         shapes, seed = [tuple(shape) for shape in facts["shapes"]], facts["seed"]
@@ -212,7 +214,7 @@ class FittedKeypointMap(KerasWeights):
         return len(self.mean)
 
     def scale(self, maps: Maps) -> list[NDArray[Any]]:
-        """Return maps unchanged: the network scales the values that it reads, which are fewer."""
+        """Return maps unchanged, since the network only scales the few values that it reads."""
         return list(maps)
 
     def _build(self) -> Any:
@@ -225,7 +227,7 @@ class FittedKeypointMap(KerasWeights):
         Raises
         ------
         InvalidInputError
-            Maps of other shapes than in training.
+            Maps have other shapes than in training.
         """
         found = [array.shape[1:] for array in inputs_of([array[:1] for array in maps])]
         if found != list(self.shapes):
@@ -236,7 +238,7 @@ class FittedKeypointMap(KerasWeights):
         return outputs
 
     def loss(self, held: Validation) -> float:
-        """Return the mean distance of points over all steps, of rows that are held out and have a point."""
+        """Return the mean distance of points over all steps, for held-out rows that have a point."""
         losses = np.empty(len(held.targets))
         for rows, shapes in self._shapes_of(held.maps):
             losses[rows] = np.mean([mean_distances(held.targets[rows], shape) for shape in shapes], axis=0)

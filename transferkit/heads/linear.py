@@ -1,4 +1,4 @@
-"""The linear head: ridge regression in closed form, calibrated for classification, without TensorFlow."""
+"""``LinearHead``: ridge regression in closed form, calibrated for classification, without TensorFlow."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ from transferkit.tasks import Classes, Labels, Values, deviations
 
 Solution = tuple[NDArray[np.float64], NDArray[np.float64]]
 
-_PREDICT_ROWS = 256  # processed at a time, which bounds the copy
+_PREDICT_ROWS = 256  # rows processed at a time, which limits the size of the copy
 _SMALL = 2**18  # multiplications, a fraction of a millisecond on one core
 
 
 class Tried(NamedTuple):
     """Results of the search for the penalty.
 
-    ``row_errors`` (n,) are the errors of held-out rows at the best penalty: squared for classification,
-    absolute for regression. ``held_out`` (n, k) are their predictions: scores of classes, or values; and
-    ``logits`` (n, k) the scores after calibration.
+    ``row_errors`` (n,) are the errors on held-out rows at the best penalty: squared for classification,
+    absolute for regression. ``held_out`` (n, k) are the held-out predictions: scores of classes, or values.
+    ``logits`` (n, k) are the scores after calibration.
     """
 
     penalty: float
@@ -49,7 +49,7 @@ class Tried(NamedTuple):
 
 
 class LinearTraits:
-    """What the estimators ask of a head that is linear; see :class:`transferkit.heads.Head`."""
+    """Attributes of linear heads that estimators use; see :class:`transferkit.heads.Head`."""
 
     kinds: ClassVar[frozenset[str]] = ALL_KINDS
     layers: ClassVar[str] = "auto"
@@ -63,36 +63,38 @@ class LinearTraits:
 
 @dataclass(frozen=True)
 class LinearHead(LinearTraits):
-    """Ridge regression on all layers at once; for classification, with calibrated logits.
+    """Ridge regression on all layers together, with calibrated logits for classification.
 
-    Training takes seconds for maps of any width, without TensorFlow.
+    Training takes seconds for maps of any size, without TensorFlow.
 
     Parameters
     ----------
     penalty : float, optional
         Weight of the squared norm of the coefficients relative to the mean squared error, for features
-        scaled so that rows have mean squared norm 1; larger is smoother. By default, the penalty with the
-        least error on held-out groups of training rows, computed exactly and in closed form.
+        scaled so that rows have mean squared norm 1; a larger penalty gives a smoother model. By default,
+        the penalty with the least error on held-out groups of training rows, computed exactly and in closed
+        form.
 
     Notes
     -----
-    The penalty is that with the least error on held-out groups: squared error of class codes, which rewards
-    scores near the truth; absolute error of values, which a few far misses do not decide. Several values
-    count in units of their standard deviations, points in one unit. Values that one group alone has are held
-    out row by row.
+    The penalty is chosen by the error on held-out groups: the squared error of class codes, which rewards
+    scores near the truth, or the absolute error of values, which is robust to a few large errors. Several
+    values are measured in units of their standard deviations, points in a common unit. Values that only one
+    group has are held out row by row.
 
-    Columns are centred and channels scaled to equal variance, but for those with less than a thousandth of
-    the usual one, which are nearly always 0. Classes are coded as -1 and 1, which on wide features of frozen
-    backbones is at least as accurate as a logistic loss. Logits come from a logistic
+    Columns are centred, and channels scaled to equal variance, except those with less than a thousandth of
+    the usual variance, which are nearly always 0. Classes are coded as -1 and 1, which on wide
+    features of frozen backbones is at least as accurate as a logistic loss. Logits come from a logistic
     regression on the *held-out* scores (Platt 1999, "Probabilistic outputs for support vector machines"), so
-    that probabilities are not overconfident, and, with ``TrainingData.calibrate``, are divided by a
-    temperature: few held-out scores look more separable than new ones are. Of several labels, each is learned
-    as two classes of its own, with the same penalty. With class weights, rows weigh otherwise for each label,
-    so each has a penalty of its own, and training takes as many times as long.
+    that probabilities are not overconfident. With ``TrainingData.calibrate`` they are also divided by a
+    temperature, since few held-out scores look more separable than new ones are. With several labels per
+    image, each label is learned as two classes, all with the same penalty. With class weights, the weights of
+    rows differ between labels; then each label has its own penalty, and training time is multiplied by the
+    number of labels.
 
-    A sample of weight 0 is the same as one left out. Only the ratios of weights count: a sample of weight 2
-    is the same as two samples in one group, except for the strength of the weak priors of the calibration,
-    which depends on the number of samples.
+    A sample of weight 0 is equivalent to leaving it out. Only the ratios of weights matter: a sample of
+    weight 2 is equivalent to two samples in one group, except for the strength of the weak priors of the
+    calibration, which depends on the number of samples.
 
     Examples
     --------
@@ -125,14 +127,14 @@ class LinearHead(LinearTraits):
     ) -> tuple[Solution, Tried]:
         """Return coefficients and intercept for reduced rows (n, r), and how the penalty was chosen.
 
-        Without calibration, which takes time for each label, outputs of a classification are scores.
+        Without calibration, which takes time for each label, the outputs for classification are scores.
         """
         if isinstance(data.task, Classes | Labels):
             return self._fit_classes(rows, data, data.task, calibrated)
         return self._fit_values(rows, data)
 
     def rebuild(self, tensors: Mapping[str, NDArray[Any]], facts: Mapping[str, Any]) -> FittedLinear:
-        """Return the fitted head that was saved; ValueError if the arrays do not belong together."""
+        """Rebuild a saved fitted head; raise ValueError if the arrays do not fit together."""
         weights, intercept = tensors["weights"], tensors["intercept"]
         check_arrays(tensors, {"weights": ("f4", 2), "intercept": ("f8", 1)})
         penalty: Any = facts.get("penalty")
@@ -146,7 +148,7 @@ class LinearHead(LinearTraits):
     def _fit_each_label(
         self, data: TrainingData, label_weight: NDArray[np.float64], shares: Sequence[float] | None
     ) -> FittedLinear:
-        """Fit each label as two classes, whose rows have weights of their own."""
+        """Fit each label as two classes, with its own weights of rows."""
         assert isinstance(data.task, Labels)
         weights, intercepts, penalties, tries = [], [], [], []
         for i, targets in enumerate(data.targets.T):
@@ -160,7 +162,7 @@ class LinearHead(LinearTraits):
             intercepts.append(intercept)
             penalties.append(tried.penalty)
             tries.append(tried)
-        history = [  # of each penalty, means over the labels
+        history = [  # one row per penalty, with means over the labels
             {
                 name: value if name == "penalty" else float(np.mean([row[name] for row in rows]))
                 for name, value in rows[0].items()
@@ -199,7 +201,7 @@ class LinearHead(LinearTraits):
         coefficients, intercept = ridge.solve(codes, penalty)
         if not calibrated:
             return (coefficients, intercept), Tried(penalty, history, row_errors, scores)
-        # Leaving a row out moves the mean code away from its class: calibrate without that bias.
+        # Leaving a row out moves the mean code away from the class of this row; remove this bias.
         centre = weight @ codes / weight.sum()
         scores_without = scores - _centres_without(codes, weight, data.groups)
 
@@ -227,7 +229,7 @@ class LinearHead(LinearTraits):
             if data.sample_weight[present].any()
         ]
         units = np.ones(data.task.n_outputs)
-        if isinstance(data.task, Values) and len(units) > 1:  # each may have a unit of its own
+        if isinstance(data.task, Values) and len(units) > 1:  # each may have its own unit
             units = deviations(data.targets, data.sample_weight)
         weights = [np.repeat(data.sample_weight[present], len(columns)) for columns, present, *_ in parts]
         weight = uneven(np.concatenate(weights or [np.ones(1)]))
@@ -253,7 +255,7 @@ class LinearHead(LinearTraits):
             chosen = np.ix_(present, columns)
             coefficients[:, columns], intercept[columns] = ridge.solve(data.targets[chosen], penalty)
             held_out[chosen] = ridge.held_out(data.targets[chosen], penalty, groups)
-        # The fit has not seen rows without a target: its own predictions are held-out ones.
+        # The fit has not seen rows without a target, so its own predictions of these are held-out ones.
         missing = np.isnan(held_out)
         held_out[missing] = (rows @ coefficients + intercept)[missing]
         gaps = np.where(missing, 0.0, np.abs(held_out - np.where(missing, 0.0, data.targets)) / units)
@@ -268,9 +270,9 @@ class LinearHead(LinearTraits):
 class FittedLinear:
     """Weights of a linear head, for raw features.
 
-    ``held_out`` (n, k) are predictions of the training rows, each by the model trained without its group:
-    values, or scores of classes before calibration; ``held_out_logits`` are the scores after it, calibrated
-    by other groups. Neither saved nor pickled. ``penalty`` is a list where each label has its own.
+    ``held_out`` (n, k) are predictions for the training rows, each by the model trained without its group:
+    values, or scores of classes before calibration. ``held_out_logits`` are these scores after a calibration
+    on other groups. Neither is saved or pickled. ``penalty`` is a list if each label has its own.
     """
 
     weights: NDArray[np.float32]
@@ -292,7 +294,7 @@ class FittedLinear:
 
     def predict(self, maps: Maps) -> NDArray[np.float64]:
         """Return logits or values, (n, n_outputs)."""
-        # In double precision, so that results hardly depend on the number of rows in a product.
+        # In double precision, so that results hardly depend on the number of rows in the product.
         weights = self.weights.astype(np.float64)
         outputs = np.empty((len(maps[0]), weights.shape[1]))
         product = small_product if len(outputs) * weights.size <= _SMALL else np.matmul
@@ -315,9 +317,9 @@ class FittedLinear:
 
 
 def _groups_to_hold_out(groups: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the groups of the rows that have a value; of one alone, single rows.
+    """Return the groups of the rows that have a value, or single rows if there is only one group.
 
-    Without all of them nothing is known, whatever the penalty, and rounding would choose it.
+    Without that group nothing would be known, whatever the penalty, and rounding would choose it.
     """
     return groups if (groups != groups[0]).any() else np.arange(len(groups))
 

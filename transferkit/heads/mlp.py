@@ -1,4 +1,4 @@
-"""A multilayer perceptron on pooled features."""
+"""``MLPHead``: a multilayer perceptron on pooled features."""
 
 from __future__ import annotations
 
@@ -14,24 +14,25 @@ from transferkit.heads._network import NetworkHead
 
 @dataclass(frozen=True, kw_only=True)
 class MLPHead(NetworkHead):
-    """Global average pooling, [BatchNorm], Dropout, Dense, [BatchNorm], relu, Dropout, Dense, [BatchNorm].
+    """A multilayer perceptron with one hidden layer on globally averaged features.
 
-    Takes any number of layers, whose averages are concatenated.
+    The layers are global average pooling, [BatchNorm], Dropout, Dense, [BatchNorm], relu, Dropout, Dense,
+    [BatchNorm]. The averages of several backbone layers are concatenated.
 
     Parameters
     ----------
     hidden : int, default=256
-        Units of the dense layer.
+        Number of units of the hidden layer.
     l2 : float, default=0.0
         Penalty on the squared weights of both dense layers.
     batch_norm : bool, default=False
-        Normalise the features, and the output of the hidden layer before its activation.
+        Apply batch normalization to the features, and to the hidden layer before its activation.
     output_batch_norm : bool, default=False
-        Normalise the output of the last layer before its activation, as in the tuberculosis tutorial.
+        Apply batch normalization to the output layer before its activation, as in the tuberculosis tutorial.
     hidden_dropout : float, optional
-        Dropout after the hidden layer; by default the same as ``dropout``, the one before it.
+        Dropout rate after the hidden layer; by default the same as ``dropout``, the rate before it.
     pool : bool, default=True
-        Average each map; False flattens it, which keeps positions but needs more parameters.
+        Average each map. False flattens it, which keeps positions but needs more parameters.
     dropout, output_activation, epochs, batch_size, learning_rate, learning_rate_decay, patience, monitor
         As for :class:`ConvHead`.
     validation_fraction : float, default=0.1
@@ -41,7 +42,7 @@ class MLPHead(NetworkHead):
 
     Notes
     -----
-    Two classes have one logit; some tutorials train two units instead.
+    For two classes the network has a single logit; some tutorials train two units instead.
 
     Examples
     --------
@@ -66,7 +67,7 @@ class MLPHead(NetworkHead):
     pools: ClassVar[bool] = True
 
     def _problems(self) -> list[str]:
-        """Return the problems with the fields."""
+        """Return problems with the fields."""
         problems = super()._problems()
         if not (is_number(self.l2, above=-1) and self.l2 >= 0):
             problems.append(f"l2 must be 0 or positive. Got {self.l2!r}.")

@@ -1,4 +1,4 @@
-"""The head for keypoints of few images: it scores every cell of a map for every point."""
+"""``ScoreMapHead``: keypoints from few images, by scoring every cell of a map for every point."""
 
 from __future__ import annotations
 
@@ -26,30 +26,32 @@ from transferkit.heads._shape_bank import TRUST as TRUST
 from transferkit.heads._shape_bank import places_by_shape, shape_bank
 from transferkit.heads.linear import FittedLinear, LinearHead
 
-_COARSEST = 7  # cells a side of layers that say where something is
+_COARSEST = 7  # fewest cells per side of a layer that can locate something
 _LARGEST_GRID = 14
-_MOST_PATTERNS = 12  # of missing points, each of which takes decompositions of its own
+_MOST_PATTERNS = 12  # most patterns of missing points, each of which needs its own decompositions
 
 
 @dataclass(frozen=True)
 class ScoreMapHead:
-    """Points by a ridge regression on cells, or on whole maps where that errs less on held-out images.
+    """Find keypoints by ridge regression on cells, or on whole maps if that has less held-out error.
 
-    Cells near a point are to score 1, others 0, by one linear model for all cells. So what an ear looks like
-    is learned wherever it was, and found where it never was: on few images of an animal that may be
-    anywhere, this errs a third as much as a regression on whole maps, :class:`LinearHead`. That is tried
-    too, and better where points hardly move. Does not need TensorFlow.
+    A single linear model for all cells is trained to score 1 for cells near a point and 0 for all others. So
+    the appearance of an ear is learned wherever it was, and found in places where it never was: on few images
+    of an animal that may be anywhere, the error is a third of that of a regression on whole maps
+    (:class:`LinearHead`). The latter is tried, too, and is better if points hardly move. TensorFlow is not
+    needed.
 
     Parameters
     ----------
     penalty : float, default=0.3
         Weight of the squared norm of the coefficients of the scores, for channels of variance 1.
     spread : float, default=0.06
-        How far from a point cells still score: the deviation of a Gaussian, as a fraction of the square.
+        Standard deviation of the Gaussian of target scores around a point, as a fraction of the side of the
+        square.
 
     Notes
     -----
-    Scores for cells are those of DeepLabCut [1]_, here in closed form and on a frozen network.
+    Scores of cells as in DeepLabCut [1]_, but in closed form and on a frozen network.
 
     References
     ----------
@@ -104,13 +106,13 @@ class ScoreMapHead:
         return best
 
     def _can_score(self, data: TrainingData) -> bool:
-        """Return whether there are maps, groups to hold out, and few patterns of missing points."""
+        """Return whether there are fine maps, groups to hold out, and few patterns of missing points."""
         inside = -1 < float(np.nanmedian(data.targets)) < 2
         few = len(patterns(data.targets)) <= _MOST_PATTERNS
         return bool(_fine_maps(data.maps)) and len(np.unique(data.groups)) > 1 and few and inside
 
     def _fit_scores(self, data: TrainingData) -> FittedScoreMap:
-        """Return a fitted model of cells."""
+        """Return the fitted model on cells."""
         chosen = _fine_maps(data.maps)
         maps = [data.maps[i] for i in chosen]
         grid = min(_LARGEST_GRID, max(array.shape[1] for array in maps))
@@ -130,7 +132,7 @@ class ScoreMapHead:
     def rebuild(
         self, tensors: Mapping[str, NDArray[Any]], facts: Mapping[str, Any]
     ) -> FittedScoreMap | FittedWholeMap:
-        """Return the fitted head that was saved; ValueError if the arrays do not belong together."""
+        """Rebuild a saved fitted head; raise ValueError if the arrays do not fit together."""
         if "penalty" in facts:
             return FittedWholeMap(LinearHead().rebuild(tensors, facts))
         if set(facts) != {"positions", "channels", "grid"}:
@@ -164,7 +166,7 @@ class FittedScoreMap:
     history: list[dict[str, Any]] = field(default_factory=list)
     held_out: NDArray[np.float64] | None = field(default=None, repr=False)
 
-    n_inputs: ClassVar[None] = None  # layers that are too coarse are not read
+    n_inputs: ClassVar[None] = None  # unknown: layers that are too coarse are not used
 
     @property
     def n_outputs(self) -> int:
@@ -201,7 +203,7 @@ class FittedScoreMap:
 
 @dataclass
 class FittedWholeMap:
-    """A linear head on maps averaged over half as many cells a side."""
+    """A linear head on maps averaged over half as many cells per side."""
 
     linear: FittedLinear
     history: list[dict[str, Any]] = field(default_factory=list)
@@ -215,7 +217,7 @@ class FittedWholeMap:
 
     @property
     def held_out(self) -> NDArray[np.float64] | None:
-        """Predictions of the training rows, each by the model without its group."""
+        """Predictions for the training rows, each by the model without its group."""
         return self.linear.held_out
 
     def predict(self, maps: Maps) -> NDArray[np.float64]:
@@ -232,12 +234,12 @@ class FittedWholeMap:
 
 
 def _fine_maps(maps: Maps) -> list[int]:
-    """Return the positions of layers that are maps of enough cells."""
+    """Return the positions of layers that are maps with enough cells."""
     return [i for i, array in enumerate(maps) if array.ndim == 4 and min(array.shape[1:3]) >= _COARSEST]
 
 
 def _coarser(maps: Maps) -> list[NDArray[np.float32]]:
-    """Return maps averaged over half as many cells a side, which is enough for a whole-map regression."""
+    """Return maps averaged over half as many cells per side, which suffices for a whole-map regression."""
     return [
         pool_to_grid(array, (array.shape[1] + 1) // 2) if array.ndim == 4 and array.shape[1] > 2 else array
         for array in maps
@@ -245,7 +247,7 @@ def _coarser(maps: Maps) -> list[NDArray[np.float32]]:
 
 
 def _error(held_out: NDArray[np.float64] | None, data: TrainingData) -> float:
-    """Return the weighted mean distance of points present, as a fraction of the square."""
+    """Return the weighted mean distance of the points present, as a fraction of the square."""
     assert held_out is not None
     gaps = (held_out - data.targets).reshape(len(held_out), -1, 2)
     distances = np.linalg.norm(gaps, axis=-1)

@@ -1,11 +1,11 @@
-"""Identity: what a feature space depends on, and whether two descriptions of features mean the same.
+"""Identity: what a feature space depends on, and whether two descriptions of features are equivalent.
 
-- ``describe_backbone``: the network with its weights and preprocessing;
-- ``describe_features``: the recipe of a feature space, whose hash is the name of its cache file;
-- ``Guard``: whether a registered backbone still does what was described;
-- ``feature_differences``: what a saved model compares before it predicts.
+- ``describe_backbone`` describes a network with its weights and preprocessing;
+- ``describe_features`` returns the recipe of a feature space, whose hash is the name of its cache file;
+- ``Guard`` checks that a registered backbone still does what was described;
+- ``feature_differences`` compares the features of a saved model with the current ones.
 
-Within a space, a row is found by its image (``Source.digest``, ``View.key``) and part (``Settings.job``).
+In a space, a row is identified by its image (``Source.digest``, ``View.key``) and part (``Settings.job``).
 """
 
 from transferkit.identity._backbone import describe_backbone

@@ -1,4 +1,4 @@
-"""The part of a recipe that is about the backbone."""
+"""The part of a recipe that describes the backbone."""
 
 from __future__ import annotations
 
@@ -26,20 +26,22 @@ def describe_backbone(
     Parameters
     ----------
     backbone : Backbone
+        The backbone.
     weights : Weights
+        Its weights.
     network : Network, optional
-        Not needed for backbones that name, version and weights identify, as those of this library. Any other
-        one is identified by the fingerprint of its network and by what it answers to a batch of probes.
+        Not needed for backbones that are identified by name, version and weights, such as those of this
+        library. Others are identified by the fingerprint of their network and its outputs for probe images.
     image_size : int, optional
-        Side of the probes, by default that of the network or the backbone. A `Source` with a
-        ``preprocess_input`` of a person is also identified by what that makes of them.
+        Side of the probe images in pixels; by default that of the network or the backbone. A `Source` with a
+        user's ``preprocess_input`` is also identified by the preprocessed probe images.
     folder : Path, optional
-        Folder of the cache, where answers are kept: one that is the same but for rounding counts as the known
-        one.
+        Folder of the cache, where outputs are recorded. If they are equal to recorded ones up to rounding,
+        the recorded ones are used.
     """
     description = {"name": backbone.name, "version": backbone.version, "weights": weights.digest}
     if backbone.finish is not None and weights.finish != (weights.kind == "imagenet"):
-        # Earlier versions went by the name of the file alone: their rows and models are others.
+        # Earlier versions used the name of the file only, so their rows and models have another identity.
         description["finish"] = str(weights.finish)
     if isinstance(backbone.constructor, Source):
         description |= backbone.constructor.facts()
@@ -64,11 +66,11 @@ def describe_backbone(
 
 
 def _behaviour(backbone: Backbone, network: Network | None, image_size: int) -> dict[str, str]:
-    """Return what a network does, or preprocessing alone, as far as it shows in numbers."""
+    """Return a summary of the outputs of a network, or of preprocessing alone if there is no network."""
     probe = {"probe": answer(backbone, network, image_size)}
     if network is None:
         return probe
-    # Models of earlier versions know preprocess_input by the digest of its values on a ramp.
+    # Models of earlier versions identify preprocess_input by the digest of its values on a ramp.
     ramp = np.linspace(0, 255, 8 * 8 * 3, dtype=np.float32).reshape(1, 8, 8, 3)
     try:
         digest = hashlib.sha256(backbone.preprocess(ramp).tobytes()).hexdigest()
@@ -78,7 +80,7 @@ def _behaviour(backbone: Backbone, network: Network | None, image_size: int) -> 
 
 
 def _sound(known: object, facts: set[str]) -> list[dict[str, str]]:
-    """Return what a note holds, if it is what was written: these facts."""
+    """Return the valid entries of a note, which have exactly these facts."""
     entries = known if isinstance(known, list) else []
     return [
         entry

@@ -8,11 +8,11 @@ from typing import Any
 from transferkit import images
 from transferkit.identity._probe import difference
 
-# Engines with the same float32 features: OpenVINO is compared with the other before it runs.
+# Engines with the same float32 features: OpenVINO is compared with the other one before it is used.
 EQUIVALENT_ENGINES = ("keras", "openvino", "onnxruntime")
-# Under decoder 2, a quarter of the pixels of tall images depended on the version of Pillow, by one level: too
-# little to refuse a saved model for. Under decoder 3, DICOM with a negative slope and TIFF of bytes with a
-# sign were misread, which few models have seen. The cache keeps them apart.
+# With decoder 2, a quarter of the pixels of tall images differed by one level between versions of Pillow: too
+# little to reject a saved model. With decoder 3, DICOM with a negative slope and TIFF of signed bytes were
+# misread, which few models have seen. The cache keeps the decoders apart.
 _EQUIVALENT_DECODERS = {"2": "4", "3": "4"}
 
 
@@ -33,32 +33,32 @@ def describe_features(
     Parameters
     ----------
     backbone : mapping
-        As :func:`describe_backbone` returns it.
+        The result of :func:`describe_backbone`.
     image_size, resize, value_range, engine, precision
-        As for :class:`FeatureExtractor`; ``engine`` is the one that runs.
+        As for :class:`FeatureExtractor`; ``engine`` is the one that is used.
     selection : Selection
-        Frame and channels.
+        Frame and channels of images.
     """
     return {
         "backbone": dict(backbone),
         "image_size": image_size,
         "decoder": images.decoder(),
         "resize": resize,
-        # The digest of a float array does not say which range it spans.
+        # The digest of a float array does not include the range of its values.
         "value_range": None if value_range is None else list(value_range),
         "engine": engine,
         "precision": precision,
-        # Without a choice, as before there was one: what is cached stays valid.
+        # Left out by default, as in earlier versions, so that cached features stay valid.
         **({} if selection.frame is None else {"frame": selection.frame}),
         **({} if selection.channels is None else {"channels": list(selection.channels)}),
     }
 
 
 def feature_differences(saved: Mapping[str, Any], current: Mapping[str, Any]) -> list[str]:
-    """Return what differs between two descriptions of features or of backbones, one phrase each.
+    """Return the differences between two descriptions of features or of backbones, one phrase each.
 
-    Engines that give the same float32 features do not count, nor decoders that differ by a level in some
-    pixels, nor whether truncated images are allowed, nor rounding in the answers of a network to probes.
+    These do not count: engines with the same float32 features, decoders that differ by one level in some
+    pixels, whether truncated images are allowed, and rounding in the outputs for probe images.
     """
     saved, current = both = [_strict(saved), _strict(current)]
     same_engine = all(
@@ -66,9 +66,9 @@ def feature_differences(saved: Mapping[str, Any], current: Mapping[str, Any]) ->
     )
     ignored = {"engine"} if same_engine else set()
     phrases = []
-    # Only one of them has probes if it was saved by an earlier version.
+    # A description that was saved by an earlier version may have no outputs for probe images.
     if all(isinstance(facts.get("probe"), str) for facts in both):
-        ignored.add("preprocess_input")  # the probes show more of it
+        ignored.add("preprocess_input")  # covered better by the probe images
         if phrase := difference(saved["probe"], current["probe"]):
             phrases.append(phrase)
     ignored.add("probe")
@@ -80,7 +80,7 @@ def feature_differences(saved: Mapping[str, Any], current: Mapping[str, Any]) ->
 
 
 def _strict(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a flat description, as where truncated images are not allowed."""
+    """Return a flat description that does not depend on whether truncated images are allowed."""
     decoder, backbone = facts.get("decoder"), facts.get("backbone")
     strict: dict[str, Any] = {}
     if isinstance(decoder, str):

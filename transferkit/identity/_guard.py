@@ -1,4 +1,4 @@
-"""Notice that the code of a registered backbone changes while it is in use."""
+"""Detect changes to the code of a registered backbone while it is in use."""
 
 from __future__ import annotations
 
@@ -12,15 +12,18 @@ from transferkit.identity._probe import answer, difference, probe_images
 
 
 class Guard:
-    """A registered backbone, as it was described.
+    """A registered backbone with its description, to detect changes.
 
     Parameters
     ----------
     backbone : Backbone
+        The backbone.
     network : Network or None
+        Its network, if known.
     facts : mapping
-        As :func:`describe_backbone` returned them.
+        The result of :func:`describe_backbone`.
     image_size : int
+        Side of the probe images in pixels.
     """
 
     def __init__(
@@ -32,9 +35,9 @@ class Guard:
         self._preprocessed = backbone.preprocess(self._images)
 
     def check_preprocessing(self) -> None:
-        """Raise WeightsError if ``preprocess_input`` gives other values: asked before each computation.
+        """Raise WeightsError if ``preprocess_input`` returns other values than before.
 
-        So is a function of a person, of which no copy can be taken.
+        Called before each computation. A user's function, which cannot be copied, is checked here, too.
         """
         if not np.array_equal(self._backbone.preprocess(self._images), self._preprocessed, equal_nan=True):
             raise self._changed("preprocess_input gives other values")
@@ -42,9 +45,9 @@ class Guard:
             self.check_network()
 
     def check_network(self) -> None:
-        """Raise WeightsError if the layers give other values: asked once an engine has read them.
+        """Raise WeightsError if the layers return other values than described.
 
-        If they do so each time, it is an InvalidInputError.
+        Called once an engine has read them. Raises InvalidInputError if the values are random.
         """
         now = answer(self._backbone, self._network, self._image_size)
         if reason := difference(self._facts["probe"], now):

@@ -1,8 +1,8 @@
-"""What a network answers to a batch of probes: an identity for what no name and no digest describes.
+"""Identify networks by their outputs for probe images, as names and digests do not describe all of them.
 
-The code of a custom layer, a global that it reads, the table in somebody's ``preprocess_input``: all of it
-can change while graph and weights stay. So the whole network runs on two images once per process, and what
-every layer gives is compared with what is known. Not by a digest: rounding differs between machines.
+The code of a custom layer, a global variable that it reads, or a table in ``preprocess_input`` can change
+while graph and weights stay the same. So the whole network runs on the probe images once per process, and the
+output of each layer is compared with the recorded one, not by a digest, as rounding differs between machines.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from transferkit.backbones import Backbone, FunctionNetwork, KerasNetwork, Network
 
-# Relative to the length of a layer's output. Rounding leaves about 1e-6 in a network, 1e-8 in its input; one
-# grey level that is one brighter than before is 5e-4 of the input.
+# Tolerances relative to the length of a layer's output. Rounding is about 1e-6 in a network, and 1e-8 in its
+# input; if one grey level is brighter by one, the input changes by 5e-4.
 _INPUT_TOLERANCE, _TOLERANCE = 1e-6, 1e-4
-_AT_ONCE = 1 << 26  # numbers in the layers that are computed together: 256 MB
+_AT_ONCE = 1 << 26  # numbers (256 MB) in the layers that are computed together
 _BLOCK_CHANNELS, _LEAST_SHARE = 16, 1e-6
 _DIRECTIONS = tuple(prime**0.5 for prime in (2, 3, 5, 7, 11, 13, 17, 19))
 
@@ -35,11 +35,11 @@ def probe_images(image_size: int) -> NDArray[np.uint8]:
 
 
 def answer(backbone: Backbone, network: Network | None, image_size: int) -> str:
-    """Return a summary of the preprocessed probes and of each layer's output, as text; None has no layers."""
+    """Return a summary of the preprocessed probe images and of each layer's output, if any, as text."""
     ready = backbone.preprocess(probe_images(image_size))
     if isinstance(network, KerasNetwork):
         network.check_input(backbone.name, ready.shape)
-    rows = [_summary(ready, np.float64)]  # its tolerance is near the precision of float32
+    rows = [_summary(ready, np.float64)]  # because the tolerance is near the precision of float32
     if network is None:
         pass
     elif isinstance(network, FunctionNetwork):
@@ -51,7 +51,7 @@ def answer(backbone: Backbone, network: Network | None, image_size: int) -> str:
 
 
 def difference(known: str, now: str) -> str:
-    """Return what differs between two answers, as a clause; "" if they agree but for rounding."""
+    """Return what differs between two summaries, as a clause; "" if they agree up to rounding."""
     a, b = _rows(known), _rows(now)
     if a.shape != b.shape:
         return "the network has other layers"
@@ -66,7 +66,7 @@ def difference(known: str, now: str) -> str:
 
 
 def _portions(network: Network, n_images: int) -> Iterator[tuple[str, ...]]:
-    """Yield the names of all layers, in portions that fit into memory together."""
+    """Yield the names of all layers, in portions whose outputs fit into memory together."""
     portion: list[str] = []
     size = 0
     for name, numbers in network.sizes().items():
@@ -80,20 +80,20 @@ def _portions(network: Network, n_images: int) -> Iterator[tuple[str, ...]]:
 
 
 def _by_block(maps: NDArray[np.float32]) -> list[list[float]]:
-    """Return a summary of each few channels: a function may put large numbers beside small ones."""
+    """Return a summary of each block of a few channels, as large and small numbers may be side by side."""
     whole = float(np.linalg.norm(maps.astype(np.float64)))
     rows = []
     for at in range(0, maps.shape[-1], _BLOCK_CHANNELS):
         length, *projections = _summary(maps[..., at : at + _BLOCK_CHANNELS])
-        rows.append([max(length, _LEAST_SHARE * whole), *projections])  # below it, all is rounding
+        rows.append([max(length, _LEAST_SHARE * whole), *projections])  # smaller lengths are rounding only
     return rows
 
 
 def _summary(maps: NDArray[np.float32], dtype: type[np.floating[Any]] = np.float32) -> list[float]:
-    """Return the length of an array as a vector, and its projections on a few fixed directions.
+    """Return the length of an array as a vector, and its projections onto a few fixed directions.
 
-    A direction is a product of two factors, one for the place within a block of values and one for the block,
-    so that most of the work is one product of matrices.
+    A direction is the product of a factor for the position within a block of values and one for the block, so
+    that most of the work is one matrix product.
     """
     flat = maps.ravel()
     n_blocks = -(-len(flat) // _BLOCK)
@@ -105,7 +105,7 @@ def _summary(maps: NDArray[np.float32], dtype: type[np.floating[Any]] = np.float
 
 
 def _spread(n: int, directions: Sequence[float]) -> NDArray[np.float64]:
-    """Return n numbers in -0.5..0.5 for each direction: spread evenly, and the same everywhere."""
+    """Return n numbers in -0.5..0.5 for each direction, evenly spread and the same on all machines."""
     return np.arange(1, n + 1)[:, None] * np.array(directions) % 1 - 0.5
 
 
@@ -114,7 +114,7 @@ _PLACES = _spread(_BLOCK, _DIRECTIONS[:4])
 
 
 def _rows(text: str) -> NDArray[np.float64]:
-    """Return the summaries of an answer, one row each; none if it is not one."""
+    """Return the rows of a summary, or no rows if the text is not a summary."""
     try:
         return np.frombuffer(base64.b64decode(text, validate=True), "<f8").reshape(
             -1, 1 + len(_DIRECTIONS) // 2

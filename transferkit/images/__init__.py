@@ -8,8 +8,7 @@
     array, tensor          as it is   |    .digest      .pixels      a square
                                                         .notes
 
-:func:`gather_images` lists the images of what holds many (folders, tables, data sets of other libraries),
-with their labels.
+:func:`gather_images` lists the images, and their labels, of folders, tables and datasets of other libraries.
 
 ``Image.pixels`` is always uint8 RGB of shape (height, width, 3), upright, with transparency composited on
 white. Unambiguous input is converted, with a note. Ambiguous input raises an error that names the parameter
@@ -96,15 +95,15 @@ __all__ = [
     "resize_image",
 ]
 
-# Part of the key of every feature space. Bump it when the same input may give other pixels or another square:
+# Part of the key of every feature space. Increase it if the same input may give other pixels or squares:
 # orientation, compositing, scaling of 16 bits or floats, fill or filter of resize_image or crop_image.
-# Do not bump it for a new format, error or note; raise RECIPE_FORMAT of the cache with it.
+# Do not increase it for a new format, error or note. Increase RECIPE_FORMAT of the cache with it.
 DECODER: str = "4"
 TRUNCATED = ", truncated images allowed"
 
 
 def decoder() -> str:
-    """Return what decodes: its version, and whether Pillow was told to accept truncated images."""
+    """Describe the decoder: its version, and whether Pillow is set to accept truncated images."""
     from PIL import ImageFile
 
     return DECODER + (TRUNCATED if ImageFile.LOAD_TRUNCATED_IMAGES else "")

@@ -1,4 +1,4 @@
-"""Make images readable more than once."""
+"""Make images readable several times."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["as_collection", "readable_again", "refuse_one_image"]
 
 
 def as_collection(X: Any) -> list[Any]:
-    """Return the images to learn from as a list, each readable more than once; refuse one alone."""
+    """Return training images as a list, each readable several times; raise for a single image."""
     refuse_one_image(X)
     return readable_again(as_image_list(X))
 

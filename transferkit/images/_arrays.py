@@ -102,7 +102,7 @@ def _check_alpha(array: NDArray[Any], name: str, value_range: ValueRange | None)
 def _check_settled(
     array: NDArray[Any], name: str, value_range: ValueRange | None, settled: ValueRange | None
 ) -> None:
-    """Raise BadImageError for an array beyond the range of those that were learned from."""
+    """Raise BadImageError for an array outside the range of the training images."""
     if value_range is None and settled is not None and (high := array.max()) > settled[1] + settled[1] / 510:
         raise BadImageError(
             name,
@@ -113,7 +113,7 @@ def _check_settled(
 
 
 def _read_only(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return a C-contiguous read-only view: the memory may be the caller's."""
+    """Return a C-contiguous read-only view, since the memory may belong to the caller."""
     view = np.ascontiguousarray(pixels).view()
     view.flags.writeable = False
     return view

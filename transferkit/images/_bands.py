@@ -1,6 +1,6 @@
-"""TIFF files of other than one or three channels, such as those of satellites and microscopes.
+"""Read TIFF files with other than one or three channels, such as from satellites and microscopes.
 
-Pillow reads four at most, and passes over the others without a word.
+Pillow reads at most four channels, and silently ignores all others.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from transferkit.images._selection import Selection, pick_channels
 
 __all__ = ["MOST_CHANNELS", "Layout", "check_channels", "check_order", "read_bands", "read_layout"]
 
-MOST_CHANNELS = 4  # that Pillow reads
+MOST_CHANNELS = 4  # largest number of channels that Pillow reads
 _BITS, _COMPRESSION, _ORIENTATION, _SAMPLES, _PLANES = 258, 259, 274, 277, 284  # TIFF tags
-_LARGEST = 20  # bytes of all channels for each of the pixels that are allowed
+_LARGEST = 20  # largest number of bytes of all channels per allowed pixel
 
 
 class Layout(NamedTuple):
@@ -34,7 +34,7 @@ class Layout(NamedTuple):
 
 
 def read_layout(data: bytes, name: str, frame: int) -> Layout:
-    """Return the layout of a page of a TIFF; of the last one, if there are not so many."""
+    """Return the layout of a page of a TIFF, or that of the last page if there are fewer."""
     with translated(name, "TIFF"), quiet():
         header = data[:16] if b"+" in data[2:4] else data[:8]  # BigTIFF or not
         tags = TiffImagePlugin.ImageFileDirectory_v2(header)
@@ -50,7 +50,7 @@ def read_layout(data: bytes, name: str, frame: int) -> Layout:
 
 
 def check_channels(count: int, read: int, name: str) -> None:
-    """Raise BadImageError if only some of the channels would be read."""
+    """Raise BadImageError if not all channels would be read."""
     if count > read:
         raise BadImageError(
             name,
@@ -61,7 +61,7 @@ def check_channels(count: int, read: int, name: str) -> None:
 
 
 def check_order(layout: Layout, name: str) -> None:
-    """Raise BadImageError where Pillow would take bytes of one channel for those of another."""
+    """Raise BadImageError if Pillow would mix up the bytes of channels."""
     if layout.mixed_up:
         raise BadImageError(
             name,
@@ -77,8 +77,8 @@ def read_bands(data: bytes, name: str, limits: Limits, selection: Selection) -> 
     Raises
     ------
     BadImageError
-        ``missing_package`` without tifffile, or what it needs for the compression; ``bad_channels``,
-        ``bad_frame``, and the usual ones.
+        Category ``missing_package`` if tifffile, or what it needs for the compression, is not installed;
+        ``bad_channels``, ``bad_frame``, and the usual ones.
     """
     assert selection.channels is not None
     try:
@@ -110,7 +110,7 @@ def read_bands(data: bytes, name: str, limits: Limits, selection: Selection) -> 
             )
         try:
             array = page.asarray()
-        except (KeyError, ImportError) as error:  # tifffile's way to say that a codec is missing
+        except (KeyError, ImportError) as error:  # raised by tifffile if a codec is missing
             if "imagecodecs" not in str(error):
                 raise
             raise _missing(name, f"is compressed as {page.compression.name}.") from error

@@ -1,4 +1,4 @@
-"""Tell one image from several, and list those of lists, columns, tables and arrays."""
+"""Distinguish single images from collections, and list the images of lists, columns, tables and arrays."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def is_single_image(X: Any) -> bool:
 
 
 def is_dataset(X: Any) -> bool:
-    """Return True for a data set of another library, and for other sequences without a form of their own."""
+    """Return True for a dataset of another library, and for sequences of no other known form."""
     if isinstance(X, str | os.PathLike | bytes | bytearray | memoryview | PIL.Image.Image | list | tuple):
         return False
     plain = _is_column(X) or _is_table(X) or hasattr(X, "__array__") or hasattr(X, "read")
@@ -72,14 +72,14 @@ def is_dataset(X: Any) -> bool:
 
 
 def plain_list(X: Any) -> list[Any]:
-    """Return one image, or those of a list, column, table or array, as a list."""
+    """Return a single image, or the images of a list, column, table or array, as a list."""
     if is_single_image(X):
         return [X]
     if _is_table(X):
         X = _only_column(X)
     elif not isinstance(X, list | tuple) and not _is_column(X):
         X = np.asanyarray(X)
-        if X.ndim == 2:  # of objects or strings
+        if X.ndim == 2:  # objects or strings
             X = X[:, 0] if X.shape[1] == 1 else _refuse_columns(X.shape[1])
     # Rows of a parquet file that Hugging Face wrote are dictionaries of bytes and path.
     found = [file_content(image) for image in (X.to_list() if _is_column(X) else X)]
@@ -138,7 +138,7 @@ def _is_one_array(array: NDArray[Any]) -> bool:
 
 def _is_column(X: Any) -> bool:
     """Return True for a Series or Index of pandas or polars, without importing either."""
-    # A table of Hugging Face has to_list() too.
+    # A table of Hugging Face also has to_list().
     one = getattr(X, "ndim", 1) == 1 and not hasattr(X, "column_names")
     return one and callable(getattr(X, "to_list", None))
 

@@ -57,7 +57,7 @@ _OPENERS: dict[str, Callable[..., PIL.Image.Image]] = {
     "TIFF": TiffImagePlugin.TiffImageFile,
     "WEBP": WebPImagePlugin.WebPImageFile,
 }
-_MOST_FRAMES = 100  # counted for a note; seeking a TIFF of 100,000 pages takes 40 s
+_MOST_FRAMES = 100  # largest number to count for a note; seeking in a TIFF of 100,000 pages takes 40 s
 _DARK = (
     "the brightest value is below 4096 of 65535: if the image should be brighter, decode it yourself and "
     "pass the array with a value_range such as (0, 4095)"
@@ -117,7 +117,7 @@ def decode_bytes(
 
 
 def open_picture(file: io.BytesIO, format: str) -> PIL.Image.Image:
-    """Open a file of a known format, without decoding its pixels; errors are those of Pillow."""
+    """Open a file of a known format without decoding its pixels; errors are those of Pillow."""
     return _OPENERS[format](file)
 
 
@@ -194,12 +194,12 @@ def _go_to(picture: PIL.Image.Image, frame: int, name: str) -> None:
 
 
 def _count_frames(picture: PIL.Image.Image) -> int:
-    """Return the number of frames or pages, at most one more than are counted; 1 if the rest is damaged."""
+    """Return the number of frames or pages, up to ``_MOST_FRAMES`` + 1; 1 if the others are damaged."""
     try:
         with quiet():
             if picture.format not in ("GIF", "TIFF"):
                 return int(getattr(picture, "n_frames", 1))
-            # These have no count: Pillow would go through all of them.
+            # These formats do not store the number, so that Pillow would go through all frames.
             for frame in range(1, _MOST_FRAMES + 1):
                 try:
                     picture._seek(frame, *([False] if picture.format == "GIF" else []))  # type: ignore[attr-defined]

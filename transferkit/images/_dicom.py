@@ -1,4 +1,4 @@
-"""DICOM: from stored values to grey levels, as a viewer shows them.
+"""Read DICOM files: convert stored values to grey levels, as a viewer displays them.
 
 Stored values become those of the modality (rescale slope and intercept, or its table), then grey levels: by
 ``value_range``, or else the window of the file (or its table), or else percentiles. MONOCHROME1 is inverted.
@@ -23,7 +23,7 @@ from transferkit.images._selection import Selection, pick_channels
 __all__ = ["PERCENTILES", "decode_dicom"]
 
 PERCENTILES = (0.5, 99.5)  # black and white of a file without a window
-_FAR = 100.0  # windows from the centre, where every function of a window has reached its ends
+_FAR = 100.0  # window widths from the centre, where every window function has reached its limits
 
 
 def decode_dicom(
@@ -34,8 +34,8 @@ def decode_dicom(
     Raises
     ------
     BadImageError
-        ``missing_package`` without pydicom or a decoder of its, ``bad_frame`` where no frame of several was
-        chosen, and the usual ones.
+        Category ``missing_package`` if pydicom, or a decoder for it, is not installed; ``bad_frame`` if there
+        are several frames and none was chosen; and the usual ones.
     """
     try:
         import pydicom
@@ -45,7 +45,7 @@ def decode_dicom(
         ) from error
     with translated(name, "DICOM"):
         _check_inflated(data, name, limits)
-        with quiet():  # also while pixels are read, of which pydicom warns too
+        with quiet():  # also while pixels are read, since pydicom also warns of these
             file = pydicom.dcmread(io.BytesIO(data))
             if "Columns" not in file or "Rows" not in file:
                 raise BadImageError(name, "not_an_image", "is DICOM without an image.", "Leave it out.")
@@ -75,7 +75,7 @@ def _check_inflated(data: bytes, name: str, limits: Limits) -> None:
     import pydicom
 
     stream = io.BytesIO(data)
-    stream.seek(132)  # after the preamble and its mark
+    stream.seek(132)  # after the preamble and "DICM"
     meta = pydicom.filereader.read_dataset(stream, False, True, stop_when=lambda tag, *_: tag >> 16 != 2)
     if meta.get("TransferSyntaxUID") != pydicom.uid.DeflatedExplicitVRLittleEndian:
         return
@@ -93,7 +93,7 @@ def _check_inflated(data: bytes, name: str, limits: Limits) -> None:
 
 
 def _frame(file: Any, name: str, selection: Selection) -> int:
-    """Return the frame to decode; one of several must be chosen."""
+    """Return the frame to decode; if there are several, one must have been chosen."""
     count, frame = int(file.get("NumberOfFrames") or 1), selection.frame
     if frame is None and count > 1:
         raise BadImageError(
@@ -108,7 +108,7 @@ def _frame(file: Any, name: str, selection: Selection) -> int:
 
 
 def _check_decoder(file: Any, name: str) -> None:
-    """Raise BadImageError if a package is missing that decodes the compression of the file."""
+    """Raise BadImageError if no package is installed that decodes the compression of the file."""
     import pydicom
 
     syntax = file.file_meta.TransferSyntaxUID
@@ -119,7 +119,7 @@ def _check_decoder(file: Any, name: str) -> None:
 
 
 def _stored_values(file: Any, frame: int, name: str) -> NDArray[Any]:
-    """Return the values of a frame, in RGB where there are three in a pixel."""
+    """Return the values of a frame, as RGB if there are three per pixel."""
     import pydicom
 
     try:
@@ -127,7 +127,7 @@ def _stored_values(file: Any, frame: int, name: str) -> NDArray[Any]:
     except RuntimeError as error:
         if "not support" not in str(error):
             raise
-        raise _no_decoder(file, name) from error  # such as Pillow's, of JPEG with 12 bits
+        raise _no_decoder(file, name) from error  # such as Pillow's for JPEG with 12 bits
 
 
 def _no_decoder(file: Any, name: str) -> BadImageError:
@@ -140,7 +140,7 @@ def _no_decoder(file: Any, name: str) -> BadImageError:
 
 
 def _take_from_frame(file: Any, frame: int) -> None:
-    """Enter what functional groups say of all frames, and of this one, where a file of one frame has it."""
+    """Copy attributes from the functional groups of this frame to where single-frame files have them."""
     shared = list(file.get("SharedFunctionalGroupsSequence") or ())
     own = list(file.get("PerFrameFunctionalGroupsSequence") or ())[frame : frame + 1]
     for group in (*shared, *own):
@@ -164,7 +164,7 @@ def _grey_levels(
         inside = np.rint(values).astype(np.int64).clip(first, first + entries - 1)
         shown, (low, high), note = pixels.apply_voi(inside, file), (0, 2**bits - 1), "the file's VOI table"
     elif file.get("WindowWidth") is not None and file.get("WindowCenter") is not None:
-        # The standard has functions of several forms, whose ends depend on the file.
+        # The standard has several window functions, whose limits depend on the file.
         centre, width = _first(file.WindowCenter), _first(file.WindowWidth)
         if width <= 0:
             raise BadImageError(name, "corrupt", f"has a window of width {width:g}.", "Pass a value_range.")

@@ -1,4 +1,4 @@
-"""What the header of a file says beside its size, without decoding the pixels."""
+"""Read facts from the header of an image file, without decoding its pixels."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from transferkit.images._sources import EncodedSource, PictureSource, Source
 
 __all__ = ["FileFacts", "file_facts"]
 
-_DECODED_WHEN_OPENED = ("WEBP", "HEIC", "GIF")  # not by Python alone, which is all that isolation allows
+_DECODED_WHEN_OPENED = ("WEBP", "HEIC", "GIF")  # opening these runs native code, not allowed with isolation
 # The luminance table of the JPEG standard (ITU-T T.81, K.1), whose mean other tables are compared with.
 _STANDARD_MEAN = 57.625
 
 
 @dataclass(frozen=True)
 class FileFacts:
-    """What a file is, whatever it shows.
+    """Technical facts of an image file.
 
     Attributes
     ----------
     format : str
-        Such as "JPEG"; "array" or "Pillow" for what is no file.
+        Format, such as "JPEG"; "array" or "Pillow" for images that are not files.
     mode : str
-        Pillow's name of the pixels, such as "RGB", "L" or "P"; empty where nobody knows without decoding.
+        Pillow's mode of the pixels, such as "RGB", "L" or "P"; empty if unknown without decoding.
     n_bytes : int or None
-        Size of the file; None for what is no file.
+        Size of the file; None for images that are not files.
     quality : float or None
-        Of a JPEG: the quality, 1 to 100, whose table is as coarse on average. Encoders of other makers than
-        libjpeg have tables of their own, so it tells files apart and is not what somebody set.
+        For a JPEG, the quality, 1 to 100, at which libjpeg's table would be as coarse on average. Other
+        encoders have their own tables; so it distinguishes files, but is not the quality that was set.
     """
 
     format: str
@@ -45,13 +45,13 @@ class FileFacts:
 
 
 def file_facts(source: Source, *, isolate: bool = False) -> FileFacts:
-    """Return what is known of a file before it is decoded.
+    """Return the facts known about a file before it is decoded.
 
     Parameters
     ----------
     source : Source
     isolate : bool, default=False
-        Open no decoder in this process: of some formats, the mode is then unknown.
+        Do not run a decoder in this process; the mode is then unknown for some formats.
 
     Returns
     -------
@@ -60,7 +60,7 @@ def file_facts(source: Source, *, isolate: bool = False) -> FileFacts:
     Raises
     ------
     BadImageError
-        It is no image of a known format, or its header is damaged.
+        The file is not an image of a known format, or its header is damaged.
     """
     if isinstance(source, PictureSource):
         return FileFacts(source.picture.format or "Pillow", source.picture.mode)
@@ -74,12 +74,12 @@ def file_facts(source: Source, *, isolate: bool = False) -> FileFacts:
         with translated(name, format), quiet():
             picture = open_picture(io.BytesIO(data), format)
     except BadImageError:
-        return FileFacts(format, "", len(data))  # channels that Pillow has no mode for; decoding says more
+        return FileFacts(format, "", len(data))  # Pillow has no mode for these channels
     return FileFacts(format, picture.mode, len(data), _quality(getattr(picture, "quantization", None)))
 
 
 def _quality(tables: Mapping[int, Sequence[int]] | Any) -> float | None:
-    """Return the quality of a JPEG whose first table has this mean, by libjpeg's formula."""
+    """Return the quality at which libjpeg's first table would have the mean of this one."""
     if not tables or 0 not in tables:
         return None
     coarseness = 100 * sum(tables[0]) / len(tables[0]) / _STANDARD_MEAN

@@ -13,7 +13,7 @@ __all__ = ["RAW_SUFFIXES", "is_lasting", "translated"]
 
 # Files of cameras that start with a TIFF thumbnail.
 RAW_SUFFIXES = (".dng", ".nef", ".arw", ".pef", ".srw", ".3fr", ".cr2", ".nrw")
-# Signals that end a helper process for reasons of the machine, not of the image.
+# Signals that end a helper process because of the machine, not of the image.
 _FROM_OUTSIDE = ("SIGKILL", "SIGTERM", "SIGINT", "SIGHUP")
 
 # Words by which Pillow and its libraries report truncated data.
@@ -64,7 +64,7 @@ def _damaged(name: str, format: str, error: Exception) -> BadImageError:
     category = "truncated" if cut else "corrupt"
     problem = "is truncated" if cut else "is damaged"
     hint = "Download or copy the file again."
-    if format == "TIFF" and "unknown pixel mode" in text:  # a sound file, perhaps, of wide or signed values
+    if format == "TIFF" and "unknown pixel mode" in text:  # perhaps a valid file with wide or signed values
         hint += " If other programs open it, pass its array, such as that of tifffile.imread(path)."
     return BadImageError(name, category, f"{format} {problem}: {text.rstrip('.')}.", hint)
 

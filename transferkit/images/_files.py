@@ -64,7 +64,7 @@ def read_rest(file: IO[bytes], limits: Limits) -> Any:
     data: Any = file.read(limits.max_bytes + 1)
     if not isinstance(data, bytes):
         return data
-    # A stream may give less than is asked for, and only its end gives nothing.
+    # A stream may return less than requested; only its end returns nothing.
     blocks, left = [data], limits.max_bytes + 1 - len(data)
     while blocks[-1] and left > 0:
         blocks.append(file.read(left) or b"")

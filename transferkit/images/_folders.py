@@ -1,4 +1,4 @@
-"""Recognise image files and side files by name, and find them in folders."""
+"""Recognise image files and auxiliary files by name, and find images in folders."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["IMAGE_SUFFIXES", "SUFFIX_FORMATS", "image_files", "image_suffixes", 
 
 logger = logging.getLogger("transferkit")
 
-# Suffix -> format, for notes and folder scans only: decoding goes by content.
+# Suffix -> format, only for notes and folder scans; for decoding, the content decides.
 SUFFIX_FORMATS = {
     ".bmp": "BMP",
     ".dcm": "DICOM",
@@ -64,10 +64,10 @@ def is_side_file(path: str | os.PathLike[str]) -> bool:
 
 
 def image_files(folder: Path, ignored: Counter[str]) -> list[Path]:
-    """Return the images at any depth, as ``sorted`` has their paths; count other files by suffix.
+    """Return the images at any depth, sorted by path; count other files by suffix.
 
-    Side files are skipped, and links to folders are not followed. A folder that cannot be read is an
-    InvalidInputError: its images must not be missing without a word.
+    Auxiliary files are skipped, and links to folders are not followed. A folder that cannot be read raises
+    InvalidInputError, so that its images are not silently missing.
     """
     found = []
     for here, folders, files in os.walk(folder, onerror=_refuse):
@@ -88,7 +88,7 @@ def _refuse(error: OSError) -> NoReturn:
 
 
 def log_ignored(folder: Path, ignored: Counter[str]) -> None:
-    """Log how many files in a folder are no images by their suffix."""
+    """Log how many files in a folder are not images according to their suffix."""
     if ignored:
         kinds = ", ".join(f"{count} with {suffix}" for suffix, count in sorted(ignored.items()))
         logger.warning("Ignored files without an image suffix in %s: %s.", folder, kinds)

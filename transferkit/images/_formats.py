@@ -10,7 +10,7 @@ __all__ = ["identify"]
 
 # First bytes -> supported format; see _decode.py for the decoders.
 _DECODED = (
-    (re.compile(rb".{128}DICM", re.DOTALL), "DICOM"),  # first: what precedes may be the header of a TIFF
+    (re.compile(rb".{128}DICM", re.DOTALL), "DICOM"),  # first, since the preamble may be the header of a TIFF
     (re.compile(rb"\xff\xd8\xff"), "JPEG"),
     (re.compile(rb"\x89PNG\r\n\x1a\n"), "PNG"),
     (re.compile(rb"GIF8[79]a"), "GIF"),
@@ -28,7 +28,7 @@ def _table(*rows: tuple[bytes, str, str]) -> list[tuple[re.Pattern[bytes], str, 
     return [(re.compile(magic, re.DOTALL | re.IGNORECASE), what, hint) for magic, what, hint in rows]
 
 
-# What may precede the first tag of a text format. A comment can match in one way only, so that hostile text
+# What may precede the first tag of a text format. A comment can match in only one way, so that hostile text
 # does not cause exponential backtracking.
 _PROLOGUE = rb"\xef?\xbb?\xbf?\s*(?:<\?xml[^>]*>\s*)?(?:<!--(?:(?!-->).)*-->\s*)*"
 

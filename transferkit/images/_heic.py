@@ -1,4 +1,4 @@
-"""HEIC, the format of telephones: another package decodes it."""
+"""HEIC, the format of phones, which is decoded by pillow-heif."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def require_heic(name: str) -> None:
 
 
 def open_heic(file: IO[bytes]) -> PIL.Image.Image:
-    """Open a file; Pillow itself is not told of the format."""
+    """Open a file, without registering the format with Pillow."""
     from pillow_heif import HeifImageFile
 
     picture: PIL.Image.Image = HeifImageFile(file)

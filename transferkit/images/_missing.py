@@ -1,6 +1,6 @@
-"""Files that end properly but lack pixels: what is missing would be black or grey, without an error.
+"""Detect files that end properly but lack pixels, which would silently be black or grey.
 
-Both checks are cheap unless the last pixels have the value that Pillow leaves where there is nothing.
+Both checks are cheap unless the last pixels have the value that Pillow uses for missing ones.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from transferkit.errors import BadImageError
 
 __all__ = ["MOST_SCANS", "check_complete", "check_scans"]
 
-MOST_SCANS = 500  # as libjpeg-turbo advises; an encoder writes about ten
+MOST_SCANS = 500  # as recommended by libjpeg-turbo; encoders write about ten
 _GREY = 128
-_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")  # but for those within the data of a scan
+_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")  # except those within the data of a scan
 _EOI, _SOS = 0xD9, 0xDA
-_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type
+_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # number of channels by colour type
 _ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 
 
@@ -61,7 +61,7 @@ def check_complete(
     if ImageFile.LOAD_TRUNCATED_IMAGES or format not in ("PNG", "JPEG"):
         return
     if format == "PNG":
-        # The last row, and, if it is interlaced, perhaps the one before it.
+        # The last row and, for interlaced images, perhaps the one before it.
         lacking = any(set(_end_of_row(picture, row)) == {0} for row in (1, 2)) and _png_lacks_pixels(data)
     else:
         lacking = set(_end_of_row(picture, 1)) == {_GREY} and _jpeg_lacks_pixels(data, picture, reopen)
@@ -82,7 +82,7 @@ def _end_of_row(picture: PIL.Image.Image, row: int) -> list[Any]:
 
 
 def _png_lacks_pixels(data: bytes) -> bool:
-    """Return True if the compressed data of a sound PNG holds less than its pixels."""
+    """Return True if the compressed data of a valid PNG has fewer bytes than its pixels."""
     width, height, bits, colour, _, _, interlaced = struct.unpack_from(">IIBBBBB", data, 16)
     pixel_bits = bits * _CHANNELS.get(colour, 0)
     needed = 0
@@ -99,7 +99,7 @@ def _png_lacks_pixels(data: bytes) -> bool:
                 rest = inflate.unconsumed_tail
         held += len(inflate.flush()) if held < needed else 0
     except zlib.error:
-        return False  # Pillow says what is wrong
+        return False  # Pillow raises the error
     return held < needed
 
 
@@ -116,13 +116,13 @@ def _png_data(data: bytes) -> Iterator[bytes]:
 def _jpeg_lacks_pixels(
     data: bytes, picture: PIL.Image.Image, reopen: Callable[[bytes], PIL.Image.Image]
 ) -> bool:
-    """Return True if other bytes before the end marker change pixels: they were needed, and not there."""
+    """Return True if inserting bytes before the end marker changes pixels, so that data is missing there."""
     end = _jpeg_end(data)
     if end is None:
         return False
     noise = np.random.default_rng(0).integers(0, 255, 512).astype(np.uint8).tobytes()  # without 0xff
     other = reopen(data[:end] + noise + data[end:])
-    if other.size != picture.size:  # decoded smaller
+    if other.size != picture.size:  # it was decoded at reduced size
         other.draft(None, picture.size)
     try:
         other.load()

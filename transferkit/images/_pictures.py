@@ -75,7 +75,7 @@ def is_signed(picture: PIL.Image.Image) -> bool:
 
 
 def is_white_zero(picture: PIL.Image.Image) -> bool:
-    """Return True for a wide TIFF that stores white as 0: Pillow inverts only those of 8 bits."""
+    """Return True for a TIFF of more than 8 bits that stores white as 0, which Pillow does not invert."""
     return is_wide(picture) and getattr(picture, "tag_v2", {}).get(_PHOTOMETRIC) == 0
 
 
@@ -85,13 +85,13 @@ def picture_to_rgb(
     value_range: ValueRange | None = None,
     channels: Sequence[int] | None = None,
 ) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
-    """Return pixels (height, width, 3) and notes; with channels, alpha is one like the others."""
+    """Return pixels (height, width, 3) and notes; with ``channels``, alpha is an ordinary channel."""
     if channels is not None and not is_wide(picture):
         bands = picture if picture.mode in ("L", "LA", "RGB", "RGBA") else picture.convert("RGB")
         chosen = pick_channels(np.array(bands), channels, name)
         return (np.repeat(chosen, 3, axis=2) if chosen.shape[2] == 1 else chosen), ()
     if channels is not None and max(channels) > 0:
-        pick_channels(np.asarray(picture), channels, name)  # grey has one
+        pick_channels(np.asarray(picture), channels, name)  # grey has a single one
     if is_wide(picture):
         return _wide_to_rgb(picture, name, value_range)
     if picture.mode == "LAB":

@@ -82,7 +82,7 @@ def to_uint8(
 
 
 def range_alone(values: NDArray[Any]) -> ValueRange | None:
-    """Return the range of an array by itself, or None if that is ambiguous."""
+    """Return the range of a single array, or None if it is ambiguous."""
     try:
         low, high = _extremes(values, "")
         if is_uint16(values.dtype) and high > 255:

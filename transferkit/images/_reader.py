@@ -1,4 +1,4 @@
-"""Read images as a model does, for whoever looks at them."""
+"""Read images in the same way as a model, such as for plots."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from transferkit.images._target import Target
 
 @dataclass(frozen=True)
 class Reader:
-    """How images are read; by default as :func:`load_image` does.
+    """How images are read; by default as by :func:`load_image`.
 
     Attributes
     ----------
@@ -25,9 +25,9 @@ class Reader:
     value_range : (float, float) or None
         Values of black and white, as for :func:`load_image`.
     ranges : mapping or None
-        What :func:`array_ranges` found in the images that a model was fitted on.
+        Result of :func:`array_ranges` for the images that a model was fitted on.
     isolate : float or None
-        Seconds that a helper process may take to decode a file; None decodes here.
+        Time limit in seconds for decoding a file in a helper process; None decodes in this process.
     """
 
     selection: Selection = EVERYTHING
@@ -36,13 +36,13 @@ class Reader:
     isolate: float | None = None
 
     def source(self, item: Any) -> Source:
-        """Return an image that is not decoded yet; errors as of :func:`read_source`."""
+        """Return an undecoded image; errors as for :func:`read_source`."""
         return read_source(item, ranges=self.ranges, selection=self.selection)
 
     def decode(self, source: Source, target: Target | None = None) -> Image:
-        """Return the pixels of a source; with ``target``, perhaps at reduced size."""
+        """Return the pixels of a source; with ``target``, possibly at reduced size."""
         return source.decode(self.value_range, target, isolate=self.isolate)
 
     def load(self, item: Any, target: Target | None = None) -> Image:
-        """Return the pixels of an image; errors as of :func:`load_image`."""
+        """Return the pixels of an image; errors as for :func:`load_image`."""
         return self.decode(self.source(item), target)

@@ -42,9 +42,9 @@ def read_source(
     limits : Limits, optional
         Limits on the size of the image.
     ranges : mapping, optional
-        What :func:`array_ranges` found in the images that this one belongs to.
+        Result of :func:`array_ranges` for the images that this one belongs to.
     selection : Selection, optional
-        The frame of a file, and the channels. A Pillow image shows its frame already.
+        The frame of a file, and the channels. For a Pillow image, its current frame is used.
 
     Returns
     -------
@@ -122,7 +122,7 @@ def load_image(
     BadImageError
         With one of the categories in ``transferkit.images.CATEGORIES``.
     InvalidInputError
-        ``value_range`` is not a range, or ``frame`` or ``channels`` no positions.
+        ``value_range`` is not a range, or ``frame`` or ``channels`` are not positions.
 
     Examples
     --------

@@ -1,7 +1,7 @@
-"""Read images at addresses such as ``s3://bucket/1.jpg``, through fsspec.
+"""Read images at addresses such as ``s3://bucket/1.jpg``, by means of fsspec.
 
-Nothing is kept of an address: it is read again each time, and its rows are found by the digest of what was
-read. Another content may have the same tag, size and time, as servers are free to choose them.
+Nothing is remembered about an address: it is read again each time, and its rows are found by the digest of
+the content. Tag, size and time do not identify the content, since servers are free to choose them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def is_url(text: str) -> bool:
 
 
 def shown(address: str) -> str:
-    """Return an address for messages: not too long, and without a password."""
+    """Return an address for messages, shortened and without a password."""
     address = _without_password(address)
     return address if len(address) <= 200 else f"{address[:200]}..."
 
@@ -42,7 +42,7 @@ def read_address(address: str, limits: Limits) -> bytes:
     BadImageError
         Category ``not_found``, ``unreadable``, ``empty`` or ``too_large``.
     MissingDependencyError
-        fsspec, or what it needs for this kind of address, is not installed.
+        fsspec, or a package that it needs for this kind of address, is not installed.
     """
     name = shown(address)
     if address[:5].lower() == "data:":
@@ -52,9 +52,9 @@ def read_address(address: str, limits: Limits) -> bytes:
     filesystem, path = _open(address)
     data = bytearray()
     try:
-        filesystem.invalidate_cache(path)  # it may know the size of what was there when it was listed
+        filesystem.invalidate_cache(path)  # it may have cached the size from an earlier listing
         with filesystem.open(path, "rb") as file:
-            # A stream may give less than is asked for, and only its end gives nothing.
+            # A stream may return less than requested; only its end returns nothing.
             while len(data) <= limits.max_bytes and (block := file.read(_BLOCK)):
                 data += block
     except Exception as error:  # noqa: BLE001 - each kind of server raises errors of its library
@@ -68,7 +68,7 @@ def list_addresses(pattern: str) -> list[str]:
     Raises
     ------
     InvalidInputError
-        None does, they cannot be listed, or the addresses would lack the server.
+        No file does, they cannot be listed, or the addresses would lack the server.
     MissingDependencyError
         As for `read_address`.
     """
@@ -83,7 +83,7 @@ def list_addresses(pattern: str) -> list[str]:
             if facts.get("type") != "directory" and not is_side_file(name)
         )
         addresses = [filesystem.unstrip_protocol(name) + link + container for name in names]
-        # Some file systems drop the server, and the user, of an address.
+        # Some file systems drop server and user of an address.
         lost = bool(names) and _open(addresses[0]) != (filesystem, names[0])
     except MissingDependencyError:
         raise
@@ -119,7 +119,7 @@ def _open(address: str) -> tuple[Any, str]:
 
 
 def _refuse(name: str, error: Exception) -> NoReturn:
-    """Raise the BadImageError for what cannot be read; fsspec calls all that fails over HTTP not found."""
+    """Raise BadImageError for an unreadable address; for HTTP, fsspec reports all errors as "not found"."""
     reason: BaseException = error
     while isinstance(reason, FileNotFoundError) and reason.__cause__ is not None:
         reason = reason.__cause__

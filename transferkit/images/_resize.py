@@ -115,8 +115,8 @@ def resample(
 ) -> PIL.Image.Image:
     """Resize an image, or a box in it, with Pillow's antialiasing bilinear filter: along rows, then columns.
 
-    Levels are rounded after each pass, so the order changes a quarter of the pixels by one level. Left to
-    itself, Pillow 12 starts with rows, and Pillow 13 with columns where the image is tall.
+    Levels are rounded after each pass, so the order changes a quarter of the pixels by one level. By default,
+    Pillow 12 starts with rows, but Pillow 13 with columns if the image is tall.
     """
     left, top, right, bottom = box or (0, 0, picture.width, picture.height)
     rows = picture.resize(

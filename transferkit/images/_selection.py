@@ -1,4 +1,4 @@
-"""Which frame of a file, and which channels, are the image."""
+"""Select the frame of a file, and the channels, to use as the image."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from transferkit.errors import BadImageError, InvalidInputError
 
 __all__ = ["EVERYTHING", "Selection", "check_selection", "pick_channels"]
 
-_USUAL = (1, 3, 4)  # grey, RGB, RGBA: these may come first
+_USUAL = (1, 3, 4)  # grey, RGB, RGBA; these may be on the first axis
 
 
 class Selection(NamedTuple):
-    """The part of a file or an array that is the image.
+    """The part of a file or an array to use as the image.
 
     Attributes
     ----------
     frame : int or None
-        Position among the frames or pages of a file; None is the first of an animation or a TIFF, and the
+        Position of the frame or page in a file; None means the first one of an animation or a TIFF, and the
         only one of a DICOM file.
     channels : tuple of one or three int, or None
-        Positions of grey, or of red, green and blue; None where there are 1, 3 or 4 channels.
+        Positions of grey, or of red, green and blue; None if there are 1, 3 or 4 channels.
     """
 
     frame: int | None = None
@@ -35,7 +35,7 @@ EVERYTHING = Selection()
 
 
 def check_selection(frame: Any, channels: Any) -> Selection:
-    """Return the selection that two parameters stand for, or raise InvalidInputError."""
+    """Return the selection for two parameters, or raise InvalidInputError."""
     problems = []
     if frame is not None and not _is_position(frame):
         problems.append(f"frame must be the position of a frame, 0 or more, or None. Got {frame!r}.")
@@ -59,7 +59,7 @@ def pick_channels(array: NDArray[Any], channels: Sequence[int], name: str) -> ND
     Raises
     ------
     BadImageError
-        There are not so many, or they are not on the last axis.
+        There are fewer channels, or they are not on the last axis.
     """
     if array.ndim == 4 and array.shape[0] == 1:
         array = array[0]

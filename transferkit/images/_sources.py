@@ -118,7 +118,7 @@ class EncodedSource(Source):
 
 
 class ArraySource(Source):
-    """An array; ``ranges`` say what is black and white in the images that it belongs to."""
+    """An array; ``ranges`` are the values of black and white in the images that it belongs to."""
 
     def __init__(
         self,
@@ -137,7 +137,7 @@ class ArraySource(Source):
     def _hash(self) -> str:
         reading: tuple[Any, ...] = ("array", self._array.dtype.str, self._array.shape)
         if self._range is not None and self._range != range_alone(self._array):
-            reading = (*reading, self._range)  # by itself, it would be another image
+            reading = (*reading, self._range)  # on its own, the array would be a different image
         return _sha256(*reading, self._array)
 
     def _decode(self, value_range: ValueRange | None, target: Target | None, isolate: float | None) -> Image:

@@ -1,7 +1,7 @@
-"""Which value is black and which is white in several arrays: one answer for all of them.
+"""Infer the values of black and white from several arrays together.
 
-In a stack of floats within 0..255, a nearly black image holds nothing above 1. By itself, it would be read as
-0..1.
+In a stack of floats within 0..255, a nearly black image may have no value above 1. On its own, it would be
+read as 0..1.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ __all__ = ["FAMILIES", "ArrayRanges", "array_ranges", "check_agreement", "family
 
 ArrayRanges = Mapping[str, ValueRange]  # by family of dtypes
 
-# Of many images, one is brighter than half: a smaller maximum, such as the 16 of scikit-learn's digits, is
-# that of another range.
+# Among many images, some are brighter than half of white. So a smaller maximum, such as 16 in scikit-learn's
+# digits, means another range.
 _LEAST_WHITE = 128
 _RANGES = {"float": (0.0, 255.0), "integer": (0.0, 255.0), "uint16": (0.0, 65535.0)}
 FAMILIES = tuple(_RANGES)
@@ -30,7 +30,7 @@ _LEAST = {"float": _LEAST_WHITE, "integer": _LEAST_WHITE, "uint16": 256}
 
 
 def family_of(dtype: np.dtype[Any]) -> str | None:
-    """Return "float", "uint16" or "integer"; None where the dtype alone says what is white."""
+    """Return "float", "uint16" or "integer"; None if the dtype alone determines white."""
     if dtype.kind == "f":
         return "float"
     if dtype.kind not in "iu" or dtype == np.uint8:
@@ -39,24 +39,24 @@ def family_of(dtype: np.dtype[Any]) -> str | None:
 
 
 def array_ranges(images: Sequence[Any], channels: Sequence[int] | None = None) -> dict[str, ValueRange]:
-    """Return the range of the arrays among images, by family.
+    """Return the range of the arrays among images, by family of dtypes.
 
     Parameters
     ----------
     images : sequence of images
-        Anything but arrays is passed over.
+        Images that are not arrays are ignored.
     channels : sequence of int, optional
-        Only these count; by default all.
+        Channels to consider; by default all.
 
     Returns
     -------
     dict of str to (float, float)
-        A family without an array, or with black ones only, is left out.
+        Values of black and white. A family without arrays, or with black ones only, is left out.
 
     Raises
     ------
     InvalidInputError
-        The largest or smallest value leaves doubt.
+        The range is ambiguous.
     """
     found: dict[str, list[tuple[float, float]]] = {}
     for array in _arrays(images, channels):
@@ -81,7 +81,7 @@ def array_ranges(images: Sequence[Any], channels: Sequence[int] | None = None) -
 
 
 def check_agreement(images: Sequence[Any], channels: Sequence[int] | None = None) -> None:
-    """Raise InvalidInputError where some float arrays would be read as 0..1, and others as 0..255."""
+    """Raise InvalidInputError if some float arrays would be read as 0..1, and others as 0..255."""
     if len(images) < 2:
         return
     highest = [
@@ -97,7 +97,7 @@ def check_agreement(images: Sequence[Any], channels: Sequence[int] | None = None
 
 
 def _arrays(images: Sequence[Any], channels: Sequence[int] | None) -> list[NDArray[Any]]:
-    """Return the images that are arrays already; what others convert to is seen when they are read."""
+    """Return the images that are arrays; others may be converted to arrays only when they are read."""
     arrays = [
         np.asarray(image)
         for image in images
@@ -110,7 +110,7 @@ def _arrays(images: Sequence[Any], channels: Sequence[int] | None) -> list[NDArr
 
 
 def _chosen(array: NDArray[Any], channels: Sequence[int]) -> list[NDArray[Any]]:
-    """Return the channels of an array; nothing of one that will be refused on its own."""
+    """Return the channels of an array; nothing if reading it will raise an error."""
     try:
         return [pick_channels(array, channels, "")]
     except BadImageError:
@@ -118,7 +118,7 @@ def _chosen(array: NDArray[Any], channels: Sequence[int]) -> list[NDArray[Any]]:
 
 
 def _extremes(array: NDArray[Any]) -> tuple[float, float] | None:
-    """Return the smallest and the largest value; None for what will be refused on its own."""
+    """Return the smallest and the largest value; None if reading the array will raise an error."""
     if array.size == 0 or array.dtype.kind not in "iuf":
         return None
     low, high = float(array.min()), float(array.max())

@@ -1,4 +1,4 @@
-"""CSV files that name images: a header, then a file name and more in each row."""
+"""Read CSV files with a header, and a file name and other values in each row."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ _MISSING = {"", "na", "n/a", "nan", "none", "null"}
 
 
 def is_missing(cell: str) -> bool:
-    """Return True if a cell says that there is no number, as spreadsheets, pandas and R write it."""
+    """Return True if a cell marks a missing number, as written by spreadsheets, pandas and R."""
     return cell.strip().lower() in _MISSING
 
 
 def read_rows(path: Path, what: str) -> list[NumberedRow]:
-    """Return the non-blank rows, numbered as in a spreadsheet; ``what`` the file holds is for errors.
+    """Return the non-blank rows, numbered as in a spreadsheet; ``what`` describes the file in errors.
 
-    Cells are separated by commas, semicolons or tabs, whichever the first row has. Where it is not commas,
-    numbers may have a decimal comma, which becomes a point.
+    Cells are separated by commas, semicolons or tabs, whichever the first row has. If the separator is not a
+    comma, numbers may have a decimal comma, which is replaced by a point.
     """
     if not path.is_file():
         state = "It is a folder." if path.is_dir() else f"The current folder is {Path.cwd()}."
@@ -42,7 +42,7 @@ def read_rows(path: Path, what: str) -> list[NumberedRow]:
         first = next((line for line in io.StringIO(text) if line.strip()), "")
         told = re.fullmatch(r"sep=(.)\s*", first)  # Excel's own note
         delimiter = told[1] if told else _delimiter(first)
-        # strict, or a quote that is not closed would swallow the rows behind it
+        # strict, since an unclosed quote would otherwise swallow the following rows
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
         rows = [(number, row) for number, row in enumerate(reader, start=1) if any(row)]
     except (UnicodeError, csv.Error) as error:
@@ -65,7 +65,7 @@ def _text(path: Path) -> str:
 
 
 def _delimiter(line: str) -> str:
-    """Return what separates the cells of the first row; text in quotes does not count."""
+    """Return the separator of the cells in the first row, ignoring quoted text."""
     return next((mark for mark in "\t;" if len(next(csv.reader([line], delimiter=mark), [])) > 1), ",")
 
 
@@ -77,8 +77,8 @@ def find_folder(
 ) -> Path:
     """Return the folder that the file names in a table are relative to.
 
-    By default the folder of the table, or one ``beside`` it, such as ``"images"`` or ``".."``: whichever has
-    most of the first images.
+    By default the folder of the table, or one ``beside`` it, such as ``"images"`` or ``".."``: whichever
+    contains most of the first images.
     """
     if image_folder is not None:
         return _checked_folder(image_folder, names)

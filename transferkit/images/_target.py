@@ -1,4 +1,4 @@
-"""How far a JPEG may be reduced while decoding for a small square."""
+"""Choose the reduced size at which a JPEG may be decoded for a small square."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ __all__ = ["Target"]
 # pixel. The square differs from that of the full image by less than the JPEG rounding: on photographs by 0.4
 # to 0.5 of 255 on average, by 1 in the worst of a hundred. With a factor of 1 it is 1.3 and 3.8.
 _SPARE = 2
-_FACTORS = (8, 4, 2)  # of the inverse cosine transform, in libjpeg
+_FACTORS = (8, 4, 2)  # reductions supported by libjpeg's inverse cosine transform
 
 
 class Target(NamedTuple):
-    """The square that an image is decoded for.
+    """The square for which an image is decoded.
 
     Parameters
     ----------
@@ -23,7 +23,7 @@ class Target(NamedTuple):
     resize : {"stretch", "pad"}, default="stretch"
         As for :func:`resize_image`.
     side : float, optional
-        Side of the part that the square shows, in pixels of the image; by default all of it.
+        Side of the part of the image that the square shows, in pixels; by default the whole image.
     """
 
     size: int

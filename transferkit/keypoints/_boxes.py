@@ -11,10 +11,10 @@ from transferkit.errors import InvalidInputError
 
 __all__ = ["BOX_MARGIN", "check_boxes", "frames_of_boxes"]
 
-# On each side, as a fraction of the longer side of the box: detectors' boxes are tight, and what surrounds a
-# subject says where it ends.
+# Margin on each side, as a fraction of the longer side of the box: detectors' boxes are tight, and the
+# surroundings of a subject show where it ends.
 BOX_MARGIN = 0.2
-_NEAR = 2.0  # half sides of a square around a box: points that are farther off belong to something else
+_NEAR = 2.0  # half sides of the square around a box; points farther from its centre are of something else
 
 
 def frames_of_boxes(boxes: Any, n_images: int) -> npt.NDArray[np.float64]:
@@ -25,7 +25,7 @@ def frames_of_boxes(boxes: Any, n_images: int) -> npt.NDArray[np.float64]:
     boxes : array-like, shape (n, 4)
         Left, top, right and bottom edge of each subject, in pixels.
     n_images : int
-        How many there must be.
+        Expected number of boxes.
 
     Returns
     -------
@@ -35,7 +35,7 @@ def frames_of_boxes(boxes: Any, n_images: int) -> npt.NDArray[np.float64]:
     Raises
     ------
     InvalidInputError
-        There are more or fewer, one is missing, or its right edge is not to the right of its left one.
+        There are more or fewer boxes, one is missing, or its right edge is not to the right of its left edge.
     """
     try:
         edges = np.asarray(boxes, dtype=np.float64)
@@ -60,7 +60,7 @@ def frames_of_boxes(boxes: Any, n_images: int) -> npt.NDArray[np.float64]:
 
 
 def check_boxes(frames: Any, sizes: Any, rows: Any, points: Any = None) -> None:
-    """Raise if squares around boxes have nothing of their images, or nothing of their points.
+    """Raise if squares around boxes contain no part of their images, or none of their points.
 
     Parameters
     ----------
@@ -69,14 +69,14 @@ def check_boxes(frames: Any, sizes: Any, rows: Any, points: Any = None) -> None:
     sizes : ndarray of int, shape (n, 2)
         Width and height of the images.
     rows : ndarray of int, shape (n,)
-        Which rows of the caller's boxes they are.
+        Rows of the caller's boxes.
     points : ndarray, shape (n, k, 2), optional
-        In pixels; NaN is a missing one.
+        Points in pixels; NaN is a missing one.
 
     Raises
     ------
     InvalidInputError
-        The boxes are of other images, or of images of another size.
+        The boxes seem to be of other images, or of images of another size.
     """
     centre, half = frames[:, :2], frames[:, 2:3] / 2 / (1 + 2 * BOX_MARGIN)
     wrong = ((centre + half < 0) | (centre - half > sizes)).any(axis=1)

@@ -65,8 +65,8 @@ def mirror_order(n_points: int, pairs: Pairs | None = None) -> npt.NDArray[np.in
     Returns
     -------
     ndarray of int, shape (n_points,), or None
-        ``mirrored = points[:, order]``, with each ``x`` replaced by ``width - 1 - x``. None without
-        pairs, unless there are 68 points: those of other schemes are unknown.
+        Use it as ``mirrored = points[:, order]``, and replace each ``x`` by ``width - 1 - x``. None if no
+        pairs are passed and there are not 68 points.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""From the error to expect of a point to the likelihood that it is close enough."""
+"""The likelihood that a point is close enough, given its expected error."""
 
 from __future__ import annotations
 
@@ -12,20 +12,21 @@ __all__ = ["likelihood_within"]
 
 
 def likelihood_within(expected_error: npt.ArrayLike, distance: float) -> npt.NDArray[np.float64]:
-    """Return how likely each point is within a distance of the true one.
+    """Return the probability that each point is within a distance of the true one.
 
     Parameters
     ----------
     expected_error : array-like, shape (n, k)
-        Pixels, as ``KeypointRegressor.predict(X, return_error=True)`` returns them. NaN stays NaN.
+        Expected errors in pixels, as returned by ``KeypointRegressor.predict(X, return_error=True)``. NaN
+        stays NaN.
     distance : float
-        Pixels that a point may be off and still be of use.
+        Largest error, in pixels, at which a point is still useful.
 
     Returns
     -------
     ndarray of float64, shape (n, k)
-        Between 0 and 1, as the column ``likelihood`` of DeepLabCut: for ``table.with_keypoints(points,
-        likelihood=...)``.
+        Between 0 and 1, like the column ``likelihood`` of DeepLabCut. Can be passed to
+        ``table.with_keypoints(points, likelihood=...)``.
 
     Raises
     ------
@@ -34,9 +35,9 @@ def likelihood_within(expected_error: npt.ArrayLike, distance: float) -> npt.NDA
 
     Notes
     -----
-    Distances are taken to be gamma-distributed with shape 2, whose tail is longer than of Gaussian errors. On
-    drawn bodies and on faces, the share within half, one and two times the expected error is 26, 59 and
-    91 % by this law; in six experiments it was 21 to 33, 59 to 71 and 91 to 97 %.
+    Distances are assumed to be gamma-distributed with shape 2, which has a longer tail than Gaussian errors.
+    The share of points within half, one and two times the expected error is then 26, 59 and 91 %; in six
+    experiments on synthetic bodies and on faces it was 21 to 33, 59 to 71 and 91 to 97 %.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Left and right points, by their names."""
+"""Find pairs of left and right points by their names."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ def mirror_pairs_by_name(names: Sequence[str]) -> Pairs:
     Parameters
     ----------
     names : sequence of str
-        Two names are a pair if each becomes the other when its sides are exchanged, ``left`` and ``right`` or
-        ``l`` and ``r``, in any case: ``left_eye``, ``eye_L``, ``LeftEye``, ``l-eye``, ``earLeft``,
-        ``left_eye_right_corner``.
+        Names of the points. Two names are a pair if exchanging ``left`` and ``right``, or ``l`` and ``r``,
+        turns one into the other. Upper and lower case and many spellings are recognized: ``left_eye``,
+        ``eye_L``, ``LeftEye``, ``l-eye``, ``earLeft``, ``left_eye_right_corner``.
 
     Returns
     -------
     tuple of (int, int)
-        Positions of the left and the right point. Empty if no name has a side, or if one with a side has no
-        partner: a mirror image would show a point that has no name.
+        Positions of the left and the right point. Empty if no name has a side, or if a name with a side has
+        no partner, since a mirror image would then show a point without a name.
 
     Examples
     --------
@@ -50,7 +50,7 @@ def mirror_pairs_by_name(names: Sequence[str]) -> Pairs:
 
 
 def without_partner(names: Sequence[str]) -> list[str]:
-    """Return the names that have a side, but not the name of the other side among them."""
+    """Return the names that have a side, but whose counterpart on the other side is missing."""
     sided = _sided(names)
     return [names[i] for words, i in sided.items() if _exchanged(words) not in sided]
 
@@ -79,7 +79,7 @@ def checked_pairs(pairs: Any, n_points: int) -> Pairs | None:
     Raises
     ------
     InvalidInputError
-        They are no pairs of different points below `n_points`, or a point is in two.
+        They are not pairs of different points below `n_points`, or a point is in two pairs.
     """
     if pairs is None or (hasattr(pairs, "__len__") and len(pairs) == 0):
         return None

@@ -1,4 +1,4 @@
-"""How far to the right labels lie of where images and their mirror images say points are."""
+"""Estimate a systematic horizontal offset of labels from predictions on images and mirror images."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 
 __all__ = ["label_offset"]
 
-_SURE = 3.0  # standard errors; with ten groups, all of them must say the same
+_SURE = 3.0  # standard errors; with ten groups, all of them must agree
 _LARGEST = 2.0  # pixels; ways to count pixels differ by one at most
-_UNEVEN = 0.3  # how much it may differ between points, as a fraction
+_UNEVEN = 0.3  # largest standard deviation between points, as a fraction of the offset
 
 
 def label_offset(
@@ -18,32 +18,34 @@ def label_offset(
     groups: NDArray[np.int64],
     weight: NDArray[np.float64] | None = None,
 ) -> float:
-    """Return the pixels by which all labels lie to the right of the points found; 0 where it may be chance.
+    """Return the systematic offset of labels to the right, in pixels; 0 if it may be chance.
 
-    Labels may count pixels from 1, as MATLAB does, or from the edge of the first one. A model that learns
-    from mirror images too cannot learn that, since theirs are off the other way: it finds the middle of both.
+    Labels may count pixels from 1, as in MATLAB, or from the edge of the first pixel. A model that also
+    learns from mirror images cannot learn this offset, since their labels are off in the opposite direction:
+    its predictions have no offset.
 
     Parameters
     ----------
     found : ndarray, shape (n, k, 2)
-        Points in pixels, by a model that learned from images and mirror images, but from none of these.
+        Points in pixels, predicted by a model that learned from images and mirror images, but not from these.
     truth : ndarray, shape (n, k, 2)
         Labels; NaN is a missing point.
     groups : ndarray of int, shape (n,)
-        Images of one group count as one.
+        Groups of images; a group counts as one image.
     weight : ndarray, shape (n,), optional
-        By default all images count the same.
+        Weights of images; by default equal.
 
     Returns
     -------
     float
-        Pixels. 0 if groups do not agree on the direction by three standard errors (at least ten groups), if
-        it is more than two pixels, or if points do not agree: subjects that look to one side are found too
-        far in the middle, too, but each point by another distance, which depends on how large they are.
+        Offset in pixels. 0 if groups do not agree on its direction by three standard errors (which takes at
+        least ten groups), if it exceeds two pixels, or if it differs between points. (Subjects that all look
+        to one side also cause an offset, as predictions are biased towards the middle; but it differs between
+        points.)
 
     Notes
     -----
-    The median over groups of the median over points, and the sign test of it.
+    The offset is the median over groups of the median over points, tested by a sign test.
 
     Examples
     --------

@@ -16,7 +16,7 @@ __all__ = ["frames_around", "mean_shape"]
 
 Floats = NDArray[np.float64]
 
-_ROUNDS = 5  # of aligning and averaging; converges in two or three
+_ROUNDS = 5  # rounds of aligning and averaging, which converge in two or three
 
 
 def mean_shape(points: Floats, pairs: Pairs | None = None) -> Floats:
@@ -25,15 +25,15 @@ def mean_shape(points: Floats, pairs: Pairs | None = None) -> Floats:
     Parameters
     ----------
     points : ndarray, shape (n, k, 2)
-        In pixels; NaN is a missing point. Rows with fewer than two visible points are ignored.
+        Points in pixels; NaN is a missing point. Rows with fewer than two present points are ignored.
     pairs : tuple of (int, int), optional
         Mirror pairs; by default those of 68 points.
 
     Returns
     -------
     ndarray, shape (k, 2)
-        Centred on 0; the longer side of its box is 1. Rotated as the shapes are on average, and symmetric
-        if mirror pairs are known.
+        Mean shape, centred on 0; the longer side of its bounding box is 1. It has the mean rotation of the
+        shapes, and is symmetric if mirror pairs are known.
     """
     points = points[np.isfinite(points).all(axis=2).sum(axis=1) > 1]
     present = np.asarray(np.isfinite(points).all(axis=2))
@@ -90,7 +90,7 @@ def _similarities(points: Floats, mean: Floats, present: NDArray[np.bool_]) -> t
 
 
 def _mean(shapes: Floats) -> Floats:
-    """Return the mean (k, 2) of shapes; a point missing in all of them is put in the middle of the others."""
+    """Return the mean (k, 2) of shapes; a point that is missing in all is put in the middle of the others."""
     present = np.isfinite(shapes)
     mean: Floats = np.where(present, shapes, 0.0).sum(axis=0) / np.maximum(present.sum(axis=0), 1)
     never = np.asarray(~present.any(axis=(0, 2)))

@@ -1,4 +1,4 @@
-"""Smooth the tracks of keypoints over the frames of a film."""
+"""Smooth keypoints over the frames of a video."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ __all__ = ["smooth_keypoints"]
 
 
 def smooth_keypoints(keypoints: npt.ArrayLike, *, window: int = 5) -> npt.NDArray[np.float64]:
-    """Return keypoints of successive frames, each the median of the frames around it.
+    """Smooth keypoints of successive frames by a running median.
 
-    A single frame that is wrong does not show, and a step stays one; a movement to and fro that is shorter
-    than half the window is lost.
+    The median removes errors of single frames and preserves sudden movements, but loses movements back and
+    forth that are shorter than half the window.
 
     Parameters
     ----------
     keypoints : array-like, shape (n, 2 * k) or (n, k, 2)
-        In the order of time, at even distances; NaN is a missing point.
+        Keypoints of frames at equal time intervals, in order; NaN is a missing point.
     window : int, default=5
-        Frames that count, an odd number; 1 changes nothing. At both ends there are fewer.
+        Number of frames in the window, odd; 1 changes nothing. The window is shorter at both ends.
 
     Returns
     -------
     ndarray of the same shape
-        A point that is missing in all frames of a window is missing.
+        Smoothed keypoints. A point is missing only if it is missing in all frames of the window.
 
     Raises
     ------
@@ -36,7 +36,7 @@ def smooth_keypoints(keypoints: npt.ArrayLike, *, window: int = 5) -> npt.NDArra
 
     Notes
     -----
-    The default of DeepLabCut's ``filterpredictions``: a median of 5 frames.
+    A median of 5 frames is also the default of DeepLabCut's ``filterpredictions``.
 
     Examples
     --------
@@ -50,7 +50,7 @@ def smooth_keypoints(keypoints: npt.ArrayLike, *, window: int = 5) -> npt.NDArra
         return as_layout(points, like=np.asarray(keypoints))
     half = int(window) // 2
     padded = np.pad(points, ((half, half), (0, 0), (0, 0)), constant_values=np.nan)
-    # Windows of one point (n, k, 2, window); a column without any value stays NaN, without numpy's warning.
+    # Windows of each point (n, k, 2, window); windows without any value stay NaN, without NumPy's warning.
     windows = np.lib.stride_tricks.sliding_window_view(padded, int(window), axis=0)
     present = np.isfinite(windows).any(axis=-1)
     smooth = np.full(points.shape, np.nan)

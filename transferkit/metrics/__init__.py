@@ -1,6 +1,6 @@
-"""Figures of merit, as functions of arrays.
+"""Metrics, as functions of arrays.
 
-``as_outcomes``, ``as_value_pair``, ``check_label_arrays`` and ``positive_class`` are for the evaluation.
+``as_outcomes``, ``as_value_pair``, ``check_label_arrays`` and ``positive_class`` are used by evaluations.
 """
 
 from transferkit.metrics._outcomes import as_outcomes, positive_class

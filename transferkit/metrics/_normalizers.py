@@ -1,4 +1,4 @@
-"""Reference distances that normalise errors in pixels."""
+"""Reference distances by which errors in pixels are normalised."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ _NEED_A_FACE = ("outer_eye_corners", "pupils")
 def reference_distances(points: FloatArray, normalizer: str | float) -> FloatArray:
     """Return the reference distance of each image, NaN if its points are missing.
 
-    The points that are left in an image may have no size, as a single one has none: that is NaN, too.
+    It is also NaN if the points that are present have no size, such as a single point.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Classification figures with intervals; undefined ones are NaN, with a note."""
+"""Classification metrics with confidence intervals; undefined ones are NaN, with a note."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ class ClassificationFigures(NamedTuple):
     Attributes
     ----------
     whole : dict of str to Figure
+        Overall figures by name.
     by_class : dict of label to dict of str to Figure
         Each class against all others; empty for two classes.
     """
@@ -46,25 +47,28 @@ def classification_figures(
     n_resamples: int = 1000,
     seed: int = 0,
 ) -> ClassificationFigures:
-    """Return accuracy, sensitivity, AUC and other figures, each with its interval.
+    """Return accuracy, sensitivity, AUC and other metrics, each with a confidence interval.
 
     Parameters
     ----------
     y_true, y_pred : array-like, shape (n,)
-        Labels.
+        True and predicted labels.
     probabilities : array-like, shape (n, k), optional
         One column per class, in the order of `classes`. Needed for AUC, log loss and Brier score.
     classes : array-like, shape (k,), optional
         All labels; by default those that occur, sorted.
     pos_label : label, optional
-        For two classes, the class of sensitivity, specificity, precision, F1 and AUC; by default the
-        second. For more than two, these are means over the classes, each against all others.
+        For two classes, the positive class, to which sensitivity, specificity, precision, F1 and AUC refer;
+        by default the second. For more classes, these are means over the classes, each against all others.
     groups : array-like, shape (n,), optional
-        Images in one group, such as one person, are resampled together, as they are not independent.
+        Group of each image. Images of one group, such as one person, are resampled together, as they are not
+        independent.
     confidence : float, default=0.95
         Confidence level of the intervals.
     n_resamples : int, default=1000
+        Number of bootstrap resamples.
     seed : int, default=0
+        Seed of the bootstrap.
 
     Returns
     -------
@@ -76,13 +80,13 @@ def classification_figures(
     Raises
     ------
     InvalidInputError
-        Lengths differ, a label is not in `classes`, probabilities are invalid, or a parameter is.
+        Lengths differ, a label is not in `classes`, or probabilities or a parameter are invalid.
 
     Notes
     -----
     Proportions of independent images have Wilson's interval. All other figures, and all figures with
-    groups, have the percentile interval of a bootstrap, in which no class disappears. There is none where a
-    class has one group only. The order of the images does not matter.
+    groups, have the percentile interval of a bootstrap in which no class disappears. There is no interval if
+    a class has only one group. The order of the images does not matter.
 
     As in scikit-learn, the precision of a class that has images but was never predicted is 0, with a note.
     Sensitivity and F1 of a class without images are undefined. Means ignore undefined figures, with a note,
@@ -134,9 +138,9 @@ def classification_figures(
 def resampled_figures(
     outcomes: Outcomes, groups: npt.ArrayLike | None, *, n_resamples: int = 1000, seed: int = 0
 ) -> dict[str, npt.NDArray[np.float64]]:
-    """Return the overall figures of each resample, shape (n_resamples,).
+    """Return the overall figures for each resample, shape (n_resamples,).
 
-    Images keep their order, so that two models evaluated on the same images get the same resamples.
+    Resamples depend on the order of the images, so that two models evaluated on the same images get the same.
     """
     resampling = _resampling(outcomes, groups, n_resamples, seed)
     names: list[str] = []

@@ -1,4 +1,4 @@
-"""The distribution of errors over the images."""
+"""The cumulative distribution of keypoint errors over images, and metrics of it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def cumulative_error_distribution(errors: npt.ArrayLike) -> tuple[FloatArray, Fl
     Parameters
     ----------
     errors : array-like of shape (n,)
-        One per image, as from ``normalized_mean_error(..., per_image=True)``. ``inf`` is an image
+        One error per image, as from ``normalized_mean_error(..., per_image=True)``. Use ``inf`` for an image
         without a detection; NaN is ignored.
 
     Returns
@@ -27,7 +27,7 @@ def cumulative_error_distribution(errors: npt.ArrayLike) -> tuple[FloatArray, Fl
     thresholds : ndarray of shape (m,)
         Increasing fractions, starting at 0.
     shares : ndarray of shape (m,)
-        Share of images with at most this error, 0..1. Plot as steps after each threshold.
+        Share of images with at most this error, from 0 to 1. Plot as steps after each threshold.
 
     Raises
     ------
@@ -62,7 +62,7 @@ def area_under_ced(errors: npt.ArrayLike, *, limit: float = 0.08) -> float:
     Returns
     -------
     float
-        In 0..1, 1 is perfect.
+        From 0 to 1 (perfect).
 
     Raises
     ------
@@ -94,7 +94,7 @@ def failure_rate(errors: npt.ArrayLike, *, limit: float = 0.08) -> float:
     Returns
     -------
     float
-        In 0..1, 0 is perfect.
+        From 0 (perfect) to 1.
 
     Raises
     ------

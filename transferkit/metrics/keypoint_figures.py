@@ -1,4 +1,4 @@
-"""Keypoint figures with intervals."""
+"""Keypoint metrics with confidence intervals."""
 
 from __future__ import annotations
 
@@ -28,19 +28,23 @@ def keypoint_figures(
     n_resamples: int = 1000,
     seed: int = 0,
 ) -> dict[str, Figure]:
-    """Return mean, median, area under the CED and failure rate, each with its interval.
+    """Return mean, median, area under the CED and failure rate, each with a confidence interval.
 
     Parameters
     ----------
     errors : array-like, shape (n,)
-        Fractions, as from ``normalized_mean_error(..., per_image=True)``; NaN is ignored.
+        One error per image, as a fraction, as from ``normalized_mean_error(..., per_image=True)``; NaN is
+        ignored.
     limit : float, default=0.08
         As for `area_under_ced` and `failure_rate`.
     groups : array-like, shape (n,), optional
-        Images in one group, such as the frames of one person, are resampled together.
+        Group of each image. Images of one group, such as the frames of one person, are resampled together.
     confidence : float, default=0.95
+        Confidence level of the intervals.
     n_resamples : int, default=1000
+        Number of bootstrap resamples.
     seed : int, default=0
+        Seed of the bootstrap.
 
     Returns
     -------
@@ -98,10 +102,10 @@ def resampled_keypoint_figures(
     seed: int = 0,
     in_order: bool = True,
 ) -> dict[str, Floats]:
-    """Return the figures of each resample, shape (n_resamples,).
+    """Return the figures for each resample, shape (n_resamples,).
 
-    Images keep their order, so that two models evaluated on the same images get the same resamples; with
-    ``in_order=False`` they are sorted first, so that their order does not matter.
+    Resamples depend on the order of the images, so that two models evaluated on the same images get the same;
+    with ``in_order=False`` images are sorted first, so that their order does not matter.
     """
     order = np.arange(len(errors)) if in_order else np.argsort(errors, kind="stable")
     errors = errors[order]

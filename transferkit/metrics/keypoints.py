@@ -55,9 +55,9 @@ def normalized_mean_error(
     y_true, y_pred : array-like of shape (n, 2 * k) or (n, k, 2)
         Points in the same unit, such as pixels. NaN in `y_true` is a missing point and is ignored.
     normalizer : str or float, default="outer_eye_corners"
-        Reference distance of the true points. ``"outer_eye_corners"``: between the outer eye corners
-        (300-W [1]_); ``"pupils"``: between the centres of the eyes; both need the standard 68 points.
-        ``"box_diagonal"``: the diagonal of the tight box of the points; ``"box_size"``:
+        Reference distance, measured on the true points. ``"outer_eye_corners"``: between the outer eye
+        corners (300-W [1]_); ``"pupils"``: between the centres of the eyes; both need the standard 68 points.
+        ``"box_diagonal"``: the diagonal of the bounding box of the points; ``"box_size"``:
         ``sqrt(width * height)`` of that box (AFLW2000-3D [2]_); both need at least two points.
         A number, in the unit of the points, is used for all images.
     per_image : bool, default=False

@@ -1,4 +1,4 @@
-"""Figures of several labels for each image, with intervals."""
+"""Metrics for several labels per image, with confidence intervals."""
 
 from __future__ import annotations
 
@@ -42,7 +42,9 @@ class LabelFigures(NamedTuple):
     Attributes
     ----------
     whole : dict of str to Figure
+        Overall figures by name.
     by_label : dict of label to dict of str to Figure
+        Figures of each label.
     """
 
     whole: dict[str, Figure]
@@ -60,27 +62,31 @@ def label_figures(
     n_resamples: int = 1000,
     seed: int = 0,
 ) -> LabelFigures:
-    """Return precision, recall, AUC and other figures of labels, each with its interval.
+    """Return precision, recall, AUC and other metrics of labels, each with a confidence interval.
 
     Parameters
     ----------
     y_true, y_pred : array-like, shape (n, k)
         1 where an image has a label, else 0.
     probabilities : array-like, shape (n, k), optional
-        Of each label by itself. Needed for AUC and average precision.
+        Independent probability of each label. Needed for AUC and average precision.
     labels : array-like, shape (k,), optional
-        Names of the columns, each another; by default their positions.
+        Names of the columns, all different; by default their positions.
     groups : array-like, shape (n,), optional
-        Images in one group, such as one person, are resampled together, as they are not independent.
+        Group of each image. Images of one group, such as one person, are resampled together, as they are not
+        independent.
     confidence : float, default=0.95
+        Confidence level of the intervals.
     n_resamples : int, default=1000
+        Number of bootstrap resamples.
     seed : int, default=0
+        Seed of the bootstrap.
 
     Returns
     -------
     LabelFigures
-        Of each label ``precision``, ``recall``, ``f1``, ``auc`` and ``average_precision``; of all
-        ``subset_accuracy``, the share of images with exactly their labels, figures of all decisions together
+        For each label, ``precision``, ``recall``, ``f1``, ``auc`` and ``average_precision``. Overall,
+        ``subset_accuracy`` (share of images whose labels are all right), figures over all decisions together
         (``micro_``), and means over the labels (``macro_``).
 
     Raises
@@ -91,10 +97,11 @@ def label_figures(
     Notes
     -----
     Precision and recall of a label, and subset accuracy, are proportions of independent images and have
-    Wilson's interval; all others, and all figures with groups, percentiles of a bootstrap.
+    Wilson's interval. All other figures, and all figures with groups, have the percentile interval of a
+    bootstrap.
 
-    As in scikit-learn, the precision of a label that was never predicted is 0, with a note, and so is that of
-    a label that was predicted but that no image has. All other figures of a label that no image has are
+    As in scikit-learn, the precision of a label that was never predicted is 0, with a note; so is that of a
+    label that was predicted but that no image has. All other figures of a label that no image has are
     undefined, and left out of means, with a note.
 
     Examples
@@ -145,7 +152,7 @@ def _proportions(
 def resampled_label_figures(
     true: Any, predicted: Any, probabilities: Any, groups: npt.ArrayLike | None = None, *, seed: int = 0
 ) -> dict[str, Floats]:
-    """Return the overall figures of each of 1,000 resamples; images keep their order."""
+    """Return the overall figures for each of 1,000 resamples, which depend on the order of the images."""
     arrays = check_label_arrays(true, predicted, probabilities)
     samples = Resampling(len(true), groups=groups, seed=seed).apply(
         lambda weights: _statistic(weights, *arrays)
@@ -173,7 +180,7 @@ def check_label_arrays(
 
 
 def _matrix(values: Any, name: str) -> npt.NDArray[Any]:
-    """Return numbers or booleans as an array, also of a sparse matrix; raise where there are others."""
+    """Return numbers or booleans, also of a sparse matrix, as an array; raise for anything else."""
     try:
         array = np.asarray(values.toarray() if hasattr(values, "toarray") else values)
         array = array.astype(np.float64) if array.dtype == object else array

@@ -33,8 +33,9 @@ class Resampling:
         Rows in one group, such as the images of one person, are drawn together, as they are not
         independent. By default each row is its own group.
     strata : ndarray of int, shape (n,), optional
-        Classes of which none may disappear: a resample without one is drawn again. How many rows each has
-        varies, as it would in new images: keeping it would make intervals of accuracy and losses too narrow.
+        Classes, none of which may disappear: a resample that lacks one is drawn again. The number of rows of
+        each class varies, as in new images; keeping it fixed would make intervals of accuracy and losses too
+        narrow.
     n_resamples : int, default=1000
     seed : int, default=0
 
@@ -97,7 +98,7 @@ class Resampling:
 
     @property
     def is_known(self) -> bool:
-        """Whether there are groups enough to tell how much figures vary: two, and two of each stratum.
+        """Whether there are enough groups to estimate variation: two, and two of each stratum.
 
         Without groups, a stratum may have a single row.
         """

@@ -1,4 +1,4 @@
-"""Figures of numbers, with intervals."""
+"""Regression metrics with confidence intervals."""
 
 from __future__ import annotations
 
@@ -25,8 +25,9 @@ class ValueFigures(NamedTuple):
     Attributes
     ----------
     whole : dict of str to Figure
+        Means over the outputs, by name.
     by_output : list of dict of str to Figure
-        Empty for one output.
+        Figures of each output; empty for a single output.
     """
 
     whole: dict[str, Figure]
@@ -42,25 +43,29 @@ def value_figures(
     n_resamples: int = 1000,
     seed: int = 0,
 ) -> ValueFigures:
-    """Return R^2 and the mean, root mean square and median of absolute errors, each with its interval.
+    """Return R^2 and the mean, root mean square and median of absolute errors, with confidence intervals.
 
     Parameters
     ----------
     y_true, y_pred : array-like, shape (n,) or (n, k)
-        NaN in `y_true` is a missing number, and is ignored.
+        True and predicted numbers. NaN in `y_true` is a missing number, and is ignored.
     groups : array-like, shape (n,), optional
-        Images in one group, such as one person, are resampled together, as they are not independent.
+        Group of each image. Images of one group, such as one person, are resampled together, as they are not
+        independent.
     confidence : float, default=0.95
         Confidence level of the intervals.
     n_resamples : int, default=1000
+        Number of bootstrap resamples.
     seed : int, default=0
+        Seed of the bootstrap.
 
     Returns
     -------
     ValueFigures
-        ``r2``, and ``mae``, ``rmse`` and ``median_error`` (of absolute errors) in the unit of `y_true`. Those
-        of several outputs are means over the outputs, as in scikit-learn. R^2 of an output that does not
-        vary, and every figure of one without numbers, is undefined and left out of the mean.
+        ``r2``, and ``mae``, ``rmse`` and ``median_error`` (of absolute errors) in the unit of `y_true`. With
+        several outputs, overall figures are means over the outputs, as in scikit-learn. R^2 of an output
+        that does not vary, and all figures of an output without numbers, are undefined and left out of the
+        mean.
 
     Raises
     ------
@@ -108,7 +113,7 @@ def resampled_value_figures(
 ) -> dict[str, Floats]:
     """Return the overall figures of each of 1,000 resamples.
 
-    Images keep their order, so that two models evaluated on the same images get the same resamples.
+    Resamples depend on the order of the images, so that two models evaluated on the same images get the same.
     """
     samples = Resampling(len(true), groups=groups, seed=seed).apply(_Statistic(true, predicted))
     return {name: samples[:, i, 0] for i, name in enumerate(VALUE_FIGURES)}

@@ -1,4 +1,4 @@
-"""Watching a model in use: are new images still like those that it was trained on?"""
+"""Monitor a model in use: check whether new images still resemble its training images."""
 
 from transferkit.monitoring._drift import drift
 from transferkit.monitoring._report import DriftCheck, DriftReport

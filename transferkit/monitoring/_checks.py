@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-_STRANGE = 0.95  # novelty of one in twenty training images
-_STRANGERS = 0.01  # share of the training images that count as strange, one at least
+_STRANGE = 0.95  # novelty that one in twenty training images exceeds
+_STRANGERS = 0.01  # share of the training images that count as strange, but at least one
 
 
 def novelty_check(novelty: Floats, n_known: int) -> tuple[str, Any, float, float, str]:
-    """Compare novelty with that of the training images, which is spread evenly.
+    """Compare novelty with that of the training images, which is uniform.
 
-    ``n_known`` is the number of their groups, here and below: each says as much as one image.
+    ``n_known``, here and below, is the number of their groups, each of which counts as one image.
     """
     from scipy.stats import ks_2samp
 
@@ -29,7 +29,7 @@ def novelty_check(novelty: Floats, n_known: int) -> tuple[str, Any, float, float
 def stranger_check(novelty: Floats, n_known: int) -> tuple[str, Any, float, float, str]:
     """Compare how many images are as strange as the strangest hundredth of the training images.
 
-    Of images like these, that number has a beta-binomial distribution, whatever the law of distances.
+    For images like these, this number has a beta-binomial distribution, whatever that of the distances.
     """
     from scipy.stats import betabinom
 
@@ -44,7 +44,7 @@ def stranger_check(novelty: Floats, n_known: int) -> tuple[str, Any, float, floa
 def probability_checks(
     chances: Floats, known: Floats, n_groups: int, labels: list[Any], *, one_each: bool
 ) -> list[tuple[str, Any, float, float, str]]:
-    """Compare the probability of each label, of two classes of the second, with that of held-out images."""
+    """Compare the probability of each label (of the second one for two classes) with held-out images."""
     from scipy.stats import ks_2samp, kstwo, wasserstein_distance
 
     found = []
@@ -63,7 +63,7 @@ def probability_checks(
 def share_check(
     chances: Floats, known: Floats, n_groups: int, labels: list[Any]
 ) -> tuple[str, Any, float, float, str]:
-    """Compare the share that is expected of each label: its mean probability."""
+    """Compare the expected share of each label, which is its mean probability."""
     from scipy.stats import norm
 
     gaps = chances.mean(axis=0) - known.mean(axis=0)

@@ -1,4 +1,4 @@
-"""Compare new images with those that a model was trained on, without labels."""
+"""Detect drift: compare new images, without labels, with the training images of a model."""
 
 from __future__ import annotations
 
@@ -17,49 +17,53 @@ from transferkit.tasks import Classes
 
 logger = logging.getLogger("transferkit")
 
-FEWEST = 20  # images of which a distribution says something
-# Effects below these are real where there are many images, and matter to nobody. Those of probabilities must
-# be larger: held-out images were judged by other models than new ones, which shows where little was learned.
+FEWEST = 20  # images for a meaningful distribution
+# Among many images, effects below these are significant but irrelevant. Those of probabilities must be
+# larger: held-out images were predicted by other models than new ones, which matters if little was learned.
 _SMALLEST = {"novelty": 0.02, "strangers": 0.02, "probability": 0.05, "classes": 0.05}
 
 
 def drift(model: Any, X: Any, *, boxes: Any = None, alpha: float = 0.01) -> DriftReport:
-    """Tell whether new images are still like those that a model was trained on; no labels are needed.
+    """Check whether new images still resemble the training images of a model; no labels are needed.
 
-    Compared are how unlike the training images they are (:meth:`Classifier.novelty`), all together and how
-    many are very strange, and, for a classifier, the probability of each class and how often each is
-    predicted, with those of held-out training images.
+    The novelty of the new images (see :meth:`Classifier.novelty`) and the number of very strange images are
+    compared with those of the training images. For a classifier, the probability of each class and its
+    expected share are compared with those of held-out training images, too.
 
     Parameters
     ----------
     model : Classifier, KeypointRegressor or ImageRegressor
-        Fitted, on images.
+        A model fitted on images.
     X : sequence of images
-        Twenty or more. What cannot be read, and what the model has learned from, is left out, with a warning.
+        At least 20 new images. Those that cannot be read, or that the model has learned from, are left out
+        with a warning.
     boxes : array-like, shape (n, 4), optional
-        For a model that was trained with boxes.
+        Boxes of the subjects, for a model that was trained with boxes.
     alpha : float, default=0.01
-        Chance of a false alarm if nothing has changed, over all checks together.
+        Probability of a false alarm if nothing has changed, over all checks together.
 
     Returns
     -------
     DriftReport
-        ``.drifted``, ``.checks``, and ``.strangest()``, the images to look at. For ``plots.plot_drift``.
+        ``.drifted``, ``.checks``, and ``.strangest()``, the images to look at. Can be passed to
+        ``plots.plot_drift``.
 
     Raises
     ------
     NotFittedError
     InvalidInputError
-        The model learned from arrays, nothing is known of its training images, or there are fewer than 20.
+        The model was trained on features, it keeps no training images to compare with, or there are fewer
+        than 20 images.
 
     Notes
     -----
-    The test of Kolmogorov and Smirnov for novelty (one-sided: less novel is no harm) and for the probability
-    of each class, the exact test of how many images are beyond the strangest hundredth of the training
-    images, and a test of normal means for the share of each class, at ``alpha`` over the number of checks
-    (Rabanser, Günnemann and Lipton 2019, "Failing loudly", NeurIPS). An effect below 0.02 (of probabilities
-    0.05) is never reported. Groups of training images count as one image each. New images that belong
-    together, such as frames of a film, are not independent, and raise false alarms.
+    The tests are the Kolmogorov-Smirnov test for novelty (one-sided, since less novelty is harmless) and for
+    the probability of each class; an exact test of the number of images beyond the strangest hundredth of the
+    training images; and a test of normal means for the share of each class. Each has the level ``alpha``
+    divided by the number of checks (Rabanser, Günnemann and Lipton 2019, "Failing loudly", NeurIPS). An
+    effect below 0.02 (0.05 for probabilities) is never reported. A group of training images counts as one
+    image. New images that belong together, such as frames of a film, are not independent, and cause false
+    alarms.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""What a look for drift has found."""
+"""The report of ``drift``."""
 
 from __future__ import annotations
 
@@ -17,25 +17,26 @@ from transferkit.foundation.tables import Table
 
 @dataclass(frozen=True)
 class DriftCheck:
-    """One thing that was compared.
+    """One check for drift.
 
     Attributes
     ----------
     name : {"novelty", "strangers", "probability", "classes"}
-        How unlike the training images, all together; how many are very strange; the probability of a label
-        (``label``); the share of each label, by its mean probability.
+        What is compared: the distribution of novelty; the number of very strange images; the probability of
+        a label (``label``); or the share of each label, measured by its mean probability.
     label : label or None
-        Of "probability": the label.
+        The label, for "probability".
     effect : float
-        The difference, in 0..1: of "novelty" Kolmogorov's distance; of "strangers" their share beyond the
-        usual one; of "probability" the mean distance of its quantiles (Wasserstein's); of "classes" the
-        largest of a share.
+        Size of the difference, from 0 to 1. "novelty": Kolmogorov's distance; "strangers": their share beyond
+        the usual one; "probability": the mean distance between quantiles (Wasserstein's); "classes": the
+        largest difference of a share.
     p_value : float
-        Chance of at least so large an effect if nothing has changed, and images are independent.
+        Probability of at least this effect if nothing has changed and images are independent.
     drifted : bool
-        Whether that is below the level of the report, shared among its checks, and the effect is no trifle.
+        Whether the p-value is below the level of this check (``alpha`` divided among the checks), and the
+        effect is large enough to matter.
     what : str
-        In words.
+        Description of the result.
     """
 
     name: str
@@ -48,26 +49,28 @@ class DriftCheck:
 
 @dataclass(frozen=True, repr=False)
 class DriftReport(Report):
-    """Whether new images are like those that a model was trained on. Print it.
+    """Whether new images resemble the training images, returned by `transferkit.drift`; print it for a table.
 
     Attributes
     ----------
     drifted : bool
-        Whether any check has found a difference.
+        Whether any check has found drift.
     checks : list of DriftCheck
     n_images : int
-        Images that could be read, and that the model has not learned from.
+        Images that could be read and that the model has not learned from.
     alpha : float
-        Chance of a false alarm if nothing has changed.
+        Probability of a false alarm if nothing has changed.
     novelty : ndarray of float64, shape (n_images,)
-        Of each image; spread evenly over 0..1 if nothing has changed.
+        Novelty of each image; uniform over 0..1 if nothing has changed.
     rows : ndarray of int64, shape (n_images,)
-        Their positions in X.
+        Positions of these images in X.
     images : list
         X, as a list.
     classes : ndarray or None
+        Labels of the model, if it has any.
     shares, shares_before : dict from label to float
-        Mean probability of each label, now and of held-out training images; empty without labels.
+        Mean probability of each label for the new images, and for held-out training images; empty without
+        labels.
     skipped : list of Failure
         Images that could not be read.
     """
@@ -85,7 +88,7 @@ class DriftReport(Report):
     skipped: list[Failure] = field(repr=False)
 
     def strangest(self, n: int = 12) -> list[Any]:
-        """Return the n images that are least like those to train on, the strangest first."""
+        """Return the n images with the largest novelty, the strangest first."""
         check([] if is_count(n) else [f"n must be a positive integer. Got {n!r}."])
         order = np.argsort(-self.novelty, kind="stable")[:n]
         return [self.images[self.rows[row]] for row in order]

@@ -1,8 +1,8 @@
 """The most similar images of a collection, by features of a frozen backbone.
 
-``nearest_images`` is the estimator, ``_search`` finds the nearest of many vectors, ``_copies`` tells what is
-there twice, ``_neighbours`` is an answer, and ``_arrays`` is what a saved collection consists of. ``load``
-knows all estimators once they are imported, which happens here.
+``nearest_images`` is the estimator, ``_search`` finds the nearest of many vectors, ``_copies`` finds exact
+copies, ``_neighbours`` is the result of a query, and ``_arrays`` converts a collection to arrays for saving.
+``load`` knows all estimators once they are imported, which happens here.
 """
 
 from transferkit.estimators import Classifier, ImageRegressor, KeypointRegressor  # noqa: F401

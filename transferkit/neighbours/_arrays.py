@@ -1,4 +1,4 @@
-"""A collection as arrays, for its file, and back."""
+"""Convert a collection to arrays for its file, and back."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ Names = list[str | None]
 def to_arrays(
     vectors: NDArray[np.float32], rows: NDArray[np.int64], digests: Sequence[Any], names: Sequence[str | None]
 ) -> dict[str, NDArray[Any]]:
-    """Return arrays that ``from_arrays`` reads; names of files are UTF-8 with zeros between."""
+    """Return arrays that ``from_arrays`` reads; file names are UTF-8, separated by zero bytes."""
     half = vectors.astype(np.float16)
-    as_in_the_cache = np.array_equal(half, vectors)  # where rows are kept in half precision, mostly
+    as_in_the_cache = np.array_equal(half, vectors)  # the cache usually keeps rows in half precision
     text = "\0".join(name or "" for name in names).encode("utf-8", "surrogateescape")
     return {
         "vectors": half if as_in_the_cache else vectors,
@@ -34,7 +34,7 @@ def to_arrays(
 def from_arrays(
     arrays: Mapping[str, NDArray[Any]],
 ) -> tuple[NDArray[np.float32], NDArray[np.int64], list[Any], Names]:
-    """Return vectors, rows, digests and names; ValueError where they do not fit together."""
+    """Return vectors, rows, digests and names; raise ValueError if they do not fit together."""
     vectors, rows, digests, text, n_images = (
         arrays[name] for name in ("vectors", "rows", "digests", "names", "n_images")
     )
@@ -58,13 +58,13 @@ def from_arrays(
 
 
 def absolute_names(paths: Sequence[str | None]) -> Names:
-    """Return paths from the root on; addresses stay."""
+    """Return absolute paths; addresses are unchanged."""
     return [path and (os.path.abspath(path) if _is_file(path) else path) for path in paths]  # noqa: PTH100
 
 
 def relative_names(paths: Sequence[str | None]) -> Names:
-    """Return paths from the folder that holds all files on, with slashes, on any machine; addresses stay."""
-    whole = absolute_names(paths)  # links stay
+    """Return paths relative to the common folder of all files, with slashes; addresses are unchanged."""
+    whole = absolute_names(paths)  # symbolic links are not resolved
     folders = {os.path.dirname(path) for path in whole if path and _is_file(path)}  # noqa: PTH120
     try:
         start = os.path.commonpath(folders) if folders else ""

@@ -1,4 +1,4 @@
-"""The answer to a query."""
+"""The result of a query for nearest images."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ class Neighbours:
     indices : ndarray of int64, shape (n, k)
         Positions in the list that was passed to ``fit``, whether or not all of it could be read.
     distances : ndarray of float64, shape (n, k)
-        From 0, the same features, to 2 for "cosine"; lengths in feature space for "euclidean".
+        Cosine distances, from 0 (the same features) to 2; or lengths in feature space for "euclidean".
     paths : ndarray of object, shape (n, k)
-        Files of the neighbours, as they were passed to ``fit``; None for images that were no files.
+        Files of the neighbours, as passed to ``fit``; None for images that were not files.
     rows : ndarray of int64, shape (n,)
-        Positions of the queries in what was asked for. They have gaps where all fitted images are asked for
-        and some could not be read.
+        Position of each query in X. If all fitted images were queried, those that could not be read are
+        missing.
     queries : sequence of images
-        What was asked for, one image for each row.
+        The queried images, one for each row.
     own : bool
-        Whether all fitted images were asked for.
+        Whether all fitted images were queried.
     reader : transferkit.images.Reader
-        How the images were read; plots show the same pictures.
+        How the images were read, so that plots show the same pictures.
 
     Examples
     --------
@@ -55,7 +55,7 @@ class Neighbours:
         return len(self.indices)
 
     def to_rows(self) -> list[dict[str, Any]]:
-        """Return one row for each neighbour, as for ``pandas.DataFrame``.
+        """Return a dictionary for each neighbour, such as for ``pandas.DataFrame``.
 
         Returns
         -------

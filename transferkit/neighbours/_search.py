@@ -1,8 +1,8 @@
-"""Which of many vectors are nearest: candidates by a library, then exact distances.
+"""Find the nearest of many vectors: a library finds candidates, then exact distances are computed.
 
-scikit-learn compares each query with all vectors, faiss with those of the nearest cells. Both give candidates
-only: the distances between a query and its candidates are computed here, by differences, so that they do not
-depend on who found them or what else was asked for, and the same vector is at distance 0.
+scikit-learn compares each query with all vectors, faiss with those of the nearest cells. Both only find
+candidates: the distances between a query and its candidates are computed here from differences, so that they
+do not depend on the library or on other queries, and equal vectors are at distance 0.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ logger = logging.getLogger("transferkit")
 
 METRICS = ("cosine", "euclidean")
 METHODS = ("auto", "exact", "approximate")
-EXACT_UP_TO = 100_000  # images; comparing one with so many takes an eighth of a second
-_SPARE = 8  # candidates beyond those asked for: rounding decides among the last ones
+EXACT_UP_TO = 100_000  # images; comparing one image with so many takes an eighth of a second
+_SPARE = 8  # additional candidates, because rounding decides among the last ones
 _BLOCK = 1 << 24  # numbers that are compared at a time
-_ROUNDING = 1e-6  # of distances by products: the same vectors are not quite at 0
-_SAME = 1e-12  # of 1 - cosine of vectors that have one direction
-_CELLS_VISITED = 32  # of 2 sqrt(n); see benchmarks/neighbours.py
-_FEWEST_IN_CELL = 40  # for k-means
+_ROUNDING = 1e-6  # rounding of distances from products, which are not exactly 0 for equal vectors
+_SAME = 1e-12  # rounding of 1 - cosine for vectors of the same direction
+_CELLS_VISITED = 32  # out of 2 sqrt(n) cells; see benchmarks/neighbours.py
+_FEWEST_IN_CELL = 40  # vectors per cell that k-means needs
 
 Vectors = NDArray[np.float32]
 Rows = NDArray[np.int64]
@@ -42,8 +42,11 @@ class Search:
     Parameters
     ----------
     vectors : ndarray of float32, shape (n, d)
+        Features of the images.
     metric : {"cosine", "euclidean"}
+        Distance to use.
     method : {"auto", "exact", "approximate"}
+        Whether to search all vectors; "auto" is "exact" for up to 100,000 vectors.
 
     Raises
     ------
@@ -57,7 +60,7 @@ class Search:
         self._all = NearestNeighbors(algorithm="brute").fit(self._points)
         self._cells = None
         many = method == "approximate" or (method == "auto" and len(vectors) > EXACT_UP_TO)
-        if many and not was_forked():  # the threads of faiss would wait for ever
+        if many and not was_forked():  # the threads of faiss would wait forever
             self._cells = _cells(self._points, required=method == "approximate")
 
     def __len__(self) -> int:
@@ -67,16 +70,18 @@ class Search:
     def nearest(
         self, vectors: Vectors, k: int, left_out: Callable[[Rows], NDArray[np.bool_]], n_left_out: int
     ) -> tuple[Rows, NDArray[np.float64]]:
-        """Return rows and distances (n, k) of the nearest vectors, nearest first, then in their order.
+        """Return rows and distances (n, k) of the nearest vectors, nearest first; ties are in row order.
 
         Parameters
         ----------
         vectors : ndarray of float32, shape (n, d)
+            Features of the queries.
         k : int
+            Number of neighbours.
         left_out : callable
-            Tells of candidates (n, any) which of them are no answers.
+            Returns True for candidates (n, any) to leave out of the result.
         n_left_out : int
-            The most that are left out of one answer.
+            Largest number of candidates that are left out for one query.
         """
         queries = self._place(vectors)
         wanted = min(k + n_left_out + _SPARE, len(self._points))
@@ -91,22 +96,22 @@ class Search:
         return np.take_along_axis(found, order, 1), np.take_along_axis(distances, order, 1)
 
     def _compared(self, queries: Vectors, k: int) -> Rows:
-        """Return candidates among all vectors."""
+        """Return candidates from a search of all vectors."""
         with _without_threads():
             found: Rows = self._all.kneighbors(queries, k, return_distance=False).astype(np.int64)
         return found
 
     def _visited(self, queries: Vectors, k: int) -> Rows:
-        """Return candidates of the cells around each query; -1 where they have fewer than k."""
+        """Return candidates from the cells around each query; -1 if there are fewer than k."""
         assert self._cells is not None
         found: Rows = self._cells.search(queries, k)[1]
         return found
 
     def pairs(self, threshold: float) -> tuple[Rows, Rows]:
-        """Return the pairs of vectors that are no further apart than the threshold, but for rounding."""
+        """Return the pairs of vectors whose distance is at most the threshold, up to rounding."""
         radius = math.sqrt(2 * threshold) if self._cosine else threshold
         longest = float(np.sqrt(np.square(self._points, dtype=np.float64).sum(axis=1).max(initial=0.0)))
-        with _without_threads():  # distances by products are off by a part of the vectors' length
+        with _without_threads():  # errors of distances from products are proportional to the vectors' lengths
             graph = self._all.radius_neighbors_graph(radius=radius * (1 + _ROUNDING) + _ROUNDING * longest)
         first, second = (half.astype(np.int64) for half in graph.nonzero())
         first, second = first[first < second], second[first < second]
@@ -118,10 +123,10 @@ class Search:
         return first[near], second[near]
 
     def _place(self, vectors: Vectors) -> Vectors:
-        """Return points whose distances are those of the metric.
+        """Return points whose Euclidean distances rank like the metric.
 
         Half the squared distance of two vectors of length 1 is 1 - cosine. A vector of zeros has no
-        direction: it gets one of its own, at distance 1 from all others.
+        direction, and gets one of its own, at distance 1 from all others.
         """
         if not self._cosine:
             return vectors
@@ -132,11 +137,11 @@ class Search:
         return points
 
     def _step(self, n_candidates: int) -> int:
-        """Return how many queries to compare at a time."""
+        """Return the number of queries to compare at a time."""
         return max(1, _BLOCK // max(1, n_candidates * self._points.shape[1]))
 
     def _distances(self, queries: Vectors, found: Rows) -> NDArray[np.float64]:
-        """Return the distance of each query to its candidates."""
+        """Return the distances of each query to its candidates."""
         squares = np.empty(found.shape)
         step = self._step(found.shape[1])
         for i in range(0, len(found), step):
@@ -146,7 +151,7 @@ class Search:
 
 
 def _cells(points: Vectors, *, required: bool) -> Any:
-    """Return an index of faiss, or None where it is neither installed nor required."""
+    """Return a faiss index, or None if faiss is neither installed nor required."""
     try:
         import faiss
     except ImportError as error:
@@ -154,8 +159,8 @@ def _cells(points: Vectors, *, required: bool) -> Any:
             raise MissingDependencyError("faiss-cpu", "neighbours", 'method="approximate"') from error
         logger.info("%d images are compared one by one: faiss is not installed.", len(points))
         return None
-    # Each vector belongs to the nearest of some centres, found by k-means from a fixed seed; of a query, only
-    # the cells around it are visited. Unlike a graph, that is the same in each process.
+    # Each vector belongs to the nearest of some centres, found by k-means with a fixed seed; for a query,
+    # only the cells around it are visited. Unlike a graph index, the result is the same in each process.
     n_cells = max(1, min(int(2 * math.sqrt(len(points))), len(points) // _FEWEST_IN_CELL))
     index = faiss.IndexIVFFlat(faiss.IndexFlatL2(points.shape[1]), points.shape[1], n_cells)
     index.cp.seed, index.cp.max_points_per_centroid = 0, 64
@@ -166,5 +171,5 @@ def _cells(points: Vectors, *, required: bool) -> Any:
 
 
 def _without_threads() -> Any:
-    """Let scikit-learn compare by matrix products: its own threads wait for ever in a forked child."""
+    """Make scikit-learn use matrix products, because its own threads would wait forever in a forked child."""
     return sklearn.config_context(enable_cython_pairwise_dist=False)

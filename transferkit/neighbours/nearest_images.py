@@ -1,4 +1,4 @@
-"""Images to their nearest neighbours."""
+"""Search for the nearest neighbours of images."""
 
 from __future__ import annotations
 
@@ -26,27 +26,28 @@ from transferkit.persistence import register_estimator, save_collection
 
 @register_estimator
 class NearestImages(ExtractorOwner):
-    """Find the most similar images of a collection, by features of a frozen backbone.
+    """Find the most similar images of a collection by features of a frozen backbone.
 
     Parameters
     ----------
     backbone : str or Backbone, default="mobilenet"
-        Name in the registry, see :func:`transferkit.list_backbones`.
+        Name in the registry (see :func:`transferkit.list_backbones`).
     weights, image_size : default="imagenet" and None
         See :class:`FeatureExtractor`.
     layers : str or sequence of str, optional
-        Layers whose features are compared, one after the other in one vector; by default the last one. See
+        Layers whose features are compared, concatenated to one vector; by default the last one. See
         :class:`FeatureExtractor`.
     grid : int, "full" or sequence of these, default=1
-        Average each map over this many cells a side; 1 forgets where in the image things are.
+        Number of cells per side over which each feature map is averaged; 1 ignores where things are in the
+        image.
     metric : {"cosine", "euclidean"}, default="cosine"
-        "cosine" is 1 - cosine of the angle between two vectors, from 0 to 2.
+        Distance between two vectors; "cosine" is 1 minus the cosine of their angle, from 0 to 2.
     method : {"auto", "exact", "approximate"}, default="auto"
-        "exact" compares with all images. "approximate" visits the likely ones only, needs
-        ``transferkit[neighbours]``, and may miss a neighbour; its distances are exact. "auto" is approximate
-        above 100,000 images, where it is installed.
+        "exact" compares a query with all images. "approximate" compares it with likely ones only: it may miss
+        a neighbour, but its distances are exact; it needs ``transferkit[neighbours]``. "auto" is
+        "approximate" above 100,000 images if that is installed, else "exact".
     extractor : FeatureExtractor, optional
-        All other settings of the extraction; see :class:`Classifier`.
+        All other settings of feature extraction; see :class:`Classifier`.
 
     Attributes
     ----------
@@ -55,15 +56,15 @@ class NearestImages(ExtractorOwner):
     rows_ : ndarray of int64, shape (n_readable,)
         Their positions in the list that was passed to ``fit``.
     paths_ : list of str or None, length n_images
-        Files of all images; None for images that are no files. After ``load``, they start at the folder that
-        holds all of them.
+        Files of all images; None for images that are not files. After ``load``, paths are relative to the
+        folder that contains all of them.
     report_ : ExtractionReport or None
-        Images from the cache, decoded, left out, and why; None after ``load``.
+        How many images came from the cache, were decoded, or were left out, and why; None after ``load``.
     extractor_ : FeatureExtractor
 
     See Also
     --------
-    transferkit.plots.plot_neighbours : Draw an answer.
+    transferkit.plots.plot_neighbours : Draw the result of a query.
 
     Examples
     --------
@@ -98,19 +99,19 @@ class NearestImages(ExtractorOwner):
 
     @all_or_nothing
     def fit(self, X: Any, y: Any = None) -> NearestImages:
-        """Extract features, once per image, and keep one vector of each.
+        """Extract the features of each image once, and keep them as one vector.
 
         Parameters
         ----------
         X : sequence of images
-            Paths, bytes, PIL images or arrays. What cannot be read is left out; all others keep their
-            positions.
+            Paths, bytes, PIL images or arrays. Images that cannot be read are left out; the positions of all
+            others do not change.
         y : ignored
 
         Returns
         -------
         NearestImages
-            Itself.
+            The estimator itself.
 
         Raises
         ------
@@ -148,28 +149,29 @@ class NearestImages(ExtractorOwner):
         Parameters
         ----------
         X : image or sequence of images, optional
-            By default all fitted images: then no image is a neighbour of itself.
+            By default all fitted images; an image is then not a neighbour of itself.
         k : int, default=5
+            Number of neighbours of each image.
         copies : bool, default=True
-            Whether images of the same content as the query, byte by byte, are answers. False leaves a fitted
-            image out of its own neighbours, and with it all copies of it.
+            Whether exact copies of the query, byte by byte, may be neighbours. With False, a query that is a
+            fitted image does not find itself or its copies.
 
         Returns
         -------
         Neighbours
-            The nearest first; images at the same distance are in the order of ``fit``.
+            Nearest first; images at the same distance are in the order of ``fit``.
 
         Raises
         ------
         NotFittedError
             Before ``fit``.
         InvalidInputError
-            k is larger than the number of images that can be an answer.
+            k is larger than the number of images that may be neighbours.
         BadImageError
             An image of X cannot be read; ``.index`` says which.
         """
         self._check_fitted()
-        found = snapshot(self)  # another thread may fit anew meanwhile
+        found = snapshot(self)  # another thread may refit meanwhile
         problems = flag("copies", copies)
         if not is_count(k):
             problems.append(f"k must be a positive integer. Got {k!r}.")
@@ -184,16 +186,17 @@ class NearestImages(ExtractorOwner):
         return found._answer(rows, vectors, digests, queries, k, own=X is None, copies=copies)
 
     def duplicates(self, threshold: float) -> list[NDArray[np.int64]]:
-        """Return groups of fitted images that are nearly the same.
+        """Return groups of fitted images that are nearly identical.
 
         All pairs are compared, whatever the method.
 
         Parameters
         ----------
         threshold : float
-            The largest distance between an image and the next one of its group; 0 finds the same features.
-            With MobileNet and "cosine", 0.01 found photographs that were saved again, 0.05 most that were
-            resized, too; 99 % of different ones were 0.16 or more from the nearest.
+            Largest distance between an image and the nearest one of its group; 0 finds identical features.
+            With MobileNet and "cosine", 0.01 found photographs that were saved again, and 0.05 also found
+            most of those that were resized; 99 % of different photographs were at least 0.16 from the
+            nearest one.
 
         Returns
         -------
@@ -205,7 +208,7 @@ class NearestImages(ExtractorOwner):
         NotFittedError
             Before ``fit``.
         InvalidInputError
-            The threshold is no distance.
+            The threshold is not a valid distance.
         """
         self._check_fitted()
         if not (is_number(threshold, above=-1) and threshold >= 0):
@@ -217,17 +220,17 @@ class NearestImages(ExtractorOwner):
         return [found.rows_[members[group[members] == one]] for one in dict.fromkeys(group[members].tolist())]
 
     def save(self, path: str | os.PathLike[str], *, absolute_paths: bool = False) -> None:
-        """Write the vectors, and what names the images, to one safetensors file, replacing it in one step.
+        """Save the vectors and the names of the images to a safetensors file, replaced atomically.
 
-        The images themselves are not in it. :func:`transferkit.load` reads it back.
+        The images themselves are not saved. :func:`transferkit.load` loads the file.
 
         Parameters
         ----------
         path : path
-            By custom with the suffix ``.safetensors``.
+            Usually with the suffix ``.safetensors``.
         absolute_paths : bool, default=False
-            Keep the paths of images and weights as they are on this machine. Otherwise those of images start
-            at the folder that holds all of them.
+            Keep the paths of images and weights as they are on this machine. By default, paths of images are
+            relative to the folder that contains all of them.
 
         Raises
         ------
@@ -254,7 +257,7 @@ class NearestImages(ExtractorOwner):
         own: bool,
         copies: bool,
     ) -> Neighbours:
-        """Return the nearest rows as positions in the list of ``fit``."""
+        """Return the nearest rows, as positions in the list passed to ``fit``."""
         same = None if copies else same_content(digests, self._digests)
         most = max(int(own), 0 if same is None else same.most)
         if k > (largest := len(self.rows_) - most):
@@ -295,12 +298,12 @@ class NearestImages(ExtractorOwner):
             )
 
     def __sklearn_is_fitted__(self) -> bool:
-        """Tell scikit-learn if there is anything to search."""
+        """Tell scikit-learn whether the estimator is fitted."""
         return "vectors_" in self.__dict__
 
     @classmethod
     def _from_arrays(cls, arrays: Any, ranges: images.ArrayRanges, **parameters: Any) -> NearestImages:
-        """Return what was saved; ValueError where the arrays do not fit together."""
+        """Return the saved estimator; raise ValueError if the arrays do not fit together."""
         made = cls(**parameters)
         check(choice("metric", made.metric, METRICS) + choice("method", made.method, METHODS))
         made._array_ranges = ranges

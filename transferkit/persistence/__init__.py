@@ -1,10 +1,9 @@
 """Models as files: a JSON document and arrays, never code.
 
-``_saving`` writes estimators, ``_document`` reads them, ``_reading`` all but the estimator. ``_parts`` is
-what a document says of a model, whoever answers; ``_own_weights`` are those of a fine-tuned backbone;
-``_schema`` is what it may hold, and ``_version0`` brings
-documents of version 0 into that form; ``_file`` is the safetensors file. Estimators enter themselves by
-``register_estimator``.
+``_saving`` writes estimators, ``_document`` reads them, and ``_reading`` reads a model without its estimator.
+``_parts`` are the parts of a model in a document; ``_own_weights`` handles the weights of a fine-tuned
+backbone; ``_schema`` says what a document may contain, and ``_version0`` upgrades documents of version 0;
+``_file`` is the safetensors file. Estimators register themselves with ``register_estimator``.
 """
 
 from transferkit.persistence._document import load

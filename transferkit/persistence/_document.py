@@ -1,4 +1,4 @@
-"""Documents to estimators; a document names every part and is checked against a closed schema."""
+"""Load estimators from documents, which name every part and are checked against a closed schema."""
 
 from __future__ import annotations
 
@@ -46,35 +46,36 @@ def load(
     engine: str | None = None,
     backbone: Any = None,
 ) -> Any:
-    """Return a saved estimator, ready to predict.
+    """Load a saved estimator, ready to predict.
 
     Parameters
     ----------
     path : path
-        A file that ``save`` wrote.
+        File that ``save`` wrote.
     weights : path or "imagenet", optional
-        Where the weights of the backbone lie on this machine. By default they are found where they lay when
-        the model was saved here, beside the model, or in the folder ``TRANSFERKIT_WEIGHTS``. They must be the
-        same weights.
+        Where the weights of the backbone are on this machine. By default they are looked for where they were
+        when the model was saved on this machine, beside the model, and in the folder ``TRANSFERKIT_WEIGHTS``.
+        They must be the same weights as in training.
     cache, isolate : optional
         As for :class:`FeatureExtractor`.
     engine : {"auto", "keras", "openvino", "onnxruntime"}, optional
-        What runs the backbone here; by default what ran it when the model was saved, or Keras where OpenVINO
-        is not installed. In float32, all give the same features but for rounding.
+        Library that runs the backbone; by default the one used when the model was saved, or Keras if OpenVINO
+        is not installed. In float32, features of all engines are equal up to rounding.
     backbone : str, Backbone, keras.Model or callable, optional
-        The backbone that the model was trained on, where its name is not registered here.
+        Backbone that the model was trained on, if its name is not registered here.
 
     Returns
     -------
-    Classifier, KeypointRegressor, NearestImages or another estimator that was saved
+    Classifier, KeypointRegressor, NearestImages or another estimator
+        The estimator that was saved.
 
     Raises
     ------
     FileNotFoundError
         There is no such file.
     ModelFileError
-        The file is damaged, foreign or newer, or features would differ from those that the model
-        was trained on.
+        The file is damaged, was not written by transferkit, was written by a newer version, or its features
+        would differ from those that the model was trained on.
     InvalidInputError
         A parameter cannot be used; all problems are listed at once.
     WeightsError
@@ -82,9 +83,9 @@ def load(
 
     Notes
     -----
-    Nothing in the file is run: arrays and JSON only. The backbone itself is not in the file, only
-    its name, or the name of its ONNX file, and the SHA-256 of its weights; but for a fine-tuned one, whose
-    weights are, and are put into the folder ``tuned`` beside the cached features.
+    The file contains arrays and JSON only; nothing in it is executed. It does not contain the backbone, only
+    its name, or that of its ONNX file, and the SHA-256 of its weights. The weights of a fine-tuned backbone,
+    however, are in the file; they are copied to the folder ``tuned`` beside the cached features.
     """
     problems: list[str] = choice("engine", engine, ("auto", *ENGINES), or_none=True)
     gather(problems, lambda: isolation_seconds(False if isolate is None else isolate))
@@ -107,7 +108,7 @@ def load(
         estimator = _rebuild(document, tensors, given, {"cache": cache, "isolate": isolate})
         current = None if estimator.extractor_ is None else estimator.extractor_.describe()
     except (WeightsError, CacheError, MissingDependencyError):
-        raise  # of this machine, not of the file
+        raise  # a problem of this machine, not of the file
     except UnknownBackboneError as error:
         raise ModelFileError(
             f"the model was trained on backbone {error.name!r}, which is not registered here. "
@@ -136,7 +137,7 @@ def _rebuild(
     given: Mapping[str, Any],
     local: Mapping[str, Any],
 ) -> Any:
-    """Return the estimator that a document describes, with what the caller has given in its place."""
+    """Return the estimator that a document describes; what the caller has given overrides the document."""
     from transferkit.extraction import FeatureExtractor
 
     kind: Any = ESTIMATORS[document["estimator"]]
@@ -183,7 +184,7 @@ def _rebuild(
 
 
 def _side(document: Mapping[str, Any]) -> Any:
-    """Return the image size that a document of any content tells."""
+    """Return the image size in a document whose content has not been checked."""
     features = document.get("features")
     return features.get("image_size") if isinstance(features, dict) else None
 
@@ -193,7 +194,7 @@ def _as_saved(weights: Any) -> bool:
 
 
 def check_features(saved: Mapping[str, Any], current: Mapping[str, Any], path: Any) -> None:
-    """Refuse to predict from other features than those of the training."""
+    """Raise ModelFileError if features would differ from those that the model was trained on."""
     if differences := feature_differences(saved, current):
         raise ModelFileError(
             "features here would differ from those that the model was trained on: "

@@ -1,9 +1,8 @@
-"""One safetensors file: arrays, and one JSON document that says what they are.
+"""The safetensors file of a model: arrays, and one JSON document that describes them.
 
-No pickle and no code: a document is plain data, and a file is refused before anything large is
-allocated. A SHA-256 over the document and the arrays tells a damaged file from a whole one; it is
-no signature. Written beside its target and renamed, so that a crash leaves the old file or the new
-one.
+There is no pickle and no code: a document is plain data, and a bad file is refused before anything large is
+allocated. A SHA-256 of the document and the arrays detects damaged files; it is not a signature. The file is
+written beside its target and then renamed, so that a crash leaves either the old file or the new one.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ def write_model(
     Raises
     ------
     InvalidInputError
-        An array has NaN or infinite values, or the path is none.
+        An array has NaN or infinite values, or ``path`` is not a path.
     """
     from safetensors.numpy import save
 
@@ -77,7 +76,7 @@ def read_model(path: str | os.PathLike[str]) -> tuple[dict[str, NDArray[Any]], d
     FileNotFoundError
         There is no such file.
     InvalidInputError
-        The path is none.
+        ``path`` is not a path.
     ModelFileError
         The file is damaged, is not a model of transferkit, or is of a newer version.
     """
@@ -104,14 +103,14 @@ def read_model(path: str | os.PathLike[str]) -> tuple[dict[str, NDArray[Any]], d
 
 
 def _item(value: Any) -> Any:
-    """Return a number of numpy as one of Python: searches hand them to parameters and to heads."""
+    """Convert a NumPy number to a Python one, because parameter searches pass NumPy numbers."""
     if isinstance(value, np.generic):
         return value.item()
     raise TypeError(f"{type(value).__name__} is no JSON")
 
 
 def _check_path(path: Any) -> None:
-    """Say when this is no path; a number would be a file that is open already."""
+    """Raise InvalidInputError unless this is a path; ``open`` would take a number for a file descriptor."""
     if not is_path(path):
         raise InvalidInputError(
             f"path must be the path of a file, such as 'model.safetensors'. Got {path!r}."

@@ -1,4 +1,4 @@
-"""Weights of a backbone that lie in the model file itself, because nobody else has them."""
+"""Weights of a fine-tuned backbone, which are stored in the model file because they exist nowhere else."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from transferkit.cache import FeatureCache
 from transferkit.foundation.files import replaced
 from transferkit.persistence._parts import EXTRAS
 
-KEY = "fine_tuning"  # of the document; its array ``weights`` has the bytes of the file
-_CLOSER = "of_closer_look"  # a fact
+KEY = "fine_tuning"  # key in the document; its array ``weights`` has the bytes of the weights file
+_CLOSER = "of_closer_look"  # fact that only closer looks use these weights
 
 
 def keep_weights(content: NDArray[np.uint8]) -> Path:
-    """Write a file of weights under its SHA-256, if it is not there, and return where.
+    """Write a weights file named by its SHA-256, unless it exists, and return its path.
 
-    It lies in the folder ``tuned`` beside the features, which deleting features leaves alone; where nothing
-    can be written there, in a folder for temporary files.
+    It is written to the folder ``tuned`` beside the cached features, which is kept when features are deleted,
+    or to a folder for temporary files if ``tuned`` cannot be written.
     """
     data = content.tobytes()
     digest = hashlib.sha256(data).hexdigest()
     try:
         return _kept(data, digest, FeatureCache().folder / "tuned")
-    except OSError:  # a folder that may only be read
+    except OSError:  # such as a read-only folder
         return _kept(data, digest, Path(tempfile.gettempdir()) / f"transferkit-tuned-{getpass.getuser()}")
 
 
@@ -44,7 +44,7 @@ def _kept(data: bytes, digest: str, folder: Path) -> Path:
 
 
 def with_own_weights(document: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
-    """Return a document whose weights are the file that the model has inside, if all looks use it."""
+    """Return a document that names the weights inside the model file, unless only closer looks use them."""
     if KEY not in document:
         return dict(document)
     content = tensors.get(f"{EXTRAS[KEY]}weights")
@@ -57,6 +57,6 @@ def with_own_weights(document: Mapping[str, Any], tensors: Mapping[str, NDArray[
 
 
 def weights_of_closer_look(extras: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]]) -> str | None:
-    """Return the file that only closer looks use, from what else a model knows; None where they share."""
+    """Return the weights file that only closer looks use, or None if all looks share the same weights."""
     arrays, facts = extras.get(KEY, ({}, {}))
     return str(keep_weights(arrays["weights"])) if facts.get(_CLOSER) else None

@@ -1,4 +1,4 @@
-"""What a document says of a model, whoever answers with it."""
+"""The parts of a model in its document, as needed with or without its estimator."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from transferkit.tasks import Task, Values, task_from_json
 from transferkit.views import View
 
 Arrays = Mapping[str, NDArray[Any]]
-TRAINED_ON = "trained_on"  # an array of the contents that a model learned from, where it has some
-# What a model may know besides: its key in the document, and the beginning of the names of its arrays.
+TRAINED_ON = "trained_on"  # optional array that identifies the images that a model was trained on
+# Optional parts of a model: the key in the document, and the prefix of the names of its arrays.
 EXTRAS = {
     "expected_error": "error.",
     "fine_tuning": "fine_tuning.",
@@ -30,21 +30,24 @@ EXTRAS = {
 
 
 class Parts(NamedTuple):
-    """What was learned.
+    """The trained parts of a model.
 
     Attributes
     ----------
     head : Head
+        Settings of the head.
     fitted : FittedHead
+        The trained head.
     task : Task
+        What is predicted.
     views : tuple of View
-        Of whole images.
+        Views of whole images.
     rounds : list of (arrays, facts)
-        One for each closer look.
+        One entry for each closer look.
     extras : dict of str to (arrays, facts)
-        What else is known, by its name among the fields of a predictor.
+        Optional parts, by the name of their field in a predictor.
     trained_on : ndarray of uint64, shape (n,), or None
-        Beginnings of the digests of the images.
+        First eight bytes of the digests of the training images.
     """
 
     head: Head
@@ -57,7 +60,7 @@ class Parts(NamedTuple):
 
 
 def parts_of(document: Mapping[str, Any], tensors: Arrays) -> Parts:
-    """Return what was learned; ValueError or KeyError where the document or its arrays do not say it."""
+    """Return the trained parts; raise ValueError or KeyError if the document or its arrays are not valid."""
     extras, own = {}, [TRAINED_ON]
     for key, start in EXTRAS.items():
         names = [name for name in tensors if name.startswith(start)]
@@ -85,9 +88,9 @@ def parts_of(document: Mapping[str, Any], tensors: Arrays) -> Parts:
 
 
 def settings_of(document: Mapping[str, Any], engine: str | None = None) -> dict[str, Any]:
-    """Return the parameters of the extractor that belong to the model; ValueError where they are none.
+    """Return the extractor's parameters that are saved with a model; raise ValueError if they are not valid.
 
-    ``engine`` takes the place of the one that ran when the model was saved.
+    ``engine`` replaces the one that was used when the model was saved.
     """
     settings = as_tuples(document["extractor"])
     check_value_range(settings["value_range"])
@@ -95,17 +98,17 @@ def settings_of(document: Mapping[str, Any], engine: str | None = None) -> dict[
     if engine is not None:
         settings["engine"] = engine
     elif settings["engine"] == "openvino" and settings["precision"] == "float32" and not has_openvino():
-        settings["engine"] = "auto"  # check_features says what runs instead
+        settings["engine"] = "auto"  # check_features checks that the features are still the same
     return settings
 
 
 def backbone_of(document: Mapping[str, Any]) -> Any:
-    """Return the name of the backbone, or the one that stands in the document."""
+    """Return the name of the backbone, or the Backbone that the document describes."""
     return Backbone.from_json(document["parameters"]["backbone"])
 
 
 def ranges_of(features: Mapping[str, Any] | None) -> dict[str, tuple[float, float]]:
-    """Return how arrays are read; ValueError unless every range is one."""
+    """Return the value range of each kind of array; raise ValueError if one is not valid."""
     ranges = (features or {}).get("array_ranges", {})
     found = {str(name): check_value_range(bounds) for name, bounds in ranges.items()}
     if not set(found) <= set(FAMILIES) or None in found.values():
@@ -114,8 +117,8 @@ def ranges_of(features: Mapping[str, Any] | None) -> dict[str, tuple[float, floa
 
 
 def _task(data: Mapping[str, Any], fitted: Any) -> Any:
-    """Return the task; ValueError unless the head gives as many numbers as it needs."""
-    if data.get("kind") == Values.kind and data.get("n_outputs") is None:  # of version 0
+    """Return the task; raise ValueError unless the head has as many outputs as the task."""
+    if data.get("kind") == Values.kind and data.get("n_outputs") is None:  # a document of version 0
         data = {**data, "n_outputs": fitted.n_outputs}
     task = task_from_json(data)
     if fitted.n_outputs != task.n_outputs:
@@ -124,7 +127,7 @@ def _task(data: Mapping[str, Any], fitted: Any) -> Any:
 
 
 def _split(tensors: Mapping[str, NDArray[Any]], n_rounds: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Return the arrays of the head and of each round of a closer look."""
+    """Return the arrays of the head, and those of each closer look."""
     parts = [
         {name.removeprefix(start): array for name, array in tensors.items() if name.startswith(start)}
         for start in ("head.", *(f"round.{i}." for i in range(n_rounds)))
@@ -135,7 +138,7 @@ def _split(tensors: Mapping[str, NDArray[Any]], n_rounds: int) -> tuple[dict[str
 
 
 def as_tuples(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return parameters with tuples in place of the lists of JSON, also within lists."""
+    """Return parameters with the lists of JSON turned into tuples, also nested ones."""
     return {name: _as_tuple(value) for name, value in values.items()}
 
 

@@ -1,7 +1,8 @@
-"""Where weights lie on this machine: a model names their file, and nothing of the folders of who made it.
+"""Find weights files on this machine: a model stores the name of the file, but not its folder.
 
-A note in the cache folder remembers the path by the digest of the weights, so that what is saved here is
-loaded here. Elsewhere they are looked for beside the model and in the folder ``TRANSFERKIT_WEIGHTS``.
+A note in the cache folder records the path under the digest of the weights, so that a model saved on this
+machine can be loaded on it. On other machines, weights are looked for beside the model and in the folder
+``TRANSFERKIT_WEIGHTS``.
 """
 
 from __future__ import annotations
@@ -16,12 +17,12 @@ from transferkit.backbones import FOLDER_VARIABLE, Backbone, get_backbone, resol
 from transferkit.cache import FeatureCache, Note
 from transferkit.errors import TransferKitError, WeightsError
 
-_PLAIN = re.compile(r"[^/\\:]+")  # without a folder
+_PLAIN = re.compile(r"[^/\\:]+")  # a file name without a folder
 
 
 def without_folders(parameters: Mapping[str, Any], features: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return parameters whose weights have no absolute path; it is noted on this machine."""
-    if features is None:  # of arrays, which have no weights
+    """Return parameters with the file name of the weights only, and note their path on this machine."""
+    if features is None:  # trained on arrays, without weights
         return dict(parameters)
 
     def name_of(place: Any) -> Any:
@@ -37,12 +38,12 @@ def without_folders(parameters: Mapping[str, Any], features: Mapping[str, Any] |
 
 
 def with_folders(document: Mapping[str, Any], model: Any) -> dict[str, Any]:
-    """Return a document whose weights have the path that they have on this machine.
+    """Return a document with the path that the weights have on this machine.
 
     Raises
     ------
     WeightsError
-        They cannot be found.
+        The weights cannot be found.
     """
     parameters, features = dict(document["parameters"]), document["features"]
     if features is None:
@@ -56,7 +57,7 @@ def with_folders(document: Mapping[str, Any], model: Any) -> dict[str, Any]:
 
 
 def _find(name: str, backbone: Any, features: Mapping[str, Any], model: Any) -> str:
-    """Return the first place of a file, or a folder, that has these weights."""
+    """Return the first file or folder of this name that has the right weights, or else the first of all."""
     if not _PLAIN.fullmatch(name):
         return name
     noted = _note(features).read()
@@ -78,7 +79,7 @@ def _find(name: str, backbone: Any, features: Mapping[str, Any], model: Any) -> 
 
 
 def _digest(place: str, backbone: Any) -> str | None:
-    """Return the digest of weights; None where they are none, which is told later."""
+    """Return the digest of weights, or None if they cannot be read, which is reported later."""
     try:
         return resolve_weights(get_backbone(Backbone.from_json(backbone)), place).digest
     except (TransferKitError, OSError, ValueError):
@@ -90,5 +91,5 @@ def _expected(features: Mapping[str, Any]) -> str:
 
 
 def _note(features: Mapping[str, Any]) -> Note:
-    """Return the note of where the weights are."""
+    """Return the note that records the path of the weights."""
     return Note(FeatureCache().folder, "weights", _expected(features))

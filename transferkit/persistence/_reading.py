@@ -1,4 +1,4 @@
-"""A model of images as parts, without its estimator and what that needs to be imported."""
+"""Read the parts of a model of images without importing its estimator."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from transferkit.persistence._schema import LOCAL, check_document
 
 
 class SavedParts(NamedTuple):
-    """What a model of images consists of.
+    """The parts of a model of images.
 
     Attributes
     ----------
     parts : Parts
-        What was learned.
+        The trained parts.
     parameters : dict
-        Of the estimator.
+        Parameters of the estimator.
     extraction : dict
-        Parameters of the extraction of whole images, with the layers and grids that were settled in ``fit``.
+        Parameters for extracting features of whole images, with the layers and grids chosen in ``fit``.
     ranges : dict
-        Black and white of arrays.
+        Values of black and white for each kind of array.
     check : callable
-        Takes the description of an extraction; ModelFileError unless it gives the features that the model was
-        trained on.
+        Takes the description of an extraction, and raises ModelFileError unless its features are those that
+        the model was trained on.
     """
 
     parts: Parts
@@ -47,13 +47,14 @@ def read_parts(
     Parameters
     ----------
     path : path
+        File that ``save`` wrote.
     estimators : mapping
-        Parameters, and kinds of tasks, of each estimator whose models can be read.
+        The names of the parameters and the kinds of tasks of each estimator whose models can be read.
 
     Raises
     ------
     TransferKitError, OSError, ValueError, KeyError, TypeError, AttributeError, ArithmeticError
-        It is no such model, or one of arrays.
+        The file is not such a model, or the model was trained on arrays.
     """
     tensors, document = read_model(path)
     if document["schema"] == 1:

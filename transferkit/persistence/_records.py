@@ -1,4 +1,4 @@
-"""Tables of what a fit tried, as JSON and back: plain values under plain names."""
+"""Convert the tables of what ``fit`` tried to JSON and back; they have only plain names and values."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Any
 
 import numpy as np
 
-# Far more than heads record, and little to read: records are for people, and no answer depends on them.
+# Limits far above what heads record. Records are for people: no prediction depends on them.
 _MOST_ROWS, _MOST_KEYS, _MOST_VALUES, _LONGEST_TEXT = 1000, 32, 100, 2000
 _TYPES: dict[str, tuple[type, ...]] = {
     "layers": (str, list), "shares": (list,), "chosen": (bool,), "used": (bool,), "why": (str,),
 }  # fmt: skip
-_NUMBER = (int, float, type(None))  # everything else
+_NUMBER = (int, float, type(None))  # types of all other columns
 
 
 def records_to_json(records: Mapping[str, Sequence[Any]]) -> dict[str, list[dict[str, Any]]]:
-    """Return tables as JSON data; what is not a finite number is None."""
+    """Return tables as JSON data; NaN and infinite numbers become None."""
     return {
         table: [{name: _to_json(value) for name, value in row.items()} for row in rows]
         for table, rows in records.items()
@@ -25,7 +25,7 @@ def records_to_json(records: Mapping[str, Sequence[Any]]) -> dict[str, list[dict
 
 
 def records_from_json(records: Any, tables: Iterable[str]) -> dict[str, list[dict[str, Any]]]:
-    """Return these tables; ValueError where they are not what ``records_to_json`` wrote."""
+    """Return these tables; raise ValueError if ``records_to_json`` cannot have written them."""
     if type(records) is not dict or set(records) != set(tables):
         raise ValueError(f"expected the tables {sorted(tables)}")
     return {table: [_row(row) for row in _checked(rows)] for table, rows in records.items()}
@@ -51,7 +51,7 @@ def _to_json(value: Any) -> Any:
 
 
 def _fits(name: str, value: Any) -> bool:
-    """Return True if a value of this type may have this name."""
+    """Return True if this is a valid name with a value of the right type and length."""
     if not name.isidentifier() or type(value) not in _TYPES.get(name, _NUMBER):
         return False
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""The estimators that can be saved and loaded, by name; each enters itself."""
+"""The registry of estimators that can be saved and loaded; each registers itself."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ ESTIMATORS: dict[str, type] = {}
 
 
 def register_estimator(kind: _Kind) -> _Kind:
-    """Enter an estimator under the name of its class; a decorator."""
+    """Register an estimator under the name of its class; used as a decorator."""
     ESTIMATORS[kind.__name__] = kind
     return kind
 

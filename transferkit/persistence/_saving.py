@@ -1,4 +1,4 @@
-"""From an estimator to the document and the arrays of a model file."""
+"""Write an estimator as the document and the arrays of a model file."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from transferkit.persistence._schema import LOCAL, extractor_parameters, without
 
 
 def save_estimator(estimator: Any, path: str | os.PathLike[str], *, absolute_paths: bool = False) -> None:
-    """Write a fitted estimator; with absolute paths, if they are asked for."""
+    """Write a fitted estimator to a model file."""
     predictor = estimator.predictor_
     images = predictor.extractor is not None
     document = _shared(estimator, predictor.extractor, absolute_paths)
-    if not images:  # without images they mean nothing, and nobody has looked at them
+    if not images:  # these parameters have no meaning for arrays, and were not checked
         document["parameters"] |= dict.fromkeys(("weights", "image_size", "layers"))
     tensors = {f"head.{name}": array for name, array in predictor.head.tensors().items()}
     for i, refinement in enumerate(predictor.refinements):
@@ -59,12 +59,12 @@ def save_collection(
     *,
     absolute_paths: bool = False,
 ) -> None:
-    """Write an estimator that has learned nothing but arrays; its ``_from_arrays`` makes it again."""
+    """Write an estimator that consists of arrays only; its ``_from_arrays`` restores it."""
     write_model(path, tensors, _shared(estimator, estimator.extractor_, absolute_paths))
 
 
 def _shared(estimator: Any, fitted_extractor: Any, absolute_paths: bool) -> dict[str, Any]:
-    """Return what every document says: the parameters, and what features depend on."""
+    """Return the part that all documents have: the parameters, and what the features depend on."""
     extractor = fitted_extractor or estimator._parameters_["extractor"] or Extraction()
     parameters = {name: _plain(value) for name, value in estimator._parameters_.items() if name not in LOCAL}
     parameters = without_defaults(parameters)
@@ -91,5 +91,5 @@ def _plain(value: Any) -> Any:
     if isinstance(value, np.ndarray | tuple | list):
         return [_plain(item) for item in value]
     if isinstance(value, Mapping):
-        return None  # class weights are of the training, and their keys may be no strings
+        return None  # class weights matter in training only, and their keys may not be strings
     return value

@@ -1,4 +1,4 @@
-"""What the document of a saved model may hold, and nothing else."""
+"""The schema of the documents of saved models: everything that they may contain."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _KNOWN: dict[str, Types] = {
     "training": (dict,),
     "wide_look": (dict,),
 }
-# Parameters of estimators by name: those of one that has none of these cannot be saved.
+# Parameters of estimators by name; an estimator with a parameter that is not here cannot be saved.
 _PARAMETERS: dict[str, Types] = {
     "backbone": (str, dict), "weights": (str, _MAYBE), "image_size": (int, _MAYBE),
     "layers": (str, list, _MAYBE), "grid": (int, str, list, _MAYBE),
@@ -39,9 +39,9 @@ _PARAMETERS: dict[str, Types] = {
     "calibrate": (str, _MAYBE),
     "mirror_pairs": (list,), "refine": (int, str), "metric": (str,), "method": (str,),
 }  # fmt: skip
-_UNSET = ("mirror_pairs",)  # parameters that are only written where they are set
-BEFORE = {"calibrate": None}  # what models did that were saved before there was the parameter
-# Those that a model may lack: it may have been saved before they came.
+_UNSET = ("mirror_pairs",)  # parameters that are only written if they are not None
+BEFORE = {"calibrate": None}  # values for models that were saved before these parameters existed
+# Parameters that may be missing, because a model may have been saved before they existed.
 _OPTIONAL = ("threshold", *BEFORE, *_UNSET)
 _EXTRACTOR: dict[str, Types] = {
     "resize": (str,), "precision": (str,), "value_range": (list, _MAYBE), "on_error": (str, _MAYBE),
@@ -53,15 +53,15 @@ LOCAL = (
     "random_state",
     "extractor",
 )  # parameters of estimators that are saved otherwise, or not at all
-EXTRACTOR_PARAMETERS = tuple(_EXTRACTOR)  # of the model; the others belong to the machine
+EXTRACTOR_PARAMETERS = tuple(_EXTRACTOR)  # those saved with the model; the others depend on the machine
 
-# A file from a stranger may name any file of this machine, and ask for any amount of memory.
+# A file from a stranger could name any file of this machine, or ask for any amount of memory.
 _WEIGHTS_SUFFIXES = (".h5", ".hdf5", ".keras", ".onnx")
 _LARGEST_SIDE = 2048
 
 
 def without_defaults(parameters: dict[str, Any]) -> dict[str, Any]:
-    """Return the parameters of an estimator without optional ones that are not set."""
+    """Return the parameters of an estimator without optional ones that are None."""
     return {name: value for name, value in parameters.items() if name not in _UNSET or value is not None}
 
 
@@ -80,8 +80,8 @@ def check_document(
 ) -> None:
     """Raise ValueError unless a document has exactly the keys and types that ``save_estimator`` writes.
 
-    ``parameters`` are the names of those of the estimator. With ``own_weights``, those that the document
-    names are not used. A ``collection`` has neither head nor task.
+    ``parameters`` are the names of the estimator's parameters. With ``own_weights``, the weights that the
+    document names are not used and therefore not checked. A ``collection`` has neither head nor task.
     """
     known = {name: types for name, types in _KNOWN.items() if name in document}
     check_keys("document", document, _COLLECTION if collection else _DOCUMENT | known)
@@ -111,12 +111,12 @@ def check_document(
 
 
 def _check_reach(parameters: Mapping[str, Any], own_weights: bool) -> None:
-    """Raise ValueError if a document names a file that holds no weights, or asks for huge images."""
+    """Raise ValueError if a document names a file that cannot be a weights file, or asks for huge images."""
     backbone = parameters["backbone"] if isinstance(parameters["backbone"], dict) else {}
     for place in () if own_weights else (parameters.get("weights"), backbone.get("path")):
         if isinstance(place, str) and place != "imagenet":
             remote = place.startswith(("//", "\\\\")) or "://" in place
-            # Of a folder, only files with the names of a preset's are opened.
+            # In a folder, only files with the names of those of a preset are opened.
             if remote or not (place.lower().endswith(_WEIGHTS_SUFFIXES) or Path(place).is_dir()):
                 raise ValueError(
                     f"weights {place!r} are no local file {' or '.join(_WEIGHTS_SUFFIXES)}, and no folder on "
@@ -128,7 +128,7 @@ def _check_reach(parameters: Mapping[str, Any], own_weights: bool) -> None:
 
 
 def views_of(names: list[Any]) -> tuple[View, ...]:
-    """Return the views of these names; ValueError unless some ``augment`` stands for them."""
+    """Return the views with these names; raise ValueError unless they are those of some ``augment``."""
     for views in _VIEW_SETS:
         if [view.name for view in views] == names:
             return views

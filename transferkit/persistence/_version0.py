@@ -1,4 +1,4 @@
-"""Documents of version 0 (schema 1), brought into the present form."""
+"""Upgrade documents of version 0 (schema 1) to the current schema."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 from transferkit.foundation.schema import check_keys
 from transferkit.persistence._schema import EXTRACTOR_PARAMETERS
 
-_MACHINE = ("batch_size", "progress")  # is not saved any more
+_MACHINE = ("batch_size", "progress")  # no longer saved
 
 
 def upgraded(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the present form of a document of schema 1; KeyError or ValueError where it is none."""
+    """Convert a document of schema 1 to the current schema; raise KeyError or ValueError if not valid."""
     old = dict(document)
     kind, facts, parameters = old["estimator"], dict(old.pop("facts")), dict(old["parameters"])
     extractor = {name: parameters.pop(name) for name in EXTRACTOR_PARAMETERS}
@@ -53,7 +53,7 @@ def _task(kind: str, facts: dict[str, Any], classes: Any, head_facts: Mapping[st
     n_points = facts.pop("n_points_")
     if "_flat_layout_" in facts:
         return {"kind": "points", "n_points": n_points, "flat": facts.pop("_flat_layout_")}
-    # The number of values was not saved, only its half: the head's arrays tell, see ``load``.
+    # The number of values was not saved, only half of it; ``parts_of`` takes it from the head's arrays.
     return {
         "kind": "values",
         "n_outputs": head_facts.get("n_outputs"),

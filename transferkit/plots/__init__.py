@@ -1,11 +1,11 @@
 """Plots of arrays, evaluations and comparisons with matplotlib.
 
 Each function draws on the given ``ax`` or on a new figure, and returns the ``Axes``, or an array of them for
-a grid. None calls ``show()`` or changes matplotlib's settings. Input is arrays, or the result of
+a grid. No function calls ``show()`` or changes matplotlib's settings. Input is arrays, or the result of
 :func:`transferkit.evaluate`, :func:`transferkit.compare` or :func:`transferkit.audit`; any object with the
-same attributes works too.
+same attributes works, too.
 
-matplotlib comes with the extra ``plots`` and is imported on first use.
+matplotlib is installed with the extra ``plots``, and imported on first use.
 """
 
 from transferkit.plots._activations import plot_activations

@@ -28,6 +28,7 @@ def plot_activations(
     n : int, default=36
         Maximum number of panels.
     columns : int, default=6
+        Number of panels in a row.
     ax : array of matplotlib Axes, optional
         One per panel; by default a new figure.
 

@@ -1,4 +1,4 @@
-"""Predicted probabilities, from an evaluation or from arrays, and the curves to plot of them."""
+"""Predicted probabilities, from an evaluation or from arrays, and the curves to plot for them."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def as_answers(evaluation: Any, probabilities: Any, classes: Any, pos_label: Any
 
 
 def distinct(labels: NDArray[Any]) -> NDArray[Any]:
-    """Return the labels that occur, sorted; raise InvalidInputError for what cannot be sorted."""
+    """Return the labels that occur, sorted; raise InvalidInputError if they cannot be sorted."""
     missing = [row for row, label in enumerate(labels.tolist()) if label is None or label != label]
     if missing:
         raise InvalidInputError(
@@ -94,13 +94,13 @@ def distinct(labels: NDArray[Any]) -> NDArray[Any]:
 
 
 def check_probabilities(evaluation: Any) -> None:
-    """Raise if the model of an evaluation gives none."""
+    """Raise if an evaluation has no probabilities."""
     if evaluation.probabilities is None:
         raise InvalidInputError("The evaluation has no probabilities. Use a model with predict_proba.")
 
 
 def refuse_several_labels(evaluation: Any, plot: str) -> None:
-    """Raise for an evaluation of several labels for each image."""
+    """Raise for an evaluation of several labels per image."""
     if np.ndim(getattr(evaluation, "y_true", ())) == 2:
         raise InvalidInputError(
             f"{plot} is for one label of each image. Got an evaluation of several labels. "
@@ -109,7 +109,7 @@ def refuse_several_labels(evaluation: Any, plot: str) -> None:
 
 
 def curves_of(evaluation: Any, probabilities: Any, classes: Any, pos_label: Any) -> list[Curve]:
-    """Return the curves of each evaluation; with more than two classes, or several labels, one of each.
+    """Return the curves of each evaluation, one for each of more than two classes or several labels.
 
     With more than two classes, colours distinguish classes and line styles evaluations; otherwise colours
     distinguish evaluations.

@@ -47,7 +47,7 @@ def new_grid(n: int, ax: Any, *, columns: int, width: float, height: float) -> A
 
 
 def message_panel(ax: Any, text: str) -> Any:
-    """Return an array of one Axes that says why there is nothing to draw."""
+    """Return an array of one Axes with a message that says why there is nothing to draw."""
     axes = new_grid(1, ax, columns=1, width=3.6, height=1.2)
     axes[0].set_axis_off()
     axes[0].text(0.5, 0.5, text, ha="center", va="center")
@@ -96,7 +96,7 @@ def add_legend(ax: Any, drawn: Sequence[Any], **options: Any) -> None:
     """Add a legend of what was drawn, with any names, and of what else has a label."""
     others = [one for one in ax.get_legend_handles_labels()[0] if one not in drawn]
     handles = [*others, *drawn]
-    # matplotlib leaves out names that begin with an underscore, before 3.10 also those that are passed.
+    # matplotlib omits names that begin with an underscore; before 3.10, even names that are passed.
     legend = ax.legend(handles, ["-"] * len(handles), **options)
     for text, handle in zip(legend.get_texts(), handles, strict=True):
         text.set_text(handle.get_label())

@@ -1,4 +1,4 @@
-"""New images beside those that a model was trained on."""
+"""Compare new images with the training images of a model."""
 
 from __future__ import annotations
 
@@ -15,20 +15,21 @@ _MOST_CLASSES = 12
 
 
 def plot_drift(report: Any, *, ax: Any = None) -> Any:
-    """Plot how unlike the training images new images are, and how often each class is predicted.
+    """Plot the novelty of new images, and the share of each predicted class.
 
     Parameters
     ----------
     report : DriftReport
         Result of :func:`transferkit.drift`.
     ax : array of matplotlib Axes, optional
-        Two, or one for a model without classes; by default a new figure.
+        Two Axes, or one for a model without classes; by default a new figure.
 
     Returns
     -------
     array of matplotlib Axes
-        Bars of novelty, beside the level line of images like those to train on; and shares of the predicted
-        classes, now and of held-out training images, of twelve at most: those that changed most.
+        A histogram of novelty, with a level line for images like the training images; and the shares of
+        predicted classes, for new and for held-out training images, of the twelve classes at most that
+        changed most.
 
     Raises
     ------

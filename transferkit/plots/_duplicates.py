@@ -14,7 +14,7 @@ from transferkit.plots._text import as_text, caption_of
 def plot_duplicates(
     report: Any, *, across: bool | None = None, n: int = 12, columns: int = 3, ax: Any = None
 ) -> Any:
-    """Plot pairs of images that show the same, the least alike first: one of them may be none.
+    """Plot pairs of images that show the same, the least similar first, which may be false alarms.
 
     Parameters
     ----------
@@ -22,11 +22,11 @@ def plot_duplicates(
         Result of :func:`transferkit.audit`; or any object with its ``pairs``, ``images``, ``labels`` and
         ``n_train``.
     across : bool, optional
-        Only pairs of an image to train on and one of the test (True), or only pairs within either (False).
+        With True, plot only pairs of a training and a test image; with False, only pairs within either.
     n : int, default=12
         Maximum number of pairs.
     columns : int, default=3
-        Pairs in a row.
+        Number of pairs in a row.
     ax : array of matplotlib Axes, optional
         Two per pair; by default a new figure.
 
@@ -38,7 +38,7 @@ def plot_duplicates(
     Raises
     ------
     InvalidInputError
-        ``n`` or ``columns`` is no positive integer.
+        ``n`` or ``columns`` is not a positive integer.
     BadImageError
         An image cannot be read.
     MissingDependencyError

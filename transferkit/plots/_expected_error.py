@@ -1,4 +1,4 @@
-"""Real errors of keypoints beside those that were expected."""
+"""Compare actual errors of keypoints with expected ones."""
 
 from __future__ import annotations
 
@@ -12,26 +12,27 @@ from transferkit.plots._axes import COLOURS, new_axes
 from transferkit.plots._text import use_fonts
 
 _BINS = 10
-_FEWEST = 5  # points in a bin whose mean says something
+_FEWEST = 5  # points in a bin for a meaningful mean
 
 
 def plot_expected_error(evaluation: Any, distances: Any = None, *, ax: Any = None) -> Any:
-    """Plot the real error of each keypoint against the one that was expected.
+    """Plot the actual error of each keypoint against the expected one.
 
     Parameters
     ----------
     evaluation : evaluation or array-like, shape (n, k)
         Result of ``evaluate(kp, X, y, return_error=True)``, or expected errors in pixels.
     distances : array-like of the same shape, optional
-        How far each point was from the true one, in pixels; NaN is left out. Required with expected errors.
+        Actual distance of each point from the true one, in pixels; NaN is ignored. Required with expected
+        errors.
     ax : matplotlib Axes, optional
         By default a new figure.
 
     Returns
     -------
     matplotlib Axes
-        A dot for each point, and the mean of each tenth of them, ordered by the expected error. Means on the
-        line are honest. Both axes are logarithmic.
+        A dot for each point, and the mean of each tenth of them, ordered by the expected error. If expected
+        errors are right, means are on the line. Both axes are logarithmic.
 
     Raises
     ------
@@ -74,7 +75,7 @@ def plot_expected_error(evaluation: Any, distances: Any = None, *, ax: Any = Non
 
 
 def _checked(evaluation: Any, distances: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return expected and real errors (m,) of the points that are present."""
+    """Return expected and actual errors (m,) of the points that are present."""
     pair = evaluation, distances
     if distances is None:
         pair = getattr(evaluation, "expected_error", None), getattr(evaluation, "distances", None)

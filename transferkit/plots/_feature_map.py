@@ -1,4 +1,4 @@
-"""A map of images, on which those with similar features lie side by side."""
+"""A map of images that places those with similar features side by side."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from transferkit.plots._projection import METHODS, as_vectors, on_a_plane
 from transferkit.plots._text import as_texts, use_fonts
 
 _MARKERS = "osD^vP*"
-_MOST_NAMED = 14  # classes with a colour and a marker; the others share one
-_MARGIN = 0.07  # of the axes, on each side
-_APART = 1.25  # of the side of a thumbnail, between the centres of two
-_SHARP = 2  # pixels of a thumbnail for each of the screen
+_MOST_NAMED = 14  # classes with their own colour and marker; all others share one
+_MARGIN = 0.07  # margin on each side, as a fraction of the axes
+_APART = 1.25  # smallest distance between the centres of thumbnails, relative to their side
+_SHARP = 2  # pixels of a thumbnail per pixel of the screen
 
 Floats = NDArray[np.float64]
 
@@ -38,28 +38,29 @@ def plot_feature_map(
     reader: Reader | None = None,
     ax: Any = None,
 ) -> Any:
-    """Plot images as points on a plane, similar ones side by side, some of them as small pictures.
+    """Plot images as points on a plane, similar ones side by side, and some of them as thumbnails.
 
     Parameters
     ----------
     features : Features or array-like, shape (n_images, d) or (n_images, h, w, c)
-        Such as the result of ``clf.extract(X)``; only their directions are compared.
+        Features, such as the result of ``clf.extract(X)``; only their directions are compared.
     images : sequence of images, optional
-        Those of the features, in their order; without them, no pictures are drawn.
+        Images of the features, in the same order; without them, no thumbnails are drawn.
     labels : array-like, shape (n_images,), optional
-        What points are coloured by; floating-point numbers get a scale.
+        Values to colour the points by; floating-point numbers get a colour scale.
     method : {"pca", "umap"}, default="pca"
-        "pca" draws the two directions in which features vary most: distances are those of the features, as
-        far as two directions show them. "umap" [1]_ keeps neighbours together, separates groups further, and
-        says nothing by how far groups are apart; it needs ``pip install "transferkit[map]"``.
+        "pca" draws the two directions in which features vary most, so that distances approximate those of the
+        features. "umap" [1]_ keeps neighbours together and separates groups more clearly, but distances
+        between groups are meaningless; it needs ``pip install "transferkit[map]"``.
     n : int, default=40
-        Maximum number of pictures. They are spread over the map, and do not cover each other.
+        Maximum number of thumbnails. They are spread over the map, and do not overlap.
     side : float, default=0.45
-        Longer side of a picture, in inches.
+        Longer side of a thumbnail, in inches.
     random_state : int, default=0
+        Seed of the projection.
     reader : transferkit.images.Reader, optional
-        How the pictures are read, as ``clf.extractor_.reader()``; by default as for features that ``extract``
-        returned, and otherwise by :func:`transferkit.images.load_image`.
+        How the images are read, such as ``clf.extractor_.reader()``; by default as for features that
+        ``extract`` returned, or else by :func:`transferkit.images.load_image`.
     ax : matplotlib Axes, optional
         By default a new figure.
 
@@ -74,7 +75,7 @@ def plot_feature_map(
     BadImageError
         An image cannot be read.
     MissingDependencyError
-        matplotlib is not installed, or umap-learn is not and is asked for.
+        matplotlib is not installed, or umap-learn for ``method="umap"``.
 
     References
     ----------
@@ -149,7 +150,7 @@ def _draw_points(ax: Any, places: Floats, values: NDArray[Any] | None) -> Sequen
 
 
 def _in_inches(ax: Any, places: Floats) -> Floats:
-    """Return the points in inches on the figure, which is laid out first."""
+    """Return the points in inches on the figure, after its layout is computed."""
     figure = ax.figure
     figure.draw_without_rendering()
     inches: Floats = ax.transData.transform(places) / figure.dpi
@@ -168,13 +169,13 @@ def _spread(points: Floats, n: int, apart: float) -> list[int]:
 
 
 def _square(points: Floats, row: int) -> Floats:
-    """Return distances by the larger coordinate, which tell whether squares overlap."""
+    """Return distances in the maximum norm, which tell whether squares overlap."""
     distance: Floats = np.abs(points - points[row]).max(axis=1)
     return distance
 
 
 def _draw_picture(ax: Any, place: Floats, pixels: Any, colour: Any, side: float) -> None:
-    """Draw a small picture in a frame of its colour."""
+    """Draw a thumbnail in a frame of its colour."""
     from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 
     picture = PIL.Image.fromarray(pixels)

@@ -32,9 +32,10 @@ def plot_images(
     n : int, default=15
         Maximum number of images.
     columns : int, default=5
+        Number of images in a row.
     random_state : int or None, default=0
-        Seed for choosing n images if there are more, kept in order. None takes the first n, which may be
-        all of one class.
+        Seed for choosing n images at random if there are more; their order is kept. None takes the first n,
+        which may all be of one class.
     ax : array of matplotlib Axes, optional
         One per image; by default a new figure.
 

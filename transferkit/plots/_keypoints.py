@@ -60,11 +60,12 @@ def plot_keypoints(
     mirror_pairs : bool, default=False
         Connect mirror pairs; for 68 points only.
     skeleton : sequence of (int, int), default=()
-        Points to connect by lines, such as ``table.skeleton`` of what a reader of
-        :mod:`transferkit.datasets` returns.
+        Pairs of points to connect by lines. The readers of :mod:`transferkit.datasets` return them as
+        ``table.skeleton``.
     n : int, default=12
         Maximum number of images.
     columns : int, default=4
+        Number of images in a row.
     ax : matplotlib Axes or array of them, optional
         One per image; by default a new figure.
 

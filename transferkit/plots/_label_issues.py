@@ -1,4 +1,4 @@
-"""Images whose label is doubtful."""
+"""Images whose labels are doubtful."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from transferkit.plots._text import as_text, caption_of
 
 
 def plot_label_issues(report: Any, *, n: int = 12, columns: int = 4, ax: Any = None) -> Any:
-    """Plot images whose label is doubtful, the most doubtful first.
+    """Plot images whose labels are doubtful, the most doubtful first.
 
     Parameters
     ----------
@@ -20,6 +20,7 @@ def plot_label_issues(report: Any, *, n: int = 12, columns: int = 4, ax: Any = N
     n : int, default=12
         Maximum number of images.
     columns : int, default=4
+        Number of images in a row.
     ax : array of matplotlib Axes, optional
         One per image; by default a new figure.
 
@@ -31,7 +32,7 @@ def plot_label_issues(report: Any, *, n: int = 12, columns: int = 4, ax: Any = N
     Raises
     ------
     InvalidInputError
-        ``n`` or ``columns`` is no positive integer.
+        ``n`` or ``columns`` is not a positive integer.
     BadImageError
         An image cannot be read.
     MissingDependencyError

@@ -31,8 +31,8 @@ def plot_mistakes(
     evaluation : evaluation or array-like of shape (n_images,)
         Result of :func:`transferkit.evaluate`, or true labels.
     probabilities : array-like of shape (n_images, k), optional
-        Required with true labels: one column per class in the order of ``classes``. The most
-        probable label is the predicted one; that of an evaluation is its own.
+        Required with true labels: one column per class in the order of ``classes``. The most probable label
+        is taken as the predicted one; an evaluation has its own predictions.
     images : sequence of images, optional
         By default those of the evaluation, read as the model read them.
     names : sequence of str, optional
@@ -42,6 +42,7 @@ def plot_mistakes(
     n : int, default=12
         Maximum number of images.
     columns : int, default=4
+        Number of images in a row.
     ax : array of matplotlib Axes, optional
         One per image; by default a new figure.
 

@@ -1,4 +1,4 @@
-"""Queries and their nearest images."""
+"""Query images and their nearest images."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from transferkit.plots._text import caption_of
 
 
 def plot_neighbours(neighbours: Any, images: Any = None, *, n: int = 6, ax: Any = None) -> Any:
-    """Plot queries, each with its nearest images to the right of it and their distances above.
+    """Plot query images, each with its nearest images to the right and their distances above.
 
     Parameters
     ----------
     neighbours : Neighbours
         Result of :meth:`transferkit.NearestImages.query`.
     images : sequence of images, optional
-        The list that was passed to ``fit``; by default the files are read. Pass it for images that were no
+        The list that was passed to ``fit``; by default the files are read. Required for images that were not
         files, and for a loaded collection: ``[folder / path for path in nearest.paths_]``.
     n : int, default=6
         Maximum number of queries.
@@ -33,7 +33,7 @@ def plot_neighbours(neighbours: Any, images: Any = None, *, n: int = 6, ax: Any 
     Raises
     ------
     InvalidInputError
-        There are no queries, or not the images of ``fit``.
+        There are no queries, or ``images`` are not those of ``fit``.
     BadImageError
         An image cannot be read.
     MissingDependencyError

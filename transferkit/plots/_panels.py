@@ -25,7 +25,7 @@ def show_images(
 ) -> None:
     """Draw each image of any form on its Axes, with an optional title above and caption below.
 
-    They are read as those of the result that they are ``of``, if that has a ``reader``.
+    They are read by the ``reader`` of ``of``, the result that they belong to, if it has one.
     """
     axes, reader = list(axes), reader_of(of)
     for i, (ax, image) in enumerate(zip(axes, images, strict=True)):
@@ -38,7 +38,7 @@ def show_images(
 
 
 def reader_of(result: Any) -> Reader:
-    """Return how the images of a result are read; by default as by ``load_image``."""
+    """Return the reader of the images of a result; by default that of ``load_image``."""
     return getattr(result, "reader", None) or Reader()
 
 

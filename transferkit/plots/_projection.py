@@ -1,4 +1,4 @@
-"""Features laid out on a plane."""
+"""Project features to a plane."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 from transferkit.errors import InvalidInputError, MissingDependencyError
 
 METHODS = ("pca", "umap")
-_FEWEST = 3  # images that make a map
-_KEPT = 50  # principal components that UMAP sees: as many neighbours, in a tenth of the time
+_FEWEST = 3  # fewest images for a map
+_KEPT = 50  # principal components for UMAP: neighbours are kept as well, in a tenth of the time
 
 Floats = NDArray[np.float64]
 
 
 def as_vectors(features: Any) -> Floats:
-    """Return features as finite numbers (n, d); maps become their values one after the other."""
+    """Return features as finite numbers (n, d); maps are flattened."""
     flat = getattr(features, "flat", None)
     array = np.asarray(flat() if callable(flat) else features)
     if array.ndim < 2 or array.dtype.kind not in "fiub" or len(array) < _FEWEST or array[0].size == 0:
@@ -33,8 +33,8 @@ def as_vectors(features: Any) -> Floats:
 
 
 def on_a_plane(vectors: Floats, method: str, random_state: int) -> tuple[Floats, Sequence[str]]:
-    """Return two coordinates of each row (n, 2), and what to write at the axes."""
-    # Of each vector its direction: length is mostly contrast, and would spread the map along one line.
+    """Return two coordinates of each row (n, 2), and the labels of the axes."""
+    # Only directions are used: length is mostly contrast, and would spread the map along one line.
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     vectors = vectors / np.where(lengths > 0, lengths, 1)
     if method == "pca":
@@ -46,7 +46,7 @@ def on_a_plane(vectors: Floats, method: str, random_state: int) -> tuple[Floats,
         raise MissingDependencyError("umap-learn", "map", "plot_feature_map(method='umap')") from error
     n = len(vectors)
     reduced, _ = _components(vectors, min(_KEPT, n - 1, vectors.shape[1]), random_state)
-    # UMAP starts from eigenvectors, which so few images do not have.
+    # UMAP starts from eigenvectors, which do not exist for so few images.
     few: dict[str, Any] = {"init": "random"} if n <= 5 else {}
     mapper = UMAP(n_neighbors=min(15, n - 1), random_state=random_state, n_jobs=1, **few)
     places = np.asarray(mapper.fit_transform(reduced.astype(np.float32)), dtype=np.float64)
@@ -54,7 +54,7 @@ def on_a_plane(vectors: Floats, method: str, random_state: int) -> tuple[Floats,
 
 
 def _components(vectors: Floats, n: int, random_state: int) -> tuple[Floats, list[float]]:
-    """Return principal components, and the share of the variance of each; 0 for what does not vary."""
+    """Return principal components, and the share of the variance of each; 0 if nothing varies."""
     from sklearn.decomposition import PCA
 
     n_made = min(n, *vectors.shape)

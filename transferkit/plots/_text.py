@@ -37,9 +37,9 @@ def _escaped(text: str) -> str:
 
 
 def as_texts(values: Iterable[Any], limit: int = LABEL_LENGTH) -> list[str]:
-    """Return one label for each value, which differ where the values do.
+    """Return a label for each value, such that labels of different values differ.
 
-    Where shortened ones would be the same, what is different is kept; where that is too long, they are
+    If shortened labels would be the same, the parts that differ are kept; if these are too long, labels are
     numbered.
     """
     values = [str(value) for value in values]
@@ -53,7 +53,7 @@ def as_texts(values: Iterable[Any], limit: int = LABEL_LENGTH) -> list[str]:
 
 
 def _same(texts: dict[str, str]) -> list[list[str]]:
-    """Return the values that have one text, where these are several."""
+    """Return the groups of several values that have the same text."""
     groups: dict[str, list[str]] = {}
     for value, text in texts.items():
         groups.setdefault(text, []).append(value)
@@ -61,7 +61,7 @@ def _same(texts: dict[str, str]) -> list[list[str]]:
 
 
 def _around_difference(lines: list[str], limit: int) -> list[str]:
-    """Shorten long lines beside what tells them apart; in the middle if that is too long."""
+    """Shorten long lines around the part where they differ; in the middle if that is too long."""
     start = _n_common(lines)
     end = _n_common([line[start:][::-1] for line in lines])
     beside = (limit - 2 - max(len(line) for line in lines) + start + end) // 2
@@ -76,7 +76,7 @@ def _around_difference(lines: list[str], limit: int) -> list[str]:
 
 
 def _n_common(lines: list[str]) -> int:
-    """Return how many characters all lines begin with alike."""
+    """Return the length of the common prefix of all lines."""
     return sum(1 for _ in takewhile(lambda characters: len(set(characters)) == 1, zip(*lines, strict=False)))
 
 
@@ -86,7 +86,7 @@ def as_name(name: Any, limit: int = LABEL_LENGTH) -> str:
 
 
 def caption_of(image: Any, otherwise: str = "") -> str:
-    """Return the file name of an image as a label, or something else for what is no file."""
+    """Return the file name of an image as a label, or ``otherwise`` if the image is not a file."""
     return as_name(image) if isinstance(image, str | os.PathLike) else otherwise
 
 
@@ -111,7 +111,7 @@ def use_fonts(axes: Iterable[Any]) -> None:
     from matplotlib.text import Text
 
     for ax in axes:
-        ticks = [*ax.get_xticklabels(), *ax.get_yticklabels()]  # asking updates them
+        ticks = [*ax.get_xticklabels(), *ax.get_yticklabels()]  # this call updates them
         found = {_family(c) for text in [*ax.findobj(Text), *ticks] for c in text.get_text()}
         if families := sorted(family for family in found if family):
             for text in ax.findobj(Text):

@@ -10,7 +10,7 @@ from transferkit.plots._text import as_text, caption_of
 
 
 def plot_to_label(suggestions: Any, *, n: int = 20, columns: int = 5, ax: Any = None) -> Any:
-    """Plot images to label next, the most useful first, each with what the model takes it for.
+    """Plot images to label next, the most useful first, each with its predicted label.
 
     Parameters
     ----------
@@ -20,6 +20,7 @@ def plot_to_label(suggestions: Any, *, n: int = 20, columns: int = 5, ax: Any = 
     n : int, default=20
         Maximum number of images.
     columns : int, default=5
+        Number of images in a row.
     ax : array of matplotlib Axes, optional
         One per image; by default a new figure.
 
@@ -31,7 +32,7 @@ def plot_to_label(suggestions: Any, *, n: int = 20, columns: int = 5, ax: Any = 
     Raises
     ------
     InvalidInputError
-        ``n`` or ``columns`` is no positive integer.
+        ``n`` or ``columns`` is not a positive integer.
     BadImageError
         An image cannot be read.
     MissingDependencyError

@@ -14,7 +14,7 @@ from transferkit.plots._text import as_text, use_fonts
 
 
 def plot_values(evaluation: Any, predicted: Any = None, *, output: int = 0, ax: Any = None) -> Any:
-    """Plot actual numbers against predicted ones, and the residuals, which are actual less predicted.
+    """Plot actual numbers against predicted ones, and the residuals (actual minus predicted).
 
     Parameters
     ----------
@@ -23,14 +23,14 @@ def plot_values(evaluation: Any, predicted: Any = None, *, output: int = 0, ax: 
     predicted : array-like of the same shape, optional
         Required with true numbers.
     output : int, default=0
-        Which of several outputs.
+        Position of the output to plot, if there are several.
     ax : array of two matplotlib Axes, optional
         By default a new figure.
 
     Returns
     -------
     ndarray of matplotlib Axes, shape (2,)
-        Points on the line are exact. Of several outputs, the title says which one it is.
+        Points on the line are exact. If there are several outputs, the title names the one plotted.
 
     Raises
     ------
@@ -63,7 +63,7 @@ def plot_values(evaluation: Any, predicted: Any = None, *, output: int = 0, ax: 
             found[present, int(output)],
             kind=kind,
             ax=panel,
-            subsample=None,  # by default scikit-learn leaves out all but 1,000
+            subsample=None,  # by default scikit-learn draws only 1,000 points
             scatter_kwargs={"color": COLOURS[0], "alpha": 0.6, "s": 14},
             line_kwargs={"color": "0.6", "linestyle": "-", "linewidth": 1},
         )
@@ -75,6 +75,6 @@ def plot_values(evaluation: Any, predicted: Any = None, *, output: int = 0, ax: 
 
 
 def _name(evaluation: Any, output: int) -> str:
-    """Return what an output is called."""
+    """Return the name of an output."""
     names = getattr(evaluation, "output_names", None)
     return f"output {output}" if names is None else as_text(names[output])

@@ -1,6 +1,6 @@
-"""A fitted model and images on one page: its card, an evaluation, an audit, and pictures of all of them.
+"""A report on a fitted model and images on one page: model card, evaluation, audit, and plots.
 
-``_report`` makes it, ``_drawings`` says which pictures an evaluation has, ``_page`` puts them on the page.
+``_report`` makes it, ``_drawings`` lists the plots of an evaluation, and ``_page`` builds the page.
 """
 
 from transferkit.reporting._drawings import drawings

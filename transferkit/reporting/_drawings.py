@@ -1,4 +1,4 @@
-"""Which pictures there are of an evaluation."""
+"""The plots of an evaluation."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def drawings(evaluation: Any) -> dict[str, Callable[[], Any]]:
-    """Return what draws each picture of an evaluation or a comparison, by its name."""
+    """Return functions that draw the plots of an evaluation or a comparison, by name."""
     from transferkit import plots
     from transferkit.comparison import Comparison
     from transferkit.evaluation import ClassificationEvaluation, KeypointEvaluation, ValueEvaluation

@@ -1,4 +1,4 @@
-"""The page of a report: sections, and pictures that are part of it."""
+"""The HTML page of a report, with embedded plots."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from transferkit.plots import plot_feature_map
 from transferkit.reporting._drawings import drawings
 
 _DPI = 110
-_FINDINGS = 24  # of each check that are shown with their pictures
+_FINDINGS = 24  # number of findings per check that are shown with their pictures
 _STYLE = """
 img.plot { max-width: 100%; height: auto; margin: .5rem 1rem .5rem 0; vertical-align: top }
 nav a { margin-right: 1rem } section { scroll-margin-top: 1rem }
@@ -24,7 +24,7 @@ nav a { margin-right: 1rem } section { scroll-margin-top: 1rem }
 
 
 def page_of(report: Any) -> str:
-    """Return the whole page; every name is escaped, and nothing is loaded from elsewhere."""
+    """Return the whole page; all names are escaped, and nothing is loaded from elsewhere."""
     parts = {"Card": card_html(report.card), "Pictures": _pictures(report.evaluation)}
     if report.vectors is not None:
         parts["Map"] = _heading("Map of the features") + _feature_map(report)
@@ -43,7 +43,7 @@ def _heading(text: str) -> str:
 
 
 def _pictures(evaluation: Any) -> str:
-    """Return all pictures of an evaluation; one that cannot be drawn is named."""
+    """Return all plots of an evaluation; those that cannot be drawn are named."""
     parts = []
     for name, draw in drawings(evaluation).items():
         title = name.replace("_", " ")
@@ -51,7 +51,7 @@ def _pictures(evaluation: Any) -> str:
             axes = draw()
             several = title.startswith("values ")
             parts.append(_embedded(axes, f"values, {axes[0].get_title()}" if several else title))
-        except BadImageError as error:  # went away since the evaluation
+        except BadImageError as error:  # an image can no longer be read
             parts.append(f"<p>{html.escape(f'No picture of {title}: {error}')}</p>")
     return _heading("Pictures of the test") + "".join(parts)
 
@@ -66,7 +66,7 @@ def _feature_map(report: Any) -> str:
 
 
 def _embedded(axes: Any, title: str) -> str:
-    """Return the figure of some Axes as an image, and forget it."""
+    """Return the figure of some Axes as an embedded image, and close it."""
     from matplotlib import pyplot
 
     figure = np.ravel(np.asarray(axes, dtype=object))[0].figure

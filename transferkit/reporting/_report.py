@@ -1,4 +1,4 @@
-"""Report on a fitted model and images."""
+"""Report on a fitted model and images: its card, an evaluation and an audit."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ _FEWEST = 3  # images that make a map
 
 @dataclass(frozen=True)
 class ModelReport:
-    """What is known of a model, and how it does on images.
+    """Report on a model and images, returned by `transferkit.report`.
 
     Attributes
     ----------
     card : ModelCard
-        With the figures of the evaluation.
+        Model card, including the evaluation.
     evaluation : evaluation
-        What :func:`transferkit.evaluate` says of the images.
+        Result of :func:`transferkit.evaluate` on the images.
     audit : AuditReport or None
-        Of the images.
+        Audit of the images.
     vectors : ndarray of float32, shape (n_readable, d), or None
-        Features for the map; None of fewer than three images.
+        Features for the map; None for fewer than three images.
     images : list
         The readable images.
     labels : list or None
-        What they are coloured by on the map.
+        Values by which they are coloured on the map.
     reader : transferkit.images.Reader
-        How the model reads them; the page shows the same pictures.
+        How the model reads the images, so that the page shows the same pictures.
     """
 
     card: ModelCard
@@ -53,16 +53,16 @@ class ModelReport:
 
     @property
     def title(self) -> str:
-        """What the page is called."""
+        """Title of the page."""
         return f"{self.card.title.removeprefix('Model card: ')}: {len(self.images):,} images"
 
     def to_html(self, path: str | os.PathLike[str]) -> None:
-        """Write one page with the card, the pictures of the evaluation, a map of features, and the audit.
+        """Write an HTML page with the card, plots of the evaluation, a map of features, and the audit.
 
         Parameters
         ----------
         path : path
-            Replaced if it exists. All pictures are part of the file.
+            File to write; replaced if it exists. All pictures are embedded.
 
         Raises
         ------
@@ -86,23 +86,24 @@ def report(
     checks: Any = None,
     **figures: Any,
 ) -> ModelReport:
-    """Return the card of a model, how it does on images that it has not seen, and an audit of these.
+    """Return a report on a model: its card, its evaluation on unseen images, and an audit of these.
 
     Parameters
     ----------
     model : Classifier, ImageRegressor or KeypointRegressor
-        Fitted on images.
+        A model fitted on images.
     X : sequence of images
-        As for :func:`transferkit.evaluate`; a folder with a sub-folder for each class has its labels.
+        Unseen images, as for :func:`transferkit.evaluate`; a folder with a sub-folder per class also holds
+        the labels.
     y : array-like, optional
         Targets; by default the labels that X holds.
     groups : array-like, shape (n,), optional
-        Images in one group are not independent.
+        Group of each image. Images of one group are not independent.
     boxes : array-like, shape (n, 4), optional
-        Of a KeypointRegressor that was fitted with boxes.
+        Boxes of the subjects, for a KeypointRegressor that was fitted with boxes.
     checks : sequence of str, optional
-        Of the audit, as for :func:`transferkit.audit`; by default all. An empty one makes none. Numbers and
-        keypoints have no checks of labels.
+        Checks of the audit, as for :func:`transferkit.audit`; by default all. An empty sequence skips the
+        audit. There are no checks of labels for numbers and keypoints.
     **figures
         ``pos_label``, ``normalizer``, ``limit``, ``confidence`` and ``seed`` of
         :func:`transferkit.evaluate`.
@@ -115,7 +116,7 @@ def report(
     Raises
     ------
     InvalidInputError
-        The model does not see images, or the data or a parameter cannot be used.
+        The model was not fitted on images, or the data or a parameter cannot be used.
     NotFittedError
 
     Examples
@@ -147,7 +148,7 @@ def report(
 
 
 def _audit(model: Any, X: Any, y: Any, groups: Any, checks: Any, boxes: Any) -> AuditReport | None:
-    """Return the audit, by features of the same backbone; of images with boxes, each image once."""
+    """Return the audit, with features of the same backbone; images with several boxes count once."""
     if checks is not None and not len(checks):
         return None
     if model.kind != "classes":
@@ -163,7 +164,7 @@ def _is_file(item: Any) -> bool:
 
 
 def _labels(evaluation: Any) -> list[Any] | None:
-    """Return what colours the images: labels, several in one text, or one number; None for anything else."""
+    """Return values to colour the images by: labels (several joined to one text) or numbers, or else None."""
     if evaluation.kind == "classes":
         labels: list[Any] = evaluation.y_true.tolist()
         return labels

@@ -1,8 +1,8 @@
-"""Tasks: what is learned from images, from the user's ``y`` to a head's targets and back to an answer.
+"""Tasks: what is learned from images. They convert ``y`` to targets of a head, and outputs to predictions.
 
 A task is plain data with ``n_outputs``, ``encode``, ``decode``, ``strata`` and ``to_json``. It is the only
-place that knows how many numbers a head gives, and what they mean. To add one, write a file like
-``values.py`` and enter its class in ``TASKS``.
+place that knows how many outputs a head has, and what they mean. To add one, write a file like ``values.py``
+and add its class to ``TASKS``.
 """
 
 from __future__ import annotations
@@ -106,23 +106,23 @@ __all__ = [
 
 
 def task_from_json(data: Mapping[str, Any]) -> Task:
-    """Return the task that JSON data describes; ValueError or KeyError where it describes none."""
+    """Return the task that JSON data describes; raise ValueError or KeyError if it is not valid."""
     task: Task = TASKS[data["kind"]].from_json(data)
     return task
 
 
 def guess_kind(y: Any) -> str:
-    """Return the kind of task that targets alone suggest.
+    """Guess the kind of task from the targets alone.
 
-    0 and 1 in several columns, or lists of names, are labels; several other numbers for each image are
-    points; one with a fraction, or missing, is a value.
+    Several columns of 0 and 1, or lists of names, are labels; several other numbers per image are points;
+    single numbers are values if one of them has a fraction or is missing; anything else is a class.
     """
     y = dense_labels(y)
     if is_label_sets(y):
         return "labels"
     try:
         shape = np.shape(y)
-    except ValueError:  # of lists of several lengths, which are nothing that can be learned
+    except ValueError:  # lists of different lengths, which cannot be learned
         return "classes"
     if len(shape) > 1 and shape[1] > 1:
         return "points"
@@ -131,15 +131,15 @@ def guess_kind(y: Any) -> str:
 
 
 def check_enough(n_images: int) -> None:
-    """Raise unless there are images enough for a regression."""
+    """Raise unless there are enough images for a regression."""
     if n_images < 2:
         raise InvalidInputError(f"fit needs two images or more. Got n_samples = {n_images}.")
 
 
 def check_lengths(n_images: int, y: Any, problems: list[str], name: str = "y", unit: str = "label") -> None:
-    """Add a problem when images and targets do not pair up."""
+    """Add a problem if the numbers of images and targets differ."""
     n = len(y)
-    if n != n_images and not (0 in (n, n_images) and problems):  # what is no y, or no X, was reported already
+    if n != n_images and not (0 in (n, n_images) and problems):  # an unusable y or X was reported already
         whose = "X" if name == "y" else "its X"
         problems.append(
             f"{name} has {n} rows but {whose} has {n_images} images. Each image needs one {unit}."

@@ -17,7 +17,7 @@ def as_groups(groups: Any, n_images: int, problems: list[str]) -> NDArray[np.int
     try:
         labels = np.asarray(groups)
         if labels.dtype.kind == "U" and not all(isinstance(label, str) for label in groups):
-            labels = np.asarray(groups, dtype=object)  # numpy would take 1 and "1" for the same group
+            labels = np.asarray(groups, dtype=object)  # otherwise NumPy would make 1 and "1" the same group
     except ValueError:  # ragged
         labels = np.empty(())
     if np.ma.is_masked(groups):

@@ -13,7 +13,7 @@ from transferkit.foundation.arguments import check, is_number
 
 
 def as_labels(y: Any, problems: list[str], name: str = "y") -> NDArray[Any]:
-    """Return labels as a one-dimensional array without missing values; add what is wrong to the problems."""
+    """Return labels as a one-dimensional array without missing values; add any problems to the list."""
     from sklearn.utils.validation import column_or_1d
 
     if y is None or isinstance(y, str):
@@ -42,7 +42,7 @@ def as_labels(y: Any, problems: list[str], name: str = "y") -> NDArray[Any]:
         if labels.ndim == 2 and any(is_missing(label) for label in labels.ravel().tolist()):
             hint += " Some are missing: drop those images."
         problems.append(f"{name} must have one dimension, a label per image. Got shape {labels.shape}.{hint}")
-        return np.zeros(labels.shape[:1] or 0)  # as many as there are rows, so that nothing else is reported
+        return np.zeros(labels.shape[:1] or 0)  # one per row, so that nothing else is reported
     missing = [i for i, label in enumerate(labels.tolist()) if is_missing(label)]
     if missing:
         problems.append(
@@ -60,22 +60,22 @@ def as_labels(y: Any, problems: list[str], name: str = "y") -> NDArray[Any]:
 
 
 def _as_array(y: Any) -> NDArray[Any]:
-    """Return labels as an array that holds them as they are."""
+    """Return labels as an array that does not change their values."""
     if isinstance(y, list | tuple):
         kinds = {_kind(label) for label in y}
-        # numpy would turn mixed labels into strings, and large integers into floats.
+        # NumPy would turn mixed labels into strings, and large integers into floats.
         if len(kinds) > 1 or kinds == {"int"}:
             return np.array([*y, None], dtype=object)[:-1]
     try:
         labels = np.asarray(y)
     except ValueError:  # ragged
         return np.array([*y, None], dtype=object)[:-1]
-    # Strings of variable width, which numpy has since 2.0.
+    # Strings of variable width, which exist since NumPy 2.0.
     return np.array(labels.tolist()) if labels.dtype.kind == "T" and len(labels) else labels
 
 
 def _fitting(objects: NDArray[Any]) -> NDArray[Any]:
-    """Return strings, booleans, integers or floats in numpy's type for them; anything else as it is."""
+    """Convert strings, booleans, integers or floats to NumPy's type for them; return others unchanged."""
     kinds = {_kind(label) for label in objects.tolist()}
     if not kinds <= {"str", "bool", "int", "float"}:
         return objects
@@ -98,7 +98,7 @@ def _unsuitable(labels: NDArray[Any], y: Any, name: str) -> list[str]:
         if (labels != np.round(labels)).any():
             # The words "Unknown label type" are those of scikit-learn, whose tests look for them.
             return [f"Unknown label type: continuous. {name} must have classes, not measurements."]
-    # numpy drops zeros at the end, so that two labels may become one.
+    # NumPy drops zero bytes at the end of strings, so that two labels could become one.
     given = y if isinstance(y, list | tuple) else labels.tolist()
     if labels.dtype.kind == "U" and any("\0" in str(label) for label in given):
         return [f"{name} must have labels without zero characters (\\0)."]
@@ -111,12 +111,12 @@ def is_missing(label: Any) -> bool:
 
 
 def _kind(label: Any) -> str:
-    """Return the type of a label; numpy's types count as Python's."""
+    """Return the name of a label's type; NumPy types count as the Python types."""
     return type(label.item() if isinstance(label, np.generic) else label).__name__
 
 
 def check_classes(classes: NDArray[Any], labels: NDArray[Any], n_ok: int) -> None:
-    """Raise if there is nothing to tell apart."""
+    """Raise if there are fewer than two classes."""
     if len(classes) < 2:
         lost = f" ({len(labels) - n_ok} images were left out)" if n_ok < len(labels) else ""
         raise InvalidInputError(
@@ -126,7 +126,7 @@ def check_classes(classes: NDArray[Any], labels: NDArray[Any], n_ok: int) -> Non
 
 
 def class_weight_problems(class_weight: Any, known: Sequence[Any]) -> list[str]:
-    """Return what is wrong with class weights, given the classes."""
+    """Return the problems of class weights, given the classes."""
     if class_weight is None or (isinstance(class_weight, str) and class_weight == "balanced"):
         return []
     if not isinstance(class_weight, Mapping):
@@ -140,7 +140,7 @@ def class_weight_problems(class_weight: Any, known: Sequence[Any]) -> list[str]:
     elif any(not 1e-12 <= value <= 1e12 for value in class_weight.values()):
         problems.append(f"class_weight must have numbers within 1e-12..1e12. Got {dict(class_weight)!r}.")
     if missing := [label for label in known if label not in class_weight]:
-        # A label that y has not is no mistake as such: a fold may lack a class.
+        # A class that is missing in y is not an error as such: a fold may lack it.
         strange = [label for label in class_weight if label not in known]
         got = f" It has {quoted(strange)}, which y has not." if strange else ""
         problems.append(f"class_weight must have a weight for each class. Missing: {quoted(missing)}.{got}")
@@ -148,7 +148,7 @@ def class_weight_problems(class_weight: Any, known: Sequence[Any]) -> list[str]:
 
 
 def labels_like(y: Any, classes: NDArray[Any], name: str) -> NDArray[Any]:
-    """Return labels; raise if they cannot be compared with the classes. Others are fine."""
+    """Return labels; raise if they cannot be compared with the classes. Unknown classes are allowed."""
     problems: list[str] = []
     labels = as_labels(y, problems, name)
     strings = labels.dtype.kind == "U"

@@ -1,8 +1,8 @@
-"""Folds that keep the shares of several labels, with whole groups.
+"""Stratified folds for several labels per image, which keep groups together.
 
 Iterative stratification (Sechidis, Tsoumakas and Vlahavas 2011, "On the stratification of multi-label data"):
-the rarest label is dealt out first, each of its rows to the fold that still wants most of it. Here groups are
-dealt out instead of rows.
+the rarest label is distributed first, each of its rows to the fold that still needs most of that label. Here
+groups are distributed instead of rows.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def label_folds(
     generator = np.random.default_rng(seed)
     _, group = np.unique(groups, return_inverse=True)
     n_groups = int(group.max()) + 1
-    # A label that most rows have is rare in its absence. Rows count too, so that folds are of equal size.
+    # The absence of a label can be rare, too. Rows are counted like a label, so that folds have equal sizes.
     rare = np.where(indicator.mean(axis=0) > 0.5, 1 - indicator, indicator)
     counts = np.zeros((n_groups, rare.shape[1] + 1))
     np.add.at(counts, group, np.column_stack([rare, np.ones(len(rare))]))
@@ -37,7 +37,7 @@ def label_folds(
         members = generator.permutation(left[counts[left, label] > 0])
         for one in members[
             np.argsort(-counts[members, label], kind="stable")
-        ]:  # large groups fit nowhere later
+        ]:  # large groups first, because they fit nowhere later
             place = _neediest(wanted, label, generator)
             fold[one] = place
             wanted[place] -= counts[one]
@@ -45,7 +45,7 @@ def label_folds(
 
 
 def _neediest(wanted: NDArray[np.float64], label: int, generator: np.random.Generator) -> int:
-    """Return the fold that wants most of a label; of several, most rows; of several, any."""
+    """Return the fold that needs most of a label; break ties by the rows needed, then at random."""
     best = np.arange(len(wanted))
     for column in (label, -1):
         values = wanted[best, column]

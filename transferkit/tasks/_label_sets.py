@@ -1,7 +1,7 @@
-"""Check which labels each image has, before anything is learned from them.
+"""Check targets with several labels per image, before anything is learned from them.
 
-The rule: a matrix of 0 and 1 or of booleans, dense or sparse, has a column for each label; a list of lists,
-tuples or sets of strings has the names of the labels of each image. Everything else is one label per image.
+A matrix of 0 and 1 or of booleans, dense or sparse, has one column per label. A list of lists, tuples or sets
+of strings has the names of the labels of each image. Everything else is one label per image.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ class LabelSets(NamedTuple):
 
 
 def dense_labels(y: Any) -> Any:
-    """Return a sparse matrix of scipy as an array; anything else as it is."""
-    # Known by what it can do: scipy takes time to import.
+    """Convert a SciPy sparse matrix to an array; return anything else unchanged."""
+    # Recognised by its method, because importing SciPy takes time.
     return y.toarray() if hasattr(y, "toarray") and hasattr(y, "nnz") else y
 
 
 def is_label_sets(y: Any) -> bool:
-    """Return True for a matrix of 0 and 1 of two columns or more, and for lists of names."""
+    """Return True for a matrix of 0 and 1 with at least two columns, and for lists of names."""
     if _has_names(y):
         return True
     matrix = _matrix(y)
@@ -45,9 +45,9 @@ def is_label_sets(y: Any) -> bool:
 def as_label_sets(
     y: Any, problems: list[str], name: str = "y", known: NDArray[Any] | None = None
 ) -> LabelSets:
-    """Return which labels each image has; add what is wrong to the problems.
+    """Return which labels each image has; add any problems to the list.
 
-    With ``known`` names, columns are theirs.
+    With ``known`` names, the columns are those of these names.
     """
     if _has_names(y) or (known is not None and _has_nothing(y)):
         return _of_names(y, problems, name, known)
@@ -79,7 +79,7 @@ def as_label_sets(
 
 
 def label_set_problems(indicator: NDArray[np.int64], names: Sequence[Any]) -> list[str]:
-    """Return what cannot be learned; a label that all images have, or none, tells nothing."""
+    """Return the problems of labels that all images have, or none, because nothing can be learned of them."""
     if len(set(names)) < len(names):
         return [f"y must have different names of columns. Got {quoted(names)}."]
     counts = indicator.sum(axis=0)
@@ -98,7 +98,7 @@ def label_set_problems(indicator: NDArray[np.int64], names: Sequence[Any]) -> li
 
 
 def warn_if_one_hot(indicator: NDArray[np.int64]) -> None:
-    """Say how a matrix is read that classes may have made."""
+    """Warn if a matrix looks like one-hot encoded classes, and say how it is used."""
     if len(indicator) and (indicator.sum(axis=1) == 1).all():
         logger.warning(
             "y has exactly one label in each row. They are learned as labels that do not exclude each other. "
@@ -107,7 +107,7 @@ def warn_if_one_hot(indicator: NDArray[np.int64]) -> None:
 
 
 def label_sets_like(y: Any, names: NDArray[Any], name: str) -> NDArray[np.int64]:
-    """Return 0 and 1 in the columns of these labels; raise if y has others."""
+    """Return 0 and 1 in one column per label; raise if y has other labels."""
     problems: list[str] = []
     indicator = as_label_sets(y, problems, name, names).indicator
     check(problems)
@@ -115,7 +115,7 @@ def label_sets_like(y: Any, names: NDArray[Any], name: str) -> NDArray[np.int64]
 
 
 def check_label_sets(indicator: NDArray[np.int64], names: NDArray[Any]) -> None:
-    """Raise if there is a label to learn nothing about in the images that can be read."""
+    """Raise if a label cannot be learned from the readable images."""
     if problems := label_set_problems(indicator, names.tolist()):
         raise InvalidInputError(*problems)
 
@@ -136,7 +136,7 @@ def _has_nothing(y: Any) -> bool:
 
 
 def _matrix(y: Any) -> NDArray[Any] | None:
-    """Return numbers or booleans of two dimensions and two columns or more; else None."""
+    """Return a numeric or boolean matrix with at least two columns, or None for anything else."""
     try:
         matrix = np.asarray(dense_labels(y))
     except ValueError:  # ragged
@@ -150,7 +150,7 @@ def _matrix(y: Any) -> NDArray[Any] | None:
 
 
 def _of_names(y: Any, problems: list[str], name: str, known: NDArray[Any] | None) -> LabelSets:
-    """Return the labels of lists of names."""
+    """Return the labels from lists of names."""
     rows = list(y)
     wrong = [i for i, row in enumerate(rows) if not all(isinstance(one, str) for one in row)]
     if wrong:

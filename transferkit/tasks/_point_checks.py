@@ -9,7 +9,7 @@ from transferkit.errors import InvalidInputError
 
 
 def check_present(points: NDArray[np.float64]) -> None:
-    """Raise if a point was never marked: there is nothing to learn it from."""
+    """Raise if a point is marked in no image, because it cannot be learned."""
     absent = np.flatnonzero(~np.isfinite(points).any(axis=(0, 2)))
     if len(absent):
         names = ", ".join(map(str, absent[:10])) + (", ..." if len(absent) > 10 else "")
@@ -28,7 +28,7 @@ def check_inside(
     Raises
     ------
     InvalidInputError
-        Points farther outside than the image is large, or fractions instead of pixels.
+        Points are outside by more than the size of the image, or are fractions instead of pixels.
     """
     with np.errstate(invalid="ignore"):
         outside = (points < -sizes[:, None]) | (points > 2 * sizes[:, None])

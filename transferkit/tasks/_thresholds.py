@@ -13,14 +13,14 @@ from transferkit.foundation.arguments import is_number
 
 CRITERIA = ("f1", "balanced_accuracy")
 HALF = 0.5
-_CLOSEST = 1e-9  # to 0 and 1
+_CLOSEST = 1e-9  # smallest distance of a threshold from 0 and 1
 _NO_DIFFERENCE = 1e-12
 
 
 def threshold_problems(threshold: Any, labels: Sequence[Any], *, one_each: bool = False) -> list[str]:
-    """Return what is wrong with a threshold, given the labels.
+    """Return the problems of a threshold, given the labels.
 
-    With ``one_each``, labels are classes: of more than two, one of them can have a threshold.
+    With ``one_each``, labels are classes: with more than two classes, only one of them can have a threshold.
     """
     if one_each and len(labels) > 2 and not (_is_half(threshold) or isinstance(threshold, Mapping)):
         return [
@@ -50,12 +50,12 @@ def threshold_problems(threshold: Any, labels: Sequence[Any], *, one_each: bool 
 
 
 def is_criterion(threshold: Any) -> bool:
-    """Return True where thresholds are chosen on held-out rows."""
+    """Return True if thresholds are to be chosen on held-out rows."""
     return isinstance(threshold, str)
 
 
 def given_thresholds(threshold: Any, labels: NDArray[Any]) -> NDArray[np.float64]:
-    """Return thresholds (n_labels,) for a number or a dictionary; a label that it lacks has 0.5."""
+    """Return thresholds (n_labels,) from a number or a dictionary; labels missing in it have 0.5."""
     if isinstance(threshold, Mapping):
         return np.array([float(threshold.get(label, HALF)) for label in labels.tolist()])
     return np.full(len(labels), float(threshold))
@@ -67,9 +67,9 @@ def best_thresholds(
     weight: NDArray[np.float64],
     criterion: str,
 ) -> NDArray[np.float64]:
-    """Return for each label the threshold (n_labels,) that is best on rows that were not learned from.
+    """Return the threshold of each label (n_labels,) that is best on held-out rows.
 
-    It lies halfway between two probabilities (n, n_labels); of several as good, it is the nearest to 0.5.
+    It is halfway between two probabilities (n, n_labels); of equally good ones, it is the nearest to 0.5.
     """
     columns = zip(probabilities.T, indicator.T, strict=True)
     return np.array([_best(chances, has, weight, criterion) for chances, has in columns])
@@ -81,21 +81,21 @@ def _best(
     """Return the best threshold of one label."""
     order = np.argsort(-chances, kind="stable")
     chances, has, weight = chances[order], has[order], weight[order]
-    # Of the rows down to each one, if the label is predicted for them and no others.
+    # Counts if the label is predicted for the rows down to each one, and for no others.
     right, wrong = np.cumsum(weight * has), np.cumsum(weight * (1 - has))
     if criterion == "f1":
         values = 2 * right / (right + wrong + right[-1])
     else:
         values = right / right[-1] - wrong / wrong[-1]
     below = np.append(chances[1:], 0.0)
-    values[chances <= below] = -np.inf  # rows of equal probability are predicted together
+    values[chances <= below] = -np.inf  # rows with equal probabilities get the same prediction
     good = np.flatnonzero(values >= values.max() - _NO_DIFFERENCE)
     thresholds = np.clip((chances[good] + below[good]) / 2, _CLOSEST, 1 - _CLOSEST)
     return float(thresholds[np.abs(thresholds - HALF).argmin()])
 
 
 def class_threshold(threshold: Any, labels: NDArray[Any]) -> tuple[int, float] | None:
-    """Return the position of a class and its threshold, for a number or a dictionary; None for one half."""
+    """Return the position of a class and its threshold from a number or a dictionary; None for 0.5."""
     if isinstance(threshold, Mapping):
         ((label, value),) = threshold.items()
         return labels.tolist().index(label), float(value)
@@ -103,7 +103,7 @@ def class_threshold(threshold: Any, labels: NDArray[Any]) -> tuple[int, float] |
 
 
 def saved_threshold(task: Any) -> Any:
-    """Return the threshold of a task as a number or a dictionary from labels."""
+    """Return the threshold of a task as a number, or as a dictionary with labels as keys."""
     labels = task.labels.tolist()
     if task.kind == "labels":
         return HALF if task.thresholds is None else dict(zip(labels, task.thresholds.tolist(), strict=True))

@@ -13,7 +13,7 @@ from transferkit.tasks.values import Values
 
 
 def as_values(y: Any, problems: list[str], name: str = "y") -> NDArray[np.float64]:
-    """Return numbers (n,) or (n, k), NaN where missing or masked; add what is wrong to the problems."""
+    """Return numbers (n,) or (n, k), NaN if missing or masked; add any problems to the list."""
     nothing = np.empty(0)
     if y is None or isinstance(y, str | bytes):
         # scikit-learn's tests look for the words "requires y to be passed".
@@ -45,7 +45,7 @@ def as_values(y: Any, problems: list[str], name: str = "y") -> NDArray[np.float6
 
 
 def check_values(values: NDArray[np.float64], n_rows: int) -> None:
-    """Raise unless each output of the training images has a number to be learned from."""
+    """Raise unless each output has a number in at least one training image."""
     absent = np.flatnonzero(~np.isfinite(values.reshape(len(values), -1)).any(axis=0))
     if len(absent):
         lost = f" ({n_rows - len(values)} images were left out)" if len(values) < n_rows else ""
@@ -56,7 +56,7 @@ def check_values(values: NDArray[np.float64], n_rows: int) -> None:
 
 
 def values_like(y: Any, task: Values, name: str) -> NDArray[np.float64]:
-    """Return numbers; raise unless each image has as many as the task."""
+    """Return numbers; raise unless there are as many per image as the task has outputs."""
     problems: list[str] = []
     values = as_values(y, problems, name)
     n = int(np.prod(values.shape[1:]))
@@ -69,7 +69,7 @@ def values_like(y: Any, task: Values, name: str) -> NDArray[np.float64]:
 
 
 def column_problems(y: Any, known: tuple[str, ...] | None, name: str) -> list[str]:
-    """Return the problem if a table has other columns, or in another order, than the one of fit."""
+    """Return a problem if the columns of a table, or their order, differ from those in ``fit``."""
     names = column_names(y)
     if names is None or known is None or names == known:
         return []
@@ -80,6 +80,6 @@ def column_problems(y: Any, known: tuple[str, ...] | None, name: str) -> list[st
 
 
 def column_names(y: Any) -> tuple[str, ...] | None:
-    """Return the names of the columns of a table, as text; None where it is none."""
+    """Return the names of the columns of a table as strings, or None if this is not a table."""
     columns = getattr(y, "columns", None)
     return None if columns is None else tuple(map(str, columns))

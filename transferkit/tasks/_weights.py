@@ -14,7 +14,7 @@ _LARGEST_RATIO = 1e12
 def as_weights(
     sample_weight: Any, n_images: int, problems: list[str], name: str = "sample_weight"
 ) -> NDArray[np.float64]:
-    """Return the weight of each image, at most 1; add what is wrong to the problems."""
+    """Return the weight of each image, at most 1; add any problems to the list."""
     equal = np.ones(n_images)
     if sample_weight is None:
         return equal
@@ -56,7 +56,7 @@ def as_weights(
 def class_weights(
     class_weight: Mapping[Any, float] | str, labels: NDArray[Any], weight: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Return the weight (n,) of each image, given those of its class and its own."""
+    """Return the weight (n,) of each image, combined from its own weight and that of its class."""
     classes, which = np.unique(labels, return_inverse=True)
     if isinstance(class_weight, str):  # "balanced": a row of weight 2 counts as two
         shares = weight.sum() / (len(classes) * np.bincount(which, weight))
@@ -72,9 +72,9 @@ def label_weights(
     indicator: NDArray[np.int64],
     weight: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """Return how much an image counts for each label (2, n_labels): if it lacks the label, and if it has it.
+    """Return the weights (2, n_labels) of images without and with each label.
 
-    Each label has mean 1 over the images, so that none counts more than another.
+    Over the images, the weights of each label have mean 1, so that all labels count the same.
     """
     present = weight @ indicator
     counts = np.stack([weight.sum() - present, present])

@@ -1,4 +1,4 @@
-"""Classification: one label of several for each image."""
+"""Classification: one of several classes for each image."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ _TYPES = {"str": str, "bool": bool} | {
 
 @dataclass(frozen=True, eq=False)
 class Classes:
-    """Tell classes apart.
+    """Classification with one class per image.
 
-    Heads learn class indices and give logits: one column for two classes (the logit of the second), else one
-    for each class. Only this file knows that.
+    Heads learn class indices and return logits: one column for two classes (the logit of the second class),
+    otherwise one column per class. Only this file depends on that.
 
     Parameters
     ----------
     labels : ndarray, shape (n_classes,)
-        Sorted and unique, two or more.
+        At least two labels, sorted and unique.
     threshold : (int, float), optional
-        Position of a class, and the probability above which it is predicted, in (0, 1); otherwise the most
-        probable of the others is. By default the most probable of all.
+        Position of a class, and the probability in (0, 1) above which it is predicted; at or below it, the
+        most probable other class is predicted. By default, the most probable class of all is predicted.
     """
 
     labels: NDArray[Any]
@@ -78,7 +78,7 @@ class Classes:
         return (outputs[:, 0] > 0).astype(np.int64) if self.n_classes == 2 else outputs.argmax(axis=1)
 
     def codes(self) -> NDArray[np.float64]:
-        """Return the ideal scores of each class, -1 and 1: (n_classes, n_outputs)."""
+        """Return the ideal scores -1 and 1 of each class, shape (n_classes, n_outputs)."""
         codes = 2 * np.eye(self.n_classes) - 1
         return codes[:, 1:] if self.n_classes == 2 else codes
 
@@ -91,7 +91,7 @@ class Classes:
         return softmax(self._logits(outputs))
 
     def log_probabilities(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the logarithms of the probabilities, without rounding those to 0 first."""
+        """Return the logarithms of the probabilities, finite even if a probability rounds to 0."""
         return log_softmax(self._logits(outputs))
 
     def _logits(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -99,16 +99,16 @@ class Classes:
         return np.column_stack([np.zeros(len(outputs)), outputs]) if self.n_classes == 2 else outputs
 
     def column_of(self, label: Any) -> tuple[int, int]:
-        """Return the column of the outputs that speaks of a class, and 1 or -1: for it or against it."""
+        """Return the output column for a class, and the sign, 1 or -1, with which it favours the class."""
         index = self.labels.tolist().index(label)
         return (0, 2 * index - 1) if self.n_classes == 2 else (index, 1)
 
     def strata(self, targets: NDArray[Any]) -> NDArray[Any]:
-        """Return what a split should keep the shares of."""
+        """Return the labels by which splits are stratified."""
         return targets
 
     def likeliest(self, outputs: NDArray[np.float64]) -> NDArray[Any]:
-        """Return the most probable label for each row of logits, whatever the threshold."""
+        """Return the most probable label for each row of logits, regardless of the threshold."""
         return self.labels[self._likeliest(outputs)]
 
     def to_json(self) -> dict[str, Any]:
@@ -118,7 +118,7 @@ class Classes:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Classes:
-        """Return the task that JSON data describes; ValueError where labels do not fit their type."""
+        """Return the task that JSON data describes; raise ValueError if labels do not fit their type."""
         labels = labels_from_json({name: value for name, value in data.items() if name != "threshold"})
         if not (labels[1:] > labels[:-1]).all():
             raise ValueError("labels are not sorted")
@@ -143,7 +143,7 @@ def labels_to_json(labels: NDArray[Any]) -> dict[str, Any]:
 
 
 def labels_from_json(data: Mapping[str, Any]) -> NDArray[Any]:
-    """Return the labels of a task in JSON, two or more; ValueError where they do not fit their type."""
+    """Return the labels in JSON data; raise ValueError if there are fewer than two, or of another type."""
     check_keys("task", data, {"kind": (str,), "dtype": (str,), "labels": (list,)})
     values, convert = data["labels"], _TYPES[data["dtype"]]
     if len(values) < 2 or not all(type(value) is convert for value in values):

@@ -1,4 +1,4 @@
-"""Several labels for each image, none of which excludes another."""
+"""Multilabel classification: any number of labels for each image."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from transferkit.tasks.classes import labels_from_json, labels_to_json
 
 @dataclass(frozen=True, eq=False)
 class Labels:
-    """Tell for each label whether an image has it.
+    """Classification with any number of labels per image.
 
-    Heads learn 0 and 1 in a column for each label, and give a logit for each, positive where it is predicted.
+    Heads learn 0 and 1 in one column per label, and return one logit per label.
 
     Parameters
     ----------
     labels : ndarray, shape (n_labels,)
-        Their names, two or more, in the order of the columns.
+        Names of at least two labels, in the order of the columns.
     thresholds : ndarray of float64, shape (n_labels,), optional
-        The probability above which each is predicted, in (0, 1); 0.5 by default.
+        Probability in (0, 1) above which each label is predicted; 0.5 by default.
     """
 
     labels: NDArray[Any]
@@ -48,7 +48,7 @@ class Labels:
 
     def decide(self, outputs: NDArray[np.float64]) -> NDArray[np.int64]:
         """Return 1 where a label is more probable than its threshold."""
-        # Of probabilities, so that exactly this comes out for whoever compares those with the thresholds.
+        # From probabilities, so that comparing them with the thresholds gives exactly the same result.
         found = outputs > 0 if self.thresholds is None else self.probabilities(outputs) > self.thresholds
         return found.astype(np.int64)
 
@@ -57,11 +57,11 @@ class Labels:
         return outputs
 
     def probabilities(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the probability of each label by itself (n, n_labels)."""
+        """Return the probability of each label (n, n_labels)."""
         return sigmoid(outputs)
 
     def log_probabilities(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the logarithms of the probabilities, without rounding those to 0 first."""
+        """Return the logarithms of the probabilities, finite even if a probability rounds to 0."""
         return log_sigmoid(outputs)
 
     def likeliest(self, outputs: NDArray[np.float64]) -> NDArray[Any]:
@@ -69,11 +69,11 @@ class Labels:
         return self.labels[outputs.argmax(axis=1)]
 
     def column_of(self, label: Any) -> tuple[int, int]:
-        """Return the column of the outputs that speaks of a label, and 1: for it."""
+        """Return the output column of a label, and 1, the sign with which it favours the label."""
         return self.labels.tolist().index(label), 1
 
     def strata(self, targets: NDArray[Any]) -> None:
-        """Return what a split should keep the shares of: nothing, as combinations are many and rare."""
+        """Return None: splits are not stratified, because combinations of labels are many and rare."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the task as JSON data."""
@@ -82,7 +82,7 @@ class Labels:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Labels:
-        """Return the task that JSON data describes; ValueError where labels do not fit their type."""
+        """Return the task that JSON data describes; raise ValueError if labels do not fit their type."""
         labels = labels_from_json({name: value for name, value in data.items() if name != "thresholds"})
         if len(np.unique(labels)) < len(labels):
             raise ValueError("a label stands twice")

@@ -16,21 +16,23 @@ from transferkit.keypoints import as_points
 
 @dataclass(frozen=True)
 class Points:
-    """Find points.
+    """Keypoint detection.
 
     Users pass and get pixels of each original image. Heads learn x0, y0, x1, ... as fractions of the square
-    that the backbone sees, one row per view; :mod:`transferkit.views` maps one to the other.
+    that the backbone sees, one row per view; :mod:`transferkit.views` converts between the two.
 
     Parameters
     ----------
     n_points : int
+        Number of points k in each image.
     flat : bool, default=True
-        Whether ``y`` is (n, 2 k) rather than (n, k, 2), and answers are too.
+        Whether ``y`` and predictions have shape (n, 2 k) rather than (n, k, 2).
     boxed : bool, default=False
-        Whether they are looked for in a box of each image, which must be passed then.
+        Whether points are looked for in a box of each image, which must be passed.
     offset : float, default=0.0
-        How far to the right labels lie of where images and their mirror images say points are, in pixels, see
-        :func:`transferkit.keypoints.label_offset`. Heads learn points without it, and answers have it.
+        Horizontal offset of the labels in pixels, positive to the right, relative to where images and their
+        mirror images agree that points are; see :func:`transferkit.keypoints.label_offset`. It is subtracted
+        before heads learn points, and added to predictions.
     """
 
     n_points: int
@@ -52,18 +54,18 @@ class Points:
         return points - np.array([self.offset, 0.0]) if self.offset else points
 
     def decode(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return points (n, k, 2) of a head in the layout of ``y``."""
+        """Return the points (n, k, 2) of a head in the layout of ``y``."""
         points = points + np.array([self.offset, 0.0]) if self.offset else points
         return points.reshape(len(points), -1) if self.flat else points
 
     def strata(self, targets: NDArray[Any]) -> None:
-        """Return what a split should keep the shares of: nothing."""
+        """Return None: splits are not stratified."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the task as JSON data."""
         data: dict[str, Any] = {"kind": self.kind, "n_points": self.n_points, "flat": self.flat}
         used = {"boxed": self.boxed, "offset": self.offset}
-        return data | {name: value for name, value in used.items() if value}  # others stay as they were
+        return data | {name: value for name, value in used.items() if value}  # unused ones are left out
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Points:

@@ -14,16 +14,16 @@ from transferkit.foundation.schema import check_keys
 
 @dataclass(frozen=True)
 class Values:
-    """Find numbers, NaN where missing.
+    """Regression of numbers, of which some may be missing (NaN) in training.
 
     Parameters
     ----------
     n_outputs : int
-        Numbers for each image.
+        Number of values for each image.
     single : bool, default=False
-        Whether ``y`` has one dimension, and answers have too.
+        Whether ``y`` and predictions are one-dimensional.
     names : tuple of str, optional
-        Of the outputs, where ``y`` had names of columns.
+        Names of the outputs, if the columns of ``y`` had names.
     """
 
     n_outputs: int
@@ -38,11 +38,11 @@ class Values:
         return np.asarray(y, dtype=np.float64).reshape(len(y), -1)
 
     def decode(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return answers in the layout of ``y``."""
+        """Return predictions in the layout of ``y``."""
         return outputs[:, 0] if self.single else outputs
 
     def strata(self, targets: NDArray[Any]) -> None:
-        """Return what a split should keep the shares of: nothing."""
+        """Return None: splits are not stratified."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the task as JSON data."""
@@ -67,9 +67,9 @@ class Values:
 def deviations(
     targets: NDArray[np.float64], weight: NDArray[np.float64] | None = None
 ) -> NDArray[np.float64]:
-    """Return the unit of each column, in which those of different ones compare: its standard deviation.
+    """Return the standard deviation of each column, by which columns are scaled to be comparable.
 
-    Missing values do not count. The unit of a column that does not vary is 1.
+    Missing values are ignored. For a column that does not vary, 1 is returned.
     """
     present = np.isfinite(targets)
     weight = present * (1.0 if weight is None else weight[:, None])
@@ -77,4 +77,4 @@ def deviations(
     filled = np.where(present, targets, 0.0)
     mean = (weight * filled).sum(axis=0) / total
     found = np.sqrt((weight * np.square(filled - mean)).sum(axis=0) / total)
-    return np.where(found > 1e-9 * np.abs(mean), found, 1.0)  # what is left of a constant is rounding
+    return np.where(found > 1e-9 * np.abs(mean), found, 1.0)  # below: constant up to rounding

@@ -1,4 +1,4 @@
-"""Views: which square of an image a backbone sees, and where its points lie there."""
+"""Views: the square of an image that a backbone sees, and the mapping of points to and from it."""
 
 from transferkit.views._crops import Crop, Crops, crops_of
 from transferkit.views._render import Rendered, render

@@ -1,4 +1,4 @@
-"""Crops: an upright square of its own for each image."""
+"""Crops: views with a different square for each image."""
 
 from __future__ import annotations
 
@@ -19,14 +19,15 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Crops:
-    """An upright square of its own for each image: around a face, say.
+    """A different upright square for each image, such as one around a face.
 
     Parameters
     ----------
     frames : ndarray, shape (n, 4)
-        Of each image: x and y of the square's centre and its side, in pixels (0 at the image's edge), and
-        its angle in degrees. Rounded to quarters: the key in the cache is made from them.
+        For each image, x and y of the centre of the square and its side, in pixels (0 is the edge of the
+        image), and its angle in degrees. Rounded to quarters, since the key in the cache is made from them.
     mirror : bool or ndarray of bool, shape (n,), default=False
+        Whether squares are mirrored, all or each.
     pairs : tuple of (int, int), optional
         Points that swap in a mirror image; by default those of 68 points.
     """
@@ -36,7 +37,7 @@ class Crops:
     pairs: Pairs | None = None
 
     def __post_init__(self) -> None:
-        """Round, so that the geometry is exactly what the name says."""
+        """Round the frames, so that the geometry is exactly that of the name."""
         object.__setattr__(self, "frames", np.round(np.asarray(self.frames, dtype=np.float64) * 4) / 4 + 0.0)
 
     def at(self, index: int) -> Crop:
@@ -65,20 +66,20 @@ class Crops:
         return points
 
     def _mirrored(self, square: Floats) -> Floats:
-        """Return points as they lie in the mirror images, of the squares that are mirrored."""
+        """Mirror the points of those squares that are mirrored."""
         if isinstance(self.mirror, bool):
             return mirror_points(square, self.pairs) if self.mirror else square
         return np.where(self.mirror[:, None, None], mirror_points(square, self.pairs), square)
 
     def _geometry(self) -> tuple[Floats, Floats, Floats]:
-        """Return centres (n, 1, 2), sides (n, 1, 1) and matrices (n, 2, 2) that turn rows (x, y) upright."""
+        """Return centres (n, 1, 2), sides (n, 1, 1) and rotations (n, 2, 2) that turn rows (x, y) upright."""
         angle = np.radians(self.frames[:, 3])
         turn = np.stack([np.cos(angle), -np.sin(angle), np.sin(angle), np.cos(angle)], axis=1)
         return self.frames[:, None, :2], self.frames[:, 2, None, None], turn.reshape(-1, 2, 2)
 
 
 def crops_of(views: Sequence[View], frames: Floats) -> tuple[Crops, ...]:
-    """Return the views of squares (n, 4) that take the place of these views of whole images."""
+    """Return views of squares (n, 4) that correspond to these views of whole images."""
     return tuple(Crops(frames, view.squares[0].mirror, view.pairs) for view in views)
 
 
@@ -91,24 +92,24 @@ class Crop:
 
     @property
     def name(self) -> str:
-        """All that the square is made from."""
+        """Name that contains everything that defines the square."""
         return "crop:" + ",".join(f"{value:g}" for value in self.frame) + (":mirror" if self.mirror else "")
 
     def key(self, digest: str) -> RowKey:
         """Return the key in the cache of this square of an image with this digest.
 
-        The square goes into the digest, not into the name of the view: the cache is made for a few names,
-        and squares are as many as images.
+        The square is part of the digest, not of the name of the view: the cache is designed for a few names,
+        and there are as many squares as images.
         """
         return RowKey(hashlib.sha256(f"{digest} {self.name}".encode()).hexdigest(), "crop")
 
     def target(self, image_size: int, resize: str) -> Target:
-        """Return what an image is decoded for."""
+        """Return the target for decoding an image."""
         return Target(image_size, resize, side=self.frame[2])
 
     @property
     def origin(self) -> tuple[float, ...]:
-        """What is cut out: views of the same origin differ in what ``show`` does."""
+        """Region that is cropped; views of the same origin differ only in ``show``."""
         return self.frame
 
     def render(self, image: Image, image_size: int, resize: str) -> NDArray[np.uint8]:
@@ -116,7 +117,7 @@ class Crop:
         return self.show(self.draw(image, image_size, resize))
 
     def draw(self, image: Image, image_size: int, resize: str) -> NDArray[np.uint8]:
-        """Return the square that is cut out, uint8 (image_size, image_size, 3)."""
+        """Return the cropped square, uint8 (image_size, image_size, 3)."""
         x, y, side, angle = self.frame
         left, upper, right, _ = image.box
         scale = (right - left) / image.size[0]
@@ -124,5 +125,5 @@ class Crop:
         return crop_image(image.pixels, frame, image_size)
 
     def show(self, square: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Return what the backbone sees of a square that was cut out."""
+        """Return what the backbone sees of a cropped square."""
         return square[None, :, ::-1] if self.mirror else square[None]

@@ -1,4 +1,4 @@
-"""Pixels of views: no cache, no backbone, nothing to look up."""
+"""Render the pixels of views, without cache and backbone."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def render(
     resize: str = "stretch",
     decode: Callable[[Target], Image] | None = None,
 ) -> Rendered:
-    """Return the squares that views show of one image.
+    """Return the squares of an image for some views.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def render(
         Side of the squares in pixels.
     resize : {"stretch", "pad"}, default="stretch"
     decode : callable, optional
-        From a target to an image; by default the source's own ``decode``.
+        Maps a target to an image; by default the ``decode`` of the source.
 
     Raises
     ------
@@ -68,7 +68,7 @@ def render(
     for target in targets:
         if target not in images:
             images[target] = _decoded_alike(target, images) or decode(target)
-    drawn: dict[tuple[float, ...], NDArray[np.uint8]] = {}  # once for a square and its mirror image
+    drawn: dict[tuple[float, ...], NDArray[np.uint8]] = {}  # shared by a square and its mirror image
     squares = []
     for view, target in zip(views, targets, strict=True):
         if view.origin not in drawn:
@@ -79,9 +79,9 @@ def render(
 
 
 def _decoded_alike(target: Target, images: Mapping[Target, Image]) -> Image | None:
-    """Return what decoding for a target would give, if an image was decoded so for another one.
+    """Return an image decoded for another target if decoding for this target would give the same.
 
-    Each view sees what it would see alone, so that it does not matter which others are asked for.
+    Each view sees the same pixels as if it were rendered alone, whatever other views are requested.
     """
     for other, image in images.items():
         if other.reduction(*image.size) == target.reduction(*image.size):

@@ -1,12 +1,11 @@
-"""Views: which square of an upright image a backbone sees, and where its points lie there.
+"""Views: the square of an upright image that a backbone sees, and the mapping of points to and from it.
 
-A view is one more row of the same image. Its name goes into the cache key, so a name must mean
-one geometry for ever. Points are in pixels of the upright original, where the integer
-coordinate is the *centre* of a pixel; in the square they are fractions, ``0`` at the left or
-upper edge and ``1`` at the other.
+Each view of an image is a separate row in the cache. Its name is part of the cache key, so the geometry of a
+name must never change. Points are in pixels of the upright original, where integer coordinates are pixel
+*centres*; in the square they are fractions, ``0`` at the left or upper edge and ``1`` at the opposite edge.
 
-A view of the whole image is the same for every image; crops have a square of their own for each.
-``at(index)`` says which it is for one image, and is all that the extractor asks.
+A view of the whole image is the same for every image; crops have a different square for each image. The
+extractor only uses ``at(index)``, which returns the view of a single image.
 """
 
 from __future__ import annotations
@@ -27,10 +26,10 @@ Floats = NDArray[np.float64]
 
 
 class Square(NamedTuple):
-    """A square of the whole image: turned by an angle in degrees, seen closer, then mirrored.
+    """A square of the whole image: rotated by an angle in degrees, zoomed, then mirrored.
 
-    ``shift`` moves its centre right and down by fractions of its side, ``contrast`` is a factor on the
-    distance of each channel from its mean, and ``flip`` turns it upside down.
+    ``shift`` moves its centre right and down by fractions of its side, ``contrast`` is a factor for the
+    difference of each channel from its mean, and ``flip`` turns the square upside down.
     """
 
     mirror: bool = False
@@ -41,7 +40,7 @@ class Square(NamedTuple):
     flip: bool = False
 
     def render(self, whole: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Return the square, of the square of the whole image."""
+        """Render this square from the square of the whole image."""
         size = len(whole)
         if self.contrast != 1:
             mean = whole.mean(axis=(0, 1))
@@ -55,7 +54,7 @@ class Square(NamedTuple):
 
     @property
     def reflects(self) -> bool:
-        """Whether left and right trade places: by mirroring or by turning upside down, but not by both."""
+        """Whether left and right are swapped: by mirroring or by flipping, but not by both."""
         return self.mirror != self.flip
 
     def to_whole(self, points: Floats) -> Floats:
@@ -92,10 +91,10 @@ class View:
     name : str
         Name in the cache.
     squares : tuple of Square, default=(Square(),)
-        Of several squares the row is the mean of their maps: what a linear model of all of them
-        needs, at the cost in the cache of one.
+        Squares of the view. With several, the row is the mean of their maps, which is all that a linear
+        model of these squares needs and takes the space of one in the cache.
     pairs : tuple of (int, int), optional
-        Points that swap in a mirror image; by default those of 68 points. They change no pixel.
+        Points that swap in a mirror image; by default those of 68 points. They do not affect pixels.
     """
 
     name: str
@@ -115,7 +114,7 @@ class View:
         return RowKey(digest, self.name)
 
     def target(self, image_size: int, resize: str) -> Target:
-        """Return what an image is decoded for."""
+        """Return the target for decoding an image."""
         return Target(image_size, resize)
 
     def render(self, image: Image, image_size: int, resize: str) -> NDArray[np.uint8]:
@@ -124,7 +123,7 @@ class View:
 
     @property
     def origin(self) -> tuple[float, ...]:
-        """What is cut out, as of a ``Crop``: nothing."""
+        """Region that is cropped, as for a ``Crop``: none."""
         return ()
 
     def draw(self, image: Image, image_size: int, resize: str) -> NDArray[np.uint8]:
@@ -175,8 +174,8 @@ _CLOSER = [
     for name, zoom, angle in (("zoom", 1.15, 0.0), ("left", 1.15, -8.0), ("right", 1.15, 8.0))
     for mirror in (False, True)
 ]
-# Drawn once, from both flips, turns up to 72 degrees, zooms of 0.8 to 1.5, shifts up to a third, and
-# contrasts of 0.5 to 1.5; written down, since the numbers must stay the same under any version of numpy.
+# Drawn once, from both flips, rotations of up to 72 degrees, zooms of 0.8 to 1.5, shifts of up to a third,
+# and contrasts of 0.5 to 1.5; stored as numbers, which must stay the same with any version of NumPy.
 _STRONG = [
     View(f"strong:{number}", (square,))
     for number, square in enumerate(
@@ -195,17 +194,17 @@ AUGMENTATIONS: dict[str, tuple[View, ...]] = {
     "multi": (ORIGINAL, MIRROR, *_CLOSER),
     "strong": (ORIGINAL, MIRROR, *_STRONG),
 }
-"""Views by the name of an augmentation; turned ones are seen closer, so that no corner is empty."""
+"""The views of each augmentation; rotated ones of "multi" are zoomed in, so that no corner is empty."""
 
 MEANS = {
     name: View(f"mean:{name}", tuple(square for view in views for square in view.squares))
     for name, views in AUGMENTATIONS.items()
 }
-"""The mean of an augmentation's views, as one view."""
+"""The mean of the views of each augmentation, as one view."""
 
 
 def with_pairs(views: Sequence[View], pairs: Pairs | None) -> tuple[View, ...]:
-    """Return the same views, with the points that swap in a mirror image."""
+    """Return the same views with these pairs of points that swap in a mirror image."""
     return tuple(replace(view, pairs=pairs) for view in views)
 
 
@@ -226,7 +225,7 @@ def _swapped(square: Square, points: Floats, pairs: Pairs | None) -> Floats:
 def _geometry(
     sizes: NDArray[np.int64], image_size: int, resize: str
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return scale and offset, each (n, 1, 2) in (x, y), of every image's way into the square."""
+    """Return scale and offset, each (n, 1, 2) in (x, y), that map every image to the square."""
     rows = np.array(
         [letterbox(int(width), int(height), image_size, resize=resize) for width, height in sizes]
     )

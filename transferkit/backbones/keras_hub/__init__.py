@@ -1,4 +1,4 @@
-"""Image networks of KerasHub, most of them transformers: as data, and as a source of networks."""
+"""Image networks of KerasHub, mostly transformers: their data, and a source that builds them."""
 
 from transferkit.backbones.keras_hub._preset import HubPreset
 from transferkit.backbones.keras_hub._rows import BACKBONES

@@ -1,8 +1,8 @@
-"""How the networks of KerasHub are taken apart: their blocks as maps, their summary as a vector.
+"""Find features in the networks of KerasHub: their blocks as maps, their summary as a vector.
 
 A transformer of patches gives tokens of shape (n, t, c): first the class token and registers, if there are
-any, then the patches row by row. Here the patches become maps (n, h, w, c), so that nothing else in the
-library must know that it is a transformer.
+any, then the patches row by row. Here the patches become maps (n, h, w, c), so that the rest of the library
+need not know about transformers.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-# Of the pictures of ImageNet, of CLIP's training, and (x - 0.5) / 0.5: scale and offset for pixels in 0..255.
+# Normalisation by ImageNet, by CLIP's training images, and (x - 0.5) / 0.5: scale and offset for 0..255.
 Pixels = tuple[tuple[float, ...], tuple[float, ...]]
 
 
@@ -35,15 +35,15 @@ class Family:
     Parameters
     ----------
     backbone : str
-        Name of the class in ``keras_hub.models``, which presets are of.
+        Name of the class in ``keras_hub.models`` of its presets.
     taps : callable
         ``taps(network, pixels)`` returns Keras tensors by name, from the input to ``"last"``.
     pixels : tuple
         Scale and offset of pixels in 0..255, for presets without an image converter.
     towers : tuple of str, default=()
-        Classes of the image and the text encoder, if the network has both. Only the former is used.
+        Classes of the image encoder and the text encoder, if the network has both; only the former is used.
     resizes : bool, default=False
-        Whether the network is built for the size of the image; otherwise for that of its preset.
+        Whether the network is built for the size of the image, instead of that of its preset.
     """
 
     backbone: str
@@ -104,8 +104,8 @@ def _deit(network: Any, pixels: Any) -> dict[str, Any]:
     encoder = network.get_layer("deit_encoder")
     tokens, outputs = network.get_layer("deit_patching_and_embedding")(pixels), []
     for block in encoder.encoder_layers:
-        # By parts, since a block also returns scores of attention, which are None: Keras refuses that. And
-        # as a model of its own, since the parts have the same names in all blocks.
+        # Call the parts, because a block also returns attention scores, which are None, and Keras refuses
+        # that. Wrap them in a model, because the parts have the same names in all blocks.
         start = keras.Input(tokens.shape[1:])
         normal = block.layer_norm_1(start)
         seen = block.mha(normal, normal) + start
@@ -131,18 +131,18 @@ def _metaclip2(network: Any, pixels: Any) -> dict[str, Any]:
     import keras
 
     tower = getattr(network, "vision_encoder", network)
-    # Of the class token only, and outside of the tower; here of all tokens, as in CLIP.
+    # The network normalises only the class token, outside of the tower; here all tokens, as in CLIP.
     norm = getattr(network, "vision_post_layer_norm", None) or keras.layers.LayerNormalization(epsilon=1e-5)
     outputs = _through(tower.encoder_layers, tower.pre_layer_norm(tower.embedding(pixels)))
     return _tapped(tower, pixels, outputs, norm(outputs[-1]), 1)
 
 
 def _swin(network: Any, pixels: Any) -> dict[str, Any]:
-    """Return the output of each stage, which but for the last already has the resolution of the next."""
+    """Return the output of each stage; except for the last, these have the resolution of the next stage."""
     import keras
 
     for stage in network.stages:
-        for block in stage.blocks:  # of windows that are shifted, which Keras would warn of at every call
+        for block in stage.blocks:  # otherwise Keras warns of the masks of shifted windows at every call
             block.attn.supports_masking = True
     stages = [stage.output for stage in network.stages]
     *outputs, last = keras.Model(network.inputs, [*stages, network.output])(pixels)

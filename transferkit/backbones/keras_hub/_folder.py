@@ -1,4 +1,4 @@
-"""The folder of a preset: where it lies, what of it matters, and the digest of that."""
+"""The folder of a preset: where it is, its relevant files, and their digest."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from transferkit.errors import MissingDependencyError, WeightsError
 
 CONFIG = "config.json"
 WEIGHTS = "model.weights.h5"
-SHARDS = "model.weights.json"  # what is in which file, for weights above 10 GB
+SHARDS = "model.weights.json"  # index of the files of weights above 10 GB
 CONVERTER = "image_converter.json"
-PREPROCESSOR = "preprocessor.json"  # has the image converter of presets that have no file for it
+PREPROCESSOR = "preprocessor.json"  # contains the image converter if a preset has no file for it
 
 
 def find_preset(name: str, preset: str, handle: str, licence: str) -> Path:
@@ -27,7 +27,7 @@ def find_preset(name: str, preset: str, handle: str, licence: str) -> Path:
     Raises
     ------
     WeightsError
-        It is not on this machine and cannot be downloaded; the message says what to do.
+        The preset is not on this machine and cannot be downloaded; the message says what to do.
     MissingDependencyError
         KerasHub is not installed.
     """
@@ -41,8 +41,8 @@ def find_preset(name: str, preset: str, handle: str, licence: str) -> Path:
         raise MissingDependencyError("keras-hub", "hub", f"backbone {name!r}") from error
     try:
         with contextlib.redirect_stdout(sys.stderr):
-            # Marked as complete in the end, so what a killed process left is not taken for it. A version
-            # that is there is not asked for on the network.
+            # It is marked as complete at the end, so that remains of a killed process are not used. If the
+            # version is there already, the network is not accessed.
             return Path(kagglehub.model_download(handle))
     except Exception as error:  # its client raises many kinds
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__)[:150]
@@ -81,7 +81,7 @@ def preset_files(name: str, folder: Path) -> list[Path]:
             name=name,
             path=str(folder),
         )
-    # Either may have the scale of the pixels; the second also has what is about text.
+    # Either may contain the scale of pixels; the second also has settings for text.
     extras = [folder / CONVERTER, folder / PREPROCESSOR]
     return files + [path for path in extras if path.is_file()][:1]
 

@@ -1,7 +1,7 @@
 """Networks of KerasHub from the folder of a preset, or with random weights.
 
-Only the class that a backbone names is built, from the plain parameters in the preset: a file from elsewhere
-names no class to import. ``keras_hub``'s own ``from_preset`` would build whatever the file names.
+Only the class named by the backbone is built, from the plain parameters in the preset, so that files from
+elsewhere cannot name classes to import. ``keras_hub``'s own ``from_preset`` builds whatever the file names.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from transferkit.backbones.keras_hub._families import Family, Pixels
 from transferkit.backbones.keras_hub._folder import CONFIG, converter_config, read_json, weights_file
 from transferkit.errors import WeightsError
 
-# A text encoder of this size is built beside an image encoder, for the names that its weights have in the
-# file. Its own weights stay there: those of SigLIP 2 are two thirds of it.
+# A text encoder of this size is built beside an image encoder, only to get the names of weights in the file.
+# Its own weights are not loaded: those of SigLIP 2 are two thirds of the file.
 _NO_TEXT = {"vocabulary_size": 2, "num_layers": 0}
 
 
 def random_network(hub: Any, family: Family, config: dict[str, Any], image_size: int) -> Any:
-    """Return a network with random weights; of two encoders, that of images."""
+    """Return a network with random weights; if there are two encoders, that of images."""
     kind = family.towers[0] if family.towers else family.backbone
     return _made(hub, kind, _sized(config, family, image_size))
 
@@ -79,7 +79,7 @@ def load_pixels(hub: Any, name: str, folder: Path) -> Pixels | None:
     if (config := converter_config(name, folder)) is None:
         return None
     try:
-        # Built, not read: earlier presets state a mean and a variance.
+        # The converter is built rather than read, since earlier presets have a mean and a variance.
         converter = hub.layers.ImageConverter(**{**config, "dtype": "float32"})
     except (ValueError, TypeError, KeyError) as error:
         raise WeightsError(

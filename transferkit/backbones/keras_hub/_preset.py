@@ -22,21 +22,21 @@ from transferkit.errors import InvalidInputError, MissingDependencyError, Weight
 class HubPreset(Source):
     """A pretrained image network of KerasHub.
 
-    Its input is uint8 or float RGB in 0..255. The first layer, ``"pixels"``, scales them as the preset's own
-    image converter does: what a preset says of itself is right, and its digest covers it.
+    Its input is uint8 or float RGB in 0..255. The first layer, ``"pixels"``, scales them like the preset's
+    own image converter, which is covered by the digest.
 
     Parameters
     ----------
     family : str
-        How its networks are built and tapped; a key of ``FAMILIES`` in ``_families.py``.
+        Family of networks, a key of ``FAMILIES`` in ``_families.py``.
     handle : str
-        Of the preset on Kaggle, as ``"owner/model/keras/preset/version"``.
+        Handle of the preset on Kaggle, such as ``"owner/model/keras/preset/version"``.
     step : int, default=1
-        The side of an image must be a multiple of it: a patch, or the stride of the last map.
+        Number that must divide the side of an image: the size of a patch, or the stride of the last map.
     only_size : int, optional
-        The only side in pixels, for networks whose positions are learned and not interpolated.
+        The only possible side in pixels, for networks with learned positions that are not interpolated.
     config : tuple of pairs, default=()
-        Parameters of the class, for seeded random weights. Without them ``weights=None`` is an error.
+        Parameters of the class, for seeded random weights. Without them, ``weights=None`` is an error.
     licence : str, default=""
         Name of the licence that must be accepted before a download.
     """
@@ -50,7 +50,7 @@ class HubPreset(Source):
 
     @property
     def preset(self) -> str:
-        """KerasHub's name of the preset."""
+        """Name of the preset in KerasHub."""
         return self.handle.split("/")[3]
 
     @property
@@ -62,7 +62,7 @@ class HubPreset(Source):
         return f"{self.preset} of KerasHub"
 
     def resolve(self, name: str, weights: Any) -> Weights:
-        """Return the folder of the preset and the digest of what matters in it.
+        """Return the folder of the preset and the digest of its relevant files.
 
         ``"imagenet"`` means the preset's own weights. They are looked up as ``<backbone>/`` and ``<preset>/``
         in the folder ``TRANSFERKIT_WEIGHTS``, then in the cache of KerasHub, and then downloaded.
@@ -70,8 +70,8 @@ class HubPreset(Source):
         Raises
         ------
         WeightsError
-            The preset is not there and cannot be downloaded, or a folder is not one; or ``weights=None``, and
-            what the network is made of stands in its preset alone.
+            The preset is not there and cannot be downloaded, or a folder is not a preset; or ``weights=None``
+            was passed, and the architecture is known only from the preset.
         MissingDependencyError
             KerasHub is not installed, and something must be downloaded.
         """
@@ -119,11 +119,11 @@ class HubPreset(Source):
             model = keras.Model(image, [taps[key] for key in ("last", "summary") if key in taps])
         model.trainable = False
         found = KerasNetwork(model, image_size=image_size)
-        found.tensors = taps  # maps and vectors; tokens and several outputs are no features
+        found.tensors = taps  # maps and vectors; tokens and multiple outputs are not features
         return found
 
     def check_image_size(self, name: str, image_size: int) -> None:
-        """Raise InvalidInputError unless patches or strides divide a side, and positions are known for it."""
+        """Raise InvalidInputError unless ``step`` divides the side, and positions are known for it."""
         if self.only_size is not None and image_size != self.only_size:
             raise InvalidInputError(
                 f"image_size must be {self.only_size} for backbone {name!r}, which has learned positions for "
@@ -138,7 +138,7 @@ class HubPreset(Source):
             )
 
     def facts(self) -> dict[str, str]:
-        """Return the preset, which says what random weights are of."""
+        """Return the preset, which identifies the architecture of random weights."""
         config = {"config": json.dumps(self.config)} if self.config else {}
         return {"preset": self.preset, "family": self.family, **config}
 

@@ -1,4 +1,4 @@
-"""Image networks of KerasHub, as data; neither it nor Keras is imported.
+"""Image networks of KerasHub as data, without importing it or Keras.
 
 ``layers`` of a transformer are the outputs of its blocks at a half and three quarters of its depth, its
 summary (the class token, or what pools the patches), and its normalised patches. Sizes are those of the
@@ -12,7 +12,7 @@ from typing import Any
 from transferkit.backbones.backbone import Backbone
 from transferkit.backbones.keras_hub._preset import HubPreset
 
-_AS_THEY_ARE = "transferkit.backbones.pixels:preprocess_input"  # the network scales them
+_AS_THEY_ARE = "transferkit.backbones.pixels:preprocess_input"  # the network itself scales pixels
 _SMALL, _BASE, _LARGE, _HUGE = (12, 384, 6), (12, 768, 12), (24, 1024, 16), (32, 1280, 16)
 
 
@@ -27,11 +27,11 @@ def _transformer(
     wide: str = "intermediate_dim",
     **config: Any,
 ) -> Backbone:
-    """Return a row; ``path`` is the preset's on Kaggle, ``sizes`` are depth, width and heads."""
+    """Return a row; ``path`` is that of the preset on Kaggle, ``sizes`` are depth, width and heads."""
     depth, width, heads = sizes
     config |= {"patch_size": patch, "num_layers": depth, "hidden_dim": width, "num_heads": heads}
     config[wide] = 4 * width
-    if min_size is None:  # it has positions for one size only
+    if min_size is None:  # it has positions for a single size only
         config["image_shape"] = (224, 224, 3)
     layers = f"block_{depth // 2}", f"block_{depth * 3 // 4}", "summary", "last"
     only = None if min_size else 224
@@ -110,7 +110,7 @@ BACKBONES = (
     _convolutional("resnet50_vd", "resnet", "resnet_vd/keras/resnet_vd_50_ssld_v2_imagenet/2", _STRIDES,
                    input_conv_filters=(32, 32, 64), input_conv_kernel_sizes=(3, 3, 3),
                    stackwise_num_blocks=(3, 4, 6, 3), block_type="bottleneck_block_vd", **_RESNET),
-    # Their widths and strides stand in the presets.
+    # Their widths and strides are known only from the presets.
     _convolutional("efficientnet_lite0", "efficientnet",
                    "efficientnet/keras/efficientnet_lite0_ra_imagenet/2", _STRIDES),
     _convolutional("efficientnet_b0_ra4", "efficientnet",

@@ -1,4 +1,4 @@
-"""Networks in ONNX files. The packages ``onnx`` and ``onnxruntime`` are imported only to read one."""
+"""Networks in ONNX files; ``onnx`` and ``onnxruntime`` are imported only when a file is read."""
 
 from transferkit.backbones.onnx_file._advice import contrasts, metadata_failures
 from transferkit.backbones.onnx_file._json import fields_from_json, to_json

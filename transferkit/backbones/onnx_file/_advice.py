@@ -1,7 +1,7 @@
-"""Whether mean and std are right, as far as a file says and features show.
+"""Check whether mean and std are right, as far as metadata and features tell.
 
-Most networks bear each of the usual normalisations, with features that look alike and are worth less. So what
-a file's metadata says is worth more than any figure.
+Most networks tolerate any of the usual normalisations, with features that look similar but are less accurate.
+So the metadata of a file are worth more than any statistic.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _RANGES = {
 
 
 def named_in_metadata(path: Path) -> tuple[str, Normalisation] | None:
-    """Return the normalisation that a file's metadata names, with its words; None if it names none."""
+    """Return the normalisation in a file's metadata, with its name there; None if there is none."""
     facts = _metadata(path)
     words = facts.get("Image.NominalPixelRange", "")
     channels = channels_in_metadata(path) or "RGB"
@@ -37,7 +37,7 @@ def named_in_metadata(path: Path) -> tuple[str, Normalisation] | None:
         mean, std = (json.loads(facts[name]) for name in ("mean", "std"))
         small = [np.max(np.abs(numbers)) <= 1 for numbers in (mean, std)]
         if small[1] and not small[0] and np.any(np.not_equal(std, 1)):
-            return None  # neither of pixels in 0..1 nor of 0..255
+            return None  # neither for pixels in 0..1 nor for 0..255
         return f"mean {mean}, std {std}", make_normalisation(
             mean, std, 1 / 255 if all(small) else 1.0, channels
         )
@@ -46,7 +46,7 @@ def named_in_metadata(path: Path) -> tuple[str, Normalisation] | None:
 
 
 def channels_in_metadata(path: Path) -> str | None:
-    """Return the order of colours that a file's metadata names; None if it names none."""
+    """Return the order of colours in a file's metadata; None if there is none."""
     order = _metadata(path).get("Image.BitmapPixelFormat", "")[:3].upper()
     return order if order in CHANNELS else None
 
@@ -56,7 +56,7 @@ def _metadata(path: Path) -> dict[str, str]:
 
 
 def metadata_failures(path: Path, ours: Normalisation) -> list[str]:
-    """Return a sentence if the metadata names other numbers than the caller."""
+    """Return a sentence if the metadata have other numbers than the caller."""
     named = named_in_metadata(path)
     if named is None or _alike(named[1], ours):
         return []
@@ -67,9 +67,9 @@ def metadata_failures(path: Path, ours: Normalisation) -> list[str]:
 
 
 def contrasts(network: OnnxNetwork, pixels: NDArray[Any], ours: Normalisation) -> Mapping[str, float]:
-    """Return how much features differ between images, relative to their mean, by normalisation.
+    """Return the relative spread of features between images, by normalisation.
 
-    Pixels that are scaled twice, or not at all, show in it: the usual three do not.
+    It reveals pixels that are scaled twice, or not at all, but hardly differs between the usual three.
     """
     tried = {"as given": ours}
     tried |= {
@@ -85,7 +85,7 @@ def contrasts(network: OnnxNetwork, pixels: NDArray[Any], ours: Normalisation) -
 
 
 def _alike(a: Normalisation, b: Normalisation) -> bool:
-    """Return True if values differ by a hundredth of their range at most, as with 127 and 127.5."""
+    """Return True if values differ by at most a hundredth of their range, such as 127 and 127.5."""
     ends = np.array([0.0, 255.0])[:, None] * np.ones(3)
     gaps, reach = np.abs(a(ends) - b(ends)), np.ptp(a(ends))
     return a.channels == b.channels and bool(gaps.max() <= 0.01 * reach)

@@ -1,4 +1,4 @@
-"""Which tensors of a graph are features, and what shape each has: the one place that knows of tokens.
+"""Find the tensors of a graph that are features, and their shapes; only this module knows about tokens.
 
 A map is a tensor (n, c, h, w) or (n, h, w, c) with h = w; tokens are (n, t, c), of which the first few are
 the class and registers and the others patches of a square grid; a vector is (n, c).
@@ -12,7 +12,7 @@ from typing import Any
 
 from transferkit.backbones.layer_choice import Feature
 
-PREFIX_TOKENS = (0, 1, 2, 4, 5, 8, 9)  # a class, two (DeiT), and four or eight registers with or without it
+PREFIX_TOKENS = (0, 1, 2, 4, 5, 8, 9)  # none, class, two (DeiT), and 4 or 8 registers without or with class
 MOST_OTHER_TENSORS = 6
 _PRODUCTS = {"Gemm", "MatMul", "MatMulInteger", "QGemm", "QLinearMatMul"}
 _BETWEEN = {
@@ -37,13 +37,13 @@ def find_features(
     shapes : mapping
         The shape of each tensor for one image, in the order of the graph.
     layouts : mapping
-        Of tensors whose layout is known; decides where a shape does not show it.
+        Known layouts of tensors, which decide if a shape is ambiguous.
     nodes : sequence of onnx.NodeProto
     image_size : int
     n_prefix : int or None
-        Tokens before those of patches; None finds them: as few as leave a square.
+        Number of tokens before those of patches; None means the smallest number that leaves a square.
     not_tokens : collection of (int, int), default=()
-        Cells a side and number of tokens before, of tensors in which patches are in another order.
+        Cells per side and number of prefix tokens of tensors whose patches are in another order.
     """
     found = {
         name: _feature(name, shape, image_size, layouts.get(name, ""), n_prefix)
@@ -72,9 +72,10 @@ def find_features(
 
 
 def _has_other_tokens(found: Mapping[str, Any], shapes: Mapping[str, Sequence[int]], last: str) -> bool:
-    """Return True if tensors (n, t, c) follow the last map, and no patches of a square are seen in them.
+    """Return True if tensors (n, t, c) follow the last map that are not patches of a square.
 
-    The map is then an early one, such as the embedding of patches. A few may be the boxes of a detector.
+    The map is then an early one, such as the embedding of patches. A few such tensors may be the boxes of a
+    detector.
     """
     after = list(found)[list(found).index(last) :]
     unknown = [name for name in after if len(shapes[name]) == 3 and shapes[name][0] == 1 and not found[name]]
@@ -82,7 +83,7 @@ def _has_other_tokens(found: Mapping[str, Any], shapes: Mapping[str, Sequence[in
 
 
 def _n_answers(vectors: Sequence[Feature], nodes: Sequence[Any]) -> int:
-    """Return how many vectors at the end are answers of a linear classifier, which are no features."""
+    """Return how many vectors at the end are outputs of a linear classifier, which are not features."""
     made_by = {name: node for node in nodes for name in node.output}
     names = [each.tensor for each in vectors]
     at, answers = names[-1], {names[-1]}
@@ -101,24 +102,24 @@ def _n_answers(vectors: Sequence[Feature], nodes: Sequence[Any]) -> int:
 def _feature(
     name: str, shape: Sequence[int], image_size: int, layout: str, n_prefix: int | None
 ) -> Feature | None:
-    """Return a tensor as a feature, or None if it has the shape of none."""
+    """Return a tensor as a feature, or None if its shape is not that of a feature."""
     if not shape or shape[0] != 1 or min(shape) < 1:
         return None
     sides = tuple(shape[1:])
     if len(sides) == 1 and sides[0] > 1:
         return Feature(name, "vector", sides)
     if len(sides) == 2 and layout == "NCT":
-        return None  # channels, each with its places: no tokens, whatever their number
+        return None  # places come last, so these are not tokens, whatever their number
     if len(sides) == 2:
         return _tokens(name, sides, image_size, n_prefix)
     if len(sides) != 3:
         return None
-    first, last = sides[1] == sides[2], sides[0] == sides[1]  # where channels may stand
+    first, last = sides[1] == sides[2], sides[0] == sides[1]  # possible positions of the channels
     if not (first or last):
         return None
     if first and last:
         if layout not in ("NCHW", "NHWC"):
-            return None  # nothing says where its channels are
+            return None  # it is unknown where its channels are
         first = layout == "NCHW"
     h, c = (sides[1], sides[0]) if first else (sides[0], sides[2])
     if not _is_stride(h, image_size) or c < 2:
@@ -132,13 +133,13 @@ def _tokens(name: str, sides: tuple[int, ...], image_size: int, n_prefix: int | 
     prefix = n - cells * cells
     if cells < 2 or c < 2 or prefix not in (PREFIX_TOKENS if n_prefix is None else (n_prefix,)):
         return None
-    if n_prefix is None and image_size % cells:  # queries of a detector, say: patches fit into the image
+    if n_prefix is None and image_size % cells:  # perhaps queries of a detector, since patches fill the image
         return None
     return Feature(name, "tokens", (cells, cells, c), n_prefix=prefix)
 
 
 def _is_stride(side: int, image_size: int) -> bool:
-    """Return True for the side of a map of an image at some stride, which attention matrices rarely have."""
+    """Return True if this may be the side of a map at some stride, which attention matrices rarely have."""
     if side > image_size:
         return False
     stride = round(image_size / side)

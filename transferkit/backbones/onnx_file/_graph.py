@@ -1,4 +1,4 @@
-"""Read an ONNX file, and find its image input. Errors say what the graph has instead."""
+"""Read an ONNX file, and find its image input; errors say what the graph has instead."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import Any
 from transferkit.errors import InvalidInputError, MissingDependencyError, WeightsError
 
 OLDEST_OPSET = 11
-_DOMAINS = {"", "ai.onnx", "ai.onnx.ml", "com.microsoft"}  # which ONNX Runtime brings
+_DOMAINS = {"", "ai.onnx", "ai.onnx.ml", "com.microsoft"}  # domains supported by ONNX Runtime
 _MIXED = {"float", "float16", "uint8"}
 
 
 @dataclass(frozen=True)
 class ImageInput:
-    """The input of a graph that takes images.
+    """The image input of a graph.
 
     Parameters
     ----------
@@ -26,9 +26,9 @@ class ImageInput:
         Type of its numbers: "float", "float16" or "uint8".
     layout : {"NCHW", "NHWC"}
     batch : int or None
-        Fixed number of images, if the graph states one.
+        Fixed number of images, if there is one.
     size : int or None
-        Fixed side in pixels, if the graph states one.
+        Fixed side in pixels, if there is one.
     """
 
     name: str
@@ -39,7 +39,7 @@ class ImageInput:
 
 
 def import_onnx() -> Any:
-    """Return the package onnx; nothing works without it."""
+    """Return the package onnx, which everything here needs."""
     for package in ("onnx", "onnxruntime"):
         if importlib.util.find_spec(package) is None:
             raise MissingDependencyError(package, "onnx", "Backbone.from_onnx")
@@ -49,14 +49,14 @@ def import_onnx() -> Any:
 
 
 def read_model(path: Path) -> Any:
-    """Return a model with all its weights, whether they lie in the file or beside it.
+    """Return a model with all of its weights, which may be in the file or beside it.
 
     Raises
     ------
     WeightsError
-        There is no such file, or it is not a sound ONNX file.
+        There is no such file, or it is not a valid ONNX file.
     InvalidInputError
-        The model is older than opset 11, or uses operators that no engine here has.
+        The model is older than opset 11, or uses operators that no engine supports.
     """
     onnx = import_onnx()
     model = parsed(path)
@@ -68,7 +68,7 @@ def read_model(path: Path) -> Any:
 
 
 def parsed(path: Path) -> Any:
-    """Return a model without the weights that lie in other files."""
+    """Return a model without the weights in other files."""
     onnx = import_onnx()
     if not path.is_file():
         what = "is a folder" if path.is_dir() else "does not exist"
@@ -79,7 +79,7 @@ def parsed(path: Path) -> Any:
         )
     try:
         model = onnx.load(str(path), load_external_data=False)
-    except Exception as error:  # of protobuf, which differ between its implementations
+    except Exception as error:  # errors of protobuf differ between its implementations
         raise _unreadable(path, "it is not an ONNX model") from error
     if not len(model.graph.node):
         raise _unreadable(path, "it is not an ONNX model, or has an empty graph")
@@ -111,7 +111,7 @@ def _tensors(graphs: Iterable[Any]) -> Iterator[Any]:
 
 
 def inputs_of(node: Any) -> set[str]:
-    """Return all tensors that a node reads, those of loops and branches within it too."""
+    """Return all tensors that a node reads, including those of loops and branches within it."""
     found = set(node.input)
     for attribute in node.attribute:
         for graph in (attribute.g, *attribute.graphs):
@@ -120,7 +120,7 @@ def inputs_of(node: Any) -> set[str]:
 
 
 def image_input(model: Any, layout: str | None, path: Path) -> ImageInput:
-    """Return the input that takes images; InvalidInputError if there is not exactly one."""
+    """Return the image input; raise InvalidInputError if there is not exactly one."""
     onnx = import_onnx()
     constants = {tensor.name for tensor in model.graph.initializer}
     inputs = [each for each in model.graph.input if each.name not in constants]
@@ -155,7 +155,7 @@ def image_input(model: Any, layout: str | None, path: Path) -> ImageInput:
 
 
 def _layout(sides: list[int | None], found: Any, path: Path) -> str:
-    """Return the layout that the place of the 3 channels shows."""
+    """Return the layout, inferred from the position of the 3 channels."""
     first, last = sides[0] == 3, sides[2] == 3
     if first == last:
         raise InvalidInputError(
@@ -167,7 +167,7 @@ def _layout(sides: list[int | None], found: Any, path: Path) -> str:
 
 
 def _shape(value: Any) -> list[int | None]:
-    """Return the dimensions of an input, None where the graph leaves one open."""
+    """Return the dimensions of an input, with None for free ones."""
     return [side.dim_value if side.dim_value > 0 else None for side in value.type.tensor_type.shape.dim]
 
 
@@ -179,7 +179,7 @@ def _described(value: Any) -> str:
 
 
 def _check_operators(model: Any, path: Path) -> None:
-    """Refuse operators of an age or a kind that engines here do not have."""
+    """Raise for operators that are too old, or that engines do not support."""
     versions = {entry.domain: entry.version for entry in model.opset_import}
     own = versions.get("", versions.get("ai.onnx", 0))
     if own < OLDEST_OPSET:

@@ -20,7 +20,7 @@ _KEYS: dict[str, Types] = {
 
 
 def to_json(backbone: Any) -> dict[str, Any] | None:
-    """Return what makes a backbone again; None for one that is no ONNX file."""
+    """Return the data from which a backbone can be restored; None if it is not an ONNX file."""
     source = backbone.constructor
     if not isinstance(source, OnnxFile):
         return None
@@ -42,7 +42,7 @@ def to_json(backbone: Any) -> dict[str, Any] | None:
 
 
 def fields_from_json(data: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of a Backbone; ValueError unless the data is what ``to_json`` wrote."""
+    """Return the fields of a Backbone; raise ValueError unless ``to_json`` wrote the data."""
     check_keys("backbone", data, _KEYS)
     check(choice("layout", data["layout"], LAYOUTS, or_none=True))
     normalisation = make_normalisation(*(data[name] for name in ("mean", "std", "scale", "channels")))

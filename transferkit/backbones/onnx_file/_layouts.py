@@ -1,11 +1,11 @@
-"""Where the channels of a tensor are, for those whose shape does not show it, such as (1, 16, 16, 16)."""
+"""Find the channel axis of tensors whose shape is ambiguous, such as (1, 16, 16, 16)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-# By ONNX's definition they take and give (n, c, h, w).
+# By ONNX's definition, these operators have inputs and outputs (n, c, h, w).
 _CHANNELS_FIRST = {
     "AveragePool", "BatchNormalization", "Conv", "ConvTranspose", "GlobalAveragePool", "GlobalMaxPool",
     "GroupNormalization", "InstanceNormalization", "LRN", "MaxPool",
@@ -21,9 +21,9 @@ _TURNS = {
 def find_layouts(
     nodes: Sequence[Any], shapes: Mapping[str, Sequence[int]], entry: str, layout: str
 ) -> dict[str, str]:
-    """Return the layout of tensors, as operators hand it on from the input.
+    """Return the layout of tensors, as propagated by operators from the input.
 
-    "NCHW" and "NHWC" of 4 dimensions; "NTC" of patch tokens, and "NCT" where places come last.
+    "NCHW" and "NHWC" are for 4 dimensions; "NTC" for patch tokens, and "NCT" if places come last.
     """
     layouts = {entry: layout}
     for node in nodes:
@@ -44,7 +44,7 @@ def find_layouts(
 
 
 def _kept(layout: str, before: Sequence[int] | None, after: Sequence[int]) -> str:
-    """Return the layout after an operator that turns nothing, from the shapes before and after it."""
+    """Return the layout after an operator that does not transpose, given the shapes before and after it."""
     if len(after) == len(layout):
         return layout
     if before is None or len(before) != len(layout) or len(after) not in (3, 4):

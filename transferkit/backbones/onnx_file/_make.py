@@ -1,4 +1,4 @@
-"""Read from an ONNX file what a backbone must know, and check what the caller says of it."""
+"""Describe an ONNX file as a backbone, and check the caller's arguments against it."""
 
 from __future__ import annotations
 
@@ -94,9 +94,9 @@ def describe_file(
 
 
 def _from_metadata(path: Path, scale: float | None, channels: str | None) -> Normalisation:
-    """Return the normalisation that a file names, or InvalidInputError, which has the usual ones.
+    """Return the normalisation in a file's metadata; raise InvalidInputError, with the usual ones, if none.
 
-    What a caller says beside it counts where the file is silent, and is refused where that says otherwise.
+    The caller's arguments are used for what the metadata lack, and must not contradict them.
     """
     named = named_in_metadata(path)
     if named is None:

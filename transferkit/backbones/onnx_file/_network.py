@@ -36,7 +36,7 @@ class OnnxNetwork:
     features : dict of str to Feature
     image_size : int
     fixed_batch : int or None
-        The only number of images that the graph takes at once, if it states one.
+        The only number of images that the graph accepts at a time, if it is fixed.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class OnnxNetwork:
         return sum(prod(dims) for dims in weights)
 
     def sizes(self) -> dict[str, int]:
-        """Return how many numbers each layer gives for an image."""
+        """Return the number of values of each layer per image."""
         return {name: prod(feature.shape) for name, feature in self.features.items()}
 
     def layer_names(self) -> list[str]:
@@ -89,7 +89,7 @@ class OnnxNetwork:
 
 
 def known_layers(layers: Sequence[str], features: Mapping[str, Feature]) -> Sequence[str]:
-    """Return the names, if all are features; InvalidInputError lists similar ones."""
+    """Return the names if all are features; else raise InvalidInputError, which lists similar ones."""
     unknown = [name for name in layers if name not in features]
     if unknown:
         near = difflib.get_close_matches(unknown[0], list(features), n=3)
@@ -102,7 +102,7 @@ def known_layers(layers: Sequence[str], features: Mapping[str, Feature]) -> Sequ
 
 
 def run_in_portions(session: Any, batch: NDArray[Any], fixed: int | None) -> list[NDArray[np.float32]]:
-    """Run a batch, in the only number of images that the graph takes, if there is one."""
+    """Run a batch, in portions of the number of images that the graph accepts, if it is fixed."""
     if fixed is None and len(batch):
         found: list[NDArray[np.float32]] = session.run(None, {PIXELS: batch})
         return found

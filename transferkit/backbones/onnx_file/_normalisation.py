@@ -1,4 +1,4 @@
-"""From pixels to what a network was trained on: the numbers that most mistakes are made with."""
+"""The normalisation of pixels for a network, which is the most frequent source of mistakes."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ class Normalisation:
     Parameters
     ----------
     mean, std : tuple of 3 float
-        Of red, green and blue.
+        For red, green and blue.
     scale : float
     channels : {"RGB", "BGR"}
-        The order that the network takes.
+        Order of the channels that the network expects.
     """
 
     mean: tuple[float, ...]
@@ -48,7 +48,7 @@ class Normalisation:
         return ready
 
     def keeps_pixels(self) -> bool:
-        """Return True if pixels stay as they are, but for the order of colours."""
+        """Return True if pixels are unchanged, except for the order of colours."""
         return all(np.allclose(numbers, operator == "Mul") for operator, numbers in self.steps())
 
     def steps(self) -> Iterator[tuple[str, NDArray[np.float32]]]:
@@ -61,7 +61,7 @@ class Normalisation:
 
 
 def make_normalisation(mean: Any, std: Any, scale: Any = None, channels: Any = None) -> Normalisation:
-    """Return a checked normalisation; InvalidInputError says what the usual ones are."""
+    """Return a checked normalisation; raise InvalidInputError, which lists the usual ones."""
     scale = 1.0 if scale is None else scale
     channels = "RGB" if channels is None else channels
     problems = choice("channels", channels, CHANNELS)
@@ -80,7 +80,7 @@ def make_normalisation(mean: Any, std: Any, scale: Any = None, channels: Any = N
 
 
 def _three(name: str, value: Any, problems: list[str]) -> tuple[float, ...]:
-    """Return one number for each of red, green and blue; ones, and a problem, if that is not what it is."""
+    """Return a number for each of red, green and blue; if invalid, ones, and add a problem."""
     listed = value if isinstance(value, list | tuple | np.ndarray) else [value] * 3
     if len(listed) == 3 and all(is_number(each, above=-np.inf) for each in listed):
         return tuple(float(each) for each in listed)

@@ -1,4 +1,4 @@
-"""Whether patch tokens are where they seem to be: asked of the graph, with one patch changed."""
+"""Test the order of patch tokens by running the graph with one patch changed."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from transferkit.backbones.onnx_file._network import run_in_portions
 from transferkit.backbones.onnx_file._prepare import prepared_model
 from transferkit.backbones.onnx_file._running import session_of
 
-_FIRST = 6  # tensors of each kind that are asked: before attention, one patch changes one token
-_ELSEWHERE = 1e-4  # change of other tokens, relative to that of the one which changes
+_FIRST = 6  # first tensors of each kind to test: before attention, a patch changes only one token
+_ELSEWHERE = 1e-4  # largest change of other tokens, relative to that of the changed one
 
 
 def misplaced(
     model: Any, source: ImageInput, features: Mapping[str, Feature], image_size: int
 ) -> set[tuple[int, int]]:
-    """Return the kinds of tokens, as (cells a side, tokens before them), that are not in the order of rows.
+    """Return the kinds of tokens, as (cells per side, prefix tokens), that are not in row order.
 
-    The class may stand at the end, tokens may be grouped by windows, or go down the columns. Where every
-    token sees the whole picture from the start, nothing can be said, and nothing is returned.
+    The class token may be at the end, or tokens may be grouped by windows or ordered by columns. If every
+    token depends on the whole picture from the start, the order cannot be tested, and nothing is returned.
     """
     groups: dict[tuple[int, int], list[Feature]] = {}
     for feature in features.values():

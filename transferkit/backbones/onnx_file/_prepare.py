@@ -1,4 +1,4 @@
-"""Make a graph of a part of a model: uint8 pixels in, features out, as every engine can run it."""
+"""Extract a part of a model as a graph from uint8 pixels to features that every engine can run."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def prepared_model(
     source : ImageInput
     features : sequence of Feature
     normalisation : Normalisation or None
-        Built into the graph, which then takes uint8 pixels; None takes float32, preprocessed.
+        Built into the graph, which then takes uint8 pixels; with None, it takes preprocessed float32.
     side : int
         Side ``S`` in pixels.
     """
@@ -98,33 +98,33 @@ def _after(feature: Feature, output: str, graph: Any) -> list[Any]:
             bounds = constant("start", [start]), constant("end", [end]), constant("axis", [1])
             chain.add("Slice", *bounds)
         chain.add("Reshape", constant("shape", [-1, *feature.shape]))
-    chain.add("Cast", to=types.FLOAT)  # half precision, if it is; otherwise runtimes drop it
+    chain.add("Cast", to=types.FLOAT)  # for half precision; otherwise runtimes remove the node
     return chain.ending_in(output)
 
 
 class _Chain:
-    """Nodes one after the other."""
+    """A chain of nodes."""
 
     def __init__(self, start: str, prefix: str) -> None:
         self._at, self._prefix = start, prefix
         self._nodes: list[Any] = []
 
     def add(self, operator: str, *others: str, **attributes: Any) -> None:
-        """Append a node on the output of the one before."""
+        """Append a node that takes the output of the previous one."""
         output = f"{self._prefix}_step_{len(self._nodes)}"
         make = import_onnx().helper.make_node
         self._nodes.append(make(operator, [self._at, *others], [output], **attributes))
         self._at = output
 
     def ending_in(self, name: str) -> list[Any]:
-        """Return the nodes, the output of the last one under this name."""
+        """Return the nodes, with this name for the output of the last one."""
         self.add("Identity")
         self._nodes[-1].output[0] = name
         return self._nodes
 
 
 def _needed(nodes: Sequence[Any], tensors: set[str]) -> list[Any]:
-    """Return the nodes that these tensors depend on: a classifier's top is not run."""
+    """Return the nodes that these tensors depend on, so that a classifier's top is not run."""
     wanted, kept = set(tensors), []
     for node in reversed(nodes):
         if wanted.intersection(node.output):

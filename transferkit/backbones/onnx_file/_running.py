@@ -1,4 +1,4 @@
-"""Run a graph with ONNX Runtime: the reference for files, as Keras is for its own models."""
+"""Run a graph with ONNX Runtime, which is the reference for ONNX files, as Keras is for its models."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from typing import Any
 
 from transferkit.errors import EngineError
 
-_LARGEST = 2**31 - 1  # bytes of a message of protobuf
+_LARGEST = 2**31 - 1  # largest size of a protobuf message in bytes
 
 
 def session_of(model: Any, *, n_threads: int, optimise: bool = True) -> Any:
-    """Return a session of ONNX Runtime; its ``run`` is safe in threads.
+    """Return a session of ONNX Runtime, whose ``run`` is thread-safe.
 
     Parameters
     ----------
     model : onnx.ModelProto
     n_threads : int
-        Threads for one call; 0 for one on each core.
+        Number of threads for a call; 0 for one per core.
     optimise : bool, default=True
-        Rewrite the graph first, which takes longer and makes it faster.
+        Optimise the graph first, which takes time but makes calls faster.
 
     Raises
     ------
@@ -29,7 +29,7 @@ def session_of(model: Any, *, n_threads: int, optimise: bool = True) -> Any:
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = n_threads
-    options.log_severity_level = 4  # warnings of its optimiser are of no use here
+    options.log_severity_level = 4  # warnings of its optimiser are useless here
     if not optimise:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     try:

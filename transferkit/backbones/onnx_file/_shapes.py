@@ -1,4 +1,4 @@
-"""The shape of each tensor of a graph, for one image of a size."""
+"""Find the shape of each tensor of a graph, for one image of a given size."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from transferkit.backbones.onnx_file._graph import ImageInput, import_onnx, inpu
 from transferkit.backbones.onnx_file._running import session_of
 from transferkit.errors import InvalidInputError
 
-_LARGEST_CONSTANT = 1024  # bytes; shapes are written in small ones, weights in large ones
+_LARGEST_CONSTANT = 1024  # bytes; shapes are small constants, weights are large ones
 
 
 def tensor_shapes(model: Any, source: ImageInput, side: int, path: Path) -> dict[str, tuple[int, ...]]:
-    """Return the shape of each tensor of floating-point numbers that a node gives, in order.
+    """Return the shape of each floating-point output of a node, in order.
 
-    Inferred from the operators where that is possible; otherwise the graph runs once.
+    Shapes are inferred from the operators if possible; otherwise the graph is run once.
     """
     known = _inferred(_light(model, source, side), path)
     names = [name for node in model.graph.node for name in node.output if name]
@@ -39,7 +39,7 @@ def _that_see(nodes: Sequence[Any], entry: str) -> set[str]:
 
 
 def _light(model: Any, source: ImageInput, side: int) -> Any:
-    """Return a copy for one image, without weights: shapes do not depend on their values."""
+    """Return a copy for one image without weights, since shapes do not depend on their values."""
     onnx = import_onnx()
     light = onnx.ModelProto()
     light.CopyFrom(model)
@@ -60,11 +60,11 @@ def _light(model: Any, source: ImageInput, side: int) -> Any:
 
 
 def _inferred(light: Any, path: Path) -> dict[str, tuple[int, ...]]:
-    """Return what shape inference finds; an empty shape for tensors that are no features."""
+    """Return the result of shape inference; an empty shape for tensors that are not features."""
     onnx = import_onnx()
     try:
         found = onnx.shape_inference.infer_shapes(light, data_prop=True)
-    except Exception as error:  # C++ raises what it likes
+    except Exception as error:  # C++ code may raise anything
         reason = next(iter(str(error).strip().splitlines()), "")
         raise InvalidInputError(f"The graph of {path.name} is not sound: {reason}") from error
     floats = {onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16}
@@ -82,7 +82,7 @@ def _inferred(light: Any, path: Path) -> dict[str, tuple[int, ...]]:
 
 
 def _measured(model: Any, source: ImageInput, side: int, names: list[str]) -> dict[str, tuple[int, ...]]:
-    """Return the shapes that tensors have in a run; an empty shape for tensors that are no features."""
+    """Return the shapes of tensors in a run; an empty shape for tensors that are not features."""
     onnx = import_onnx()
     del model.graph.output[:]
     model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)

@@ -46,16 +46,16 @@ class OnnxFile(Source):
 
     @property
     def takes_random_weights(self) -> bool:
-        """Whether ``weights=None`` is no error: it is one."""
+        """Whether ``weights=None`` is allowed: it is not."""
         return False
 
     @property
     def preprocess_input(self) -> Normalisation:
-        """What the graph that runs does with pixels."""
+        """The normalisation, which is part of the graph that is run."""
         return self.normalisation
 
     def resolve(self, name: str, weights: Any) -> Weights:
-        """Return the file and the digest of all that it consists of; ``weights`` may be a copy elsewhere."""
+        """Return the file and the digest of all of its parts; ``weights`` may be the path of a copy."""
         if weights is None:
             raise InvalidInputError(
                 f"weights must be left out for backbone {name!r}, whose weights are in its ONNX file, or be "
@@ -80,16 +80,16 @@ class OnnxFile(Source):
         return OnnxNetwork(model, source, features, self.normalisation, image_size)
 
     def features(self, path: Path, image_size: int) -> Mapping[str, Feature]:
-        """Return what can be tapped, by name."""
+        """Return all features by name."""
         return _features(path, digest_of(path), self.layout, self.n_prefix, image_size)[0]
 
     def facts(self) -> dict[str, str]:
-        """Return what else can change a feature."""
+        """Return all else that can change a feature."""
         return {"normalisation": repr(self.normalisation), "layout": f"{self.layout}, {self.n_prefix}"}
 
 
 def described(source: OnnxFile, image_size: int) -> tuple[ImageInput, Mapping[str, Feature], tuple[str, ...]]:
-    """Return the input of a file, what can be tapped, and the layers that are recommended."""
+    """Return the input of a file, its features, and the recommended layers."""
     path = Path(source.path).expanduser()
     entry = image_input(parsed(path), source.layout, path)
     features, layers = _features(
@@ -102,7 +102,7 @@ def described(source: OnnxFile, image_size: int) -> tuple[ImageInput, Mapping[st
 def _features(
     path: Path, digest: str, layout: str | None, n_prefix: int | None, image_size: int
 ) -> tuple[Mapping[str, Feature], tuple[str, ...]]:
-    """Return features and recommended layers; remembered, since every fit asks."""
+    """Return features and recommended layers; cached, since every fit needs them."""
     model = parsed(path)
     source = image_input(model, layout, path)
     shapes = tensor_shapes(model, source, image_size, path)
@@ -114,14 +114,14 @@ def _features(
         if wrong:
             features = find_features(shapes, layouts, nodes, image_size, n_prefix, not_tokens=wrong)
     made_by = {name: node.op_type for node in nodes for name in node.output}
-    Weights("file", path, digest).check_unchanged(path.stem, digest_of(path))  # before it is remembered
+    Weights("file", path, digest).check_unchanged(path.stem, digest_of(path))  # before the result is cached
     return features, recommended(features, made_by)
 
 
 def digest_of(path: Path) -> str:
-    """Return the SHA-256 of an ONNX file, or one of it and the files of weights beside it."""
+    """Return the SHA-256 of an ONNX file, including weights files beside it."""
     if not path.is_file():
-        parsed(path)  # raises what is wrong
+        parsed(path)  # raises the error
     own = digests_of(path)[0]
     beside = _beside(path, own)
     if not beside:
@@ -139,5 +139,5 @@ def digest_of(path: Path) -> str:
 
 @functools.lru_cache(maxsize=64)
 def _beside(path: Path, digest: str) -> list[Path]:
-    """Return the files of weights beside a file of this digest."""
+    """Return the weights files beside a file with this digest."""
     return external_files(parsed(path), path)

@@ -1,8 +1,8 @@
-"""A closer look at keypoints: rounds that cut out the shape found so far, and find it again.
+"""The closer look at keypoints: rounds that crop the shape found so far, and find it again.
 
-``_refinement`` is a fitted round; ``_cascade`` and ``_network`` fit one; ``_closer_look`` decides which to
-keep; ``_training`` says what they learn from; ``_again`` looks once more, to see how much the answer moves.
-``_wide_look`` comes before them: it looks again where the first answer is in doubt.
+``_refinement`` is a fitted round; ``_cascade`` and ``_network`` fit one; ``_closer_look`` decides which
+rounds to keep; ``_training`` prepares their training data; ``_again`` repeats a look on moved squares, to see
+how much the result changes. ``_wide_look`` comes before the rounds: it repeats a doubtful first look.
 """
 
 from transferkit.estimators.refinement._again import held_out_again, look_again

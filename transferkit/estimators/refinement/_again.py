@@ -1,6 +1,6 @@
-"""Look again at squares that lie a little differently, to see how much the answer depends on that.
+"""Look again at slightly moved squares, to see how much the result depends on the square.
 
-A point that is seen is found at the same place in each; one that is hidden goes where the square does.
+A visible point is found at the same place in each of them; a hidden one moves with the square.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from transferkit.estimators.refinement._network import Sample, frames_moved_by
 from transferkit.estimators.refinement._refinement import MARGIN, Floats, Refinement, views_around
 from transferkit.keypoints import frames_around
 
-# Place x and y, scale and angle, each moved up and down by the deviation of the squares of training. They are
-# the same for each image, so that its error depends on no other.
+# Position x and y, scale and angle, each moved up and down by the standard deviation of training squares. All
+# images use the same movements, so that the error of an image does not depend on others.
 _MOVES = np.array(
     [[1.0, 1.0, 1.0, -1.0], [-1.0, 1.0, -1.0, 1.0], [1.0, -1.0, -1.0, 1.0], [-1.0, -1.0, 1.0, -1.0]]
 )
@@ -45,10 +45,10 @@ def held_out_again(
     weight: NDArray[np.float64],
     random_state: int,
 ) -> list[Floats]:
-    """Return what models without each training image find in the moved squares that they learned from.
+    """Return the held-out points of training images in the moved squares of their training.
 
-    Empty unless the round was fitted to moved squares and has kept what it found. ``shapes`` are those of the
-    look before; the others are as for the fit.
+    Empty unless the round was fitted on moved squares and has kept its held-out predictions. ``shapes`` are
+    those of the look before; the other parameters are as for the fit.
     """
     held_out = getattr(refinement.head, "held_out", None)
     n_views = 2 if refinement.mirror else 1

@@ -1,8 +1,9 @@
-"""A closer look by ridge regressions, which learns on squares around held-out predictions.
+"""A closer look by ridge regressions, trained on squares around held-out predictions.
 
-Predictions of the training rows by their own model would be better than any that new images get; those by the
-model without the image's group are exact in closed form. Few images are cut out several times, around their
-true shapes moved, scaled and turned at random: their held-out predictions show too few errors to mend.
+A model's own predictions on training rows would be better than those on new images; the predictions of the
+model without the image's group are exact in closed form. If there are few images, each is cropped several
+times around its true shape, moved, scaled and rotated at random, since held-out predictions of a few images
+show too few errors to learn from.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ from transferkit.keypoints import Pairs, frames_around, mean_shape
 from transferkit.tasks import Points
 from transferkit.views import Crops
 
-MIN_IMAGES = 10  # fewer say too little about the errors to mend
+MIN_IMAGES = 10  # with fewer, there are too few errors to learn from
 FEW_IMAGES = 300
-_SQUARES = 300  # to learn from at least, but at most so many more of each image:
+_SQUARES = 300  # fewest squares to learn from, but not more than this number of copies of each image:
 _MOST_COPIES = 8
 
 
@@ -47,7 +48,7 @@ def fit_cascade_round(
     Parameters
     ----------
     extractor : Extraction
-        With the layers and grids of the closer look.
+        Extractor with the layers and grids of the closer look.
     X : sequence of images
     shapes : ndarray, shape (n, k, 2)
         Held-out predictions so far, in pixels.
@@ -86,14 +87,14 @@ def fit_cascade_round(
 
 
 def n_copies(n_images: int) -> int:
-    """Return how many more squares of each image are learned from: none of many images."""
+    """Return the number of additional squares of each image; 0 if there are many images."""
     return 0 if n_images >= FEW_IMAGES else min(_MOST_COPIES, -(-_SQUARES // n_images) - 1)
 
 
 def moved_views(
     sample: Sample, mean: Floats, mirror: bool, pairs: Pairs | None, random_state: int
 ) -> tuple[Crops, ...]:
-    """Return views of squares around true shapes, moved at random."""
+    """Return views of randomly moved squares around true shapes."""
     generator = np.random.default_rng(random_state)
     frames = true_frames(sample, mean)
     moved = [moved_frames(frames, generator) for _ in range(n_copies(len(frames)))]

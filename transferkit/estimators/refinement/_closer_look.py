@@ -1,4 +1,4 @@
-"""Rounds of a closer look: fitted one after the other while they lower the error of held-out images."""
+"""Rounds of a closer look, fitted one after the other while they reduce the error on held-out images."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ class CloserLook:
     make_extractor : callable
         Returns a new extractor with the taps of the closer look.
     n_rounds : int
-        At most.
+        Largest number of rounds.
     mirror, pairs, random_state, progress
         As for the estimator.
 
     Attributes
     ----------
     refinements : list of Refinement
-        The rounds to use.
+        Rounds to use.
     rounds : list of Round
-        What each brought, the whole image first.
+        Held-out error after each round, the whole image first.
     report : ExtractionReport
-        The work that it took.
+        Report of the extraction work.
     judged : Sample or None
-        Images that were not learned from, with the shapes that were found in the end.
+        Images that were not learned from, with the shapes found in the end.
     """
 
     make_extractor: Callable[[], Extraction]
@@ -52,7 +52,7 @@ class CloserLook:
     judged: Sample | None = None
 
     def fit_cascade(self, train: Sample) -> None:
-        """Fit rounds to held-out shapes of training images."""
+        """Fit rounds on held-out shapes of training images."""
         self._keeps(train)
         for _ in range(self.n_rounds):
             refinement, shapes, features = fit_cascade_round(
@@ -71,7 +71,7 @@ class CloserLook:
             self.refinements.append(self._renewed(refinement))
 
     def fit_network(self, head: Head, train: Sample, judged: Sample | None) -> None:
-        """Fit one network, and use it as often as that lowers the error of other images."""
+        """Fit a network, and apply it as often as that reduces the error on other images."""
         if judged is not None:
             self._keeps(judged)
         if self.n_rounds == 0:
@@ -81,13 +81,13 @@ class CloserLook:
         self._use(self._renewed(refinement), judged)
 
     def use_network(self, head: Head, mean: Floats, fitted: FittedHead, judged: Sample | None) -> None:
-        """Use a network that is trained already as often as that lowers the error of other images."""
+        """Apply a trained network as often as that reduces the error on other images."""
         if judged is not None:
             self._keeps(judged)
         self._use(Refinement(self.make_extractor(), mean, head, fitted, self.mirror, self.pairs), judged)
 
     def restate(self, offset: float) -> None:
-        """Restate the error of the last look in use, for answers that this is added to, in pixels."""
+        """Recompute the error of the last used look for predictions shifted by this offset in pixels."""
         assert self.judged is not None
         last = max(i for i, one in enumerate(self.rounds) if one.used)
         error = self.judged.moved(offset).error()
@@ -110,11 +110,11 @@ class CloserLook:
         }
 
     def _renewed(self, refinement: Refinement) -> Refinement:
-        """Return a round without the rows it learned from, which its extractor holds without a cache."""
+        """Return a round with a new extractor, which does not hold the training features in memory."""
         return replace(refinement, extractor=self.make_extractor())
 
     def _keeps(self, judged: Sample) -> bool:
-        """Record the error of a round; return True if it is less than that of the round before."""
+        """Record the error of a round; return True if it is smaller than that of the round before."""
         error = judged.error()
         better = not self.rounds or error < self.rounds[-1].held_out_error
         self.rounds.append(Round(len(self.rounds), error, better))

@@ -1,7 +1,7 @@
-"""A closer look by a network, which learns on squares that are worse placed than those of new images.
+"""A closer look by a network, trained on squares that are placed worse than those of new images.
 
-A network's errors on its own training rows are too small to learn from. So every training image is cut out
-around its true shape, moved, scaled and turned at random.
+A network's errors on its own training rows are too small to learn from. So every training image is cropped
+around its true shape, moved, scaled and rotated at random.
 """
 
 from __future__ import annotations
@@ -25,16 +25,17 @@ from transferkit.keypoints import Pairs, frames_around, label_offset, mean_shape
 from transferkit.tasks import Points
 from transferkit.views import Crops
 
-_MANY = 2500  # training images of which the mirror image of each square would teach little more
-# Deviations of the square's place as a fraction of its side, of the logarithm of its side, and of its angle
-# in degrees: three to six times the errors of the first look on faces. Errors as small as those did worse
-# (5.9 % against 5.3 % on people held out), since a square that lies badly was then something new.
+_MANY = 2500  # training images; with more, mirror images of all squares would add little
+# Standard deviations of the position of the square as a fraction of its side, of the logarithm of its side,
+# and of its angle in degrees: three to six times the errors of the first look on faces. Deviations as small
+# as these errors did worse (5.9 % against 5.3 % on held-out people), since badly placed squares were then
+# unfamiliar.
 _SPREAD = np.array([0.07, 0.07, 0.15, 12.0])
-_LARGEST = 2.5  # deviations
+_LARGEST = 2.5  # largest movement, in standard deviations
 
 
 class Sample(NamedTuple):
-    """Images with true points and shapes found so far, both (n, k, 2) in pixels, weights and groups (n,)."""
+    """Images with true points and shapes found so far (n, k, 2), in pixels, and weights and groups (n,)."""
 
     items: list[Any]
     points: Floats
@@ -43,7 +44,7 @@ class Sample(NamedTuple):
     groups: NDArray[np.int64]
 
     def offset(self) -> float:
-        """Return how far to the right labels lie of the shapes, in pixels."""
+        """Return the offset of labels to the right of the shapes, in pixels."""
         return label_offset(self.shapes, self.points, self.groups, self.weight)
 
     def error(self) -> float:
@@ -52,7 +53,7 @@ class Sample(NamedTuple):
         return float(np.average(errors, weights=self.weight[rows]))
 
     def moved(self, offset: float) -> Sample:
-        """Return the same with true points further left."""
+        """Return the sample with true points moved to the left by the offset."""
         return self._replace(points=self.points - (offset, 0.0))
 
 
@@ -71,11 +72,11 @@ def fit_network_round(
     Parameters
     ----------
     extractor : Extraction
-        With the layers and grids of the closer look.
+        Extractor with the layers and grids of the closer look.
     head : Head
-        What to train.
+        Head to train.
     train : Sample
-        Shapes are only used where an image has too few points.
+        Training images; shapes are only used for images with too few points.
     mirror : bool
     pairs : tuple of (int, int) or None
         Points that swap in a mirror image.
@@ -86,7 +87,7 @@ def fit_network_round(
     -------
     Refinement
     Features
-        Of the squares that were learned from.
+        Features of the training squares.
     """
     mean = mean_shape(train.points, pairs)
     frames = true_frames(train, mean)
@@ -108,7 +109,7 @@ def fit_network_round(
 def training_views(
     frames: Floats, mirror: bool, pairs: Pairs | None, generator: np.random.Generator
 ) -> tuple[Crops, ...]:
-    """Return two squares of each image, differently moved; of few images both with their mirror images."""
+    """Return two differently moved squares of each image; if there are few images, with mirror images."""
     first, second = (moved_frames(frames, generator) for _ in range(2))
     if mirror and len(frames) > _MANY:
         return Crops(first, pairs=pairs), Crops(second, True, pairs)
@@ -116,13 +117,13 @@ def training_views(
 
 
 def has_place(points: Floats) -> NDArray[np.bool_]:
-    """Return which shapes (n, k, 2) have enough points to be cut out by: half of them, and three."""
+    """Return which shapes (n, k, 2) have enough points to crop around: at least half of them, and three."""
     n_present = np.isfinite(points).all(axis=2).sum(axis=1)
     return np.asarray(n_present >= max(MIN_POINTS, points.shape[1] / 2))
 
 
 def true_frames(part: Sample, mean: Floats) -> Floats:
-    """Return the squares around true shapes; around the shapes found, where too few points are known."""
+    """Return the squares around true shapes, or around the shapes found if too few points are known."""
     known = has_place(part.points)[:, None, None]
     return frames_around(np.where(known, part.points, part.shapes), mean, MARGIN)
 
@@ -134,9 +135,9 @@ def moved_frames(frames: Floats, generator: np.random.Generator) -> Floats:
 
 
 def frames_moved_by(frames: Floats, deviations: Floats) -> Floats:
-    """Return frames moved by fractions of their side, in their own directions, scaled and turned.
+    """Return frames moved along their own axes by fractions of their side, scaled and rotated.
 
-    Deviations, (n, 4) or (4,), are in units of those of training.
+    ``deviations``, (n, 4) or (4,), are in units of the standard deviations of training.
     """
     drawn = np.broadcast_to(deviations, (len(frames), 4)) * _SPREAD
     angle = np.radians(frames[:, 3])

@@ -1,7 +1,8 @@
-"""A fitted closer look: cut out the square around the shape found so far, and find the shape again in it.
+"""A fitted round of the closer look: crop the square around the shape found so far, and find the shape again.
 
-In the whole image a face is small and can be anywhere. In a square of its own it is large, upright and always
-in the same place, so that the same backbone sees finer detail and the same kind of head errs much less.
+In the whole image a face is small and may be anywhere. In its own square it is large, upright and always in
+the same place. So the same backbone sees finer detail, and the error of the same kind of head is much
+smaller.
 """
 
 from __future__ import annotations
@@ -22,28 +23,29 @@ from transferkit.views import Crops
 
 Floats = NDArray[np.float64]
 
-MARGIN = 0.3  # on each side of the shape: room for its errors, and for what surrounds it
-MIN_POINTS = 3  # fewer have no shape
+MARGIN = 0.3  # margin on each side of the shape, for errors and surroundings
+MIN_POINTS = 3  # fewer points have no shape
 
 
 @dataclass(frozen=True)
 class Refinement:
-    """One fitted round.
+    """A fitted round of the closer look.
 
     Attributes
     ----------
     extractor : Extraction
     mean : ndarray, shape (k, 2)
-        Mean shape that is aligned to each prediction.
+        Mean shape, which is aligned with each prediction.
     kind : Head
-        What was trained.
+        The head before training.
     head : FittedHead
+        The trained head.
     mirror : bool
-        Whether both the square and its mirror image are looked at.
+        Whether both the square and its mirror image are used.
     pairs : tuple of (int, int) or None
         Points that swap in a mirror image.
     margin : float
-        Room on each side of the shape, as a fraction of its size.
+        Margin on each side of the shape, as a fraction of its size.
     """
 
     margin: ClassVar[float] = MARGIN
@@ -56,17 +58,17 @@ class Refinement:
     pairs: Pairs | None = None
 
     def predict(self, X: Sequence[Any], shapes: Floats) -> Floats:
-        """Return better shapes (n, k, 2) in pixels of each image, given rough ones."""
+        """Refine rough shapes (n, k, 2), in pixels of each image."""
         return average_views(*self.look(X, shapes), ())
 
     def look(self, X: Sequence[Any], shapes: Floats) -> tuple[tuple[Crops, ...], list[Floats]]:
-        """Return the squares around rough shapes, and what the head finds in each."""
+        """Return the squares around rough shapes, and the output of the head for each."""
         views = self.views(shapes)
         features = self.extractor.extract(X, views=views, on_error="raise")
         return views, [self.head.predict(features.maps(view=view, half=self.kind.half)) for view in views]
 
     def views(self, shapes: Floats) -> tuple[Crops, ...]:
-        """Return the squares around shapes (n, k, 2) that are looked at."""
+        """Return the views of squares around shapes (n, k, 2)."""
         return views_around(frames_around(shapes, self.mean, MARGIN), self.mirror, self.pairs)
 
     def tensors(self) -> dict[str, NDArray[Any]]:
@@ -75,7 +77,7 @@ class Refinement:
 
     def facts(self) -> dict[str, Any]:
         """Return what else to save, as JSON."""
-        cascade = isinstance(self.kind, CascadeHead)  # has no name in the registry of heads
+        cascade = isinstance(self.kind, CascadeHead)  # not in the registry of heads
         return ({} if cascade else {"kind": head_to_dict(self.kind)}) | {
             "head": self.head.facts(),
             "mirror": self.mirror,
@@ -97,9 +99,9 @@ def rebuild_refinement(
     n_points: int,
     pairs: Pairs | None = None,
 ) -> Refinement:
-    """Return the round that was saved; ValueError if arrays and facts do not belong together.
+    """Return the saved round; raise ValueError if arrays and facts do not fit together.
 
-    ``extractor`` makes an extraction of layers and grids.
+    ``extractor`` is a function that makes an extraction from layers and grids.
     """
     if set(facts) - {"kind"} != {"head", "mirror", "layers", "grid"} or not isinstance(facts["mirror"], bool):
         raise ValueError(f"facts of a round {facts!r}")
@@ -119,7 +121,7 @@ def rebuild_refinement(
 
 
 def shape_errors(shapes: Floats, points: Floats) -> tuple[Floats, NDArray[np.int64]]:
-    """Return each image's row and mean distance of points, as a fraction of the size of its true shape.
+    """Return the mean distance of points of each image, relative to the size of its true shape, and its row.
 
     Images with fewer than two points have no size, and are left out.
     """

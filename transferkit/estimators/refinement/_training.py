@@ -1,4 +1,4 @@
-"""What a closer look learns from, and is judged on: images, and the shapes found in them so far."""
+"""Training and evaluation data of a closer look: images, and the shapes found in them so far."""
 
 from __future__ import annotations
 
@@ -30,24 +30,24 @@ def held_out_images(
 ) -> tuple[Sample, list[NDArray[np.float64]]] | None:
     """Return images that the first look has not learned from, and the points found in each view of them.
 
-    None where there are no such images, or none with a shape. The shapes of the sample are the means of the
-    views.
+    Return None if there are no such images, or none with a shape. The shapes of the sample are the means over
+    the views.
 
     Parameters
     ----------
     predictor : Predictor
-        Of the first look.
+        Predictor of the first look.
     items : list of images
         The training images.
     features : Features
-        Of all images, readable or not.
+        Features of all images, readable or not.
     points : ndarray, shape (n, k, 2)
-        Of the training images, in pixels; NaN is a missing point.
+        True points of the training images, in pixels; NaN is a missing point.
     data : TrainingSet
     held : ndarray of int
         Training images that the first look has not learned from.
     own : OwnValidation or None
-        Images of the caller's to judge rounds on.
+        The caller's validation data, to evaluate rounds on.
     """
     assert predictor.extractor is not None
     if (outputs := getattr(predictor.head, "held_out", None)) is not None:
@@ -86,7 +86,7 @@ def fit_rounds(
     judged: Sample | None,
     tuned: TunedLook | None = None,
 ) -> None:
-    """Fit the rounds of a closer look, given a trained first one.
+    """Fit the rounds of a closer look after a trained first look.
 
     Parameters
     ----------
@@ -97,13 +97,13 @@ def fit_rounds(
     judged : Sample or None
         Images that the first look has not learned from.
     tuned : TunedLook, optional
-        What to use in place of a fit.
+        Trained closer look to use instead of a fit.
     """
     if tuned is not None:
         look.use_network(head, tuned.mean, tuned.head, judged)
     elif head.refinement == "network":
         train = np.setdiff1d(np.arange(len(items)), held)
-        lost = train[~has_place(points[train])]  # they are cut out where they were found
+        lost = train[~has_place(points[train])]  # cropped around the shapes found instead
         shapes = points.copy()
         if len(lost) and look.n_rounds:
             shapes[lost] = predictor.outputs(features, data.rows[lost], data.views)

@@ -1,8 +1,9 @@
-"""A look at a wide square, where an image and its mirror image disagree on where the subject is.
+"""A second look at a wide square, if an image and its mirror image disagree on where the subject is.
 
-A network that points beside the subject points elsewhere in the mirror image. It has learned from wide
-squares to find subjects anywhere, so one around its answer is another chance. What it finds there counts
-where the two then disagree less: looking again at every image moves some to another subject beside theirs.
+A network that misses the subject usually misses it in another place in the mirror image. As it has learned
+from wide squares to find subjects anywhere, it gets another chance on a wide square around its answer. The
+new points are used only if both views then disagree less. Not every image is looked at again, since that
+would move some answers to another subject nearby.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from transferkit.estimators.predictor import in_pixels
 from transferkit.estimators.refinement._network import Sample
 from transferkit.estimators.refinement._refinement import Floats, views_around
 
-_DOUBTFUL = 0.02  # of held-out images are looked at again
+_DOUBTFUL = 0.02  # fraction of the held-out images that are looked at again
 
 
 @dataclass(frozen=True)
@@ -28,16 +29,16 @@ class WideLook:
     Parameters
     ----------
     limit : float
-        Look again where both views of an image disagree by more: the mean distance of their points, as a
-        fraction of the size of the shape.
+        Largest disagreement between the two views of an image that needs no second look: the mean distance
+        between their points, as a fraction of the size of the shape.
     """
 
     limit: float
 
-    side: ClassVar[float] = 2.0  # of the square, in sizes of the shape
+    side: ClassVar[float] = 2.0  # side of the square, in sizes of the shape
 
     def look(self, predictor: Any, items: Sequence[Any], found: list[Floats]) -> list[Floats]:
-        """Return the points (n, k, 2) of both views, in pixels, those of wide squares where they are better.
+        """Return the points (n, k, 2) of both views, in pixels, replaced where the wide square is better.
 
         Parameters
         ----------
@@ -88,16 +89,16 @@ class WideLook:
 def fit_wide_look(
     predictor: Any, judged: Sample, found: list[Floats]
 ) -> tuple[WideLook | None, list[Floats]]:
-    """Return the look, and what is found with it; None, and what was found, where it does not help.
+    """Return the wide look and the points found with it; None and the old points if it does not help.
 
     Parameters
     ----------
     predictor : Predictor
-        Whose network has learned from wide squares.
+        Predictor whose network has learned from wide squares.
     judged : Sample
         Images that it has not learned from.
     found : list of two ndarrays, shape (n, k, 2)
-        Points of each of these and of its mirror image, in pixels.
+        Points found in each of these images and in its mirror image, in pixels.
     """
     wide = WideLook(float(np.quantile(WideLook.disagreement(found), 1 - _DOUBTFUL)))
     changed = wide.look(predictor, judged.items, found)
@@ -108,7 +109,7 @@ def fit_wide_look(
 def rebuild_wide_look(
     tensors: Mapping[str, NDArray[Any]], facts: Mapping[str, Any], views: Sequence[Any], task: Any
 ) -> WideLook:
-    """Return what was saved; ValueError if it does not belong to a model of these views and this task."""
+    """Return the saved wide look; raise ValueError if it does not fit these views and this task."""
     if len(views) != 2 or getattr(task, "boxed", False):
         raise ValueError(f"a wide look of {len(views)} views, or in boxes")
     limit = tensors["limit"]

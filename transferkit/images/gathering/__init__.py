@@ -1,6 +1,6 @@
-"""Read what holds many images: folders, patterns, and the data sets of other libraries.
+"""Read collections of images: folders, patterns, and datasets of other libraries.
 
-Each file knows one kind by what it offers, without importing a library, and returns it as :class:`Gathered`.
+Each file recognizes one kind by its attributes, without importing a library, and returns a :class:`Gathered`.
 """
 
 from __future__ import annotations
@@ -19,5 +19,5 @@ _LIBRARIES: tuple[Any, ...] = (_tensorflow, _huggingface, _torch)  # the last ta
 
 
 def dataset_reader(X: Any) -> Any:
-    """Return the module that reads a data set, None for what is none."""
+    """Return the module that reads a dataset; None if X is not a dataset."""
     return next((library for library in _LIBRARIES if library.is_one(X)), None)

@@ -1,4 +1,4 @@
-"""The elements of a data set: images, pairs (image, label) or dictionaries of both, alone or in batches."""
+"""Read the elements of a dataset: images, pairs (image, label) or dictionaries of both, maybe in batches."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ def read_elements(elements: Iterable[Any], *, batches: bool | None = None) -> Ga
     ----------
     elements : iterable
     batches : bool, optional
-        Whether each element has several images; by default, the first one says it.
+        Whether each element has several images; by default, the first element decides.
 
     Raises
     ------
     InvalidInputError
-        Elements are no images, or a batch has one label.
+        Elements are not images, or a batch has a single label.
     """
     images: list[Any] = []
     labels: list[Any] = []
@@ -44,12 +44,12 @@ def read_elements(elements: Iterable[Any], *, batches: bool | None = None) -> Ga
 
 
 def named(found: Gathered) -> Any:
-    """Return the names of labels that are positions or one-hot rows; other labels as they are.
+    """Replace labels that are positions or one-hot rows by names; other labels are unchanged.
 
     Raises
     ------
     InvalidInputError
-        Some images have no label, or labels are no positions among the names.
+        Some images have no label, or labels are not positions among the names.
     """
     labels, names = found.labels, found.names
     if labels is None:
@@ -77,7 +77,7 @@ def named(found: Gathered) -> Any:
 
 
 def _are_names(names: Any) -> TypeGuard[Sequence[str]]:
-    """Return False for what only has the attribute: numbers of all images, synonyms, names of two classes."""
+    """Return False if the attribute is something else: numbers of images, synonyms, names of two classes."""
     if names is None or not all(isinstance(name, str) for name in names):
         return False
     return len(set(names)) == len(names)
@@ -92,7 +92,7 @@ def _pair(element: Any, batches: bool | None) -> tuple[Any, Any]:
     elif not isinstance(element, tuple | list):
         return _array(element), None
     elif batches and all(isinstance(part, str | bytes) for part in element):
-        return list(element), None  # images alone, which PyTorch collates to a list
+        return list(element), None  # only images, which PyTorch collates to a list
     elif len(element) == 2 and isinstance(element[1], PIL.Image.Image):
         got = "two images"
     elif len(element) in (1, 2):
@@ -106,7 +106,7 @@ def _pair(element: Any, batches: bool | None) -> tuple[Any, Any]:
 
 
 def _array(part: Any) -> Any:
-    """Return a tensor as an array, anything else as it is; a tensor elsewhere is refused when it is read."""
+    """Return a tensor as an array, anything else unchanged; a tensor on another device raises when read."""
     if isinstance(part, np.ndarray) or not (hasattr(part, "__array__") and hasattr(part, "dtype")):
         return part
     try:
@@ -143,7 +143,7 @@ def _count(label: Any) -> int | None:
 
 
 def _plain(label: Any) -> Any:
-    """Return a label as Python has it; rows of numbers stay arrays."""
+    """Return a label as a Python object; rows of numbers stay arrays."""
     if isinstance(label, np.ndarray | np.generic) and np.ndim(label) == 0:
         label = label.item()
     return label.decode() if isinstance(label, bytes) else label

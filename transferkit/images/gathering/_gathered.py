@@ -1,4 +1,4 @@
-"""What was found in X."""
+"""The images and labels found in X."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ __all__ = ["Gathered"]
 
 
 class Gathered(NamedTuple):
-    """Images, and what came with them.
+    """Images, with labels if there are any.
 
     Attributes
     ----------
     images : list
-        Each in a form that :func:`transferkit.images.read_source` takes.
+        Images in forms that :func:`transferkit.images.read_source` accepts.
     labels : list, optional
-        One for each image, where the data set has labels: names, if it names its classes.
+        A label for each image if the dataset has labels: names, if it names its classes.
     shuffled : bool
-        Whether the order is another one at each reading, so that nothing outside can refer to it.
+        Whether the order changes each time the dataset is read, so that nothing outside can refer to it.
     names : sequence, optional
-        Where labels are still positions among the names of the classes, these; what was not checked yet.
+        Names of the classes, not yet checked, if labels are still positions among these.
     """
 
     images: list[Any]

@@ -17,7 +17,7 @@ def is_one(X: Any) -> bool:
 
 
 def gather(X: Any) -> Gathered:
-    """Read the column of images, as encoded files if nothing changes their pixels, and the class labels."""
+    """Read the column of images (as encoded files if nothing changes their pixels) and the class labels."""
     features = dict(X.features or {})
     pictures = [name for name, feature in features.items() if type(feature).__name__ == "Image"]
     classes = [name for name, feature in features.items() if type(feature).__name__ == "ClassLabel"]
@@ -39,13 +39,13 @@ def gather(X: Any) -> Gathered:
 
 
 def _is_plain(X: Any, feature: Any) -> bool:
-    """Return True if images are those of the files: no transform, no format, no mode that loses colours."""
+    """Return True if images are unchanged: no transform, no format, and no mode that loses colours."""
     formatted = (getattr(X, "format", None) or {}).get("type")
     return formatted is None and getattr(feature, "mode", None) in (None, "RGB")
 
 
 def file_content(picture: Any) -> Any:
-    """Return the bytes or the path of an image that was not decoded; anything else as it is."""
+    """Return the bytes or the path of an undecoded image; anything else unchanged."""
     if not isinstance(picture, dict) or set(picture) != {"bytes", "path"}:
         return picture
     return picture["path"] if picture["bytes"] is None else picture["bytes"]

@@ -14,14 +14,14 @@ __all__ = ["has_pattern", "is_folder", "list_images"]
 
 
 def has_pattern(text: str) -> bool:
-    """Return True if a path is a pattern; the name of a file or folder that exists is none."""
-    if is_url(text):  # where a question mark begins a query
+    """Return True if a path is a pattern and not the name of an existing file or folder."""
+    if is_url(text):  # in which a question mark begins a query
         return "*" in text
     return glob.has_magic(text) and "\0" not in text and not _exists(text)
 
 
 def list_images(text: str) -> list[Path] | list[str] | None:
-    """Return the files that a folder or a pattern stands for, sorted; None for the path of one image.
+    """Return the sorted files of a folder or a pattern; None for the path of a single image.
 
     Raises
     ------
@@ -31,7 +31,7 @@ def list_images(text: str) -> list[Path] | list[str] | None:
     if is_url(text):
         return list_addresses(text) if has_pattern(text) else None
     if has_pattern(text):
-        # Path.glob takes no absolute pattern.
+        # Path.glob does not accept absolute patterns.
         matches = sorted(set(map(Path, glob.glob(text, recursive=True))))  # noqa: PTH207
         paths = [path for path in matches if path.is_file() and not is_side_file(path)]
         if not paths:

@@ -1,4 +1,4 @@
-"""``tf.data.Dataset``, also as ``keras.utils.image_dataset_from_directory`` makes it."""
+"""``tf.data.Dataset``, including those of ``keras.utils.image_dataset_from_directory``."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def is_one(X: Any) -> bool:
 
 
 def gather(X: Any) -> Gathered:
-    """Read it once: files and labels where it was made of a folder, pixels or paths otherwise."""
+    """Read it once: files and labels if it was made from a folder, otherwise pixels or paths."""
     if int(X.cardinality()) == _ENDLESS:
         raise InvalidInputError("X has no end: it repeats. Pass the dataset without repeat(), or X.take(n).")
     names = getattr(X, "class_names", None)
@@ -35,7 +35,7 @@ def gather(X: Any) -> Gathered:
     if pairs is not None:
         found = read_elements(pairs.as_numpy_iterator())
         paths = [os.fsdecode(path) for path in found.images]
-        # Each file once, and no other. Shuffled ones are sorted, so that a fit does not depend on chance.
+        # Exactly each file once. Shuffled files are sorted, so that a fit does not depend on chance.
         if sorted(paths) == sorted(X.file_paths) and len(set(paths)) == len(paths):
             order = np.argsort(paths, kind="stable") if shuffled else np.arange(len(paths))
             labels = None if found.labels is None else [found.labels[row] for row in order]
@@ -46,7 +46,7 @@ def gather(X: Any) -> Gathered:
 
 
 def _is_shuffled(X: Any) -> bool:
-    """Return True where a stage takes elements by chance, or as they become ready."""
+    """Return True if a stage takes elements at random, or as they become ready."""
     options = getattr(X, "options", None)
     if callable(options) and getattr(options(), "deterministic", None) is False:
         return True
@@ -59,7 +59,7 @@ def _is_shuffled(X: Any) -> bool:
 
 
 def _inputs(stage: Any) -> list[Any]:
-    """Return what a stage reads from; nothing, where TensorFlow no longer tells."""
+    """Return the inputs of a stage; none if TensorFlow no longer exposes them."""
     inputs = getattr(stage, "_inputs", None)
     return list(inputs()) if callable(inputs) else []
 
@@ -73,7 +73,7 @@ def _stages(X: Any) -> Iterator[Any]:
 def _files(X: Any) -> Any:
     """Return the dataset of paths and labels that Keras loads RGB images from, or None.
 
-    Anything between but Keras's own loading, batches and prefetching may change pixels or labels.
+    Any stage other than Keras's own loading, batching and prefetching may change pixels or labels.
     """
     spec = X.element_spec
     shape = getattr(spec[0] if isinstance(spec, tuple) else spec, "shape", None)

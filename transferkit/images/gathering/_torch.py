@@ -15,16 +15,16 @@ _SUBSET = "torch.utils.data.dataset"
 
 
 def is_one(X: Any) -> bool:
-    """Return True for what has a length and elements by number, or is a loader of such."""
+    """Return True for an object with a length and elements by number, or a loader of such an object."""
     return (
         not isinstance(X, Mapping) and hasattr(X, "__len__") and (hasattr(X, "__getitem__") or _is_loader(X))
     )
 
 
 def gather(X: Any) -> Gathered:
-    """Read it once: the files of a folder, if nothing changes their pixels, and the elements otherwise."""
+    """Read it once: the files of a folder if nothing changes their pixels, otherwise the elements."""
     if _is_loader(X):
-        # A function of the user's own may make anything of the elements of a batch.
+        # A user's own collate function may do anything with the elements of a batch.
         own = getattr(getattr(X, "collate_fn", None), "__name__", "") != "default_collate"
         found = read_elements(X, batches=None if own else True)
         return found._replace(shuffled=_is_shuffled(X), names=_names(X.dataset))
@@ -43,7 +43,7 @@ def _is_loader(X: Any) -> bool:
 
 
 def _is_shuffled(loader: Any) -> bool:
-    """Return True unless a loader surely takes elements in their order."""
+    """Return True unless a loader certainly takes elements in order."""
     batches = getattr(loader, "batch_sampler", None)
     samplers = [loader.sampler] if batches is None else [loader.sampler, getattr(batches, "sampler", None)]
     in_order = all(type(sampler).__name__ == "SequentialSampler" for sampler in samplers)
@@ -52,18 +52,18 @@ def _is_shuffled(loader: Any) -> bool:
 
 
 def _is_subset(X: Any) -> bool:
-    """Return True for PyTorch's own; another class of the same name may change the elements."""
+    """Return True for PyTorch's own Subset; another class of that name may change the elements."""
     element = getattr(type(X), "__getitem__", None)
     return getattr(element, "__module__", None) == _SUBSET and hasattr(X, "indices")
 
 
 def _whole(X: Any) -> Any:
-    """Return the data set that a subset of a subset is taken from."""
+    """Return the dataset that a (nested) subset is taken from."""
     return _whole(X.dataset) if _is_subset(X) else X
 
 
 def _names(X: Any) -> Any:
-    """Return the names of the classes; None where labels are no longer their numbers."""
+    """Return the names of the classes; None if labels are no longer class numbers."""
     X = _whole(X)
     return None if getattr(X, "target_transform", None) is not None else getattr(X, "classes", None)
 
@@ -71,7 +71,7 @@ def _names(X: Any) -> Any:
 def _files(X: Any) -> list[tuple[str, int]] | None:
     """Return paths and class numbers of an ``ImageFolder`` that loads images as they are, or None.
 
-    A transform, a loader or elements of the user's own may change pixels.
+    A user's own transform, loader or ``__getitem__`` may change pixels.
     """
     if _is_subset(X):
         whole = _files(X.dataset)

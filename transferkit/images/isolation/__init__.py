@@ -1,4 +1,4 @@
-"""Decode images in helper processes, so that a crashing or hanging decoder costs one file and not the run."""
+"""Decode images in helper processes, so that a decoder that crashes or hangs affects only one file."""
 
 from transferkit.images.isolation._pool import decode_apart
 

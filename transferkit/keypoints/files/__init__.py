@@ -1,4 +1,4 @@
-"""Files of keypoints: a reader for each format that people have, one kind of table for all of them.
+"""Files of keypoints: a reader for each common format, and one kind of table for all of them.
 
 ::
 
@@ -8,8 +8,8 @@
                       /      |       \\
                    CSV   DeepLabCut   COCO
 
-A row is a subject, not an image: a picture of three persons has three rows. No image is opened. A file of one
-format that is given to the reader of another is named as what it is (``_kinds``).
+A row is a subject, not an image: a picture of three persons has three rows. Images are usually not opened. If
+a file is passed to the reader of another format, the error message names its actual format (``_kinds``).
 """
 
 from transferkit.keypoints.files._any import read_keypoints

@@ -33,15 +33,15 @@ _FUNCTIONS: dict[str, Any] = {
 
 
 def read_keypoints(path: str | os.PathLike[str], **options: Any) -> KeypointTable:
-    """Read keypoints from a file of any known format, which its content tells.
+    """Read keypoints from a file of any known format, which is recognized by its content.
 
     Parameters
     ----------
     path : path
-        A CSV file, a file of DeepLabCut, COCO, LabelMe, SLEAP or Label Studio, a ``data.yaml`` of YOLO, a
-        ``.pts`` file, or a folder of ``.pts`` files or of LabelMe's.
+        A CSV file; a file of DeepLabCut, COCO, LabelMe, SLEAP or Label Studio; a ``data.yaml`` of YOLO; a
+        ``.pts`` file; or a folder of ``.pts`` or LabelMe files.
     **options
-        Of the reader for this format, such as ``image_folder=``.
+        Options of the reader for this format, such as ``image_folder=``.
 
     Returns
     -------
@@ -50,7 +50,7 @@ def read_keypoints(path: str | os.PathLike[str], **options: Any) -> KeypointTabl
     Raises
     ------
     InvalidInputError
-        If there is no such file, it is of no known format, or its reader refuses it.
+        If there is no such file, its format is unknown, or its reader raises an error.
 
     Examples
     --------

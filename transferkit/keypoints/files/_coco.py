@@ -1,4 +1,4 @@
-"""COCO's keypoints: a JSON file of images, categories and annotations."""
+"""Read keypoints in COCO's format: a JSON file of images, categories and annotations."""
 
 from __future__ import annotations
 
@@ -29,35 +29,35 @@ def read_coco_keypoints(
     image_folder: str | os.PathLike[str] | None = None,
     category: str | None = None,
 ) -> KeypointTable:
-    """Read keypoints in COCO's format, a row for each labelled person, animal or thing.
+    """Read keypoints in COCO's format, with a row for each labelled person, animal or thing.
 
     Parameters
     ----------
     path : path
         A JSON file such as ``annotations/person_keypoints_val2017.json``.
     image_folder : path, optional
-        The folder that file names are relative to. By default that of the file, ``images`` in it or beside
-        it, or the folder with the end of its name, such as ``../val2017``.
+        Folder that file names are relative to. By default the folder of the file, ``images`` in or beside it,
+        or the folder named like the end of the file name, such as ``../val2017``.
     category : str, optional
-        Which category to read, if several have keypoints. Categories of one name count as one.
+        Category to read, if several have keypoints. Categories with the same name count as one.
 
     Returns
     -------
     KeypointTable
-        With names, skeleton, boxes and visibility, or likelihood where visibilities are fractions; groups
-        are the images, if one of them has several rows. Points of visibility 0 are missing. Crowds, and
+        With names, skeleton, boxes and visibility (or likelihood, if visibilities are fractions). Groups are
+        the images, if any of them has several rows. Points of visibility 0 are missing. Crowds, and
         annotations without any labelled point, are left out. Some images are opened, to compare their size
-        with the stated one.
+        with that in the file.
 
     Raises
     ------
     InvalidInputError
-        If the file or the images are not found, images have another size than the file says, or it does not
-        have what COCO's format asks for. The message names the annotations.
+        If the file or the images are not found, images have another size than stated in the file, or the file
+        lacks what COCO's format requires. The message names the annotations.
 
     See Also
     --------
-    write_coco_keypoints : Predictions in this format.
+    write_coco_keypoints : Write keypoints in this format.
 
     References
     ----------
@@ -85,7 +85,7 @@ def read_coco_keypoints(
 def _table(
     path: Path, content: dict[str, Any], image_folder: str | os.PathLike[str] | None, category: str | None
 ) -> KeypointTable:
-    """Return what the file holds."""
+    """Return the table in the file."""
     chosen, ids = _category(path, content["categories"], category)
     names = tuple(map(str, chosen["keypoints"]))
     files = _files(path, content["images"])
@@ -124,7 +124,7 @@ def _is_list(content: Any, key: str) -> bool:
 
 
 def _files(path: Path, images: list[dict[str, Any]]) -> dict[Any, Any]:
-    """Return the file name of each image by its id, which must have one only."""
+    """Return the file name of each image by its id; an id must not have several."""
     files: dict[Any, Any] = {}
     problems = []
     for image in images:
@@ -141,7 +141,7 @@ def _files(path: Path, images: list[dict[str, Any]]) -> dict[Any, Any]:
 def _category(
     path: Path, categories: list[dict[str, Any]], name: str | None
 ) -> tuple[dict[str, Any], list[Any]]:
-    """Return the category to read, and the ids of all of its name."""
+    """Return the category to read, and the ids of all categories with its name."""
     known = {str(found.get("name")): found for found in categories if found.get("keypoints")}
     if not known:
         raise InvalidInputError(
@@ -189,7 +189,7 @@ def _skeleton(path: Path, category: dict[str, Any], n_points: int) -> Pairs:
 
 
 def _boxes(labelled: list[dict[str, Any]]) -> npt.NDArray[np.float64] | None:
-    """Return left, top, right and bottom of the boxes, which COCO has as left, top, width and height."""
+    """Return left, top, right and bottom of the boxes; COCO stores left, top, width and height."""
     boxes = np.full((len(labelled), 4), np.nan)
     for box, annotation in zip(boxes, labelled, strict=True):
         given = annotation.get("bbox")

@@ -1,4 +1,4 @@
-"""Write COCO's keypoints."""
+"""Write keypoints in COCO's format."""
 
 from __future__ import annotations
 
@@ -23,17 +23,18 @@ _VISIBLE = 2
 def write_coco_keypoints(
     table: KeypointTable, path: str | os.PathLike[str], *, category: str = "person"
 ) -> None:
-    """Write keypoints in COCO's format, which most labelling tools import.
+    """Write keypoints in COCO's format, which most labelling tools can import.
 
     Parameters
     ----------
     table : KeypointTable
-        Points without names are called ``point0``, ``point1``, ... File names are relative to the folder of
-        the table; by default to that of the file, or to the deepest one that holds all images. Images are
-        opened for their size.
+        Points without names are named ``point0``, ``point1``, ... File names are relative to the folder of
+        the table; by default to that of the file, or to the deepest folder that contains all images. Images
+        are opened to get their size.
     path : path
+        File to write.
     category : str, default="person"
-        What the subjects are.
+        Name of the category of the subjects.
 
     Raises
     ------
@@ -42,13 +43,14 @@ def write_coco_keypoints(
 
     Notes
     -----
-    Present points are visible (2) and missing ones are not labelled (0), unless the table says more. Subjects
-    without a box get that of their points; as area stands that of the box. Where the table has likelihoods,
-    the mean over the points of a subject is its ``score``, as in COCO's files of results.
+    Present points are marked as visible (2) and missing ones as not labelled (0), unless the table has
+    visibilities. Subjects without a box get the bounding box of their points; the area is that of the box. If
+    the table has likelihoods, their mean over the points of a subject is its ``score``, as in COCO's result
+    files.
 
     See Also
     --------
-    read_coco_keypoints : Reads it back.
+    read_coco_keypoints : Read the file.
 
     Examples
     --------
@@ -81,7 +83,7 @@ def write_coco_keypoints(
 
 
 def _annotation(table: KeypointTable, points: npt.NDArray[np.float64], row: int) -> dict[str, Any]:
-    """Return what is written of one subject."""
+    """Return the annotation of one subject."""
     present = np.isfinite(points[row]).all(axis=1)
     states = np.where(present, _VISIBLE, 0) if table.visibility is None else table.visibility[row] * present
     triples = [

@@ -1,7 +1,7 @@
-"""What the columns of a plain CSV file are, by its header.
+"""Interpret the columns of a plain CSV file by its header.
 
-A header that names x and y of some point must name them of all: what is left over, such as a likelihood or
-an age, would become a point, and move all points behind it.
+A header that names x and y of some point must name them for all points. Otherwise other columns, such as a
+likelihood or an age, would be taken as points, and shift all points after them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from transferkit.keypoints.files._places import is_image_name
 __all__ = ["Columns", "number"]
 
 _BOX = ("box_left", "box_top", "box_right", "box_bottom")
-_COUNTERS = re.compile(r"(unnamed.*|index|id|)$")  # of rows, as pandas and R write them
+_COUNTERS = re.compile(r"(unnamed.*|index|id|)$")  # columns of row numbers, as pandas and R write them
 # nose_x, nose.x, "nose x", noseX; x_nose; and x0, of points without names
 _TITLES = (
     re.compile(r"(?P<name>.*?)[ _.\-]?(?P<axis>[xyXY])$"),
@@ -30,7 +30,7 @@ _TITLES = (
 
 
 def number(cell: str) -> float:
-    """Return the value of a cell; NaN if it says that there is none, infinity if it is not a number."""
+    """Return the value of a cell; NaN if it marks a missing one, infinity if it is not a number."""
     text = cell.strip()
     if is_missing(text):
         return np.nan
@@ -42,7 +42,7 @@ def number(cell: str) -> float:
 
 @dataclass(frozen=True)
 class Columns:
-    """Positions of the columns, names of points, and the group and the individual of each row."""
+    """Positions of the columns, names of points, and group and individual of each row."""
 
     file: int
     points: list[int]
@@ -53,7 +53,7 @@ class Columns:
 
     @classmethod
     def of(cls, path: Path, header: list[str] | None, rows: list[tuple[int, list[str]]]) -> Columns:
-        """Return what the header says of the columns; without one, all after the file name are points."""
+        """Interpret the header; without one, all columns after the file name are points."""
         first, row = rows[0]
         file = next((column for column, cell in enumerate(row) if is_image_name(cell)), 0)
         titles = [cell.strip() for cell in header or []]
@@ -73,7 +73,7 @@ class Columns:
                 + (f", of which {len(points)} are coordinates." if len(row) > 1 else ".")
             )
         if header is not None and len(titles) not in (len(row), len(row) - 1):
-            titles = []  # a title line, which names nothing
+            titles = []  # a title line, which does not name columns
         names = None
         if len(titles) == len(row):
             names, order = _named([titles[column] for column in points], path)
@@ -115,7 +115,7 @@ def _named(titles: list[str], path: Path) -> tuple[tuple[str, ...] | None, list[
 
 
 def _axes(titles: list[str], form: re.Pattern[str]) -> dict[str, dict[str, int]]:
-    """Return the columns of x and y, by the names of the points that have each once."""
+    """Return the columns of x and y by name, for points that have each of them once."""
     found: dict[str, dict[str, list[int]]] = {}
     for column, title in enumerate(titles):
         if match := form.match(title):

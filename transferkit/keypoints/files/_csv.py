@@ -1,4 +1,4 @@
-"""Plain CSV files of keypoints, as spreadsheets write them."""
+"""Read and write plain CSV files of keypoints, such as from spreadsheets."""
 
 from __future__ import annotations
 
@@ -33,33 +33,33 @@ def read_keypoints_csv(
     Parameters
     ----------
     csv_path : path
-        Each row is a file name followed by ``x0, y0, x1, y1, ...`` in pixels. Commas, semicolons or tabs
-        separate cells; with the latter two, numbers may have a decimal comma. An empty cell, ``NA`` or
-        ``nan`` is a missing point. A header is optional; in one, ``nose_x, nose_y`` name a point, ``group``
-        is a column of groups, ``individual`` tells several subjects of an image apart, and ``box_left,
-        box_top, box_right, box_bottom`` are columns of boxes.
+        CSV file in which each row is a file name followed by ``x0, y0, x1, y1, ...`` in pixels. Cells are
+        separated by commas, semicolons or tabs; with the latter two, numbers may have a decimal comma. An
+        empty cell, ``NA`` or ``nan`` is a missing point. A header is optional. In a header, ``nose_x,
+        nose_y`` name a point, ``group`` is a column of groups, ``individual`` distinguishes several subjects
+        of an image, and ``box_left, box_top, box_right, box_bottom`` are columns of boxes.
     image_folder : path, optional
-        The folder that file names are relative to. By default the folder of the CSV file, or the folder
-        beside it with its name without ``_frames_keypoints`` or ``_keypoints``: whichever has the first
+        Folder that file names are relative to. By default the folder of the CSV file, or the folder beside it
+        that has its name without ``_frames_keypoints`` or ``_keypoints``: whichever contains the first
         files.
 
     Returns
     -------
     KeypointTable
-        Unpacks into ``(paths, keypoints)``, in the order of the file, with keypoints of shape (n, 2 * k). No
-        image is opened.
+        Unpacks to ``(paths, keypoints)``, in the order of the file, with keypoints of shape (n, 2 * k).
+        Images are not opened.
 
     Raises
     ------
     InvalidInputError
         If the file or the images are not found, rows differ in length, a value is not a number, a header
-        names points and other columns, or a file name occurs twice without individuals or boxes that tell
-        its subjects apart. The message gives row (the first is row 1), column and value. A file of another
-        format is named as what it is.
+        names points and other columns, or a file name occurs twice without individuals or boxes that
+        distinguish its subjects. The message gives row (the first is row 1), column and value. If the file
+        has another format, the message names it.
 
     See Also
     --------
-    read_keypoints : Files of any format.
+    read_keypoints : Read files of any format.
 
     Examples
     --------
@@ -93,11 +93,12 @@ def write_keypoints_csv(
     Parameters
     ----------
     table : KeypointTable
-        File names are relative to its folder; by default to that of the CSV file, or to the deepest one that
-        holds all images. Groups, individuals and boxes get columns. Individuals are numbered where an image
-        has several subjects and the table has neither names nor boxes of them. Missing points are empty
-        cells.
+        File names are relative to its folder; by default to that of the CSV file, or to the deepest folder
+        that contains all images. Groups, individuals and boxes get their own columns. If an image has several
+        subjects and the table has neither individuals nor boxes, individuals are numbered. Missing points are
+        empty cells.
     path : path
+        File to write.
     """
     path = Path(path)
     points = as_points(table.keypoints)
@@ -130,15 +131,15 @@ def write_keypoints_csv(
 
 
 def _cells(values: npt.NDArray[np.float64]) -> list[object]:
-    """Return numbers as cells, empty where they are missing."""
+    """Return numbers as cells, with empty cells for missing ones."""
     return ["" if value != value else value for value in values.tolist()]
 
 
 def _is_data(rows: list[NumberedRow]) -> bool:
-    """Return True if the first row is of an image, and no header.
+    """Return True if the first row is data rather than a header.
 
-    It has the name of an image file. Where no row has one, since names have no suffix, it has numbers behind
-    its name; but titles may be numbers that count, 0, 1, 2, ...
+    Data rows have the name of an image file. If no row has one, since names have no suffix, data rows have
+    numbers after the name; but titles may also be numbers: 0, 1, 2, ...
     """
     if any(is_image_name(cell) for cell in rows[0][1]):
         return True
@@ -150,7 +151,7 @@ def _is_data(rows: list[NumberedRow]) -> bool:
 
 
 def _read_cells(path: Path) -> tuple[list[str], npt.NDArray[np.float64], Columns]:
-    """Return file names, the values of all columns, and what they are; raise with all problems."""
+    """Return file names, the values of all columns, and their meaning; raise with all problems."""
     rows = read_rows(path, "keypoints")
     header = rows.pop(0)[1] if rows and not _is_data(rows) else None
     if not rows:

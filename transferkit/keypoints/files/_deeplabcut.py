@@ -24,13 +24,13 @@ __all__ = ["read_deeplabcut"]
 
 _LEVELS = ("scorer", "individuals", "bodyparts", "coords")
 _COORDS = ("x", "y", "likelihood")
-_UNIQUE = "single"  # DeepLabCut's individual for points that no animal has
+_UNIQUE = "single"  # DeepLabCut's individual for points that belong to no animal
 
 _logger = logging.getLogger("transferkit")
 
 
 class _Content(NamedTuple):
-    """The table in a file: what each row is of, the levels of each column, and values (rows, columns)."""
+    """The table in a file: the name of each row, the levels of each column, and values (rows, columns)."""
 
     names: list[str]
     columns: list[dict[str, str]]
@@ -40,38 +40,38 @@ class _Content(NamedTuple):
 def read_deeplabcut(
     path: str | os.PathLike[str], *, image_folder: str | os.PathLike[str] | None = None
 ) -> KeypointTable:
-    """Read the labels of DeepLabCut, of one animal or of several.
+    """Read labels of DeepLabCut, for one animal or several.
 
     Parameters
     ----------
     path : path
         ``CollectedData_NAME.csv`` or ``.h5``.
     image_folder : path, optional
-        The folder that ``labeled-data/...`` is in. By default the project that the file lies in; if the
-        images are not there, the folder of the file is tried with the file names alone.
+        Folder that contains ``labeled-data/...``. By default the project that contains the file; if the
+        images are not there, their names are looked for in the folder of the file.
 
     Returns
     -------
     KeypointTable
-        With names; groups are the folders of the images, since frames of one video look alike; likelihood
-        if the file has it. Of several animals, each is a row, named in ``individuals``; rows without any
-        point are left out.
+        With names, and likelihood if the file has it. Groups are the folders of the images, since frames of a
+        video look alike. Each of several animals is a row, named in ``individuals``; rows without any point
+        are left out.
 
     Raises
     ------
     InvalidInputError
         If the file or the images are not found, the header is not DeepLabCut's, a value is not a number, or
-        an image has two rows or a point two columns, as of two scorers.
-        A file of predictions for a video has frame numbers, no images, and is refused.
+        an image has two rows or a point two columns, as with two scorers. Files of predictions for a video,
+        which have frame numbers instead of images, cannot be read.
 
     See Also
     --------
-    write_deeplabcut : Predictions for DeepLabCut.
+    write_deeplabcut : Write predictions for DeepLabCut.
 
     Notes
     -----
-    HDF5 is read without pandas and PyTables, which would run what is pickled in it. That of predictions has
-    pickled columns, and is refused; the CSV file beside it has the same numbers.
+    HDF5 files are read without pandas and PyTables, which would execute pickled content. HDF5 files of
+    predictions have pickled columns and cannot be read; the CSV file beside them has the same numbers.
 
     Examples
     --------
@@ -123,7 +123,7 @@ def _read_csv(path: Path) -> _Content:
             f"each image below them. Got {len(heads)} such rows and {len(rows)} others."
         )
     width = len(heads["coords"])
-    # Newer versions give an image three cells: labeled-data, the video, the file.
+    # Newer versions use three cells for an image: labeled-data, the video, the file.
     indexes = next((i for i, cell in enumerate(heads["coords"]) if cell in _COORDS), width)
     problems = [
         f"row {place} has {len(row)} cells, but its header {width}"
@@ -144,7 +144,7 @@ def _read_csv(path: Path) -> _Content:
 
 
 def _check_once(path: Path, names: list[str], columns: list[dict[str, str]]) -> None:
-    """Raise if an image has several rows, or a coordinate several columns: one would replace the other."""
+    """Raise if an image has several rows, or a coordinate several columns; one would overwrite the other."""
     problems = [f"{name!r} has {n} rows; keep one" for name, n in Counter(names).items() if n > 1]
     own = [tuple(column.get(level, "") for level in _LEVELS[1:]) for column in columns]
     for twice in [one for one, n in Counter(own).items() if n > 1]:

@@ -1,8 +1,9 @@
-"""The HDF5 files of DeepLabCut, which pandas wrote through PyTables.
+"""Read the HDF5 files of DeepLabCut, which pandas wrote through PyTables.
 
-Labels are in pandas' layout "fixed", whose levels are plain arrays: of each level its distinct values and,
-for each column, which of them. The layout "table", that of predictions, has pickled columns. Nothing is
-unpickled here, so those are left to their CSV files, and the names of levels to their known order.
+Labels are in pandas' layout "fixed", whose levels are plain arrays: the distinct values of each level and,
+for each column, the position of its value. Predictions are in the layout "table", which has pickled columns.
+Nothing is unpickled here. So predictions must be read from CSV files, and levels are identified by their
+known order instead of their names.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ _LEVELS = {
     3: ("scorer", "bodyparts", "coords"),
     4: ("scorer", "individuals", "bodyparts", "coords"),
 }
-# What h5py and NumPy raise where bytes are not what they should be.
+# Errors that h5py and NumPy raise for invalid bytes.
 _BROKEN = (
     *(AttributeError, LookupError, MemoryError, OSError, RuntimeError, StopIteration),
     *(TypeError, ValueError),
@@ -54,7 +55,7 @@ def _read_fixed(group: Any) -> tuple[list[str], list[dict[str, str]], npt.NDArra
     levels = _LEVELS.get(len(columns[0]))
     if levels is None:
         raise ValueError(f"its columns have {len(columns[0])} levels, not 3 or 4")
-    # Newer versions give the folders of a path a level each.
+    # Newer versions use a level for each folder of a path.
     names = ["/".join(part for part in entry if part) for entry in index]
     return names, [dict(zip(levels, entry, strict=True)) for entry in columns], values
 
@@ -72,5 +73,5 @@ def _axis(group: Any, name: str) -> list[tuple[str, ...]]:
 
 
 def _text(value: Any) -> str:
-    """Return text of bytes or of anything else."""
+    """Return bytes, or anything else, as text."""
     return value.decode("utf-8") if isinstance(value, bytes) else str(value)

@@ -22,23 +22,23 @@ _ROOT = "labeled-data"
 def write_deeplabcut(
     table: KeypointTable, path: str | os.PathLike[str], *, scorer: str = "transferkit"
 ) -> None:
-    """Write keypoints as DeepLabCut's labels, so that its windows can show and correct them.
+    """Write keypoints as labels of DeepLabCut, so that they can be displayed and corrected in its GUI.
 
     Parameters
     ----------
     table : KeypointTable
-        Points without names are called ``point0``, ``point1``, ... Individuals keep their names; where the
-        table has none, several rows of one image become ``individual1``, ``individual2``, ... Missing points
-        are empty cells. Likelihoods get the columns of that name.
+        Points without names are named ``point0``, ``point1``, ... Individuals keep their names; if the table
+        has none, several rows of an image become ``individual1``, ``individual2``, ... Missing points are
+        empty cells. Likelihoods are written to columns with that name.
     path : path
-        For DeepLabCut ``CollectedData_SCORER.csv`` in the folder of the images; its
-        ``deeplabcut.convertcsv2h5`` then makes the HDF5 file that the windows open.
+        File to write; for DeepLabCut, ``CollectedData_SCORER.csv`` in the folder of the images, which
+        ``deeplabcut.convertcsv2h5`` converts to the HDF5 file that the GUI opens.
     scorer : str, default="transferkit"
-        Must be the ``scorer`` of the project's ``config.yaml``.
+        Scorer; for DeepLabCut, that in the project's ``config.yaml``.
 
     See Also
     --------
-    read_deeplabcut : Reads it back.
+    read_deeplabcut : Read the file.
 
     Examples
     --------
@@ -80,7 +80,7 @@ def write_deeplabcut(
 
 
 def _individuals(table: KeypointTable, files: list[str]) -> list[str]:
-    """Return the individual of each row: as the table names it, or counted in each image."""
+    """Return the individual of each row: its name in the table, or else its number within the image."""
     if table.individuals is not None:
         return [str(individual) for individual in table.individuals]
     return [f"individual{number}" for number in counted(files)]

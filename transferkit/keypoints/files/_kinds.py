@@ -1,4 +1,4 @@
-"""What a file of keypoints is, by its first characters, so that a reader can name one that is not its own."""
+"""Recognize the format of a keypoint file by its first characters, so that errors can name the format."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ READERS = {
     "YOLO": "read_yolo_pose",
 }
 
-_READ = 200_000  # characters; the keys that tell JSON formats apart come early
+_READ = 200_000  # characters to read; the keys that distinguish JSON formats come early
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
@@ -53,7 +53,7 @@ def kind_of(path: str | os.PathLike[str]) -> str | None:
 
 
 def refuse_others(path: str | os.PathLike[str], own: str) -> None:
-    """Raise InvalidInputError if a file is of another format than the reader's own, and name its reader."""
+    """Raise InvalidInputError if a file has another format than the reader's own, and name its reader."""
     kind = kind_of(path)
     if kind is not None and kind != own and not (kind == "CSV" and own not in ("CSV", "DeepLabCut")):
         raise InvalidInputError(
@@ -64,7 +64,7 @@ def refuse_others(path: str | os.PathLike[str], own: str) -> None:
 
 def _kind_of_folder(folder: Path) -> str | None:
     """Return the format of the files in a folder."""
-    if any(next(folder.glob(pattern), None) for pattern in ("*.pts", "*/*.pts")):  # not a long search
+    if any(next(folder.glob(pattern), None) for pattern in ("*.pts", "*/*.pts")):  # a quick search
         return "pts"
     first = next((path for path in sorted(folder.glob("*.json"))), None)
     return "LabelMe" if first is not None and kind_of(first) == "LabelMe" else None

@@ -1,6 +1,6 @@
-"""Label Studio's export in its own JSON format.
+"""Read exports of Label Studio in its own JSON format.
 
-sleap-io has a reader of this name, but for tasks that it wrote itself: of others it asks for the video.
+sleap-io also has a reader for Label Studio, but only for tasks that it wrote itself; others need a video.
 """
 
 from __future__ import annotations
@@ -38,29 +38,29 @@ def read_label_studio(
     image_folder: str | os.PathLike[str] | None = None,
     names: Sequence[str] | None = None,
 ) -> KeypointTable:
-    """Read the points of Label Studio, a row for each subject.
+    """Read keypoints from Label Studio, with a row for each subject.
 
     Parameters
     ----------
     path : path
-        An export in the format "JSON", a list of tasks. Of a task, the last annotation counts that was not
-        cancelled. Keypoints inside a rectangle (by "parentID" or a relation) are a subject with this box; all
-        others of an image are one subject.
+        An export in the format "JSON", which is a list of tasks. The last annotation of a task that was not
+        cancelled is used. Keypoints that belong to a rectangle (by "parentID" or a relation) are a subject
+        with this box; all others of an image are one subject.
     image_folder : path, optional
-        Where the images are, by default the folder of the file. Only the last part of the task's address
-        is looked for, also without the eight characters that Label Studio puts before uploaded files.
+        Folder of the images, by default that of the file. They are found by the last part of the task's
+        address, with or without the eight characters that Label Studio puts before names of uploaded files.
     names : sequence of str, optional
-        The points, in the order of the result; by default all, in the order of first appearance.
+        Names of the points to read, in this order; by default all, in the order of first appearance.
 
     Returns
     -------
     KeypointTable
-        Percentages have become pixels.
+        Keypoints in pixels, converted from percentages.
 
     Raises
     ------
     InvalidInputError
-        If the file or an image is not found, images are of another size than they were labelled at, or the
+        If the file or an image is not found, images have another size than when they were labelled, or the
         file is not such an export.
 
     References
@@ -103,7 +103,7 @@ def read_label_studio(
 
 
 def _results(task: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return what the last annotation has that counts."""
+    """Return the results of the last annotation that was not cancelled."""
     valid = [
         a for a in task.get("annotations") or task.get("completions") or [] if not a.get("was_cancelled")
     ]
@@ -115,7 +115,7 @@ def _image(
 ) -> tuple[str, Path]:
     """Return the stated name of the image of a task, and its file.
 
-    Of several images, it is the one in the field that is called as what was ``labelled``.
+    If there are several, it is the one in the field with the name ``labelled``.
     """
     data = task["data"]
     fields = {labelled: data[labelled]} if isinstance(data.get(labelled), str) else data
@@ -168,5 +168,5 @@ def _subjects(results: list[dict[str, Any]], image: Path, where: str, problems: 
 
 
 def _size(result: dict[str, Any]) -> tuple[float, float]:
-    """Return width and height of the image that percentages are of."""
+    """Return width and height of the image, to which percentages refer."""
     return float(result["original_width"]), float(result["original_height"])

@@ -1,4 +1,4 @@
-"""LabelMe's files, one JSON file for each image."""
+"""Read files of LabelMe, one JSON file per image."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ __all__ = ["read_labelme"]
 
 
 def read_labelme(path: str | os.PathLike[str], *, names: Sequence[str] | None = None) -> KeypointTable:
-    """Read the points of LabelMe, a row for each subject.
+    """Read keypoints from LabelMe, with a row for each subject.
 
     Parameters
     ----------
     path : path
-        A JSON file, or a folder of them. Shapes of type "point" are points, named by their label; those of
-        one ``group_id`` are one subject, and a "rectangle" of this group is its box.
+        A JSON file, or a folder of JSON files. Shapes of type "point" are points, named by their label; those
+        with the same ``group_id`` are one subject, and a "rectangle" with this id is its box.
     names : sequence of str, optional
-        The points, in the order of the result; by default all, in the order of first appearance.
+        Names of the points to read, in this order; by default all, in the order of first appearance.
 
     Returns
     -------
     KeypointTable
-        Points that an image lacks are missing. Images without any are left out.
+        Points that are not labelled in an image are missing. Images without any points are left out.
 
     Raises
     ------
     InvalidInputError
-        If there are no files, one is not LabelMe's, its image is not found or has another size than it says,
+        If there are no files, one is not LabelMe's, its image is not found or has another size than stated,
         or a subject has a point twice.
 
     Examples
@@ -66,7 +66,7 @@ def read_labelme(path: str | os.PathLike[str], *, names: Sequence[str] | None = 
 
 
 class _Image(NamedTuple):
-    """The image of a file: its name there, where it is, and the size that is stated."""
+    """The image of a file: its name in the file, its path, and the stated size."""
 
     stated: str
     path: Path
@@ -74,7 +74,7 @@ class _Image(NamedTuple):
 
 
 def _subjects(file: Path, images: list[_Image], problems: list[str]) -> list[Subject]:
-    """Return the subjects in one file, and add its image to the others."""
+    """Return the subjects in one file, and append its image to the others."""
     content = read_json(file)
     shapes = content.get("shapes") if isinstance(content, dict) else None
     name = content.get("imagePath") if isinstance(content, dict) else None

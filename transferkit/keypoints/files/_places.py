@@ -1,4 +1,4 @@
-"""Where the images of a file of keypoints are, and what they are called when one is written."""
+"""Find the images of keypoint files, and choose their names for writing."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 
-_OPENED = 40  # images whose size is compared with the stated one
+_OPENED = 40  # largest number of images whose size is compared with the stated one
 
 
 def is_image_name(cell: str) -> bool:
@@ -58,7 +58,7 @@ def read_json(path: Path) -> Any:
 
 @contextlib.contextmanager
 def laid_out(path: Path, kind: str) -> Iterator[None]:
-    """Name the file in the error where it lacks a part that its format asks for, or has a wrong one."""
+    """Raise errors that name the file if it lacks a part that its format requires, or has a wrong one."""
     try:
         yield
     except InvalidInputError:
@@ -70,13 +70,13 @@ def laid_out(path: Path, kind: str) -> Iterator[None]:
 
 
 def image_size(path: Path) -> tuple[int, int]:
-    """Return width and height of an image as it is seen upright; a large JPEG is decoded at reduced size."""
+    """Return width and height of an upright image; a large JPEG is decoded at reduced size."""
     width, height = read_source(path).decode(target=Target(32)).size
     return int(width), int(height)
 
 
 def check_different(stated: Sequence[str], images: Sequence[Path], problems: list[str]) -> None:
-    """Add images to the problems that stand for two names, which differ in a folder that was cut off."""
+    """Add a problem for images that match two names, which differ only in a removed folder."""
     first: dict[Path, str] = {}
     for name, image in zip(stated, images, strict=True):
         name = os.path.normpath(name.replace("\\", "/"))
@@ -89,16 +89,16 @@ def check_different(stated: Sequence[str], images: Sequence[Path], problems: lis
 
 
 def check_sizes(images: Sequence[Path], sizes: Sequence[Any], problems: list[str]) -> None:
-    """Add images to the problems that are of another size than the file says: pixels would be others, too.
+    """Add a problem for images with another size than stated, since pixels would then be different, too.
 
-    ``sizes`` are pairs of width and height; others say nothing. Some dozens of images are opened.
+    ``sizes`` are pairs of width and height; all else is ignored. Some dozens of images are opened.
     """
     known = [i for i, size in enumerate(sizes) if all(is_number(side, above=0) for side in size)]
     for i in known[:: -(-len(known) // _OPENED) or 1]:
         try:
             size = image_size(images[i])
         except BadImageError:
-            continue  # whoever needs its pixels says so
+            continue  # the error is raised when its pixels are needed
         stated = round(sizes[i][0]), round(sizes[i][1])
         if size != stated:
             turned = " It is stored turned (EXIF), and labelled as stored." if size == stated[::-1] else ""
@@ -109,12 +109,12 @@ def check_sizes(images: Sequence[Path], sizes: Sequence[Any], problems: list[str
 
 
 def per_image(names: Sequence[str]) -> npt.NDArray[np.str_] | None:
-    """Return the image names as groups if one of them has several subjects, which a split must not part."""
+    """Return the image names as groups if any image has several subjects, which must not be separated."""
     return np.array(names, dtype=np.str_) if max(Counter(names).values(), default=0) > 1 else None
 
 
 def counted(names: Sequence[str]) -> list[str]:
-    """Return the number of each row among those of its image, from 1 on."""
+    """Return the number of each row among those of its image, counted from 1."""
     seen: Counter[str] = Counter()
     numbers = []
     for name in names:
@@ -124,10 +124,10 @@ def counted(names: Sequence[str]) -> list[str]:
 
 
 def names_to_write(paths: Sequence[Path], folder: Path | None, file: Path) -> list[str]:
-    """Return the names of images in a file that is written.
+    """Return the names of images for a file to write.
 
-    They are relative to the folder, by default to that of the file, or else to the deepest one that holds all
-    images. A path outside the folder stays as it is.
+    They are relative to the folder; by default to that of the file, or else to the deepest folder that
+    contains all images. Paths outside the folder are unchanged.
     """
     whole = [Path(os.path.abspath(path)) for path in paths]  # noqa: PTH100 - links are to stay
     root = Path(os.path.abspath(file.parent if folder is None else folder))  # noqa: PTH100

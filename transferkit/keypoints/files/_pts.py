@@ -1,4 +1,4 @@
-"""``.pts`` files, one for each image, as 300-W has them."""
+"""Read ``.pts`` files, one per image, such as those of 300-W."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def read_pts(
     Parameters
     ----------
     path : path
-        A file, or a folder with files at any depth. Each has ``version: 1``, ``n_points: 68``, and between
-        braces a line for each point.
+        A file, or a folder with files at any depth. Each file has ``version: 1``, ``n_points: 68``, and a
+        line for each point between braces.
     image_folder : path, optional
-        Where the images are, if not beside the files; folders inside are the same.
+        Folder of the images, if not beside the files; it must have the same sub-folders.
     first_pixel : {0, 1}, default=1
-        The coordinate of the first pixel. 300-W counts from 1, as MATLAB does, so 1 is subtracted.
+        Coordinate of the first pixel. 300-W counts from 1, as MATLAB does; so 1 is subtracted.
 
     Returns
     -------
@@ -46,7 +46,7 @@ def read_pts(
     Raises
     ------
     InvalidInputError
-        If there is no file, one is broken, has another number of points than the first, or no image.
+        If there is no file, or one is invalid, has another number of points than the first, or has no image.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""SLEAP's ``.slp`` files, through sleap-io."""
+"""Read ``.slp`` files of SLEAP, by means of sleap-io."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ __all__ = ["read_sleap"]
 def read_sleap(
     path: str | os.PathLike[str], *, image_folder: str | os.PathLike[str] | None = None
 ) -> KeypointTable:
-    """Read the labels of SLEAP, a row for each labelled animal.
+    """Read labels of SLEAP, with a row for each labelled animal.
 
     Parameters
     ----------
     path : path
-        A ``.slp`` file; with ``.pkg.slp`` the images are inside.
+        A ``.slp`` file; a ``.pkg.slp`` file contains the images.
     image_folder : path, optional
-        Where labelled frames of videos are written as PNG files, which a later call compares with the videos,
-        or takes where those are gone. Needed if the labels are of videos, not of image files.
+        Folder to which labelled frames of videos are written as PNG files. A later call compares these with
+        the videos, or uses them if the videos are gone. Required if labels are of videos, not of image files.
 
     Returns
     -------
     KeypointTable
-        With names, skeleton, and the mirror pairs that the skeleton has. Predicted instances are read only in
-        frames that no person labelled, and then with likelihood. Groups are the videos.
+        With names, skeleton, and the mirror pairs of the skeleton. Predicted instances are read only from
+        frames without labels by a person, and then have likelihoods. Groups are the videos.
 
     Raises
     ------
@@ -83,7 +83,7 @@ def read_sleap(
 
 
 def _load(path: Path) -> Any:
-    """Return the labels, as sleap-io reads them."""
+    """Return the labels read by sleap-io."""
     try:
         import sleap_io
     except ImportError as error:
@@ -95,13 +95,13 @@ def _load(path: Path) -> Any:
 
 
 def _instances(frame: Any) -> list[Any]:
-    """Return the instances of a frame that people labelled, or else the predicted ones."""
+    """Return the instances of a frame labelled by people, or else the predicted ones."""
     own = frame.user_instances or frame.predicted_instances
     return [one for one in own if np.isfinite(one.numpy()[:, :2]).all(axis=1).any()]
 
 
 def _likelihood(instances: list[Any]) -> Any:
-    """Return the scores of predicted points; those that a person labelled are certain. None without any."""
+    """Return the scores of predicted points, and 1 for points labelled by people; None without scores."""
     scores = [getattr(one, "score", None) is not None and one.numpy(scores=True)[:, 2] for one in instances]
     if not any(isinstance(score, np.ndarray) for score in scores):
         return None
@@ -114,7 +114,7 @@ def _likelihood(instances: list[Any]) -> Any:
 
 
 def _names_of(videos: list[Any]) -> dict[int, str]:
-    """Return what the frames of each video are called: as its file, with a number where several are."""
+    """Return the name for the frames of each video: that of its file, with a number if several share it."""
     stems = [Path(video.filename).stem if isinstance(video.filename, str) else "" for video in videos]
     return {
         id(video): f"{stem}_{number}" if stems.count(stem) > 1 else stem
@@ -151,7 +151,7 @@ class _Images:
         return target, str(target)
 
     def _write(self, frame: Any, target: Path) -> None:
-        """Write a frame, unless it is there; another picture of that name is a problem."""
+        """Write a frame unless the file exists; a different picture with that name is a problem."""
         try:
             pixels = np.asarray(frame.image)
         except (OSError, ValueError, IndexError, AttributeError, TypeError) as error:

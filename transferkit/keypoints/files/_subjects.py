@@ -1,4 +1,4 @@
-"""Subjects with named points, as labelling tools keep them, and the table of them."""
+"""Subjects with named points, as stored by labelling tools, and their conversion to a table."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["Subject", "stated", "table_of"]
 
 @dataclass
 class Subject:
-    """The points of one subject, by name, in pixels; and left, top, right and bottom of its box."""
+    """The points of a subject by name, in pixels, and left, top, right and bottom of its box."""
 
     image: Path
     points: dict[str, tuple[float, float]] = field(default_factory=dict)
@@ -42,7 +42,7 @@ def table_of(
 ) -> KeypointTable:
     """Return the table of all subjects with a point.
 
-    Names are, by default, all in the order of first appearance.
+    By default, all names are used, in the order of first appearance.
     """
     labelled = [subject for subject in subjects if subject.points]
     if not labelled:
@@ -72,9 +72,9 @@ def table_of(
 
 
 def stated(third: npt.NDArray[np.float64], path: object) -> dict[str, npt.NDArray[Any]]:
-    """Return visibility or likelihood, whichever the third value of each point (n, k) is.
+    """Return the third value of each point (n, k) as visibility or likelihood, whichever it is.
 
-    Tools that label write a visibility, 0, 1 or 2; models write how sure they are, a fraction of 1.
+    Labelling tools write a visibility of 0, 1 or 2; models write a likelihood between 0 and 1.
     """
     if np.isin(third, (0, 1, 2)).all():
         return {"visibility": third.astype(np.int64)}

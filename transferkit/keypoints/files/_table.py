@@ -1,4 +1,4 @@
-"""What every reader of keypoints returns."""
+"""``KeypointTable``, which all readers of keypoints return."""
 
 from __future__ import annotations
 
@@ -22,43 +22,43 @@ _logger = logging.getLogger("transferkit")
 
 @dataclass(frozen=True, eq=False)
 class KeypointTable:
-    """Image files and their keypoints, one row for each subject.
+    """Image files and their keypoints, with a row for each subject.
 
-    It unpacks into ``paths, keypoints``.
+    It unpacks to ``paths, keypoints``.
 
     Attributes
     ----------
     paths : list of Path
-        The image of each row; of several subjects in one image, the same path again.
+        Image file of each row; repeated for several subjects in one image.
     keypoints : ndarray of float64, shape (n, k, 2)
         (x, y) in pixels of the image; NaN is a missing point. From a plain CSV file, whose columns are
         ``x0, y0, x1, y1, ...``, of shape (n, 2 * k).
     names : tuple of str or None
-        Of the points.
+        Names of the points.
     skeleton : tuple of (int, int)
-        Points that a line connects; empty if the file says nothing of it.
+        Pairs of points to connect by lines; empty if the file has none.
     mirror_pairs : tuple of (int, int)
         Points that swap when the image is mirrored, for ``KeypointRegressor(mirror_pairs=)``. By default
         found by their names, such as ``left_eye`` and ``right_eye``; empty if there are none, or if a name
         with a side has no partner, which is logged.
     boxes : ndarray of float64, shape (n, 4), or None
-        Left, top, right and bottom edge of each subject, in pixels; NaN where it is unknown.
+        Left, top, right and bottom edge of each subject, in pixels; NaN if unknown.
     groups : ndarray of str, shape (n,), or None
-        Rows that must stay on the same side of a split, for ``fit(groups=)``: frames of one video, subjects
-        of one image.
+        Group of each row, for ``fit(groups=)``: frames of one video, or subjects of one image, must not be
+        separated by a split.
     individuals : ndarray of str, shape (n,), or None
-        Which subject of its image a row is, where the labelling tool names them.
+        Name of the subject within its image, if the labelling tool has such names.
     likelihood : ndarray of float64, shape (n, k), or None
-        Between 0 and 1, as the model that made the file states it.
+        Likelihood of each point between 0 and 1, as stated by the model that made the file.
     visibility : ndarray of int, shape (n, k), or None
-        As in COCO: 0 is not labelled, 1 labelled but hidden, 2 visible.
+        Visibility as in COCO: 0 is not labelled, 1 labelled but hidden, 2 visible.
     folder : Path or None
-        What file names are relative to when the table is written.
+        Folder that file names are relative to when the table is written.
 
     Raises
     ------
     InvalidInputError
-        Columns differ in length, or two rows are of the same individual of one image.
+        Columns differ in length, or two rows are the same individual in one image.
     """
 
     paths: list[Path]
@@ -106,7 +106,7 @@ class KeypointTable:
                 )
 
     def _check_column(self, name: str, dtype: type, shape: tuple[int, ...]) -> None:
-        """Make an array of a column, if there is one, and check its shape."""
+        """Convert a column, if present, to an array, and check its shape."""
         if (value := getattr(self, name)) is None:
             return
         try:
@@ -124,7 +124,7 @@ class KeypointTable:
         return iter((self.paths, self.keypoints))
 
     def take(self, rows: Sequence[int] | npt.NDArray[Any]) -> KeypointTable:
-        """Return a table of these rows; a boolean mask will do."""
+        """Return a table of these rows, given by positions or a boolean mask."""
         given = np.asarray(rows)
         chosen = np.arange(len(self.paths))[given if given.size else given.astype(np.intp)]
         columns = {
@@ -137,15 +137,16 @@ class KeypointTable:
     def with_keypoints(
         self, keypoints: npt.ArrayLike, *, likelihood: npt.ArrayLike | None = None
     ) -> KeypointTable:
-        """Return a table with other keypoints, such as predicted ones, in either layout.
+        """Return a table with other keypoints, such as predicted ones.
 
-        Boxes and names stay; likelihood and visibility, which belong to the points, do not.
+        Boxes and names are kept; likelihood and visibility, which belong to the old points, are not.
 
         Parameters
         ----------
         keypoints : array-like, shape (n, 2 * k) or (n, k, 2)
+            New keypoints, in either layout.
         likelihood : array-like, shape (n, k), optional
-            Of these points, such as :func:`transferkit.keypoints.likelihood_within` gives.
+            Likelihood of the new points, such as from :func:`transferkit.keypoints.likelihood_within`.
         """
         points = np.asarray(keypoints, dtype=np.float64)
         if likelihood is not None:
@@ -160,7 +161,7 @@ class KeypointTable:
 
 
 def _columns(n_points: int) -> dict[str, tuple[type, tuple[int, ...]]]:
-    """Return the type of each optional column, and its shape behind the rows."""
+    """Return the type of each optional column, and its shape after the first axis."""
     return {
         "boxes": (np.float64, (4,)),
         "groups": (np.str_, ()),

@@ -1,7 +1,7 @@
-"""Data sets for the pose models of YOLO: ``data.yaml``, and a text file for each image.
+"""Read datasets for the pose models of YOLO: ``data.yaml``, and a text file per image.
 
-sleap-io has a reader, but for folders as it writes them (``train/images``), not as Ultralytics documents them
-(``images/train``).
+sleap-io has a reader, too, but for folders as it writes them (``train/images``), not as documented by
+Ultralytics (``images/train``).
 """
 
 from __future__ import annotations
@@ -27,26 +27,26 @@ __all__ = ["read_yolo_pose"]
 
 
 def read_yolo_pose(path: str | os.PathLike[str], *, split: str = "train") -> KeypointTable:
-    """Read keypoints in the format of YOLO's pose models, a row for each subject.
+    """Read keypoints in the format of YOLO's pose models, with a row for each subject.
 
     Parameters
     ----------
     path : path
-        The ``data.yaml`` of a data set.
+        The ``data.yaml`` of a dataset.
     split : str, default="train"
-        Which images: the key in ``data.yaml``.
+        Part of the dataset to read, by its key in ``data.yaml``.
 
     Returns
     -------
     KeypointTable
-        With boxes; if points have three values, with visibility, or with likelihood where these are
-        fractions, as in files of predictions; names and mirror pairs if the file has ``kpt_names`` and
-        ``flip_idx``. Images are opened for their size, since the files have fractions.
+        With boxes; with visibility if points have three values (or likelihood, if these are fractions, as in
+        files of predictions); with names and mirror pairs if the file has ``kpt_names`` and ``flip_idx``.
+        Images are opened to get their size, since the files contain fractions.
 
     Raises
     ------
     InvalidInputError
-        If a file or folder is not found, or does not have what the format asks for.
+        If a file or folder is not found, or lacks what the format requires.
     BadImageError
         If an image cannot be read.
     MissingDependencyError
@@ -125,7 +125,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
 
 
 def _label_file(image: Path) -> Path:
-    """Return where the labels of an image are: ``labels`` takes the place of the last ``images``."""
+    """Return the label file of an image: ``labels`` replaces the last ``images`` in its path."""
     parts = list(image.parts)
     if "images" in parts:
         parts[len(parts) - 1 - parts[::-1].index("images")] = "labels"
@@ -158,5 +158,5 @@ def _pairs(content: dict[str, Any], n_points: int) -> Pairs | None:
     order = content.get("flip_idx")
     if not isinstance(order, list) or sorted(map(str, order)) != sorted(map(str, range(n_points))):
         return None
-    order = [int(place) for place in order]  # some write them in quotes
+    order = [int(place) for place in order]  # some files have them in quotes
     return tuple((i, j) for i, j in enumerate(order) if i < j and order[j] == i)
