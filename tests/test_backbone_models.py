@@ -111,6 +111,7 @@ def test_a_file_found_by_name_is_loaded(trained, pixels, tmp_path, monkeypatch):
     np.testing.assert_array_equal(features(row, again, pixels), features(row, model, pixels))
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Skipping nested container")  # Keras, before it raises
 @pytest.mark.parametrize("name", ["mobilenet_v2", "vgg16"])
 def test_the_file_of_another_network_is_refused(trained, name):
@@ -215,9 +216,10 @@ def test_the_published_file_is_finished_under_any_name(rescaled, tmp_path):
     assert not resolve_weights(rescaled[0], path).finish
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "size", "layer"),
-    [pytest.param("inception_v3", 75, "activation", marks=pytest.mark.slow), ("convnext_tiny", 32, "add")],
+    [("inception_v3", 75, "activation"), ("convnext_tiny", 32, "add")],
 )
 def test_layer_names_do_not_depend_on_what_was_built_before(keras, name, size, layer):
     row = get_backbone(name)

@@ -68,7 +68,7 @@ def test_it_is_the_product(shape, dtype):
 
 
 ASLEEP = """
-import json, os, sys
+import json, os, sys, time
 from pathlib import Path
 import numpy as np
 from transferkit.foundation.blas import small_product
@@ -79,6 +79,7 @@ def others():
     return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks)
 
 def woken(product):
+    time.sleep(0.3)  # threads also spin after they were started
     before = others()
     for n, inner, outer in json.loads(sys.argv[1]):
         rows, weights = np.ones((n, inner), np.float32), np.ones((inner, outer), np.float32)

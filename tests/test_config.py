@@ -83,7 +83,8 @@ with config_context(batch_size=9):
 """
 
 
-@pytest.mark.parametrize("kind", [Classifier, pytest.param(FeatureExtractor, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", [Classifier, FeatureExtractor])
 def test_a_worker_gets_the_configuration_of_its_sender(kind, tmp_path):
     with config_context(cache="somewhere", batch_size=4):
         (tmp_path / "sent").write_bytes(pickle.dumps(kind("scattering")))

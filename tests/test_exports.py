@@ -236,11 +236,10 @@ LONG = ("strong views", "points, looked at twice")
 
 
 def cases():
-    """Yield each kind and format; one kind with OpenVINO and all quick ones with ONNX are for each run."""
+    """Yield each kind and format; all quick kinds with ONNX are for each run."""
     for kind in KINDS:
         yield pytest.param(kind, "onnx", marks=[pytest.mark.slow] if kind in LONG else [])
-        slow = [] if kind == "two classes" else [pytest.mark.slow]
-        yield pytest.param(kind, "openvino", marks=[NEEDS_OPENVINO, *slow])
+        yield pytest.param(kind, "openvino", marks=[NEEDS_OPENVINO, pytest.mark.slow])
 
 
 @pytest.fixture(scope="module")
@@ -283,6 +282,7 @@ def test_a_file_answers_as_the_model(kind, format, fitted, tmp_path):
     assert report.n_bytes == sum(each.stat().st_size for each in tmp_path.iterdir())
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quiet")
 @pytest.mark.parametrize("kind", ["three classes", "few points"])
 def test_a_file_takes_several_images_of_one_size(kind, fitted, tmp_path):

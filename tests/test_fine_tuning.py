@@ -148,6 +148,7 @@ def test_what_is_saved_answers_the_same_where_its_weights_are_unknown(tuned, tmp
     assert "Fine-tuning" in str(again.card())
 
 
+@pytest.mark.slow
 def test_lower_layers_stay_as_they_are(tuned):
     model = tuned[0]
     assert model.fine_tuning_.first_layer == "block_2_conv"
@@ -499,6 +500,7 @@ def test_checkpoints(monkeypatch):
     np.testing.assert_array_equal(model.get_weights()[0], start[0])
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_a_process_whose_number_is_taken_is_found(tmp_path):
     """As after a crash in a container, where numbers are few."""
     with Checkpoint("one") as checkpoint:
@@ -521,6 +523,7 @@ def test_a_training_that_diverges_ends_with_the_best_epoch_before(caplog):
     assert model.fine_tuning_ is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", ["removed", "replaced"])
 def test_a_file_that_changes_during_the_training_is_told_by_name(tmp_path, monkeypatch, change):
     images, labels = stripes(60)

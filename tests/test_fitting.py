@@ -195,6 +195,7 @@ def test_a_class_that_lies_in_one_group_is_learned(n_classes, head, caplog):
     assert clf.score(others, new) > free - 0.03
 
 
+@pytest.mark.slow
 def test_a_threshold_of_a_class_that_lies_in_one_group_is_chosen_from_heads_that_know_it():
     """A head that had never seen the class gave it a probability of 0.01 or less: the threshold was there."""
     rng = np.random.default_rng(0)

@@ -107,7 +107,8 @@ def test_float32_is_not_tf32_and_the_users_setting_returns(gpu, pixels, monkeypa
 # Precision
 
 
-@pytest.mark.parametrize("precision", ["float16", pytest.param("bfloat16", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
 def test_half_precision_is_near_and_is_no_float32(precision, pixels):
     layers = tuple(get_backbone("scattering").layers)
     full, half = build("scattering", layers=layers), build("scattering", precision, layers=layers)

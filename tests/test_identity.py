@@ -171,9 +171,10 @@ def test_weights_are_checked_after_they_are_read(files):
 COPIES = {"pickle": lambda thing: pickle.loads(pickle.dumps(thing)), "deepcopy": copy.deepcopy}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "again",
-    [COPIES["pickle"], pytest.param(COPIES["deepcopy"], marks=pytest.mark.slow)],
+    [COPIES["pickle"], COPIES["deepcopy"]],
     ids=["pickle", "deepcopy"],
 )
 def test_a_copy_refuses_other_weights_as_load_does(files, faces, again):

@@ -302,6 +302,7 @@ def test_numbers_that_one_group_has_are_held_out_one_by_one(n_outputs):
     assert found.score(others, np.repeat(others[:, :1] / 2, n_outputs, axis=1)) > -0.5
 
 
+@pytest.mark.slow
 def test_rows_without_a_number_are_not_held_out_of_a_network():
     """Their error is 0 in every epoch: training stopped after the first ones."""
     head = MLPHead(epochs=8, hidden=8, patience=2)

@@ -111,6 +111,7 @@ def test_a_model_names_the_folder_of_its_preset(folder, pictures, tmp_path):
     np.testing.assert_allclose(loaded.predict_proba(paths[:4]), expected, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_larger_images_make_larger_maps(folder):
     preset = folder / "dinov2_preset"  # saved for a side of 40
     pixels = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), dtype=np.uint8)

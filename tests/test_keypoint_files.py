@@ -681,8 +681,9 @@ def test_sleap(tmp_path):
         datasets.read_sleap(tmp_path / "labels.slp")
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # imageio's pipes stay open
-@pytest.mark.parametrize("embed", [pytest.param(False, marks=pytest.mark.slow), True])
+@pytest.mark.parametrize("embed", [False, True])
 def test_frames_of_sleaps_videos_become_files(tmp_path, embed):
     sleap_io = pytest.importorskip("sleap_io")
     pictures = np.stack([np.full((64, 80, 3), 40 * i, np.uint8) for i in range(5)])

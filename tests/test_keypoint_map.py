@@ -78,6 +78,7 @@ def test_points_are_found_and_each_correction_helps(learned):
     assert gaps[-1] < 0.8 * gaps[0], gaps
 
 
+@pytest.mark.slow
 def test_predictions_are_those_of_the_keras_model(learned):
     maps, _ = bumps(9, seed=4)
     outputs = learned.model()([array.astype(learned.dtype) for array in maps], training=False)

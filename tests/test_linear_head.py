@@ -16,6 +16,7 @@ from transferkit.errors import InvalidInputError
 from transferkit.heads import LinearHead, TrainingData, _reduction
 from transferkit.heads._reduction import Reduction
 from transferkit.heads._ridge import PENALTIES, Ridge, patterns
+from transferkit.heads.linear import FittedLinear
 from transferkit.tasks import Classes, Values
 
 
@@ -747,4 +748,17 @@ def test_layers_have_their_shares_in_the_products_of_rows():
         np.testing.assert_allclose(again @ again.T, expected, atol=1e-6)
     np.testing.assert_array_equal(
         _reduction.Reduction.fit(maps).rows, _reduction.Reduction.fit(maps, 0, (0.5, 0.5)).rows
+    )
+
+
+@pytest.mark.parametrize("n", [1, 8, 9])
+def test_few_rows_are_multiplied_in_parts(n):
+    """Their weights are converted to double precision a part at a time."""
+    rng = np.random.default_rng(0)
+    weights, intercept = rng.normal(size=(1200, 136)).astype(np.float32), rng.normal(size=136)
+    fitted = FittedLinear(weights, intercept, penalty=1.0)
+    maps = [rng.normal(size=(n, 2, 2, 250)).astype(np.float32), rng.normal(size=(n, 200)).astype(np.float32)]
+    rows = np.concatenate([array.reshape(n, -1) for array in maps], axis=1).astype(np.float64)
+    np.testing.assert_allclose(
+        fitted.predict(maps), rows @ weights.astype(np.float64) + intercept, rtol=1e-10
     )

@@ -154,6 +154,7 @@ def test_missing_points_and_bad_files(tiny, faces):  # noqa: F811
     np.testing.assert_array_equal(mixed.predict(faces[0][100:]), clean.predict(faces[0][100:]))
 
 
+@pytest.mark.slow
 def test_saved_and_loaded_and_damage_is_refused(tmp_path, faces, real, registered):  # noqa: F811
     path = tmp_path / "faces.safetensors"
     real.save(path)

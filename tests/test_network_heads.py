@@ -83,15 +83,10 @@ def fitted_alone(name, n_classes):
 # Learning
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "n_classes"),
-    [
-        ("mlp", 3),
-        *(
-            pytest.param(*pair, marks=pytest.mark.slow)
-            for pair in [("conv", 2), ("conv", 3), ("conv", None), ("mlp", 2), ("mlp", None)]
-        ),
-    ],
+    [("conv", 2), ("conv", 3), ("conv", None), ("mlp", 2), ("mlp", 3), ("mlp", None)],
 )
 def test_it_learns(name, n_classes):
     head = replace(SMALL[name], epochs=12, learning_rate=0.02)
@@ -396,6 +391,7 @@ def test_a_sigmoid_learns_targets_as_they_are_and_stays_in_its_range():
 # Shapes
 
 
+@pytest.mark.slow
 def test_several_layers_stand_side_by_side():
     rng = np.random.default_rng(0)
     maps = [rng.normal(size=(20, *shape)).astype(np.float32) for shape in [(4, 4, 3), (2, 2, 5), (7,)]]
@@ -585,6 +581,7 @@ def test_a_convolution_learns_positions_from_large_sparse_maps():
     assert error < 0.4 * np.abs(places / 14 - places.mean(axis=0) / 14).mean()
 
 
+@pytest.mark.slow
 def test_validation_rows_of_feature_arrays():
     """They say nothing of how many features or values there are."""
     X = np.random.default_rng(0).normal(size=(40, 3))

@@ -67,6 +67,7 @@ def test_a_model_is_used_like_a_name(images, tmp_path):
         transferkit.load(tmp_path / "m.safetensors", backbone=other)
 
 
+@pytest.mark.slow
 def test_a_model_that_is_trained_further_is_another_backbone(images):
     model = network()
     clf = Classifier(model).fit(images, LABELS)
@@ -85,6 +86,7 @@ def test_a_model_has_weights_of_its_own(images):
             Classifier(backbone, weights=None).fit(images, LABELS)
 
 
+@pytest.mark.slow
 def test_a_model_with_its_top_has_maps_below_it(images):
     backbone = Backbone.from_keras(network(top=True))
     assert backbone.layers == ("stage0", "stage1", "stage2")
@@ -127,6 +129,7 @@ def test_maps_of_other_strides_are_no_moved_channels(images):
     np.testing.assert_allclose(features, by_hand(model, images).reshape(12, -1), rtol=1e-2, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_models_saved_without_weights_of_their_own_load(images, tmp_path):
     """In earlier versions weights=None meant those of the model that was passed."""
     model = network()

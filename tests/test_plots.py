@@ -345,6 +345,7 @@ def test_class_activation_covers_the_picture(ax):
         plots.plot_class_activation(activation, layer="none")
 
 
+@pytest.mark.slow
 def test_comparison_has_intervals_and_marks_noise(axes):
     def figure(value, low, high):
         return SimpleNamespace(value=value, low=low, high=high)

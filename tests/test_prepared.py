@@ -95,8 +95,9 @@ def test_two_names_of_one_tensor(store, conversions, pixels):
     np.testing.assert_array_equal(found[0], found[2])
 
 
+@pytest.mark.slow
 @pytest.mark.openvino
-@pytest.mark.parametrize("where", [0.5, *(pytest.param(part, marks=pytest.mark.slow) for part in (0.1, 0.9))])
+@pytest.mark.parametrize("where", [0.1, 0.5, 0.9])
 def test_a_damaged_file_is_made_again(store, kept, converted, conversions, pixels, where):
     damaged = bytearray(converted[1])
     damaged[int(where * len(damaged))] ^= 1

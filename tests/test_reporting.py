@@ -152,11 +152,12 @@ def bands(_):
     return [*images, *images[:2]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("make", "reading"),
     [
         (on_the_second_page, {"frame": 1}),
-        pytest.param(bands, {"channels": (1, 2, 3), "value_range": (0, 2500)}, marks=pytest.mark.slow),
+        (bands, {"channels": (1, 2, 3), "value_range": (0, 2500)}),
     ],
 )
 def test_pictures_are_those_that_the_model_saw(tiny, tmp_path, make, reading):

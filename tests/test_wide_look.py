@@ -153,6 +153,7 @@ def test_every_way_to_predict_looks_again(faces, doubting, registered, tmp_path)
     assert "disagree by more than" in doubting.card().to_markdown()
 
 
+@pytest.mark.slow
 def test_what_is_wrong_in_a_file_is_said(doubting, registered, tmp_path):  # noqa: F811
     path = tmp_path / "model.safetensors"
     doubting.save(path)

@@ -201,6 +201,7 @@ def test_proportions_of_a_label_have_intervals_of_proportions():
 # --------------------------------------------------------------------------- evaluations
 
 
+@pytest.mark.slow
 def test_searches_and_pipelines_say_what_they_have_learned_from(caplog):
     X, y = noise(40, 1)
     images, clf = pictures(X), Classifier("scattering", image_size=32, head="linear")

@@ -30,7 +30,8 @@ from transferkit.tasks import Classes, Labels, Values, deviations
 Solution = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 _PREDICT_ROWS = 256  # rows processed at a time, which limits the size of the copy
-_SMALL = 2**18  # multiplications, a fraction of a millisecond on one core
+_FEW_ROWS = 8
+_FEW_WEIGHTS = 2**16  # weights converted to double precision at a time, for few rows
 
 
 class Tried(NamedTuple):
@@ -295,12 +296,13 @@ class FittedLinear:
     def predict(self, maps: Maps) -> NDArray[np.float64]:
         """Return logits or values, (n, n_outputs)."""
         # In double precision, so that results hardly depend on the number of rows in the product.
+        if 0 < len(maps[0]) <= _FEW_ROWS:
+            return _few_rows(flatten(maps), self.weights) + self.intercept
         weights = self.weights.astype(np.float64)
         outputs = np.empty((len(maps[0]), weights.shape[1]))
-        product = small_product if len(outputs) * weights.size <= _SMALL else np.matmul
         for start in range(0, len(outputs), _PREDICT_ROWS):
             rows = slice(start, start + _PREDICT_ROWS)
-            outputs[rows] = product(flatten([array[rows] for array in maps]).astype(np.float64), weights)
+            outputs[rows] = flatten([array[rows] for array in maps]).astype(np.float64) @ weights
         return outputs + self.intercept
 
     def tensors(self) -> dict[str, NDArray[Any]]:
@@ -314,6 +316,16 @@ class FittedLinear:
     def __getstate__(self) -> dict[str, Any]:
         """Drop the held-out predictions when pickling."""
         return self.__dict__ | {"held_out": None, "held_out_logits": None}
+
+
+def _few_rows(rows: NDArray[np.float32], weights: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the product of a few rows in double precision, without a copy of all weights."""
+    product = np.zeros((len(rows), weights.shape[1]))
+    step = max(1, _FEW_WEIGHTS // max(1, weights.shape[1]))
+    for start in range(0, len(weights), step):
+        part = slice(start, start + step)
+        product += small_product(rows[:, part].astype(np.float64), weights[part].astype(np.float64))
+    return product
 
 
 def _groups_to_hold_out(groups: NDArray[np.int64]) -> NDArray[np.int64]:
