@@ -10,8 +10,9 @@ from tests.conftest import TINY, make_pictures
 from transferkit import Classifier, FeatureExtractor, KeypointRegressor, load
 from transferkit.backbones import registry
 from transferkit.errors import InvalidInputError, NotFittedError, quoted
+from transferkit.estimators._splitting import classes_apart
 from transferkit.heads import MLPHead
-from transferkit.tasks import as_groups
+from transferkit.tasks import Classes, Labels, as_groups
 
 
 def test_a_fit_that_fails_leaves_the_old_model_whole(tiny, pictures):
@@ -238,3 +239,15 @@ def test_copies_of_a_class_of_one_group_stay_together(caplog):
     labels = np.repeat([1] + [0] * 19, 2)
     Classifier("precomputed").fit(features, labels)
     assert "Only one group" not in caplog.text
+
+
+def test_a_sample_may_lack_a_class_or_a_side_of_a_label():
+    """Such as that from which ``augment="auto"`` is chosen."""
+    digests, rows, groups = [f"{i}" for i in range(6)], np.arange(6), np.array([0, 0, 1, 1, 2, 2])
+    task, targets = Classes(np.array(["a", "b", "c"])), np.array([0, 1, 0, 1, 0, 1])
+    assert classes_apart(digests, rows, groups, task, targets)[1] == []
+    labels = Labels(np.array(["a", "b"]))
+    found, apart = classes_apart(digests, rows, groups, labels, np.array([[1, 0]] * 4 + [[1, 1]] * 2))
+    assert apart == ["b"]
+    assert found[:4].tolist() == [0, 0, 1, 1]
+    assert found[4] != found[5]

@@ -80,7 +80,11 @@ def classes_apart(
     else:
         columns = zip(task.labels.tolist(), targets.T, strict=True)
         sides = [(label, column == value) for label, column in columns for value in (0, 1)]
-    apart = [(label, side) for label, side in sides if np.ptp(group[side]) == 0 < np.ptp(content[side])]
+    apart = [
+        (label, side)
+        for label, side in sides  # a sample of rows may lack some
+        if side.any() and np.ptp(group[side]) == 0 < np.ptp(content[side])
+    ]
     if not apart:
         return groups, []
     single = np.isin(content, content[np.any([side for _, side in apart], axis=0)])
@@ -91,9 +95,9 @@ def warn_of_classes_apart(classes: list[Any]) -> None:
     """Log which classes lie in one group."""
     if classes:
         logger.warning(
-            "Only one group has images of %s, or, of several labels, without it: without that group, nothing "
-            "would be known of it, so its images are held out one by one, and probabilities of it are surer "
-            "than those of another group should be. Add images of other groups.",
+            "Only one group has images of %s, or, with several labels, images without it. Without that group "
+            "nothing would be known of it. So its images are held out one by one, and its probabilities are "
+            "overconfident for other groups. Add images of other groups.",
             quoted(classes),
         )
 
