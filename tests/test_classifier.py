@@ -423,3 +423,42 @@ def test_many_views_cost_one_row_in_the_cache(tiny, engine, pictures, tmp_path, 
     # A network learns from the views one by one.
     network = Classifier(**tiny, augment="multi", head=MLPHead(epochs=1)).fit(paths, labels)
     assert len(network.views_) == 8
+
+
+def test_columns_that_single_precision_holds_are_learned():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(60, 3)), np.arange(60) % 2
+    for column in (
+        1e6 + y,
+        (1 - 3e-6 * rng.uniform(size=60)).astype(np.float32),  # saturated
+        (0.1 * (1 + 1e-7 * rng.normal(size=60))).astype(np.float32),
+        1.7e9 + 86400 * rng.uniform(size=60),  # seconds of a day
+    ):
+        Classifier("precomputed").fit(np.column_stack([X, column]), y)
+    maps = rng.normal(size=(2, 7, 7, 512))
+    for seed in range(3):
+        near = maps + 1e-7 * np.random.default_rng(seed).normal(size=maps.shape)
+        Classifier("precomputed").fit(np.concatenate([near, near]), [0, 1, 0, 1])
+
+
+def test_the_shape_of_maps_is_forgotten_by_another_fit(tmp_path, pictures):
+    paths, labels = pictures
+    maps = np.random.default_rng(0).normal(size=(20, 4, 3, 8))
+    clf = Classifier("precomputed", head="linear").fit(maps, np.arange(20) % 2)
+    clf.set_params(backbone="pixels", image_size=32).fit(paths, labels)
+    clf.save(tmp_path / "model.safetensors")
+    loaded = transferkit.load(tmp_path / "model.safetensors")
+    assert np.array_equal(loaded.predict(paths), clf.predict(paths))
+
+
+def test_columns_of_rounding_noise_are_not_amplified():
+    """Most columns of a PCA may be such: their median says nothing of the others."""
+    rng = np.random.default_rng(0)
+    y = np.arange(600) % 2
+    few, noise = rng.normal(size=(600, 30)) + y[:, None] * 0.7, 1e-6 * rng.normal(size=(600, 300))
+    alone, beside = (
+        Classifier("precomputed", head="linear").fit(X[:200], y[:200]).score(X[200:], y[200:])
+        for X in (few, np.concatenate([few, noise], axis=1))
+    )
+    assert alone > 0.9
+    assert beside > alone - 0.03

@@ -322,3 +322,13 @@ def test_validation_data_must_have_a_number():
         ImageRegressor("precomputed", head=MLPHead(epochs=1)).fit(
             FEATURES, NUMBERS, validation_data=(FEATURES[:20], nothing)
         )
+
+
+def test_numbers_of_one_group_are_not_held_out_from_their_copies():
+    rng = np.random.default_rng(0)
+    features, others = np.tile(rng.normal(size=(40, 60)), (2, 1)), rng.normal(size=(30, 60))
+    numbers = np.concatenate([np.tile(rng.normal(size=40), 2), np.full(30, np.nan)])
+    people = np.repeat([0, 1], [80, 30])
+    found = ImageRegressor("precomputed").fit(np.concatenate([features, others]), numbers, groups=people)
+    errors = min(row["absolute_error"] for row in found.history_)
+    assert errors > 0.5  # they are noise: that of a constant is 0.8, and copies would know them

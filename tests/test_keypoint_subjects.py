@@ -12,7 +12,7 @@ from PIL import Image, ImageSequence
 from sklearn.dummy import DummyRegressor
 
 from tests.conftest import TINY
-from transferkit import KeypointRegressor, compare, evaluate, load
+from transferkit import FeatureExtractor, KeypointRegressor, compare, evaluate, load
 from transferkit.backbones import registry
 from transferkit.datasets import VideoFrames, video_frames
 from transferkit.errors import BadImageError, InvalidInputError, MissingDependencyError
@@ -502,3 +502,18 @@ def test_smoothing_takes_out_single_frames():
     for window in (0, 2, 1.5, "5"):
         with pytest.raises(InvalidInputError, match="window must be an odd number"):
             smooth_keypoints(track, window=window)
+
+
+def test_pictures_of_an_iterator_have_their_channels_chosen_once(tiny, pairs, tmp_path):
+    images, points = pairs
+    extractor = FeatureExtractor(channels=(2, 1, 0), cache=False)
+    kp = KeypointRegressor(**tiny, refine=0, extractor=extractor).fit(images, points)
+    paths = [tmp_path / f"{i}.png" for i in range(6)]
+    for path, image in zip(paths, images, strict=False):
+        Image.fromarray(image).save(path)
+    expected = kp.predict(paths)
+    np.testing.assert_allclose(kp.predict(Image.open(path) for path in paths), expected, atol=1e-6)
+    first, *others = (Image.open(path) for path in paths)
+    first.save(tmp_path / "all.tif", save_all=True, append_images=others)
+    with Image.open(tmp_path / "all.tif") as picture:
+        np.testing.assert_allclose(kp.predict(ImageSequence.Iterator(picture)), expected, atol=1e-6)

@@ -124,6 +124,7 @@ class ImageEstimator(PlannedEstimator, NestedParameters):
         boxes: Any = None,
     ) -> Any:
         """Extract features and train the head; with ``boxes`` (n, 4), only these are looked at."""
+        self._map_shape = None  # of an earlier fit
         given = check_given(self, X, y, groups, sample_weight, validation_data, boxes)
         items, head, extractor, own, frames = (
             given.items, given.head, given.extractor, given.own, given.frames

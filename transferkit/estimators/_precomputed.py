@@ -14,9 +14,10 @@ from transferkit.errors import InvalidInputError
 from transferkit.foundation.scratch import scratch
 
 _BLOCK = 1024  # rows copied at a time
-# Rounding errors of double precision, and the smallest differences that single precision keeps; relative to
-# the largest number.
-_ROUNDING, _LEAST_DIFFERENCE = 1e-12, 1e-5
+_ROUNDING = 1e-12  # rounding errors of double precision, relative to the largest number
+_MOST_LOST = 0.01  # of the range of a column, that single precision may round away
+_ROWS = 1024  # rows checked at a time
+_FEWEST = 10  # numbers of fewer rows may be near each other by chance
 _NUMBERS = [np.float64, np.float32]  # single precision is not copied: it may be a memory-mapped file
 
 
@@ -82,7 +83,7 @@ def _check_input(estimator: Any, array: NDArray[Any], *, fitting: bool) -> None:
             f"Got {array.shape}. Average or reshape the axes that are neither."
         )
     if fitting:
-        with np.errstate(over="ignore"):  # of numbers that are too large for it anyway
+        with np.errstate(over="ignore", invalid="ignore"):  # numbers too large for it have their own error
             _check_differences(array.reshape(len(array), -1))
         estimator._map_shape = shape if len(shape) == 3 else None
     known = estimator._map_shape
@@ -94,18 +95,21 @@ def _check_input(estimator: Any, array: NDArray[Any], *, fitting: bool) -> None:
 
 
 def _check_differences(flat: NDArray[Any]) -> None:
-    """Raise where a column varies by so little that single precision would round it away."""
-    if flat.dtype == np.float32:
+    """Raise if single precision would round away what a column's numbers differ by."""
+    if flat.dtype == np.float32 or len(flat) < _FEWEST:
         return
     low, high = flat.min(axis=0), flat.max(axis=0)
-    size = np.maximum(-low, high)
-    relative = np.divide(high - low, size, out=np.ones_like(low), where=size > 0)
-    lost = np.flatnonzero((relative > _ROUNDING) & (relative < _LEAST_DIFFERENCE))
-    if len(lost):
+    lost = np.zeros_like(low)  # largest rounding error of each column
+    for start in range(0, len(flat), _ROWS):
+        rows = flat[start : start + _ROWS]
+        lost = np.maximum(lost, np.abs(rows - rows.astype(np.float32)).max(axis=0))
+    varying = high - low > _ROUNDING * np.maximum(-low, high)
+    columns = np.flatnonzero(varying & (lost > _MOST_LOST * (high - low)))
+    if len(columns):
         raise InvalidInputError(
-            "X must have differences that single precision holds, 1e-5 times the numbers or more. "
-            f"Got numbers from {low[lost[0]]:.15g} to {high[lost[0]]:.15g} in column {lost[0]} "
-            f"({len(lost)} such column(s)). Subtract the means, as by sklearn.preprocessing.StandardScaler."
+            "X must have differences that single precision holds: it rounds numbers to some seven digits. "
+            f"Got numbers from {low[columns[0]]:.15g} to {high[columns[0]]:.15g} in column {columns[0]} "
+            f"({len(columns)} such column(s)). Subtract the means, as StandardScaler of scikit-learn does."
         )
 
 

@@ -69,26 +69,37 @@ def classes_apart(
 
     Images of such a class are groups of their own; copies of an image stay together. Without its group
     nothing would be known of the class, and the penalty that learns least would err least. So it is with
-    several labels, where all images that have one, or that lack it, lie in one group.
+    several labels, where all images that have one, or that lack it, lie in one group, and with a number or a
+    coordinate that no other group has; these have no name.
     """
-    if not isinstance(task, Classes | Labels):
-        return groups, []
     _, content = np.unique([str(digests[row]) for row in rows], return_inverse=True)
     names, group = np.unique(groups, return_inverse=True)
-    if isinstance(task, Classes):
-        sides = [(label, targets == place) for place, label in enumerate(task.labels.tolist())]
-    else:
-        columns = zip(task.labels.tolist(), targets.T, strict=True)
-        sides = [(label, column == value) for label, column in columns for value in (0, 1)]
-    apart = [
-        (label, side)
-        for label, side in sides  # a sample of rows may lack some
-        if side.any() and np.ptp(group[side]) == 0 < np.ptp(content[side])
-    ]
-    if not apart:
+    single, found = np.zeros(len(rows), dtype=bool), []
+    if len(names) == len(np.unique(content)):  # no group has two images
         return groups, []
-    single = np.isin(content, content[np.any([side for _, side in apart], axis=0)])
-    return np.where(single, len(names) + content, group), [label for label, _ in apart]
+    for label, side in _sides(task, targets):
+        if np.ptp(group[side]) == 0 < np.ptp(content[side]):
+            single[side] = True
+            found.append(label)
+    if not found:
+        return groups, []
+    single = np.isin(content, content[single])
+    named = list(dict.fromkeys(label for label in found if label is not None))
+    return np.where(single, len(names) + content, group), named
+
+
+def _sides(task: Task, targets: NDArray[Any]) -> Iterator[tuple[Any, NDArray[Any]]]:
+    """Yield rows that say the same of something, if there are any, with the class or label."""
+    if isinstance(task, Classes):
+        classes, order = task.labels.tolist(), np.argsort(targets, kind="stable")
+        for same in np.split(order, np.flatnonzero(np.diff(targets[order])) + 1):
+            yield classes[targets[same[0]]], same
+        return
+    names = task.labels.tolist() if isinstance(task, Labels) else [None] * targets.shape[1]
+    for label, column in zip(names, targets.T, strict=True):
+        for side in (column == 0, column == 1) if label is not None else (np.isfinite(column),):
+            if side.any():
+                yield label, np.flatnonzero(side)
 
 
 def warn_of_classes_apart(classes: list[Any]) -> None:

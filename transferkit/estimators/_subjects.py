@@ -68,8 +68,19 @@ def own_copy(reader: Reader, image: Any) -> Any:
     """
     if isinstance(image, np.ndarray):
         return image.copy()
-    # A copy by Pillow would no longer know its format, which says what wide values mean.
-    return reader.load(image).pixels if isinstance(image, PIL.Image.Image) else image
+    if not isinstance(image, PIL.Image.Image) or not _has_frames(image):
+        return image
+    # A copy by Pillow would no longer know its format, which says what wide values mean. Channels, if any are
+    # chosen, are chosen later.
+    return np.array(image) if reader.selection.channels else reader.load(image).pixels
+
+
+def _has_frames(picture: PIL.Image.Image) -> bool:
+    """Return True for an image that may show another frame later."""
+    try:
+        return bool(getattr(picture, "is_animated", False))
+    except Exception:  # noqa: BLE001 - Pillow raises many kinds for damaged files, which are named when read
+        return False
 
 
 def in_batches(predict: Callable[[list[Any]], Any], X: Iterator[Any], boxes: Any) -> Any:

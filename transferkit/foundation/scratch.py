@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import errno
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -63,9 +64,11 @@ def _make_room(file: int, n_bytes: int) -> None:
     left, that ends the process (SIGBUS).
     """
     try:
-        if hasattr(os, "posix_fallocate"):
+        try:
             os.posix_fallocate(file, 0, n_bytes)
-        else:
+        except (AttributeError, OSError) as error:  # not on this system, or on this file system
+            if getattr(error, "errno", errno.EINVAL) not in (errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS):
+                raise
             os.ftruncate(file, n_bytes)
     except OSError as error:
         raise OSError(

@@ -166,7 +166,7 @@ class Head(Protocol):
         """Rebuild a saved fitted head; raise ValueError if the arrays do not fit together."""
 
 
-_FAR_LARGER = 10.0  # no layer of a shipped backbone comes near it: there, the mean is 1 to 3 times the median
+_FAR_LARGER = 10.0  # no layer of a shipped backbone comes near it
 ALL_KINDS = frozenset({"classes", "labels", "values", "points"})
 
 
@@ -186,12 +186,14 @@ def level(weight: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def usual_size(sizes: NDArray[np.float64]) -> float:
-    """Return the mean of how much channels vary, but no more than ten times the median.
+    """Return the mean of how much channels vary, but at most ten times that without the largest 5 %.
 
-    A few may be far larger than all others. Those that do not vary are left out of the median; 0 if all are.
+    A few may be far larger than all others. The median would not do: most channels may be rounding noise, as
+    those of a PCA of few ranks.
     """
-    varying = sizes[sizes > 0]
-    return float(min(sizes.mean(), _FAR_LARGER * np.median(varying))) if len(varying) else 0.0
+    varying = np.sort(sizes[sizes > 0])
+    most = varying[: len(varying) * 19 // 20]
+    return float(min(sizes.mean(), _FAR_LARGER * most.mean()) if len(most) else sizes.mean())
 
 
 def check_arrays(tensors: Mapping[str, NDArray[Any]], expected: Mapping[str, tuple[str, int | None]]) -> None:

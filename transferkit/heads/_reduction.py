@@ -196,7 +196,7 @@ def _gain(
     # Without the floor, channels that are nearly always 0 would be amplified to the size of the others.
     gain = 1 / np.sqrt(np.maximum(level, _FLOOR * usual_size(level)))
     gain /= np.sqrt(float(variance @ gain**2))
-    return gain.astype(np.float32)
+    return np.minimum(gain, np.finfo(np.float32).max).astype(np.float32)
 
 
 def _cut(length: int, size: int) -> list[slice]:

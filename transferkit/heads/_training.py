@@ -93,6 +93,8 @@ def learn_scale(array: NDArray[np.float32], scaling: str) -> tuple[NDArray[np.fl
     channels = array.shape[-1]
     if scaling == "standard":
         mean, deviation = _moments(array)
+        if not deviation.any():
+            return mean.astype(np.float32), np.ones(channels, np.float32)
         floor = max(0.03 * usual_size(deviation), float(np.finfo(np.float32).tiny))
         return mean.astype(np.float32), (1 / np.maximum(deviation, floor)).astype(np.float32)
     largest = float(np.abs(array).max()) if scaling == "max" else 1.0

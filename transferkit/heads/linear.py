@@ -80,8 +80,7 @@ class LinearHead(LinearTraits):
     -----
     The penalty is chosen by the error on held-out groups: the squared error of class codes, which rewards
     scores near the truth, or the absolute error of values, which is robust to a few large errors. Several
-    values are measured in units of their standard deviations, points in a common unit. Values that only one
-    group has are held out row by row.
+    values are measured in units of their standard deviations, points in a common unit.
 
     Columns are centred, and channels scaled to equal variance, except those with less than a thousandth of
     the usual variance, which are nearly always 0. Classes are coded as -1 and 1, which on wide
@@ -223,7 +222,7 @@ class LinearHead(LinearTraits):
             (
                 columns,
                 present,
-                _groups_to_hold_out(data.groups[present]),
+                data.groups[present],
                 Ridge.decompose(rows[present], level(data.sample_weight[present])),
             )
             for columns, present in patterns(data.targets)
@@ -326,14 +325,6 @@ def _few_rows(rows: NDArray[np.float32], weights: NDArray[np.float32]) -> NDArra
         part = slice(start, start + step)
         product += small_product(rows[:, part].astype(np.float64), weights[part].astype(np.float64))
     return product
-
-
-def _groups_to_hold_out(groups: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the groups of the rows that have a value, or single rows if there is only one group.
-
-    Without that group nothing would be known, whatever the penalty, and rounding would choose it.
-    """
-    return groups if (groups != groups[0]).any() else np.arange(len(groups))
 
 
 def _centres_without(

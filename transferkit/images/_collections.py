@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -90,18 +91,16 @@ def plain_list(X: Any) -> list[Any]:
 def _refuse_one_of_many_frames(images: list[Any]) -> None:
     """Raise InvalidInputError for what ``list(PIL.ImageSequence.Iterator(...))`` gives: one picture, often.
 
-    The first frame of a picture may be there several times, for each subject in it.
+    One frame of a picture may be there several times, for each subject in it: but hardly the last one as
+    often as there are frames.
     """
-    seen: set[int] = set()
+    times = Counter(id(image) for image in images if isinstance(image, PIL.Image.Image))
     for image in images:
-        if not isinstance(image, PIL.Image.Image):
-            continue
-        if id(image) in seen and image.tell() > 0:
+        if times[id(image)] > 1 and times[id(image)] == image.tell() + 1:
             raise InvalidInputError(
-                f"X has one Pillow image several times, and all of them show its frame {image.tell()}. "
-                "Pass [frame.copy() for frame in PIL.ImageSequence.Iterator(picture)]."
+                f"X has one Pillow image {times[id(image)]} times, and all of them show its frame "
+                f"{image.tell()}. Pass [frame.copy() for frame in PIL.ImageSequence.Iterator(picture)]."
             )
-        seen.add(id(image))
 
 
 def _is_one_array(array: NDArray[Any]) -> bool:
