@@ -117,8 +117,9 @@ def cut(content, rng):
     return content[: rng.integers(len(content))]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("count", [300, pytest.param(10_000, marks=pytest.mark.full)])
+@pytest.mark.parametrize(
+    "count", [pytest.param(300, marks=pytest.mark.slow), pytest.param(10_000, marks=pytest.mark.full)]
+)
 def test_bit_flips(full, memory, count):
     outcomes = damage_and_check(full, memory, count, flip_bit, seed=1)
     assert outcomes[:, 1].mean() < 0.01, "errors are rare"
@@ -333,9 +334,10 @@ def limited_run(folder, limit):
     return result.stdout
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(resource, "RLIMIT_FSIZE"), reason="needs limits on the size of files")
-@pytest.mark.parametrize("step", [1_400_000, pytest.param(20_000, marks=pytest.mark.full)])
+@pytest.mark.parametrize(
+    "step", [pytest.param(1_400_000, marks=pytest.mark.slow), pytest.param(20_000, marks=pytest.mark.full)]
+)
 def test_writes_that_fail(tmp_path, step):
     """The kernel refuses every write beyond a limit, which is raised step by step."""
     outcomes = []
@@ -385,9 +387,11 @@ __attribute__((destructor)) static void report(void) { fprintf(stderr, "calls %d
 """
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux" or not shutil.which("cc"), reason="needs Linux and a C compiler")
-@pytest.mark.parametrize("every", [400, *(pytest.param(n, marks=pytest.mark.full) for n in (10, 1))])
+@pytest.mark.parametrize(
+    "every",
+    [pytest.param(400, marks=pytest.mark.slow), *(pytest.param(n, marks=pytest.mark.full) for n in (10, 1))],
+)
 def test_the_nth_write_fails(tmp_path, every):
     """EIO and ENOSPC at every write, sync and truncation of a small run."""
     (tmp_path / "fail.c").write_text(NTH_WRITE)

@@ -215,8 +215,9 @@ def test_a_file_that_is_emptied_while_it_is_opened_is_no_strangers(tmp_path):
     connection.close()
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("seconds", [2, pytest.param(30, marks=pytest.mark.full)])
+@pytest.mark.parametrize(
+    "seconds", [pytest.param(2, marks=pytest.mark.slow), pytest.param(30, marks=pytest.mark.full)]
+)
 def test_files_cut_under_a_running_process(tmp_path, seconds):
     """A program that synchronises folders may write into them: cut files cost rows, never the process."""
     rng = np.random.default_rng(0)
@@ -241,8 +242,9 @@ while time.time() < float(sys.argv[2]):
 """
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("seconds", [2, pytest.param(60, marks=pytest.mark.full)])
+@pytest.mark.parametrize(
+    "seconds", [pytest.param(2, marks=pytest.mark.slow), pytest.param(60, marks=pytest.mark.full)]
+)
 def test_another_process_clears_meanwhile(tmp_path, seconds):
     end = time.time() + seconds
     process = start(CLEAR, tmp_path, end)

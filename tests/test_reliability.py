@@ -126,8 +126,9 @@ def test_equal_names_sizes_and_times_in_two_folders_are_two_rows(tiny, tmp_path)
 # Promise 15: threads
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("rounds", [3, pytest.param(50, marks=pytest.mark.full)])
+@pytest.mark.parametrize(
+    "rounds", [pytest.param(3, marks=pytest.mark.slow), pytest.param(50, marks=pytest.mark.full)]
+)
 def test_32_threads_predict_what_one_does(tiny, pictures, rounds):
     paths, labels = pictures
     clf = Classifier(**tiny).fit(paths, labels)
