@@ -83,7 +83,7 @@ def _check_input(estimator: Any, array: NDArray[Any], *, fitting: bool) -> None:
             f"Got {array.shape}. Average or reshape the axes that are neither."
         )
     if fitting:
-        with np.errstate(over="ignore", invalid="ignore"):  # numbers too large for it have their own error
+        with np.errstate(over="ignore", invalid="ignore"):
             _check_differences(array.reshape(len(array), -1))
         estimator._map_shape = shape if len(shape) == 3 else None
     known = estimator._map_shape
@@ -104,7 +104,8 @@ def _check_differences(flat: NDArray[Any]) -> None:
         rows = flat[start : start + _ROWS]
         lost = np.maximum(lost, np.abs(rows - rows.astype(np.float32)).max(axis=0))
     varying = high - low > _ROUNDING * np.maximum(-low, high)
-    columns = np.flatnonzero(varying & (lost > _MOST_LOST * (high - low)))
+    # Numbers too large for it, which become infinite, have their own error.
+    columns = np.flatnonzero(varying & np.isfinite(lost) & (lost > _MOST_LOST * (high - low)))
     if len(columns):
         raise InvalidInputError(
             "X must have differences that single precision holds: it rounds numbers to some seven digits. "
