@@ -72,11 +72,11 @@ def classes_apart(
     several labels, where all images that have one, or that lack it, lie in one group, and with a number or a
     coordinate that no other group has; these have no name.
     """
-    _, content = np.unique([str(digests[row]) for row in rows], return_inverse=True)
+    contents, content = np.unique([str(digests[row]) for row in rows], return_inverse=True)
     names, group = np.unique(groups, return_inverse=True)
-    single, found = np.zeros(len(rows), dtype=bool), []
-    if len(names) == len(np.unique(content)):  # no group has two images
+    if len(names) == len(contents):  # no group has two different images
         return groups, []
+    single, found = np.zeros(len(rows), dtype=bool), []
     for label, side in _sides(task, targets):
         if np.ptp(group[side]) == 0 < np.ptp(content[side]):
             single[side] = True
@@ -89,7 +89,7 @@ def classes_apart(
 
 
 def _sides(task: Task, targets: NDArray[Any]) -> Iterator[tuple[Any, NDArray[Any]]]:
-    """Yield rows that say the same of something, if there are any, with the class or label."""
+    """Yield the rows of each class; those with a label, and without it; or those that have a number."""
     if isinstance(task, Classes):
         classes, order = task.labels.tolist(), np.argsort(targets, kind="stable")
         for same in np.split(order, np.flatnonzero(np.diff(targets[order])) + 1):

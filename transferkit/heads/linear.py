@@ -219,31 +219,26 @@ class LinearHead(LinearTraits):
     def _fit_values(self, rows: NDArray[np.float64], data: TrainingData) -> tuple[Solution, Tried]:
         """Fit values; columns with the same missing rows share a decomposition, and all share the penalty."""
         parts = [
-            (
-                columns,
-                present,
-                data.groups[present],
-                Ridge.decompose(rows[present], level(data.sample_weight[present])),
-            )
+            (columns, present, Ridge.decompose(rows[present], level(data.sample_weight[present])))
             for columns, present in patterns(data.targets)
             if data.sample_weight[present].any()
         ]
         units = np.ones(data.task.n_outputs)
         if isinstance(data.task, Values) and len(units) > 1:  # each may have its own unit
             units = deviations(data.targets, data.sample_weight)
-        weights = [np.repeat(data.sample_weight[present], len(columns)) for columns, present, *_ in parts]
+        weights = [np.repeat(data.sample_weight[present], len(columns)) for columns, present, _ in parts]
         weight = uneven(np.concatenate(weights or [np.ones(1)]))
         history = []
         for penalty in self._penalties():
             errors = [
                 np.abs(
                     (
-                        ridge.held_out(data.targets[np.ix_(present, columns)], penalty, groups)
+                        ridge.held_out(data.targets[np.ix_(present, columns)], penalty, data.groups[present])
                         - data.targets[np.ix_(present, columns)]
                     )
                     / units[columns]
                 ).ravel()
-                for columns, present, groups, ridge in parts
+                for columns, present, ridge in parts
             ]
             error = np.average(np.concatenate(errors or [np.zeros(1)]), weights=weight)
             history.append({"penalty": penalty, "absolute_error": float(error)})
@@ -251,10 +246,10 @@ class LinearHead(LinearTraits):
         coefficients = np.zeros((rows.shape[1], data.task.n_outputs))
         intercept = np.zeros(data.task.n_outputs)
         held_out = np.full(data.targets.shape, np.nan)
-        for columns, present, groups, ridge in parts:
+        for columns, present, ridge in parts:
             chosen = np.ix_(present, columns)
             coefficients[:, columns], intercept[columns] = ridge.solve(data.targets[chosen], penalty)
-            held_out[chosen] = ridge.held_out(data.targets[chosen], penalty, groups)
+            held_out[chosen] = ridge.held_out(data.targets[chosen], penalty, data.groups[present])
         # The fit has not seen rows without a target, so its own predictions of these are held-out ones.
         missing = np.isnan(held_out)
         held_out[missing] = (rows @ coefficients + intercept)[missing]
