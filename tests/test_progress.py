@@ -150,7 +150,8 @@ def test_a_process_that_was_stopped_is_continued(tmp_path, kind):
     assert ("Interrupted after" in err) == (kind == "SIGINT")
     out, _ = start().communicate(timeout=60)
     _, cached, computed, good = out.splitlines()[-1].split()
-    assert int(cached) >= 60
+    # Of the 60 that the backbone had run, a killed process loses the batch that the other worker was writing.
+    assert int(cached) >= 60 - 4
     assert int(cached) + int(computed) == 200
     assert good == "True"
 
