@@ -1,7 +1,7 @@
 """What each idea brings to the accuracy of the default classifier, by exact held-out errors.
 
     python benchmarks/classification.py --data DATA --weights WEIGHTS
-        [--only grids pooling scaling whitening kernel views backbones selection chest]
+        [--only grids pooling scaling whitening kernel local views moved backbones selection chest]
         [--sets cats_dogs chest_xray gender]
 
 DATA as for accuracy.py; the results are on the page docs/accuracy.md. Ridge regression on the inner products
@@ -28,7 +28,7 @@ from transferkit import FeatureExtractor
 from transferkit.datasets import read_image_folder
 from transferkit.foundation.maps import pool_to_grid
 from transferkit.heads import auto
-from transferkit.views import AUGMENTATIONS, MEANS, ORIGINAL, View
+from transferkit.views import AUGMENTATIONS, MEANS, ORIGINAL, Square, View
 
 LAYERS = ("conv_pw_5_relu", "conv_pw_8_relu", "conv_pw_12_relu", "last")
 GRIDS = (2, 7, 2, 1)
@@ -73,13 +73,7 @@ def gram(maps, *, power=1.0, change=None, unit=False, shrinkage=None):
     """
     maps = np.asarray(maps, np.float32)
     maps = maps if change is None else change(maps)
-    rows = maps.reshape(len(maps), -1)
-    rows = rows - rows.mean(axis=0)
-    variance = (rows**2).mean(axis=0)
-    if maps.ndim > 2:
-        channels = variance.reshape(-1, maps.shape[-1]).mean(axis=0)
-        variance = np.tile(channels, len(variance) // len(channels))
-    rows *= np.maximum(variance, 1e-3 * variance.mean()) ** (-power / 2)
+    rows = scaled(maps, power).reshape(len(maps), -1)
     if shrinkage is not None and maps.ndim > 2 and maps.shape[1] > 1:
         cells = rows.reshape(-1, maps.shape[-1])
         values, vectors = np.linalg.eigh(cells.T @ cells / len(cells))
@@ -88,6 +82,17 @@ def gram(maps, *, power=1.0, change=None, unit=False, shrinkage=None):
     if unit:
         rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     return centred(rows @ rows.T)
+
+
+def scaled(maps, power=1.0, n_first=None):
+    """Return centred maps whose channels are divided by a power of their deviation in the first rows."""
+    rows = maps.reshape(len(maps), -1)
+    rows = rows - rows[:n_first].mean(axis=0)
+    variance = (rows[:n_first] ** 2).mean(axis=0)
+    if maps.ndim > 2:
+        channels = variance.reshape(-1, maps.shape[-1]).mean(axis=0)
+        variance = np.tile(channels, len(variance) // len(channels))
+    return (rows * np.maximum(variance, 1e-3 * variance.mean()) ** (-power / 2)).reshape(maps.shape)
 
 
 def centred(products):
@@ -210,6 +215,18 @@ def kernel(data):
         table.held_out(f"width {width}", gaussian(base, width), data)
 
 
+def local(data):
+    table = Table(f"{data.name}: a Gaussian kernel for each of 7 x 7 cells, summed")
+    base = centred(mixture(default_parts(data), FAVOURITE[data.name]))
+    table.held_out("linear", base, data)
+    cells = [scaled(pool_to_grid(np.asarray(maps, np.float32), 7)) for maps in data.maps()[:3]]
+    cells = [cell for maps in cells for cell in np.moveaxis(maps.reshape(len(maps), 49, -1), 1, 0)]
+    for width in (0.5, 1.0):
+        products = centred(sum(gaussian(centred(cell @ cell.T), width) for cell in cells))
+        table.held_out(f"width {width}, without the last layer", products, data)
+        table.held_out(f"width {width}, and linear", products + base, data)
+
+
 def views(data):
     table, favourite = Table(f"{data.name}: views"), FAVOURITE[data.name]
     zoom = View("mean:zoom", tuple(square for view in AUGMENTATIONS["multi"][2:4] for square in view.squares))
@@ -227,6 +244,59 @@ def views(data):
         other = centred(mixture([gram(m) for m in data.maps(grid=GRIDS, size=size)], favourite))
         table.held_out(f"{size} pixels", other, data)
         table.held_out(f"224 and {size} pixels side by side", products["mirror"] + other, data)
+
+
+def moved(data):
+    """Learn from moved squares as rows; five folds, errors at the penalty that is best for them."""
+    table = Table(f"{data.name}: squares moved, zoomed and turned, as rows of their own")
+    products, n = rows_of_views(data, [MEANS["mirror"], *MOVED]), len(data.y)
+    folds = list(StratifiedKFold(5, shuffle=True, random_state=0).split(data.y, data.y))
+    for name, n_train, n_test in (
+        ("the image and its mirror image", 1, 1),
+        ("and four moved ones to learn from", 5, 1),
+        ("and to predict from", 5, 5),
+    ):
+        found = []
+        for power in np.arange(-5, -1.9, 0.5):
+            scores = np.empty_like(data.codes)
+            for train, test in folds:
+                rows = np.concatenate([train + n * view for view in range(n_train)])
+                codes = np.tile(data.codes[train], (n_train, 1))
+                own = products[np.ix_(rows, rows)] + len(rows) * 10.0**power * np.eye(len(rows))
+                # With an intercept, which is not penalised.
+                duals = cho_solve(
+                    cho_factor(own, overwrite_a=True), np.column_stack([codes, np.ones(len(rows))])
+                )
+                shift = duals[:, :-1].sum(axis=0) / duals[:, -1].sum()
+                duals = duals[:, :-1] - duals[:, -1:] * shift
+                scores[test] = shift + np.mean(
+                    [products[np.ix_(test + n * view, rows)] @ duals for view in range(n_test)], axis=0
+                )
+            found.append((np.square(scores - data.codes).mean(), scores))
+        table.line(name, outcome(min(found, key=lambda each: each[0])[1], data.codes, data.y))
+
+
+MOVED = [
+    View(
+        f"moved:{zoom},{angle},{shift}",
+        tuple(Square(mirror, zoom, angle, shift) for mirror in (False, True)),
+    )
+    for zoom, angle, shift in (
+        (1.15, 0.0, (0.0, 0.0)), (1.1, 8.0, (0.0, 0.0)), (1.1, 0.0, (0.04, 0.04)), (1.1, 0.0, (-0.04, 0.04)),
+    )
+]  # fmt: skip
+
+
+def rows_of_views(data, views):
+    """Return inner products of the rows of all views, view after view, scaled as those of the first."""
+    favourite, products = FAVOURITE[data.name], 0
+    for position, (layer, grid) in enumerate(zip(LAYERS, GRIDS, strict=True)):
+        rows = [np.asarray(data.maps(layers=(layer,), grid=grid, view=view)[0], np.float32) for view in views]
+        part = scaled(np.concatenate(rows), n_first=len(data.y)).reshape(len(views) * len(data.y), -1)
+        part = part @ part.T
+        own = np.trace(part[: len(data.y), : len(data.y)]) / len(data.y)
+        products = products + part * ((16 if position == favourite else 1) / own)
+    return products * (len(data.y) / np.trace(products[: len(data.y), : len(data.y)]))
 
 
 def backbones(data):
@@ -323,7 +393,8 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parts = {part.__name__: part for part in
-             (grids, pooling, scaling, whitening, kernel, views, backbones, selection, chest)}  # fmt: skip
+             (grids, pooling, scaling, whitening, kernel, local, views, moved, backbones, selection,
+              chest)}  # fmt: skip
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--weights", type=Path, required=True)
     parser.add_argument("--only", nargs="+", choices=parts, default=list(parts))
