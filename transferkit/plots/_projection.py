@@ -41,7 +41,7 @@ def on_a_plane(vectors: Floats, method: str, random_state: int) -> tuple[Floats,
         places, shares = _components(vectors, 2, random_state)
         return places, [f"Component {i} ({share:.0%} of the variance)" for i, share in enumerate(shares, 1)]
     try:
-        from umap import UMAP  # type: ignore[import-not-found, unused-ignore]
+        from umap import UMAP
     except ImportError as error:
         raise MissingDependencyError("umap-learn", "map", "plot_feature_map(method='umap')") from error
     n = len(vectors)
