@@ -109,6 +109,8 @@ def test_columns_are_read_by_their_names(tmp_path, header, points):
         ("id,nose_x,nose_y,frame", "'id' and 'frame'"),
         ("box_left,box_top,nose_x,nose_y", "'box_left' and 'box_top'"),
         ("y0,x0,y1,x1", "x and then y. Got 'y0' and then 'x0'"),
+        ("y,x,y,x", "without names must be x, y, x, y, ... Got y, x, y, x"),
+        ("X,X,Y,Y", "without names must be x, y, x, y, ... Got X, X, Y, Y"),
     ],
 )
 def test_columns_that_are_no_points_are_named(tmp_path, header, words):
@@ -116,6 +118,34 @@ def test_columns_that_are_no_points_are_named(tmp_path, header, words):
     row = ",".join(str(i) for i in range(len(header.split(","))))
     with pytest.raises(InvalidInputError, match=words):
         datasets.read_keypoints_csv(text(tmp_path / "t.csv", f"file,{header}\na.png,{row}\n"))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "x_0,x_1,y_0,y_1\na.png,1,3,2,4\n",  # as R writes names of rows: without a title
+        '"nose_x","ear_x","nose_y","ear_y"\n"a.png",1,3,2,4\n',
+        "file,x_0,x_1,y_0,y_1\n1,a.png,1,3,2,4\n",  # or numbers of rows
+        "file,x_0,x_1,y_0,y_1,,\na.png,1,3,2,4\n",  # separators after the last title
+        "x_0,y_0,group,x_1,y_1\na.png,1,2,7,3,4\n",
+    ],
+)
+def test_titles_belong_to_columns_where_their_numbers_differ(tmp_path, content):
+    picture(tmp_path / "a.png")
+    table = datasets.read_keypoints_csv(text(tmp_path / "t.csv", content))
+    assert table.keypoints.tolist() == [[1, 2, 3, 4]]
+    assert table.names in (("0", "1"), ("nose", "ear"))
+    assert table.groups is None or table.groups.tolist() == ["7"]
+
+
+def test_a_header_of_another_length_is_refused_unless_it_names_nothing(tmp_path):
+    picture(tmp_path / "a.png")
+    for titles in ("file,x_0,x_1,y_0,y_1,by,on", "file,1,2,3,4,group,on", "x_0,y_0,note"):
+        with pytest.raises(InvalidInputError, match="must have a title for each column"):
+            datasets.read_keypoints_csv(text(tmp_path / "t.csv", f"{titles}\na.png,1,2,3,4\n"))
+    for titles in ("Mice of May", "points,of,mice"):
+        path = text(tmp_path / "t.csv", f"{titles}\na.png,1,2,3,4\n")
+        assert datasets.read_keypoints_csv(path).keypoints.tolist() == [[1, 2, 3, 4]]
 
 
 def test_the_first_row_is_an_image_where_names_have_no_suffix(tmp_path):
