@@ -51,6 +51,16 @@ def test_a_table_of_lists_is_one_of_arrays():
         KeypointTable(["a", "a"], [[1, 2], [3, 4]], individuals=["x", "x"])
 
 
+def test_masked_numbers_of_a_table_are_missing():
+    points = np.ma.masked_equal([[1, 2, 99, 99]], 99)
+    table = KeypointTable(["a"], points, boxes=np.ma.masked_equal([[0, 0, 9, 99]], 99))
+    for found in (table, KeypointTable(["a"], [[5, 6, 7, 8]]).with_keypoints(points)):
+        np.testing.assert_array_equal(found.keypoints, [[1, 2, NAN, NAN]])
+    np.testing.assert_array_equal(table.boxes, [[0, 0, 9, NAN]])
+    with pytest.raises(InvalidInputError, match="likelihood must be numbers in 0..1"):
+        table.with_keypoints(points, likelihood=np.ma.masked_equal([[0.5, 0.25]], 0.25))
+
+
 def test_all_sides_of_a_name_are_exchanged():
     corners = ["left_eye_left_corner", "left_eye_right_corner", "right_eye_left_corner"]
     assert mirror_pairs_by_name([*corners, "right_eye_right_corner"]) == ((0, 3), (1, 2))
@@ -146,6 +156,26 @@ def test_a_header_of_another_length_is_refused_unless_it_names_nothing(tmp_path)
     for titles in ("Mice of May", "points,of,mice"):
         path = text(tmp_path / "t.csv", f"{titles}\na.png,1,2,3,4\n")
         assert datasets.read_keypoints_csv(path).keypoints.tolist() == [[1, 2, 3, 4]]
+
+
+def test_commas_of_thousands_are_no_decimal_commas(tmp_path):
+    picture(tmp_path / "a.png"), picture(tmp_path / "b.png")
+    path = text(tmp_path / "t.csv", "file\tx0\ty0\na.png\t1,234\t5\nb.png\t512.25\t6\n")
+    with pytest.raises(InvalidInputError, match="column 2: '1,234' is not a finite number"):
+        datasets.read_keypoints_csv(path)
+    path = text(tmp_path / "t.csv", "file;version;age\na.png;1.2;31,5\nb.png;1.3;7.5\n")
+    assert datasets.read_table(path, "age").targets.tolist() == [31.5, 7.5]
+    for content in (
+        "file\tlength\na.png\t1,234\nb.png\t512.25\n",
+        'file,length\na.png,"1,234"\nb.png,512\n',
+        'file,length\na.png,"31,5"\nb.png,7\n',
+    ):
+        path = text(tmp_path / "t.csv", content)
+        with pytest.raises(InvalidInputError, match="row 2 has '(1,234|31,5)', which may be a number"):
+            datasets.read_table(path, "length")
+        assert len(datasets.read_table(path, "length", dtype=str).paths) == 2
+    path = text(tmp_path / "t.csv", 'file,kind\na.png,"1,234"\nb.png,cat\n')
+    assert datasets.read_table(path, "kind").targets.tolist() == ["1,234", "cat"]
 
 
 def test_the_first_row_is_an_image_where_names_have_no_suffix(tmp_path):
@@ -254,6 +284,69 @@ def test_a_task_of_two_images_is_of_the_one_that_was_labelled(tmp_path):
         datasets.read_label_studio(text(tmp_path / "t.json", [task]))
     result["to_name"] = "photo"
     assert datasets.read_label_studio(text(tmp_path / "t.json", [task])).paths == [tmp_path / "a.png"]
+
+
+def studio(*results):
+    labels = [
+        {"original_width": 60, "original_height": 40, "to_name": "front", **result} for result in results
+    ]
+    return [{"id": 5, "data": {"front": "a.png", "side": "b.png"}, "annotations": [{"result": labels}]}]
+
+
+def spot(name, **more):
+    value = {"x": 10, "y": 20, "keypointlabels": [name]}
+    return {"id": name, "type": "keypointlabels", "value": value, **more}
+
+
+def test_points_of_two_images_of_a_task_are_not_of_one(tmp_path):
+    picture(tmp_path / "a.png"), picture(tmp_path / "b.png")
+    tasks = studio(spot("nose"), spot("ear", to_name="side"))
+    with pytest.raises(InvalidInputError, match="task 5 has keypoints of 2 images, 'front' and 'side'"):
+        datasets.read_label_studio(text(tmp_path / "t.json", tasks))
+    box = {"type": "rectanglelabels", "value": {"x": 0, "y": 0, "width": 50, "height": 50}}
+    tasks = studio(spot("nose", parentID="own"), {**box, "id": "own"}, {**box, "id": "o", "to_name": "side"})
+    assert datasets.read_label_studio(text(tmp_path / "t.json", tasks)).boxes.tolist() == [[0, 0, 30, 20]]
+
+
+def test_labels_on_a_turned_image_are_refused(tmp_path):
+    picture(tmp_path / "a.png")
+    path = text(tmp_path / "t.json", studio(spot("nose", image_rotation=90)))
+    with pytest.raises(InvalidInputError, match="task 5 was labelled on an image turned by 90 degrees"):
+        datasets.read_label_studio(path)
+    path = text(tmp_path / "t.json", studio(spot("nose", image_rotation=0)))
+    assert datasets.read_label_studio(path).keypoints.tolist() == [[[6, 8]]]
+
+
+def test_a_turned_box_reaches_to_its_corners(tmp_path):
+    picture(tmp_path / "a.png")
+    value = {"x": 50, "y": 10, "width": 20, "height": 25}  # 12 x 10 pixels, turned about (30, 4)
+    for angle, box in ((0, [30, 4, 42, 14]), (90, [20, 4, 30, 16]), (-90, [30, -8, 40, 4])):
+        turned = {"id": "b", "type": "rectanglelabels", "value": {**value, "rotation": angle}}
+        table = datasets.read_label_studio(
+            text(tmp_path / "t.json", studio(turned, spot("nose", parentID="b")))
+        )
+        np.testing.assert_allclose(table.boxes, [box], atol=1e-9)
+
+
+def test_one_of_several_rectangles_is_no_box(tmp_path):
+    picture(tmp_path / "a.png")
+    head = {"imagePath": "a.png", "imageData": None, "flags": {}}
+    point = {"label": "nose", "shape_type": "point", "points": [[5, 5]]}
+    boxes = [
+        {"label": name, "shape_type": "rectangle", "points": points}
+        for name, points in (("face", [[0, 0], [9, 9]]), ("car", [[30, 30], [50, 30], [50, 39], [30, 39]]))
+    ]
+    for found, box in (
+        ([], None),
+        (boxes[:1], [[0, 0, 9, 9]]),
+        (boxes[1:], [[30, 30, 50, 39]]),
+        (boxes, None),
+    ):
+        table = datasets.read_labelme(text(tmp_path / "a.json", {**head, "shapes": [point, *found]}))
+        assert (table.boxes is None) if box is None else table.boxes.tolist() == box
+    shapes = [{**shape, "group_id": 1} for shape in (point, *boxes)]
+    with pytest.raises(InvalidInputError, match="a.json has 2 rectangles of the subject 1; keep the one"):
+        datasets.read_labelme(text(tmp_path / "a.json", {**head, "shapes": shapes}))
 
 
 def test_videos_of_one_name_keep_their_frames_apart(tmp_path):
@@ -401,6 +494,42 @@ def test_predictions_of_yolo(tmp_path):
         else:
             with pytest.raises(InvalidInputError, match=words):
                 datasets.read_yolo_pose(path)
+
+
+def test_points_of_yolo_have_the_names_of_their_class(tmp_path):
+    pytest.importorskip("yaml")
+    picture(tmp_path / "images" / "train" / "a.png", 40, 30)
+    head = "train: images/train\nkpt_shape: [1, 2]\n"
+    path = text(tmp_path / "d.yaml", head + "kpt_names:\n  0: [nose]\n  1: [tail]\n")
+    labels = tmp_path / "labels" / "train" / "a.txt"
+    text(labels, "1 0.5 0.5 0.2 0.4 0.25 0.5\n")
+    assert datasets.read_yolo_pose(path).names == ("tail",)
+    text(labels, "1 0.5 0.5 0.2 0.4 0.25 0.5\n0 0.5 0.5 0.2 0.4 0.25 0.5\n")
+    with pytest.raises(InvalidInputError, match="of 2 classes, whose points have different names"):
+        datasets.read_yolo_pose(path)
+    text(path, head + "kpt_names:\n  0: [nose]\n  1: [nose]\n")
+    assert datasets.read_yolo_pose(path).names == ("nose",)
+
+
+def test_yolo_has_fractions_and_pairs(tmp_path):
+    pytest.importorskip("yaml")
+    picture(tmp_path / "images" / "train" / "a.png", 40, 30)
+    labels = text(tmp_path / "labels" / "train" / "a.txt", "0 20 15 8 12 10 15 12 15 14 15\n")
+    path = text(tmp_path / "d.yaml", "train: images/train\nkpt_shape: [3, 2]\n")
+    with pytest.raises(InvalidInputError, match="a.txt, line 1 must have fractions of the image. Got 20"):
+        datasets.read_yolo_pose(path)
+    text(labels, "0 0.5 0.5 0.2 0.4 -0.1 0.5 0.3 1.1 0.3 0.5\n")  # a little outside
+    assert datasets.read_yolo_pose(path).keypoints.tolist() == [[[-4, 15], [12, 33], [12, 15]]]
+    text(path, "train: images/train\nkpt_shape: [3, 2]\nflip_idx: [1, 2, 0]\n")
+    with pytest.raises(InvalidInputError, match="flip_idx must exchange points in pairs"):
+        datasets.read_yolo_pose(path)
+
+
+def test_a_pts_file_of_two_images(tmp_path):
+    picture(tmp_path / "a.png", 600, 400), picture(tmp_path / "a.jpg")
+    path = text(tmp_path / "a.pts", "version: 1\nn_points: 1\n{\n300 200\n}\n")
+    with pytest.raises(InvalidInputError, match="a.pts is of 2 images, 'a.jpg' and 'a.png'; keep one"):
+        datasets.read_pts(path)
 
 
 def test_a_pts_file_that_was_cut_off(tmp_path):

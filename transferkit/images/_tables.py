@@ -18,6 +18,9 @@ _REPORTED = 10  # problems listed in one error
 
 _DECIMAL_COMMA = re.compile(r"^(\s*[-+]?\d*),(\d+(?:[eE][-+]?\d+)?\s*)$")
 
+_DECIMAL_POINT = re.compile(r"^\s*[-+]?[\d,]*\.\d+\s*$")
+_THOUSANDS = re.compile(r"^\s*[-+]?\d{1,3},\d{3}\s*$")
+
 NumberedRow = tuple[int, list[str]]
 
 _MISSING = {"", "na", "n/a", "nan", "none", "null"}
@@ -32,7 +35,8 @@ def read_rows(path: Path, what: str) -> list[NumberedRow]:
     """Return the non-blank rows, numbered as in a spreadsheet; ``what`` describes the file in errors.
 
     Cells are separated by commas, semicolons or tabs, whichever the first row has. If the separator is not a
-    comma, numbers may have a decimal comma, which is replaced by a point.
+    comma, numbers may have a decimal comma, which is replaced by a point. Where other numbers of the column
+    have a decimal point, 1,234 stays as it is.
     """
     if not path.is_file():
         state = "It is a folder." if path.is_dir() else f"The current folder is {Path.cwd()}."
@@ -53,7 +57,13 @@ def read_rows(path: Path, what: str) -> list[NumberedRow]:
     del rows[: bool(told)]
     if delimiter == ",":
         return rows
-    return [(number, [_DECIMAL_COMMA.sub(r"\1.\2", cell) for cell in row]) for number, row in rows]
+    pointed = {i for _, row in rows for i, cell in enumerate(row) if _DECIMAL_POINT.match(cell)}
+    return [(number, [_with_point(cell, i in pointed) for i, cell in enumerate(row)]) for number, row in rows]
+
+
+def _with_point(cell: str, pointed: bool) -> str:
+    """Return a cell with a point for its decimal comma; among points, 1,234 may be a thousand and more."""
+    return cell if pointed and _THOUSANDS.match(cell) else _DECIMAL_COMMA.sub(r"\1.\2", cell)
 
 
 def _text(path: Path) -> str:
