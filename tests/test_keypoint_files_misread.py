@@ -51,6 +51,41 @@ def test_a_table_of_lists_is_one_of_arrays():
         KeypointTable(["a", "a"], [[1, 2], [3, 4]], individuals=["x", "x"])
 
 
+@pytest.mark.parametrize("name", ["keypoints_csv", "coco_keypoints"])
+def test_images_outside_the_folder_of_a_table_keep_their_place(tmp_path, monkeypatch, name):
+    inside, outside = picture(tmp_path / "p" / "q" / "a.png"), picture(tmp_path / "cwd" / "q" / "a.png")
+    monkeypatch.chdir(tmp_path / "cwd")
+    table = KeypointTable([inside, "q/a.png"], [[1, 2], [3, 4]], folder=tmp_path / "p")
+    getattr(datasets, f"write_{name}")(table, tmp_path / "p" / "labels")
+    (tmp_path / "p" / "labels").rename(tmp_path / "p" / "labels.csv")
+    back = getattr(datasets, f"read_{name}")(tmp_path / "p" / "labels.csv")
+    assert back.paths == [inside, outside]
+
+
+def test_one_image_under_two_spellings_is_one(tmp_path):
+    for name in ("a.png", "labeled-data/v/a.png"):
+        picture(tmp_path / name)
+    path = text(tmp_path / "t.csv", "file,x0,y0\na.png,1,2\n./a.png,3,4\n")
+    with pytest.raises(InvalidInputError, match="'a.png' occurs in 2 rows"):
+        datasets.read_keypoints_csv(path)
+    path = text(tmp_path / "t.csv", "file,x0,y0,individual\na.png,1,2,p\n./a.png,3,4,q\n")
+    assert datasets.read_keypoints_csv(path).groups.tolist() == ["a.png", "a.png"]
+    rows = "labeled-data/v/a.png,1,2\nlabeled-data\\v\\a.png,3,4\n"
+    path = text(tmp_path / "d.csv", "scorer,A,A\nbodyparts,n,n\ncoords,x,y\n" + rows)
+    with pytest.raises(InvalidInputError, match="'labeled-data/v/a.png' has 2 rows; keep one"):
+        datasets.read_deeplabcut(path)
+    path = text(tmp_path / "d.csv", "scorer,A,A\nbodyparts,n,n\ncoords,X,Y\na.png,1,2\n")
+    with pytest.raises(InvalidInputError, match="row 'coords' of the header must have x and y. Got 'X' and"):
+        datasets.read_deeplabcut(path)
+
+
+def test_images_without_a_group_are_not_one_group(tmp_path):
+    picture(tmp_path / "a.png"), picture(tmp_path / "b.png")
+    path = text(tmp_path / "t.csv", "file,x0,y0,group\na.png,1,2,\nb.png,3,4,g\n")
+    with pytest.raises(InvalidInputError, match=r"row 2 \(a.png\) has no group"):
+        datasets.read_keypoints_csv(path)
+
+
 def test_masked_numbers_of_a_table_are_missing():
     points = np.ma.masked_equal([[1, 2, 99, 99]], 99)
     table = KeypointTable(["a"], points, boxes=np.ma.masked_equal([[0, 0, 9, 99]], 99))

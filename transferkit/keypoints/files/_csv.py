@@ -172,7 +172,13 @@ def _read_cells(path: Path) -> tuple[list[str], npt.NDArray[np.float64], Columns
             cells[column] = number(row[column])
             if np.isinf(cells[column]):
                 problems.append(f"{where}, column {column + 1}: {row[column]!r} is not a finite number")
-    counts = Counter(names)
+    if columns.groups is not None:
+        problems += [
+            f"row {place} ({name}) has no group"
+            for name, group, (place, _) in zip(names, columns.groups, rows, strict=True)
+            if not group
+        ]
+    counts = Counter(map(os.path.normpath, names))
     if not columns.box and columns.individuals is None:
         problems += [
             f"{name!r} occurs in {counts[name]} rows; keep one, or tell its subjects apart by a column "
