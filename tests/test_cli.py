@@ -233,7 +233,7 @@ def test_train_numbers_and_labels_of_a_table(shades, capsys):
     assert "mean absolute error" in capsys.readouterr().out
     assert main(["train", table, "--target", "shade,square", *common]) == 0
     assert main(["predict", model, str(shades / "0.png"), "--csv"]) == 0
-    assert "path,value0,value1" in capsys.readouterr().out
+    assert "path,shade,square" in capsys.readouterr().out
     assert main(["train", table, "--target", "name", *common]) == 0
     assert "accuracy" in capsys.readouterr().out
     assert main(["compare", table, "--target", "shade", "--backbones", "pixels", "--cv", "2"]) == 0

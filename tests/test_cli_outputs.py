@@ -136,6 +136,20 @@ def test_classes_may_be_numbers(photos, capsys):
     assert load("sex.safetensors").classes_.tolist() == ["000", "001"]
 
 
+def test_numbers_of_several_columns_keep_their_names(photos, capsys):
+    rows = (photos / "people.csv").read_text().splitlines()[1:]
+    lines = [f"{row.split(',')[0]},{i},{100 - i}" for i, row in enumerate(rows)]
+    (photos / "two.csv").write_text("file,age,weight\n" + "\n".join(lines))
+    train = ["train", "two.csv", *TRAIN, "--output", "two.safetensors", "--target", "age,weight"]
+    assert main(train) == 0
+    assert load("two.safetensors").output_names_ == ("age", "weight")
+    assert main(["evaluate", "two.safetensors", "two.csv", "--target", "age,weight"]) == 0
+    compared = ["compare", "two.csv", "--backbones", "scattering", "--cv", "2", "--image-size", "32"]
+    assert main([*compared, "--head", "linear", "--target", "age,weight"]) == 0
+    swapped = ["evaluate", "two.safetensors", "two.csv", "--target", "weight,age"]
+    refused(swapped, capsys, "columns 'weight' and 'age' but the y of fit has 'age' and 'weight'")
+
+
 def test_a_model_that_cannot_be_judged_is_kept(photos, capsys):
     names = sorted(path.relative_to(photos).as_posix() for path in (photos / "photos").rglob("*.png"))
     _, tested = split(len(names), None, None, 0.2, 0)
