@@ -193,6 +193,20 @@ def test_a_header_of_another_length_is_refused_unless_it_names_nothing(tmp_path)
         assert datasets.read_keypoints_csv(path).keypoints.tolist() == [[1, 2, 3, 4]]
 
 
+def test_points_that_may_be_missing_are_told(tmp_path, caplog):
+    for name in "abc":
+        picture(tmp_path / f"{name}.png")
+    rows = "a.png,1,2,-1,-1\nb.png,0,0,5,6\nc.png,7,-1,-1.0,-1\n"
+    table = datasets.read_keypoints_csv(text(tmp_path / "t.csv", rows))
+    assert table.keypoints[0].tolist() == [1, 2, -1, -1]  # it may be so
+    assert (
+        "3 point(s) are at (0, 0) or (-1, -1). If these are missing, leave their cells empty" in caplog.text
+    )
+    caplog.clear()
+    datasets.read_keypoints_csv(text(tmp_path / "t.csv", "a.png,0,2,-1,0.5\n"))
+    assert not caplog.text
+
+
 def test_commas_of_thousands_are_no_decimal_commas(tmp_path):
     picture(tmp_path / "a.png"), picture(tmp_path / "b.png")
     path = text(tmp_path / "t.csv", "file\tx0\ty0\na.png\t1,234\t5\nb.png\t512.25\t6\n")
@@ -382,6 +396,25 @@ def test_one_of_several_rectangles_is_no_box(tmp_path):
     shapes = [{**shape, "group_id": 1} for shape in (point, *boxes)]
     with pytest.raises(InvalidInputError, match="a.json has 2 rectangles of the subject 1; keep the one"):
         datasets.read_labelme(text(tmp_path / "a.json", {**head, "shapes": shapes}))
+
+
+def test_skeletons_of_sleap_with_the_same_nodes_are_one(tmp_path, caplog):
+    sio = pytest.importorskip("sleap_io")
+    images = [str(picture(tmp_path / f"{i}.png")) for i in range(3)]
+    video = sio.Video.from_filename(images)
+    frames = []
+    for i, nodes in enumerate((["a", "b"], ["b", "a"], ["c", "d"])):
+        points, scores = np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([0.5, 0.25])
+        one = sio.PredictedInstance.from_numpy(
+            points, skeleton=sio.Skeleton(nodes), point_scores=scores, score=0.5
+        )
+        frames.append(sio.LabeledFrame(video=video, frame_idx=i, instances=[one]))
+    sio.save_slp(sio.Labels(frames), str(tmp_path / "x.slp"))
+    table = datasets.read_sleap(tmp_path / "x.slp")
+    assert table.names == ("a", "b")
+    assert table.keypoints.tolist() == [[[1, 2], [3, 4]], [[3, 4], [1, 2]]]
+    np.testing.assert_allclose(table.likelihood, [[0.5, 0.25], [0.25, 0.5]])
+    assert "1 labelled animal(s) of other skeletons are left out" in caplog.text
 
 
 def test_videos_of_one_name_keep_their_frames_apart(tmp_path):
