@@ -57,6 +57,8 @@ def test_no_output_replaces_an_input(photos, model, capsys):
     refused(query, capsys, "--out must not be", image)
     query[3] = photos / "people.csv"
     refused(query, capsys, "--out must not be", image)  # it is below a folder that is searched
+    page = ["audit", "photos", "--checks", "files", "--html", "people.csv", "--csv", "a.csv"]
+    refused(page, capsys, "--html must end in .html: the page is HTML. Got people.csv", table)
     (photos / "link.html").symlink_to(model)
     refused(["report", model, "photos", "--output", "link.html"], capsys, "--output must not be link", saved)
 
