@@ -593,6 +593,18 @@ def test_yolo_has_fractions_and_pairs(tmp_path):
         datasets.read_yolo_pose(path)
 
 
+def test_a_label_file_of_two_images_of_yolo(tmp_path):
+    pytest.importorskip("yaml")
+    folder = tmp_path / "images" / "train"
+    picture(folder / "a.png"), picture(folder / "a.jpg", 40, 30)
+    text(tmp_path / "labels" / "train" / "a.txt", "0 0.5 0.5 0.2 0.4 0.25 0.5\n")
+    path = text(tmp_path / "d.yaml", "train: images/train\nkpt_shape: [1, 2]\n")
+    with pytest.raises(
+        InvalidInputError, match="a.txt is of 2 images, 'a.jpg' and 'a.png'; keep one of them"
+    ):
+        datasets.read_yolo_pose(path)
+
+
 def test_a_pts_file_of_two_images(tmp_path):
     picture(tmp_path / "a.png", 600, 400), picture(tmp_path / "a.jpg")
     path = text(tmp_path / "a.pts", "version: 1\nn_points: 1\n{\n300 200\n}\n")

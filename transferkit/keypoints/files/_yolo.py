@@ -65,9 +65,15 @@ def read_yolo_pose(path: str | os.PathLike[str], *, split: str = "train") -> Key
     folder = _folder(path, content, split)
     problems: list[str] = []
     rows = []
+    files: dict[Path, list[Path]] = {}
     for image in image_files(folder, Counter()):
-        if (file := _label_file(image)).is_file():
-            rows += [(image, row) for row in _rows(file, shape, problems)]
+        files.setdefault(_label_file(image), []).append(image)
+    for file, images in files.items():
+        if file.is_file():
+            rows += [(images[0], row) for row in _rows(file, shape, problems)]
+            if len(images) > 1:
+                names = quoted(image.name for image in images)
+                problems.append(f"{file.name} is of {len(images)} images, {names}; keep one of them")
     raise_problems(path, problems)
     if not rows:
         raise InvalidInputError(
