@@ -79,6 +79,20 @@ def test_one_image_under_two_spellings_is_one(tmp_path):
         datasets.read_deeplabcut(path)
 
 
+def test_images_in_two_folders_are_not_guessed(tmp_path):
+    for name in ("a.png", "b.png"):
+        picture(tmp_path / name), picture(tmp_path / "small" / name, 6, 4)
+    path = text(tmp_path / "small_keypoints.csv", "a.png,1,2\nb.png,3,4\n")
+    with pytest.raises(InvalidInputError, match="differ in .* and .*small'. Pass image_folder="):
+        datasets.read_keypoints_csv(path)
+    assert datasets.read_keypoints_csv(path, image_folder=tmp_path).paths[0] == tmp_path / "a.png"
+    for name in ("a.png", "b.png"):
+        picture(tmp_path / "small" / name)  # the same picture
+    assert datasets.read_keypoints_csv(path).paths[0] == tmp_path / "a.png"
+    (tmp_path / "b.png").unlink()  # only one of the folders has all
+    assert datasets.read_keypoints_csv(path).paths[0] == tmp_path / "small" / "a.png"
+
+
 def test_images_without_a_group_are_not_one_group(tmp_path):
     picture(tmp_path / "a.png"), picture(tmp_path / "b.png")
     path = text(tmp_path / "t.csv", "file,x0,y0,group\na.png,1,2,\nb.png,3,4,g\n")

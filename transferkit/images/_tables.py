@@ -88,7 +88,7 @@ def find_folder(
     """Return the folder that the file names in a table are relative to.
 
     By default the folder of the table, or one ``beside`` it, such as ``"images"`` or ``".."``: whichever
-    contains most of the first images.
+    contains most of the first images. If another contains as many, which differ, that is an error.
     """
     if image_folder is not None:
         return _checked_folder(image_folder, names)
@@ -99,7 +99,14 @@ def find_folder(
             f"None of the images of {path} were found: the first, {names[0]!r}, is not in "
             f"{quoted(map(str, folders), 'or')}. Pass image_folder=."
         )
-    return folders[int(np.argmax(found))]
+    own = folders[int(np.argmax(found))]
+    for other, n in zip(folders, found, strict=True):
+        if n == max(found) and _differ(own, other, names):
+            raise InvalidInputError(
+                f"Images of {path} have the same names, but differ in {str(own)!r} and {str(other)!r}. Pass "
+                "image_folder=."
+            )
+    return own
 
 
 def raise_problems(path: Path, problems: list[str]) -> None:
@@ -119,6 +126,12 @@ def _checked_folder(image_folder: str | os.PathLike[str], names: list[str]) -> P
             "Pass the folder that the file names in the table are relative to."
         )
     return folder
+
+
+def _differ(one: Path, other: Path, names: list[str]) -> bool:
+    """Return True if some of the first files are in both folders, with other sizes."""
+    pairs = [(one / name, other / name) for name in names[:_PROBED]]
+    return any(a.is_file() and b.is_file() and a.stat().st_size != b.stat().st_size for a, b in pairs)
 
 
 def _count_there(folder: Path, names: list[str]) -> int:
