@@ -116,6 +116,20 @@ def test_all_sides_of_a_name_are_exchanged():
     assert mirror_pairs_by_name(["lft_paw", "nose", "rgt_paw"]) == ((0, 2),)
 
 
+@pytest.mark.parametrize(
+    ("names", "pairs"),
+    [
+        (["leftear", "rightear", "lhip", "rhip"], ((0, 1), (2, 3))),
+        (["forepawL", "forepawR", "hindpawr", "hindpawl"], ((0, 1), (3, 2))),
+        (["LF", "RF", "LH", "RH", "nose"], ((0, 1), (2, 3))),
+        (["l_eye", "r_eye", "rump", "ear", "lip"], ((0, 1),)),
+        (["l_eye", "r_eye", "light", "right_ear", "left_ear"], ((0, 1), (4, 3))),
+    ],
+)
+def test_sides_of_one_letter_are_exchanged_with_the_others(names, pairs):
+    assert mirror_pairs_by_name(names) == pairs
+
+
 def test_points_of_one_side_alone_leave_no_pairs(caplog):
     names = ("left_ear", "right_ear", "left_paw")
     assert mirror_pairs_by_name(names) == ()
