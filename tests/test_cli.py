@@ -117,6 +117,23 @@ def test_train_on_the_labels_of_a_tool(tmp_path, capsys):
     assert "boxes are not in this data" in capsys.readouterr().err
 
 
+def test_points_in_another_order_are_not_those_of_the_model(tmp_path, capsys):
+    generator = np.random.default_rng(0)
+    rows = []
+    for i in range(20):
+        Image.fromarray(generator.integers(0, 255, (40, 50, 3), dtype=np.uint8)).save(tmp_path / f"{i}.png")
+        rows.append([f"{i}.png", *generator.uniform(5, 35, 6)])
+    for file, names in (("a.csv", ["nose", "l_eye", "r_eye"]), ("b.csv", ["l_eye", "r_eye", "nose"])):
+        with (tmp_path / file).open("w", newline="") as stream:
+            titles = [f"{name}_{axis}" for name in names for axis in "xy"]
+            csv.writer(stream).writerows([["file", *titles], *rows])
+    model, a, b = (str(tmp_path / name) for name in ("m.safetensors", "a.csv", "b.csv"))
+    assert main(["train", a, "--backbone", "scattering", "--image-size", "32", "--output", model]) == 0
+    assert main(["evaluate", model, a]) == 0
+    assert main(["evaluate", model, b]) == 2
+    assert "point 1 is the mirror image of point 0 in this file, and of point 2" in capsys.readouterr().err
+
+
 @pytest.fixture
 def crowd(tmp_path):
     """COCO files of pictures with two subjects each, and with one."""
@@ -216,7 +233,7 @@ def test_train_numbers_and_labels_of_a_table(shades, capsys):
     assert "mean absolute error" in capsys.readouterr().out
     assert main(["train", table, "--target", "shade,square", *common]) == 0
     assert main(["predict", model, str(shades / "0.png"), "--csv"]) == 0
-    assert "path,value0,value1" in capsys.readouterr().out
+    assert "path,shade,square" in capsys.readouterr().out
     assert main(["train", table, "--target", "name", *common]) == 0
     assert "accuracy" in capsys.readouterr().out
     assert main(["compare", table, "--target", "shade", "--backbones", "pixels", "--cv", "2"]) == 0

@@ -11,6 +11,7 @@ from PIL import Image
 from tests.conftest import make_pictures
 from transferkit import audit, load
 from transferkit.cli import main
+from transferkit.cli._split import split
 from transferkit.errors import InvalidInputError
 
 TRAIN = ["--backbone", "scattering", "--image-size", "32", "--head", "linear", "--no-progress"]
@@ -56,8 +57,20 @@ def test_no_output_replaces_an_input(photos, model, capsys):
     refused(query, capsys, "--out must not be", image)
     query[3] = photos / "people.csv"
     refused(query, capsys, "--out must not be", image)  # it is below a folder that is searched
+    page = ["audit", "photos", "--checks", "files", "--html", "people.csv", "--csv", "a.csv"]
+    refused(page, capsys, "--html must end in .html: the page is HTML. Got people.csv", table)
     (photos / "link.html").symlink_to(model)
     refused(["report", model, "photos", "--output", "link.html"], capsys, "--output must not be link", saved)
+
+
+def test_a_model_does_not_replace_its_network(photos, capsys):
+    onnx = pytest.importorskip("onnx")
+    from tests.onnx_graphs import cnn
+
+    onnx.save(cnn(), photos / "net.onnx")
+    arguments = ["train", "photos", "--backbone", "net.onnx", "--mean", "127", "--std", "127"]
+    words = "--output must not be net.onnx, which this command reads"
+    refused([*arguments, "--output", "net.onnx"], capsys, words, photos / "net.onnx")
 
 
 def test_outputs_are_different_files(photos, capsys):
@@ -123,6 +136,67 @@ def test_classes_may_be_numbers(photos, capsys):
     assert load("sex.safetensors").classes_.tolist() == ["0", "1"]
     assert main([*train, "code"]) == 0  # 000 and 001 are no numbers
     assert load("sex.safetensors").classes_.tolist() == ["000", "001"]
+
+
+def test_numbers_of_several_columns_keep_their_names(photos, capsys):
+    rows = (photos / "people.csv").read_text().splitlines()[1:]
+    lines = [f"{row.split(',')[0]},{i},{100 - i}" for i, row in enumerate(rows)]
+    (photos / "two.csv").write_text("file,age,weight\n" + "\n".join(lines))
+    train = ["train", "two.csv", *TRAIN, "--output", "two.safetensors", "--target", "age,weight"]
+    assert main(train) == 0
+    assert load("two.safetensors").output_names_ == ("age", "weight")
+    assert main(["evaluate", "two.safetensors", "two.csv", "--target", "age,weight"]) == 0
+    compared = ["compare", "two.csv", "--backbones", "scattering", "--cv", "2", "--image-size", "32"]
+    assert main([*compared, "--head", "linear", "--target", "age,weight"]) == 0
+    swapped = ["evaluate", "two.safetensors", "two.csv", "--target", "weight,age"]
+    refused(swapped, capsys, "columns 'weight' and 'age' but the y of fit has 'age' and 'weight'")
+
+
+def test_a_model_that_cannot_be_judged_is_kept(photos, capsys):
+    names = sorted(path.relative_to(photos).as_posix() for path in (photos / "photos").rglob("*.png"))
+    _, tested = split(len(names), None, None, 0.2, 0)
+    rows = [f"{name},{5 + i % 7},6," + (",", "20,21")[i not in tested] for i, name in enumerate(names)]
+    (photos / "points.csv").write_text("file,x0,y0,x1,y1\n" + "\n".join(rows))
+    assert main(["train", "points.csv", *TRAIN, "--output", "points.safetensors"]) == 2  # of no size
+    printed = capsys.readouterr().err
+    assert "transferkit: wrote points.safetensors" in printed
+    assert "No image has an error" in printed
+    assert load("points.safetensors").n_points_ == 2
+
+
+def test_images_that_train_leaves_out_are_named(photos, capsys):
+    names = sorted(path.relative_to(photos).as_posix() for path in (photos / "photos").rglob("*.png"))
+    learned, tested = split(len(names), None, None, 0.2, 0)
+    (photos / "t.csv").write_text("file,age\n" + "\n".join(f"{name},{i}" for i, name in enumerate(names)))
+    bad = [names[learned[0]], names[tested[0]]]
+    for name in bad:
+        (photos / name).write_bytes(b"no image, " + name.encode())
+    assert main(["train", "t.csv", "--target", "age", *TRAIN]) == 1
+    printed = capsys.readouterr().err
+    assert all(f"transferkit: {name}: is text" in printed for name in bad)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="file names are text elsewhere")
+def test_rows_of_files_whose_names_are_no_text_are_written(photos, model):
+    names = [photos / "a\udce9.png", photos / "b.png"]
+    for name in names:
+        name.write_bytes(next((photos / "photos").rglob("*.png")).read_bytes())
+    for encoding, words in (("utf-8:strict", b"a\xe9.png"), ("ascii:strict", b"a\\udce9.png")):
+        run = subprocess.run(
+            [sys.executable, "-m", "transferkit", "predict", model, *names],
+            env={**os.environ, "PYTHONIOENCODING": encoding},
+            capture_output=True,
+            check=False,
+        )
+        assert run.returncode == 0, run.stderr
+        assert words in run.stdout
+        assert run.stdout.count(b"\n") == 3
+
+
+def test_a_class_has_one_weight(photos, capsys):
+    with pytest.raises(SystemExit):
+        main(["train", "photos", *TRAIN, "--class-weight", "left=2,right=1,left=5"])
+    assert "expected one weight for each class. Got 'left' twice" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,16 @@ def test_side_files_are_skipped_and_others_counted(folder, caplog):
     assert "db" not in caplog.text
 
 
+def test_images_beside_the_classes_are_counted(folder, caplog):
+    assert not caplog.text
+    for name in ("loose.jpg", "other.png", "notes.txt"):
+        (folder / name).touch()
+    n = len(read_image_folder(folder).paths)
+    assert f"2 image(s) in {folder} itself, such as loose.jpg, are in no sub-folder" in caplog.text
+    (folder / "loose.jpg").unlink(), (folder / "other.png").unlink()
+    assert len(read_image_folder(folder).paths) == n
+
+
 def test_missing_folder_and_file_are_told_apart(folder):
     with pytest.raises(InvalidInputError, match="does not exist"):
         read_image_folder(folder / "bird")

@@ -387,6 +387,31 @@ def test_classes_that_are_no_names_leave_labels_as_they_are(classes):
     assert labelled_images(data)[1] == [0, 0, 1, 1]
 
 
+@pytest.mark.parametrize(
+    ("numbers", "labels"),
+    [
+        ({"cat": 0, "dog": 1, "kitten": 2}, ["cat", "cat", "dog", "dog"]),
+        ({"cat": 1, "dog": 0, "kitten": 2}, ["dog", "dog", "cat", "cat"]),
+        ({"cat": 0, "dog": 1, "kitten": 2, "puppy": 1}, ["cat", "cat", "dog", "dog"]),
+        ({"cat": 0, "kitten": 0, "dog": 1}, [0, 0, 1, 1]),
+        ({"cat": [0], "dog": [1], "kitten": [2]}, [0, 0, 1, 1]),
+        (None, ["cat", "cat", "dog", "dog"]),
+    ],
+)
+def test_names_of_classes_are_those_of_their_numbers(numbers, labels):
+    """A folder of torchvision with a find_classes of its own may number its classes in any way."""
+    names = ["cat", "dog", "kitten"]
+    data = data_of(lambda row: (np.zeros((8, 8, 3), np.uint8), row // 2), classes=names, class_to_idx=numbers)
+    assert labelled_images(data)[1] == labels
+
+
+def test_labels_of_one_batch_are_not_those_of_the_next():
+    counts = [3, 5, 4, 4]
+    data = data_of(lambda row: (np.zeros((4, 8, 8, 3), np.uint8), np.arange(counts[row])))
+    with pytest.raises(InvalidInputError, match="a batch of 4 images with 3 labels"):
+        labelled_images(data)
+
+
 def test_an_iterator_that_shuffles_is_shuffled():
     with pytest.raises(InvalidInputError, match="shuffled"):
         as_image_list(data_of(lambda row: np.zeros((2, 8, 8, 3), np.uint8), shuffle=True))

@@ -51,10 +51,83 @@ def test_a_table_of_lists_is_one_of_arrays():
         KeypointTable(["a", "a"], [[1, 2], [3, 4]], individuals=["x", "x"])
 
 
+@pytest.mark.parametrize("name", ["keypoints_csv", "coco_keypoints"])
+def test_images_outside_the_folder_of_a_table_keep_their_place(tmp_path, monkeypatch, name):
+    inside, outside = picture(tmp_path / "p" / "q" / "a.png"), picture(tmp_path / "cwd" / "q" / "a.png")
+    monkeypatch.chdir(tmp_path / "cwd")
+    table = KeypointTable([inside, "q/a.png"], [[1, 2], [3, 4]], folder=tmp_path / "p")
+    getattr(datasets, f"write_{name}")(table, tmp_path / "p" / "labels")
+    (tmp_path / "p" / "labels").rename(tmp_path / "p" / "labels.csv")
+    back = getattr(datasets, f"read_{name}")(tmp_path / "p" / "labels.csv")
+    assert back.paths == [inside, outside]
+
+
+def test_one_image_under_two_spellings_is_one(tmp_path):
+    for name in ("a.png", "labeled-data/v/a.png"):
+        picture(tmp_path / name)
+    path = text(tmp_path / "t.csv", "file,x0,y0\na.png,1,2\n./a.png,3,4\n")
+    with pytest.raises(InvalidInputError, match="'a.png' occurs in 2 rows"):
+        datasets.read_keypoints_csv(path)
+    path = text(tmp_path / "t.csv", "file,x0,y0,individual\na.png,1,2,p\n./a.png,3,4,q\n")
+    assert datasets.read_keypoints_csv(path).groups.tolist() == ["a.png", "a.png"]
+    rows = "labeled-data/v/a.png,1,2\nlabeled-data\\v\\a.png,3,4\n"
+    path = text(tmp_path / "d.csv", "scorer,A,A\nbodyparts,n,n\ncoords,x,y\n" + rows)
+    with pytest.raises(InvalidInputError, match="'labeled-data/v/a.png' has 2 rows; keep one"):
+        datasets.read_deeplabcut(path)
+    path = text(tmp_path / "d.csv", "scorer,A,A\nbodyparts,n,n\ncoords,X,Y\na.png,1,2\n")
+    with pytest.raises(InvalidInputError, match="row 'coords' of the header must have x and y. Got 'X' and"):
+        datasets.read_deeplabcut(path)
+
+
+def test_images_in_two_folders_are_not_guessed(tmp_path):
+    for name in ("a.png", "b.png"):
+        picture(tmp_path / name), picture(tmp_path / "small" / name, 6, 4)
+    path = text(tmp_path / "small_keypoints.csv", "a.png,1,2\nb.png,3,4\n")
+    with pytest.raises(InvalidInputError, match="differ in .* and .*small'. Pass image_folder="):
+        datasets.read_keypoints_csv(path)
+    assert datasets.read_keypoints_csv(path, image_folder=tmp_path).paths[0] == tmp_path / "a.png"
+    for name in ("a.png", "b.png"):
+        picture(tmp_path / "small" / name)  # the same picture
+    assert datasets.read_keypoints_csv(path).paths[0] == tmp_path / "a.png"
+    (tmp_path / "b.png").unlink()  # only one of the folders has all
+    assert datasets.read_keypoints_csv(path).paths[0] == tmp_path / "small" / "a.png"
+
+
+def test_images_without_a_group_are_not_one_group(tmp_path):
+    picture(tmp_path / "a.png"), picture(tmp_path / "b.png")
+    path = text(tmp_path / "t.csv", "file,x0,y0,group\na.png,1,2,\nb.png,3,4,g\n")
+    with pytest.raises(InvalidInputError, match=r"row 2 \(a.png\) has no group"):
+        datasets.read_keypoints_csv(path)
+
+
+def test_masked_numbers_of_a_table_are_missing():
+    points = np.ma.masked_equal([[1, 2, 99, 99]], 99)
+    table = KeypointTable(["a"], points, boxes=np.ma.masked_equal([[0, 0, 9, 99]], 99))
+    for found in (table, KeypointTable(["a"], [[5, 6, 7, 8]]).with_keypoints(points)):
+        np.testing.assert_array_equal(found.keypoints, [[1, 2, NAN, NAN]])
+    np.testing.assert_array_equal(table.boxes, [[0, 0, 9, NAN]])
+    with pytest.raises(InvalidInputError, match="likelihood must be numbers in 0..1"):
+        table.with_keypoints(points, likelihood=np.ma.masked_equal([[0.5, 0.25]], 0.25))
+
+
 def test_all_sides_of_a_name_are_exchanged():
     corners = ["left_eye_left_corner", "left_eye_right_corner", "right_eye_left_corner"]
     assert mirror_pairs_by_name([*corners, "right_eye_right_corner"]) == ((0, 3), (1, 2))
     assert mirror_pairs_by_name(["lft_paw", "nose", "rgt_paw"]) == ((0, 2),)
+
+
+@pytest.mark.parametrize(
+    ("names", "pairs"),
+    [
+        (["leftear", "rightear", "lhip", "rhip"], ((0, 1), (2, 3))),
+        (["forepawL", "forepawR", "hindpawr", "hindpawl"], ((0, 1), (3, 2))),
+        (["LF", "RF", "LH", "RH", "nose"], ((0, 1), (2, 3))),
+        (["l_eye", "r_eye", "rump", "ear", "lip"], ((0, 1),)),
+        (["l_eye", "r_eye", "light", "right_ear", "left_ear"], ((0, 1), (4, 3))),
+    ],
+)
+def test_sides_of_one_letter_are_exchanged_with_the_others(names, pairs):
+    assert mirror_pairs_by_name(names) == pairs
 
 
 def test_points_of_one_side_alone_leave_no_pairs(caplog):
@@ -109,6 +182,8 @@ def test_columns_are_read_by_their_names(tmp_path, header, points):
         ("id,nose_x,nose_y,frame", "'id' and 'frame'"),
         ("box_left,box_top,nose_x,nose_y", "'box_left' and 'box_top'"),
         ("y0,x0,y1,x1", "x and then y. Got 'y0' and then 'x0'"),
+        ("y,x,y,x", "without names must be x, y, x, y, ... Got y, x, y, x"),
+        ("X,X,Y,Y", "without names must be x, y, x, y, ... Got X, X, Y, Y"),
     ],
 )
 def test_columns_that_are_no_points_are_named(tmp_path, header, words):
@@ -116,6 +191,68 @@ def test_columns_that_are_no_points_are_named(tmp_path, header, words):
     row = ",".join(str(i) for i in range(len(header.split(","))))
     with pytest.raises(InvalidInputError, match=words):
         datasets.read_keypoints_csv(text(tmp_path / "t.csv", f"file,{header}\na.png,{row}\n"))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "x_0,x_1,y_0,y_1\na.png,1,3,2,4\n",  # as R writes names of rows: without a title
+        '"nose_x","ear_x","nose_y","ear_y"\n"a.png",1,3,2,4\n',
+        "file,x_0,x_1,y_0,y_1\n1,a.png,1,3,2,4\n",  # or numbers of rows
+        "file,x_0,x_1,y_0,y_1,,\na.png,1,3,2,4\n",  # separators after the last title
+        "x_0,y_0,group,x_1,y_1\na.png,1,2,7,3,4\n",
+    ],
+)
+def test_titles_belong_to_columns_where_their_numbers_differ(tmp_path, content):
+    picture(tmp_path / "a.png")
+    table = datasets.read_keypoints_csv(text(tmp_path / "t.csv", content))
+    assert table.keypoints.tolist() == [[1, 2, 3, 4]]
+    assert table.names in (("0", "1"), ("nose", "ear"))
+    assert table.groups is None or table.groups.tolist() == ["7"]
+
+
+def test_a_header_of_another_length_is_refused_unless_it_names_nothing(tmp_path):
+    picture(tmp_path / "a.png")
+    for titles in ("file,x_0,x_1,y_0,y_1,by,on", "file,1,2,3,4,group,on", "x_0,y_0,note"):
+        with pytest.raises(InvalidInputError, match="must have a title for each column"):
+            datasets.read_keypoints_csv(text(tmp_path / "t.csv", f"{titles}\na.png,1,2,3,4\n"))
+    for titles in ("Mice of May", "points,of,mice"):
+        path = text(tmp_path / "t.csv", f"{titles}\na.png,1,2,3,4\n")
+        assert datasets.read_keypoints_csv(path).keypoints.tolist() == [[1, 2, 3, 4]]
+
+
+def test_points_that_may_be_missing_are_told(tmp_path, caplog):
+    for name in "abc":
+        picture(tmp_path / f"{name}.png")
+    rows = "a.png,1,2,-1,-1\nb.png,0,0,5,6\nc.png,7,-1,-1.0,-1\n"
+    table = datasets.read_keypoints_csv(text(tmp_path / "t.csv", rows))
+    assert table.keypoints[0].tolist() == [1, 2, -1, -1]  # it may be so
+    assert (
+        "3 point(s) are at (0, 0) or (-1, -1). If these are missing, leave their cells empty" in caplog.text
+    )
+    caplog.clear()
+    datasets.read_keypoints_csv(text(tmp_path / "t.csv", "a.png,0,2,-1,0.5\n"))
+    assert not caplog.text
+
+
+def test_commas_of_thousands_are_no_decimal_commas(tmp_path):
+    picture(tmp_path / "a.png"), picture(tmp_path / "b.png")
+    path = text(tmp_path / "t.csv", "file\tx0\ty0\na.png\t1,234\t5\nb.png\t512.25\t6\n")
+    with pytest.raises(InvalidInputError, match="column 2: '1,234' is not a finite number"):
+        datasets.read_keypoints_csv(path)
+    path = text(tmp_path / "t.csv", "file;version;age\na.png;1.2;31,5\nb.png;1.3;7.5\n")
+    assert datasets.read_table(path, "age").targets.tolist() == [31.5, 7.5]
+    for content in (
+        "file\tlength\na.png\t1,234\nb.png\t512.25\n",
+        'file,length\na.png,"1,234"\nb.png,512\n',
+        'file,length\na.png,"31,5"\nb.png,7\n',
+    ):
+        path = text(tmp_path / "t.csv", content)
+        with pytest.raises(InvalidInputError, match="row 2 has '(1,234|31,5)', which may be a number"):
+            datasets.read_table(path, "length")
+        assert len(datasets.read_table(path, "length", dtype=str).paths) == 2
+    path = text(tmp_path / "t.csv", 'file,kind\na.png,"1,234"\nb.png,cat\n')
+    assert datasets.read_table(path, "kind").targets.tolist() == ["1,234", "cat"]
 
 
 def test_the_first_row_is_an_image_where_names_have_no_suffix(tmp_path):
@@ -224,6 +361,88 @@ def test_a_task_of_two_images_is_of_the_one_that_was_labelled(tmp_path):
         datasets.read_label_studio(text(tmp_path / "t.json", [task]))
     result["to_name"] = "photo"
     assert datasets.read_label_studio(text(tmp_path / "t.json", [task])).paths == [tmp_path / "a.png"]
+
+
+def studio(*results):
+    labels = [
+        {"original_width": 60, "original_height": 40, "to_name": "front", **result} for result in results
+    ]
+    return [{"id": 5, "data": {"front": "a.png", "side": "b.png"}, "annotations": [{"result": labels}]}]
+
+
+def spot(name, **more):
+    value = {"x": 10, "y": 20, "keypointlabels": [name]}
+    return {"id": name, "type": "keypointlabels", "value": value, **more}
+
+
+def test_points_of_two_images_of_a_task_are_not_of_one(tmp_path):
+    picture(tmp_path / "a.png"), picture(tmp_path / "b.png")
+    tasks = studio(spot("nose"), spot("ear", to_name="side"))
+    with pytest.raises(InvalidInputError, match="task 5 has keypoints of 2 images, 'front' and 'side'"):
+        datasets.read_label_studio(text(tmp_path / "t.json", tasks))
+    box = {"type": "rectanglelabels", "value": {"x": 0, "y": 0, "width": 50, "height": 50}}
+    tasks = studio(spot("nose", parentID="own"), {**box, "id": "own"}, {**box, "id": "o", "to_name": "side"})
+    assert datasets.read_label_studio(text(tmp_path / "t.json", tasks)).boxes.tolist() == [[0, 0, 30, 20]]
+
+
+def test_labels_on_a_turned_image_are_refused(tmp_path):
+    picture(tmp_path / "a.png")
+    path = text(tmp_path / "t.json", studio(spot("nose", image_rotation=90)))
+    with pytest.raises(InvalidInputError, match="task 5 was labelled on an image turned by 90 degrees"):
+        datasets.read_label_studio(path)
+    path = text(tmp_path / "t.json", studio(spot("nose", image_rotation=0)))
+    assert datasets.read_label_studio(path).keypoints.tolist() == [[[6, 8]]]
+
+
+def test_a_turned_box_reaches_to_its_corners(tmp_path):
+    picture(tmp_path / "a.png")
+    value = {"x": 50, "y": 10, "width": 20, "height": 25}  # 12 x 10 pixels, turned about (30, 4)
+    for angle, box in ((0, [30, 4, 42, 14]), (90, [20, 4, 30, 16]), (-90, [30, -8, 40, 4])):
+        turned = {"id": "b", "type": "rectanglelabels", "value": {**value, "rotation": angle}}
+        table = datasets.read_label_studio(
+            text(tmp_path / "t.json", studio(turned, spot("nose", parentID="b")))
+        )
+        np.testing.assert_allclose(table.boxes, [box], atol=1e-9)
+
+
+def test_one_of_several_rectangles_is_no_box(tmp_path):
+    picture(tmp_path / "a.png")
+    head = {"imagePath": "a.png", "imageData": None, "flags": {}}
+    point = {"label": "nose", "shape_type": "point", "points": [[5, 5]]}
+    boxes = [
+        {"label": name, "shape_type": "rectangle", "points": points}
+        for name, points in (("face", [[0, 0], [9, 9]]), ("car", [[30, 30], [50, 30], [50, 39], [30, 39]]))
+    ]
+    for found, box in (
+        ([], None),
+        (boxes[:1], [[0, 0, 9, 9]]),
+        (boxes[1:], [[30, 30, 50, 39]]),
+        (boxes, None),
+    ):
+        table = datasets.read_labelme(text(tmp_path / "a.json", {**head, "shapes": [point, *found]}))
+        assert (table.boxes is None) if box is None else table.boxes.tolist() == box
+    shapes = [{**shape, "group_id": 1} for shape in (point, *boxes)]
+    with pytest.raises(InvalidInputError, match="a.json has 2 rectangles of the subject 1; keep the one"):
+        datasets.read_labelme(text(tmp_path / "a.json", {**head, "shapes": shapes}))
+
+
+def test_skeletons_of_sleap_with_the_same_nodes_are_one(tmp_path, caplog):
+    sio = pytest.importorskip("sleap_io")
+    images = [str(picture(tmp_path / f"{i}.png")) for i in range(3)]
+    video = sio.Video.from_filename(images)
+    frames = []
+    for i, nodes in enumerate((["a", "b"], ["b", "a"], ["c", "d"])):
+        points, scores = np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([0.5, 0.25])
+        one = sio.PredictedInstance.from_numpy(
+            points, skeleton=sio.Skeleton(nodes), point_scores=scores, score=0.5
+        )
+        frames.append(sio.LabeledFrame(video=video, frame_idx=i, instances=[one]))
+    sio.save_slp(sio.Labels(frames), str(tmp_path / "x.slp"))
+    table = datasets.read_sleap(tmp_path / "x.slp")
+    assert table.names == ("a", "b")
+    assert table.keypoints.tolist() == [[[1, 2], [3, 4]], [[3, 4], [1, 2]]]
+    np.testing.assert_allclose(table.likelihood, [[0.5, 0.25], [0.25, 0.5]])
+    assert "1 labelled animal(s) of other skeletons are left out" in caplog.text
 
 
 def test_videos_of_one_name_keep_their_frames_apart(tmp_path):
@@ -371,6 +590,54 @@ def test_predictions_of_yolo(tmp_path):
         else:
             with pytest.raises(InvalidInputError, match=words):
                 datasets.read_yolo_pose(path)
+
+
+def test_points_of_yolo_have_the_names_of_their_class(tmp_path):
+    pytest.importorskip("yaml")
+    picture(tmp_path / "images" / "train" / "a.png", 40, 30)
+    head = "train: images/train\nkpt_shape: [1, 2]\n"
+    path = text(tmp_path / "d.yaml", head + "kpt_names:\n  0: [nose]\n  1: [tail]\n")
+    labels = tmp_path / "labels" / "train" / "a.txt"
+    text(labels, "1 0.5 0.5 0.2 0.4 0.25 0.5\n")
+    assert datasets.read_yolo_pose(path).names == ("tail",)
+    text(labels, "1 0.5 0.5 0.2 0.4 0.25 0.5\n0 0.5 0.5 0.2 0.4 0.25 0.5\n")
+    with pytest.raises(InvalidInputError, match="of 2 classes, whose points have different names"):
+        datasets.read_yolo_pose(path)
+    text(path, head + "kpt_names:\n  0: [nose]\n  1: [nose]\n")
+    assert datasets.read_yolo_pose(path).names == ("nose",)
+
+
+def test_yolo_has_fractions_and_pairs(tmp_path):
+    pytest.importorskip("yaml")
+    picture(tmp_path / "images" / "train" / "a.png", 40, 30)
+    labels = text(tmp_path / "labels" / "train" / "a.txt", "0 20 15 8 12 10 15 12 15 14 15\n")
+    path = text(tmp_path / "d.yaml", "train: images/train\nkpt_shape: [3, 2]\n")
+    with pytest.raises(InvalidInputError, match="a.txt, line 1 must have fractions of the image. Got 20"):
+        datasets.read_yolo_pose(path)
+    text(labels, "0 0.5 0.5 0.2 0.4 -0.1 0.5 0.3 1.1 0.3 0.5\n")  # a little outside
+    assert datasets.read_yolo_pose(path).keypoints.tolist() == [[[-4, 15], [12, 33], [12, 15]]]
+    text(path, "train: images/train\nkpt_shape: [3, 2]\nflip_idx: [1, 2, 0]\n")
+    with pytest.raises(InvalidInputError, match="flip_idx must exchange points in pairs"):
+        datasets.read_yolo_pose(path)
+
+
+def test_a_label_file_of_two_images_of_yolo(tmp_path):
+    pytest.importorskip("yaml")
+    folder = tmp_path / "images" / "train"
+    picture(folder / "a.png"), picture(folder / "a.jpg", 40, 30)
+    text(tmp_path / "labels" / "train" / "a.txt", "0 0.5 0.5 0.2 0.4 0.25 0.5\n")
+    path = text(tmp_path / "d.yaml", "train: images/train\nkpt_shape: [1, 2]\n")
+    with pytest.raises(
+        InvalidInputError, match="a.txt is of 2 images, 'a.jpg' and 'a.png'; keep one of them"
+    ):
+        datasets.read_yolo_pose(path)
+
+
+def test_a_pts_file_of_two_images(tmp_path):
+    picture(tmp_path / "a.png", 600, 400), picture(tmp_path / "a.jpg")
+    path = text(tmp_path / "a.pts", "version: 1\nn_points: 1\n{\n300 200\n}\n")
+    with pytest.raises(InvalidInputError, match="a.pts is of 2 images, 'a.jpg' and 'a.png'; keep one"):
+        datasets.read_pts(path)
 
 
 def test_a_pts_file_that_was_cut_off(tmp_path):

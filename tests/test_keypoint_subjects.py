@@ -307,11 +307,11 @@ def test_candidates_are_compared_on_boxes(tiny, crowd):
 # --------------------------------------------------------------------------- films
 
 
-def film(path, images, codec="mpeg4", options=None, left_out=()):
+def film(path, images, codec="mpeg4", options=None, left_out=(), container=None):
     av = pytest.importorskip("av")
     if codec not in av.codecs_available:
         pytest.skip(f"FFmpeg without {codec}")
-    with av.open(str(path), "w") as container:
+    with av.open(str(path), "w", options=container or {}) as container:
         stream = container.add_stream(codec, rate=10, options=options or {})
         stream.height, stream.width = images[0].shape[:2]
         stream.pix_fmt = "yuv420p"
@@ -480,6 +480,25 @@ def test_films_that_cannot_be_read(tmp_path, pairs):
     (tmp_path / "text.mp4").write_text("no film")
     with pytest.raises(InvalidInputError, match="not a film that FFmpeg can read"):
         video_frames(tmp_path / "text.mp4")
+
+
+@pytest.mark.parametrize(
+    ("suffix", "codec"), [("avi", "mpeg4"), ("mkv", "mpeg4"), ("mkv", "libx264"), ("mp4", "libx264")]
+)
+def test_films_that_were_not_copied_to_their_end(tmp_path, caplog, suffix, codec):
+    generator = np.random.default_rng(0)
+    images = list(generator.integers(0, 255, (60, 64, 80, 3), dtype=np.uint8))
+    options = {"movflags": "faststart"} if suffix == "mp4" else {}
+    whole = film(tmp_path / f"x.{suffix}", images, codec, container=options)
+    assert len(list(video_frames(whole))) == 60
+    assert not caplog.text
+    cut = tmp_path / f"cut.{suffix}"
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    assert 0 < len(list(video_frames(cut))) < 40
+    assert f"{cut} says that it lasts 6.0 s, but its frames end after " in caplog.text
+    cut.write_bytes(whole.read_bytes()[:1500])
+    with pytest.raises(InvalidInputError, match="no frame that can be decoded|not a film|beyond frame -1"):
+        list(video_frames(cut))
 
 
 def test_films_need_a_package(tmp_path, monkeypatch):

@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from transferkit.cli._shared import figures_of, read_column, read_data
-from transferkit.cli._subjects import boxes_for, groups_of
+from transferkit.cli._subjects import boxes_for, check_order, groups_of
 
 
 def arguments_of(options: argparse.Namespace, model: Any) -> tuple[Any, Any, dict[str, Any]]:
@@ -20,4 +20,5 @@ def arguments_of(options: argparse.Namespace, model: Any) -> tuple[Any, Any, dic
     figures["pos_label"] = labels.get(options.pos_label, options.pos_label)
     groups = read_column(options, "groups")
     groups = groups_of(data) if groups is None else groups
+    check_order(model, data)
     return X, y, {"groups": groups, **boxes_for(model, data), **figures}

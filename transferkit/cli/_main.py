@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import codecs
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -45,6 +47,7 @@ EXIT_BROKEN_PIPE = 141
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return the exit code: 0 for success, 1 if some images failed, 2 for user errors."""
     options = _parser().parse_args(arguments)
+    _write_any_name()
     # A missing GPU is not an error here, although TensorFlow reports it as one in every process.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("MPLBACKEND", "agg")  # plots go to files, never to a window
@@ -66,6 +69,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return EXIT_INTERRUPTED
+
+
+def _write_any_name() -> None:
+    """Let stdout take names of files and classes that its encoding lacks, so that no row breaks off output.
+
+    In UTF-8, names that are no text are written as the bytes that they are.
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        utf8 = codecs.lookup(sys.stdout.encoding).name == "utf-8"
+        sys.stdout.reconfigure(errors="surrogateescape" if utf8 else "backslashreplace")
 
 
 class _Parser(argparse.ArgumentParser):

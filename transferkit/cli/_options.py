@@ -166,6 +166,10 @@ def _class_weight(text: str) -> str | dict[str, float]:
         return text
     try:
         pairs = [part.rpartition("=") for part in text.split(",")]
-        return {label.strip(): float(weight) for label, _, weight in pairs}
+        weights = [(label.strip(), float(weight)) for label, _, weight in pairs]
     except ValueError:
         raise argparse.ArgumentTypeError(f"expected weights such as cat=2,dog=1. Got {text!r}") from None
+    labels = [label for label, _ in weights]
+    if twice := [label for label in labels if labels.count(label) > 1]:
+        raise argparse.ArgumentTypeError(f"expected one weight for each class. Got {twice[0]!r} twice")
+    return dict(weights)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from transferkit.cli._flags import in_flags
+from transferkit.cli._named import with_names
 from transferkit.errors import InvalidInputError
 from transferkit.foundation.arguments import check
 
@@ -70,6 +71,8 @@ def read_data(options: argparse.Namespace) -> Any:
             "labels, pass --as-labels.",
             file=sys.stderr,
         )
+    if len(names) > 1:
+        return table._replace(targets=with_names(table.targets, names))
     return table
 
 

@@ -52,6 +52,23 @@ def boxes_for(model: Any, data: Any) -> dict[str, Any]:
     return {"boxes": boxes}
 
 
+def check_order(model: Any, data: Any) -> None:
+    """Raise if a file has its points in another order than a model, as far as left and right points tell."""
+    own, theirs = (_partners(getattr(one, "mirror_pairs", None)) for one in (model, data))
+    wrong = [point for point in own if theirs.get(point, own[point]) != own[point]]
+    if wrong:
+        raise InvalidInputError(
+            f"data must have its points in the order of the model: point {wrong[0]} is the mirror image of "
+            f"point {theirs[wrong[0]]} in this file, and of point {own[wrong[0]]} in the model. Write the "
+            "file anew with its points in that order; readers of some formats take names= for it."
+        )
+
+
+def _partners(pairs: Any) -> dict[int, int]:
+    """Return the mirror image of each point."""
+    return {a: b for left, right in pairs or () for a, b in ((left, right), (right, left))}
+
+
 def groups_of(data: Any) -> NDArray[Any] | None:
     """Return the groups in a keypoint file, such as the videos of frames, if there are several."""
     groups = getattr(data, "groups", None)

@@ -23,8 +23,8 @@ from transferkit.keypoints import as_points, frames_of_boxes
 
 def train_and_report(
     options: Any, output: Path, *, test_fraction: float, random_state: int, **parameters: Any
-) -> str:
-    """Train on a folder per class or a CSV, save the model, and return a report.
+) -> tuple[str, list[Any]]:
+    """Train on a folder per class or a CSV, save the model, and return a report and what was left out.
 
     Parameters
     ----------
@@ -42,6 +42,8 @@ def train_and_report(
     -------
     str
         The main metric with its interval and a baseline, and the file of the model.
+    list of Failure
+        The images that could not be read.
     """
     _check(options, output, test_fraction, random_state)
     if options.epochs is not None and options.fine_tune is None:
@@ -72,6 +74,8 @@ def train_and_report(
         tuning = {"layers": options.fine_tune}
         tuning |= {} if options.epochs is None else {"epochs": options.epochs}
         model = fine_tune(model, learned, targets[train], **where_learned, **tuning)
+    model.save(output)  # now, since what follows may fail
+    print(f"transferkit: wrote {output}", file=sys.stderr)
     # One point has no size to divide its error by.
     alone = model.kind == "points" and model.n_points_ == 1
     normalizer: dict[str, Any] = {"normalizer": 1.0} if alone else {}
@@ -84,7 +88,6 @@ def train_and_report(
         **where_tested,
         **normalizer,
     )
-    model.save(output)
     if options.card:
         model.card(evaluation=evaluation).to_markdown(output.with_suffix(".md"))
     if model.kind == "points":
@@ -94,7 +97,8 @@ def train_and_report(
             line += "\nboxes   are looked at; the model needs one for each subject"
     else:
         line = _LINES[model.kind_for(targets)](evaluation, targets[train])
-    return f"images  {model.report_}\ntest    {line}\nmodel   {output}"
+    report = f"images  {model.report_}\ntest    {line}\nmodel   {output}"
+    return report, [*model.report_.failures, *evaluation.skipped]
 
 
 def _check(options: Any, output: Path, test_fraction: float, random_state: int) -> None:
@@ -113,7 +117,8 @@ def _check(options: Any, output: Path, test_fraction: float, random_state: int) 
     if not output.parent.is_dir():
         raise InvalidInputError(f"The folder of the output, {output.parent}, does not exist. Make it first.")
     card = output.with_suffix(".md") if options.card else None
-    check_outputs({"output": output, "card": card}, (data, options.relabel, options.weights))
+    network = options.backbone if options.backbone.lower().endswith(".onnx") else None
+    check_outputs({"output": output, "card": card}, (data, options.relabel, options.weights, network))
     if card is not None:
         check_unchanged(card)
 

@@ -38,6 +38,8 @@ def run(options: argparse.Namespace) -> int:
         if folder is not None and not Path(folder).is_dir():
             raise InvalidInputError(f"{name} must be a folder of images. Got {folder}.")
     check_outputs({"html": options.html, "csv": options.csv}, (options.folder, options.test))
+    if options.html is not None and Path(options.html).suffix.lower() not in (".html", ".htm"):
+        raise InvalidInputError(f"html must end in .html: the page is HTML. Got {options.html}.")
     if options.csv is not None:
         check_unfilled(options.csv)
     checks: Any = None if options.checks is None else [name.strip() for name in options.checks.split(",")]

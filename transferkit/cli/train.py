@@ -6,7 +6,14 @@ import argparse
 from pathlib import Path
 
 from transferkit.cli._options import add_boxes, add_learning, add_reading, add_running
-from transferkit.cli._shared import add_backbone, add_data, backbone_of, weights_of
+from transferkit.cli._shared import (
+    EXIT_SOME_FAILED,
+    add_backbone,
+    add_data,
+    backbone_of,
+    complain,
+    weights_of,
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,18 +52,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run the command and return the exit code."""
+    """Run the command and return the exit code: 1 if images cannot be read."""
     from transferkit.cli._training import train_and_report
 
-    print(
-        train_and_report(
-            options,
-            Path(options.output),
-            test_fraction=options.test_fraction,
-            random_state=options.seed,
-            backbone=backbone_of(options),
-            weights=weights_of(options),
-            image_size=options.image_size,
-        )
+    report, failures = train_and_report(
+        options,
+        Path(options.output),
+        test_fraction=options.test_fraction,
+        random_state=options.seed,
+        backbone=backbone_of(options),
+        weights=weights_of(options),
+        image_size=options.image_size,
     )
-    return 0
+    print(report)
+    for failure in failures:
+        complain(failure, options)
+    return EXIT_SOME_FAILED if failures else 0

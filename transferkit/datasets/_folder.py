@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections import Counter
 from collections.abc import Sequence
@@ -15,6 +16,8 @@ from transferkit.errors import InvalidInputError, quoted
 from transferkit.images import IMAGE_SUFFIXES, image_files, image_suffixes, is_side_file, log_ignored
 
 __all__ = ["ImageFolder", "read_image_folder"]
+
+logger = logging.getLogger("transferkit")
 
 
 class ImageFolder(NamedTuple):
@@ -58,14 +61,8 @@ def read_image_folder(folder: str | os.PathLike[str], *, classes: Sequence[str] 
     Notes
     -----
     Auxiliary files such as ``._1.jpg``, ``.DS_Store`` and ``Thumbs.db`` are skipped silently; other files
-    without an image suffix are counted in a log message. The sub-folders of classes may be links; links to
-    folders within them are not followed.
-
-    Examples
-    --------
-    >>> paths, labels = read_image_folder("photos")        # doctest: +SKIP
-    >>> sorted(set(labels))                                # doctest: +SKIP
-    ['cat', 'dog']
+    without an image suffix, and images in no sub-folder, are counted in a log message. The sub-folders of
+    classes may be links; links to folders within them are not followed.
     """
     root = Path(folder)
     names = _class_names(root, classes)
@@ -99,11 +96,18 @@ def _class_names(root: Path, classes: Sequence[str] | None) -> list[str]:
         )
     entries = sorted(entry for entry in root.iterdir() if not is_side_file(entry))
     there = [entry.name for entry in entries if entry.is_dir()]
+    flat = [entry for entry in entries if entry.suffix.lower() in IMAGE_SUFFIXES and entry.name not in there]
     if not there:
-        flat = sum(entry.suffix.lower() in IMAGE_SUFFIXES for entry in entries)
         raise InvalidInputError(
-            f"Expected a sub-folder per class in {root}. It has none, but {flat} image(s). "
+            f"Expected a sub-folder per class in {root}. It has none, but {len(flat)} image(s). "
             "Move the images to one sub-folder per class."
+        )
+    if flat:
+        logger.warning(
+            "%d image(s) in %s itself, such as %s, are in no sub-folder of a class, and left out.",
+            len(flat),
+            root,
+            flat[0].name,
         )
     if classes is None:
         return there

@@ -73,8 +73,8 @@ def read_table(
     Raises
     ------
     InvalidInputError
-        The file, a column or the images are not found, a cell cannot be used, or a file name occurs twice.
-        The message gives the row; the header is row 1.
+        The file, a column or the images are not found, a cell cannot be used, all are numbers but for commas
+        (``"1,234"``), or a file name occurs twice. The message gives the row; the header is row 1.
 
     See Also
     --------
@@ -108,6 +108,7 @@ def read_table(
         values = np.array([[_number(cell) for cell in row] for _, row in cells])
         targets: npt.NDArray[Any] = values[:, 0] if isinstance(target, str) else values
     else:
+        problems += _numbers_with_commas(cells) if dtype is None else []
         targets = _labels(cells, columns, problems)
     raise_problems(path, problems)
     folder = find_folder(path, names, image_folder)
@@ -189,6 +190,18 @@ def _repeated(names: list[str]) -> list[str]:
             also = "" if {first} == {*others} else f", also as {quoted(sorted({*others} - {first}))}"
             problems.append(f"{first!r} occurs in {1 + len(others)} rows{also}; keep one")
     return problems
+
+
+def _numbers_with_commas(cells: Cells) -> list[str]:
+    """Return the first row with a comma, if all cells are numbers but for commas."""
+    commas = [(number, cell) for number, row in cells for cell in row if "," in cell]
+    if not commas or not _are_numbers([cell.replace(",", "") for _, row in cells for cell in row]):
+        return []
+    number, cell = commas[0]
+    return [
+        f"row {number} has {cell!r}, which may be a number: write numbers without commas of thousands, and "
+        "with a decimal point. If they are labels, dtype=str reads them"
+    ]
 
 
 def _labels(cells: Cells, columns: list[str], problems: list[str]) -> npt.NDArray[Any]:

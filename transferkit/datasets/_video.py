@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import re
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +17,11 @@ from transferkit.errors import InvalidInputError, MissingDependencyError
 from transferkit.foundation.arguments import check, is_count
 
 __all__ = ["VideoFrames", "video_frames"]
+
+_TOLERANCE = 1.0  # seconds by which a film may end early
+_CLOCK = re.compile(r"(\d+):(\d+):(\d+(?:\.\d+)?)")
+
+_logger = logging.getLogger("transferkit")
 
 
 class VideoFrames:
@@ -31,8 +38,9 @@ class VideoFrames:
         that is not later than that of the frame before.
     """
 
-    def __init__(self, path: Path, container: Any, every: int) -> None:
+    def __init__(self, path: Path, container: Any, every: int, lasts: float = 0.0) -> None:
         self.path = path
+        self._lasts = lasts
         self.numbers: list[int] = []
         self.times: list[float] = []
         self._frames = self._decode(container, every)
@@ -49,11 +57,12 @@ class VideoFrames:
 
         with container:
             frames = _timed(container)
-            number, latest = -1, float("-inf")
+            number, first, latest = -1, 0.0, float("-inf")
             while True:
                 try:
                     frame, time = next(frames)
                 except StopIteration:
+                    self._check_end(number + 1, latest - first)
                     return
                 except FFmpegError as error:
                     raise InvalidInputError(
@@ -62,6 +71,7 @@ class VideoFrames:
                     ) from error
                 number += 1
                 if time > latest:
+                    first = time if latest < first else first
                     latest = time
                 else:  # also NaN
                     time = float("nan")
@@ -70,6 +80,30 @@ class VideoFrames:
                     self.numbers.append(number)
                     self.times.append(time)
                     yield pixels
+
+    def _check_end(self, n_frames: int, seconds: float) -> None:
+        """Raise if there was no frame; warn if the file says that it lasts longer than its frames."""
+        if not n_frames:
+            raise InvalidInputError(
+                f"{self.path} has no frame that can be decoded. The file is damaged, or was not copied to "
+                "its end."
+            )
+        if n_frames > 1 and seconds >= 0 and self._lasts - seconds > _TOLERANCE + 2 * seconds / n_frames:
+            _logger.warning(
+                "%s says that it lasts %.1f s, but its frames end after %.1f s. Was it copied to its end?",
+                *(self.path, self._lasts, seconds),
+            )
+
+
+def _seconds(container: Any) -> float:
+    """Return how long a file says that its film lasts; 0 if it does not say."""
+    stream = container.streams.video[0]
+    if "avi" in container.format.name.split(",") and stream.average_rate:  # others are guesses by its size
+        return float(stream.frames / stream.average_rate)
+    noted = _CLOCK.match(stream.metadata.get("DURATION", ""))  # Matroska and WebM
+    if noted:
+        return 3600 * int(noted[1]) + 60 * int(noted[2]) + float(noted[3])
+    return float((stream.duration or 0) * (stream.time_base or 0))
 
 
 def _timed(container: Any) -> Iterator[tuple[Any, float]]:
@@ -109,7 +143,8 @@ def video_frames(path: str | os.PathLike[str], *, every: int = 1) -> VideoFrames
     Raises
     ------
     InvalidInputError
-        There is no such file, it contains no video, or it is damaged.
+        There is no such file, it contains no video, or it is damaged. A file that ends much earlier than it
+        says is logged.
     MissingDependencyError
         PyAV is not installed.
 
@@ -142,7 +177,7 @@ def video_frames(path: str | os.PathLike[str], *, every: int = 1) -> VideoFrames
         container.close()
         raise InvalidInputError(f"{path} has no film in it, only {len(container.streams)} other stream(s).")
     container.streams.video[0].thread_type = "AUTO"
-    return VideoFrames(path, container, int(every))
+    return VideoFrames(path, container, int(every), _seconds(container))
 
 
 def _upright(frame: Any) -> npt.NDArray[np.uint8]:

@@ -18,6 +18,9 @@ _REPORTED = 10  # problems listed in one error
 
 _DECIMAL_COMMA = re.compile(r"^(\s*[-+]?\d*),(\d+(?:[eE][-+]?\d+)?\s*)$")
 
+_DECIMAL_POINT = re.compile(r"^\s*[-+]?[\d,]*\.\d+\s*$")
+_THOUSANDS = re.compile(r"^\s*[-+]?\d{1,3},\d{3}\s*$")
+
 NumberedRow = tuple[int, list[str]]
 
 _MISSING = {"", "na", "n/a", "nan", "none", "null"}
@@ -32,7 +35,8 @@ def read_rows(path: Path, what: str) -> list[NumberedRow]:
     """Return the non-blank rows, numbered as in a spreadsheet; ``what`` describes the file in errors.
 
     Cells are separated by commas, semicolons or tabs, whichever the first row has. If the separator is not a
-    comma, numbers may have a decimal comma, which is replaced by a point.
+    comma, numbers may have a decimal comma, which is replaced by a point. Where other numbers of the column
+    have a decimal point, 1,234 stays as it is.
     """
     if not path.is_file():
         state = "It is a folder." if path.is_dir() else f"The current folder is {Path.cwd()}."
@@ -53,7 +57,13 @@ def read_rows(path: Path, what: str) -> list[NumberedRow]:
     del rows[: bool(told)]
     if delimiter == ",":
         return rows
-    return [(number, [_DECIMAL_COMMA.sub(r"\1.\2", cell) for cell in row]) for number, row in rows]
+    pointed = {i for _, row in rows for i, cell in enumerate(row) if _DECIMAL_POINT.match(cell)}
+    return [(number, [_with_point(cell, i in pointed) for i, cell in enumerate(row)]) for number, row in rows]
+
+
+def _with_point(cell: str, pointed: bool) -> str:
+    """Return a cell with a point for its decimal comma; among points, 1,234 may be a thousand and more."""
+    return cell if pointed and _THOUSANDS.match(cell) else _DECIMAL_COMMA.sub(r"\1.\2", cell)
 
 
 def _text(path: Path) -> str:
@@ -78,7 +88,7 @@ def find_folder(
     """Return the folder that the file names in a table are relative to.
 
     By default the folder of the table, or one ``beside`` it, such as ``"images"`` or ``".."``: whichever
-    contains most of the first images.
+    contains most of the first images. If another contains as many, which differ, that is an error.
     """
     if image_folder is not None:
         return _checked_folder(image_folder, names)
@@ -89,7 +99,14 @@ def find_folder(
             f"None of the images of {path} were found: the first, {names[0]!r}, is not in "
             f"{quoted(map(str, folders), 'or')}. Pass image_folder=."
         )
-    return folders[int(np.argmax(found))]
+    own = folders[int(np.argmax(found))]
+    for other, n in zip(folders, found, strict=True):
+        if n == max(found) and _differ(own, other, names):
+            raise InvalidInputError(
+                f"Images of {path} have the same names, but differ in {str(own)!r} and {str(other)!r}. Pass "
+                "image_folder=."
+            )
+    return own
 
 
 def raise_problems(path: Path, problems: list[str]) -> None:
@@ -109,6 +126,12 @@ def _checked_folder(image_folder: str | os.PathLike[str], names: list[str]) -> P
             "Pass the folder that the file names in the table are relative to."
         )
     return folder
+
+
+def _differ(one: Path, other: Path, names: list[str]) -> bool:
+    """Return True if some of the first files are in both folders, with other sizes."""
+    pairs = [(one / name, other / name) for name in names[:_PROBED]]
+    return any(a.is_file() and b.is_file() and a.stat().st_size != b.stat().st_size for a, b in pairs)
 
 
 def _count_there(folder: Path, names: list[str]) -> int:

@@ -28,7 +28,8 @@ def mirror_pairs_by_name(names: Sequence[str]) -> Pairs:
     names : sequence of str
         Names of the points. Two names are a pair if exchanging ``left`` and ``right``, or ``l`` and ``r``,
         turns one into the other. Upper and lower case and many spellings are recognized: ``left_eye``,
-        ``eye_L``, ``LeftEye``, ``l-eye``, ``earLeft``, ``left_eye_right_corner``.
+        ``eye_L``, ``LeftEye``, ``l-eye``, ``earLeft``, ``left_eye_right_corner``; and ``lhip`` where there is
+        ``rhip``.
 
     Returns
     -------
@@ -58,11 +59,26 @@ def without_partner(names: Sequence[str]) -> list[str]:
 def _sided(names: Sequence[str]) -> dict[tuple[str, ...], int]:
     """Return the words of names that have a side, and where each stands first."""
     found: dict[tuple[str, ...], int] = {}
-    for index, name in enumerate(names):
-        words = tuple(_SIDES.get(word.lower(), word.lower()) for word in _WORDS.findall(_spaced(name)))
+    split = [
+        tuple(_SIDES.get(word.lower(), word.lower()) for word in _WORDS.findall(_spaced(name)))
+        for name in names
+    ]
+    others = {name.lower() for name, words in zip(names, split, strict=True) if not _first_side(words)}
+    for index, (name, words) in enumerate(zip(names, split, strict=True)):
+        words = words if _first_side(words) else _by_letter(name.lower(), others)
         if _first_side(words):
             found.setdefault(words, index)
     return found
+
+
+def _by_letter(name: str, others: set[str]) -> tuple[str, ...]:
+    """Return the side and the rest of ``lhip`` if there is ``rhip``, or of ``hipl`` if there is ``hipr``."""
+    first, last = _SIDES.get(name[:1]), _SIDES.get(name[-1:])
+    if first and len(name) > 1 and _OTHER[first][0] + name[1:] in others:
+        return first, name[1:]
+    if last and len(name) > 1 and name[:-1] + _OTHER[last][0] in others:
+        return name[:-1], last
+    return ()
 
 
 def _first_side(words: tuple[str, ...]) -> str | None:

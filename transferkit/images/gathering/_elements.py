@@ -27,7 +27,7 @@ def read_elements(elements: Iterable[Any], *, batches: bool | None = None) -> Ga
     Raises
     ------
     InvalidInputError
-        Elements are not images, or a batch has a single label.
+        Elements are not images, or a batch has a single label, or more or fewer labels than images.
     """
     images: list[Any] = []
     labels: list[Any] = []
@@ -35,9 +35,14 @@ def read_elements(elements: Iterable[Any], *, batches: bool | None = None) -> Ga
         image, label = _pair(element, batches)
         if batches is None:
             batches = _is_batch(image, label)
-        images += list(image) if batches else [image]
+        found = list(image) if batches else [image]
+        images += found
         if label is not None and batches and _count(label) is None:
             raise InvalidInputError(f"X has a batch of images with one label, {label!r}. Each needs one.")
+        if label is not None and batches and _count(label) != len(found):
+            raise InvalidInputError(
+                f"X has a batch of {len(found)} images with {_count(label)} labels. Each image needs one."
+            )
         if label is not None:
             labels += list(label) if batches else [label]
     return Gathered(images, [_plain(label) for label in labels] or None)

@@ -63,9 +63,19 @@ def _whole(X: Any) -> Any:
 
 
 def _names(X: Any) -> Any:
-    """Return the names of the classes; None if labels are no longer class numbers."""
+    """Return the names of the classes by their numbers; None if labels are no longer class numbers."""
     X = _whole(X)
-    return None if getattr(X, "target_transform", None) is not None else getattr(X, "classes", None)
+    if getattr(X, "target_transform", None) is not None:
+        return None
+    names, numbers = getattr(X, "classes", None), getattr(X, "class_to_idx", None)
+    if names is None or not isinstance(numbers, Mapping):
+        return names
+    if all(numbers.get(name) == i for i, name in enumerate(names) if isinstance(name, str)):
+        return names
+    # classes are sorted in another way, or several have one number
+    own = {number: name for name, number in numbers.items() if isinstance(number, int)}
+    one_each = len(own) == len(numbers) and set(own) == set(range(len(own)))
+    return [own[number] for number in range(len(own))] if one_each else None
 
 
 def _files(X: Any) -> list[tuple[str, int]] | None:

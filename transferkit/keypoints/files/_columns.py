@@ -56,7 +56,7 @@ class Columns:
         """Interpret the header; without one, all columns after the file name are points."""
         first, row = rows[0]
         file = next((column for column, cell in enumerate(row) if is_image_name(cell)), 0)
-        titles = [cell.strip() for cell in header or []]
+        titles = _titles(path, header, rows[0])
         known = [title.lower() for title in titles]
         group = known.index("group") if "group" in known else None
         individual = known.index("individual") if "individual" in known else None
@@ -72,13 +72,30 @@ class Columns:
                 f"separated by commas, semicolons or tabs. Row {first} has {len(row)} cell(s)"
                 + (f", of which {len(points)} are coordinates." if len(row) > 1 else ".")
             )
-        if header is not None and len(titles) not in (len(row), len(row) - 1):
-            titles = []  # a title line, which does not name columns
         names = None
-        if len(titles) == len(row):
+        if titles:
             names, order = _named([titles[column] for column in points], path)
             points = [points[place] for place in order]
         return cls(file, points, box, names, _text(rows, group), _text(rows, individual))
+
+
+def _titles(path: Path, header: list[str] | None, first: tuple[int, list[str]]) -> list[str]:
+    """Return the title of each column; none without a header, or if it is a title of the whole table."""
+    titles = [cell.strip() for cell in header or []]
+    place, row = first
+    if len(titles) == len(row) - 1:
+        return ["", *titles]  # R writes no title above the names of its rows
+    while len(titles) > len(row) and not titles[-1]:
+        titles.pop()
+    if len(titles) == len(row):
+        return titles
+    known = {"group", "individual", *_BOX}.intersection(title.lower() for title in titles)
+    if known or any(_axes(titles, form) for form in _TITLES):
+        raise InvalidInputError(
+            f"{path}: the header must have a title for each column. It has {len(titles)}, but row {place} "
+            f"has {len(row)} cells. Add the titles that are missing, or delete the cells without a title."
+        )
+    return []
 
 
 def _text(rows: list[tuple[int, list[str]]], column: int | None) -> npt.NDArray[np.str_] | None:
@@ -96,6 +113,12 @@ def _named(titles: list[str], path: Path) -> tuple[tuple[str, ...] | None, list[
     axes, form = max(zip(forms, _TITLES, strict=True), key=lambda one: len(one[0]))
     as_they_are = list(range(len(titles)))
     if not axes:
+        sides = [title.lower() for title in titles]
+        if set(sides) == {"x", "y"} and sides != ["x", "y"] * (len(sides) // 2):
+            raise InvalidInputError(
+                f"{path}: columns of points without names must be x, y, x, y, ... Got {', '.join(titles)}. "
+                "Change their order, or name the points, as in nose_x and nose_y."
+            )
         return None, as_they_are
     columns = [column for pair in axes.values() for column in pair.values()]
     if len(columns) < len(titles):

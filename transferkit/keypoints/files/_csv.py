@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import logging
 import os
 from collections import Counter
 from pathlib import Path
@@ -21,6 +22,8 @@ from transferkit.keypoints.files._places import counted, is_image_name, names_to
 from transferkit.keypoints.files._table import KeypointTable
 
 __all__ = ["read_keypoints_csv", "write_keypoints_csv"]
+
+_logger = logging.getLogger("transferkit")
 
 _ENDINGS = ("_frames_keypoints", "_keypoints")
 
@@ -73,6 +76,7 @@ def read_keypoints_csv(
     stems = [path.stem.removesuffix(ending) for ending in _ENDINGS if path.stem.endswith(ending)]
     folder = find_folder(path, names, image_folder, tuple(stem for stem in stems if stem))
     groups = columns.groups if columns.groups is not None else per_image(names)
+    _tell_missing(path, values[:, columns.points])
     return KeypointTable(
         [folder / name for name in names],
         values[:, columns.points],
@@ -130,6 +134,18 @@ def write_keypoints_csv(
     write_text(path, text.getvalue())
 
 
+def _tell_missing(path: Path, values: npt.NDArray[np.float64]) -> None:
+    """Warn of points where programs put those that are missing."""
+    points = as_points(values)
+    n = sum(int((points == place).all(axis=2).sum()) for place in (0, -1))
+    if n:
+        _logger.warning(
+            "%s: %d point(s) are at (0, 0) or (-1, -1). If these are missing, leave their cells empty.",
+            path,
+            n,
+        )
+
+
 def _cells(values: npt.NDArray[np.float64]) -> list[object]:
     """Return numbers as cells, with empty cells for missing ones."""
     return ["" if value != value else value for value in values.tolist()]
@@ -172,7 +188,13 @@ def _read_cells(path: Path) -> tuple[list[str], npt.NDArray[np.float64], Columns
             cells[column] = number(row[column])
             if np.isinf(cells[column]):
                 problems.append(f"{where}, column {column + 1}: {row[column]!r} is not a finite number")
-    counts = Counter(names)
+    if columns.groups is not None:
+        problems += [
+            f"row {place} ({name}) has no group"
+            for name, group, (place, _) in zip(names, columns.groups, rows, strict=True)
+            if not group
+        ]
+    counts = Counter(map(os.path.normpath, names))
     if not columns.box and columns.individuals is None:
         problems += [
             f"{name!r} occurs in {counts[name]} rows; keep one, or tell its subjects apart by a column "

@@ -84,6 +84,7 @@ def read_deeplabcut(
     with path.open("rb") as file:
         hdf5 = file.read(4) == b"\x89HDF"
     names, columns, values = _Content(*read_h5(path)) if hdf5 else _read_csv(path)
+    names = [name.replace("\\", "/") for name in names]
     if all(name.replace(".", "", 1).isdigit() for name in names):
         raise InvalidInputError(
             f"{path} has predictions for the frames of a video, not for images. Extract and label frames in "
@@ -96,7 +97,7 @@ def read_deeplabcut(
         raise InvalidInputError(f"{path} has no labelled point.")
     if len(kept) > kept.sum():
         _logger.info("%s: %d rows without any point are left out", path, len(kept) - kept.sum())
-    stated = [names[row].replace("\\", "/") for row in rows[kept]]
+    stated = [names[row] for row in rows[kept]]
     folder, files = _find(path, stated, image_folder)
     videos = [Path(name).parent.name or folder.resolve().name for name in stated]
     return KeypointTable(
@@ -125,6 +126,9 @@ def _read_csv(path: Path) -> _Content:
     width = len(heads["coords"])
     # Newer versions use three cells for an image: labeled-data, the video, the file.
     indexes = next((i for i, cell in enumerate(heads["coords"]) if cell in _COORDS), width)
+    if indexes == width:
+        found = quoted(list(dict.fromkeys(heads["coords"][1:]))[:5])
+        raise InvalidInputError(f"{path}: row 'coords' of the header must have x and y. Got {found}.")
     problems = [
         f"row {place} has {len(row)} cells, but its header {width}"
         for place, row in rows

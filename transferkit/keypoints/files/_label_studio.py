@@ -5,6 +5,7 @@ sleap-io also has a reader for Label Studio, but only for tasks that it wrote it
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Sequence
@@ -90,13 +91,15 @@ def read_label_studio(
             if not labels:
                 continue
             where = f"task {task.get('id', number)}"
-            name, image = _image(task, labels[0].get("to_name"), folder, where, problems)
+            labelled = labels[0].get("to_name")
+            results = [one for one in results if _is_of(one, labelled, where, problems)]
+            name, image = _image(task, labelled, folder, where, problems)
             subjects += _subjects(results, image, where, problems)
             stated.append(name)
             images.append(image)
             sizes.append(_size(labels[0]))
     check_different(stated, images, problems)
-    raise_problems(path, problems)
+    raise_problems(path, list(dict.fromkeys(problems)))
     check_sizes(images, sizes, problems)
     raise_problems(path, problems)
     return table_of(subjects, path, names, folder=folder)
@@ -108,6 +111,23 @@ def _results(task: dict[str, Any]) -> list[dict[str, Any]]:
         a for a in task.get("annotations") or task.get("completions") or [] if not a.get("was_cancelled")
     ]
     return list(valid[-1].get("result") or []) if valid else []
+
+
+def _is_of(result: dict[str, Any], labelled: Any, where: str, problems: list[str]) -> bool:
+    """Return True if a result is of the image with a name; add to the problems a point that is not."""
+    if result["type"] == "relation":
+        return True
+    if turned := result.get("image_rotation"):
+        problems.append(
+            f"{where} was labelled on an image turned by {turned} degrees, and pixels of the file may be "
+            "others; turn it back in Label Studio, and export again"
+        )
+    other = result.get("to_name")
+    if other != labelled and result["type"] == "keypointlabels":
+        problems.append(
+            f"{where} has keypoints of 2 images, {quoted([str(labelled), str(other)])}; make a task for each"
+        )
+    return bool(other == labelled)
 
 
 def _image(
@@ -153,10 +173,7 @@ def _subjects(results: list[dict[str, Any]], image: Path, where: str, problems: 
     found: dict[Any, Subject] = {}
     for result in results:
         if result.get("type") == "rectanglelabels":
-            value, (width, height) = result["value"], _size(result)
-            left, top = value["x"] * width / 100, value["y"] * height / 100
-            right, bottom = left + value["width"] * width / 100, top + value["height"] * height / 100
-            found[result.get("id")] = Subject(image, box=(left, top, right, bottom))
+            found[result.get("id")] = Subject(image, box=_box(result))
     for result in results:
         if result.get("type") == "keypointlabels":
             owner = owners.get(result.get("id"))
@@ -165,6 +182,17 @@ def _subjects(results: list[dict[str, Any]], image: Path, where: str, problems: 
             name = str(value["keypointlabels"][0])
             subject.add(name, value["x"] * width / 100, value["y"] * height / 100, where, problems)
     return list(found.values())
+
+
+def _box(result: dict[str, Any]) -> tuple[float, float, float, float]:
+    """Return the edges around a rectangle, which may be turned clockwise about its upper left corner."""
+    value, (width, height) = result["value"], _size(result)
+    left, top = value["x"] * width / 100, value["y"] * height / 100
+    across, down = value["width"] * width / 100, value["height"] * height / 100
+    angle = math.radians(value.get("rotation") or 0)
+    x = [a * across * math.cos(angle) - d * down * math.sin(angle) for a in (0, 1) for d in (0, 1)]
+    y = [a * across * math.sin(angle) + d * down * math.cos(angle) for a in (0, 1) for d in (0, 1)]
+    return left + min(x), top + min(y), left + max(x), top + max(y)
 
 
 def _size(result: dict[str, Any]) -> tuple[float, float]:

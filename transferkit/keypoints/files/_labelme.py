@@ -24,7 +24,8 @@ def read_labelme(path: str | os.PathLike[str], *, names: Sequence[str] | None = 
     ----------
     path : path
         A JSON file, or a folder of JSON files. Shapes of type "point" are points, named by their label; those
-        with the same ``group_id`` are one subject, and a "rectangle" with this id is its box.
+        with the same ``group_id`` are one subject, and a "rectangle" with this id is its box. Of several
+        rectangles without an id, none is a box.
     names : sequence of str, optional
         Names of the points to read, in this order; by default all, in the order of first appearance.
 
@@ -86,13 +87,22 @@ def _subjects(file: Path, images: list[_Image], problems: list[str]) -> list[Sub
         problems.append(f"{file.name} is of the image {name!r}, which is not there")
     images.append(_Image(name, image, (content.get("imageWidth"), content.get("imageHeight"))))
     found: dict[Any, Subject] = {}
+    boxes: dict[Any, list[tuple[float, float, float, float]]] = {}
     for shape in shapes:
         subject = found.setdefault(shape.get("group_id"), Subject(image))
         corners = shape.get("points") or []
         if shape.get("shape_type") == "point" and len(corners) == 1:
             x, y = corners[0]
             subject.add(str(shape.get("label")), x, y, file.name, problems)
-        elif shape.get("shape_type") == "rectangle" and len(corners) == 2:
-            (x0, y0), (x1, y1) = corners
-            subject.box = min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1)
+        elif shape.get("shape_type") == "rectangle" and len(corners) in (2, 4):
+            xs, ys = zip(*corners, strict=True)
+            boxes.setdefault(shape.get("group_id"), []).append((min(xs), min(ys), max(xs), max(ys)))
+    for group, around in boxes.items():
+        if len(around) == 1:
+            found[group].box = around[0]
+        elif group is not None:  # without an id, nothing tells which is the box
+            problems.append(
+                f"{file.name} has {len(around)} rectangles of the subject {group}; keep the one that is its "
+                "box"
+            )
     return list(found.values())

@@ -110,7 +110,8 @@ def check_sizes(images: Sequence[Path], sizes: Sequence[Any], problems: list[str
 
 def per_image(names: Sequence[str]) -> npt.NDArray[np.str_] | None:
     """Return the image names as groups if any image has several subjects, which must not be separated."""
-    return np.array(names, dtype=np.str_) if max(Counter(names).values(), default=0) > 1 else None
+    images = [os.path.normpath(name) for name in names]  # also ./a.jpg and a.jpg
+    return np.array(images, dtype=np.str_) if max(Counter(images).values(), default=0) > 1 else None
 
 
 def counted(names: Sequence[str]) -> list[str]:
@@ -127,13 +128,10 @@ def names_to_write(paths: Sequence[Path], folder: Path | None, file: Path) -> li
     """Return the names of images for a file to write.
 
     They are relative to the folder; by default to that of the file, or else to the deepest folder that
-    contains all images. Paths outside the folder are unchanged.
+    contains all images. Paths outside the folder are absolute, since a reader takes others as relative to it.
     """
     whole = [Path(os.path.abspath(path)) for path in paths]  # noqa: PTH100 - links are to stay
     root = Path(os.path.abspath(file.parent if folder is None else folder))  # noqa: PTH100
     if folder is None and whole and not all(path.is_relative_to(root) for path in whole):
         root = Path(os.path.commonpath([str(path.parent) for path in whole]))
-    return [
-        (full.relative_to(root) if full.is_relative_to(root) else path).as_posix()
-        for path, full in zip(paths, whole, strict=True)
-    ]
+    return [(full.relative_to(root) if full.is_relative_to(root) else full).as_posix() for full in whole]

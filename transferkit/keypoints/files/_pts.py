@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from transferkit.errors import InvalidInputError
+from transferkit.errors import InvalidInputError, quoted
 from transferkit.images import IMAGE_SUFFIXES, raise_problems
 from transferkit.keypoints.files._columns import number
 from transferkit.keypoints.files._kinds import refuse_others
@@ -80,13 +80,20 @@ def read_pts(
 
 
 def _image(stem: Path, file: Path, problems: list[str]) -> Path:
-    """Return the image with the name of a file."""
-    for suffix in (".jpg", ".png", *sorted(IMAGE_SUFFIXES)):
-        for form in (suffix, suffix.upper()):
-            if (image := stem.with_suffix(form)).is_file():
-                return image
-    problems.append(f"{file.name} has no image {stem.with_suffix('.jpg')} or with another suffix of images")
-    return stem
+    """Return the image with the name of a file; there must be only one."""
+    forms = [stem.with_suffix(form) for end in sorted(IMAGE_SUFFIXES) for form in (end, end.upper())]
+    found: list[Path] = []
+    for image in forms:  # a file has several names where upper and lower case are the same
+        if image.is_file() and not any(image.samefile(other) for other in found):
+            found.append(image)
+    if not found:
+        problems.append(
+            f"{file.name} has no image {stem.with_suffix('.jpg')} or with another suffix of images"
+        )
+    elif len(found) > 1:
+        names = quoted(image.name for image in found)
+        problems.append(f"{file.name} is of {len(found)} images, {names}; keep one of them beside it")
+    return found[0] if found else stem
 
 
 def _points(file: Path, problems: list[str]) -> npt.NDArray[np.float64] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from transferkit.keypoints.files._places import check_different, checked_file, p
 from transferkit.keypoints.files._table import KeypointTable
 
 __all__ = ["read_sleap"]
+
+_logger = logging.getLogger("transferkit")
 
 
 def read_sleap(
@@ -57,7 +60,11 @@ def read_sleap(
     skeleton = labels.skeletons[0]
     names = tuple(map(str, skeleton.node_names))
     frames = [(frame, instance) for frame in labels for instance in _instances(frame)]
-    frames = [(frame, one) for frame, one in frames if one.skeleton.node_names == skeleton.node_names]
+    own = [(frame, one) for frame, one in frames if sorted(one.skeleton.node_names) == sorted(names)]
+    if len(own) < len(frames):
+        n = len(frames) - len(own)
+        _logger.warning("%s: %d labelled animal(s) of other skeletons are left out", path, n)
+    frames = own
     if not frames:
         raise InvalidInputError(f"{path} has no labelled point.")
     problems: list[str] = []
@@ -73,12 +80,12 @@ def read_sleap(
     groups = np.array([videos.get(id(frame.video), "") for frame, _ in frames], dtype=np.str_)
     return KeypointTable(
         paths,
-        np.array([one.numpy()[:, :2] for _, one in frames], dtype=np.float64),
+        np.array([_in_order(one, names, one.numpy()[:, :2]) for _, one in frames], dtype=np.float64),
         names=names,
         skeleton=tuple((int(a), int(b)) for a, b in skeleton.edge_inds),
         mirror_pairs=tuple(tuple(sorted(map(int, pair))) for pair in skeleton.symmetry_inds) or None,  # type: ignore[misc]
         groups=groups if len(set(groups)) > 1 else per_image([one.as_posix() for one in paths]),
-        likelihood=_likelihood([one for _, one in frames]),
+        likelihood=_likelihood([one for _, one in frames], names),
     )
 
 
@@ -100,9 +107,18 @@ def _instances(frame: Any) -> list[Any]:
     return [one for one in own if np.isfinite(one.numpy()[:, :2]).all(axis=1).any()]
 
 
-def _likelihood(instances: list[Any]) -> Any:
+def _in_order(instance: Any, names: tuple[str, ...], values: Any) -> Any:
+    """Return a value for each name; a skeleton may have the same nodes in another order."""
+    nodes = list(instance.skeleton.node_names)
+    return values[[nodes.index(name) for name in names]]
+
+
+def _likelihood(instances: list[Any], names: tuple[str, ...]) -> Any:
     """Return the scores of predicted points, and 1 for points labelled by people; None without scores."""
-    scores = [getattr(one, "score", None) is not None and one.numpy(scores=True)[:, 2] for one in instances]
+    scores = [
+        getattr(one, "score", None) is not None and _in_order(one, names, one.numpy(scores=True)[:, 2])
+        for one in instances
+    ]
     if not any(isinstance(score, np.ndarray) for score in scores):
         return None
     return np.array(

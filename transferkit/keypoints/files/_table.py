@@ -91,7 +91,7 @@ class KeypointTable:
                 f"keypoints have {shape[0]} rows but there are {len(self.paths)} paths. Each path needs "
                 "a row; repeat the path for several subjects in one image."
             )
-        object.__setattr__(self, "keypoints", np.asarray(self.keypoints, dtype=np.float64))
+        object.__setattr__(self, "keypoints", _filled(self.keypoints))
         if self.names is not None and len(self.names) != shape[1]:
             raise InvalidInputError(f"names has {len(self.names)} names but there are {shape[1]} points.")
         for name, (dtype, width) in _columns(shape[1]).items():
@@ -110,7 +110,9 @@ class KeypointTable:
         if (value := getattr(self, name)) is None:
             return
         try:
-            array: npt.NDArray[Any] = np.asarray(value, dtype=dtype)
+            array: npt.NDArray[Any] = (
+                _filled(value) if dtype is np.float64 else np.asarray(value, dtype=dtype)
+            )
         except (TypeError, ValueError) as error:
             raise InvalidInputError(f"{name} of a table must have shape {shape}: {error}.") from error
         if array.shape != shape and len(self.paths):
@@ -148,9 +150,9 @@ class KeypointTable:
         likelihood : array-like, shape (n, k), optional
             Likelihood of the new points, such as from :func:`transferkit.keypoints.likelihood_within`.
         """
-        points = np.asarray(keypoints, dtype=np.float64)
+        points = _filled(keypoints)
         if likelihood is not None:
-            likelihood = np.asarray(likelihood, dtype=np.float64)
+            likelihood = _filled(likelihood)
             expected = as_points(points).shape[:2]
             if likelihood.shape != expected or not ((likelihood >= 0) & (likelihood <= 1)).all():
                 raise InvalidInputError(
@@ -158,6 +160,13 @@ class KeypointTable:
                     f"Got shape {likelihood.shape}."
                 )
         return replace(self, keypoints=points, likelihood=likelihood, visibility=None)
+
+
+def _filled(values: Any) -> npt.NDArray[np.float64]:
+    """Return numbers as an array, with NaN for masked ones."""
+    array = np.array(values, dtype=np.float64)
+    array[np.ma.getmaskarray(values)] = np.nan
+    return array
 
 
 def _columns(n_points: int) -> dict[str, tuple[type, tuple[int, ...]]]:

@@ -65,9 +65,15 @@ def read_yolo_pose(path: str | os.PathLike[str], *, split: str = "train") -> Key
     folder = _folder(path, content, split)
     problems: list[str] = []
     rows = []
+    files: dict[Path, list[Path]] = {}
     for image in image_files(folder, Counter()):
-        if (file := _label_file(image)).is_file():
-            rows += [(image, row) for row in _rows(file, shape, problems)]
+        files.setdefault(_label_file(image), []).append(image)
+    for file, images in files.items():
+        if file.is_file():
+            rows += [(images[0], row) for row in _rows(file, shape, problems)]
+            if len(images) > 1:
+                names = quoted(image.name for image in images)
+                problems.append(f"{file.name} is of {len(images)} images, {names}; keep one of them")
     raise_problems(path, problems)
     if not rows:
         raise InvalidInputError(
@@ -83,8 +89,8 @@ def read_yolo_pose(path: str | os.PathLike[str], *, split: str = "train") -> Key
     return KeypointTable(
         paths,
         np.where((seen > 0)[..., None], points[..., :2] * scale[:, None], np.nan),
-        names=_names(content, shape[0]),
-        mirror_pairs=_pairs(content, shape[0]),
+        names=_names(path, content, sorted(set(values[:, 0].astype(int).tolist())), shape[0]),
+        mirror_pairs=_pairs(path, content, shape[0]),
         boxes=np.hstack([centre - side / 2, centre + side / 2]),
         groups=per_image([image.as_posix() for image in paths]),
         folder=folder,
@@ -140,23 +146,41 @@ def _rows(file: Path, shape: list[int], problems: list[str]) -> list[list[float]
         values = [number(cell) for cell in line.split()]
         if values and (len(values) != expected or not np.isfinite(values).all()):
             problems.append(f"{file.name}, line {place} must have {expected} numbers. Got {len(values)}")
+        elif values and (far := [value for value in _fractions(values, shape) if not -1 <= value <= 2]):
+            problems.append(
+                f"{file.name}, line {place} must have fractions of the image. Got {far[0]:g}; divide pixels "
+                "by its width or height"
+            )
         elif values:
             rows.append(values)
     return rows
 
 
-def _names(content: dict[str, Any], n_points: int) -> tuple[str, ...] | None:
-    """Return the names of the points, of the first class that has them."""
+def _fractions(values: list[float], shape: list[int]) -> list[float]:
+    """Return the numbers of a line that are fractions of the image: box, and x and y of each point."""
+    points = values[5:]
+    return values[1:5] + [value for i, value in enumerate(points) if i % shape[1] < 2]
+
+
+def _names(path: Path, content: dict[str, Any], classes: list[int], n_points: int) -> tuple[str, ...] | None:
+    """Return the names of the points of these classes."""
     given = content.get("kpt_names")
-    lists = list(given.values()) if isinstance(given, dict) else [given]
-    names = next((found for found in lists if isinstance(found, list) and len(found) == n_points), None)
-    return None if names is None else tuple(map(str, names))
+    lists = [given.get(one, given.get(str(one))) for one in classes] if isinstance(given, dict) else [given]
+    names = {tuple(map(str, found)) for found in lists if isinstance(found, list) and len(found) == n_points}
+    if len(names) > 1:
+        raise InvalidInputError(
+            f"{path} has labels of {len(classes)} classes, whose points have different names. Write a data "
+            "set for each of them."
+        )
+    return next(iter(names), None)
 
 
-def _pairs(content: dict[str, Any], n_points: int) -> Pairs | None:
+def _pairs(path: Path, content: dict[str, Any], n_points: int) -> Pairs | None:
     """Return the pairs of points that ``flip_idx`` swaps."""
     order = content.get("flip_idx")
     if not isinstance(order, list) or sorted(map(str, order)) != sorted(map(str, range(n_points))):
         return None
     order = [int(place) for place in order]  # some files have them in quotes
-    return tuple((i, j) for i, j in enumerate(order) if i < j and order[j] == i)
+    if any(order[j] != i for i, j in enumerate(order)):
+        raise InvalidInputError(f"{path}: flip_idx must exchange points in pairs. Got {order}.")
+    return tuple((i, j) for i, j in enumerate(order) if i < j)
