@@ -222,6 +222,15 @@ def test_groups_that_are_passed_are_checked_instead(tiny, tmp_path):
     assert report.groups[12] == report.groups[0] == report.groups[2]
 
 
+def test_groups_are_the_same_whatever_the_type_of_their_numbers(tiny, sources):
+    """A table with a missing number elsewhere has numbers with a fraction of 0."""
+    paths, labels = sources
+    train, test = (paths[:20], labels[:20]), (paths[20:24], labels[20:24])
+    for groups, other in ((np.arange(20), [3.0, 90.0, 91.0, 92.0]), (np.arange(20.0), ["3", "x", "y", "z"])):
+        report = audit(*train, groups=groups, test=(*test, other), **tiny, checks=["series"])
+        assert [one.index for one in report.check("group_across").findings] == [0]
+
+
 @pytest.mark.slow
 def test_groups_of_the_test_alone_say_nothing_of_the_images_to_train_on(tiny, sources):
     paths, labels = sources

@@ -143,16 +143,16 @@ def _given(seen: Evidence) -> list[Check]:
         summary = "The test has groups, the images to train on have none: nobody can say which both have."
         return [Check("group_across", "note", summary, "Pass groups= of the images to train on, too.")]
     n_train = data.n_train
-    train = {str(group) for group in data.train_groups}
+    train = {_group_name(group) for group in data.train_groups}
     of_test = [row for row in range(n_train, len(data)) if data.groups[row] is not None]
-    shared = [row for row in of_test if str(data.groups[row]) in train]
+    shared = [row for row in of_test if _group_name(data.groups[row]) in train]
     checks = []
     if shared:
         findings = tuple(
             data.finding("group_across", "error", f"group {data.groups[row]!r} is also in train", row)
             for row in shared
         )
-        n_groups = len({str(data.groups[row]) for row in shared})
+        n_groups = len({_group_name(data.groups[row]) for row in shared})
         n_test = len(data) - n_train
         checks.append(
             Check("group_across", "error", f"{len(shared):,} of {count(n_test, 'image')} of the test "
@@ -162,6 +162,11 @@ def _given(seen: Evidence) -> list[Check]:
     elif of_test:
         checks.append(fine("group_across", "No group is on both sides."))
     return [*checks, _torn(seen)]
+
+
+def _group_name(group: Any) -> str:
+    """Return the name of a group, which is the same for 3, 3.0 and "3"."""
+    return str(int(group) if isinstance(group, float) and group.is_integer() else group)
 
 
 def _torn(seen: Evidence) -> Check:
