@@ -237,6 +237,32 @@ def test_regressors_of_scikit_learn():
     assert comparison.rows[-1].verdict == "worse"
 
 
+class FirstSeen(LogisticRegression):
+    """Has its classes in the order of y, as scikit-learn's contract allows."""
+
+    def fit(self, X, y):
+        super().fit(X, y)
+        self.order = np.argsort([list(y).index(label) for label in self.classes_])
+        self.classes_ = self.classes_[self.order]
+        return self
+
+    def predict_proba(self, X):
+        return super().predict_proba(X)[:, self.order]
+
+    def predict(self, X):
+        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+
+
+def test_probabilities_are_of_the_classes_whatever_their_order(rows):
+    X, y = rows
+    y = np.where(X[:, 1] > 0.5, "c", y)
+    candidates = {"sorted": LogisticRegression(), "first seen": FirstSeen()}
+    found = compare(candidates, X, y, cv=KFold(4), metric="log_loss", n_timed=0, **QUIET)
+    one, other = (row.evaluation for row in found.rows)
+    np.testing.assert_allclose(one.probabilities, other.probabilities)
+    assert one.figures["log_loss"].value < 1
+
+
 def test_a_template_needs_a_backbone(rows):
     with pytest.raises(InvalidInputError, match="parameter 'backbone'.*Got LogisticRegression"):
         compare(["scattering"], *rows, estimator=LogisticRegression())
