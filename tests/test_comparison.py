@@ -355,6 +355,12 @@ def test_the_bar_counts_each_image_twice(template, pictures, monkeypatch):
         ({"cv": 100}, r"cv=100 needs 100 images of each class. Got \d+ images of class 'a'"),
         ({"cv": ShuffleSplit(2, random_state=0)}, "test each of the 150 images once"),
         ({"cv": [1, 2]}, "cv must be a number of folds"),
+        (  # the rows of the test themselves, counted from the end
+            {"cv": [(np.arange(75) - 75, np.arange(75, 150)), (np.arange(75) - 150, np.arange(75))]},
+            r"training rows as positions in 0..149. Fold 1 has -75",
+        ),
+        ({"cv": [(np.arange(150) < 75, np.arange(75, 150))] * 2}, "tests 75 of them, 150 times"),
+        ({"cv": [(np.arange(150) < 150, np.arange(150))]}, "positions in 0..149. Fold 1 has type bool"),
         ({"y": ["a", "b"]}, "y has 2 rows but X has 150"),
         ({"y": ["a"] * 150}, "at least two classes"),
         ({"groups": [1]}, "groups has shape"),
