@@ -128,7 +128,8 @@ def predict(run: Run, data: Data, folds: Folds, advance: Advance) -> None:
         tested = data.take(test)
         answers, chances = KINDS[data.kind].predict(model, tested.items, **tested.where)
         if data.kind == "classes" and chances is not None:  # of other libraries, in any order
-            chances = np.asarray(chances)[:, np.argsort(getattr(model, "classes_", data.classes))]
+            order = np.argsort(np.asarray(getattr(model, "classes_", data.classes)))
+            chances = np.take(chances, order, axis=1)
         outputs.append((answers, chances))
         advance(len(test))
     order = np.argsort(np.concatenate([test for _, test in folds]))
