@@ -25,8 +25,8 @@ class Guess(NamedTuple):
     """Guessed series, and whether features confirm them.
 
     ``agreement`` is the share of images in series whose nearest other image, near duplicates included, is of
-    the same series; ``chance`` what it would be if names meant nothing; ``sure`` is "sure", "likely" or
-    "unsure".
+    the same series, among those whose class has three images or more; ``chance`` what it would be if names
+    meant nothing, NaN both if there are none; ``sure`` is "sure", "likely" or "unsure".
     """
 
     series: Series
@@ -64,17 +64,21 @@ def _judged(seen: Evidence, series: Series) -> Guess:
         in_series = np.sort(np.random.default_rng(seen.seed).permutation(in_series)[:_ASKED])
     # Within a class, so that a backbone that knows the classes does not confirm names that follow them.
     agreed = chance = 0.0
+    n_asked = 0  # images of smaller classes say nothing
     labels = np.array([str(seen.data.labels[row]) for row in rows.tolist()])
     for label in np.unique(labels):
         own = np.flatnonzero(labels == label)
         asked = np.intersect1d(in_series, own)
         if len(own) < 3 or not len(asked):
             continue
+        n_asked += len(asked)
         nearest = _nearest_other(seen.vectors, own, asked)
         agreed += float((names[rows[nearest]] == names[rows[asked]]).sum())
         of_class = np.bincount(names[rows[own]], minlength=len(sizes))
         chance += float(((of_class[names[rows[asked]]] - 1) / (len(own) - 1)).sum())
-    agreement, chance = agreed / len(in_series), chance / len(in_series)
+    if not n_asked:
+        return Guess(series, float("nan"), float("nan"), "unsure")
+    agreement, chance = agreed / n_asked, chance / n_asked
     if agreement >= _SURE and agreement >= _LIKELY_TIMES * chance:
         return Guess(series, agreement, chance, "sure")
     likely = agreement >= _LIKELY_TIMES * chance and agreed >= 5
