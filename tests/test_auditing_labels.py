@@ -209,6 +209,20 @@ def test_people_on_both_sides_are_told_with_how_sure_that_is(tiny, tmp_path, sam
     assert len(set(report.groups.tolist())) == (8 if same else 24)
 
 
+@pytest.mark.parametrize(
+    ("n_large", "words"),
+    [
+        (6, "which is sure: of 100 % of them the most similar"),  # was likely, of 37.5 %
+        (0, "which no features were compared with"),  # was of 0 %, by chance of 0 %
+    ],
+)
+def test_classes_too_small_to_compare_do_not_count_against_series(tiny, tmp_path, n_large, words):
+    paths = series_of(tmp_path / "people", 16, 2)
+    labels = ["all" if i // 2 < n_large else f"class {i // 2}" for i in range(32)]
+    report = audit(paths, labels, **tiny, checks="series")
+    assert words in report.check("series").summary
+
+
 def test_groups_that_are_passed_are_checked_instead(tiny, tmp_path):
     paths = series_of(tmp_path / "people", 4, 3)
     twin = tmp_path / "twin.png"
@@ -220,6 +234,15 @@ def test_groups_that_are_passed_are_checked_instead(tiny, tmp_path):
     assert torn.other_index == 0
     assert "series" not in [check.kind for check in report.checks]
     assert report.groups[12] == report.groups[0] == report.groups[2]
+
+
+def test_groups_are_the_same_whatever_the_type_of_their_numbers(tiny, sources):
+    """A table with a missing number elsewhere has numbers with a fraction of 0."""
+    paths, labels = sources
+    train, test = (paths[:20], labels[:20]), (paths[20:24], labels[20:24])
+    for groups, other in ((np.arange(20), [3.0, 90.0, 91.0, 92.0]), (np.arange(20.0), ["3", "x", "y", "z"])):
+        report = audit(*train, groups=groups, test=(*test, other), **tiny, checks=["series"])
+        assert [one.index for one in report.check("group_across").findings] == [0]
 
 
 @pytest.mark.slow

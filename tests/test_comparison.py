@@ -237,6 +237,32 @@ def test_regressors_of_scikit_learn():
     assert comparison.rows[-1].verdict == "worse"
 
 
+class FirstSeen(LogisticRegression):
+    """Has its classes in the order of y, as scikit-learn's contract allows."""
+
+    def fit(self, X, y):
+        super().fit(X, y)
+        self.order = np.argsort([list(y).index(label) for label in self.classes_])
+        self.classes_ = self.classes_[self.order]
+        return self
+
+    def predict_proba(self, X):
+        return super().predict_proba(X)[:, self.order]
+
+    def predict(self, X):
+        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+
+
+def test_probabilities_are_of_the_classes_whatever_their_order(rows):
+    X, y = rows
+    y = np.where(X[:, 1] > 0.5, "c", y)
+    candidates = {"sorted": LogisticRegression(), "first seen": FirstSeen()}
+    found = compare(candidates, X, y, cv=KFold(4), metric="log_loss", n_timed=0, **QUIET)
+    one, other = (row.evaluation for row in found.rows)
+    np.testing.assert_allclose(one.probabilities, other.probabilities)
+    assert one.figures["log_loss"].value < 1
+
+
 def test_a_template_needs_a_backbone(rows):
     with pytest.raises(InvalidInputError, match="parameter 'backbone'.*Got LogisticRegression"):
         compare(["scattering"], *rows, estimator=LogisticRegression())
@@ -329,6 +355,12 @@ def test_the_bar_counts_each_image_twice(template, pictures, monkeypatch):
         ({"cv": 100}, r"cv=100 needs 100 images of each class. Got \d+ images of class 'a'"),
         ({"cv": ShuffleSplit(2, random_state=0)}, "test each of the 150 images once"),
         ({"cv": [1, 2]}, "cv must be a number of folds"),
+        (  # the rows of the test themselves, counted from the end
+            {"cv": [(np.arange(75) - 75, np.arange(75, 150)), (np.arange(75) - 150, np.arange(75))]},
+            r"training rows as positions in 0..149. Fold 1 has -75",
+        ),
+        ({"cv": [(np.arange(150) < 75, np.arange(75, 150))] * 2}, "tests 75 of them, 150 times"),
+        ({"cv": [(np.arange(150) < 150, np.arange(150))]}, "positions in 0..149. Fold 1 has type bool"),
         ({"y": ["a", "b"]}, "y has 2 rows but X has 150"),
         ({"y": ["a"] * 150}, "at least two classes"),
         ({"groups": [1]}, "groups has shape"),

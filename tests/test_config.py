@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 
 from transferkit import (
     Classifier,
@@ -99,6 +100,17 @@ def test_a_copy_in_the_same_process_keeps_nothing():
         copy = pickle.loads(pickle.dumps(FeatureExtractor("scattering")))
     assert copy.own_config()["batch_size"] == 32
     assert "_sent_config" not in vars(copy)
+
+
+def test_a_clone_in_a_worker_keeps_the_configuration_of_the_sender(monkeypatch):
+    """Ensembles inside a search clone their estimators in the worker."""
+    with config_context(batch_size=4):
+        sent = pickle.dumps(Classifier("scattering", extractor=FeatureExtractor()))
+    monkeypatch.setattr(config.os, "getpid", lambda: -1)
+    received = pickle.loads(sent)
+    for copy in (received, clone(received), clone(received).extractor, clone(clone(received))):
+        assert copy.own_config()["batch_size"] == 4
+        assert copy.was_sent
 
 
 def test_features_can_be_sent(tiny, pictures):

@@ -115,6 +115,12 @@ def test_an_output_that_does_not_vary_is_left_out_of_a_score():
         model.score(FEATURES, np.full((30, 2), 0.1))
 
 
+def test_an_output_that_varies_only_where_images_have_no_weight_is_left_out_too():
+    truth = np.array([[5.3], *[[0.1]] * 6])
+    found, weight = truth + np.linspace(-0.1, 0.1, 7)[:, None], [0, 0.3, 0.7, 0.1, 0.9, 0.2, 0.35]
+    assert np.isnan(explained_variance(truth, found, weight))  # -1e27 where rounding was taken for variance
+
+
 def test_a_score_far_from_0_is_that_of_scikit_learn():
     rng = np.random.default_rng(1)
     truth, weight = 2000 + rng.normal(size=(30, 2)) * [1, 50], rng.uniform(size=30)

@@ -294,6 +294,20 @@ def test_classifiers_of_scikit_learn_with_probabilities_for_each_label(model):
         evaluate(clf, X[60:], pandas.DataFrame(Y[60:], columns=NAMES))
 
 
+def test_columns_that_other_classifiers_know_by_position_are_not_sorted_by_name():
+    pandas = pytest.importorskip("pandas")
+    model = OneVsRestClassifier(LogisticRegression()).fit(X[:60], pandas.DataFrame(Y[:60], columns=[2, 0, 1]))
+    with pytest.raises(InvalidInputError, match=r"Got 2, 0 and 1.*y.to_numpy\(\)"):
+        evaluate(model, X[60:], pandas.DataFrame(Y[60:], columns=[2, 0, 1]))
+    right = metrics.accuracy_score(Y[60:], model.predict(X[60:]))
+    for y in (Y[60:], pandas.DataFrame(Y[60:])):
+        assert evaluate(model, X[60:], y).figures["subset_accuracy"].value == right
+    ours = fitted(pandas.DataFrame(Y, columns=[2, 0, 1]))
+    assert evaluate(ours, X, pandas.DataFrame(Y[:, [1, 2, 0]])).figures[
+        "subset_accuracy"
+    ].value == ours.score(X, Y)
+
+
 def test_labels_where_there_is_one_for_each_image():
     clf = Classifier("precomputed").fit(X, NAMES[np.arange(90) % 3])
     with pytest.raises(InvalidInputError, match="y must have one dimension"):

@@ -25,8 +25,8 @@ class Guess(NamedTuple):
     """Guessed series, and whether features confirm them.
 
     ``agreement`` is the share of images in series whose nearest other image, near duplicates included, is of
-    the same series; ``chance`` what it would be if names meant nothing; ``sure`` is "sure", "likely" or
-    "unsure".
+    the same series, among those whose class has three images or more; ``chance`` what it would be if names
+    meant nothing, NaN both if there are none; ``sure`` is "sure", "likely" or "unsure".
     """
 
     series: Series
@@ -64,17 +64,21 @@ def _judged(seen: Evidence, series: Series) -> Guess:
         in_series = np.sort(np.random.default_rng(seen.seed).permutation(in_series)[:_ASKED])
     # Within a class, so that a backbone that knows the classes does not confirm names that follow them.
     agreed = chance = 0.0
+    n_asked = 0  # images of smaller classes say nothing
     labels = np.array([str(seen.data.labels[row]) for row in rows.tolist()])
     for label in np.unique(labels):
         own = np.flatnonzero(labels == label)
         asked = np.intersect1d(in_series, own)
         if len(own) < 3 or not len(asked):
             continue
+        n_asked += len(asked)
         nearest = _nearest_other(seen.vectors, own, asked)
         agreed += float((names[rows[nearest]] == names[rows[asked]]).sum())
         of_class = np.bincount(names[rows[own]], minlength=len(sizes))
         chance += float(((of_class[names[rows[asked]]] - 1) / (len(own) - 1)).sum())
-    agreement, chance = agreed / len(in_series), chance / len(in_series)
+    if not n_asked:
+        return Guess(series, float("nan"), float("nan"), "unsure")
+    agreement, chance = agreed / n_asked, chance / n_asked
     if agreement >= _SURE and agreement >= _LIKELY_TIMES * chance:
         return Guess(series, agreement, chance, "sure")
     likely = agreement >= _LIKELY_TIMES * chance and agreed >= 5
@@ -143,16 +147,16 @@ def _given(seen: Evidence) -> list[Check]:
         summary = "The test has groups, the images to train on have none: nobody can say which both have."
         return [Check("group_across", "note", summary, "Pass groups= of the images to train on, too.")]
     n_train = data.n_train
-    train = {str(group) for group in data.train_groups}
+    train = {_group_name(group) for group in data.train_groups}
     of_test = [row for row in range(n_train, len(data)) if data.groups[row] is not None]
-    shared = [row for row in of_test if str(data.groups[row]) in train]
+    shared = [row for row in of_test if _group_name(data.groups[row]) in train]
     checks = []
     if shared:
         findings = tuple(
             data.finding("group_across", "error", f"group {data.groups[row]!r} is also in train", row)
             for row in shared
         )
-        n_groups = len({str(data.groups[row]) for row in shared})
+        n_groups = len({_group_name(data.groups[row]) for row in shared})
         n_test = len(data) - n_train
         checks.append(
             Check("group_across", "error", f"{len(shared):,} of {count(n_test, 'image')} of the test "
@@ -162,6 +166,11 @@ def _given(seen: Evidence) -> list[Check]:
     elif of_test:
         checks.append(fine("group_across", "No group is on both sides."))
     return [*checks, _torn(seen)]
+
+
+def _group_name(group: Any) -> str:
+    """Return the name of a group, which is the same for 3, 3.0 and "3"."""
+    return str(int(group) if isinstance(group, float) and group.is_integer() else group)
 
 
 def _torn(seen: Evidence) -> Check:

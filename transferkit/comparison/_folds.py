@@ -95,6 +95,13 @@ def _check(folds: Folds, data: Data) -> None:
             f"{len(tested)} times altogether. Pass a number, or a splitter such as KFold."
         )
     for number, (train, test) in enumerate(folds, 1):
+        outside = train[(train < 0) | (train >= n)] if train.dtype.kind in "iu" else train
+        if train.dtype.kind not in "iu" or len(outside):  # row -1 would be row n - 1, perhaps of the test
+            got = outside[0] if train.dtype.kind in "iu" else f"type {train.dtype}"
+            raise InvalidInputError(
+                f"cv must give training rows as positions in 0..{n - 1}. Fold {number} has {got}. "
+                "Pass numpy.flatnonzero(mask) for a mask."
+            )
         if np.intersect1d(train, test).size:
             raise InvalidInputError(f"cv has images both in training and in test in fold {number}.")
         if groups is not None and np.intersect1d(groups[train], groups[test]).size:

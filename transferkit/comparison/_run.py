@@ -126,7 +126,11 @@ def predict(run: Run, data: Data, folds: Folds, advance: Advance) -> None:
             targets = known.targets.reshape(len(train), -1) if data.kind == "points" else known.targets
             model.fit(known.items, targets)
         tested = data.take(test)
-        outputs.append(KINDS[data.kind].predict(model, tested.items, **tested.where))
+        answers, chances = KINDS[data.kind].predict(model, tested.items, **tested.where)
+        if data.kind == "classes" and chances is not None:  # of other libraries, in any order
+            order = np.argsort(np.asarray(getattr(model, "classes_", data.classes)))
+            chances = np.take(chances, order, axis=1)
+        outputs.append((answers, chances))
         advance(len(test))
     order = np.argsort(np.concatenate([test for _, test in folds]))
     run.predicted, run.probabilities = (

@@ -81,8 +81,8 @@ def explained_variance(
     weight = np.ones(len(truth)) if sample_weight is None else np.asarray(sample_weight, dtype=float)
     weight = weight[:, None] * present
     total = np.maximum(weight.sum(axis=0), np.finfo(float).tiny)
-    # Relative to one of its numbers, a column that does not vary is exactly 0.
-    origin = np.take_along_axis(truth, present.argmax(axis=0)[None], axis=0)
+    # Relative to one of its numbers that count, a column that does not vary is exactly 0.
+    origin = np.take_along_axis(truth, weight.argmax(axis=0)[None], axis=0)
     origin = np.where(np.isfinite(origin), origin, 0.0)
     truth, found = np.where(present, truth - origin, 0.0), found - origin
     spread = (weight * np.square(truth - (weight * truth).sum(axis=0) / total)).sum(axis=0)

@@ -18,6 +18,7 @@ from transferkit.evaluation._kinds import (
     kind_of,
     known_classes,
     own_options,
+    position_problems,
 )
 from transferkit.evaluation._names import image_names
 from transferkit.extraction import Failure, FeatureExtractor
@@ -113,6 +114,7 @@ def evaluate(
     items, y, names = _as_items(estimator, X, y)
     output_names = getattr(estimator, "output_names_", None) if name == "values" else None
     problems += column_problems(y, output_names, "y")
+    problems += position_problems(estimator, y, classes) if name == "labels" else []
     y = [y] if len(items) == 1 and _is_of_one(y, name) else y
     targets = kind.read(y, problems, classes)
     check_lengths(len(items), targets, problems, unit=kind.unit)

@@ -176,6 +176,22 @@ def known_classes(estimator: Any, kind: str) -> Any:
     return np.arange(len(classes)) if kind == "labels" and isinstance(classes, list) else classes
 
 
+def position_problems(estimator: Any, y: Any, classes: Any) -> list[str]:
+    """Return a problem if columns of y have the numbers of labels, in an order that may not be that of fit.
+
+    Classifiers of other libraries know labels by their position in the y of fit, whatever the columns say.
+    """
+    columns = None if isinstance(estimator, ImageEstimator) else getattr(y, "columns", None)
+    positions = np.arange(0 if columns is None else len(columns)).tolist()
+    names = positions if columns is None else list(columns)
+    if names == positions or set(names) != set(positions) or list(classes) != positions:
+        return []
+    return [
+        f"y must have its columns in the order of the y of fit, as a {type(estimator).__name__} may know "
+        f"labels by position. Got {quoted(names)}. If they are in that order, pass y.to_numpy()."
+    ]
+
+
 def _predict_values(estimator: Any, items: Any) -> Predicted:
     return np.asarray(estimator.predict(items)), None
 

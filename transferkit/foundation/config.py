@@ -114,6 +114,14 @@ class Configured:
         """Return the configuration for this object."""
         return {**DEFAULTS, **self.__dict__.get("_sent_config", {}), **changed_config()}
 
+    def __sklearn_clone__(self) -> Any:
+        """Keep the sender's settings in a clone, as ensembles make them in a worker."""
+        parent: Any = super()
+        twin = parent.__sklearn_clone__()
+        if self.was_sent:
+            twin._sent_config = self._sent_config
+        return twin
+
     def __getstate__(self) -> dict[str, Any]:
         """Add the settings that the sender has changed, and its process."""
         parent: Any = super()
