@@ -48,6 +48,7 @@ from transferkit.views import AUGMENTATIONS, Crops
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
+helper, TensorProto = onnx.helper, onnx.TensorProto
 
 from tests.onnx_graphs import cnn, vit  # noqa: E402 - needs onnx
 from transferkit.exports import _crop, _frames, _heads, _maps, _resize, _squares  # noqa: E402
@@ -471,6 +472,40 @@ def test_a_file_in_8_bits_says_what_it_loses(kind, fitted, tmp_path):
     assert readers
     assert all(of_network(node) for node in readers)  # the head, and all else, is exact
     assert {each.name for each in tmp_path.iterdir()} == {"full.onnx", "model.onnx"}
+
+
+def test_normalised_channels_are_rounded_each_in_its_own_range():
+    """Before normalisation the second channel is 1 / 1000 of the first: less than a step of both."""
+    from transferkit.exports import _int8, _network
+
+    levels, channels = np.array([1.0, 1e-3], np.float32), np.zeros((2, 3, 1, 1), np.float32)
+    channels[0, 0], channels[1, 1] = levels
+    gain = (1 / levels / 255).reshape(2, 1, 1)
+    names = [f"{_network._LOOK}{name}" for name in ("conv", "gained", "moved", "bounded")]
+    nodes = [
+        helper.make_node("Cast", ["image"], ["levels"], to=TensorProto.FLOAT),
+        helper.make_node("Transpose", ["levels"], ["planes"], perm=[0, 3, 1, 2]),
+        helper.make_node("Conv", ["planes", "kernel"], [names[0]]),
+        helper.make_node("Mul", [names[0], "gain"], [names[1]]),
+        helper.make_node("Add", [names[1], "shift"], [names[2]]),
+        helper.make_node("Clip", [names[2], "lowest", "highest"], [names[3]]),
+        helper.make_node("Identity", [names[3]], ["answer"]),
+    ]
+    constants = {"kernel": channels, "gain": gain, "shift": np.full((2, 1, 1), 0.25, np.float32),
+                 "lowest": np.float32(0), "highest": np.float32(6)}  # fmt: skip
+    graph = helper.make_graph(
+        nodes, "network",
+        [helper.make_tensor_value_info("image", TensorProto.UINT8, ["n", 8, 8, 3])],
+        [helper.make_tensor_value_info("answer", TensorProto.FLOAT, ["n", 2, 8, 8])],
+        [onnx.numpy_helper.from_array(np.asarray(array), name) for name, array in constants.items()],
+    )  # fmt: skip
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    images = list(np.random.default_rng(0).integers(0, 256, (4, 8, 8, 3), np.uint8))
+    before, after = (
+        onnxruntime.InferenceSession(each.SerializeToString()).run(None, {"image": np.stack(images)})[0]
+        for each in (model, _int8.in_8_bits(model, images))
+    )
+    assert 0 < np.abs(after - before).max() < 0.02
 
 
 @pytest.mark.slow
