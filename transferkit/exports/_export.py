@@ -132,7 +132,7 @@ def export(
             files = kind.write(in_8_bits(graph, given.calibration), rounded)
             run = kind.open(rounded)
             lost, difference = given.loss(task, kind.open(exact), run), proof.difference(run)
-            refuse(lost, max_loss)
+            refuse(lost, max_loss, format)
         notes = kind.notes(temporary, proof.difference)
         kind.describe(temporary, metadata(model.predictor_, proof, difference))
         n_bytes = sum(file.stat().st_size for file in files)
