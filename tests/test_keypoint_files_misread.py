@@ -1,6 +1,7 @@
 """Files of keypoints that could be read as other points, or of other images: read right, or refused."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -638,6 +639,17 @@ def test_a_pts_file_of_two_images(tmp_path):
     path = text(tmp_path / "a.pts", "version: 1\nn_points: 1\n{\n300 200\n}\n")
     with pytest.raises(InvalidInputError, match="a.pts is of 2 images, 'a.jpg' and 'a.png'; keep one"):
         datasets.read_pts(path)
+
+
+def test_the_image_of_a_pts_file_is_found_without_asking_for_every_suffix(tmp_path, monkeypatch):
+    for i in range(20):
+        picture(tmp_path / f"{i}.PNG")
+        text(tmp_path / f"{i}.pts", "version: 1\nn_points: 1\n{\n3 2\n}\n")
+    asked = []
+    is_file = Path.is_file
+    monkeypatch.setattr(Path, "is_file", lambda path, **how: asked.append(path) or is_file(path, **how))
+    assert len(datasets.read_pts(tmp_path).paths) == 20
+    assert len(asked) < 60
 
 
 def test_a_pts_file_that_was_cut_off(tmp_path):
