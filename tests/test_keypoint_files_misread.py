@@ -52,6 +52,26 @@ def test_a_table_of_lists_is_one_of_arrays():
         KeypointTable(["a", "a"], [[1, 2], [3, 4]], individuals=["x", "x"])
 
 
+def test_a_table_of_tensors_is_one_of_arrays():
+    class Tensor:  # as in PyTorch, whose types are not numpy's
+        dtype = object()
+
+        def __init__(self, values):
+            self._values = np.array(values)
+            self.shape = self._values.shape
+
+        def __array__(self, dtype=None, copy=None):
+            return self._values.astype(dtype or self._values.dtype)
+
+        def __len__(self):
+            return len(self._values)
+
+    table = KeypointTable(["a", "b"], Tensor([[1, 2], [3, 4]]), likelihood=Tensor([[0.5], [0.25]]))
+    assert (table.keypoints.tolist(), table.likelihood.tolist()) == ([[1, 2], [3, 4]], [[0.5], [0.25]])
+    moved = table.with_keypoints(Tensor([[5, 6], [7, 8]]), likelihood=Tensor([[0.5], [0.25]]))
+    assert moved.keypoints.tolist() == [[5, 6], [7, 8]]
+
+
 @pytest.mark.parametrize("name", ["keypoints_csv", "coco_keypoints"])
 def test_images_outside_the_folder_of_a_table_keep_their_place(tmp_path, monkeypatch, name):
     inside, outside = picture(tmp_path / "p" / "q" / "a.png"), picture(tmp_path / "cwd" / "q" / "a.png")
