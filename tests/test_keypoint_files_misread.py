@@ -263,6 +263,8 @@ def test_commas_of_thousands_are_no_decimal_commas(tmp_path):
         datasets.read_keypoints_csv(path)
     path = text(tmp_path / "t.csv", "file;version;age\na.png;1.2;31,5\nb.png;1.3;7.5\n")
     assert datasets.read_table(path, "age").targets.tolist() == [31.5, 7.5]
+    path = text(tmp_path / "t.csv", "file;share\na.png;0,125\nb.png;0.5\n")  # no thousands start with 0
+    assert datasets.read_table(path, "share").targets.tolist() == [0.125, 0.5]
     for content in (
         "file\tlength\na.png\t1,234\nb.png\t512.25\n",
         'file,length\na.png,"1,234"\nb.png,512\n',
