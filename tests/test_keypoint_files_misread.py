@@ -413,7 +413,9 @@ def test_labels_on_a_turned_image_are_refused(tmp_path):
     path = text(tmp_path / "t.json", studio(spot("nose", image_rotation=90)))
     with pytest.raises(InvalidInputError, match="task 5 was labelled on an image turned by 90 degrees"):
         datasets.read_label_studio(path)
-    path = text(tmp_path / "t.json", studio(spot("nose", image_rotation=0)))
+    value = {"x": 0, "y": 0, "width": 50, "height": 50}
+    other = {"id": "o", "type": "rectanglelabels", "value": value, "to_name": "side", "image_rotation": 90}
+    path = text(tmp_path / "t.json", studio(spot("nose", image_rotation=0), other))
     assert datasets.read_label_studio(path).keypoints.tolist() == [[[6, 8]]]
 
 
@@ -447,6 +449,10 @@ def test_one_of_several_rectangles_is_no_box(tmp_path):
     shapes = [{**shape, "group_id": 1} for shape in (point, *boxes)]
     with pytest.raises(InvalidInputError, match="a.json has 2 rectangles of the subject 1; keep the one"):
         datasets.read_labelme(text(tmp_path / "a.json", {**head, "shapes": shapes}))
+    others = [{**shape, "group_id": 2} for shape in boxes]  # of no subject with points
+    shapes = [{**shape, "group_id": 1} for shape in (point, boxes[0])] + others
+    table = datasets.read_labelme(text(tmp_path / "a.json", {**head, "shapes": shapes}))
+    assert table.boxes.tolist() == [[0, 0, 9, 9]]
 
 
 def test_skeletons_of_sleap_with_the_same_nodes_are_one(tmp_path, caplog):
@@ -639,6 +645,10 @@ def test_yolo_has_fractions_and_pairs(tmp_path):
         datasets.read_yolo_pose(path)
     text(labels, "0 0.5 0.5 0.2 0.4 -0.1 0.5 0.3 1.1 0.3 0.5\n")  # a little outside
     assert datasets.read_yolo_pose(path).keypoints.tolist() == [[[-4, 15], [12, 33], [12, 15]]]
+    text(labels, "0 0.5 0.5 0.2 0.4 0.25 0.5 2 5 7 0\n")  # only what is labelled counts
+    text(path, "train: images/train\nkpt_shape: [2, 3]\n")
+    np.testing.assert_array_equal(datasets.read_yolo_pose(path).keypoints, [[[10, 15], [NAN, NAN]]])
+    text(labels, "0 0.5 0.5 0.2 0.4 -0.1 0.5 0.3 1.1 0.3 0.5\n")
     text(path, "train: images/train\nkpt_shape: [3, 2]\nflip_idx: [1, 2, 0]\n")
     with pytest.raises(InvalidInputError, match="flip_idx must exchange points in pairs"):
         datasets.read_yolo_pose(path)
