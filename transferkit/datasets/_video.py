@@ -100,7 +100,8 @@ class VideoFrames:
 
 def _shown_for(frame: Any) -> float:
     """Return the seconds for which a frame is shown, such as the last picture of a recorded screen."""
-    return float((getattr(frame, "duration", 0) or 0) * (frame.time_base or 0))
+    noted = getattr(frame, "duration", None)  # not in early versions of PyAV
+    return float(noted * (frame.time_base or 0)) if noted else 0.0
 
 
 def _seconds(container: Any) -> float:
