@@ -223,6 +223,17 @@ def test_classes_too_small_to_compare_do_not_count_against_series(tiny, tmp_path
     assert words in report.check("series").summary
 
 
+def test_two_images_do_not_make_series_sure(tiny, tmp_path):
+    """Only one of the people is in a class that is compared: its two images agree by chance."""
+    paths = series_of(tmp_path / "people", 16, 2)
+    labels = ["all" if i < 2 else f"class {i // 2}" for i in range(32)]
+    for i in range(4):  # of no series
+        paths.append(tmp_path / f"{'abcd'[i]}.png")
+        Image.fromarray(np.random.default_rng(i).integers(0, 255, (48, 48, 3), np.uint8)).save(paths[-1])
+    report = audit(paths, [*labels, *["all"] * 4], **tiny, checks="series")
+    assert "of which features say nothing: of 100 % of them" in report.check("series").summary
+
+
 def test_groups_that_are_passed_are_checked_instead(tiny, tmp_path):
     paths = series_of(tmp_path / "people", 4, 3)
     twin = tmp_path / "twin.png"

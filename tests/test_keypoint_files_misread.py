@@ -1,6 +1,7 @@
 """Files of keypoints that could be read as other points, or of other images: read right, or refused."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -49,6 +50,26 @@ def test_a_table_of_lists_is_one_of_arrays():
             KeypointTable(["a", "b"], [[1, 2], [3, 4]], **{column: value})
     with pytest.raises(InvalidInputError, match="individuals must be different in each image. a has 'x'"):
         KeypointTable(["a", "a"], [[1, 2], [3, 4]], individuals=["x", "x"])
+
+
+def test_a_table_of_tensors_is_one_of_arrays():
+    class Tensor:  # as in PyTorch, whose types are not numpy's
+        dtype = object()
+
+        def __init__(self, values):
+            self._values = np.array(values)
+            self.shape = self._values.shape
+
+        def __array__(self, dtype=None, copy=None):
+            return self._values.astype(dtype or self._values.dtype)
+
+        def __len__(self):
+            return len(self._values)
+
+    table = KeypointTable(["a", "b"], Tensor([[1, 2], [3, 4]]), likelihood=Tensor([[0.5], [0.25]]))
+    assert (table.keypoints.tolist(), table.likelihood.tolist()) == ([[1, 2], [3, 4]], [[0.5], [0.25]])
+    moved = table.with_keypoints(Tensor([[5, 6], [7, 8]]), likelihood=Tensor([[0.5], [0.25]]))
+    assert moved.keypoints.tolist() == [[5, 6], [7, 8]]
 
 
 @pytest.mark.parametrize("name", ["keypoints_csv", "coco_keypoints"])
@@ -242,6 +263,8 @@ def test_commas_of_thousands_are_no_decimal_commas(tmp_path):
         datasets.read_keypoints_csv(path)
     path = text(tmp_path / "t.csv", "file;version;age\na.png;1.2;31,5\nb.png;1.3;7.5\n")
     assert datasets.read_table(path, "age").targets.tolist() == [31.5, 7.5]
+    path = text(tmp_path / "t.csv", "file;share\na.png;0,125\nb.png;0.5\n")  # no thousands start with 0
+    assert datasets.read_table(path, "share").targets.tolist() == [0.125, 0.5]
     for content in (
         "file\tlength\na.png\t1,234\nb.png\t512.25\n",
         'file,length\na.png,"1,234"\nb.png,512\n',
@@ -390,7 +413,9 @@ def test_labels_on_a_turned_image_are_refused(tmp_path):
     path = text(tmp_path / "t.json", studio(spot("nose", image_rotation=90)))
     with pytest.raises(InvalidInputError, match="task 5 was labelled on an image turned by 90 degrees"):
         datasets.read_label_studio(path)
-    path = text(tmp_path / "t.json", studio(spot("nose", image_rotation=0)))
+    value = {"x": 0, "y": 0, "width": 50, "height": 50}
+    other = {"id": "o", "type": "rectanglelabels", "value": value, "to_name": "side", "image_rotation": 90}
+    path = text(tmp_path / "t.json", studio(spot("nose", image_rotation=0), other))
     assert datasets.read_label_studio(path).keypoints.tolist() == [[[6, 8]]]
 
 
@@ -424,6 +449,10 @@ def test_one_of_several_rectangles_is_no_box(tmp_path):
     shapes = [{**shape, "group_id": 1} for shape in (point, *boxes)]
     with pytest.raises(InvalidInputError, match="a.json has 2 rectangles of the subject 1; keep the one"):
         datasets.read_labelme(text(tmp_path / "a.json", {**head, "shapes": shapes}))
+    others = [{**shape, "group_id": 2} for shape in boxes]  # of no subject with points
+    shapes = [{**shape, "group_id": 1} for shape in (point, boxes[0])] + others
+    table = datasets.read_labelme(text(tmp_path / "a.json", {**head, "shapes": shapes}))
+    assert table.boxes.tolist() == [[0, 0, 9, 9]]
 
 
 def test_skeletons_of_sleap_with_the_same_nodes_are_one(tmp_path, caplog):
@@ -616,6 +645,10 @@ def test_yolo_has_fractions_and_pairs(tmp_path):
         datasets.read_yolo_pose(path)
     text(labels, "0 0.5 0.5 0.2 0.4 -0.1 0.5 0.3 1.1 0.3 0.5\n")  # a little outside
     assert datasets.read_yolo_pose(path).keypoints.tolist() == [[[-4, 15], [12, 33], [12, 15]]]
+    text(labels, "0 0.5 0.5 0.2 0.4 0.25 0.5 2 5 7 0\n")  # only what is labelled counts
+    text(path, "train: images/train\nkpt_shape: [2, 3]\n")
+    np.testing.assert_array_equal(datasets.read_yolo_pose(path).keypoints, [[[10, 15], [NAN, NAN]]])
+    text(labels, "0 0.5 0.5 0.2 0.4 -0.1 0.5 0.3 1.1 0.3 0.5\n")
     text(path, "train: images/train\nkpt_shape: [3, 2]\nflip_idx: [1, 2, 0]\n")
     with pytest.raises(InvalidInputError, match="flip_idx must exchange points in pairs"):
         datasets.read_yolo_pose(path)
@@ -638,6 +671,17 @@ def test_a_pts_file_of_two_images(tmp_path):
     path = text(tmp_path / "a.pts", "version: 1\nn_points: 1\n{\n300 200\n}\n")
     with pytest.raises(InvalidInputError, match="a.pts is of 2 images, 'a.jpg' and 'a.png'; keep one"):
         datasets.read_pts(path)
+
+
+def test_the_image_of_a_pts_file_is_found_without_asking_for_every_suffix(tmp_path, monkeypatch):
+    for i in range(20):
+        picture(tmp_path / f"{i}.PNG")
+        text(tmp_path / f"{i}.pts", "version: 1\nn_points: 1\n{\n3 2\n}\n")
+    asked = []
+    is_file = Path.is_file
+    monkeypatch.setattr(Path, "is_file", lambda path, **how: asked.append(path) or is_file(path, **how))
+    assert len(datasets.read_pts(tmp_path).paths) == 20
+    assert len(asked) < 60
 
 
 def test_a_pts_file_that_was_cut_off(tmp_path):

@@ -501,6 +501,49 @@ def test_films_that_were_not_copied_to_their_end(tmp_path, caplog, suffix, codec
         list(video_frames(cut))
 
 
+def timed_film(path, images, times, last, sound=0):
+    """Write a film whose pictures start at these times; the last, and the sound, have a duration."""
+    av = pytest.importorskip("av")
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=10)
+        stream.height, stream.width = images[0].shape[:2]
+        stream.pix_fmt, stream.codec_context.time_base = "yuv420p", Fraction(1, 10)
+        noise = container.add_stream("wmav2", rate=44_100) if sound else None
+        if sound:
+            noise.bit_rate = 64_000
+        packets = []
+        for time, image in zip(times, images, strict=True):
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+            frame.pts, frame.time_base = round(10 * time), Fraction(1, 10)
+            packets += stream.encode(frame)
+        packets += stream.encode(None)
+        for packet, length in zip(packets, [*np.diff(times), last], strict=True):
+            packet.duration = round(length / packet.time_base)
+            container.mux(packet)
+        for second in range(sound):
+            frame = av.AudioFrame.from_ndarray(np.zeros((2, 44_100), np.float32), format="fltp")
+            frame.pts, frame.sample_rate = 44_100 * second, 44_100
+            container.mux(noise.encode(frame))
+    return path
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv"])
+def test_films_that_are_whole_are_not_doubted(tmp_path, pairs, caplog, suffix):
+    """The last picture of a recorded screen stays; the film may begin after its sound."""
+    images = pairs[0][:5]
+    for name, times, last in (("still", [0, 0.1, 0.2, 0.3, 0.4], 30), ("late", [8, 8.1, 8.2, 8.3, 8.4], 0.1)):
+        path = timed_film(tmp_path / f"{name}.{suffix}", images, times, last)
+        assert len(list(video_frames(path))) == 5
+        assert not caplog.text
+
+
+def test_a_film_with_longer_sound_is_whole(tmp_path, pairs, caplog):
+    """The files of Windows Media state one time for the film and its sound."""
+    path = timed_film(tmp_path / "x.wmv", pairs[0][:5], [0, 0.1, 0.2, 0.3, 0.4], 0.1, sound=20)
+    assert len(list(video_frames(path))) == 5
+    assert not caplog.text
+
+
 def test_films_need_a_package(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "av", None)
     (tmp_path / "x.mp4").touch()

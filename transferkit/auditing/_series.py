@@ -79,7 +79,8 @@ def _judged(seen: Evidence, series: Series) -> Guess:
     if not n_asked:
         return Guess(series, float("nan"), float("nan"), "unsure")
     agreement, chance = agreed / n_asked, chance / n_asked
-    if agreement >= _SURE and agreement >= _LIKELY_TIMES * chance:
+    enough = agreed >= min(5, _SURE * len(in_series))  # of few that were asked, most agree by chance
+    if agreement >= _SURE and agreement >= _LIKELY_TIMES * chance and enough:
         return Guess(series, agreement, chance, "sure")
     likely = agreement >= _LIKELY_TIMES * chance and agreed >= 5
     return Guess(series, agreement, chance, "likely" if likely else "unsure")

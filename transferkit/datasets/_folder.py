@@ -63,6 +63,12 @@ def read_image_folder(folder: str | os.PathLike[str], *, classes: Sequence[str] 
     Auxiliary files such as ``._1.jpg``, ``.DS_Store`` and ``Thumbs.db`` are skipped silently; other files
     without an image suffix, and images in no sub-folder, are counted in a log message. The sub-folders of
     classes may be links; links to folders within them are not followed.
+
+    Examples
+    --------
+    >>> paths, labels = read_image_folder("photos")        # doctest: +SKIP
+    >>> sorted(set(labels))                                # doctest: +SKIP
+    ['cat', 'dog']
     """
     root = Path(folder)
     names = _class_names(root, classes)

@@ -57,12 +57,12 @@ class VideoFrames:
 
         with container:
             frames = _timed(container)
-            number, first, latest = -1, 0.0, float("-inf")
+            number, latest, end = -1, float("-inf"), float("nan")
             while True:
                 try:
                     frame, time = next(frames)
                 except StopIteration:
-                    self._check_end(number + 1, latest - first)
+                    self._check_end(number + 1, end)
                     return
                 except FFmpegError as error:
                     raise InvalidInputError(
@@ -71,8 +71,7 @@ class VideoFrames:
                     ) from error
                 number += 1
                 if time > latest:
-                    first = time if latest < first else first
-                    latest = time
+                    latest, end = time, time + _shown_for(frame)
                 else:  # also NaN
                     time = float("nan")
                 if number % every == 0:
@@ -81,25 +80,41 @@ class VideoFrames:
                     self.times.append(time)
                     yield pixels
 
-    def _check_end(self, n_frames: int, seconds: float) -> None:
-        """Raise if there was no frame; warn if the file says that it lasts longer than its frames."""
+    def _check_end(self, n_frames: int, end: float) -> None:
+        """Raise if there was no frame; warn if the file says that it lasts longer than its frames.
+
+        ``end`` is counted from the start of the file, since the times of Matroska are; in others a film that
+        starts late is doubted later.
+        """
         if not n_frames:
             raise InvalidInputError(
                 f"{self.path} has no frame that can be decoded. The file is damaged, or was not copied to "
                 "its end."
             )
-        if n_frames > 1 and seconds >= 0 and self._lasts - seconds > _TOLERANCE + 2 * seconds / n_frames:
+        if n_frames > 1 and self._lasts - end > _TOLERANCE + 2 * end / n_frames:  # not if end is NaN
             _logger.warning(
                 "%s says that it lasts %.1f s, but its frames end after %.1f s. Was it copied to its end?",
-                *(self.path, self._lasts, seconds),
+                *(self.path, self._lasts, end),
             )
 
 
+def _shown_for(frame: Any) -> float:
+    """Return the seconds for which a frame is shown, such as the last picture of a recorded screen."""
+    noted = getattr(frame, "duration", None)  # not in early versions of PyAV
+    return float(noted * (frame.time_base or 0)) if noted else 0.0
+
+
 def _seconds(container: Any) -> float:
-    """Return how long a file says that its film lasts; 0 if it does not say."""
+    """Return how long a file says that its film lasts; 0 if it does not say.
+
+    Of other formats, FFmpeg guesses it, or it is the time of the sound, too.
+    """
     stream = container.streams.video[0]
-    if "avi" in container.format.name.split(",") and stream.average_rate:  # others are guesses by its size
+    formats = container.format.name.split(",")
+    if "avi" in formats and stream.average_rate:
         return float(stream.frames / stream.average_rate)
+    if "mp4" not in formats and "matroska" not in formats:
+        return 0.0
     noted = _CLOCK.match(stream.metadata.get("DURATION", ""))  # Matroska and WebM
     if noted:
         return 3600 * int(noted[1]) + 60 * int(noted[2]) + float(noted[3])

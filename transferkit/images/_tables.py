@@ -19,7 +19,7 @@ _REPORTED = 10  # problems listed in one error
 _DECIMAL_COMMA = re.compile(r"^(\s*[-+]?\d*),(\d+(?:[eE][-+]?\d+)?\s*)$")
 
 _DECIMAL_POINT = re.compile(r"^\s*[-+]?[\d,]*\.\d+\s*$")
-_THOUSANDS = re.compile(r"^\s*[-+]?\d{1,3},\d{3}\s*$")
+_THOUSANDS = re.compile(r"^\s*[-+]?[1-9]\d{0,2},\d{3}\s*$")
 
 NumberedRow = tuple[int, list[str]]
 

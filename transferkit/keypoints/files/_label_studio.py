@@ -117,17 +117,19 @@ def _is_of(result: dict[str, Any], labelled: Any, where: str, problems: list[str
     """Return True if a result is of the image with a name; add to the problems a point that is not."""
     if result["type"] == "relation":
         return True
-    if turned := result.get("image_rotation"):
-        problems.append(
-            f"{where} was labelled on an image turned by {turned} degrees, and pixels of the file may be "
-            "others; turn it back in Label Studio, and export again"
-        )
     other = result.get("to_name")
     if other != labelled and result["type"] == "keypointlabels":
         problems.append(
             f"{where} has keypoints of 2 images, {quoted([str(labelled), str(other)])}; make a task for each"
         )
-    return bool(other == labelled)
+    if other != labelled:
+        return False
+    if turned := result.get("image_rotation"):
+        problems.append(
+            f"{where} was labelled on an image turned by {turned} degrees, and pixels of the file may be "
+            "others; turn it back in Label Studio, and export again"
+        )
+    return True
 
 
 def _image(

@@ -100,7 +100,7 @@ def _subjects(file: Path, images: list[_Image], problems: list[str]) -> list[Sub
     for group, around in boxes.items():
         if len(around) == 1:
             found[group].box = around[0]
-        elif group is not None:  # without an id, nothing tells which is the box
+        elif group is not None and found[group].points:  # without an id, nothing tells which is the box
             problems.append(
                 f"{file.name} has {len(around)} rectangles of the subject {group}; keep the one that is its "
                 "box"

@@ -68,7 +68,11 @@ def read_pts(
     root = path if path.is_dir() else path.parent
     places = root if image_folder is None else Path(image_folder)
     problems: list[str] = []
-    images = [_image(places / file.relative_to(root), file, problems) for file in files]
+    stems = [places / file.relative_to(root) for file in files]
+    suffixes = {folder: _suffixes(folder) for folder in {stem.parent for stem in stems}}
+    images = [
+        _image(stem, suffixes[stem.parent], file, problems) for stem, file in zip(stems, files, strict=True)
+    ]
     shapes = [_points(file, problems) for file in files]
     problems += [
         f"{file.name} has {len(shape)} points, but {files[0].name} has {len(shapes[0])}"
@@ -79,11 +83,16 @@ def read_pts(
     return KeypointTable(images, np.array(shapes, dtype=np.float64) - first_pixel, folder=places)
 
 
-def _image(stem: Path, file: Path, problems: list[str]) -> Path:
+def _suffixes(folder: Path) -> list[str]:
+    """Return the suffixes of images in a folder, to ask for these only."""
+    there = {file.suffix for file in folder.iterdir()} if folder.is_dir() else set()
+    return sorted(suffix for suffix in there if suffix.lower() in IMAGE_SUFFIXES)
+
+
+def _image(stem: Path, suffixes: list[str], file: Path, problems: list[str]) -> Path:
     """Return the image with the name of a file; there must be only one."""
-    forms = [stem.with_suffix(form) for end in sorted(IMAGE_SUFFIXES) for form in (end, end.upper())]
     found: list[Path] = []
-    for image in forms:  # a file has several names where upper and lower case are the same
+    for image in map(stem.with_suffix, suffixes):  # a file has two names where JPG is the same as jpg
         if image.is_file() and not any(image.samefile(other) for other in found):
             found.append(image)
     if not found:

@@ -165,7 +165,8 @@ class KeypointTable:
 def _filled(values: Any) -> npt.NDArray[np.float64]:
     """Return numbers as an array, with NaN for masked ones."""
     array = np.array(values, dtype=np.float64)
-    array[np.ma.getmaskarray(values)] = np.nan
+    if isinstance(values, np.ma.MaskedArray):
+        array[np.ma.getmaskarray(values)] = np.nan
     return array
 
 

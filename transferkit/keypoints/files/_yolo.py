@@ -157,9 +157,9 @@ def _rows(file: Path, shape: list[int], problems: list[str]) -> list[list[float]
 
 
 def _fractions(values: list[float], shape: list[int]) -> list[float]:
-    """Return the numbers of a line that are fractions of the image: box, and x and y of each point."""
-    points = values[5:]
-    return values[1:5] + [value for i, value in enumerate(points) if i % shape[1] < 2]
+    """Return the numbers of a line that are fractions of the image: box, and x and y of labelled points."""
+    points = [values[i : i + shape[1]] for i in range(5, len(values), shape[1])]
+    return values[1:5] + [value for x, y, *seen in points if seen != [0] for value in (x, y)]
 
 
 def _names(path: Path, content: dict[str, Any], classes: list[int], n_points: int) -> tuple[str, ...] | None:
