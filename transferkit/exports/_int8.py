@@ -219,9 +219,9 @@ def int8_problems(precision: Any, format: Any, calibration: Any, validation: Any
 
 def refuse(found: Loss, most: float, format: str) -> None:
     """Raise ExportError if too much is lost."""
-    # OpenVINO 2026.4 computes other answers than ONNX Runtime from a quantized network of many layers.
-    instead = "pass format='onnx', " if format == "openvino" else ""
     if not found.loss <= most:
+        # OpenVINO 2026.4 computes other answers than ONNX Runtime from a quantized network of many layers.
+        instead = "pass format='onnx', " if format == "openvino" else ""
         raise ExportError(
             f"In 8-bit numbers the model loses {found.loss:.3g} on {found.n} images, from {found.before:.4g} "
             f"to {found.after:.4g}, and max_loss={most:g} is allowed. No file was written. Calibrate on "
