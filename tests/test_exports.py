@@ -522,6 +522,19 @@ def test_a_file_in_8_bits_that_loses_too_much_is_not_kept(fitted, tmp_path, monk
     assert [each.name for each in tmp_path.iterdir()] == ["kept.onnx"]
 
 
+@pytest.mark.parametrize(
+    ("format", "advice"),
+    [("onnx", "allow more, or leave"), ("openvino", "allow more, pass format='onnx', or leave")],
+)
+def test_who_loses_too_much_is_told_what_to_do(format, advice):
+    from transferkit.exports import _int8
+
+    lost = _int8.Loss(before=1.0, after=0.5, loss=0.5, ms_before=2.0, ms_after=1.0, n=30, labelled=False)
+    _int8.refuse(lost, 0.5, format)
+    with pytest.raises(ExportError, match=f"{advice} precision out"):
+        _int8.refuse(lost, 0.4, format)
+
+
 @pytest.mark.usefixtures("quiet")
 def test_mistakes_with_8_bits(fitted, tmp_path):
     model, labels = fitted("two classes"), FACES.labels[:8]
