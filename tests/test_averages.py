@@ -38,6 +38,24 @@ def test_maps_of_any_shape(height, width, channels, n, grid):
     np.testing.assert_allclose(found, pool_to_grid(maps, grid), rtol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("shape", "grid", "kinds"),
+    [
+        ((28, 28), 7, {"AvgPool"}),
+        ((7, 7), 2, {"AvgPool"}),
+        ((14, 7), 7, {"AvgPool"}),
+        ((7, 7), 1, {"AvgPool"}),
+        ((28, 28), 28, set()),
+        ((5, 7), 9, set()),
+        ((7, 7), 3, {"AvgPool"}),
+        ((7, 7), 4, {"AdaptiveAvgPool"}),
+    ],
+)
+def test_slow_code_only_for_cells_of_different_sizes(shape, grid, kinds):
+    model = with_averages(as_they_came([(1, *shape, 3)]), [grid])
+    assert {op.get_type_name() for op in model.get_ops() if "Pool" in op.get_type_name()} == kinds
+
+
 def test_vectors_whole_maps_and_unknown_sizes_stay_as_they_are():
     vectors, maps = np.ones((2, 5), np.float32), np.ones((2, 4, 4, 3), np.float32)
     model = with_averages(as_they_came([vectors.shape, maps.shape, (-1, -1, 4, 3)]), [2, None, 2])

@@ -111,11 +111,11 @@ def test_read_into_says_which_rows_were_there(space):
 
 @pytest.mark.parametrize(
     "out",
-    [np.zeros((2, 4, 4, 8), np.float16), np.zeros((1, 4, 4, 8), np.float32), np.zeros((2, 4), np.float32)],
+    [np.zeros((2, 4, 4, 8), np.int16), np.zeros((1, 4, 4, 8), np.float32), np.zeros((2, 4), np.float32)],
 )
 def test_read_into_refuses_what_cannot_hold_the_rows(space, out):
     space.write([(key_of(1), "a", ROW)])
-    with pytest.raises(InvalidInputError, match=re.escape("shape (2, 4, 4, 8) and dtype float32 or float64")):
+    with pytest.raises(InvalidInputError, match=re.escape("shape (2, 4, 4, 8) and dtype float16, float32 or float64")):
         space.read_into([key_of(1), key_of(2)], "a", out)
 
 
@@ -168,6 +168,11 @@ def test_all_kinds_of_space_meet_the_protocol(cache, space, monkeypatch, kind):
     out = np.full((3, *ROW.shape), -1, np.float32)
     assert one.read_into([key_of(2), key_of(3), key_of(1)], "a", out).tolist() == [True, False, True]
     assert (out == [(ROW + 1).astype(np.float16), ROW * 0 - 1, ROW.astype(np.float16)]).all()
+    assert one.write([(key_of(3), "a", ROW * 1e6)]), "beyond half precision, and kept in single"
+    halves = np.empty((3, *ROW.shape), np.float16)
+    assert one.read_into([key_of(2), key_of(3), key_of(1)], "a", halves).all()
+    assert (halves[::2] == out[::2]).all()
+    assert np.isinf(halves[1]).any()
     assert one.keep_facts({"p:x": [1], "p:y": None, "q": 2})
     assert one.find_facts("p:") == {"p:x": [1], "p:y": None}
     assert getattr(one, "has_spilled", kind == "spilled") == (kind == "spilled")

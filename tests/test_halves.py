@@ -1,10 +1,10 @@
-"""Half precision becomes single, bit by bit."""
+"""Half precision becomes single, bit by bit, and its largest magnitude is found."""
 
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from transferkit.foundation.halves import as_single, times
+from transferkit.foundation.halves import as_single, largest_magnitude, put, times
 from transferkit.foundation.maps import sample_maps
 
 BITS = np.arange(2**16, dtype=np.uint16).view(np.float16)
@@ -35,6 +35,28 @@ def test_any_layout_and_type():
     np.testing.assert_array_equal(as_single(swapped), array.astype(np.float32))
     single = np.ones(3, np.float32)
     assert as_single(single) is single
+
+
+@given(st.lists(st.integers(0, 2**16 - 1), min_size=1, max_size=9))
+@settings(max_examples=300, deadline=None)
+def test_the_largest_magnitude(places):
+    chosen = BITS[places]
+    chosen = np.where(np.isnan(chosen), np.float16(np.inf), chosen)
+    assert largest_magnitude(chosen) == float(np.abs(chosen.astype(np.float32)).max())
+    assert largest_magnitude(np.stack([chosen, chosen])[::2]) == largest_magnitude(chosen)
+    assert largest_magnitude(chosen[:0]) == 0
+
+
+def test_rows_put_in_an_array():
+    half, single = FINITE[:4], np.array([0.1, 7e4, -7e4, 1e-9], np.float32)
+    into = np.zeros((2, 4), np.float16)
+    put(into, 0, half)
+    put(into, 1, single)
+    np.testing.assert_array_equal(into, [half, np.array([0.1, np.inf, -np.inf, 0], np.float16)])
+    into = np.zeros((2, 4))
+    put(into, 0, half)
+    put(into, 1, single)
+    np.testing.assert_array_equal(into, np.stack([half.astype(np.float64), single.astype(np.float64)]))
 
 
 @given(st.integers(1, 4), st.integers(1, 6), st.integers(1, 6), st.integers(0, 2**32 - 1))

@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transferkit.cache._patience import Patience
-from transferkit.cache._rows import RowKey, encode
+from transferkit.cache._rows import EncodedRow, RowKey, encode
 from transferkit.cache._space import FeatureSpace
 from transferkit.errors import CacheError
-from transferkit.foundation.halves import as_single
+from transferkit.foundation.halves import put
 
-Rows = Sequence[tuple[RowKey, str, NDArray[Any]]]
+Rows = Sequence[tuple[RowKey, str, NDArray[Any] | EncodedRow]]
 _FEW_BYTES = 4 << 20
 _ENTRY_BYTES = 512  # memory of a row's key and objects, which are larger than a small row itself
 
@@ -59,7 +59,7 @@ class MemorySpace:
         found = np.zeros(len(keys), dtype=bool)
         for i, key in enumerate(keys):
             if (row := self._rows.get((key, part))) is not None:
-                out[i] = as_single(row)
+                put(out, i, row)
                 found[i] = True
             elif self._few is not None:
                 found[i : i + 1] = self._few.read_into([key], part, out[i : i + 1])
@@ -213,7 +213,8 @@ class RecentSpace:
 
     def write(self, rows: Rows) -> bool:
         """Store rows in the underlying space and in memory; return True."""
-        return self._space.write_few(rows) and self._recent.write(rows)
+        rounded = [(key, part, encode(key, part, array, half=self.half)) for key, part, array in rows]
+        return self._space.write_few(rounded) and self._recent.write(rounded)
 
     def part_shape(self, part: str) -> tuple[int, ...] | None:
         """Return the shape of a part's rows, or None if there are none."""

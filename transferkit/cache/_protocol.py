@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
-from transferkit.cache._rows import RowKey
+from transferkit.cache._rows import EncodedRow, RowKey
 
 
 class Space(Protocol):
@@ -25,9 +25,12 @@ class Space(Protocol):
         """Return the keys that have all the parts."""
 
     def read_into(self, keys: Sequence[RowKey], part: str, out: NDArray[Any]) -> NDArray[Any]:
-        """Fill ``out[i]`` with the row of ``keys[i]``; return a mask of the rows that were found."""
+        """Fill ``out[i]`` with the row of ``keys[i]``; return a mask of the rows that were found.
 
-    def write(self, rows: Sequence[tuple[RowKey, str, NDArray[Any]]]) -> bool:
+        In an array of half precision, numbers beyond its range become infinite.
+        """
+
+    def write(self, rows: Sequence[tuple[RowKey, str, NDArray[Any] | EncodedRow]]) -> bool:
         """Store rows, replacing existing ones; return False if they were not stored."""
 
     def part_shape(self, part: str) -> tuple[int, ...] | None:

@@ -53,8 +53,12 @@ def digest_bytes(key: RowKey | tuple[str, str]) -> bytes:
     return raw
 
 
-def encode(key: RowKey | tuple[str, str], part: str, array: ArrayLike, *, half: bool) -> EncodedRow:
-    """Return the stored form of an array of real numbers."""
+def encode(
+    key: RowKey | tuple[str, str], part: str, array: ArrayLike | EncodedRow, *, half: bool
+) -> EncodedRow:
+    """Return the stored form of an array of real numbers; a row in this form as it is."""
+    if isinstance(array, EncodedRow):
+        return array
     values = np.asarray(array)
     if values.dtype.kind != "f" or values.size == 0:
         raise InvalidInputError(

@@ -18,9 +18,9 @@ from transferkit.cache._database import Database
 from transferkit.cache._folder import logger
 from transferkit.cache._reading import RowReader, check_shape, part_names
 from transferkit.cache._recipes import canonical_json
-from transferkit.cache._rows import RowKey, checksum, checksum_seed, digest_bytes, encode
+from transferkit.cache._rows import EncodedRow, RowKey, checksum, checksum_seed, digest_bytes, encode
 from transferkit.errors import InvalidInputError
-from transferkit.foundation.halves import as_single
+from transferkit.foundation.halves import put
 
 TOUCH_SECONDS = 60
 LARGEST_RUN = 200_000  # images of a run that are spared from eviction: about 20 MB of digests
@@ -119,8 +119,8 @@ class FeatureSpace:
         keys : sequence of RowKey
             May repeat.
         part : str
-        out : ndarray of shape (len(keys), *shape), float32 or float64
-            Missing rows are left unchanged.
+        out : ndarray of shape (len(keys), *shape), float16, float32 or float64
+            Missing rows are left unchanged. Numbers beyond the range of float16 become infinite in it.
 
         Returns
         -------
@@ -130,15 +130,15 @@ class FeatureSpace:
         Raises
         ------
         InvalidInputError
-            A digest is not 64 hex digits, or ``out`` has another shape or cannot hold float32.
+            A digest is not 64 hex digits, or ``out`` has another shape or another dtype.
         CacheError
             The file cannot be read.
         """
         shape = self.part_shape(part)
         expected = (len(keys), *(out.shape[1:] if shape is None else shape))
-        if out.shape != expected or not np.can_cast(np.float32, out.dtype):
+        if out.shape != expected or out.dtype not in (np.float16, np.float32, np.float64):
             raise InvalidInputError(
-                f"out must have shape {expected} and dtype float32 or float64 for part {part!r}. "
+                f"out must have shape {expected} and dtype float16, float32 or float64 for part {part!r}. "
                 f"Got shape {out.shape} and dtype {out.dtype}."
             )
         filled = np.zeros(len(keys), dtype=bool)
@@ -147,20 +147,19 @@ class FeatureSpace:
             places.setdefault(RowKey(*key), []).append(place)
 
         def fill(key: RowKey, part: str, array: NDArray) -> None:
-            row = as_single(array)
             for place in places[key]:
-                out[place] = row
+                put(out, place, array)
                 filled[place] = True
 
         self._visit(places, [part], fill)
         return filled
 
-    def write(self, rows: Sequence[tuple[RowKey, str, ArrayLike]]) -> bool:
+    def write(self, rows: Sequence[tuple[RowKey, str, ArrayLike | EncodedRow]]) -> bool:
         """Store activations, all of them or none, replacing existing ones.
 
         Parameters
         ----------
-        rows : sequence of (RowKey, str, array of float)
+        rows : sequence of (RowKey, str, array of float or EncodedRow)
             Key, part and activation. All activations of a part have the same shape.
 
         Returns

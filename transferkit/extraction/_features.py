@@ -14,13 +14,14 @@ from transferkit.cache import RecentSpace
 from transferkit.errors import CacheError
 from transferkit.extraction._report import ExtractionReport
 from transferkit.extraction._stored import StoredMaps
+from transferkit.foundation.halves import largest_magnitude
 from transferkit.foundation.scratch import scratch
 from transferkit.images import Reader
 from transferkit.views import AnyView
 
 SIZE_PART = "size"
 _DIGIT = 1024
-_BLOCK = 256  # rows that are turned to half precision at a time
+_BLOCK = 256  # rows whose range is checked at a time
 # Half precision holds numbers up to the first; rows below the second would lose digits, all of them at 1e-8.
 _LARGEST_HALF, _SMALLEST_HALF = float(np.finfo(np.float16).max), float(np.finfo(np.float16).tiny)
 
@@ -136,23 +137,20 @@ class Features:
         """Return all rows of the first view, then those of the next."""
         n = len(rows)
         out = scratch((len(views) * n, *shape), np.float16 if half else np.float32)
-        block = np.empty((min(n, _BLOCK), *shape), np.float32) if half else out
         for start in range(0, len(out), n or 1):
             view = views[start // n]
             if not half:
                 self._fill(out[start : start + n], rows, part, view)
                 continue
             for first in range(0, n, _BLOCK):
-                some = rows[first : first + _BLOCK]
-                read = block[: len(some)]
-                self._fill(read, some, part, view)
-                largest = max(float(read.max()), -float(read.min()))
+                block = out[start + first : start + min(first + _BLOCK, n)]
+                self._fill(block, rows[first : first + _BLOCK], part, view)
+                largest = largest_magnitude(block)
                 if largest > _LARGEST_HALF or 0 < largest < _SMALLEST_HALF:  # kept in single precision
                     return self._read(rows, part, shape, views)
-                out[start + first : start + first + len(some)] = read
         return out
 
-    def _fill(self, out: NDArray[np.float32], rows: Any, part: str, view: AnyView) -> None:
+    def _fill(self, out: NDArray[Any], rows: Any, part: str, view: AnyView) -> None:
         keys = [view.at(int(row)).key(str(self.digests[row])) for row in rows]
         found = self.space.read_into(keys, part, out)
         if not found.all():

@@ -1,6 +1,6 @@
-"""Convert finite numbers from half to single precision.
+"""Arrays of half precision: converted to single precision, and their largest magnitude.
 
-NumPy converts them one by one, which takes three to five times as long.
+NumPy treats these numbers one by one, which takes three to five times as long.
 """
 
 from __future__ import annotations
@@ -33,3 +33,24 @@ def times(array: NDArray[Any], weight: Any) -> NDArray[np.float32]:
     single = bits.view(np.float32)
     single *= weight * _SHIFT
     return single
+
+
+def put(out: NDArray[Any], place: Any, row: NDArray[Any]) -> None:
+    """Assign a row of half or single precision to a place of an array.
+
+    In an array of half precision, numbers beyond its range become infinite.
+    """
+    if out.dtype != np.float16:
+        out[place] = as_single(row)
+        return
+    with np.errstate(over="ignore"):
+        out[place] = row
+
+
+def largest_magnitude(array: NDArray[np.float16]) -> float:
+    """Return the largest absolute value; infinity if there is one, 0 for an empty array."""
+    if not array.size:
+        return 0.0
+    # Their bits are ordered like magnitudes: as signed integers where positive, as unsigned where negative.
+    positive, negative = int(array.view(np.int16).max()), int(array.view(np.uint16).max()) - 0x8000
+    return float(np.array(max(positive, negative, 0), np.uint16).view(np.float16))
