@@ -1,7 +1,7 @@
 """What each idea brings to the accuracy of the default classifier, by exact held-out errors.
 
     python benchmarks/classification.py --data DATA --weights WEIGHTS
-        [--only grids pooling scaling whitening kernel local views moved backbones selection chest]
+        [--only grids pooling products_of_channels scaling whitening kernel local views moved backbones selection chest]
         [--sets cats_dogs chest_xray gender]
 
 DATA as for accuracy.py; the results are on the page docs/accuracy.md. Ridge regression on the inner products
@@ -190,6 +190,39 @@ def pooling(data):
             table.held_out(f"a quarter {name} of {layers[0]}", 3 * base + gram(np.concatenate(blocks)), data)
 
 
+def products_of_channels(data):
+    """Mean products of pairs of decorrelated channels, of a whole image or of 2 x 2 cells."""
+    table = Table(f"{data.name}: products of channels more")
+    base = centred(mixture(default_parts(data), FAVOURITE[data.name]))
+    table.held_out("means", base, data)
+    generator = np.random.default_rng(0)
+    for layer in LAYERS[:3]:
+        some = [data.paths[i] for i in generator.permutation(len(data.paths))[:200]]
+        cells = data.maps(layers=(layer,), grid="full", images=some)[0]
+        cells = cells.reshape(-1, cells.shape[-1])
+        mean, (values, vectors) = cells.mean(axis=0), np.linalg.eigh(np.cov(cells, rowvar=False))
+        found = {}
+        for start in range(0, len(data.paths), 100):
+            maps = data.maps(layers=(layer,), grid="full", images=data.paths[start : start + 100])[0] - mean
+            for n in (16, 48):
+                some = maps @ (vectors[:, -n:] / np.sqrt(values[-n:])).astype(np.float32)
+                pairs = np.triu_indices(n)
+                for side in (1, 2):
+                    parts = [
+                        part.reshape(len(maps), -1, n)
+                        for rows in np.array_split(some, side, axis=1)
+                        for part in np.array_split(rows, side, axis=2)
+                    ]
+                    products = [part.transpose(0, 2, 1) @ part / part.shape[1] for part in parts]
+                    products = np.stack(products, axis=1)[:, :, *pairs]
+                    found.setdefault((n, side), []).append(np.sign(products) * np.sqrt(np.abs(products)))
+        for (n, side), blocks in found.items():
+            rows = np.concatenate(blocks)[:, None]  # a map, whose channels are scaled
+            own = gram(rows)
+            table.held_out(f"half of {layer}, {n} channels, {side} x {side} cells", base + own, data)
+            table.held_out("the same, a quarter", 3 * base + own, data)
+
+
 def scaling(data):
     table, favourite = Table(f"{data.name}: scales of channels"), FAVOURITE[data.name]
     for name, more in (
@@ -225,6 +258,15 @@ def local(data):
         products = centred(sum(gaussian(centred(cell @ cell.T), width) for cell in cells))
         table.held_out(f"width {width}, without the last layer", products, data)
         table.held_out(f"width {width}, and linear", products + base, data)
+
+
+def scattering(data):
+    table = Table(f"{data.name}: without pretrained weights, a Gaussian kernel")
+    maps = [np.asarray(each, np.float32) for each in data.maps("scattering", (), None)]
+    base = centred(sum(gram(each) for each in maps))
+    table.held_out("linear", base, data)
+    for width in (0.25, 0.5, 1.0):
+        table.held_out(f"width {width}", gaussian(base, width), data)
 
 
 def views(data):
@@ -393,7 +435,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parts = {part.__name__: part for part in
-             (grids, pooling, scaling, whitening, kernel, local, views, moved, backbones, selection,
+             (grids, pooling, products_of_channels, scaling, whitening, kernel, local, views, moved, backbones, selection,
               chest)}  # fmt: skip
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--weights", type=Path, required=True)

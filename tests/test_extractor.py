@@ -422,7 +422,7 @@ def test_small_numbers_keep_their_digits(pictures):
 def test_what_half_precision_cannot_hold_is_read_as_it_is(tiny, pictures, monkeypatch):
     paths, _ = pictures
     features = FeatureExtractor(**tiny, layers="last", grid="full").extract(paths[:20])
-    monkeypatch.setattr(_features, "_LARGEST_HALF", 0.5)
+    monkeypatch.setattr(_features, "LARGEST_HALF", 0.5)
     assert all(array.dtype == np.float32 for array in features.maps(half=True))
 
 

@@ -48,11 +48,16 @@ def test_the_largest_magnitude(places):
 
 
 def test_rows_put_in_an_array():
-    half, single = FINITE[:4], np.array([0.1, 7e4, -7e4, 1e-9], np.float32)
+    half, single = FINITE[:4], np.array([0.1, -6e4, 0, 1e-9], np.float32)
     into = np.zeros((2, 4), np.float16)
     put(into, 0, half)
     put(into, 1, single)
-    np.testing.assert_array_equal(into, [half, np.array([0.1, np.inf, -np.inf, 0], np.float16)])
+    np.testing.assert_array_equal(into, [half, single.astype(np.float16)])
+    for beyond in ([0, 7e4], [0, -7e4], [0, 6e-5], [-1e-9, 0]):
+        put(into, 0, np.array([*beyond, 0, 0], np.float32))
+        assert np.isinf(into[0]).all()
+    put(into, 1, np.zeros(4, np.float32))
+    assert not into[1].any()
     into = np.zeros((2, 4))
     put(into, 0, half)
     put(into, 1, single)

@@ -27,7 +27,7 @@ class Space(Protocol):
     def read_into(self, keys: Sequence[RowKey], part: str, out: NDArray[Any]) -> NDArray[Any]:
         """Fill ``out[i]`` with the row of ``keys[i]``; return a mask of the rows that were found.
 
-        In an array of half precision, numbers beyond its range become infinite.
+        In an array of half precision, rows that it cannot hold become infinite.
         """
 
     def write(self, rows: Sequence[tuple[RowKey, str, NDArray[Any] | EncodedRow]]) -> bool:

@@ -18,10 +18,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from transferkit.errors import InvalidInputError
+from transferkit.foundation.halves import LARGEST_HALF, SMALLEST_HALF
 
 HALF, SINGLE = "<f2", "<f4"  # little-endian, so that a cache can be copied between machines
-SMALLEST_NORMAL = 2.0**-14
-LARGEST_HALF = 65504.0
 
 
 class RowKey(NamedTuple):
@@ -75,7 +74,7 @@ def encode(
             "that are NaN or infinite in single precision. Features must be finite: check the image, "
             "the weights and the precision of the engine."
         )
-    if half and (SMALLEST_NORMAL <= largest <= LARGEST_HALF or largest == 0):
+    if half and (SMALLEST_HALF <= largest <= LARGEST_HALF or largest == 0):
         return EncodedRow(values.shape, HALF, values.astype(HALF).tobytes())
     return EncodedRow(values.shape, SINGLE, values.tobytes())
 

@@ -120,7 +120,7 @@ class FeatureSpace:
             May repeat.
         part : str
         out : ndarray of shape (len(keys), *shape), float16, float32 or float64
-            Missing rows are left unchanged. Numbers beyond the range of float16 become infinite in it.
+            Missing rows are left unchanged. Rows that float16 cannot hold become infinite in it.
 
         Returns
         -------

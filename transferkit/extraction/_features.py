@@ -14,7 +14,7 @@ from transferkit.cache import RecentSpace
 from transferkit.errors import CacheError
 from transferkit.extraction._report import ExtractionReport
 from transferkit.extraction._stored import StoredMaps
-from transferkit.foundation.halves import largest_magnitude
+from transferkit.foundation.halves import LARGEST_HALF, largest_magnitude
 from transferkit.foundation.scratch import scratch
 from transferkit.images import Reader
 from transferkit.views import AnyView
@@ -22,8 +22,6 @@ from transferkit.views import AnyView
 SIZE_PART = "size"
 _DIGIT = 1024
 _BLOCK = 256  # rows whose range is checked at a time
-# Half precision holds numbers up to the first; rows below the second would lose digits, all of them at 1e-8.
-_LARGEST_HALF, _SMALLEST_HALF = float(np.finfo(np.float16).max), float(np.finfo(np.float16).tiny)
 
 
 @dataclass(frozen=True)
@@ -145,8 +143,7 @@ class Features:
             for first in range(0, n, _BLOCK):
                 block = out[start + first : start + min(first + _BLOCK, n)]
                 self._fill(block, rows[first : first + _BLOCK], part, view)
-                largest = largest_magnitude(block)
-                if largest > _LARGEST_HALF or 0 < largest < _SMALLEST_HALF:  # kept in single precision
+                if largest_magnitude(block) > LARGEST_HALF:  # a row that is kept in single precision
                     return self._read(rows, part, shape, views)
         return out
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 _SHIFT = np.float32(2.0**112)
 _SIGN_AND_REST = np.int32(-(2**31) + 0x0FFFE000)
 _SMALLEST = np.float32(2.0**-126)  # the smallest normal number
+LARGEST_HALF, SMALLEST_HALF = 65504.0, 2.0**-14  # of normal numbers; smaller ones have fewer digits
 
 
 def as_single(array: NDArray[Any]) -> NDArray[np.float32]:
@@ -38,13 +39,16 @@ def times(array: NDArray[Any], weight: Any) -> NDArray[np.float32]:
 def put(out: NDArray[Any], place: Any, row: NDArray[Any]) -> None:
     """Assign a row of half or single precision to a place of an array.
 
-    In an array of half precision, numbers beyond its range become infinite.
+    In an array of half precision, a row of single precision becomes infinite if its largest magnitude is
+    beyond the range of normal numbers.
     """
-    if out.dtype != np.float16:
-        out[place] = as_single(row)
-        return
-    with np.errstate(over="ignore"):
+    if out.dtype == row.dtype:
         out[place] = row
+    elif out.dtype != np.float16:
+        out[place] = as_single(row)
+    else:
+        largest = max(float(row.max()), -float(row.min()))
+        out[place] = row if largest == 0 or SMALLEST_HALF <= largest <= LARGEST_HALF else np.inf
 
 
 def largest_magnitude(array: NDArray[np.float16]) -> float:
