@@ -1,10 +1,12 @@
 """Half precision becomes single, bit by bit, and its largest magnitude is found."""
 
+from unittest.mock import patch
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from transferkit.foundation.halves import as_single, largest_magnitude, put, times
+from transferkit.foundation.halves import as_half, as_single, largest_magnitude, put, weighted_sums
 from transferkit.foundation.maps import sample_maps
 
 BITS = np.arange(2**16, dtype=np.uint16).view(np.float16)
@@ -14,8 +16,9 @@ FINITE = BITS[np.isfinite(BITS)]
 def test_every_finite_half_is_exact():
     expected = FINITE.astype(np.float32)
     assert as_single(FINITE).tobytes() == expected.tobytes()
-    weight = np.float32(0.7123)
-    assert times(FINITE, weight).tobytes() == (expected * weight).tobytes()
+    weight = np.full((1, 1), 0.7123, np.float32)
+    summed = weighted_sums(FINITE[None, None], weight)
+    np.testing.assert_array_equal(summed[0], expected * weight[0])
     before = FINITE.copy()
     as_single(FINITE)[:] = 0
     np.testing.assert_array_equal(FINITE, before)
@@ -35,6 +38,29 @@ def test_any_layout_and_type():
     np.testing.assert_array_equal(as_single(swapped), array.astype(np.float32))
     single = np.ones(3, np.float32)
     assert as_single(single) is single
+
+
+@given(st.lists(st.integers(0, 2**32 - 1), min_size=1, max_size=99), st.integers(1, 40))
+@settings(max_examples=300, deadline=None)
+def test_numbers_are_rounded_as_numpy_does(bits, block):
+    numbers = np.array(bits, np.uint32).view(np.float32)
+    numbers = numbers[np.abs(numbers) <= 65504]
+    with patch("transferkit.foundation.halves._BLOCK", block):
+        assert as_half(numbers).tobytes() == numbers.astype(np.float16).tobytes()
+
+
+def test_numbers_near_halves_and_between_two_are_rounded_as_numpy_does():
+    halves = np.sort(FINITE.astype(np.float64))
+    between = ((halves[1:] + halves[:-1]) / 2).astype(np.float32)  # exact
+    numbers = np.concatenate(
+        [np.nextafter(each, np.float32(to)) for each in (between, halves.astype(np.float32)) for to in (-1e9, 1e9)]
+        + [between]
+    )
+    numbers = numbers[np.abs(numbers) <= 65504].reshape(1, -1, 1)[:, ::-1]
+    found = as_half(numbers)
+    assert found.shape == numbers.shape
+    assert found.tobytes() == numbers.astype(np.float16).tobytes()
+    assert as_half(numbers[:, :0]).shape == (1, 0, 1)
 
 
 @given(st.lists(st.integers(0, 2**16 - 1), min_size=1, max_size=9))

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from transferkit.errors import InvalidInputError
-from transferkit.foundation.halves import LARGEST_HALF, SMALLEST_HALF
+from transferkit.foundation.halves import LARGEST_HALF, SMALLEST_HALF, as_half
 
 HALF, SINGLE = "<f2", "<f4"  # little-endian, so that a cache can be copied between machines
 
@@ -75,7 +75,7 @@ def encode(
             "the weights and the precision of the engine."
         )
     if half and (SMALLEST_HALF <= largest <= LARGEST_HALF or largest == 0):
-        return EncodedRow(values.shape, HALF, values.astype(HALF).tobytes())
+        return EncodedRow(values.shape, HALF, as_half(values).astype(HALF, copy=False).tobytes())
     return EncodedRow(values.shape, SINGLE, values.tobytes())
 
 

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transferkit.exports._tensor import Tensor
-
-_LARGEST_HALF = float(np.finfo(np.float16).max)
+from transferkit.foundation.halves import LARGEST_HALF
 
 
 def pooled(maps: Tensor, shape: tuple[int, ...], grid: int | None) -> tuple[Tensor, tuple[int, ...]]:
@@ -42,7 +41,7 @@ def _averages(like: Tensor, length: int, grid: int) -> Tensor:
 
 def in_half(values: Tensor) -> Tensor:
     """Return values rounded to half precision, in which features are stored; larger ones are clipped."""
-    return values.clip(-_LARGEST_HALF, _LARGEST_HALF).cast("float16").cast("float32")
+    return values.clip(-LARGEST_HALF, LARGEST_HALF).cast("float16").cast("float32")
 
 
 def scaled(values: Tensor, scale: tuple[NDArray[Any], NDArray[Any]]) -> Tensor:

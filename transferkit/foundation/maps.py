@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from transferkit.foundation.halves import times
+from transferkit.foundation.halves import weighted_sums
 
-_BLOCK = 1 << 17  # values read at a time, so that those in between stay in the processor's cache
+# Values read at a time. They stay in the processor's cache, and threads do not wait for each other more than
+# they work.
+_BLOCK = 1 << 17
 
 
 def pool_to_grid(maps: NDArray[np.float32], grid: int | None) -> NDArray[np.float32]:
@@ -57,35 +59,26 @@ def sample_maps(maps: NDArray[np.float32], points: NDArray[np.float64]) -> NDArr
     -------
     ndarray of float32, shape (n, k, c)
     """
-    n, n_points, channels = *points.shape[:2], maps.shape[-1]
-    total = np.empty((n, n_points, channels), np.float32)
-    n_rows = max(1, _BLOCK // max(n_points * channels, 1))
-    for start in range(0, n, n_rows):
-        rows = slice(start, start + n_rows)
-        total[rows] = _sample(maps[rows], points[rows])
-    return total
-
-
-def _sample(maps: NDArray[np.float32], points: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Read some maps at points."""
     n, height, width, channels = maps.shape
+    n_points = points.shape[1]
     limits = np.array([width, height]) - 1.0
     place = np.clip(points * (limits + 1) - 0.5, 0, limits)
     # Points that are NaN, for example after a training that diverged, give NaN.
-    low = np.minimum(np.nan_to_num(place).astype(np.int64), np.maximum(limits.astype(np.int64) - 1, 0))
-    part = (place - low).astype(np.float32)[..., None]
-    right, below = int(width > 1), int(height > 1)
-    flat = maps.reshape(n * height * width, channels)  # so that each cell is one run of bytes to copy
-    corner = np.arange(n)[:, None] * (height * width) + low[..., 1] * width + low[..., 0]
+    known = np.where(np.isnan(place), 0, place)
+    low = np.minimum(known.astype(np.int64), np.maximum(limits.astype(np.int64) - 1, 0))
+    part = (place - low).astype(np.float32)
+    cells = np.arange(n)[:, None] * (height * width) + low[..., 1] * width + low[..., 0]
 
-    across, down = part[..., 0, :], part[..., 1, :]
-    corners = (
-        (0, (1 - across) * (1 - down)),
-        (right, across * (1 - down)),
-        (below * width, (1 - across) * down),
-        (below * width + right, across * down),
-    )
-    total = np.zeros((*corner.shape, channels), np.float32)
-    for step, weight in corners:
-        total += times(flat.take(corner + step, axis=0), weight)
-    return total
+    across, down = part[..., 0], part[..., 1]
+    right, below = int(width > 1), int(height > 1) * width
+    cells = np.stack([cells, cells + right, cells + below, cells + below + right], axis=-1).reshape(-1, 4)
+    weights = np.stack(
+        [(1 - across) * (1 - down), across * (1 - down), (1 - across) * down, across * down], axis=-1
+    ).reshape(-1, 4)
+    flat = maps.reshape(n * height * width, channels)  # so that each cell is one run of bytes to copy
+    total = np.empty((len(cells), channels), np.float32)
+    n_rows = max(1, _BLOCK // max(4 * channels, 1))
+    for start in range(0, len(cells), n_rows):
+        rows = slice(start, start + n_rows)
+        total[rows] = weighted_sums(flat.take(cells[rows], axis=0), weights[rows])
+    return total.reshape(n, n_points, channels)

@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transferkit.foundation.file_rows import FileRows
+from transferkit.foundation.halves import LARGEST_HALF, SMALLEST_HALF, as_half
 from transferkit.heads._base import Maps
 from transferkit.heads.cascade import coarse_maps, finest_map
 
 _BLOCK = 64  # rows that are read at a time
 _IN_MEMORY = 128 << 20  # bytes of a layer's maps; larger maps are kept in a temporary file
 _SCALE_ROWS = 256  # rows that scales are learned from; each has hundreds of values per channel
-_LARGEST_HALF, _SMALLEST_HALF = float(np.finfo(np.float16).max), float(np.finfo(np.float16).tiny)
 
 Weights = list[NDArray[np.float32]]
 
@@ -50,13 +50,13 @@ def _hold(stored: Any, *, fine: bool, coarse: bool, dtype: Any = None, limit: in
         rows = slice(start, min(start + _BLOCK, len(stored)))
         block = stored[rows]
         largest = max(float(block.max()), -float(block.min()))
-        if dtype == np.float16 and (largest > _LARGEST_HALF or 0 < largest < _SMALLEST_HALF):
+        if dtype == np.float16 and (largest > LARGEST_HALF or 0 < largest < SMALLEST_HALF):
             return _hold(stored, fine=fine, coarse=coarse, dtype=np.float32, limit=limit)
         parts = ([block] if fine else []) + (inputs_of([block])[1:] if coarse else [])
         try:
             held = held or [_rows((len(stored), *part.shape[1:]), dtype, limit) for part in parts]
             for array, part in zip(held, parts, strict=True):
-                array[rows] = part
+                array[rows] = as_half(part) if dtype == np.float16 else part
         except OSError:  # the disk is full, but the maps may fit into memory
             return _hold(stored, fine=fine, coarse=coarse, dtype=dtype, limit=sys.maxsize)
     return held
@@ -76,7 +76,7 @@ def some_rows(maps: Any) -> NDArray[Any]:
 def round_to_half(weights: Weights) -> Weights:
     """Round weights to half precision, so that a saved model predicts exactly the same."""
     return [
-        weight.clip(-_LARGEST_HALF, _LARGEST_HALF).astype(np.float16).astype(np.float32) for weight in weights
+        weight.clip(-LARGEST_HALF, LARGEST_HALF).astype(np.float16).astype(np.float32) for weight in weights
     ]
 
 

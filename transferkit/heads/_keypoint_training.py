@@ -16,7 +16,7 @@ from transferkit.foundation.progress import progress_bar
 from transferkit.heads._keypoint_gradient import Network
 
 _DECAY, _FIRST, _SECOND, _TINY = 0.01, 0.9, 0.999, 1e-7  # for AdamW; the last three are Keras's defaults
-_BLOCK = 1 << 15  # weights that are updated while they are in the processor's cache
+_BLOCK = 1 << 17  # weights that are updated while they are in the processor's cache
 # Each thread learns from its part of a batch. Their number is the same on any machine, and so are the sums.
 _THREADS = 2
 
@@ -134,7 +134,7 @@ class AdamW:
     ----------
     values : ndarray, shape (n_weights,)
         Weights, which are changed in place.
-    gradients : ndarray, shape (n, n_weights)
+    gradients : ndarray, shape (2, n_weights)
         Parts of the gradient, whose sum is used.
     pool : ThreadPoolExecutor
     """
@@ -147,17 +147,28 @@ class AdamW:
     def step(self, rate: float) -> None:
         """Update the weights with this learning rate."""
         self._n += 1
-        size = rate * math.sqrt(1 - _SECOND**self._n) / (1 - _FIRST**self._n)
+        # The moments are kept without the factors by which each gradient counts, to save operations.
+        root = math.sqrt(1 - _SECOND)
+        size = rate * math.sqrt(1 - _SECOND**self._n) / (1 - _FIRST**self._n) * (1 - _FIRST) / root
 
         def move(part: int) -> None:
+            space = np.empty(_BLOCK, np.float32)
             for start in range(part * _BLOCK, len(self._values), _THREADS * _BLOCK):
                 block = slice(start, start + _BLOCK)
                 value, first, second = self._values[block], self._first[block], self._second[block]
-                gradient = self._gradients[:, block].sum(axis=0)
+                change = space[: len(value)]
                 with np.errstate(all="ignore"):
+                    np.add(*self._gradients[:, block], out=change)
+                    first *= np.float32(_FIRST)
+                    first += change
+                    change *= change
+                    second *= np.float32(_SECOND)
+                    second += change
+                    np.sqrt(second, out=change)
+                    change += np.float32(_TINY / root)
+                    np.divide(first, change, out=change)
+                    change *= np.float32(size)
                     value *= np.float32(1 - _DECAY * rate)
-                    first += (gradient - first) * np.float32(1 - _FIRST)
-                    second += (gradient * gradient - second) * np.float32(1 - _SECOND)
-                    value -= np.float32(size) * first / (np.sqrt(second) + np.float32(_TINY))
+                    value -= change
 
         list(self._pool.map(move, range(_THREADS)))
