@@ -1,7 +1,8 @@
 """What each idea brings to the accuracy of the default classifier, by exact held-out errors.
 
     python benchmarks/classification.py --data DATA --weights WEIGHTS
-        [--only grids pooling products_of_channels scaling whitening kernel local views moved backbones selection chest]
+        [--only grids pooling products_of_channels scaling whitening kernel local scattering views moved
+                backbones selection chest]
         [--sets cats_dogs chest_xray gender]
 
 DATA as for accuracy.py; the results are on the page docs/accuracy.md. Ridge regression on the inner products
@@ -435,8 +436,8 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parts = {part.__name__: part for part in
-             (grids, pooling, products_of_channels, scaling, whitening, kernel, local, views, moved, backbones, selection,
-              chest)}  # fmt: skip
+             (grids, pooling, products_of_channels, scaling, whitening, kernel, local, scattering, views,
+              moved, backbones, selection, chest)}  # fmt: skip
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--weights", type=Path, required=True)
     parser.add_argument("--only", nargs="+", choices=parts, default=list(parts))

@@ -115,7 +115,8 @@ def test_read_into_says_which_rows_were_there(space):
 )
 def test_read_into_refuses_what_cannot_hold_the_rows(space, out):
     space.write([(key_of(1), "a", ROW)])
-    with pytest.raises(InvalidInputError, match=re.escape("shape (2, 4, 4, 8) and dtype float16, float32 or float64")):
+    expected = re.escape("shape (2, 4, 4, 8) and dtype float16, float32 or float64")
+    with pytest.raises(InvalidInputError, match=expected):
         space.read_into([key_of(1), key_of(2)], "a", out)
 
 

@@ -52,10 +52,8 @@ def test_numbers_are_rounded_as_numpy_does(bits, block):
 def test_numbers_near_halves_and_between_two_are_rounded_as_numpy_does():
     halves = np.sort(FINITE.astype(np.float64))
     between = ((halves[1:] + halves[:-1]) / 2).astype(np.float32)  # exact
-    numbers = np.concatenate(
-        [np.nextafter(each, np.float32(to)) for each in (between, halves.astype(np.float32)) for to in (-1e9, 1e9)]
-        + [between]
-    )
+    known = np.concatenate([between, halves.astype(np.float32)])
+    numbers = np.concatenate([known, *(np.nextafter(known, np.float32(to)) for to in (-1e9, 1e9))])
     numbers = numbers[np.abs(numbers) <= 65504].reshape(1, -1, 1)[:, ::-1]
     found = as_half(numbers)
     assert found.shape == numbers.shape

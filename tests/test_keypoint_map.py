@@ -163,6 +163,18 @@ def test_the_optimizer_is_that_of_keras():
     np.testing.assert_allclose(values, variable.numpy(), rtol=1e-6, atol=1e-6)
 
 
+def test_moments_of_dead_units_become_zero_instead_of_subnormal():
+    values, parts = np.ones(9, np.float32), np.zeros((2, 9), np.float32)
+    with ThreadPoolExecutor(2) as pool:
+        ours = AdamW(values, parts, pool)
+        for step in range(900):
+            parts[0, :8] = np.logspace(-12, 3, 8) if step == 0 else 0
+            parts[0, 8] = 1
+            ours.step(0.0)
+            assert (ours._first[ours._first < 1e-28] == 0).all()
+    assert ours._first.tolist() == [0.0] * 8 + [pytest.approx(10)]
+
+
 def test_each_batch_has_its_own_gradient(monkeypatch):
     """Of 2 and of 1 row: a thread that has no row must not leave what it found before."""
     from transferkit.heads import _keypoint_training as training
