@@ -14,6 +14,7 @@ from transferkit.tasks import Points, Task
 from transferkit.views import AnyView, View
 
 Floats = NDArray[np.float64]
+_FEW = 4  # images whose views are predicted together
 
 
 @dataclass(frozen=True)
@@ -101,8 +102,7 @@ class Predictor:
     def _of_each(
         self, features: Any, rows: NDArray[np.int64] | None, views: Sequence[AnyView]
     ) -> list[Floats]:
-        n_outputs = self.task.n_outputs
-        return [outputs_of(self.head, features.maps(rows, view, half=self.half), n_outputs) for view in views]
+        return outputs_of_views(self.head, features, views, self.task.n_outputs, rows, half=self.half)
 
     def place(
         self, features: Any, rows: NDArray[np.int64] | None, views: Sequence[AnyView]
@@ -118,6 +118,26 @@ class Predictor:
         for refinement in self.refinements:
             points = refinement.predict(items, points)
         return points
+
+
+def outputs_of_views(
+    head: FittedHead,
+    features: Any,
+    views: Sequence[AnyView],
+    n_outputs: int,
+    rows: NDArray[np.int64] | None = None,
+    *,
+    half: bool,
+) -> list[Floats]:
+    """Return the outputs (n, n_outputs) of a head for each view.
+
+    The views of a few images are predicted together, so that the weights of the head are read only once.
+    """
+    n = int(features.ok.sum()) if rows is None else len(rows)
+    if len(views) > 1 and 0 < n <= _FEW:
+        together = outputs_of(head, features.maps(rows, tuple(views), half=half), n_outputs)
+        return np.split(together, len(views))
+    return [outputs_of(head, features.maps(rows, view, half=half), n_outputs) for view in views]
 
 
 def average_views(

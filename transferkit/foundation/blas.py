@@ -14,6 +14,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 _lock = threading.RLock()
 _ALONE = 2**18  # multiplications in a product of matrices that OpenBLAS computes on one thread
 _SMALL = 2**22  # multiplications that take a millisecond or less on one core
+_TOGETHER = 8  # rows that a large matrix of weights is read for
 
 
 @contextmanager
@@ -35,8 +36,21 @@ def small_product(rows: NDArray[Any], weights: NDArray[Any]) -> NDArray[Any]:
     """
     if len(rows) * weights.size > _SMALL:
         return rows @ weights
-    n_rows = _ALONE // max(weights.size, 1)
-    if len(rows) == 1 or n_rows < 4:  # BLAS wakes threads for one row by a much smaller matrix
+    if len(rows) == 1:  # BLAS wakes threads for one row by a much smaller matrix
         return np.einsum("nf,fk->nk", rows, weights)
-    parts = np.array_split(rows, max(1, -(-len(rows) // n_rows)))  # of two rows or more
-    return np.concatenate([part @ weights for part in parts])
+    n_rows = _ALONE // max(weights.size, 1)
+    if n_rows < 4:
+        n_rows = _TOGETHER
+    # All parts have two rows or more.
+    parts = np.array_split(rows, max(1, -(-len(rows) // n_rows)))
+    return np.concatenate([_product(part, weights) for part in parts])
+
+
+def _product(rows: NDArray[Any], weights: NDArray[Any]) -> NDArray[Any]:
+    """Return the sum of small products."""
+    step = max(1, _ALONE // max(len(rows) * weights.shape[1], 1))
+    products = (rows[:, at : at + step] @ weights[at : at + step] for at in range(0, len(weights), step))
+    total = next(products, np.zeros((len(rows), weights.shape[1]), rows.dtype))
+    for product in products:
+        total += product
+    return total

@@ -58,7 +58,7 @@ class FileRows:
     def __getitem__(self, index: Any) -> NDArray[Any]:
         """Return a copy of some rows."""
         rows = np.arange(len(self))[index]
-        out = np.zeros((len(rows), *self.shape[1:]), self.dtype)
+        out = np.empty((len(rows), *self.shape[1:]), self.dtype)
         flat: Any = out.reshape(-1)
         data = memoryview(flat).cast("B")
         # Consecutive rows are read at once.
@@ -67,6 +67,7 @@ class FileRows:
             for first, last in zip(starts, [*starts[1:], len(rows)], strict=False):
                 self._file.seek(int(rows[first]) * self._row_bytes)
                 part = data[first * self._row_bytes : last * self._row_bytes]
-                while len(part) and (n := self._file.readinto(part)):  # 0 if nothing was written yet
+                while len(part) and (n := self._file.readinto(part)):
                     part = part[n:]
+                part[:] = bytes(len(part))  # what was not written yet
         return out

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from transferkit.estimators.predictor import average_views
+from transferkit.estimators.predictor import average_views, outputs_of_views
 from transferkit.extraction import Extraction
 from transferkit.heads import FittedHead, Head, head_from_dict, head_to_dict
 from transferkit.heads.cascade import CascadeHead
@@ -65,7 +65,7 @@ class Refinement:
         """Return the squares around rough shapes, and the output of the head for each."""
         views = self.views(shapes)
         features = self.extractor.extract(X, views=views, on_error="raise")
-        return views, [self.head.predict(features.maps(view=view, half=self.kind.half)) for view in views]
+        return views, outputs_of_views(self.head, features, views, self.head.n_outputs, half=self.kind.half)
 
     def views(self, shapes: Floats) -> tuple[Crops, ...]:
         """Return the views of squares around shapes (n, k, 2)."""
