@@ -48,12 +48,14 @@ def test_maps_of_any_shape(height, width, channels, n, grid):
         ((28, 28), 28, set()),
         ((5, 7), 9, set()),
         ((7, 7), 3, {"AvgPool"}),
-        ((7, 7), 4, {"AdaptiveAvgPool"}),
+        ((7, 7), 4, {"MatMul"}),
+        ((14, 28), 3, {"MatMul"}),
     ],
 )
-def test_slow_code_only_for_cells_of_different_sizes(shape, grid, kinds):
+def test_averages_are_fast_operations_or_none(shape, grid, kinds):
     model = with_averages(as_they_came([(1, *shape, 3)]), [grid])
-    assert {op.get_type_name() for op in model.get_ops() if "Pool" in op.get_type_name()} == kinds
+    others = {"Parameter", "Constant", "Relu", "Transpose", "Result"}
+    assert {op.get_type_name() for op in model.get_ops()} - others == kinds
 
 
 def test_vectors_whole_maps_and_unknown_sizes_stay_as_they_are():

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 Grids = Sequence[int | None]
 
@@ -54,16 +55,31 @@ def _averaged(planes: Any, sides: tuple[int, int], cells: tuple[int, int]) -> An
     """Return averages of planes (n, c, h, w) over cells."""
     from openvino import opset8
 
-    windows = [_window(*each) for each in zip(sides, cells, strict=True)]
-    if None in windows:  # OpenVINO has only slow code for cells of different sizes
-        return opset8.adaptive_avg_pool(planes, np.array(cells, np.int64))
-    sizes, steps = zip(*windows, strict=True)
-    return opset8.avg_pool(planes, steps, [0, 0], [0, 0], sizes, exclude_pad=True)
+    down, across = (_bounds(*each) for each in zip(sides, cells, strict=True))
+    windows = [_window(each) for each in (down, across)]
+    if None not in windows:
+        sizes, steps = zip(*windows, strict=True)
+        return opset8.avg_pool(planes, steps, [0, 0], [0, 0], sizes, exclude_pad=True)
+    # Not AdaptiveAvgPool, which OpenVINO runs without vector instructions.
+    rows = opset8.matmul(planes, _shares(across, sides[1]).T.copy(), False, False)
+    return opset8.matmul(_shares(down, sides[0]), rows, False, False)
 
 
-def _window(side: int, cells: int) -> tuple[int, int] | None:
-    """Return the common size of the cells along a side and the step between them, None if they differ."""
-    first = [i * side // cells for i in range(cells)]
-    sizes = {-(-(i + 1) * side // cells) - start for i, start in enumerate(first)}
-    steps = {b - a for a, b in itertools.pairwise(first)} or {1}
+def _bounds(side: int, cells: int) -> list[tuple[int, int]]:
+    """Return the first position of each cell along a side, and the one after its last."""
+    return [(i * side // cells, -(-(i + 1) * side // cells)) for i in range(cells)]
+
+
+def _window(bounds: list[tuple[int, int]]) -> tuple[int, int] | None:
+    """Return the size of the cells and the step between them, or None if they differ."""
+    sizes = {end - start for start, end in bounds}
+    steps = {after - start for (start, _), (after, _) in itertools.pairwise(bounds)} or {1}
     return (sizes.pop(), steps.pop()) if len(sizes) == len(steps) == 1 else None
+
+
+def _shares(bounds: list[tuple[int, int]], side: int) -> NDArray[np.float32]:
+    """Return by how much each position counts in the mean of each cell, (cells, side)."""
+    shares = np.zeros((len(bounds), side), np.float32)
+    for row, (start, end) in zip(shares, bounds, strict=True):
+        row[start:end] = 1 / (end - start)
+    return shares
