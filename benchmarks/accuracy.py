@@ -131,7 +131,7 @@ def keypoints(options) -> None:
     paths = [path for table in tables for path in table.paths]
     points = np.concatenate([table.keypoints for table in tables])
     people = np.array([path.stem.rsplit("_", 1)[0] for path in paths])
-    for seed in range(options.seeds):
+    for seed in options.splits or range(options.seeds):
         split = GroupShuffleSplit(1, test_size=0.2, random_state=seed)
         train, test = next(split.split(paths, groups=people))
         here, there = [paths[i] for i in train], [paths[i] for i in test]
@@ -195,6 +195,7 @@ def main() -> None:
     parser.add_argument("--backbone", default="mobilenet")
     parser.add_argument("--file", type=Path)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--splits", nargs="+", type=int, help="of keypoints; by default 0 to seeds - 1")
     parser.add_argument("--tutorial", action="store_true")
     options = parser.parse_args()
     os.environ["TRANSFERKIT_WEIGHTS"] = str(options.weights)

@@ -263,7 +263,7 @@ def local(data):
 
 def scattering(data):
     table = Table(f"{data.name}: without pretrained weights, a Gaussian kernel")
-    maps = [np.asarray(each, np.float32) for each in data.maps("scattering", (), None)]
+    maps = [np.asarray(each, np.float32) for each in data.maps("scattering", ("last",), "full")]
     base = centred(sum(gram(each) for each in maps))
     table.held_out("linear", base, data)
     for width in (0.25, 0.5, 1.0):
