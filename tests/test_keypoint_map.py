@@ -85,6 +85,22 @@ def test_predictions_are_those_of_the_keras_model(learned):
     assert np.allclose(np.asarray(outputs)[:, -1], learned.predict(maps), atol=2e-6)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("with_slope", [False, True])
+def test_heads_of_older_versions_predict_as_before_with_zero_for_negative_values(learned, with_slope):
+    facts = {name: value for name, value in learned.facts().items() if name != "slope"}
+    older = QUICK.rebuild(learned.tensors(), facts | ({"slope": 0.0} if with_slope else {}))
+    maps, _ = bumps(9, seed=4)
+    model = older.model()
+    assert older.slope == 0
+    outputs = np.asarray(model([array.astype(older.dtype) for array in maps], training=False))
+    assert np.allclose(outputs[:, -1], older.predict(maps), atol=2e-6)
+    assert not np.allclose(learned.predict(maps), older.predict(maps), atol=1e-3)
+    pickled = pickle.loads(pickle.dumps(older))
+    del pickled.__dict__["slope"]  # as pickled by an older version
+    np.testing.assert_array_equal(pickled.predict(maps), older.predict(maps))
+
+
 def test_predicting_needs_no_keras(learned, tmp_path):
     maps, _ = bumps(3, seed=5)
     np.savez(tmp_path / "maps.npz", *maps)
@@ -271,6 +287,10 @@ def test_it_is_saved_whole_and_what_does_not_fit_is_refused(learned):
         {"seed": 0.0},
         {"seed": 10**30},
         {"dtype": "int8"},
+        {"slope": 2.0},
+        {"slope": -0.1},
+        {"slope": "0.1"},
+        {"slope": float("nan")},
         {"more": 1},
     ):
         with pytest.raises((ValueError, KeyError)):

@@ -30,23 +30,27 @@ def keypoint_map(fitted: Any, maps: Maps) -> Tensor:
     coarse, finest = _coarse(maps), _finest(maps)
     inputs = [in_half(x) if fitted.dtype == "float16" else x for x in coarse.tensors]
     rows = [
-        affine(scaled(x, scale), next(weights), next(weights)).apply("Relu")
+        _hidden(scaled(x, scale), weights, fitted.slope)
         for x, scale in zip(inputs, fitted.scales[1:], strict=True)
     ]
-    points = _shape(flat(rows), weights)
+    points = _shape(flat(rows), weights, fitted.slope)
     for _ in range(fitted.head.steps):
         start = points.clip(-OUTSIDE, 1 + OUTSIDE)
         read = scaled(_read(maps, finest, start), fitted.scales[0])
-        read = affine(read, next(weights), next(weights)).apply("Relu")
+        read = _hidden(read, weights, fitted.slope)
         place = ((start - centre) * ZOOM).clip(-FARTHEST, FARTHEST)
-        points = start + _shape(flat([read, place]), weights)
+        points = start + _shape(flat([read, place]), weights, fitted.slope)
     return points
 
 
-def _shape(x: Tensor, weights: Iterator[Any]) -> Tensor:
+def _shape(x: Tensor, weights: Iterator[Any], slope: float) -> Tensor:
     """Return coordinates: a hidden layer and a linear one."""
-    hidden = affine(x, next(weights), next(weights)).apply("Relu")
-    return affine(hidden, next(weights), next(weights))
+    return affine(_hidden(x, weights, slope), next(weights), next(weights))
+
+
+def _hidden(x: Tensor, weights: Iterator[Any], slope: float) -> Tensor:
+    y = affine(x, next(weights), next(weights))
+    return y.at_least(y * slope) if slope else y.apply("Relu")
 
 
 def _finest(maps: Maps) -> int:

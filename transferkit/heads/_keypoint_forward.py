@@ -23,6 +23,7 @@ def forward(
     scales: Sequence[Scale],
     weights: Sequence[Floats],
     steps: int,
+    slope: float,
 ) -> list[Floats]:
     """Return the shapes after each step: points (n, 2 k) as fractions of the square.
 
@@ -39,20 +40,22 @@ def forward(
     weights : sequence of ndarray
         In the order of :func:`~transferkit.heads._keypoint_network.weight_shapes`.
     steps : int
+    slope : float
+        Factor of negative values in hidden layers.
     """
     n, remaining = len(maps[0]), iter(weights)
     coarse = [
-        _relu(_scaled(array, scale), remaining).reshape(n, -1)
+        _hidden(_scaled(array, scale), remaining, slope).reshape(n, -1)
         for array, scale in zip(maps[1:], scales[1:], strict=True)
     ]
-    points = _shape(np.concatenate(coarse, axis=1), remaining)
+    points = _shape(np.concatenate(coarse, axis=1), remaining, slope)
     centre, shapes = mean.astype(np.float32), [points]
     for _ in range(steps):
         start = points.clip(-OUTSIDE, 1 + OUTSIDE)
         read = _scaled(sample_maps(maps[0], start.reshape(n, -1, 2)), scales[0])
         place = ((start - centre) * np.float32(ZOOM)).clip(-FARTHEST, FARTHEST)
-        read = _relu(read, remaining).reshape(n, -1)
-        points = start + _shape(np.concatenate([read, place], axis=1), remaining)
+        read = _hidden(read, remaining, slope).reshape(n, -1)
+        points = start + _shape(np.concatenate([read, place], axis=1), remaining, slope)
         shapes.append(points)
     return shapes
 
@@ -69,10 +72,16 @@ def _dense(x: Floats, weights: Iterator[Floats]) -> Floats:
     return outputs.reshape(*x.shape[:-1], -1)
 
 
-def _relu(x: Floats, weights: Iterator[Floats]) -> Floats:
-    return np.maximum(_dense(x, weights), 0)
+def _hidden(x: Floats, weights: Iterator[Floats], slope: float) -> Floats:
+    return leaky(_dense(x, weights), slope)
 
 
-def _shape(x: Floats, weights: Iterator[Floats]) -> Floats:
+def leaky(x: Floats, slope: float) -> Floats:
+    """Return numbers, of which negative ones are multiplied by a slope of at most 1."""
+    larger: Floats = np.maximum(x, x * np.float32(slope))
+    return larger
+
+
+def _shape(x: Floats, weights: Iterator[Floats], slope: float) -> Floats:
     """Return coordinates: a hidden layer and a linear one."""
-    return _dense(_relu(x, weights), weights)
+    return _dense(_hidden(x, weights, slope), weights)

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from transferkit.foundation.halves import as_single
 from transferkit.foundation.maps import sample_maps
 from transferkit.heads._keras import Scale
-from transferkit.heads._keypoint_network import DROPOUT, FARTHEST, OUTSIDE, SCATTER, SHIFT, ZOOM
+from transferkit.heads._keypoint_forward import leaky
+from transferkit.heads._keypoint_network import DROPOUT, FARTHEST, OUTSIDE, SCATTER, SHIFT, SLOPE, ZOOM
 
 Floats = NDArray[np.float32]
 _START = 1e-3  # initial deviation of weights that output a shape, which is then nearly the mean shape
@@ -99,7 +100,7 @@ class Network:
         read = np.concatenate(cells, axis=1)
         kept = np.float32(1) if generator is None else _dropout(generator, read.shape)
         hidden, out = next(layers), next(layers)
-        points = out(hidden(read * kept), relu=False)
+        points = out(hidden(read * kept), linear=True)
         back = hidden.back(out.back(loss.of(points))) * kept
         ends = np.cumsum([each.shape[1] for each in cells])
         for layer, part in zip(first, np.split(back, ends[:-1], axis=1), strict=True):
@@ -113,7 +114,7 @@ class Network:
             values = self._scaled(sample_maps(maps[0], start.reshape(n, -1, 2)), 0)
             place = ((start - self._mean) * np.float32(ZOOM)).clip(-FARTHEST, FARTHEST)
             read = np.concatenate([reader(values).reshape(n, -1), place], axis=1)
-            points = start + out(hidden(read), relu=False)
+            points = start + out(hidden(read), linear=True)
             back = hidden.back(out.back(loss.of(points)))[:, : -place.shape[1]]
             reader.back(back.reshape(-1, reader.width), last=True)
         return loss.value
@@ -140,17 +141,17 @@ class _Dense:
         self._kernel, self._bias, self._to_kernel, self._to_bias = kernel, bias, to_kernel, to_bias
         self.width = kernel.shape[1]
 
-    def __call__(self, x: Floats, *, relu: bool = True) -> Floats:
-        self._x, self._relu = x, relu
+    def __call__(self, x: Floats, *, linear: bool = False) -> Floats:
+        self._x, self._linear = x, linear
         y: Floats = x @ self._kernel
         y += self._bias
-        self._y = np.maximum(y, 0, out=y) if relu else y
+        self._y = y if linear else leaky(y, SLOPE)
         return self._y
 
     def back(self, gradient: Floats, *, last: bool = False) -> Floats:
         """Write the gradients of the weights; return that of the input, unless ``last``: nothing needs it."""
-        if self._relu:
-            gradient = gradient * (self._y > 0)
+        if not self._linear:
+            gradient = np.where(self._y > 0, gradient, gradient * np.float32(SLOPE))
         np.matmul(self._x.T, gradient, out=self._to_kernel)
         gradient.sum(axis=0, out=self._to_bias)
         return gradient if last else gradient @ self._kernel.T

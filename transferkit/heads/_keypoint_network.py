@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 _WIDTH = 64  # channels that the coarse maps are projected to
 DROPOUT = 0.3
+# Factor of negative values. With 0 (ReLU), a third of the units end up giving 0 for every image.
+SLOPE = 0.1
 # In training, points are moved at random before a correction reads the map, together and individually, by
 # these fractions of the square, so that corrections learn from larger errors than those on training rows.
 SHIFT, SCATTER = 0.01, 0.004
@@ -26,24 +28,27 @@ def build_network(
     scales: Sequence[tuple[NDArray[np.float32], NDArray[np.float32]]],
     seed: int,
     dtype: str = "float32",
+    slope: float = SLOPE,
 ) -> Any:
     """Return the untrained ``keras.Model``, from maps to the shapes of all steps, (n, steps + 1, 2 k).
 
-    ``shapes`` are those of the finest map and the coarse ones.
+    ``shapes`` are those of the finest map and the coarse ones, ``slope`` is the factor of negative values.
     """
     import keras
     from keras import layers, ops
 
     seeds = itertools.count(seed * 1000)
 
-    def dense(units: int, **options: Any) -> Any:
+    def dense(units: int) -> Any:
         return layers.Dense(
-            units, kernel_initializer=keras.initializers.GlorotUniform(seed=next(seeds)), **options
+            units,
+            kernel_initializer=keras.initializers.GlorotUniform(seed=next(seeds)),
+            activation=lambda x: ops.leaky_relu(x, slope),
         )
 
     def shape_from(features: Any, bias: Any = "zeros") -> Any:
         """Return coordinates: nearly constant before training."""
-        hidden = dense(head.hidden, activation="relu")(features)
+        hidden = dense(head.hidden)(features)
         small = keras.initializers.RandomNormal(stddev=1e-3, seed=next(seeds))
         return layers.Dense(len(mean), kernel_initializer=small, bias_initializer=bias)(hidden)
 
@@ -52,10 +57,7 @@ def build_network(
         return layers.Lambda(lambda x: (ops.cast(x, "float32") - shift) * gain)
 
     inputs = [keras.Input(shape, dtype=dtype) for shape in shapes]
-    coarse = [
-        layers.Flatten()(dense(_WIDTH, activation="relu")(scaled(i)(inputs[i])))
-        for i in range(1, len(inputs))
-    ]
+    coarse = [layers.Flatten()(dense(_WIDTH)(scaled(i)(inputs[i]))) for i in range(1, len(inputs))]
     rough = layers.Concatenate()(coarse) if len(coarse) > 1 else coarse[0]
     rough = layers.Dropout(DROPOUT, seed=next(seeds))(rough)
     points = shape_from(rough, keras.initializers.Constant(mean))
@@ -63,7 +65,7 @@ def build_network(
     for _ in range(head.steps):
         points = _make_start(next(seeds))(points)
         read = scaled(0)(layers.Lambda(lambda pair: read_at(*pair))([inputs[0], points]))
-        read = layers.Flatten()(dense(head.channels, activation="relu")(read))
+        read = layers.Flatten()(dense(head.channels)(read))
         place = layers.Lambda(lambda x: ops.clip((x - mean.astype(np.float32)) * ZOOM, -FARTHEST, FARTHEST))(
             points
         )

@@ -20,8 +20,8 @@ from transferkit.heads._keypoint_gradient import Network, mean_distances
 from transferkit.heads._keypoint_maps import held_maps, in_half, inputs_of, round_to_half, some_rows
 from transferkit.heads._keypoint_network import FARTHEST as FARTHEST
 from transferkit.heads._keypoint_network import OUTSIDE as OUTSIDE
+from transferkit.heads._keypoint_network import SLOPE, build_network, weight_shapes
 from transferkit.heads._keypoint_network import ZOOM as ZOOM
-from transferkit.heads._keypoint_network import build_network, weight_shapes
 from transferkit.heads._keypoint_training import Schedule, train
 from transferkit.heads._training import check_converged, learn_scale
 from transferkit.heads.cascade import finest_map
@@ -137,6 +137,7 @@ class KeypointMapHead:
             [learn_scale(some_rows(array), "standard") for array in maps],
             seed=data.random_state,
             dtype="float16" if all(array.dtype == np.float16 for array in maps) else "float32",
+            slope=SLOPE,
         )
         n_batches = -(-len(data.targets) // self.batch_size)
         epochs = self.epochs or min(max(-(-_BATCHES // n_batches), _FEWEST), _MOST)
@@ -160,9 +161,10 @@ class KeypointMapHead:
 
     def rebuild(self, tensors: Mapping[str, NDArray[Any]], facts: Mapping[str, Any]) -> FittedKeypointMap:
         """Rebuild a saved fitted head; raise ValueError if the arrays do not fit together."""
-        if set(facts) != {"shapes", "seed", "dtype"} or not isinstance(facts["shapes"], list):
+        if set(facts) - {"slope"} != {"shapes", "seed", "dtype"} or not isinstance(facts["shapes"], list):
             raise ValueError(f"facts of a keypoint head {facts!r}")
         shapes, seed = [tuple(shape) for shape in facts["shapes"]], facts["seed"]
+        slope = facts.get("slope", 0.0)  # older heads use ReLU
         if (
             not 1 < len(shapes) < 100
             or not all(len(shape) == 3 and all(map(is_count, shape)) for shape in shapes)
@@ -170,6 +172,8 @@ class KeypointMapHead:
             or type(seed) is not int
             or not is_seed(seed)
             or facts["dtype"] not in ("float16", "float32")
+            or type(slope) is not float
+            or not 0 <= slope <= 1
         ):
             raise ValueError(f"facts of a keypoint head {facts!r}")
         single = {
@@ -184,7 +188,9 @@ class KeypointMapHead:
             or len(mean) % 2
         ):
             raise ValueError(f"weights do not fit {self} with inputs {shapes} and {len(mean)} outputs")
-        return FittedKeypointMap(self, shapes, mean, scales, weights, seed=seed, dtype=facts["dtype"])
+        return FittedKeypointMap(
+            self, shapes, mean, scales, weights, seed=seed, dtype=facts["dtype"], slope=slope
+        )
 
 
 @dataclass
@@ -192,7 +198,7 @@ class FittedKeypointMap(KerasWeights):
     """Weights of the network; the Keras model is built from them on first use.
 
     ``mean`` is the mean shape. ``shapes`` and ``scales`` are those of the inputs: the finest map and the
-    coarse ones.
+    coarse ones. ``slope`` is the factor of negative values in hidden layers: 0 in heads of older versions.
     """
 
     head: KeypointMapHead
@@ -203,6 +209,7 @@ class FittedKeypointMap(KerasWeights):
     history: list[dict[str, Any]] = field(default_factory=list)
     seed: int = 0
     dtype: str = "float32"
+    slope: float = 0.0
     _model: Any = field(default=None, repr=False)
 
     n_inputs: ClassVar[None] = None  # coarse maps are averaged first
@@ -219,7 +226,9 @@ class FittedKeypointMap(KerasWeights):
 
     def _build(self) -> Any:
         """Return the untrained model."""
-        return build_network(self.head, self.shapes, self.mean, self.scales, self.seed, self.dtype)
+        return build_network(
+            self.head, self.shapes, self.mean, self.scales, self.seed, self.dtype, self.slope
+        )
 
     def predict(self, maps: Maps) -> NDArray[np.float64]:
         """Return points (n, 2 k) as fractions of the square.
@@ -254,7 +263,7 @@ class FittedKeypointMap(KerasWeights):
         for start in range(0, len(maps[0]), _PREDICT_BATCH):
             rows = slice(start, start + _PREDICT_BATCH)
             inputs = [_as_type(array, self.dtype) for array in inputs_of([array[rows] for array in maps])]
-            yield rows, forward(inputs, self.mean, self.scales, self.weights, self.head.steps)
+            yield rows, forward(inputs, self.mean, self.scales, self.weights, self.head.steps, self.slope)
 
     def tensors(self) -> dict[str, NDArray[Any]]:
         """Return the arrays to save."""
@@ -267,6 +276,7 @@ class FittedKeypointMap(KerasWeights):
             "shapes": [list(shape) for shape in self.shapes],
             "seed": self.seed,
             "dtype": self.dtype,
+            "slope": self.slope,
         }
 
 
