@@ -141,7 +141,7 @@ def keypoints(options) -> None:
             "the outer eye corners"
         )
         candidates: dict[str, dict] = {"default": {}}
-        if seed == 0:
+        if seed == 0 and not options.splits:
             candidates["whole picture only"] = {"refine": 0}
             candidates["linear, no TensorFlow"] = {"head": "linear"}
             if options.tutorial:
@@ -195,7 +195,7 @@ def main() -> None:
     parser.add_argument("--backbone", default="mobilenet")
     parser.add_argument("--file", type=Path)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--splits", nargs="+", type=int, help="of keypoints; by default 0 to seeds - 1")
+    parser.add_argument("--splits", nargs="+", type=int, help="of keypoints, with the default model only")
     parser.add_argument("--tutorial", action="store_true")
     options = parser.parse_args()
     os.environ["TRANSFERKIT_WEIGHTS"] = str(options.weights)
