@@ -58,6 +58,18 @@ def test_averages_are_fast_operations_or_none(shape, grid, kinds):
     assert {op.get_type_name() for op in model.get_ops()} - others == kinds
 
 
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_cells_of_different_sizes_in_any_precision(dtype):
+    openvino = pytest.importorskip("openvino", reason="OpenVINO is not installed")
+    from openvino import opset8
+
+    given = opset8.parameter((2, 7, 7, 3), dtype)
+    model = openvino.Model([opset8.result(opset8.relu(given))], [given])
+    maps = np.random.default_rng(0).random((2, 7, 7, 3)).astype(dtype)
+    (found,) = run(with_averages(model, [4]), [maps])
+    np.testing.assert_allclose(found, pool_to_grid(maps.astype(np.float32), 4), rtol=2e-3)
+
+
 def test_vectors_whole_maps_and_unknown_sizes_stay_as_they_are():
     vectors, maps = np.ones((2, 5), np.float32), np.ones((2, 4, 4, 3), np.float32)
     model = with_averages(as_they_came([vectors.shape, maps.shape, (-1, -1, 4, 3)]), [2, None, 2])

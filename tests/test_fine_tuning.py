@@ -6,6 +6,7 @@ import pickle
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import PIL.Image
@@ -35,6 +36,7 @@ from transferkit.estimators.saved_model import load_without_estimator
 from transferkit.finetuning import _training
 from transferkit.finetuning._checkpoint import Checkpoint, State
 from transferkit.finetuning._squares import Squares
+from transferkit.finetuning._tune import _key
 from transferkit.heads import KeypointMapHead, MLPHead, TrainingData, get_head, joint_head
 from transferkit.persistence import keep_weights
 from transferkit.tasks import Classes, Points, Values
@@ -468,6 +470,24 @@ def test_trainings_that_nobody_went_on_with_are_forgotten():
         os.utime(path, (0, 0))
     with Checkpoint("another"):
         assert {path.name for path in old.parent.iterdir()} == {"new", "another"}
+
+
+def test_a_checkpoint_is_of_a_head_with_the_same_activations():
+    """Two versions may give the same head other activations, for which the weights of one are wrong."""
+    squares = SimpleNamespace(seed=0, mirror=True, pairs=None, targets=np.zeros(3), frames=None)
+    extractor = SimpleNamespace(describe=dict)
+    given = SimpleNamespace(head="a head", weight=np.ones(3))
+    data = SimpleNamespace(digests=[], given=given, train=np.arange(2), held=np.arange(2, 3))
+    options = SimpleNamespace(to_dict=dict)
+
+    def key(head):
+        return _key(
+            None, SimpleNamespace(extractor=extractor, squares=squares, head=head), data, options, "f"
+        )
+
+    keys = [key(head) for head in (SimpleNamespace(), *(SimpleNamespace(slope=each) for each in (0.0, 0.1)))]
+    assert len(set(keys)) == 3
+    assert key(SimpleNamespace(slope=0.1)) == keys[2]
 
 
 def test_checkpoints(monkeypatch):

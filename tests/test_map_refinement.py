@@ -30,10 +30,6 @@ class Stand:
     history: list
     held_out = None
 
-    @property
-    def n_outputs(self):
-        return self.linear.n_outputs
-
     def predict(self, maps):
         return self.linear.predict([array.astype(np.float32) for array in maps])
 

@@ -149,6 +149,8 @@ def _key(start: Any, subject: Subject, data: HeldOutImages, options: Options, pr
         "mirror": subject.squares.mirror,
         "pairs": subject.squares.pairs,
     }
+    if (slope := getattr(subject.head, "slope", None)) is not None:  # differs between versions
+        facts["slope"] = slope
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode())
     arrays = [data.train, data.held, data.given.weight, np.asarray(subject.squares.targets)]
     arrays += [] if subject.squares.frames is None else [subject.squares.frames]

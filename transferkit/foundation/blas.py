@@ -40,14 +40,21 @@ def small_product(rows: NDArray[Any], weights: NDArray[Any]) -> NDArray[Any]:
         return np.einsum("nf,fk->nk", rows, weights)
     n_rows = _ALONE // max(weights.size, 1)
     if n_rows < 4:
-        n_rows = _TOGETHER
-    # All parts have two rows or more.
-    parts = np.array_split(rows, max(1, -(-len(rows) // n_rows)))
-    return np.concatenate([_product(part, weights) for part in parts])
+        return _large_product(rows, weights)
+    parts = np.array_split(rows, max(1, -(-len(rows) // n_rows)))  # of two rows or more
+    return np.concatenate([part @ weights for part in parts])
 
 
-def _product(rows: NDArray[Any], weights: NDArray[Any]) -> NDArray[Any]:
-    """Return the sum of small products."""
+def _large_product(rows: NDArray[Any], weights: NDArray[Any]) -> NDArray[Any]:
+    """Return a product by a large matrix, for as many rows at a time, so that equal ones stay equal."""
+    found = np.empty((len(rows), weights.shape[1]), rows.dtype)
+    for start in range(0, len(rows), _TOGETHER):
+        part = slice(max(0, min(start, len(rows) - _TOGETHER)), start + _TOGETHER)
+        found[part] = _sum_of_products(rows[part], weights)
+    return found
+
+
+def _sum_of_products(rows: NDArray[Any], weights: NDArray[Any]) -> NDArray[Any]:
     step = max(1, _ALONE // max(len(rows) * weights.shape[1], 1))
     products = (rows[:, at : at + step] @ weights[at : at + step] for at in range(0, len(weights), step))
     total = next(products, np.zeros((len(rows), weights.shape[1]), rows.dtype))

@@ -78,7 +78,7 @@ def _hidden(x: Floats, weights: Iterator[Floats], slope: float) -> Floats:
 
 def leaky(x: Floats, slope: float) -> Floats:
     """Return numbers, of which negative ones are multiplied by a slope of at most 1."""
-    larger: Floats = np.maximum(x, x * np.float32(slope))
+    larger: Floats = np.maximum(x, x * np.float32(slope) if slope else 0)
     return larger
 
 

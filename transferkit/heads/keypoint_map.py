@@ -276,8 +276,7 @@ class FittedKeypointMap(KerasWeights):
             "shapes": [list(shape) for shape in self.shapes],
             "seed": self.seed,
             "dtype": self.dtype,
-            "slope": self.slope,
-        }
+        } | ({"slope": self.slope} if self.slope else {})  # so that earlier versions can read earlier heads
 
 
 def _as_type(array: NDArray[Any], dtype: str) -> NDArray[Any]:

@@ -65,7 +65,7 @@ class Refinement:
         """Return the squares around rough shapes, and the output of the head for each."""
         views = self.views(shapes)
         features = self.extractor.extract(X, views=views, on_error="raise")
-        return views, outputs_of_views(self.head, features, views, self.head.n_outputs, half=self.kind.half)
+        return views, outputs_of_views(self.head, features, views, self.mean.size, half=self.kind.half)
 
     def views(self, shapes: Floats) -> tuple[Crops, ...]:
         """Return the views of squares around shapes (n, k, 2)."""
