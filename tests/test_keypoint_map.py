@@ -86,10 +86,10 @@ def test_predictions_are_those_of_the_keras_model(learned):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("with_slope", [False, True])
-def test_heads_of_older_versions_predict_as_before_with_zero_for_negative_values(learned, with_slope):
-    facts = {name: value for name, value in learned.facts().items() if name != "slope"}
-    older = QUICK.rebuild(learned.tensors(), facts | ({"slope": 0.0} if with_slope else {}))
+def test_heads_of_older_versions_predict_as_before_with_zero_for_negative_values(learned):
+    facts = {name: learned.facts()[name] for name in ("shapes", "seed", "dtype")}
+    older = QUICK.rebuild(learned.tensors(), facts)
+    assert older.facts() == facts  # and earlier versions can read them when they are saved again
     maps, _ = bumps(9, seed=4)
     model = older.model()
     assert older.slope == 0

@@ -127,9 +127,6 @@ def test_the_history_is_plain_data(case):
     assert json.loads(json.dumps(fitted.history, allow_nan=False)) == fitted.history
 
 
-LACKING = {"slope"}  # facts that heads of earlier versions lack, which mean something then
-
-
 def test_rebuilding_refuses_what_another_model_left(case):
     """A file can hold anything: arrays missing, too many, or of another shape are a ValueError."""
     head, _, fitted = case
@@ -145,9 +142,8 @@ def test_rebuilding_refuses_what_another_model_left(case):
         with pytest.raises((ValueError, KeyError, TypeError)):
             head.rebuild(wrong, facts)
     for key in facts:
-        if key not in LACKING:
-            with pytest.raises((ValueError, KeyError, TypeError)):
-                head.rebuild(tensors, {k: v for k, v in facts.items() if k != key})
+        with pytest.raises((ValueError, KeyError, TypeError)):
+            head.rebuild(tensors, {k: v for k, v in facts.items() if k != key})
         with pytest.raises((ValueError, KeyError, TypeError)):
             head.rebuild(tensors, facts | {key: {"a": 1}})
 

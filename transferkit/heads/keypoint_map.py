@@ -30,6 +30,7 @@ from transferkit.heads.cascade import finest_map
 # 500 images by less.
 _BATCHES, _FEWEST, _MOST = 1500, 5, 40
 _PREDICT_BATCH = 128
+_LEAKY = "leaky_relu"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,10 +162,13 @@ class KeypointMapHead:
 
     def rebuild(self, tensors: Mapping[str, NDArray[Any]], facts: Mapping[str, Any]) -> FittedKeypointMap:
         """Rebuild a saved fitted head; raise ValueError if the arrays do not fit together."""
-        if set(facts) - {"slope"} != {"shapes", "seed", "dtype"} or not isinstance(facts["shapes"], list):
+        more = set(facts) - {"shapes", "seed", "dtype"}  # none in heads of earlier versions, which use ReLU
+        if len(facts) != 3 + len(more) or more not in (set(), {"activation", "slope"}):
+            raise ValueError(f"facts of a keypoint head {facts!r}")
+        if not isinstance(facts["shapes"], list) or facts.get("activation", _LEAKY) != _LEAKY:
             raise ValueError(f"facts of a keypoint head {facts!r}")
         shapes, seed = [tuple(shape) for shape in facts["shapes"]], facts["seed"]
-        slope = facts.get("slope", 0.0)  # older heads use ReLU
+        slope = facts.get("slope", 0.0)
         if (
             not 1 < len(shapes) < 100
             or not all(len(shape) == 3 and all(map(is_count, shape)) for shape in shapes)
@@ -272,11 +276,9 @@ class FittedKeypointMap(KerasWeights):
 
     def facts(self) -> dict[str, Any]:
         """Return everything else to save."""
-        return {
-            "shapes": [list(shape) for shape in self.shapes],
-            "seed": self.seed,
-            "dtype": self.dtype,
-        } | ({"slope": self.slope} if self.slope else {})  # so that earlier versions can read earlier heads
+        facts = {"shapes": [list(shape) for shape in self.shapes], "seed": self.seed, "dtype": self.dtype}
+        # Earlier versions can read heads with ReLU. Two facts, so that one that is lost is noticed.
+        return facts | ({"activation": _LEAKY, "slope": self.slope} if self.slope else {})
 
 
 def _as_type(array: NDArray[Any], dtype: str) -> NDArray[Any]:
