@@ -70,11 +70,11 @@ def test_it_is_the_product(shape, dtype):
     np.testing.assert_allclose(found, rows @ weights, atol=1e-3 if dtype == np.float32 else 1e-11)
 
 
-@pytest.mark.parametrize("n", [2, 7, 8, 9, 13])
+@pytest.mark.parametrize("n", [2, 8, 9, 11, 13])
 def test_equal_rows_stay_equal_with_large_weights(n):
     rng = np.random.default_rng(0)
-    rows = np.repeat(rng.normal(size=(1, 2312)).astype(np.float32), n, axis=0)
-    found = small_product(rows, rng.normal(size=(2312, 256)).astype(np.float32))
+    rows = np.repeat(rng.normal(size=(1, 900)).astype(np.float32), n, axis=0)
+    found = small_product(rows, rng.normal(size=(900, 300)).astype(np.float32))
     np.testing.assert_array_equal(found, found[:1].repeat(n, axis=0))
 
 

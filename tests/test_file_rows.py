@@ -34,6 +34,13 @@ def test_rows_of_a_file_are_those_of_an_array(index):
     assert rows[index].dtype == np.float16
 
 
+def test_rows_that_were_not_written_are_zero_in_used_memory(monkeypatch):
+    rows = FileRows((4, 3), np.float32)
+    rows[1:2] = np.ones((1, 3), np.float32)
+    monkeypatch.setattr(np, "empty", lambda shape, dtype: np.full(shape, 7, dtype))
+    np.testing.assert_array_equal(rows[[0, 1, 3]], np.array([[0.0] * 3, [1.0] * 3, [0.0] * 3]))
+
+
 def stored_of(maps, half=True):
     """Return maps (n, ...) of two views as if they lay in the cache."""
     n = len(maps) // 2
