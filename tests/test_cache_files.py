@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from transferkit.cache import FileIndex, _files
+from transferkit.cache._database import Database
 from transferkit.errors import InvalidInputError
 
 
@@ -144,6 +145,21 @@ def test_a_fresh_file_forgets_its_old_digest(index, tmp_path, settled, monkeypat
     monkeypatch.setattr(_files, "FRESH_NS", 10**12)
     index.remember([(path, status, "cd" * 32)])
     assert index.lookup([path]) == [None]
+
+
+def test_what_is_stored_already_costs_no_transaction(index, tmp_path, settled, monkeypatch):
+    paths = make(tmp_path / "images", 2)
+    settled()
+    hash_and_remember(index, paths)
+    again = [(path, path.stat(), digest(path)) for path in paths]
+    with monkeypatch.context() as patch:
+        patch.setattr(Database, "write", lambda *_: pytest.fail("nothing is new"))
+        index.remember(again)
+        patch.setattr(_files, "FRESH_NS", 10**12)
+        (fresh,) = make(tmp_path / "fresh", 1)
+        index.remember([(fresh, fresh.stat(), digest(fresh))])
+    index.remember([(paths[0], paths[0].stat(), "cd" * 32)])
+    assert index.lookup(paths) == ["cd" * 32, digest(paths[1])]
 
 
 @pytest.mark.parametrize(

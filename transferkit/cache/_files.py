@@ -62,12 +62,7 @@ class FileIndex:
         """
         now = time.time_ns()
         names = [file_name(path) for path in paths]
-        known: dict[bytes, tuple[str, bytes]] = {}
-        for chunk in chunked(list(dict.fromkeys(names))):
-            rows = self._reading.attempt(lambda: self._database.read(lambda db: _entries(db, chunk)), None)  # noqa: B023
-            for name, status, digest, crc in rows or ():
-                if entry_checksum(name, status, digest) == crc:
-                    known[name] = (status, digest)
+        known = self._known(names)
         digests: list[str | None] = []
         for name in names:
             status, digest = known.get(name, ("", b""))
@@ -94,12 +89,19 @@ class FileIndex:
             The file belongs to another program or a newer version.
         """
         now = time.time_ns()
+        read = [
+            (file_name(path), status, digest_bytes(RowKey(digest, ""))) for path, status, digest in entries
+        ]
+        # Each extraction of an image reports its file. A transaction for what is stored already would cost
+        # more than the lookup.
+        known = self._known([name for name, _, _ in read])
         kept, dropped = [], []
-        for path, status, digest in entries:
-            name, text, raw = file_name(path), status_text(status), digest_bytes(RowKey(digest, ""))
+        for name, status, raw in read:
+            text = status_text(status)
             if is_fresh(status, self._asked.pop(name, now)):
-                dropped.append((name,))
-            else:
+                if name in known:
+                    dropped.append((name,))
+            elif known.get(name) != (text, raw):
                 kept.append((name, text, raw, entry_checksum(name, text, raw)))
 
         def change(db: Connection) -> None:
@@ -112,6 +114,16 @@ class FileIndex:
     def close(self) -> None:
         """Close the file; the next use opens it again."""
         self._database.close()
+
+    def _known(self, names: Sequence[bytes]) -> dict[bytes, tuple[str, bytes]]:
+        """Return the status and digest of each file that has an undamaged entry."""
+        known: dict[bytes, tuple[str, bytes]] = {}
+        for chunk in chunked(list(dict.fromkeys(names))):
+            rows = self._reading.attempt(lambda: self._database.read(lambda db: _entries(db, chunk)), None)  # noqa: B023
+            for name, status, digest, crc in rows or ():
+                if entry_checksum(name, status, digest) == crc:
+                    known[name] = (status, digest)
+        return known
 
 
 def file_name(path: Path | str) -> bytes:
