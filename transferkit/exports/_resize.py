@@ -12,10 +12,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
+
 from transferkit.exports._tensor import Tensor
 from transferkit.exports._weights import HALF_BITS, divided, weights
 
-_PORTIONS = 4  # portions of an axis; most weights are 0, and four portions skip three quarters of these
+_PORTIONS = 8  # portions of an axis; most weights are 0, and eight portions skip seven eighths of these
 
 
 def as_planes(pixels: Tensor) -> Tensor:
@@ -33,12 +35,13 @@ class Portion(NamedTuple):
 
     Parameters
     ----------
-    weights : Tensor of int64, shape (..., m, end - start)
+    halves : (Tensor, Tensor) of float32, shape (n or 1, 1, m, end - start)
+        Weights as multiples of 2**11 and the rest; float32 holds both exactly.
     start, end : Tensor of int64, shape (1,)
         Range of pixels of the original axis.
     """
 
-    weights: Tensor
+    halves: tuple[Tensor, Tensor]
     start: Tensor
     end: Tensor
 
@@ -49,24 +52,37 @@ def whole_square(planes: Tensor, size: int, resize: str) -> Tensor:
     new_height, new_width = contents(height, width, size, resize)
     rows = _in_portions(height, new_height, size)
     columns = _in_portions(width, new_width, size)
-    return weighted(planes, rows, columns)
+    square = weighted(planes, rows, columns)
+    if size % _PORTIONS:
+        square = square.part(2, 0, size).part(3, 0, size)
+    return square
 
 
 def _in_portions(side: Tensor, new: Tensor, size: int) -> list[Portion]:
-    """Divide the axis of a square into portions, each of which needs only a part of the image."""
-    first, step = -divided(size - new, 2)[0], -(-size // _PORTIONS)
-    longer, portions = side.at_least(new), []
-    for begin in range(0, size, step):
-        n = min(step, size - begin)
-        place = first + begin
-        # The filter of a pixel extends from its centre by the width of a pixel of the coarser side.
-        low = ((place * 2 + 1) * side - longer * 2).at_least(0)
-        high = ((place + (n - 1)) * 2 + 1) * side + longer * 2
-        start = divided(low, new * 2)[0].at_most(side - 1)
-        end = (divided(high.at_least(0), new * 2)[0] + 1).at_most(side).at_least(start + 1)
-        taps = side.graph.count(end - start) + start
-        portions.append(Portion(weights(side, new, place, n, taps).expand(0, 1), start, end))
-    return portions
+    """Divide the axis of a square into portions, each of which needs only a part of the image.
+
+    The last portion may extend beyond the square. The weights of all portions are computed together, since
+    thousands of small operations would take longer than the others.
+    """
+    graph, step = side.graph, -(-size // _PORTIONS)
+    begins = np.arange(0, size, step)
+    places = -divided(size - new, 2)[0] + begins
+    longer = side.at_least(new)
+    # The filter of a pixel extends from its centre by the width of a pixel of the coarser side.
+    low = ((places * 2 + 1) * side - longer * 2).at_least(0)
+    high = ((places + (step - 1)) * 2 + 1) * side + longer * 2
+    starts = divided(low, new * 2)[0].at_most(side - 1)
+    ends = (divided(high.at_least(0), new * 2)[0] + 1).at_most(side).at_least(starts + 1)
+    length = (ends - starts).greatest()
+    starts = starts.at_most(side - length)
+    taps = graph.count(length) + starts.expand(-1)
+    found = weights(side, new, places.expand(-1), step, taps.expand(1)).reshape(1, 1, len(begins) * step, -1)
+    each = [graph.split(half, len(begins), 2) for half in halves(found)]
+    first = [starts.part(0, i, i + 1) for i in range(len(begins))]
+    return [
+        Portion((upper, lower), start, start + length)
+        for upper, lower, start in zip(*each, first, strict=True)
+    ]
 
 
 def contents(height: Tensor, width: Tensor, size: int, resize: str) -> tuple[Tensor, Tensor]:
@@ -81,32 +97,33 @@ def contents(height: Tensor, width: Tensor, size: int, resize: str) -> tuple[Ten
 
 
 def weighted(planes: Tensor, rows: Sequence[Portion], columns: Sequence[Portion]) -> Tensor:
-    """Return planes (n, 3, h, w) resized by weights (n, 1, ...) of rows and of columns.
+    """Return planes (n, 3, h, w) resized by the weights of rows and of columns.
 
-    The first axis of the weights may have length 1; all images are then resized in the same way.
+    If the first axis of the weights has length 1, all images are resized in the same way.
     """
     return _along_columns(_along_rows(planes, columns), rows)
 
 
 def _along_rows(planes: Tensor, columns: Sequence[Portion]) -> Tensor:
-    parts = []
+    sums = []
     for portion in columns:
         part = planes.part(3, portion.start, portion.end)
-        parts.append(_rounded(*(part @ half.transpose(0, 1, 3, 2) for half in _halves(portion.weights))))
-    return parts[0] if len(parts) == 1 else planes.graph.join(parts, 3)
+        sums.append([part @ half.transpose(0, 1, 3, 2) for half in portion.halves])
+    return _rounded(*(planes.graph.join(parts, 3) for parts in zip(*sums, strict=True)))
 
 
 def _along_columns(planes: Tensor, rows: Sequence[Portion]) -> Tensor:
-    parts = []
+    sums = []
     for portion in rows:
         part = planes.part(2, portion.start, portion.end)
-        parts.append(_rounded(*(half @ part for half in _halves(portion.weights))))
-    return parts[0] if len(parts) == 1 else planes.graph.join(parts, 2)
+        sums.append([half @ part for half in portion.halves])
+    return _rounded(*(planes.graph.join(parts, 2) for parts in zip(*sums, strict=True)))
 
 
-def _halves(weights: Tensor) -> list[Tensor]:
+def halves(weights: Tensor) -> tuple[Tensor, Tensor]:
     """Return weights as multiples of 2**11 and the rest, in float32, which holds both exactly."""
-    return [part.cast("float32") for part in divided(weights, HALF_BITS)]
+    upper, lower = divided(weights, HALF_BITS)
+    return upper.cast("float32"), lower.cast("float32")
 
 
 def _rounded(high: Tensor, low: Tensor) -> Tensor:

@@ -17,13 +17,13 @@ def weights(side: Tensor, new: Tensor, first: Tensor, n: int, taps: Tensor) -> T
 
     Parameters
     ----------
-    side, new : Tensor of int64, shape (1,), or (images, 1)
+    side, new : Tensor of int64, shape (1,), or (..., 1)
         Old and new length in pixels.
-    first : Tensor of int64, shape (1,), or (images, 1)
+    first : Tensor of int64, shape (1,), or (..., 1)
         Row i belongs to pixel ``first + i`` of the new side, and is 0 if there is no such pixel.
     n : int
         Number of rows.
-    taps : Tensor of int64, shape (m,)
+    taps : Tensor of int64, shape (m,), or (..., 1, m)
         Pixels of the old side, including all that have a weight.
     """
     graph = side.graph
