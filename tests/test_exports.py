@@ -13,6 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import PIL.Image
 import pytest
 from hypothesis import given, settings
@@ -553,6 +554,32 @@ def test_mistakes_with_8_bits(fitted, tmp_path):
     ):
         with pytest.raises(InvalidInputError, match=match):
             export(model, tmp_path / "model.onnx", **wrong)
+
+
+@pytest.mark.usefixtures("quiet")
+def test_known_answers_for_8_bits_are_read_as_by_fit(network, fitted, caplog):
+    """Where they were compared as they came, columns in another order judged other outputs, or none."""
+    from transferkit.exports._int8 import Int8Images
+
+    images = list(make_faces(12, size=72, random_state=5).images)
+    table = pd.DataFrame({"eyes": np.arange(24) % 2, "age": np.linspace(0, 40, 24)})
+    several = Classifier(network).fit(list(FACES.images), table > 0)
+    numbers = ImageRegressor(network).fit(list(FACES.images), table)
+
+    def truth(model, y, X=images):
+        return Int8Images.of(model, images[:2], (X, y)).truth.tolist()
+
+    order = several.classes_.tolist()
+    expected = [[int(label == "age" or i % 2 == 0) for label in order] for i in range(12)]
+    assert truth(several, [["age"] if i % 2 else ["age", "eyes"] for i in range(12)]) == expected
+    assert truth(several, [["age"]] * 12) == [[int(label == "age") for label in order]] * 12
+    assert truth(several, pd.DataFrame(expected, columns=order)[order[::-1]]) == expected
+    for wrong in (table[:12][["age", "eyes"]], table["age"][:12], None):
+        with pytest.raises(InvalidInputError, match="y of validation"):
+            truth(numbers, wrong)
+    assert "trained on" not in caplog.text
+    truth(numbers, table, list(FACES.images))
+    assert "export: the model was trained on 24 of the 24 images" in caplog.text
 
 
 # What is said, and refused

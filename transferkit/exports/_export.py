@@ -119,7 +119,7 @@ def export(
             "model must predict from images. This one was fitted with backbone='precomputed', on features."
         )
     task, lost = model.predictor_.task, None
-    given = None if precision == "float32" else Int8Images.of(task, calibration, validation)
+    given = None if precision == "float32" else Int8Images.of(model, calibration, validation)
     images = generated_probes() + ([] if probes is None else given_probes(probes))
     graph = kind.build(model.predictor_, given is None)
     proof = Proof.of(model, kind.given(model.predictor_, images), tolerance)
