@@ -5,6 +5,7 @@ import os
 import pickle
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -470,6 +471,16 @@ def test_trainings_that_nobody_went_on_with_are_forgotten():
         os.utime(path, (0, 0))
     with Checkpoint("another"):
         assert {path.name for path in old.parent.iterdir()} == {"new", "another"}
+
+
+def test_where_the_cache_cannot_be_written_a_training_is_saved_elsewhere(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("TRANSFERKIT_CACHE", str(tmp_path / "file" / "cache"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    for found in (False, True):  # and found there
+        with Checkpoint("one") as checkpoint:
+            assert checkpoint.best(1).is_file() == found
+            checkpoint.best(1).write_bytes(b"weights")
 
 
 def test_a_checkpoint_is_of_a_head_with_the_same_activations():
