@@ -622,6 +622,20 @@ def test_a_file_that_answers_otherwise_is_not_kept(fitted, tmp_path, monkeypatch
         assert path.read_bytes() == before
 
 
+@pytest.mark.usefixtures("quiet")
+def test_each_value_is_proved_in_its_own_unit(network, tmp_path, monkeypatch):
+    """A thousandth of a price hid an age that was wrong by years."""
+    prices = np.linspace(0, 1e5, 24)
+    model = ImageRegressor(network, augment=None).fit(list(FACES.images), np.stack([prices, prices / 2e3], 1))
+    report = export(model, tmp_path / "model.onnx")
+    assert report.difference <= report.tolerance
+    right = _heads.linear
+    moved = np.array([0, 5], np.float32)
+    monkeypatch.setitem(_heads.HEADS, FittedLinear, lambda head, maps: right(head, maps) + moved)
+    with pytest.raises(ExportError, match=r"answers otherwise than the model: by 5.* is allowed.*=5\.5 if"):
+        export(model, tmp_path / "wrong.onnx")
+
+
 def test_an_old_model_is_never_beside_new_weights_and_stays_if_they_cannot_be_replaced(tmp_path, monkeypatch):
     target, weights = tmp_path / "model.xml", tmp_path / "model.bin"
 
