@@ -724,6 +724,19 @@ export(model, {str(tmp_path / "model.onnx")!r})
 
 
 @pytest.mark.usefixtures("quiet")
+def test_the_file_of_the_backbone_is_not_replaced(fitted, monkeypatch):
+    """Without it, the model cannot be used any more."""
+    model = fitted("two classes")
+    path = model.extractor_.settings().weights.path
+    before = path.read_bytes()
+    monkeypatch.chdir(path.parent)
+    for target in (path, path.name):
+        with pytest.raises(InvalidInputError, match="path must not be the file of the backbone"):
+            export(model, target)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.usefixtures("quiet")
 def test_mistakes(fitted, network, tmp_path, monkeypatch):
     model = fitted("two classes")
     with pytest.raises(InvalidInputError, match="format must be 'onnx', 'openvino' or 'litert'"):

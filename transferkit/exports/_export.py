@@ -118,6 +118,11 @@ def export(
         raise InvalidInputError(
             "model must predict from images. This one was fitted with backbone='precomputed', on features."
         )
+    source = model.extractor_.settings().weights.path
+    if source is not None and source.exists() and target.exists() and target.samefile(source):
+        raise InvalidInputError(
+            f"path must not be the file of the backbone, which the model needs. Got {str(target)!r}."
+        )
     task, lost = model.predictor_.task, None
     given = None if precision == "float32" else Int8Images.of(model, calibration, validation)
     images = generated_probes() + ([] if probes is None else given_probes(probes))
