@@ -273,6 +273,23 @@ def test_names_are_not_listed_in_one_folder_and_read_in_another(old, extractor, 
     assert len(_names.list_names([Path(old[0]).name], folder)) == 1
 
 
+def test_workers_in_another_folder_read_the_same(old, extractor, tmp_path, monkeypatch):
+    """Those of a cluster run where it was started."""
+    folder, plans = Path(old[0]).parent, []
+    (tmp_path / "names.parquet").touch()
+    monkeypatch.chdir(tmp_path)
+    assert (
+        _names.table_files("names.*")
+        == _names.table_files("names.parquet")
+        == [str(tmp_path / "names.parquet")]
+    )
+    monkeypatch.chdir(folder.parent)
+    monkeypatch.setattr(_worker.Worker, "__init__", lambda worker, plan, *_: plans.append(plan))
+    monkeypatch.setattr(_worker.Worker, "extract", lambda *_: _worker.Done())
+    distributed.export_cache(["0.png"], extractor, tmp_path / "out", root=folder.name)
+    assert plans[0].root == str(folder)
+
+
 def test_a_column_of_numbers_has_no_names(old, extractor, tmp_path):
     plan_and_known = _worker.Plan.__new__(_worker.Plan), _known.Known.nothing()
     error = _worker.Worker(*plan_and_known).extract([1, 2]).error

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import PIL.Image
 import pytest
 from hypothesis import given, settings
@@ -555,6 +556,32 @@ def test_mistakes_with_8_bits(fitted, tmp_path):
             export(model, tmp_path / "model.onnx", **wrong)
 
 
+@pytest.mark.usefixtures("quiet")
+def test_known_answers_for_8_bits_are_read_as_by_fit(network, fitted, caplog):
+    """Where they were compared as they came, columns in another order judged other outputs, or none."""
+    from transferkit.exports._int8 import Int8Images
+
+    images = list(make_faces(12, size=72, random_state=5).images)
+    table = pd.DataFrame({"eyes": np.arange(24) % 2, "age": np.linspace(0, 40, 24)})
+    several = Classifier(network).fit(list(FACES.images), table > 0)
+    numbers = ImageRegressor(network).fit(list(FACES.images), table)
+
+    def truth(model, y, X=images):
+        return Int8Images.of(model, images[:2], (X, y)).truth.tolist()
+
+    order = several.classes_.tolist()
+    expected = [[int(label == "age" or i % 2 == 0) for label in order] for i in range(12)]
+    assert truth(several, [["age"] if i % 2 else ["age", "eyes"] for i in range(12)]) == expected
+    assert truth(several, [["age"]] * 12) == [[int(label == "age") for label in order]] * 12
+    assert truth(several, pd.DataFrame(expected, columns=order)[order[::-1]]) == expected
+    for wrong in (table[:12][["age", "eyes"]], table["age"][:12], None):
+        with pytest.raises(InvalidInputError, match="y of validation"):
+            truth(numbers, wrong)
+    assert "trained on" not in caplog.text
+    truth(numbers, table, list(FACES.images))
+    assert "export: the model was trained on 24 of the 24 images" in caplog.text
+
+
 # What is said, and refused
 
 
@@ -593,6 +620,20 @@ def test_a_file_that_answers_otherwise_is_not_kept(fitted, tmp_path, monkeypatch
     assert [each.name for each in tmp_path.iterdir()] == (["model.onnx"] if before else [])
     if before:
         assert path.read_bytes() == before
+
+
+@pytest.mark.usefixtures("quiet")
+def test_each_value_is_proved_in_its_own_unit(network, tmp_path, monkeypatch):
+    """A thousandth of a price hid an age that was wrong by years."""
+    prices = np.linspace(0, 1e5, 24)
+    model = ImageRegressor(network, augment=None).fit(list(FACES.images), np.stack([prices, prices / 2e3], 1))
+    report = export(model, tmp_path / "model.onnx")
+    assert report.difference <= report.tolerance
+    right = _heads.linear
+    moved = np.array([0, 5], np.float32)
+    monkeypatch.setitem(_heads.HEADS, FittedLinear, lambda head, maps: right(head, maps) + moved)
+    with pytest.raises(ExportError, match=r"answers otherwise than the model: by 5.* is allowed.*=5\.5 if"):
+        export(model, tmp_path / "wrong.onnx")
 
 
 def test_an_old_model_is_never_beside_new_weights_and_stays_if_they_cannot_be_replaced(tmp_path, monkeypatch):
@@ -680,6 +721,19 @@ export(model, {str(tmp_path / "model.onnx")!r})
     os.utime(other, (0, 0))
     export(fitted("two classes"), tmp_path / "model.onnx")
     assert set(tmp_path.iterdir()) == {tmp_path / "model.onnx", old, mine}
+
+
+@pytest.mark.usefixtures("quiet")
+def test_the_file_of_the_backbone_is_not_replaced(fitted, monkeypatch):
+    """Without it, the model cannot be used any more."""
+    model = fitted("two classes")
+    path = model.extractor_.settings().weights.path
+    before = path.read_bytes()
+    monkeypatch.chdir(path.parent)
+    for target in (path, path.name):
+        with pytest.raises(InvalidInputError, match="path must not be the file of the backbone"):
+            export(model, target)
+    assert path.read_bytes() == before
 
 
 @pytest.mark.usefixtures("quiet")

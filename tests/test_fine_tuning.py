@@ -5,6 +5,7 @@ import os
 import pickle
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -472,22 +473,44 @@ def test_trainings_that_nobody_went_on_with_are_forgotten():
         assert {path.name for path in old.parent.iterdir()} == {"new", "another"}
 
 
-def test_a_checkpoint_is_of_a_head_with_the_same_activations():
-    """Two versions may give the same head other activations, for which the weights of one are wrong."""
+def test_where_the_cache_cannot_be_written_a_training_is_saved_elsewhere(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("TRANSFERKIT_CACHE", str(tmp_path / "file" / "cache"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    for found in (False, True):  # and found there
+        with Checkpoint("one") as checkpoint:
+            assert checkpoint.best(1).is_file() == found
+            checkpoint.best(1).write_bytes(b"weights")
+
+
+def key_of(start=None, head=None):
+    """Return the key of the checkpoint of a training that differs from others in these alone."""
     squares = SimpleNamespace(seed=0, mirror=True, pairs=None, targets=np.zeros(3), frames=None)
-    extractor = SimpleNamespace(describe=dict)
+    subject = SimpleNamespace(extractor=SimpleNamespace(describe=dict), squares=squares, head=head)
     given = SimpleNamespace(head="a head", weight=np.ones(3))
     data = SimpleNamespace(digests=[], given=given, train=np.arange(2), held=np.arange(2, 3))
-    options = SimpleNamespace(to_dict=dict)
+    return _key(start, subject, data, SimpleNamespace(to_dict=dict), "f")
 
-    def key(head):
-        return _key(
-            None, SimpleNamespace(extractor=extractor, squares=squares, head=head), data, options, "f"
-        )
 
-    keys = [key(head) for head in (SimpleNamespace(), *(SimpleNamespace(slope=each) for each in (0.0, 0.1)))]
+def test_a_checkpoint_is_of_a_head_with_the_same_activations():
+    """Two versions may give the same head other activations, for which the weights of one are wrong."""
+    heads = [SimpleNamespace(), *(SimpleNamespace(slope=each) for each in (0.0, 0.1))]
+    keys = [key_of(head=head) for head in heads]
     assert len(set(keys)) == 3
-    assert key(SimpleNamespace(slope=0.1)) == keys[2]
+    assert key_of(head=SimpleNamespace(slope=0.1)) == keys[2]
+
+
+def test_a_checkpoint_is_of_an_estimator_with_the_same_views():
+    """The head on the frozen backbone, with which a training begins, has learned from all of them."""
+    starts = [
+        Classifier(augment="mirror"),
+        Classifier(augment="strong"),
+        ImageRegressor(augment="mirror"),
+        Classifier(augment="mirror", threshold=0.3),  # which a training does not depend on
+    ]
+    first, *others, again = map(key_of, starts)
+    assert len({first, *others}) == 3
+    assert again == first
 
 
 def test_checkpoints(monkeypatch):

@@ -13,7 +13,7 @@ from transferkit.distributed._extract import begin, check_unchanged, gather, set
 from transferkit.distributed._features import read_features
 from transferkit.distributed._known import Known
 from transferkit.distributed._manifest import Manifest, versions
-from transferkit.distributed._names import blocks_of, list_names
+from transferkit.distributed._names import blocks_of, from_here, list_names
 from transferkit.distributed._report import DistributedReport
 from transferkit.distributed._shards import array_of, read_shard
 from transferkit.distributed._store import Store
@@ -148,7 +148,7 @@ def export_cache(
     names, store = list_names(images, root), Store(output)
     extraction = settled(extractor)
     manifest = Manifest.of(extraction, views)
-    here = os.fsdecode(root) if root is not None else str(Path.cwd())
+    here = from_here(Path.cwd() if root is None else root)
     made = versions(manifest.recipe["engine"])
     manifest, number = begin(store, manifest)
     plan = Plan(extraction, tuple(views), manifest, made, store, number, here)

@@ -11,7 +11,7 @@ from typing import Any
 
 from transferkit.distributed._known import Known
 from transferkit.distributed._manifest import NAME, Manifest, versions
-from transferkit.distributed._names import is_table, list_names, table_files
+from transferkit.distributed._names import from_here, is_table, list_names, table_files
 from transferkit.distributed._ray import cluster, dataset_of, pool_size, run
 from transferkit.distributed._report import DistributedReport
 from transferkit.distributed._shards import arrow, shards_among
@@ -139,7 +139,7 @@ def extract(
         versions(manifest.recipe["engine"]),
         store,
         number,
-        os.fsdecode(root) if root is not None else str(Path.cwd()),
+        from_here(Path.cwd() if root is None else root),
         num_cpus,
         trust_addresses,
     )

@@ -72,10 +72,16 @@ def table_files(images: str | os.PathLike[str]) -> list[str]:
     """
     text = os.fsdecode(images)
     if "*" in text:
-        return [os.fsdecode(name) for name in as_image_list(text)]
+        return [from_here(name) for name in as_image_list(text)]
     if local_path(text) is not None and not Path(text).exists():
         raise InvalidInputError(f"{_EXPECTED} There is no Parquet table {text!r}.")
-    return [text if local_path(text) is None else os.path.abspath(text)]  # noqa: PTH100
+    return [from_here(text)]
+
+
+def from_here(name: str | os.PathLike[str]) -> str:
+    """Return an absolute path, or an address: the workers may run in other folders than the driver."""
+    text = os.fsdecode(name)
+    return text if local_path(text) is None else os.path.abspath(text)  # noqa: PTH100
 
 
 def blocks_of(names: list[str], n: int) -> Iterator[list[str]]:

@@ -15,7 +15,7 @@ from transferkit.exports._formats import FORMATS
 from transferkit.exports._int8 import Int8Images, in_8_bits, int8_problems, refuse
 from transferkit.exports._metadata import metadata
 from transferkit.exports._probes import generated_probes, given_probes
-from transferkit.exports._proof import Proof
+from transferkit.exports._proof import Gap, Proof
 from transferkit.exports._report import ExportReport
 from transferkit.exports._temporary import beside
 from transferkit.foundation.arguments import check, choice, is_number, is_path
@@ -53,7 +53,7 @@ def export(
         Additional images on which to compare the predictions, such as test images.
     tolerance : float, optional
         Largest difference allowed between predictions: by default 0.001 for probabilities, 0.1 pixels for
-        keypoints, and for values a thousandth of their range over the probes.
+        keypoints, and for values a thousandth of the range of each output over the probes.
     precision : {"float32", "int8"}, default="float32"
         With "int8", the backbone is quantized to 8-bit numbers; nothing else is. Not for LiteRT.
     calibration : image or sequence of images, optional
@@ -118,27 +118,32 @@ def export(
         raise InvalidInputError(
             "model must predict from images. This one was fitted with backbone='precomputed', on features."
         )
+    source = model.extractor_.settings().weights.path
+    if source is not None and source.exists() and target.exists() and target.samefile(source):
+        raise InvalidInputError(
+            f"path must not be the file of the backbone, which the model needs. Got {str(target)!r}."
+        )
     task, lost = model.predictor_.task, None
-    given = None if precision == "float32" else Int8Images.of(task, calibration, validation)
+    given = None if precision == "float32" else Int8Images.of(model, calibration, validation)
     images = generated_probes() + ([] if probes is None else given_probes(probes))
     graph = kind.build(model.predictor_, given is None)
     proof = Proof.of(model, kind.given(model.predictor_, images), tolerance)
     output = answer_name(task)
     with beside(target) as exact, beside(target) as rounded:
         temporary = exact
-        files, difference = _proved(kind, graph, exact, proof)
+        files, gap = _proved(kind, graph, exact, proof)
         if given is not None:
             temporary = rounded
             files = kind.write(in_8_bits(graph, given.calibration), rounded)
             run = kind.open(rounded)
-            lost, difference = given.loss(task, kind.open(exact), run), proof.difference(run)
+            lost, gap = given.loss(task, kind.open(exact), run), proof.gap(run)
             refuse(lost, max_loss, format)
-        notes = kind.notes(temporary, proof.difference)
-        kind.describe(temporary, metadata(model.predictor_, proof, difference))
+        notes = kind.notes(temporary, lambda run: proof.gap(run).difference)
+        kind.describe(temporary, metadata(model.predictor_, gap, len(proof.probes)))
         n_bytes = sum(file.stat().st_size for file in files)
         _put(files, target)
     return ExportReport(
-        str(target), format, n_bytes, output, difference, proof.tolerance, len(proof.probes), notes, lost
+        str(target), format, n_bytes, output, gap.difference, gap.allowed, len(proof.probes), notes, lost
     )
 
 
@@ -158,8 +163,8 @@ def _put(files: Sequence[Path], target: Path) -> None:
     model.replace(target)
 
 
-def _proved(kind: Format, graph: Any, path: Path, proof: Proof) -> tuple[list[Path], float]:
-    """Write the files and verify them; return them, and the largest difference of their predictions."""
+def _proved(kind: Format, graph: Any, path: Path, proof: Proof) -> tuple[list[Path], Gap]:
+    """Write the files and verify them; return them, and the worst difference of their predictions."""
     try:
         files = kind.write(graph, path)
         return files, proof.check(kind.open(path), kind.name)

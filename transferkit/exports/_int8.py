@@ -16,14 +16,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from transferkit.datasets import labelled_images
 from transferkit.errors import ExportError, InvalidInputError
+from transferkit.estimators import warn_if_trained_on
 from transferkit.exports._format import Run
 from transferkit.exports._model import IMAGE
 from transferkit.exports._network import of_network
 from transferkit.exports._probes import given_probes
-from transferkit.foundation.arguments import choice, is_number
+from transferkit.foundation.arguments import check, choice, is_number
 from transferkit.images import as_image_list
-from transferkit.tasks import Classes, Labels, Points
+from transferkit.tasks import Classes, Labels, Points, as_labels
 
 Pixels = NDArray[np.uint8]
 
@@ -173,9 +175,9 @@ class Int8Images:
     truth: Any
 
     @classmethod
-    def of(cls, task: Any, calibration: Any, validation: Any) -> Int8Images:
-        """Read the images."""
-        if getattr(task, "boxed", False):
+    def of(cls, model: Any, calibration: Any, validation: Any) -> Int8Images:
+        """Read the images, and the targets as ``fit`` of the model does."""
+        if getattr(model.predictor_.task, "boxed", False):
             raise ExportError(
                 "precision='int8' calibrates on whole images, and this model looks in boxes. Leave precision "
                 "out."
@@ -185,9 +187,9 @@ class Int8Images:
         images = given_probes(chosen[::step][:MOST_IMAGES])
         if validation is None:
             return cls(images, images, None)
-        X, y = validation
-        judged = as_image_list(X)
-        truth = positions(task, y, len(judged))
+        judged, y = labelled_images(*validation)
+        truth = known_answers(model, y, len(judged))
+        warn_if_trained_on("export", model, judged)
         return cls(images, given_probes(judged), truth)
 
     def loss(self, task: Any, before: Run, after: Run) -> Loss:
@@ -229,19 +231,23 @@ def refuse(found: Loss, most: float, format: str) -> None:
         )
 
 
-def positions(task: Any, y: Any, n: int) -> Any:
-    """Return known targets in the form that ``loss`` takes."""
-    y = np.asarray(y)
-    if len(y) != n:
+def known_answers(model: Any, y: Any, n: int) -> NDArray[Any]:
+    """Return known targets of n images in the form that ``loss`` takes."""
+    task, name, problems = model.predictor_.task, "y of validation", list[str]()
+    one_each = isinstance(task, Classes)
+    # Columns in another order, or names of labels, would be compared with the wrong outputs, or with none.
+    found = as_labels(y, problems, name) if one_each else model._targets().read_validation(y, task, name)
+    check(problems)
+    if len(found) != n:
         raise InvalidInputError(
-            f"validation must have an answer for each image. Got {n} images and {len(y)} answers."
+            f"validation must have an answer for each image. Got {n} images and {len(found)} answers."
         )
-    if not isinstance(task, Classes):
-        return y
+    if not one_each:
+        return np.asarray(found)
     known = {label: i for i, label in enumerate(task.labels.tolist())}
-    unknown = sorted({str(label) for label in y.tolist() if label not in known})
+    unknown = sorted({str(label) for label in found.tolist() if label not in known})
     if unknown:
         raise InvalidInputError(
             f"validation has classes that the model does not know: {', '.join(unknown[:5])}."
         )
-    return np.array([known[label] for label in y.tolist()])
+    return np.array([known[label] for label in found.tolist()])

@@ -6,10 +6,10 @@ import json
 from typing import Any
 
 from transferkit._version import __version__
-from transferkit.exports._proof import Proof
+from transferkit.exports._proof import Gap
 
 
-def metadata(predictor: Any, proof: Proof, difference: float) -> dict[str, str]:
+def metadata(predictor: Any, gap: Gap, n_probes: int) -> dict[str, str]:
     """Return JSON values by name."""
     task, extractor = predictor.task.to_json(), predictor.extractor
     facts = {
@@ -19,9 +19,9 @@ def metadata(predictor: Any, proof: Proof, difference: float) -> dict[str, str]:
         "resize": extractor.settings().resize,
         "views": [view.name for view in predictor.views],
         "proof": {
-            "difference": difference,
-            "tolerance": proof.tolerance,
-            "n_probes": len(proof.probes),
+            "difference": gap.difference,
+            "tolerance": gap.allowed,
+            "n_probes": n_probes,
         },
     }
     facts |= {name: task[name] for name in ("labels", "threshold", "thresholds", "names") if name in task}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,14 @@ Run = Callable[..., Floats]
 
 _PROBABILITY = 1e-3
 _PIXELS = 0.1
-_SPREAD = 1e-3  # tolerance of values, as a fraction of their range over the probes
+_SPREAD = 1e-3  # tolerance of values, as a fraction of the range of each output over the probes
+
+
+class Gap(NamedTuple):
+    """The difference of the output that is nearest to its limit, or farthest beyond; and this limit."""
+
+    difference: float
+    allowed: float
 
 
 @dataclass(frozen=True)
@@ -28,17 +35,17 @@ class Proof:
     Parameters
     ----------
     probes : list of ndarray of uint8, each (h, w, 3)
-    expected : ndarray, shape (n, ...)
+    expected : ndarray, shape (n, k)
         Predictions of the model.
-    tolerance : float
-        Largest absolute difference allowed.
+    tolerance : ndarray, shape (k,)
+        Largest absolute difference allowed for each output: values may have different units.
     boxes : ndarray of float32, shape (n, 4), or None
         Boxes of the subjects, for a model that needs them.
     """
 
     probes: list[NDArray[np.uint8]]
     expected: Floats
-    tolerance: float
+    tolerance: Floats
     boxes: NDArray[np.float32] | None = None
 
     @classmethod
@@ -53,27 +60,34 @@ class Proof:
         where = {} if boxes is None else {"boxes": boxes}
         ask = model.predict if task.regression else model.predict_proba
         expected = np.asarray(ask(probes, **where), np.float64).reshape(len(probes), -1)
-        return cls(probes, expected, tolerance or _tolerance(task, expected), boxes)
+        allowed = np.full(expected.shape[1], tolerance or _tolerance(task, expected))
+        return cls(probes, expected, allowed, boxes)
 
-    def difference(self, run: Run) -> float:
-        """Return the largest absolute difference between predictions of a file and the expected ones."""
+    def gap(self, run: Run) -> Gap:
+        """Return the worst difference between predictions of a file and the expected ones."""
+        gaps = self._gaps(run)
+        worst = int(np.argmax(gaps / self.tolerance))
+        return Gap(float(gaps[worst]), float(self.tolerance[worst]))
+
+    def check(self, run: Run, format: str) -> Gap:
+        """Return the worst difference; raise ExportError if it exceeds its limit."""
+        gap = self.gap(run)
+        if gap.difference > gap.allowed:
+            raise ExportError(
+                f"The {format} file answers otherwise than the model: by {gap.difference:.3g} on a probe "
+                f"image, {gap.allowed:.3g} is allowed. No file was written. Pass "
+                f"tolerance={self._gaps(run).max() * 1.1:.2g} if that is close enough, or another format."
+            )
+        return gap
+
+    def _gaps(self, run: Run) -> Floats:
+        """Return the largest absolute difference of each output (k,)."""
         gaps = []
         for i, probe in enumerate(self.probes):
             inputs = [probe[None]] if self.boxes is None else [probe[None], self.boxes[i : i + 1]]
-            gaps.append(np.abs(np.asarray(run(*inputs), np.float64).ravel() - self.expected[i]).max())
-        worst = float(np.max(gaps))
-        return worst if np.isfinite(worst) else float("inf")
-
-    def check(self, run: Run, format: str) -> float:
-        """Return the difference; raise ExportError if it exceeds the tolerance."""
-        worst = self.difference(run)
-        if worst > self.tolerance:
-            raise ExportError(
-                f"The {format} file answers otherwise than the model: by {worst:.3g} on a probe image, "
-                f"{self.tolerance:.3g} is allowed. No file was written. Pass tolerance={worst * 1.1:.2g} if "
-                "that is close enough, or another format."
-            )
-        return worst
+            gaps.append(np.abs(np.asarray(run(*inputs), np.float64).ravel() - self.expected[i]))
+        worst: Floats = np.max(gaps, axis=0)
+        return np.where(np.isfinite(worst), worst, np.inf)
 
 
 def _boxes_in(probes: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
@@ -83,10 +97,12 @@ def _boxes_in(probes: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
     return np.round(sizes * parts[np.arange(len(probes)) % len(parts)]).astype(np.float32)
 
 
-def _tolerance(task: Any, expected: Floats) -> float:
-    """Return the default tolerance."""
+def _tolerance(task: Any, expected: Floats) -> float | Floats:
+    """Return the default tolerance, of values one for each output."""
     if isinstance(task, Points):
         return _PIXELS
     if isinstance(task, Values):
-        return _SPREAD * float(max(np.ptp(expected, axis=0).max(), np.abs(expected).max() * 1e-3, 1e-9))
+        largest = np.abs(expected).max(axis=0) * 1e-3
+        spread: Floats = np.maximum(np.maximum(np.ptp(expected, axis=0), largest), 1e-9)
+        return _SPREAD * spread
     return _PROBABILITY

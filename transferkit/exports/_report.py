@@ -21,9 +21,10 @@ class ExportReport:
         Name of the output: "probabilities", "values" or "keypoints".
     difference : float
         Largest absolute difference between predictions of the file and of the model over all probes: of
-        probabilities, of values in their own unit, or of coordinates in pixels.
+        probabilities, of values in their own unit, or of coordinates in pixels. Of several values, it is that
+        of the output that is nearest to its own tolerance.
     tolerance : float
-        Largest difference that was allowed.
+        Largest difference that was allowed (for this output).
     n_probes : int
         Number of images on which both were compared.
     notes : tuple of str

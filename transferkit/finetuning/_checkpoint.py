@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import getpass
 import json
 import os
 import secrets
 import shutil
+import tempfile
 import time
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -60,6 +62,15 @@ class Checkpoint:
 
     def __enter__(self) -> Checkpoint:
         """Reserve the folder, or a new one if another process is running the same training."""
+        try:
+            self._reserve()
+        except OSError:  # such as a read-only folder, without which tuned weights are kept, too
+            elsewhere = Path(tempfile.gettempdir()) / f"transferkit-tuning-{getpass.getuser()}"
+            self._folder = elsewhere / self._folder.name
+            self._reserve()
+        return self
+
+    def _reserve(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
         self._forget_old()
         self._hold = _taken(self._folder)
@@ -68,7 +79,6 @@ class Checkpoint:
             self._folder = self._folder.with_name(name)
             self._folder.mkdir()
             self._hold = _taken(self._folder)
-        return self
 
     def __exit__(self, *_: object) -> None:
         """Release the folder, so that another process can resume the training."""

@@ -145,6 +145,8 @@ def _key(start: Any, subject: Subject, data: HeldOutImages, options: Options, pr
         "seed": subject.squares.seed,
         "digests": data.digests,
         "head": repr(data.given.head),
+        "kind": type(start).__name__,
+        "augment": repr(getattr(start, "augment", None)),  # views that the first head has learned from
         "class_weight": repr(getattr(start, "class_weight", None)),
         "mirror": subject.squares.mirror,
         "pairs": subject.squares.pairs,
