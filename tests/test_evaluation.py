@@ -297,6 +297,19 @@ def test_keypoints_of_any_regressor_and_number():
     assert evaluate(ours, X, y).figures["nme"].value == pytest.approx(found.figures["nme"].value, rel=0.2)
 
 
+def test_other_points_than_those_of_the_model_are_told_before_it_predicts(tiny, pictures, monkeypatch):
+    paths, _ = pictures
+    points = np.random.default_rng(0).uniform(5, 25, (20, 4, 2))
+    model = KeypointRegressor(**tiny, refine=0).fit(paths[:20], points)
+    monkeypatch.setattr(KeypointRegressor, "predict", None)
+    message = "^y has 3 points but the model finds 4. Pass the same points"
+    for judge in (evaluate, KeypointRegressor.score):
+        with pytest.raises(InvalidInputError, match=message):
+            judge(model, paths[:20], points[:, :3])
+    with pytest.raises(InvalidInputError, match="20 images of 3 points but y_pred has 20 of 4"):
+        KeypointEvaluation(points[:, :3], points)
+
+
 def test_keypoints_on_images(tiny, pictures):
     paths, _ = pictures
     points = np.random.default_rng(0).uniform(5, 25, (60, 4))

@@ -191,6 +191,21 @@ def test_likelihoods_go_into_the_files_of_tools(tmp_path):
             likelihood_within(error, distance)
 
 
+def test_points_without_a_likelihood(tmp_path):
+    Image.new("RGB", (40, 30)).save(tmp_path / "0.png")
+    table = KeypointTable([tmp_path / "0.png"] * 2, np.ones((2, 2, 2)), likelihood=[[0.5, NAN], [NAN, NAN]])
+    write_coco_keypoints(table, tmp_path / "coco.json")  # as read from a file that has some
+    annotations = json.loads((tmp_path / "coco.json").read_text())["annotations"]
+    assert [row.get("score") for row in annotations] == [0.5, None]
+    advice = r"\(2, 2\), one for each point. Got nan among them. Pass np.nan_to_num"
+    with pytest.raises(InvalidInputError, match=advice):  # as of images that max_novelty refused
+        table.with_keypoints(np.full((2, 2, 2), NAN), likelihood=[[1, 1], [NAN, NAN]])
+    with pytest.raises(InvalidInputError, match=r"one for each point. Got 2 among them.$"):
+        table.with_keypoints(table.keypoints, likelihood=[[1, 2], [1, NAN]])
+    with pytest.raises(InvalidInputError, match=r"one for each point. Got shape \(1, 2\).$"):
+        table.with_keypoints(table.keypoints, likelihood=[[1, 2]])
+
+
 # --------------------------------------------------------------------------- where nothing is known
 
 

@@ -119,6 +119,13 @@ def test_csv_keeps_groups_and_boxes(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["write_keypoints_csv", "write_coco_keypoints", "write_deeplabcut"])
+def test_a_table_without_rows_is_written_with_its_names(tmp_path, name):
+    table = KeypointTable(["a.png"], np.ones((1, 2, 2)), names=("nose", "tail"))
+    getattr(datasets, name)(table.take([]), tmp_path / "none")
+    assert "tail" in (tmp_path / "none").read_text()
+
+
+@pytest.mark.parametrize("name", ["write_keypoints_csv", "write_coco_keypoints", "write_deeplabcut"])
 def test_a_file_that_cannot_be_written_whole_stays_as_it_was(tmp_path, monkeypatch, name):
     Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
     table = KeypointTable([tmp_path / "a.png"], np.ones((1, 1, 2)))

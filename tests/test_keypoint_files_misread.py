@@ -39,6 +39,9 @@ def test_a_table_of_lists_is_one_of_arrays():
     part = table.take([1])
     assert (part.boxes.tolist(), part.groups.tolist()) == ([[1, 1, 2, 2]], ["h"])
     assert len(table.take([]).paths) == 0
+    named = KeypointTable(["a"], [[1, 2, 3, 4]], names=("eye", "ear"))
+    none = named.take([False])  # as where no point is doubtful
+    assert (none.keypoints.shape, none.names) == ((0, 4), ("eye", "ear"))
     for column, value in (
         ("boxes", [[0, 0, 9, 9]]),
         ("groups", ["g"]),

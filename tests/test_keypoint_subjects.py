@@ -222,6 +222,18 @@ def test_boxes_need_a_model_that_was_fitted_with_some(tiny, crowd):
         kp.predict(paths, boxes=boxes)
 
 
+def test_features_have_no_boxes():
+    rows = np.random.default_rng(0).normal(size=(20, 5))
+    kp = KeypointRegressor("precomputed", head="linear").fit(rows, rows[:, :4])
+    boxes = np.tile([0.0, 0.0, 9.0, 9.0], (20, 1))
+    for call in (kp.fit, kp.score):
+        with pytest.raises(InvalidInputError, match="^boxes cannot be used with backbone='precomputed'"):
+            call(rows, rows[:, :4], boxes=boxes)
+    for call in (kp.predict, kp.extract, kp.novelty):
+        with pytest.raises(InvalidInputError, match="^boxes cannot be used with backbone='precomputed'"):
+            call(rows, boxes=boxes)
+
+
 @pytest.fixture
 def crowd_model(tiny, crowd):
     paths, points, boxes = crowd

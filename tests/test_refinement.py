@@ -162,6 +162,18 @@ def test_one_point_has_no_shape(tiny, faces):
         KeypointRegressor(**tiny, refine=1).fit(images[:60], keypoints[:60, :1])
 
 
+def test_images_whose_points_have_no_size_are_left_out_of_errors(tiny, faces):
+    images, keypoints = (part[:20] for part in faces)
+    three = keypoints[:, [36, 45, 57]]
+    alone = np.where(np.arange(3)[:, None] == np.arange(20)[:, None, None] % 3, three, np.nan)
+    kp = KeypointRegressor(**tiny, mirror_pairs=()).fit(images, alone)  # one point in each image
+    assert kp.rounds_ == kp.refinements_ == []
+    assert np.isfinite(kp.predict(images[:2], return_error=True)[1]).all()
+    one_place = np.array([[[7.0, 7.0]] * 3, [[0.0, 0.0], [4.0, 0.0], [0.0, 2.0]]])
+    errors, rows = _refinement.shape_errors(one_place + 1, one_place)
+    assert (errors.round(3).tolist(), rows.tolist()) == ([0.354], [1])
+
+
 @pytest.mark.slow
 def test_a_round_that_does_not_help_is_dropped(tiny, faces, monkeypatch):
     images, keypoints = faces

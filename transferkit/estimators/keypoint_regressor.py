@@ -49,7 +49,7 @@ from transferkit.foundation.arguments import check
 from transferkit.heads import FittedHead, Head, KeypointMapHead, LinearHead, ScoreMapHead
 from transferkit.keypoints import as_points, checked_pairs
 from transferkit.persistence import register_estimator
-from transferkit.tasks import Points
+from transferkit.tasks import Points, points_like
 from transferkit.views import ORIGINAL, AnyView, View, with_pairs
 
 # With fewer images, a linear head trains in seconds and is hardly worse: errors of 10.8 and 10.3 % (network)
@@ -212,10 +212,7 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         BadImageError
             An image cannot be read and ``on_error`` is "raise".
         """
-        if boxes is not None and is_precomputed(self.backbone):
-            raise InvalidInputError(
-                "boxes cannot be used with backbone='precomputed', which has no images. Leave one out."
-            )
+        self._check_boxes(boxes)
         return self._fit(X, y, groups, validation_data, sample_weight, boxes)
 
     @property
@@ -284,6 +281,7 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
             Boxes are missing, not allowed, or invalid.
         """
         predictor = self._fitted()
+        self._check_boxes(boxes)
         if predictor.extractor is None:
             return super().extract(X, on_error=on_error)
         items = images.readable_again(images.as_image_list(X))
@@ -353,6 +351,7 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
             errors (``return_error``) or its training images (``max_novelty``).
         """
         predictor = self._fitted()
+        self._check_boxes(boxes)
         if predictor.extractor is None:
             check_return_error(predictor, return_error)
             points = predictor.task.decode(self._outputs(predictor, X))
@@ -401,11 +400,12 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         transferkit.metrics.normalized_mean_error : Errors relative to the size of the face.
         """
         self._check_fitted()
+        self._check_boxes(boxes)
         if self.extractor_ is None:
             X, y, sample_weight, _ = readable_rows(self, X, y, sample_weight, lambda y: y)
             return float(super().score(X, y, sample_weight))
         X, truth, sample_weight, rows = readable_rows(
-            self, X, y, sample_weight, lambda y: as_points(y, name="y"), boxes=boxes
+            self, X, y, sample_weight, lambda y: points_like(y, self.n_points_), boxes=boxes
         )
         boxes = boxes if boxes is None else np.asarray(boxes)[rows]
         truth = truth.reshape(len(truth), -1)
@@ -413,6 +413,12 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         if np.isnan(score):
             raise InvalidInputError("score needs two images with different keypoints, present in y.")
         return score
+
+    def _check_boxes(self, boxes: Any) -> None:
+        if boxes is not None and is_precomputed(self.backbone):
+            raise InvalidInputError(
+                "boxes cannot be used with backbone='precomputed', which has no images. Leave one out."
+            )
 
     # What is learned
 

@@ -24,7 +24,7 @@ from transferkit.evaluation._names import image_names
 from transferkit.extraction import Failure, FeatureExtractor
 from transferkit.foundation import arguments
 from transferkit.images import Reader
-from transferkit.tasks import as_groups, check_lengths, column_problems
+from transferkit.tasks import as_groups, check_lengths, column_problems, points_like
 
 __all__ = ["evaluate"]
 
@@ -103,7 +103,7 @@ def evaluate(
     if y is None:
         X, y = labelled_images(X)
     name = _fitted_kind(estimator, y)
-    kind, classifies = KINDS[name], name == "classes"
+    kind, classifies, ours = KINDS[name], name == "classes", _given_the_same(estimator)
     classes = known_classes(estimator, name)
     problems = arguments.choice("on_error", on_error, ("raise", "skip"), or_none=True)
     problems += arguments.seed("seed", seed)
@@ -117,6 +117,8 @@ def evaluate(
     problems += position_problems(estimator, y, classes) if name == "labels" else []
     y = [y] if len(items) == 1 and _is_of_one(y, name) else y
     targets = kind.read(y, problems, classes)
+    if name == "points" and ours is not None:
+        points_like(targets, ours.n_points_)
     check_lengths(len(items), targets, problems, unit=kind.unit)
     problems += _unseen(targets, classes) if classifies and not problems else []
     if groups is not None:
@@ -143,7 +145,7 @@ def evaluate(
         items, names = [items[row] for row in rows], [names[row] for row in rows]
         where = {name: np.asarray(where[name])[rows] for name in where}
         answers = kind.predict(estimator, items, **where, **errors)
-    if (ours := _given_the_same(estimator)) is not None:
+    if ours is not None:
         warn_if_trained_on("evaluate", ours, items)
     found = kind.evaluation(
         targets[rows],

@@ -110,6 +110,8 @@ class KeypointEvaluation(Report):
         confidence: float = 0.95,
         seed: int = 0,
     ) -> None:
+        self.normalizer = default_normalizer(true.shape[1]) if normalizer is None else normalizer
+        self.errors = normalized_mean_error(true, predicted, normalizer=self.normalizer, per_image=True)
         self.true, self.predicted = true, predicted
         self.distances = np.linalg.norm(predicted - true, axis=2)
         self.expected_error = expected_error
@@ -118,7 +120,6 @@ class KeypointEvaluation(Report):
                 f"expected_error must have shape {self.distances.shape}, a number for each point. "
                 f"Got {np.shape(expected_error)}."
             )
-        self.normalizer = default_normalizer(true.shape[1]) if normalizer is None else normalizer
         self.unit = self.normalizer if isinstance(self.normalizer, str) else f"{self.normalizer:g} pixels"
         self.limit = limit
         self.names = [f"#{i}" for i in range(len(true))] if names is None else list(names)
@@ -127,7 +128,6 @@ class KeypointEvaluation(Report):
         self.skipped = list(skipped)
         self.confidence = confidence
         self.seed = seed
-        self.errors = normalized_mean_error(true, predicted, normalizer=self.normalizer, per_image=True)
         settings: dict[str, Any] = {"groups": groups, "confidence": confidence, "seed": seed}
         self.figures = keypoint_figures(self.errors, limit=limit, **settings)
         is_face = true.shape[1] == N_FACE_POINTS

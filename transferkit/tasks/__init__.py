@@ -32,7 +32,7 @@ from transferkit.tasks._label_sets import (
     label_sets_like,
     warn_if_one_hot,
 )
-from transferkit.tasks._point_checks import check_inside, check_present
+from transferkit.tasks._point_checks import check_inside, check_present, points_like
 from transferkit.tasks._thresholds import (
     HALF,
     best_thresholds,
@@ -97,6 +97,7 @@ __all__ = [
     "label_weights",
     "labels_among",
     "labels_like",
+    "points_like",
     "saved_threshold",
     "task_from_json",
     "threshold_problems",

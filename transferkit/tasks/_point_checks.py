@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from transferkit.errors import InvalidInputError
+from transferkit.keypoints import as_points
+
+
+def points_like(y: Any, n_points: int) -> NDArray[np.float64]:
+    """Return points (n, k, 2) of y; raise unless there are as many as a model finds."""
+    points = as_points(y, name="y")
+    if points.shape[1] != n_points:
+        raise InvalidInputError(
+            f"y has {points.shape[1]} points but the model finds {n_points}. Pass the same points, in the "
+            "order of the y of fit, with NaN for those that are missing."
+        )
+    return points
 
 
 def check_present(points: NDArray[np.float64]) -> None:

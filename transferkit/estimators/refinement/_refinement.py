@@ -123,12 +123,13 @@ def rebuild_refinement(
 def shape_errors(shapes: Floats, points: Floats) -> tuple[Floats, NDArray[np.int64]]:
     """Return the mean distance of points of each image, relative to the size of its true shape, and its row.
 
-    Images with fewer than two points have no size, and are left out.
+    Images with fewer than two points, or with all of them in one place, have no size, and are left out.
     """
     present = np.asarray(np.isfinite(points).all(axis=2))
     some = np.flatnonzero(present.sum(axis=1) > 1)
+    sizes = (np.nanmax(points[some], axis=1) - np.nanmin(points[some], axis=1)).max(axis=1)
+    some, sizes = some[sizes > 0], sizes[sizes > 0]
     shapes, points, present = shapes[some], points[some], present[some]
-    sizes = (np.nanmax(points, axis=1) - np.nanmin(points, axis=1)).max(axis=1)
     distances = np.where(present, np.linalg.norm(shapes - points, axis=2), 0.0)
-    errors: Floats = distances.sum(axis=1) / present.sum(axis=1) / np.maximum(sizes, 1e-9)
+    errors: Floats = distances.sum(axis=1) / present.sum(axis=1) / sizes
     return errors, some

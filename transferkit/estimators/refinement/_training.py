@@ -11,6 +11,7 @@ from transferkit.estimators._tuned import TunedLook
 from transferkit.estimators.predictor import Predictor, in_pixels
 from transferkit.estimators.refinement._closer_look import CloserLook
 from transferkit.estimators.refinement._network import Sample, has_place
+from transferkit.estimators.refinement._refinement import shape_errors
 from transferkit.extraction import Features
 from transferkit.heads import Head
 from transferkit.keypoints import as_points
@@ -54,8 +55,8 @@ def held_out_images(
         sizes = features.sizes(data.rows), predictor.extractor.image_size_, predictor.extractor.resize
         views = [view.of(data.rows) for view in data.views]
         found = in_pixels(views, np.split(outputs, len(views)), sizes)
-        return Sample(items, points, np.mean(found, axis=0), data.weight, data.groups), found
-    if own is not None:
+        judged = Sample(items, points, np.mean(found, axis=0), data.weight, data.groups)
+    elif own is not None:
         others = predictor.extractor.extract(own.X, views=own.views, on_error="skip")
         weight = as_weights(own.sample_weight, len(own.X), [])
         seen = np.flatnonzero(others.ok & (weight > 0))
@@ -70,8 +71,8 @@ def held_out_images(
         judged = Sample(images, points[held], shapes, data.weight[held], data.groups[held])
     else:
         return None
-    shaped = (np.isfinite(judged.points).all(axis=2).sum(axis=1) > 1).any()
-    return (judged, found) if shaped else None
+    _, shaped = shape_errors(judged.shapes, judged.points)
+    return (judged, found) if len(shaped) else None
 
 
 def fit_rounds(

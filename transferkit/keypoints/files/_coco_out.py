@@ -46,7 +46,7 @@ def write_coco_keypoints(
     Present points are marked as visible (2) and missing ones as not labelled (0), unless the table has
     visibilities. Subjects without a box get the bounding box of their points; the area is that of the box. If
     the table has likelihoods, their mean over the points of a subject is its ``score``, as in COCO's result
-    files.
+    files; points without one are left out.
 
     See Also
     --------
@@ -96,9 +96,9 @@ def _annotation(table: KeypointTable, points: npt.NDArray[np.float64], row: int)
         seen = points[row][present] if present.any() else np.zeros((1, 2))
         box = np.concatenate([seen.min(axis=0), seen.max(axis=0)])
     left, top, right, bottom = box.tolist()
-    score = {}
-    if table.likelihood is not None and present.any():
-        score["score"] = float(table.likelihood[row][present].mean())
+    likelihood = np.zeros(0) if table.likelihood is None else table.likelihood[row][present]
+    known = likelihood[np.isfinite(likelihood)]  # a file may state it of some points only
+    score = {"score": float(known.mean())} if len(known) else {}
     return score | {
         "keypoints": triples,
         "num_keypoints": int((states > 0).sum()),

@@ -129,7 +129,9 @@ def write_keypoints_csv(
     writer.writerow(["file", *header])
     writer.writerows(
         [name, *_cells(row), *more]
-        for name, row, more in zip(files, points.reshape(len(points), -1), extra, strict=True)
+        for name, row, more in zip(
+            files, points.reshape(len(points), 2 * points.shape[1]), extra, strict=True
+        )
     )
     write_text(path, text.getvalue())
 

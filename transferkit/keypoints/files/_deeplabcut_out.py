@@ -73,7 +73,7 @@ def write_deeplabcut(
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     writer.writerows([head[0], *[""] * (indexes - 1), *head[1:]] for head in heads)
-    for image, numbers in zip(images, cells.reshape(len(images), -1).tolist(), strict=True):
+    for image, numbers in zip(images, cells.reshape(len(images), len(columns)).tolist(), strict=True):
         index = image.split("/") if folders else [image]
         writer.writerow([*index, *("" if value != value else value for value in numbers)])
     write_text(path, text.getvalue())

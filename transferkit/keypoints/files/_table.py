@@ -92,7 +92,7 @@ class KeypointTable:
                 "a row; repeat the path for several subjects in one image."
             )
         object.__setattr__(self, "keypoints", _filled(self.keypoints))
-        if self.names is not None and len(self.names) != shape[1]:
+        if self.names is not None and len(self.paths) and len(self.names) != shape[1]:
             raise InvalidInputError(f"names has {len(self.names)} names but there are {shape[1]} points.")
         for name, (dtype, width) in _columns(shape[1]).items():
             self._check_column(name, dtype, (shape[0], *width))
@@ -154,10 +154,14 @@ class KeypointTable:
         if likelihood is not None:
             likelihood = _filled(likelihood)
             expected = as_points(points).shape[:2]
-            if likelihood.shape != expected or not ((likelihood >= 0) & (likelihood <= 1)).all():
+            fits = likelihood.shape == expected
+            wrong = likelihood[~((likelihood >= 0) & (likelihood <= 1))]
+            if not fits or len(wrong):
+                got = f"{wrong[0]:g} among them" if fits else f"shape {likelihood.shape}"
+                refused = fits and np.isnan(wrong).all()  # as in images that max_novelty refused
                 raise InvalidInputError(
-                    f"likelihood must be numbers in 0..1 of shape {expected}, one for each point. "
-                    f"Got shape {likelihood.shape}."
+                    f"likelihood must be numbers in 0..1 of shape {expected}, one for each point. Got {got}."
+                    + (" Pass np.nan_to_num(likelihood) if these points are missing." if refused else "")
                 )
         return replace(self, keypoints=points, likelihood=likelihood, visibility=None)
 
