@@ -406,10 +406,10 @@ class Classifier(ClassifierMixin, ImageEstimator, Decisions):
         fitted: FittedHead,
         features: AnyFeatures,
         data: TrainingSet,
-        caller: NDArray[np.float64],
+        sample_weight: NDArray[np.float64],
     ) -> Classes | Labels:
         return self._targets().with_threshold(
-            task, data, caller, lambda: self._unseen_outputs(task, head, fitted, features, data)
+            task, data, sample_weight, lambda: self._unseen_outputs(task, head, fitted, features, data)
         )
 
     def _unseen_outputs(

@@ -439,7 +439,7 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
             return (ORIGINAL,)
         return point_views(as_points(y, name="y").shape[1], self.refine, self.augment, self.mirror_pairs)
 
-    def _more_views(
+    def _extra_views(
         self, head: Head, targets: NDArray[Any], views: tuple[View, ...]
     ) -> tuple[tuple[AnyView, ...], NDArray[Any]]:
         """Return wide squares for training, from which the first network learns to find subjects anywhere."""
@@ -465,7 +465,7 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         targets: NDArray[Any],
         data: TrainingSet,
         held: Rows,
-        own: Any,
+        validation: Any,
     ) -> None:
         """Fit the closer look on the readable images, of which training held some out."""
         self._rounds: list[Round] = []
@@ -482,7 +482,7 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
             targets,
             data,
             held,
-            own,
+            validation,
             random_state=as_seed(self.random_state),
             tuned=self._tuned_look(),
         )
