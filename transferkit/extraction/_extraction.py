@@ -176,7 +176,7 @@ class Extraction(Configured):
         compute(settings, job, features.sources, rows, list(features.digests), again, "raise")
 
     def digests(self, X: Any) -> list[str | None]:
-        """Return what the content of each image is known by; None for what cannot be opened.
+        """Return the content digest of each image; None for images that cannot be opened.
 
         No backbone runs, and nothing is decoded. Files whose size and times the cache knows are not opened.
 
