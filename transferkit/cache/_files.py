@@ -41,7 +41,7 @@ class FileIndex:
         self.path = path
         self._database = Database(path, SCHEMA, "files")
         self._reading, self._writing = Patience(self._database), Patience(self._database)
-        self._asked: dict[bytes, int] = {}  # path -> time of the first failed lookup, in ns
+        self._lookup_times: dict[bytes, int] = {}  # path -> time of the first failed lookup, in ns
 
     def lookup(self, paths: Sequence[Path | str]) -> list[str | None]:
         """Return the digests of files without opening them.
@@ -75,7 +75,7 @@ class FileIndex:
                 digests.append(digest.hex())
             else:
                 digests.append(None)
-                self._asked.setdefault(name, now)  # keep the first: a thread may be hashing since
+                self._lookup_times.setdefault(name, now)  # keep the first: a thread may be hashing since
         return digests
 
     def remember(self, entries: Sequence[tuple[Path | str, os.stat_result, str]]) -> None:
@@ -97,7 +97,7 @@ class FileIndex:
         kept, dropped = [], []
         for path, status, digest in entries:
             name, text, raw = file_name(path), status_text(status), digest_bytes(RowKey(digest, ""))
-            if is_fresh(status, self._asked.pop(name, now)):
+            if is_fresh(status, self._lookup_times.pop(name, now)):
                 dropped.append((name,))
             else:
                 kept.append((name, text, raw, entry_checksum(name, text, raw)))

@@ -173,7 +173,7 @@ class SpillingSpace:
         return shape or self._spilled.part_shape(part)
 
     def find_facts(self, prefix: str, limit: int | None = None) -> dict[str, Any]:
-        """Return the facts whose names start with a prefix, at most ``limit`` each from disk and from memory."""
+        """Return the facts whose names start with a prefix, at most ``limit`` each of disk and memory."""
         facts: dict[str, Any] = self._reading.attempt(lambda: self._space.find_facts(prefix, limit), {})
         return facts | self._spilled.find_facts(prefix, limit)
 
