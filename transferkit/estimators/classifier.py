@@ -442,5 +442,5 @@ class Classifier(ClassifierMixin, ImageEstimator, Decisions):
 
     def _restore(self, head: Head, predictor: Any, records: Any) -> None:
         super()._restore(head, predictor, records)
-        if self.threshold is None:  # a dictionary, whose keys may be no strings, is saved with the task
+        if self.threshold is None:  # a dictionary, whose keys may not be strings, is saved with the task
             self.threshold = saved_threshold(self._task())

@@ -111,7 +111,7 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         pixels were counted from 1. It is found by comparing images with their mirror images, and set to 0 if
         it may be chance, exceeds 2 pixels or differs between points, and without a closer look.
     wide_look_ : WideLook or None
-        Whether the first look is repeated on a wide square around its answer if the points of an image and of
+        If set, the first look is repeated on a wide square around its answer if the points of an image and of
         its mirror image disagree by more than ``limit``, a fraction of the size of the shape; this is the
         case for 2 % of the held-out images. None if that did not help on these, with boxes, and without a
         network, mirror images or rounds.
@@ -235,7 +235,7 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
 
     @property
     def wide_look_(self) -> WideLook | None:
-        """When the first look is repeated on a wide square; None if it never is."""
+        """Condition for repeating the first look on a wide square; None if it is never repeated."""
         look: WideLook | None = self._fitted().wide_look
         return look
 
@@ -549,6 +549,6 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
     def _make_predictor(
         self, extractor: Any, views: tuple[View, ...], head: Head, fitted: FittedHead, task: Any
     ) -> Predictor:
-        if isinstance(task, Points):  # saved by their names, which say nothing of pairs
+        if isinstance(task, Points):  # saved views have names only, not the mirror pairs
             views = with_pairs(views, checked_pairs(self.mirror_pairs, task.n_points))
         return super()._make_predictor(extractor, views, head, fitted, task)

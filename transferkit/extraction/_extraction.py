@@ -293,7 +293,7 @@ class Extraction(Configured):
             known = (name, weights), None, (facts, {"image_size": size})
         (facts, recommended), same = known[2], known[1] == given
         other_size = not same and recommended["image_size"] != settings.image_size
-        if known[0] != asked or other_size:  # probes differ between sizes
+        if known[0] != asked or other_size:  # probe outputs depend on the image size
             self._backbone_facts = asked, given, now
             return
         differences = feature_differences(facts, now[0])

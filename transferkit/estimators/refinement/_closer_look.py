@@ -37,7 +37,7 @@ class CloserLook:
     report : ExtractionReport
         Report of the extraction work.
     unseen : Sample or None
-        Images that were not learned from, with the shapes found in the end.
+        Images that were not trained on, with the shapes found after the last round.
     """
 
     make_extractor: Callable[[], Extraction]

@@ -24,7 +24,7 @@ _DOUBTFUL = 0.02  # fraction of the held-out images that are looked at again
 
 @dataclass(frozen=True)
 class WideLook:
-    """When to look again, and where.
+    """Condition and place of the second look.
 
     Parameters
     ----------
