@@ -13,12 +13,7 @@ from transferkit.heads import Head, ScoreMapHead
 CLASS_GRID = 4  # for layers chosen by the user, if the backbone recommends a grid for each of its layers
 POINT_GRID = 7
 POINT_GRIDS = (7, 7, 4, 2)  # for the four layers that most backbones recommend, fine ones first
-SCORE_GRIDS = (
-    14,
-    14,
-    7,
-    2,
-)  # for the same layers if cells are scored; a regression on whole maps halves them
+SCORE_GRIDS = (14, 14, 7, 2)  # for the same layers if cells are scored; a whole-map regression halves them
 SCORE_GRID = 14
 CASCADE_GRIDS = (14, 7, 4)  # for the closer look; fine, since features are read at points
 FEW_CASCADE_GRIDS = (28, 7, 4)  # for the closer look at few images, for which finer cells cost little

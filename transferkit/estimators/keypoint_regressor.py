@@ -67,9 +67,8 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
 
     Parameters
     ----------
-    backbone : str or Backbone, default="mobilenet"
-        Name in the registry. ``"scattering"`` needs no weights; with ``"precomputed"``, X holds features
-        instead of images, and y may be any numbers.
+    backbone : str, Backbone, keras.Model or callable, default="mobilenet"
+        As for :class:`Classifier`. With ``"precomputed"``, y may be any numbers.
     head : str or head, default="auto"
         ``"auto"`` is ``"keypoint_map"``, a network that corrects points by the features at their places;
         with fewer than 300 images ``"score_map"``, which scores every place for each point; and ``"linear"``
@@ -85,8 +84,8 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
     grid : int, "full" or sequence of these, optional
         Number of cells per side over which each feature map is averaged; ``"full"`` keeps whole maps. By
         default 14 and 7 for the two layers of ``"keypoint_map"`` (28 for the first one in the closer look),
-        7, 7, 4 and 2 for four layers of a linear head (whole maps for ``"scattering"``), and whole maps for
-        ``"conv"``.
+        14, 14, 7 and 2 for four layers of ``"score_map"``, 7, 7, 4 and 2 for those of ``"linear"`` (whole
+        maps for ``"scattering"``), and whole maps for ``"conv"``.
     augment : {"auto", "mirror", None}, default="auto"
         "mirror" trains on mirror images too, and averages both views at prediction. "auto" does so if mirror
         pairs are known.
