@@ -110,9 +110,12 @@ def audit(
     estimator = make_estimator(data, backbone, weights, image_size, extractor)
     seconds: dict[str, float] = {}
     with some_cache(estimator), memory_limit(estimator._run_settings()["memory_limit"]):
-        seen = _collect(data, estimator, chosen, seed, confidence, seconds)
+        evidence = _collect(data, estimator, chosen, seed, confidence, seconds)
         found = [
-            check for name in CHECKS if name in chosen for check in _timed(seconds, name, _MAKE[name], seen)
+            check
+            for name in CHECKS
+            if name in chosen
+            for check in _timed(seconds, name, _MAKE[name], evidence)
         ]
     return AuditReport(
         by_severity(found),
@@ -121,14 +124,14 @@ def audit(
         images=data.items,
         labels=data.labels,
         classes=data.classes,
-        groups=seen.groups,
-        pairs=with_copies(seen),
-        probabilities=seen.probabilities,
-        shortcut=seen.shortcut,
-        facts={**seen.looks.words, **seen.looks.numbers},
-        files=file_table(seen),
+        groups=evidence.groups,
+        pairs=with_copies(evidence),
+        probabilities=evidence.probabilities,
+        shortcut=evidence.shortcut,
+        facts={**evidence.looks.words, **evidence.looks.numbers},
+        files=file_table(evidence),
         seconds=seconds,
-        reader=seen.reader,
+        reader=evidence.reader,
     )
 
 
@@ -146,7 +149,7 @@ def _collect(
     looks = _timed(seconds, "looks", look, data.items, reader, progress=settings.progress)
     lost = failures | looks.failures
     if vectors is not None and (unread := np.isin(np.flatnonzero(features.ok), list(looks.failures))).any():
-        vectors = vectors[~unread]  # a file that went away meanwhile
+        vectors = vectors[~unread]  # files that were removed during the audit
     first = originals([None if row in lost else digest for row, digest in enumerate(looks.digests)])
     pairs = Pairs(*np.zeros((5, 0)))
     if "duplicates" in chosen:
@@ -157,19 +160,23 @@ def _collect(
         load = partial(load_pixels, reader=reader)
         pairs = _timed(seconds, "duplicates", mark_same_pixels, pairs, lambda row: load(data.items[row]))
     size, own = settings.image_size, np.arange(data.n_train)
-    seen = Evidence(data, looks, lost, vectors, first, pairs, estimator, reader, size, seed, confidence, own)
+    evidence = Evidence(
+        data, looks, lost, vectors, first, pairs, estimator, reader, size, seed, confidence, own
+    )
     if vectors is not None:
-        seen = replace(seen, guess=_timed(seconds, "series", guess, seen))
-    seen = replace(seen, groups=_groups(seen))
+        evidence = replace(evidence, guess=_timed(seconds, "series", guess, evidence))
+    evidence = replace(evidence, groups=_groups(evidence))
     if "labels" in chosen:
-        seen = replace(seen, probabilities=_timed(seconds, "labels", held_out_probabilities, seen))
+        evidence = replace(
+            evidence, probabilities=_timed(seconds, "labels", held_out_probabilities, evidence)
+        )
     if "shortcut" in chosen:
-        seen = replace(seen, shortcut=_timed(seconds, "shortcut", probe_shortcut, seen))
-    return seen
+        evidence = replace(evidence, shortcut=_timed(seconds, "shortcut", probe_shortcut, evidence))
+    return evidence
 
 
-def _duplicates(seen: Evidence) -> list[Check]:
-    return [*check_across(seen), *check_within(seen), *check_two_labels(seen)]
+def _duplicates(evidence: Evidence) -> list[Check]:
+    return [*check_across(evidence), *check_within(evidence), *check_two_labels(evidence)]
 
 
 _MAKE: dict[str, Callable[[Evidence], Iterable[Check]]] = {
@@ -183,14 +190,14 @@ _MAKE: dict[str, Callable[[Evidence], Iterable[Check]]] = {
 }
 
 
-def _groups(seen: Evidence) -> Any:
+def _groups(evidence: Evidence) -> Any:
     """Return groups of training images: those passed, those that show the same, or clearly of one series."""
-    n = seen.data.n_train
-    keys = [seen.repeats[:n]]
-    if (given := seen.data.train_groups) is not None:
+    n = evidence.data.n_train
+    keys = [evidence.repeats[:n]]
+    if (given := evidence.data.train_groups) is not None:
         keys.append(np.array(given, dtype=str))
-    elif seen.guess is not None and seen.guess.sure == "sure":
-        keys.append(np.array(seen.guess.series.names[:n]))
+    elif evidence.guess is not None and evidence.guess.sure == "sure":
+        keys.append(np.array(evidence.guess.series.names[:n]))
     links = []
     for key in keys:
         _, first, group = np.unique(key, return_index=True, return_inverse=True)

@@ -12,13 +12,15 @@ _FEW = 20  # images; fewer give figures that say nothing
 _UNEVEN = 10  # times as many images in the largest class as in the smallest
 
 
-def check_classes(seen: Evidence) -> list[Check]:
+def check_classes(evidence: Evidence) -> list[Check]:
     """Return checks of the number of images per class."""
-    data = seen.data
+    data = evidence.data
     if data.kind != "classes":
         return []
-    train = Counter(data.labels[row] for row in seen.train.tolist())
-    tested = [row for row in seen.readable.tolist() if row >= data.n_train and data.labels[row] is not None]
+    train = Counter(data.labels[row] for row in evidence.train.tolist())
+    tested = [
+        row for row in evidence.readable.tolist() if row >= data.n_train and data.labels[row] is not None
+    ]
     test = Counter(data.labels[row] for row in tested)
     checks = [_balance(train, test)]
     if unknown := sorted(set(test) - set(train), key=str):

@@ -1,4 +1,4 @@
-"""The check of labels: find those that models which have not seen the image contradict."""
+"""The check of labels: find labels that contradict models that were not trained on the image."""
 
 from __future__ import annotations
 
@@ -65,23 +65,23 @@ def doubtful(probabilities: Floats, given: NDArray[np.int64]) -> Doubts:
     return Doubts(rows, best[rows])
 
 
-def held_out_probabilities(seen: Evidence) -> Floats | None:
+def held_out_probabilities(evidence: Evidence) -> Floats | None:
     """Return the probability of each class (n_train, k), by models without the image and its duplicates.
 
     NaN for images that cannot be read or whose class is too small; None if nothing can be learned.
     """
-    data = seen.data
+    data = evidence.data
     classes = data.classes
     if classes is None:
         return None
     labels = np.array(data.labels[: data.n_train])
-    counts = Counter(labels[seen.train].tolist())
+    counts = Counter(labels[evidence.train].tolist())
     large = [label for label in classes.tolist() if counts[label] >= _FEWEST]
-    rows = seen.train[np.isin(labels[seen.train], large)]
+    rows = evidence.train[np.isin(labels[evidence.train], large)]
     if len(large) < 2:
         return None
-    groups = seen.groups[rows]
-    model = seen.estimator.fit([data.items[row] for row in rows], labels[rows], groups=groups)
+    groups = evidence.groups[rows]
+    model = evidence.estimator.fit([data.items[row] for row in rows], labels[rows], groups=groups)
     task = Classes(model.classes_)
     logits = model.fitted_head_.held_out_logits
     out = np.full((data.n_train, len(classes)), np.nan)
@@ -91,12 +91,12 @@ def held_out_probabilities(seen: Evidence) -> Floats | None:
     return out
 
 
-def check_labels(seen: Evidence) -> list[Check]:
+def check_labels(evidence: Evidence) -> list[Check]:
     """Return the check of labels, with the least credible label first."""
-    data = seen.data
+    data = evidence.data
     if data.kind != "classes":
         return []
-    classes, probabilities = data.classes, seen.probabilities
+    classes, probabilities = data.classes, evidence.probabilities
     if classes is None or probabilities is None:
         return [fine("label_issue", f"Fewer than two classes have {_FEWEST} images: no label can be judged.")]
     rows = np.flatnonzero(~np.isnan(probabilities[:, 0]))
@@ -109,7 +109,7 @@ def check_labels(seen: Evidence) -> list[Check]:
     doubts = doubtful(known, given)
     if not len(doubts.rows):
         return [fine("label_issue", f"No label is doubted, by models that are right on {right}.")]
-    findings = tuple(_finding(seen, int(rows[row]), known[row], int(given[row]), int(other))
+    findings = tuple(_finding(evidence, int(rows[row]), known[row], int(given[row]), int(other))
                      for row, other in zip(*doubts, strict=True))  # fmt: skip
     summary = (
         f"{count(len(findings), 'label')} of {len(rows):,} ({share(len(findings), len(rows))}) "
@@ -127,10 +127,10 @@ def _better_than_chance(predicted: NDArray[np.int64], given: NDArray[np.int64]) 
     return bool(shares.mean() - 2 * error > 1 / len(shares))
 
 
-def _finding(seen: Evidence, row: int, known: Floats, given: int, other: int) -> Finding:
-    assert seen.data.classes is not None
-    suggested = seen.data.classes[other].item()
+def _finding(evidence: Evidence, row: int, known: Floats, given: int, other: int) -> Finding:
+    assert evidence.data.classes is not None
+    suggested = evidence.data.classes[other].item()
     what = f"probability {known[given]:.2f} of its label, {known[other]:.2f} of {suggested!r}"
-    return seen.data.finding(
+    return evidence.data.finding(
         "label_issue", "warning", what, row, score=float(known[given]), suggested=suggested
     )

@@ -78,13 +78,13 @@ def look(items: Sequence[Any], reader: Reader, *, progress: bool) -> Looks:
             if isinstance(seen, BadImageError):
                 failures[row], renderings[row] = seen, 0
                 continue
-            digests[row], found, said, renderings[row] = seen
+            digests[row], found, texts, renderings[row] = seen
             for name, value in found.items():
                 numbers[name][row] = value
-            for name, word in said.items():
+            for name, word in texts.items():
                 words[name][row] = word
-    told = {name: np.array(found) for name, found in words.items()}
-    return Looks(numbers, told, renderings, digests, failures)
+    word_arrays = {name: np.array(found) for name, found in words.items()}
+    return Looks(numbers, word_arrays, renderings, digests, failures)
 
 
 def _seen(items: Sequence[Any], reader: Reader) -> Iterator[Any]:

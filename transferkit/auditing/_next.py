@@ -113,7 +113,7 @@ def _check_model(model: Any) -> None:
 
 
 class _Repeats:
-    """Tell whether an image shows the same as one of some others; each image is rendered once."""
+    """Check whether an image shows the same as one of several others; each image is rendered only once."""
 
     def __init__(self, items: list[Any], reader: Reader) -> None:
         self._items, self._reader = items, reader

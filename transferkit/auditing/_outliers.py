@@ -15,13 +15,13 @@ _NORMAL = 1.4826
 _FEWEST = 30  # images; among fewer, no distance is typical
 
 
-def check_outliers(seen: Evidence) -> list[Check]:
+def check_outliers(evidence: Evidence) -> list[Check]:
     """Return the check of images whose nearest training images are unusually far away."""
-    data = seen.data
-    train = np.flatnonzero(np.isin(seen.readable, seen.train))
-    if seen.vectors is None or len(train) < _FEWEST:
+    data = evidence.data
+    train = np.flatnonzero(np.isin(evidence.readable, evidence.train))
+    if evidence.vectors is None or len(train) < _FEWEST:
         return [fine("outlier", f"Fewer than {_FEWEST} images have no outliers.")]
-    far = far_away(seen.vectors, train)
+    far = far_away(evidence.vectors, train)
     usual = np.log(np.maximum(far[train], 1e-6))
     middle = np.median(usual)
     limit = float(np.exp(middle + _FAR * _NORMAL * np.median(np.abs(usual - middle))))
@@ -33,7 +33,7 @@ def check_outliers(seen: Evidence) -> list[Check]:
         data.finding(
             "outlier", "note",
             f"distance {far[place]:.2f} to the {_NEIGHBOURS} nearest, usually {np.exp(middle):.2f}",
-            int(seen.readable[place]), score=float(far[place]),
+            int(evidence.readable[place]), score=float(far[place]),
         )
         for place in chosen
     )  # fmt: skip

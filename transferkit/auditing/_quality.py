@@ -19,28 +19,28 @@ _BLUR_GAP = 3.5  # robust standard deviations below the median, of the logarithm
 _NORMAL = 1.4826  # median absolute deviation -> standard deviation
 
 
-def check_files(seen: Evidence) -> list[Check]:
+def check_files(evidence: Evidence) -> list[Check]:
     """Return checks of all images."""
-    numbers = seen.looks.numbers
+    numbers, size = evidence.looks.numbers, evidence.image_size
     side = np.minimum(numbers["width"], numbers["height"])
-    tiny = side < seen.image_size / _SMALL
+    tiny = side < size / _SMALL
     blank = numbers["contrast"] < _FLAT
     blurred = _blurred(numbers["sharpness"]) & ~blank & ~tiny
     return [
-        _unreadable(seen),
+        _unreadable(evidence),
         _each(
-            seen, "tiny", "warning", tiny, side,
+            evidence, "tiny", "warning", tiny, side,
             lambda row: f"{numbers['width'][row]:.0f} x {numbers['height'][row]:.0f} pixels",
-            f"have a side under {seen.image_size // _SMALL} pixels; the backbone sees {seen.image_size}",
+            f"have a side under {size // _SMALL} pixels; the backbone sees {size}",
             "Find larger originals; what is enlarged so much looks like nothing the backbone knows.",
         ),
         _each(
-            seen, "blank", "warning", blank, numbers["contrast"],
+            evidence, "blank", "warning", blank, numbers["contrast"],
             lambda row: f"grey {numbers['brightness'][row]:.0f} +- {numbers['contrast'][row]:.1f} of 255",
             "show next to nothing", "Look at them and leave them out.",
         ),
         _each(
-            seen, "blurred", "note", blurred, numbers["sharpness"],
+            evidence, "blurred", "note", blurred, numbers["sharpness"],
             lambda row: f"sharpness {numbers['sharpness'][row]:.2g}, where the median is "
             f"{np.nanmedian(numbers['sharpness']):.2g}",
             "are far less sharp than the others", "Look at them; leave out what nobody could label.",
@@ -48,22 +48,22 @@ def check_files(seen: Evidence) -> list[Check]:
     ]  # fmt: skip
 
 
-def _unreadable(seen: Evidence) -> Check:
-    if not seen.failures:
+def _unreadable(evidence: Evidence) -> Check:
+    if not evidence.failures:
         return fine("unreadable", "All images can be read.")
     findings = tuple(
-        seen.data.finding("unreadable", "warning", f"{error.reason} {error.hint}".strip(), row)
-        for row, error in sorted(seen.failures.items())
+        evidence.data.finding("unreadable", "warning", f"{error.reason} {error.hint}".strip(), row)
+        for row, error in sorted(evidence.failures.items())
     )
     kinds = ", ".join(
-        f"{n} {kind}" for kind, n in Counter(e.category for e in seen.failures.values()).most_common()
+        f"{n} {kind}" for kind, n in Counter(e.category for e in evidence.failures.values()).most_common()
     )
-    summary = f"{len(findings):,} of {count(len(seen.data), 'image')} cannot be read ({kinds})."
+    summary = f"{len(findings):,} of {count(len(evidence.data), 'image')} cannot be read ({kinds})."
     return Check("unreadable", "warning", summary, "Replace or remove them; fit leaves them out.", findings)
 
 
 def _each(
-    seen: Evidence,
+    evidence: Evidence,
     kind: str,
     severity: str,
     chosen: NDArray[np.bool_],
@@ -78,10 +78,10 @@ def _each(
         return fine(kind, f"No images {what}.")
     rows = rows[np.argsort(order[rows], kind="stable")]
     findings = tuple(
-        seen.data.finding(kind, severity, describe(row), row, score=float(order[row]))
+        evidence.data.finding(kind, severity, describe(row), row, score=float(order[row]))
         for row in rows.tolist()
     )
-    n = len(seen.data)
+    n = len(evidence.data)
     return Check(
         kind,
         severity,
@@ -102,11 +102,11 @@ def _blurred(sharpness: NDArray[np.float64]) -> NDArray[np.bool_]:
     return known < min(middle - _BLUR_GAP * spread, middle - np.log(3))
 
 
-def file_table(seen: Evidence) -> Table:
+def file_table(evidence: Evidence) -> Table:
     """Return a summary of the files, with a row for each label and part."""
-    data, numbers, words = seen.data, seen.looks.numbers, seen.looks.words
+    data, numbers, words = evidence.data, evidence.looks.numbers, evidence.looks.words
     rows: dict[tuple[str, str], list[int]] = {}
-    for row in seen.readable.tolist():
+    for row in evidence.readable.tolist():
         of_class = str(data.labels[row]) if data.kind == "classes" and data.labels[row] is not None else ""
         rows.setdefault((data.part(row), of_class), []).append(row)
     lines = []

@@ -29,21 +29,21 @@ def how(score: float, mirrored: bool, moved: float) -> str:
     return f"the same picture, {' and '.join(what)} (agreement {score:.2f})"
 
 
-def check_across(seen: Evidence) -> list[Check]:
+def check_across(evidence: Evidence) -> list[Check]:
     """Return the checks of test images that are also among the training images."""
-    data = seen.data
+    data = evidence.data
     n_test = len(data) - data.n_train
     if not n_test:
         return []
     tested = np.arange(data.n_train, len(data))
-    copies = tested[(seen.first[tested] >= 0) & (seen.first[tested] < data.n_train)]
+    copies = tested[(evidence.first[tested] >= 0) & (evidence.first[tested] < data.n_train)]
     exact = tuple(
         data.finding(
-            "duplicate_across", "error", "the same content", int(row), int(seen.first[row]), score=1.0
+            "duplicate_across", "error", "the same content", int(row), int(evidence.first[row]), score=1.0
         )
         for row in copies
     )
-    best = _best_partners(seen, across=True)
+    best = _best_partners(evidence, across=True)
     near = tuple(
         data.finding(
             "near_duplicate_across",
@@ -57,15 +57,17 @@ def check_across(seen: Evidence) -> list[Check]:
     )
     return [
         _across("duplicate_across", exact, n_test, "are also among those to train on, byte for byte"),
-        _across("near_duplicate_across", near, n_test, "nearly repeat one to train on", _films(seen, best)),
+        _across(
+            "near_duplicate_across", near, n_test, "nearly repeat one to train on", _films(evidence, best)
+        ),
     ]
 
 
-def _films(seen: Evidence, best: Mapping[int, tuple[int, Any]]) -> str:
+def _films(evidence: Evidence, best: Mapping[int, tuple[int, Any]]) -> str:
     """Describe how many of these pairs are of one series by their names, such as frames of a film."""
-    if seen.guess is None or seen.guess.sure == "unsure" or not best:
+    if evidence.guess is None or evidence.guess.sure == "unsure" or not best:
         return ""
-    names = seen.guess.series.names
+    names = evidence.guess.series.names
     n = sum(names[row] == names[other] for row, (other, _) in best.items())
     return (
         f" Of these, {n:,} {'is' if n == 1 else 'are'} of one series by their names, like frames of a film."
@@ -83,16 +85,18 @@ def _across(kind: str, findings: tuple[Finding, ...], n_test: int, what: str, mo
     return Check(kind, severity, summary + more, advice, findings)
 
 
-def check_within(seen: Evidence) -> list[Check]:
+def check_within(evidence: Evidence) -> list[Check]:
     """Return the checks of training images that repeat others."""
-    data = seen.data
+    data = evidence.data
     rows = np.arange(data.n_train)
-    copies = rows[(seen.first[rows] >= 0) & (seen.first[rows] < rows)]
+    copies = rows[(evidence.first[rows] >= 0) & (evidence.first[rows] < rows)]
     exact = tuple(
-        data.finding("duplicate", "warning", "the same content", int(row), int(seen.first[row]), score=1.0)
+        data.finding(
+            "duplicate", "warning", "the same content", int(row), int(evidence.first[row]), score=1.0
+        )
         for row in copies
     )
-    best = _best_partners(seen, across=False)
+    best = _best_partners(evidence, across=False)
     near = tuple(
         data.finding("near_duplicate", "warning", how(*found), row, other, score=found[0])
         for row, (other, found) in sorted(best.items(), key=lambda one: -one[1][1][0])
@@ -102,7 +106,9 @@ def check_within(seen: Evidence) -> list[Check]:
     )
     return [
         _within("duplicate", exact, data.n_train, "repeat another byte for byte", advice),
-        _within("near_duplicate", near, data.n_train, "nearly repeat another", advice, _films(seen, best)),
+        _within(
+            "near_duplicate", near, data.n_train, "nearly repeat another", advice, _films(evidence, best)
+        ),
     ]
 
 
@@ -115,13 +121,13 @@ def _within(
     return Check(kind, "warning", summary + more, advice, findings)
 
 
-def _best_partners(seen: Evidence, *, across: bool) -> dict[int, tuple[int, tuple[float, bool, float]]]:
+def _best_partners(evidence: Evidence, *, across: bool) -> dict[int, tuple[int, tuple[float, bool, float]]]:
     """Return for each image that nearly repeats earlier ones the most similar one, and how it differs."""
-    n_train, pairs = seen.data.n_train, with_copies(seen)
+    n_train, pairs = evidence.data.n_train, with_copies(evidence)
     if across:
-        chosen = (pairs.first < n_train) & (seen.first[pairs.second] >= n_train)
+        chosen = (pairs.first < n_train) & (evidence.first[pairs.second] >= n_train)
     else:
-        chosen = (pairs.second < n_train) & (seen.first[pairs.second] == pairs.second)
+        chosen = (pairs.second < n_train) & (evidence.first[pairs.second] == pairs.second)
     best: dict[int, tuple[int, tuple[float, bool, float]]] = {}
     for first, row, *found in zip(*(column[chosen].tolist() for column in pairs), strict=True):
         if row not in best or found[0] > best[row][1][0]:
@@ -129,18 +135,18 @@ def _best_partners(seen: Evidence, *, across: bool) -> dict[int, tuple[int, tupl
     return best
 
 
-def check_two_labels(seen: Evidence) -> list[Check]:
+def check_two_labels(evidence: Evidence) -> list[Check]:
     """Return the check of images that show the same but have different labels."""
-    data = seen.data
+    data = evidence.data
     if all(label is None for label in data.labels):
         return []
-    pairs = with_copies(seen)
+    pairs = with_copies(evidence)
     found = []
     for first, second, score, mirrored, moved in zip(*(column.tolist() for column in pairs), strict=True):
         label, other = data.labels[first], data.labels[second]
         if label is None or other is None or label == other:
             continue
-        same = seen.first[first] == seen.first[second]
+        same = evidence.first[first] == evidence.first[second]
         what = f"{label!r} and {other!r}: " + ("the same content" if same else how(score, mirrored, moved))
         severity = "error" if same else "warning"
         found.append(data.finding("two_labels", severity, what, second, first, score=score))
@@ -154,14 +160,14 @@ def check_two_labels(seen: Evidence) -> list[Check]:
     return [Check("two_labels", "error" if n_same else "warning", summary, advice, tuple(found))]
 
 
-def with_copies(seen: Evidence) -> Pairs:
+def with_copies(evidence: Evidence) -> Pairs:
     """Return near duplicates, repeated for every exact copy, and pairs of equal content."""
-    rows = np.flatnonzero(seen.first >= 0)
+    rows = np.flatnonzero(evidence.first >= 0)
     copies: dict[int, list[int]] = {}
     for row in rows.tolist():
-        copies.setdefault(int(seen.first[row]), []).append(row)
+        copies.setdefault(int(evidence.first[row]), []).append(row)
     found = [(members[0], row, 1.0, False, 0.0) for members in copies.values() for row in members[1:]]
-    for first, second, *more in zip(*(column.tolist() for column in seen.pairs), strict=True):
+    for first, second, *more in zip(*(column.tolist() for column in evidence.pairs), strict=True):
         found += [
             (min(a, b), max(a, b), *more)
             for a in copies.get(first, [first])

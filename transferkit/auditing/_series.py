@@ -16,9 +16,9 @@ from transferkit.neighbours import Search
 Rows = NDArray[np.int64]
 
 _LEAST = 0.1  # share of the images in series, below which names say nothing
-_ASKED = 2000  # images whose nearest one is looked at
+_MOST_QUERIES = 2000  # largest number of images whose nearest image is searched for
 _SURE = 0.5  # share of images whose nearest one is of the same series; above it, features confirm the names
-_LIKELY_TIMES = 3  # chance
+_LIKELY_TIMES = 3  # factor by which the agreement must exceed that by chance
 
 
 class Guess(NamedTuple):
@@ -35,15 +35,15 @@ class Guess(NamedTuple):
     sure: str
 
 
-def guess(seen: Evidence) -> Guess | None:
+def guess(evidence: Evidence) -> Guess | None:
     """Return the guess that features confirm best, or None if the names say nothing."""
-    data = seen.data
+    data = evidence.data
     paths = [data.path(row) for row in range(len(data))]
     best: Guess | None = None
     for series in guess_series(paths, data.labels if data.kind == "classes" else []):
         if series.share < _LEAST:
             continue
-        found = _judged(seen, series)
+        found = _judged(evidence, series)
         if best is None or _ORDER[found.sure] < _ORDER[best.sure]:
             best = found
     return best
@@ -52,58 +52,58 @@ def guess(seen: Evidence) -> Guess | None:
 _ORDER = {"sure": 0, "likely": 1, "unsure": 2}
 
 
-def _judged(seen: Evidence, series: Series) -> Guess:
+def _judged(evidence: Evidence, series: Series) -> Guess:
     """Compare a guess with the features: is the nearest image of the same series?"""
     names = np.unique(np.array(series.names), return_inverse=True)[1]
     sizes = np.bincount(names)
-    rows = seen.readable
+    rows = evidence.readable
     in_series = np.flatnonzero(sizes[names[rows]] > 1)
-    if seen.vectors is None or len(in_series) < 2:
+    if evidence.vectors is None or len(in_series) < 2:
         return Guess(series, float("nan"), float("nan"), "unsure")
-    if len(in_series) > _ASKED:
-        in_series = np.sort(np.random.default_rng(seen.seed).permutation(in_series)[:_ASKED])
+    if len(in_series) > _MOST_QUERIES:
+        in_series = np.sort(np.random.default_rng(evidence.seed).permutation(in_series)[:_MOST_QUERIES])
     # Within a class, so that a backbone that knows the classes does not confirm names that follow them.
     agreed = chance = 0.0
-    n_asked = 0  # images of smaller classes say nothing
-    labels = np.array([str(seen.data.labels[row]) for row in rows.tolist()])
+    n_compared = 0  # without images of classes that are too small
+    labels = np.array([str(evidence.data.labels[row]) for row in rows.tolist()])
     for label in np.unique(labels):
-        own = np.flatnonzero(labels == label)
-        asked = np.intersect1d(in_series, own)
-        if len(own) < 3 or not len(asked):
+        candidates = np.flatnonzero(labels == label)
+        queries = np.intersect1d(in_series, candidates)
+        if len(candidates) < 3 or not len(queries):
             continue
-        n_asked += len(asked)
-        nearest = _nearest_other(seen.vectors, own, asked)
-        agreed += float((names[rows[nearest]] == names[rows[asked]]).sum())
-        of_class = np.bincount(names[rows[own]], minlength=len(sizes))
-        chance += float(((of_class[names[rows[asked]]] - 1) / (len(own) - 1)).sum())
-    if not n_asked:
+        n_compared += len(queries)
+        nearest = _nearest_other(evidence.vectors, candidates, queries)
+        agreed += float((names[rows[nearest]] == names[rows[queries]]).sum())
+        of_class = np.bincount(names[rows[candidates]], minlength=len(sizes))
+        chance += float(((of_class[names[rows[queries]]] - 1) / (len(candidates) - 1)).sum())
+    if not n_compared:
         return Guess(series, float("nan"), float("nan"), "unsure")
-    agreement, chance = agreed / n_asked, chance / n_asked
-    enough = agreed >= min(5, _SURE * len(in_series))  # of few that were asked, most agree by chance
+    agreement, chance = agreed / n_compared, chance / n_compared
+    enough = agreed >= min(5, _SURE * len(in_series))  # among few images, most may agree by chance
     if agreement >= _SURE and agreement >= _LIKELY_TIMES * chance and enough:
         return Guess(series, agreement, chance, "sure")
     likely = agreement >= _LIKELY_TIMES * chance and agreed >= 5
     return Guess(series, agreement, chance, "likely" if likely else "unsure")
 
 
-def _nearest_other(vectors: NDArray[np.float32], own: Rows, asked: Rows) -> Rows:
-    """Return the nearest other image of each requested image, among the given ones."""
-    place = np.searchsorted(own, asked)
-    search = Search(vectors[own], "cosine", "auto")
-    found, _ = search.nearest(vectors[asked], 1, lambda near: near == place[:, None], 1)
-    return own[found[:, 0]]
+def _nearest_other(vectors: NDArray[np.float32], candidates: Rows, queries: Rows) -> Rows:
+    """Return the nearest other candidate of each query; queries are among the candidates."""
+    place = np.searchsorted(candidates, queries)
+    search = Search(vectors[candidates], "cosine", "auto")
+    found, _ = search.nearest(vectors[queries], 1, lambda near: near == place[:, None], 1)
+    return candidates[found[:, 0]]
 
 
-def check_series(seen: Evidence) -> list[Check]:
+def check_series(evidence: Evidence) -> list[Check]:
     """Return checks of groups, passed and guessed, in both training and test, and of series in general."""
-    checks = _given(seen)
-    found = seen.guess
+    checks = _given(evidence)
+    found = evidence.guess
     if found is None:
         return [*checks, fine("series", "Names say nothing about who belongs together.")]
-    n_train = seen.data.n_train
-    if len(seen.data) > n_train:
-        checks.append(_guessed_across(seen, found))
-    if seen.data.train_groups is None:
+    n_train = evidence.data.n_train
+    if len(evidence.data) > n_train:
+        checks.append(_guessed_across(evidence, found))
+    if evidence.data.train_groups is None:
         severity = "note" if found.sure == "unsure" else "warning"
         in_train = Counter(found.series.names[:n_train])
         n_series = sum(n > 1 for n in in_train.values())
@@ -116,7 +116,7 @@ def check_series(seen: Evidence) -> list[Check]:
             advice = (
                 "If each is of one person or film, pass groups (report.groups if sure) to fit and splits."
             )
-            checks.append(Check("series", severity, summary, advice, _of_series(seen, found)))
+            checks.append(Check("series", severity, summary, advice, _of_series(evidence, found)))
     return checks
 
 
@@ -130,8 +130,8 @@ def _words(found: Guess) -> str:
     )
 
 
-def _of_series(seen: Evidence, found: Guess) -> tuple[Finding, ...]:
-    names = Counter(found.series.names[: seen.data.n_train])
+def _of_series(evidence: Evidence, found: Guess) -> tuple[Finding, ...]:
+    names = Counter(found.series.names[: evidence.data.n_train])
     return tuple(
         Finding("series", "note", f"{name}: {count(n, 'image')}", score=float(n))
         for name, n in names.most_common()
@@ -139,9 +139,9 @@ def _of_series(seen: Evidence, found: Guess) -> tuple[Finding, ...]:
     )
 
 
-def _given(seen: Evidence) -> list[Check]:
+def _given(evidence: Evidence) -> list[Check]:
     """Return checks of the caller's groups."""
-    data = seen.data
+    data = evidence.data
     if data.groups is None:
         return []
     if data.train_groups is None:
@@ -166,7 +166,7 @@ def _given(seen: Evidence) -> list[Check]:
         )  # fmt: skip
     elif of_test:
         checks.append(fine("group_across", "No group is on both sides."))
-    return [*checks, _torn(seen)]
+    return [*checks, _torn(evidence)]
 
 
 def _group_name(group: Any) -> str:
@@ -174,13 +174,13 @@ def _group_name(group: Any) -> str:
     return str(int(group) if isinstance(group, float) and group.is_integer() else group)
 
 
-def _torn(seen: Evidence) -> Check:
+def _torn(evidence: Evidence) -> Check:
     """Return the check of pairs that show the same but are in different groups of the caller."""
-    data = seen.data
+    data = evidence.data
     assert data.groups is not None
     findings = []
-    copies = [(int(first), row, 1.0) for row, first in enumerate(seen.first) if 0 <= first < row]
-    pairs = zip(*(column.tolist() for column in seen.pairs[:3]), strict=True)
+    copies = [(int(first), row, 1.0) for row, first in enumerate(evidence.first) if 0 <= first < row]
+    pairs = zip(*(column.tolist() for column in evidence.pairs[:3]), strict=True)
     for first, second, score in [*copies, *pairs]:
         groups = data.groups[first], data.groups[second]
         if second < data.n_train and groups[0] != groups[1]:
@@ -199,9 +199,9 @@ def _torn(seen: Evidence) -> Check:
     )
 
 
-def _guessed_across(seen: Evidence, found: Guess) -> Check:
+def _guessed_across(evidence: Evidence, found: Guess) -> Check:
     """Return the check of test images whose guessed series is also among the training images."""
-    data, names = seen.data, found.series.names
+    data, names = evidence.data, found.series.names
     kind, n_test = "series_across", len(data) - data.n_train
     train: dict[str, Any] = {}
     for row in range(data.n_train):

@@ -88,43 +88,43 @@ class Shortcut:
     misled: dict[Any, tuple[int, float]]
 
 
-def probe_shortcut(seen: Evidence) -> Shortcut | None:
+def probe_shortcut(evidence: Evidence) -> Shortcut | None:
     """Return how well facts predict the classes; None if it cannot be measured."""
-    if seen.data.classes is None or _why_not(seen):
+    if evidence.data.classes is None or _why_not(evidence):
         return None
-    rows = _rows(seen)
-    y, groups = np.array(seen.data.labels)[rows], seen.groups[rows]
-    folds = _folds(y, groups, seen.seed)
-    numbers, words = seen.looks.numbers, seen.looks.words
+    rows = _rows(evidence)
+    y, groups = np.array(evidence.data.labels)[rows], evidence.groups[rows]
+    folds = _folds(y, groups, evidence.seed)
+    numbers, words = evidence.looks.numbers, evidence.looks.words
     columns = [(name, numbers[name][rows, None]) for name in FILE_NUMBERS]
     columns += [(name, _one_hot(words[name][rows])) for name in WORDS]
-    files = _probe(columns, y, folds, groups, seen)
-    light = _probe([(name, numbers[name][rows, None]) for name in LIGHT_NUMBERS], y, folds, groups, seen)
-    return Shortcut(files, light, rows, np.unique(y), _misled(seen, files, rows, y))
+    files = _probe(columns, y, folds, groups, evidence)
+    light = _probe([(name, numbers[name][rows, None]) for name in LIGHT_NUMBERS], y, folds, groups, evidence)
+    return Shortcut(files, light, rows, np.unique(y), _misled(evidence, files, rows, y))
 
 
-def _rows(seen: Evidence) -> NDArray[np.int64]:
+def _rows(evidence: Evidence) -> NDArray[np.int64]:
     """Return the images to evaluate on: those of classes with at least as many images as folds."""
-    rows = seen.train
+    rows = evidence.train
     if len(rows) > _MOST_ROWS:
-        rows = np.sort(np.random.default_rng(seen.seed).permutation(rows)[:_MOST_ROWS])
-    labels = np.array(seen.data.labels[: seen.data.n_train])[rows]
+        rows = np.sort(np.random.default_rng(evidence.seed).permutation(rows)[:_MOST_ROWS])
+    labels = np.array(evidence.data.labels[: evidence.data.n_train])[rows]
     names, counts = np.unique(labels, return_counts=True)
     return rows[np.isin(labels, names[counts >= _FOLDS])]
 
 
-def _why_not(seen: Evidence) -> str:
+def _why_not(evidence: Evidence) -> str:
     """Describe why nothing can be measured; empty if it can."""
-    rows = _rows(seen)
-    if len({seen.data.labels[row] for row in rows}) < 2:
+    rows = _rows(evidence)
+    if len({evidence.data.labels[row] for row in rows}) < 2:
         return f"Fewer than two classes have {_FOLDS} images"
-    n_groups = len(np.unique(seen.groups[rows]))
+    n_groups = len(np.unique(evidence.groups[rows]))
     if n_groups < _FOLDS:
         return f"Groups are held out whole, {_FOLDS} at least, and there are {count(n_groups, 'group')}"
     return ""
 
 
-def _probe(columns: Sequence[Column], y: NDArray[Any], folds: Any, groups: Any, seen: Evidence) -> Probe:
+def _probe(columns: Sequence[Column], y: NDArray[Any], folds: Any, groups: Any, evidence: Evidence) -> Probe:
     """Return how well these facts predict the classes, together and each by itself."""
     from sklearn.ensemble import RandomForestClassifier
     from sklearn.tree import DecisionTreeClassifier
@@ -133,15 +133,15 @@ def _probe(columns: Sequence[Column], y: NDArray[Any], folds: Any, groups: Any, 
     classes = np.unique(y)
     # Not gradient boosting, whose threads take minutes on a busy machine.
     all_of_them = RandomForestClassifier(
-        n_estimators=25, min_samples_leaf=5, class_weight="balanced", random_state=seen.seed
+        n_estimators=25, min_samples_leaf=5, class_weight="balanced", random_state=evidence.seed
     )
     one = DecisionTreeClassifier(
-        max_depth=4, min_samples_leaf=5, class_weight="balanced", random_state=seen.seed
+        max_depth=4, min_samples_leaf=5, class_weight="balanced", random_state=evidence.seed
     )
     table = np.hstack([column for _, column in columns]) if columns else np.zeros((len(y), 1))
     known = _held_out(all_of_them, table, y, folds)
     predicted = classes[known.argmax(axis=1)]
-    options: dict[str, Any] = {"confidence": seen.confidence, "seed": seen.seed, "n_resamples": 200}
+    options: dict[str, Any] = {"confidence": evidence.confidence, "seed": evidence.seed, "n_resamples": 200}
     figures = classification_figures(y, predicted, known, classes=classes, groups=groups, **options)
     auc = {label: found["auc"] for label, found in figures.by_class.items()}
     auc = auc or {classes[1].item(): figures.whole["auc"]}
@@ -222,14 +222,14 @@ def _varies(column: Floats) -> bool:
 
 
 def _misled(
-    seen: Evidence, files: Probe, rows: NDArray[np.int64], y: NDArray[Any]
+    evidence: Evidence, files: Probe, rows: NDArray[np.int64], y: NDArray[Any]
 ) -> dict[Any, tuple[int, float]]:
     """Return how accurate models of the pictures are where the facts suggest another class."""
-    if seen.probabilities is None or seen.data.classes is None:
+    if evidence.probabilities is None or evidence.data.classes is None:
         return {}
-    known = seen.probabilities[rows]
+    known = evidence.probabilities[rows]
     judged = ~np.isnan(known[:, 0])
-    right = seen.data.classes[np.where(judged[:, None], known, 0).argmax(axis=1)] == y
+    right = evidence.data.classes[np.where(judged[:, None], known, 0).argmax(axis=1)] == y
     found = {}
     for label in np.unique(y):
         misled = judged & (y == label) & (files.predicted != label)
@@ -238,13 +238,13 @@ def _misled(
     return found
 
 
-def check_shortcut(seen: Evidence) -> list[Check]:
+def check_shortcut(evidence: Evidence) -> list[Check]:
     """Return the checks of classes that the files give away, and by which facts."""
-    found = seen.shortcut
+    found = evidence.shortcut
     if found is None:
-        if seen.data.kind != "classes":
+        if evidence.data.kind != "classes":
             return []
-        return [fine("shortcut", f"{_why_not(seen)}: nothing can be measured.")]
+        return [fine("shortcut", f"{_why_not(evidence)}: nothing can be measured.")]
     files = _findings(found, found.files, "shortcut", "error")
     light = _findings(found, found.light, "light", "note")
     checks = [_check("shortcut", files, found.files, len(found.classes), _ADVICE + _left(found, files))]

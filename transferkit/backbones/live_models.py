@@ -33,7 +33,7 @@ def copied(backbone: Backbone, model: Any, image_size: int) -> Any:
     try:
         with keras_defaults():
             if any(type(layer) is keras.layers.Lambda for layer in model._flatten_layers()):
-                copy = keras.models.clone_model(model, clone_function=_again, recursive=True)
+                copy = keras.models.clone_model(model, clone_function=_fresh_copy, recursive=True)
             else:
                 copy = keras.models.clone_model(model)
             copy.set_weights(model.get_weights())
@@ -69,11 +69,11 @@ def copied(backbone: Backbone, model: Any, image_size: int) -> Any:
     return copy
 
 
-def _again(layer: Any) -> Any:
+def _fresh_copy(layer: Any) -> Any:
     """Return a layer with the same parameters and fresh weights."""
     import keras
 
-    if type(layer) is keras.layers.Lambda:  # Keras reads no code of Python from a configuration
+    if type(layer) is keras.layers.Lambda:  # Keras does not load Python code from a configuration
         return keras.layers.Lambda(
             layer.function,
             output_shape=layer._output_shape,

@@ -53,7 +53,7 @@ def get_backbone(name: Any) -> Backbone:
         name = os.fspath(name)
     if not isinstance(name, str):
         if is_keras_model(name) or (callable(name) and not isinstance(name, type)):
-            return _own(name) if isinstance(name, Hashable) else _own.__wrapped__(name)
+            return _wrapped(name) if isinstance(name, Hashable) else _wrapped.__wrapped__(name)
         raise InvalidInputError(
             f"backbone must be a name, a Backbone, a keras.Model or a function. "
             f"Got {type(name).__name__}: {name!r}."
@@ -69,7 +69,7 @@ def get_backbone(name: Any) -> Backbone:
 
 
 @functools.lru_cache(maxsize=4)  # few, since a model takes much memory
-def _own(network: Any) -> Backbone:
+def _wrapped(network: Any) -> Backbone:
     """Return a model or a function as a backbone, always the same object."""
     return (Backbone.from_keras if is_keras_model(network) else Backbone.from_function)(network)
 

@@ -14,7 +14,7 @@ from transferkit.cache._files import FileIndex
 from transferkit.cache._folder import default_folder
 from transferkit.cache._recipes import space_identity, space_key
 from transferkit.cache._report import CacheInfo, inspect_folder
-from transferkit.cache._room import HalfTheRoom, make_room
+from transferkit.cache._room import HalfOfDisk, make_room
 from transferkit.cache._space import FeatureSpace
 from transferkit.foundation.arguments import check, choice, is_number, is_path
 
@@ -120,7 +120,7 @@ class FeatureCache:
         """
         identity = space_identity(recipe, self.dtype)
         limit: Any = self.max_bytes
-        room: Any = HalfTheRoom() if limit == "auto" else limit and partial(make_room, max_bytes=limit)
+        room: Any = HalfOfDisk() if limit == "auto" else limit and partial(make_room, max_bytes=limit)
         return FeatureSpace(
             self.folder / f"{space_key(identity)}.sqlite",
             identity,

@@ -29,7 +29,7 @@ def own_files(folder: Path) -> Iterator[tuple[Path, str, bool]]:
 
 
 def note_path(folder: Path, kind: str, key: str) -> Path:
-    """Return the path of the file with what is known of a network."""
+    """Return the path of the note (engine verdicts, probe outputs or weights path) on a network."""
     return folder / f"{kind}-{key[:32]}.json"
 
 

@@ -26,20 +26,20 @@ def explain(
     if not space.path.exists():
         return f"Miss: there is no feature space for this recipe.\n{_nearest(space.path.parent, recipe)}"
 
-    def held(db: Connection) -> list[tuple[str, str]]:
+    def stored_parts(db: Connection) -> list[tuple[str, str]]:
         return db.execute(
             "SELECT views.name, parts.name FROM rows JOIN views ON views.id = rows.view "
             "JOIN parts ON parts.id = rows.part WHERE digest = ? ORDER BY views.id, parts.id",
             (raw,),
         ).fetchall()
 
-    there = space.database.read(held) or []
-    views = list(dict.fromkeys(name for name, _ in there))
+    stored = space.database.read(stored_parts) or []
+    views = list(dict.fromkeys(name for name, _ in stored))
     if not views:
         return f"Miss: no image with digest {digest[:12]} is in the feature space {space.key[:12]}."
     if view not in views:
         return f"Miss: the image is stored, but not in view {view!r} (has: {quoted(views)})."
-    has = [part for name, part in there if name == view]
+    has = [part for name, part in stored if name == view]
     lacking = [name for name in names if name not in has]
     if lacking:
         return f"Miss: view {view!r} of the image lacks {quoted(lacking)} (has: {quoted(has)})."
@@ -52,18 +52,18 @@ def explain(
 
 def _nearest(folder: Path, recipe: Mapping[str, Any]) -> str:
     """Return a sentence about the space whose recipe differs least."""
-    asked = json.loads(json.dumps(dict(recipe)))
+    requested = json.loads(json.dumps(dict(recipe)))
     best: list[str] | None = None
     for space in inspect_folder(folder).spaces:
         if space.problem:
             continue
         differing = sorted(
             name
-            for name in {*asked, *space.recipe}
-            if asked.get(name, ABSENT) != space.recipe.get(name, ABSENT)
+            for name in {*requested, *space.recipe}
+            if requested.get(name, ABSENT) != space.recipe.get(name, ABSENT)
         )
         texts = [
-            f"{name!r} (stored: {_value(space.recipe, name)}, requested: {_value(asked, name)})"
+            f"{name!r} (stored: {_value(space.recipe, name)}, requested: {_value(requested, name)})"
             for name in differing
         ]
         if space.outdated:

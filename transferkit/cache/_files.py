@@ -41,7 +41,7 @@ class FileIndex:
         self.path = path
         self._database = Database(path, SCHEMA, "files")
         self._reading, self._writing = Patience(self._database), Patience(self._database)
-        self._asked: dict[bytes, int] = {}  # path -> time of the first failed lookup, in ns
+        self._lookup_times: dict[bytes, int] = {}  # path -> time of the first failed lookup, in ns
 
     def lookup(self, paths: Sequence[Path | str]) -> list[str | None]:
         """Return the digests of files without opening them.
@@ -70,7 +70,7 @@ class FileIndex:
                 digests.append(digest.hex())
             else:
                 digests.append(None)
-                self._asked.setdefault(name, now)  # keep the first: a thread may be hashing since
+                self._lookup_times.setdefault(name, now)  # keep the first: a thread may be hashing since
         return digests
 
     def remember(self, entries: Sequence[tuple[Path | str, os.stat_result, str]]) -> None:
@@ -98,7 +98,7 @@ class FileIndex:
         kept, dropped = [], []
         for name, status, raw in read:
             text = status_text(status)
-            if is_fresh(status, self._asked.pop(name, now)):
+            if is_fresh(status, self._lookup_times.pop(name, now)):
                 if name in known:
                     dropped.append((name,))
             elif known.get(name) != (text, raw):

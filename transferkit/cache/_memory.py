@@ -89,7 +89,7 @@ class MemorySpace:
         return shape if self._few is None else shape or self._few.part_shape(part)
 
     def find_facts(self, prefix: str, limit: int | None = None) -> dict[str, Any]:
-        """Return the facts whose names start with a prefix, at most so many."""
+        """Return the facts whose names start with a prefix, at most ``limit``."""
         if prefix in self._facts:  # a complete name
             return {prefix: self._facts[prefix]}
         names = islice((name for name in list(self._facts) if name.startswith(prefix)), limit)
@@ -173,7 +173,7 @@ class SpillingSpace:
         return shape or self._spilled.part_shape(part)
 
     def find_facts(self, prefix: str, limit: int | None = None) -> dict[str, Any]:
-        """Return the facts whose names start with a prefix, at most so many of each place."""
+        """Return the facts whose names start with a prefix, at most ``limit`` each of disk and memory."""
         facts: dict[str, Any] = self._reading.attempt(lambda: self._space.find_facts(prefix, limit), {})
         return facts | self._spilled.find_facts(prefix, limit)
 
@@ -221,7 +221,7 @@ class RecentSpace:
         return self._recent.part_shape(part) or self._space.part_shape(part)
 
     def find_facts(self, prefix: str, limit: int | None = None) -> dict[str, Any]:
-        """Return the facts of the underlying space whose names start with a prefix, at most so many."""
+        """Return the facts of the underlying space whose names start with a prefix, at most ``limit``."""
         return self._space.find_facts(prefix, limit)
 
     def keep_facts(self, facts: Mapping[str, Any]) -> bool:

@@ -15,10 +15,10 @@ Result = TypeVar("Result")
 
 
 class Patience:
-    """Reading from, or writing to, one database.
+    """A circuit breaker for reads from, or writes to, one database.
 
-    Finding out that another process holds a lock takes half a minute, so after an error the database is left
-    alone for a while.
+    It takes half a minute to find out that another process holds a lock. So after an error, the database is
+    not used for a minute.
 
     Parameters
     ----------

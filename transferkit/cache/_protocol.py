@@ -37,7 +37,7 @@ class Space(Protocol):
         """Return the shape of a part's rows, or None if there are none."""
 
     def find_facts(self, prefix: str, limit: int | None = None) -> dict[str, Any]:
-        """Return the facts whose names start with a prefix, at most so many."""
+        """Return the facts whose names start with a prefix, at most ``limit``."""
 
     def keep_facts(self, facts: Mapping[str, Any]) -> bool:
         """Store facts, small JSON values by name; return False if they were not stored."""

@@ -3,7 +3,7 @@
 In this order: files set aside as damaged; whole spaces, least recently used first, except those used within
 the last hour, which another process may be using; in the present space, the oldest rows of images that the
 present run does not use. If that is not enough, new rows are not stored: a run larger than the cache that
-evicted its own rows would hit nothing next time.
+evicted its own rows would have no hits next time.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ SHARE = 0.5  # default limit, as a fraction of the space that is free or used by
 CHECK_SECONDS = 60
 
 
-class HalfTheRoom:
-    """The default limit: the cache takes at most half of the room that there is for it on its disk.
+class HalfOfDisk:
+    """The default limit: half of the disk space that is free or used by the cache.
 
-    Measuring takes as long as storing a row, so it is done once a minute, and after a hundredth of the free
-    space was filled.
+    Measuring takes as long as storing a row, so it is repeated only after a minute, or when a hundredth of
+    the free space has been filled.
     """
 
     def __init__(self) -> None:

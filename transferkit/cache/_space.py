@@ -208,7 +208,7 @@ class FeatureSpace:
         return known[part].shape if part in known else None
 
     def find_facts(self, prefix: str, limit: int | None = None) -> dict[str, Any]:
-        """Return the facts whose names start with a prefix, at most so many; damaged ones are left out."""
+        """Return the facts whose names start with a prefix, at most ``limit``; damaged ones are left out."""
         return self.database.read(lambda db: tables.find_facts(db, prefix, limit)) or {}
 
     def keep_facts(self, facts: Mapping[str, Any]) -> bool:

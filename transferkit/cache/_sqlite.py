@@ -116,7 +116,7 @@ def check_owner(connection: sqlite3.Connection, path: Path, identity: str | None
 
 
 def use_rollback_journal(connection: sqlite3.Connection) -> None:
-    """Use no file that SQLite maps into memory: whoever cuts a mapped file kills the process (SIGBUS).
+    """Use no file that SQLite maps into memory: if another program truncates it, the process dies (SIGBUS).
 
     A write-ahead log would need such a file. A file of an earlier version keeps its log for as long as
     another process has it open.

@@ -72,9 +72,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _write_any_name() -> None:
-    """Let stdout take names of files and classes that its encoding lacks, so that no row breaks off output.
+    """Let stdout write names of files and classes that its encoding lacks, instead of raising an error.
 
-    In UTF-8, names that are no text are written as the bytes that they are.
+    In UTF-8, file names that are not valid text are written as their original bytes.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         utf8 = codecs.lookup(sys.stdout.encoding).name == "utf-8"

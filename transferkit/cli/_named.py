@@ -10,15 +10,15 @@ from numpy.typing import NDArray
 
 
 class NamedColumns(np.ndarray[Any, Any]):
-    """An array of shape (n, k) with ``columns``, which a model learns, and compares with those of other data.
+    """An array of shape (n, k) with ``columns``: their names, by which a model checks other data.
 
-    Rows that are taken from it have the same columns.
+    Rows taken from it have the same columns.
     """
 
     columns: tuple[str, ...] | None = None
 
     def __array_finalize__(self, origin: Any) -> None:
-        """Take over the names of the array that this one is made from, unless its columns are others."""
+        """Copy the names from the source array, unless the number of columns differs."""
         names = getattr(origin, "columns", None)
         if names is not None and self.ndim == 2 and self.shape[1] == len(names):
             self.columns = names

@@ -82,7 +82,7 @@ def _may_be_labels(targets: Any) -> bool:
         return False
     values = set(targets.tolist())
     few = len(values) <= min(_FEW, len(targets) / 2)
-    return few and all(value.is_integer() for value in values)  # NaN is none
+    return few and all(value.is_integer() for value in values)  # NaN is not an integer
 
 
 def read_column(options: argparse.Namespace, name: str) -> Any:

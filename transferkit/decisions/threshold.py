@@ -127,7 +127,7 @@ def _position(task: Classes | Labels, label: Any) -> tuple[int, Any]:
 def _promised(
     name: str, share: Any, scores: Floats, held_out: HeldOut, rows: NDArray[np.bool_], which: str
 ) -> float:
-    """Return the score that this share of images does not exceed; raise if there are too few images."""
+    """Return a bound that a new score exceeds with probability 1 - share at most; raise if images are few."""
     groups = held_out.groups[rows]
     value = conformal_quantile(scores[rows], held_out.weight[rows], groups, share)
     if np.isfinite(value):

@@ -19,7 +19,7 @@ from transferkit.engines._onnxruntime import onnxruntime_engine
 from transferkit.engines._openvino import has_openvino, import_openvino, openvino_engine
 from transferkit.engines._prepared import GraphStore, PixelTable
 from transferkit.engines._python import python_engine
-from transferkit.engines._rows import with_own_rows
+from transferkit.engines._rows import batch_independent
 from transferkit.engines._verdicts import Verdicts
 from transferkit.errors import InvalidInputError, MissingDependencyError, quoted
 from transferkit.foundation.arguments import check, choice
@@ -74,20 +74,20 @@ def build_engine(name: str, request: EngineRequest) -> Engine:
     """Return the engine with this name; equal requests share one, unless they have their own network."""
     enter_network()
     make = ENGINES[name]
-    return shared_engine(make, request) if request.network is None else _made(make, request)
+    return shared_engine(make, request) if request.network is None else _checked_engine(make, request)
 
 
 @functools.lru_cache(maxsize=6)
 def shared_engine(make: Callable[[EngineRequest], Engine], request: EngineRequest) -> Engine:
     """Return the same engine for the same arguments, so that folds and grid searches build it once."""
-    return _made(make, request)
+    return _checked_engine(make, request)
 
 
-def _made(make: Callable[[EngineRequest], Engine], request: EngineRequest) -> Engine:
+def _checked_engine(make: Callable[[EngineRequest], Engine], request: EngineRequest) -> Engine:
     """Return an engine whose features do not depend on the batch; functions are checked by their engine."""
     engine = make(request)
-    asked = is_shipped(request.backbone) or isinstance(request.backbone.constructor, Function)
-    return engine if asked else with_own_rows(engine, request)
+    needs_no_check = is_shipped(request.backbone) or isinstance(request.backbone.constructor, Function)
+    return engine if needs_no_check else batch_independent(engine, request)
 
 
 def check_engine(engine: str, precision: str = "float32") -> None:

@@ -19,7 +19,7 @@ _said: set[tuple[object, ...]] = set()
 Run = Callable[..., list[np.ndarray]]
 
 
-def with_own_rows(engine: Engine, request: EngineRequest) -> Engine:
+def batch_independent(engine: Engine, request: EngineRequest) -> Engine:
     """Return an engine whose features of an image do not depend on the rest of its batch.
 
     A graph that normalises over the batch or quantises by its range, or was exported for a batch of one, is

@@ -34,7 +34,7 @@ from transferkit.estimators._plan import PlannedEstimator
 from transferkit.estimators._precomputed import PrecomputedFeatures
 from transferkit.estimators._records import LayerTrial
 from transferkit.estimators._splitting import (
-    OwnValidation,
+    ValidationData,
     as_seed,
     classes_apart,
     copies_together,
@@ -100,15 +100,15 @@ class ImageEstimator(PlannedEstimator, NestedParameters):
         fitted: FittedHead,
         features: AnyFeatures,
         data: TrainingSet,
-        caller: NDArray[np.float64],
+        sample_weight: NDArray[np.float64],
     ) -> Task:
         """Return the task, completed by what is decided once the head is trained, such as thresholds.
 
-        ``caller`` are the caller's weights, without those of classes.
+        ``sample_weight`` (n,) are the user's weights of these rows, without class weights.
         """
         return task
 
-    def _look_closer(self, *of_the_fit: Any) -> None:
+    def _look_closer(self, *arguments: Any) -> None:
         """Fit a closer look at the images; by default there is none."""
 
     # Fit
@@ -123,18 +123,21 @@ class ImageEstimator(PlannedEstimator, NestedParameters):
         sample_weight: Any = None,
         boxes: Any = None,
     ) -> Any:
-        """Extract features and train the head; with ``boxes`` (n, 4), only these are looked at."""
-        self._map_shape = None  # of an earlier fit
+        """Extract features and train the head; with ``boxes`` (n, 4), use only the squares around them."""
+        self._map_shape = None  # forget the shape of an earlier fit
         given = check_given(self, X, y, groups, sample_weight, validation_data, boxes)
-        items, head, extractor, own, frames = (
-            given.items, given.head, given.extractor, given.own, given.frames
+        items, head, extractor, validation, frames = (
+            given.items, given.head, given.extractor, given.validation, given.frames
         )  # fmt: skip
         views = self._views(head, given.targets) if self._tuned is None else self._tuned.views
-        looks: tuple[AnyView, ...] = views if frames is None else crops_of(views, frames)
-        more, shown = self._more_views(head, given.targets, views) if frames is None else ((), given.targets)
+        subject_views: tuple[AnyView, ...] = views if frames is None else crops_of(views, frames)
+        extra_views, extra_targets = (
+            self._extra_views(head, given.targets, views) if frames is None else ((), given.targets)
+        )
         features: Any = given.arrays
         if extractor is not None:
-            features = extractor.extract(items, views=(*looks, *more), on_error=extractor.on_error or "skip")
+            on_error = extractor.on_error or "skip"
+            features = extractor.extract(items, views=(*subject_views, *extra_views), on_error=on_error)
         report = features.report
         meaning, rows = given.meaning, np.flatnonzero(features.ok & (given.weight > 0))
         task: Any = meaning.make_task(given.y, given.targets, features, rows)
@@ -144,72 +147,73 @@ class ImageEstimator(PlannedEstimator, NestedParameters):
         if frames is not None:
             check_boxes(frames[rows], features.sizes(rows), rows, given.targets[rows])
             task = replace(task, boxed=True)  # predictions need boxes, too
-        if own is not None and extractor is not None:
+        if validation is not None and extractor is not None:
             with naming_validation_data():
-                X, y = labelled_images(own.X, own.y)
-                squares = None if frames is None else frames_of_boxes(own.boxes, len(X))
-            own = own._replace(X=X, y=y, views=views if squares is None else crops_of(views, squares))
-        kept, caller = given.targets[rows], given.weight[rows]
-        weight = meaning.weights(kept, caller / caller.mean())
+                X, y = labelled_images(validation.X, validation.y)
+                squares = None if frames is None else frames_of_boxes(validation.boxes, len(X))
+            validation_views = views if squares is None else crops_of(views, squares)
+            validation = validation._replace(X=X, y=y, views=validation_views)
+        row_targets, row_weight = given.targets[rows], given.weight[rows]
+        weight = meaning.weights(row_targets, row_weight / row_weight.mean())  # includes class weights
         may_drop = self._tuned is None and self._may_drop_mirror(task)
         if extractor is not None and report is not None and may_drop:
-            known = TrainingData([], task.encode(kept), task, weight, given.groups[rows])
+            without_maps = TrainingData([], task.encode(row_targets), task, weight, given.groups[rows])
             with memory_limit(self._run_settings()["memory_limit"]):
-                hidden = mirroring_hides(extractor, items, features, known, rows, report)
-            if hidden:
-                views = looks = (ORIGINAL,)
-                own = None if own is None else own._replace(views=views)
+                hides = mirroring_hides(extractor, items, features, without_maps, rows, report)
+            if hides:
+                views = subject_views = (ORIGINAL,)
+                validation = None if validation is None else validation._replace(views=views)
                 features = extractor.extract(items, views=views, on_error=extractor.on_error or "skip")
                 assert features.report is not None
                 report.add_work(features.report)
         data = TrainingSet(
             rows,
             [
-                meaning.encode(task, targets[rows], features, rows, look.of(rows), extractor)
-                for some, targets in ((looks, given.targets), (more, shown))
-                for look in some
+                meaning.encode(task, targets[rows], features, rows, view.of(rows), extractor)
+                for some_views, targets in ((subject_views, given.targets), (extra_views, extra_targets))
+                for view in some_views
             ],
             given.groups[rows],
             weight,
-            None if own is None else self._validation(own, task, head, extractor),
-            looks,
-            more,
+            None if validation is None else self._encode_validation(validation, task, head, extractor),
+            subject_views,
+            extra_views,
         )
         with memory_limit(self._run_settings()["memory_limit"]):
             # Copies of an image must not be separated by the split.
-            groups_of_fit = copies_together(features, rows, data.groups)
+            merged_groups = copies_together(features, rows, data.groups)
             if not head.uses_validation:
-                groups_of_fit, apart = classes_apart(
-                    features.digests, rows, groups_of_fit, task, data.targets[0]
+                merged_groups, split_classes = classes_apart(
+                    features.digests, rows, merged_groups, task, data.targets[0]
                 )
-                warn_of_classes_apart(apart)
-            together = replace(data, groups=groups_of_fit)
-            fitted, held = self._train(head, task, features, together)
+                warn_of_classes_apart(split_classes)
+            grouped = replace(data, groups=merged_groups)
+            fitted, held = self._train(head, task, features, grouped)
             # Decisions are based on held-out predictions of all rows; but a fine-tuned backbone has learned
             # from all rows that were not held out.
-            decisive = np.arange(len(rows)) if self._tuned is None else held
-            judged = data.take(decisive)
-            task = self._finish_task(task, head, fitted, features, judged, caller[decisive])
+            decision_rows = np.arange(len(rows)) if self._tuned is None else held
+            decision_data, decision_weight = data.take(decision_rows), row_weight[decision_rows]
+            task = self._finish_task(task, head, fitted, features, decision_data, decision_weight)
             self.report_: ExtractionReport | None = report
             self._adopt(head, fitted, self._make_predictor(extractor, views, head, fitted, task))
             record = TrainingRecord.of(
                 task,
-                kept,
-                caller,
+                row_targets,
+                row_weight,
                 None if groups is None else data.groups,
                 n_unweighted=int(features.ok.sum()) - len(rows),
                 failures=() if report is None else report.failures,
-                n_validation=None if own is None else len(own.X),
+                n_validation=None if validation is None else len(validation.X),
                 n_held_out=len(held),
             )
             tuning = None if self._tuned is None else self._tuned.record
             self.predictor_ = replace(self.predictor_, training=record, fine_tuning=tuning)
-            unseen = np.flatnonzero(np.isin(decisive, held))
-            self._remember(features, judged, caller[decisive], unseen)
-            self._look_closer(items, features, kept, together, held, own)
+            held_decision_rows = np.flatnonzero(np.isin(decision_rows, held))
+            self._remember(features, decision_data, decision_weight, held_decision_rows)
+            self._look_closer(items, features, row_targets, grouped, held, validation)
         return self
 
-    def _more_views(
+    def _extra_views(
         self, head: Head, targets: NDArray[Any], views: tuple[View, ...]
     ) -> tuple[tuple[AnyView, ...], NDArray[Any]]:
         """Return additional views of all images for training only, and their targets."""
@@ -231,8 +235,8 @@ class ImageEstimator(PlannedEstimator, NestedParameters):
         A head that was trained together with the backbone is calibrated on the rows that neither has seen.
         """
         seed, meaning = as_seed(self.random_state), self._targets()
-        rows, validation, views = data.rows, data.validation, (*data.views, *data.more)
-        # The caller's own validation data are used only for early stopping and the history.
+        rows, validation, views = data.rows, data.validation, (*data.views, *data.extra_views)
+        # The user's validation data are used only for early stopping and the history.
         calibrate = None if validation is not None and head.uses_validation else meaning.calibrate
         groups = data.groups
         train, held = np.arange(len(rows)), np.arange(0)
@@ -263,9 +267,11 @@ class ImageEstimator(PlannedEstimator, NestedParameters):
         )
         return fitted, held
 
-    def _validation(self, own: OwnValidation, task: Task, head: Head, extractor: Any) -> Validation:
-        """Return features, targets and weights of the caller's own validation data."""
-        X, y, name = own.X, own.y, "y of validation_data"
+    def _encode_validation(
+        self, validation: ValidationData, task: Task, head: Head, extractor: Any
+    ) -> Validation:
+        """Return features, targets and weights of the user's validation data."""
+        X, y, name = validation.X, validation.y, "y of validation_data"
         meaning = self._targets()
         problems: list[str] = []
         if extractor is None:
@@ -274,10 +280,10 @@ class ImageEstimator(PlannedEstimator, NestedParameters):
         targets = meaning.read_validation(y, task, name)
         n_images = len(X) if extractor is not None else len(features.ok)
         check_lengths(n_images, targets, problems, name, meaning.unit)
-        weight = as_weights(own.sample_weight, n_images, problems, "sample_weight of validation_data")
+        weight = as_weights(validation.sample_weight, n_images, problems, "sample_weight of validation_data")
         check(problems)
         if extractor is not None:
-            features = extractor.extract(X, views=own.views, on_error=extractor.on_error or "skip")
+            features = extractor.extract(X, views=validation.views, on_error=extractor.on_error or "skip")
         rows = np.flatnonzero(features.ok & (weight > 0))
         meaning.check_validation(targets, features, rows, name)
         if extractor is not None:
@@ -285,9 +291,9 @@ class ImageEstimator(PlannedEstimator, NestedParameters):
             warn_of_known("validation_data", self.trained_on_, keys, X, rows)
         with memory_limit(self._run_settings()["memory_limit"]):
             maps = features.maps(rows, half=head.half)
-        view = ORIGINAL if extractor is None else own.views[0].of(rows)
+        view = ORIGINAL if extractor is None else validation.views[0].of(rows)
         encoded = meaning.encode(task, targets[rows], features, rows, view, extractor)
-        return Validation(maps, encoded, None if own.sample_weight is None else weight[rows])
+        return Validation(maps, encoded, None if validation.sample_weight is None else weight[rows])
 
     def _adopt(self, head: Head, fitted: FittedHead, predictor: Predictor) -> None:
         """Store the result of training."""
@@ -301,7 +307,7 @@ class ImageEstimator(PlannedEstimator, NestedParameters):
     ) -> None:
         """Store what later decisions need: how different the training images are from each other.
 
-        ``weight`` is the caller's; ``held`` are rows that the head has not learned from.
+        ``weight`` (n,) are the user's weights; ``held`` are rows that the head was not trained on.
         """
         novelty = fit_novelty(features, data, as_seed(self.random_state))
         self.predictor_ = replace(self.predictor_, novelty=novelty)

@@ -117,7 +117,7 @@ class ClassTargets(Targets):
         self,
         task: Any,
         data: TrainingSet,
-        caller: NDArray[np.float64],
+        sample_weight: NDArray[np.float64],
         unseen: Callable[[], NDArray[np.float64]],
     ) -> Classes | Labels:
         """Return the task with its thresholds.
@@ -126,7 +126,7 @@ class ClassTargets(Targets):
         ----------
         task : Classes or Labels
         data : TrainingSet
-        caller : ndarray
+        sample_weight : ndarray of float64, shape (n,)
             Weights of its rows for the criterion; these do not include class weights.
         unseen : callable
             Returns held-out outputs for these rows; called only if thresholds are chosen.
@@ -140,7 +140,7 @@ class ClassTargets(Targets):
         chances, indicator = task.probabilities(unseen()), data.targets[0]
         if not several:
             chances, indicator = chances[:, 1:], indicator[:, None]
-        chosen = best_thresholds(chances, indicator, caller, str(self.threshold))
+        chosen = best_thresholds(chances, indicator, sample_weight, str(self.threshold))
         if not several:
             return replace(task, threshold=(1, float(chosen[0])))
         return replace(task, thresholds=chosen)

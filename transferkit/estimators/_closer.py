@@ -28,7 +28,7 @@ def look_closer(
     targets: NDArray[np.float64],
     data: TrainingSet,
     held: Rows,
-    own: Any,
+    validation: Any,
     *,
     random_state: int,
     tuned: TunedLook | None = None,
@@ -50,40 +50,43 @@ def look_closer(
     data : TrainingSet
     held : ndarray of int
         Training images that the first look has not learned from.
-    own : OwnValidation or None
-        The caller's validation data.
+    validation : ValidationData or None
+        The user's validation data.
     random_state : int
     tuned : TunedLook, optional
         Trained closer look to use instead of a fit.
     """
-    assumed = total = 0.0  # offset of labels to the right, in pixels: while rounds learn, and in predictions
+    # Offsets of labels to the right, in pixels: subtracted to train the rounds, and added to predictions.
+    training_offset = offset = 0.0
     if look is not None:
         images = [items[row] for row in data.rows]
-        seen = held_out_images(predictor, images, features, targets, data, held, own)
-        judged = None if seen is None else seen[0]
-        boxed = getattr(predictor.task, "boxed", False)  # if so, it is known where the subject is
-        wide_squares = bool(data.more) or tuned is not None  # whether the first look has learned from them
-        if seen is not None and look.mirror and look.n_rounds and wide_squares and not boxed:
-            wide, found = fit_wide_look(predictor, *seen)
+        held_out = held_out_images(predictor, images, features, targets, data, held, validation)
+        unseen = None if held_out is None else held_out[0]
+        boxed = getattr(predictor.task, "boxed", False)  # a box tells where the subject is
+        learned_wide_squares = bool(data.extra_views) or tuned is not None
+        if held_out is not None and look.mirror and look.n_rounds and learned_wide_squares and not boxed:
+            wide, found = fit_wide_look(predictor, *held_out)
             predictor = replace(predictor, wide_look=wide)
-            judged = seen[0]._replace(shapes=np.mean(found, axis=0))
-        if look.mirror and look.n_rounds and judged is not None:
-            # Errors of the first look depend on the place of a face in the image. So the offset found with it
-            # is only used to train the rounds; the one found with these is added to predictions.
-            assumed = judged.offset()
-            judged = judged.moved(assumed)
-        points = targets - (assumed, 0.0)
-        fit_rounds(look, predictor, head, images, features, points, data, held, judged, tuned)
-        if look.mirror and look.refinements and look.judged is not None:
-            total = look.judged.moved(-assumed).offset()
-        if look.judged is not None and total != assumed:
-            look.restate(total - assumed)
+            unseen = held_out[0]._replace(shapes=np.mean(found, axis=0))
+        if look.mirror and look.n_rounds and unseen is not None:
+            # Errors of the first look depend on the place of a face in the image. So its offset is only used
+            # to train the rounds; predictions get the offset that is measured after the rounds.
+            training_offset = unseen.offset()
+            unseen = unseen.moved(training_offset)
+        points = targets - (training_offset, 0.0)
+        fit_rounds(look, predictor, head, images, features, points, data, held, unseen, tuned)
+        if look.mirror and look.refinements and look.unseen is not None:
+            offset = look.unseen.moved(-training_offset).offset()
+        if look.unseen is not None and offset != training_offset:
+            look.restate(offset - training_offset)
         assert isinstance(predictor.task, Points)
-        task = replace(predictor.task, offset=total)
+        task = replace(predictor.task, offset=offset)
         predictor = replace(predictor, refinements=tuple(look.refinements), task=task)
-    points = targets - (assumed, 0.0)
-    if own is not None:
-        own = own._replace(y=as_points(own.y, name="y of validation_data") - (assumed, 0.0))
+    points = targets - (training_offset, 0.0)
+    if validation is not None:
+        validation = validation._replace(
+            y=as_points(validation.y, name="y of validation_data") - (training_offset, 0.0)
+        )
     expected = fit_expected_error(
         predictor,
         items,
@@ -91,8 +94,8 @@ def look_closer(
         points,
         data,
         held,
-        own,
+        validation,
         random_state=random_state,
-        offset=total - assumed,
+        offset=offset - training_offset,
     )
     return replace(predictor, expected_error=expected)

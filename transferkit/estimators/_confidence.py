@@ -25,7 +25,7 @@ def fit_expected_error(
     points: NDArray[np.float64],
     data: Any,
     held: Rows,
-    own: Any,
+    validation: Any,
     random_state: int,
     offset: float,
 ) -> ExpectedError | None:
@@ -43,8 +43,8 @@ def fit_expected_error(
     data : TrainingSet
     held : ndarray of int
         Training images that the model has not learned from.
-    own : OwnValidation or None
-        The caller's validation data.
+    validation : ValidationData or None
+        The user's validation data.
     random_state : int
         Seed of the closer look.
     offset : float
@@ -53,22 +53,24 @@ def fit_expected_error(
     looks = held_out_looks(predictor, features, points, data, random_state)
     if looks is not None:
         return ExpectedError.fit(looks, points - (offset, 0.0), data.weight)
-    if own is not None:
-        weight = as_weights(own.sample_weight, len(own.X), [])
+    if validation is not None:
+        weight = as_weights(validation.sample_weight, len(validation.X), [])
         rows = _some(np.flatnonzero(weight > 0))
-        views = tuple(view.of(rows) for view in own.views)
-        others = predictor.extractor.extract([own.X[row] for row in rows], views=views, on_error="skip")
-        seen = np.flatnonzero(others.ok)
-        images = [own.X[row] for row in rows[seen]]
-        truth = as_points(own.y, name="y of validation_data")[rows[seen]] - (offset, 0.0)
-        return _judged(predictor, images, others, seen, views, truth, weight[rows[seen]])
+        views = tuple(view.of(rows) for view in validation.views)
+        extracted = predictor.extractor.extract(
+            [validation.X[row] for row in rows], views=views, on_error="skip"
+        )
+        readable = np.flatnonzero(extracted.ok)
+        images = [validation.X[row] for row in rows[readable]]
+        truth = as_points(validation.y, name="y of validation_data")[rows[readable]] - (offset, 0.0)
+        return _fit_on(predictor, images, extracted, readable, views, truth, weight[rows[readable]])
     rows = _some(held)
     images = [items[row] for row in data.rows[rows]]
     truth = points[rows] - (offset, 0.0)
-    return _judged(predictor, images, features, data.rows[rows], data.views, truth, data.weight[rows])
+    return _fit_on(predictor, images, features, data.rows[rows], data.views, truth, data.weight[rows])
 
 
-def _judged(
+def _fit_on(
     predictor: Predictor, items: list[Any], features: Any, rows: Rows, views: Any, truth: Any, weight: Any
 ) -> ExpectedError | None:
     """Return the expected error, fitted on images that the model has not learned from."""

@@ -95,8 +95,8 @@ class Decisions(FittedEstimator):
         Parameters
         ----------
         threshold : Threshold, float, or dict from label to float
-            As the constructor's ``threshold``, without "f1" and "balanced_accuracy". A dictionary has one
-            label of the classes, or any of several labels per image.
+            As the constructor's ``threshold``, without "f1" and "balanced_accuracy". A dictionary has
+            a single key with one label per image, and any number of keys with several.
 
         Returns
         -------

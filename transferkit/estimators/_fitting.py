@@ -19,17 +19,17 @@ def snapshot(estimator: Any) -> Any:
 def all_or_nothing(fit: _Fit) -> _Fit:
     """Let a fit work on a copy, whose state the estimator adopts in one step at the end.
 
-    Otherwise a mixture of the new and the old model could predict, wrongly: after a fit that fails or is
-    interrupted, or in a thread that predicts meanwhile. The parameters of a successful fit are stored, too;
-    the model is saved with these, even if others are set afterwards.
+    Otherwise an estimator could predict with a mixture of the old and the new model: after a fit that fails
+    or is interrupted, or in another thread during the fit. The parameters of a successful fit are stored,
+    too; the model is saved with these, even if others are set afterwards.
     """
 
     @functools.wraps(fit)
-    def whole(self: Any, *arguments: Any, **named: Any) -> Any:
+    def wrapper(self: Any, *arguments: Any, **keywords: Any) -> Any:
         twin = snapshot(self)
-        fit(twin, *arguments, **named)
+        fit(twin, *arguments, **keywords)
         twin._parameters_ = twin.get_params(deep=False)
         self.__dict__ = vars(twin)
         return self
 
-    return whole  # type: ignore[return-value]
+    return wrapper  # type: ignore[return-value]

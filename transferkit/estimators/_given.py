@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from transferkit.errors import InvalidInputError, gather
 from transferkit.estimators._precomputed import PrecomputedFeatures
-from transferkit.estimators._splitting import OwnValidation, own_validation
+from transferkit.estimators._splitting import ValidationData, as_validation_data
 from transferkit.estimators._targets import Targets
 from transferkit.extraction import FeatureExtractor
 from transferkit.foundation.arguments import check
@@ -39,9 +39,9 @@ class Given:
         Targets of all images: labels, 0 and 1 (n, n_labels), numbers, or points (n, k, 2).
     groups : ndarray of int, shape (n,)
     weight : ndarray of float64, shape (n,)
-        The caller's weights.
-    own : OwnValidation or None
-        The caller's own validation data.
+        The user's ``sample_weight``.
+    validation : ValidationData or None
+        The user's validation data.
     frames : ndarray, shape (n, 4), or None
         Squares around the boxes.
     """
@@ -55,7 +55,7 @@ class Given:
     targets: NDArray[Any]
     groups: NDArray[np.int64]
     weight: NDArray[np.float64]
-    own: OwnValidation | None
+    validation: ValidationData | None
     frames: NDArray[np.float64] | None
 
 
@@ -91,7 +91,7 @@ def check_given(
     numbers = as_groups(groups, len(targets), problems)
     weight = as_weights(sample_weight, n or len(targets), problems)
     problems += [] if problems else meaning.problems(y, targets)
-    own = own_validation(validation_data, problems, boxed=boxes is not None)
+    validation = as_validation_data(validation_data, problems, boxed=boxes is not None)
     frames = None if boxes is None else gather(problems, lambda: frames_of_boxes(boxes, n))
     check(problems)
-    return Given(items, y, head, extractor, arrays, meaning, targets, numbers, weight, own, frames)
+    return Given(items, y, head, extractor, arrays, meaning, targets, numbers, weight, validation, frames)

@@ -34,7 +34,7 @@ def remember_held_out(
     features : Features
     data : TrainingSet
     weight : ndarray of float64, shape (n,)
-        The caller's weights of these rows.
+        The user's weights of these rows.
     held : ndarray of int
         Rows that the head has not learned from.
     """

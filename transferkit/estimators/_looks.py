@@ -61,7 +61,7 @@ def look(
     features, rows, views
         As for ``Predictor.outputs``.
     again : bool
-        Whether to also look at moved squares after a closer look.
+        Whether to repeat the last closer look on slightly moved squares.
     """
     views = predictor.views if views is None else views
     seen, place = predictor.place(features, rows, views)

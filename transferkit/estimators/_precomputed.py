@@ -15,9 +15,9 @@ from transferkit.foundation.scratch import scratch
 
 _BLOCK = 1024  # rows copied at a time
 _ROUNDING = 1e-12  # rounding errors of double precision, relative to the largest number
-_MOST_LOST = 0.01  # of the range of a column, that single precision may round away
+_MOST_LOST = 0.01  # largest rounding error in single precision, as a fraction of a column's range
 _ROWS = 1024  # rows checked at a time
-_FEWEST = 10  # numbers of fewer rows may be near each other by chance
+_FEWEST = 10  # in fewer rows, the values of a column may be close to each other by chance
 _NUMBERS = [np.float64, np.float32]  # single precision is not copied: it may be a memory-mapped file
 
 
@@ -95,7 +95,7 @@ def _check_input(estimator: Any, array: NDArray[Any], *, fitting: bool) -> None:
 
 
 def _check_differences(flat: NDArray[Any]) -> None:
-    """Raise if single precision would round away what a column's numbers differ by."""
+    """Raise if single precision would round away the differences between the values of a column."""
     if flat.dtype == np.float32 or len(flat) < _FEWEST:
         return
     low, high = flat.min(axis=0), flat.max(axis=0)

@@ -59,7 +59,7 @@ class LayerTrial:
 
 @dataclass(frozen=True)
 class Round:
-    """A round of looking for keypoints.
+    """The held-out error after one look at keypoints.
 
     Attributes
     ----------

@@ -21,21 +21,21 @@ logger = logging.getLogger("transferkit")
 def copies_together(features: Any, rows: Rows, groups: Rows) -> Rows:
     """Return the groups of rows, merging those that share copies of an image, or equal features.
 
-    Otherwise one copy could be held out while another is learned from. If this merges all groups to one, the
-    caller's groups are kept, or single rows if there is only one; else nothing would be left to learn from.
+    Otherwise one copy could be held out while another is trained on. If this merges all groups into one,
+    nothing could be held out; then the user's groups are kept, or each row is a group if there is only one.
     """
-    own = len(np.unique(groups))
+    n_groups = len(np.unique(groups))
     shared = shared_groups(features.digests, rows, groups)
     if len(groups) < 2 or len(np.unique(shared)) > 1:
         return shared
-    if 1 < own < len(groups):
+    if 1 < n_groups < len(groups):
         logger.warning(
             "Copies of images join all %d groups to one: none can be held out from the others, so copies are "
             "learned from and judged on, and figures are too good. Keep one copy of each image.",
-            own,
+            n_groups,
         )
         return groups
-    what = "All training rows are in one group" if own == 1 else "All training images are the same"
+    what = "All training rows are in one group" if n_groups == 1 else "All training images are the same"
     logger.warning(
         "%s: none can be held out from the others, so the model is chosen by single rows, and its "
         "probabilities say nothing about other images.",
@@ -65,12 +65,12 @@ def shared_groups(digests: Any, rows: Rows, groups: Rows) -> Rows:
 def classes_apart(
     digests: Any, rows: Rows, groups: Rows, task: Task, targets: NDArray[Any]
 ) -> tuple[Rows, list[Any]]:
-    """Return the groups of rows, without those that have a whole class, and the classes that lay in one.
+    """Return groups, with those split up that contain all images of a class, and the names of these classes.
 
-    Images of such a class are groups of their own; copies of an image stay together. Without its group
-    nothing would be known of the class, and the penalty that learns least would err least. So it is with
-    several labels, where all images that have one, or that lack it, lie in one group, and with a number or a
-    coordinate that no other group has; these have no name.
+    If such a group were held out, the training rows would have no image of the class, and the strongest
+    penalty would have the least error. So each image of the class becomes a group; copies of an image stay
+    together. The same holds for a label if all images with it, or all without it, are in one group, and for
+    an output or a coordinate that is present in one group only; these have no name.
     """
     contents, content = np.unique([str(digests[row]) for row in rows], return_inverse=True)
     names, group = np.unique(groups, return_inverse=True)
@@ -89,7 +89,7 @@ def classes_apart(
 
 
 def _sides(task: Task, targets: NDArray[Any]) -> Iterator[tuple[Any, NDArray[Any]]]:
-    """Yield the rows of each class; those with a label, and without it; or those that have a number."""
+    """Yield name and rows of each class, of each side of a label (absent, present), or of each output."""
     if isinstance(task, Classes):
         classes, order = task.labels.tolist(), np.argsort(targets, kind="stable")
         for same in np.split(order, np.flatnonzero(np.diff(targets[order])) + 1):
@@ -103,7 +103,7 @@ def _sides(task: Task, targets: NDArray[Any]) -> Iterator[tuple[Any, NDArray[Any
 
 
 def warn_of_classes_apart(classes: list[Any]) -> None:
-    """Log which classes lie in one group."""
+    """Log which classes have all of their images in one group."""
     if classes:
         logger.warning(
             "Only one group has images of %s, or, with several labels, images without it. Without that group "
@@ -167,11 +167,11 @@ def split_rows(
         train, held = hold_out(len(targets), task.strata(targets), groups, fraction, seed)
     if np.isfinite(targets[train]).any(axis=0).all():
         return known[train], known[held]
-    return known, np.arange(0)  # some point is present in held-out rows only
+    return known, np.arange(0)  # otherwise an output would be present in held-out rows only
 
 
-class OwnValidation(NamedTuple):
-    """The caller's own validation data; ``views`` are those of its boxes, once they are known."""
+class ValidationData(NamedTuple):
+    """The parts of ``validation_data`` in ``fit``; ``views`` are filled in once they are known."""
 
     X: Any
     y: Any
@@ -180,17 +180,19 @@ class OwnValidation(NamedTuple):
     views: Any = None
 
 
-def own_validation(validation_data: Any, problems: list[str], boxed: bool = False) -> OwnValidation | None:
-    """Return the caller's own validation data, or None; with ``boxed``, it must have boxes."""
+def as_validation_data(
+    validation_data: Any, problems: list[str], boxed: bool = False
+) -> ValidationData | None:
+    """Return the parts of ``validation_data``, or None without it; with ``boxed``, it must have boxes."""
     if validation_data is None:
         return None
     pair = isinstance(validation_data, tuple | list)
     if pair and len(validation_data) == 4 and boxed:
-        return OwnValidation(*validation_data)
+        return ValidationData(*validation_data)
     if pair and len(validation_data) == 4 and validation_data[3] is None:
         validation_data = validation_data[:3]  # no boxes
     if pair and len(validation_data) in (2, 3) and not boxed:
-        return OwnValidation(*validation_data)
+        return ValidationData(*validation_data)
     if boxed:
         problems.append(
             "validation_data must be (X, y, sample_weight, boxes) where boxes are passed; sample_weight may "

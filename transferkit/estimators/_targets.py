@@ -41,11 +41,11 @@ class Targets:
         raise NotImplementedError
 
     def read_validation(self, y: Any, task: Any, name: str) -> NDArray[Any]:
-        """Return the targets of the caller's own validation data, which must fit the task."""
+        """Return the targets of the user's validation data, which must fit the task."""
         raise NotImplementedError
 
     def check_validation(self, targets: NDArray[Any], features: AnyFeatures, rows: Rows, name: str) -> None:
-        """Raise if targets of the caller's own validation data cannot belong to their images."""
+        """Raise if targets of the user's validation data cannot belong to their images."""
 
     def encode(
         self,
@@ -61,7 +61,7 @@ class Targets:
         return encoded
 
     def weights(self, targets: NDArray[Any], weight: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the weight of each training row, given the caller's."""
+        """Return the weight of each training row, given the user's."""
         return weight
 
     def label_weight(

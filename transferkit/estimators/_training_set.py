@@ -23,14 +23,14 @@ class TrainingSet:
     rows : ndarray of int, shape (n,)
         Images of the extraction that can be read and whose weight is not 0.
     targets : list of ndarray
-        Encoded targets for each view, those of ``more`` last.
+        Encoded targets for each view, those of ``extra_views`` last.
     groups : ndarray of int, shape (n,)
     weight : ndarray of float64, shape (n,)
     validation : Validation or None
-        The caller's own validation data.
+        The user's validation data.
     views : tuple of View or Crops
         Views that features are extracted from.
-    more : tuple of Crops
+    extra_views : tuple of Crops
         Additional views, used for training only.
     """
 
@@ -40,7 +40,7 @@ class TrainingSet:
     weight: NDArray[np.float64]
     validation: Validation | None
     views: tuple[AnyView, ...]
-    more: tuple[AnyView, ...] = ()
+    extra_views: tuple[AnyView, ...] = ()
 
     def take(self, part: Rows) -> TrainingSet:
         """Return some of the rows."""

@@ -44,9 +44,10 @@ class Classifier(ClassifierMixin, ImageEstimator, Decisions):
 
     Parameters
     ----------
-    backbone : str or Backbone, default="mobilenet"
-        Name in the registry (see :func:`transferkit.list_backbones`). ``"scattering"`` needs no
-        weights; with ``"precomputed"``, X holds features instead of images.
+    backbone : str, Backbone, keras.Model or callable, default="mobilenet"
+        Name in the registry (see :func:`transferkit.list_backbones`), or a network of your own (see
+        :class:`Backbone`). ``"scattering"`` needs no weights; with ``"precomputed"``, X holds features
+        instead of images.
     head : str or head, default="auto"
         ``"auto"`` (linear, on the layers with the least error on held-out training rows), ``"linear"``,
         ``"mlp"``, ``"conv"``, or an instance from :mod:`transferkit.heads`.
@@ -406,10 +407,10 @@ class Classifier(ClassifierMixin, ImageEstimator, Decisions):
         fitted: FittedHead,
         features: AnyFeatures,
         data: TrainingSet,
-        caller: NDArray[np.float64],
+        sample_weight: NDArray[np.float64],
     ) -> Classes | Labels:
         return self._targets().with_threshold(
-            task, data, caller, lambda: self._unseen_outputs(task, head, fitted, features, data)
+            task, data, sample_weight, lambda: self._unseen_outputs(task, head, fitted, features, data)
         )
 
     def _unseen_outputs(
@@ -442,5 +443,5 @@ class Classifier(ClassifierMixin, ImageEstimator, Decisions):
 
     def _restore(self, head: Head, predictor: Any, records: Any) -> None:
         super()._restore(head, predictor, records)
-        if self.threshold is None:  # a dictionary, whose keys may be no strings, is saved with the task
+        if self.threshold is None:  # a dictionary, whose keys may not be strings, is saved with the task
             self.threshold = saved_threshold(self._task())

@@ -29,9 +29,10 @@ class ImageRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
 
     Parameters
     ----------
-    backbone : str or Backbone, default="mobilenet"
-        Name in the registry (see :func:`transferkit.list_backbones`). ``"scattering"`` needs no
-        weights; with ``"precomputed"``, X holds features instead of images.
+    backbone : str, Backbone, keras.Model or callable, default="mobilenet"
+        Name in the registry (see :func:`transferkit.list_backbones`), or a network of your own (see
+        :class:`Backbone`). ``"scattering"`` needs no weights; with ``"precomputed"``, X holds features
+        instead of images.
     head : str or head, default="auto"
         ``"auto"`` (linear, on the layers with the least error on held-out training rows), ``"linear"``,
         ``"mlp"``, ``"conv"``, or an instance from :mod:`transferkit.heads`.

@@ -67,9 +67,8 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
 
     Parameters
     ----------
-    backbone : str or Backbone, default="mobilenet"
-        Name in the registry. ``"scattering"`` needs no weights; with ``"precomputed"``, X holds features
-        instead of images, and y may be any numbers.
+    backbone : str, Backbone, keras.Model or callable, default="mobilenet"
+        As for :class:`Classifier`. With ``"precomputed"``, y may be any numbers.
     head : str or head, default="auto"
         ``"auto"`` is ``"keypoint_map"``, a network that corrects points by the features at their places;
         with fewer than 300 images ``"score_map"``, which scores every place for each point; and ``"linear"``
@@ -85,8 +84,8 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
     grid : int, "full" or sequence of these, optional
         Number of cells per side over which each feature map is averaged; ``"full"`` keeps whole maps. By
         default 14 and 7 for the two layers of ``"keypoint_map"`` (28 for the first one in the closer look),
-        7, 7, 4 and 2 for four layers of a linear head (whole maps for ``"scattering"``), and whole maps for
-        ``"conv"``.
+        14, 14, 7 and 2 for four layers of ``"score_map"``, 7, 7, 4 and 2 for those of ``"linear"`` (whole
+        maps for ``"scattering"``), and whole maps for ``"conv"``.
     augment : {"auto", "mirror", None}, default="auto"
         "mirror" trains on mirror images too, and averages both views at prediction. "auto" does so if mirror
         pairs are known.
@@ -111,7 +110,7 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         pixels were counted from 1. It is found by comparing images with their mirror images, and set to 0 if
         it may be chance, exceeds 2 pixels or differs between points, and without a closer look.
     wide_look_ : WideLook or None
-        Whether the first look is repeated on a wide square around its answer if the points of an image and of
+        If set, the first look is repeated on a wide square around its answer if the points of an image and of
         its mirror image disagree by more than ``limit``, a fraction of the size of the shape; this is the
         case for 2 % of the held-out images. None if that did not help on these, with boxes, and without a
         network, mirror images or rounds.
@@ -232,7 +231,7 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
 
     @property
     def wide_look_(self) -> WideLook | None:
-        """When the first look is repeated on a wide square; None if it never is."""
+        """Condition for repeating the first look on a wide square; None if it is never repeated."""
         look: WideLook | None = self._fitted().wide_look
         return look
 
@@ -445,7 +444,7 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
             return (ORIGINAL,)
         return point_views(as_points(y, name="y").shape[1], self.refine, self.augment, self.mirror_pairs)
 
-    def _more_views(
+    def _extra_views(
         self, head: Head, targets: NDArray[Any], views: tuple[View, ...]
     ) -> tuple[tuple[AnyView, ...], NDArray[Any]]:
         """Return wide squares for training, from which the first network learns to find subjects anywhere."""
@@ -471,7 +470,7 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         targets: NDArray[Any],
         data: TrainingSet,
         held: Rows,
-        own: Any,
+        validation: Any,
     ) -> None:
         """Fit the closer look on the readable images, of which training held some out."""
         self._rounds: list[Round] = []
@@ -488,7 +487,7 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
             targets,
             data,
             held,
-            own,
+            validation,
             random_state=as_seed(self.random_state),
             tuned=self._tuned_look(),
         )
@@ -555,6 +554,6 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
     def _make_predictor(
         self, extractor: Any, views: tuple[View, ...], head: Head, fitted: FittedHead, task: Any
     ) -> Predictor:
-        if isinstance(task, Points):  # saved by their names, which say nothing of pairs
+        if isinstance(task, Points):  # saved views have names only, not the mirror pairs
             views = with_pairs(views, checked_pairs(self.mirror_pairs, task.n_points))
         return super()._make_predictor(extractor, views, head, fitted, task)

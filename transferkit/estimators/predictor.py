@@ -32,7 +32,7 @@ class Predictor:
     half : bool
         Whether the head takes maps in half precision.
     wide_look : WideLook or None
-        When the first look at keypoints is repeated; None for never.
+        Condition for repeating the first look at keypoints; None if it is never repeated.
     refinements : tuple of Refinement
         Closer looks at keypoints, in order.
     expected_error : ExpectedError or None

@@ -172,9 +172,9 @@ def _reader(estimator: Any, ours: ImageEstimator | None) -> Reader | None:
 
 
 def _given_the_same(estimator: Any) -> ImageEstimator | None:
-    """Return the fitted estimator of ours that is given these very images: itself, or a search's best one.
+    """Return the fitted ImageEstimator that receives exactly these images, such as the best one of a search.
 
-    In a pipeline, a step before it may change the images, so that their contents say nothing.
+    None for other estimators, and in a pipeline of several steps, which may change the images.
     """
     while not isinstance(estimator, ImageEstimator):
         steps: Any = getattr(estimator, "steps", ())

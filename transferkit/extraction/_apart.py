@@ -1,4 +1,4 @@
-"""Extract a block of images into separate memory, for workers that pass their rows on."""
+"""Extract a block of images without the cache, for workers of a cluster, which send the rows on."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def extract_apart(
     views: Sequence[AnyView],
     is_known: Callable[[str], bool],
 ) -> Features:
-    """Return the features of a block of images, which exist only as long as the result.
+    """Return the features of a block of images, which are freed with the result.
 
     Rows and digests of files are neither read from the cache nor written to it; converted graphs are. Bad
     images are left out, however many there are; the caller, which sees all blocks, decides if there are too
@@ -40,7 +40,7 @@ def extract_apart(
     settings.files = None
     space = _BlockSpace(settings.space.half, is_known)
     job = replace(settings.job(tuple(views)), space=space, failures=KnownFailures(space, retry=False))
-    report = _Patient(n_images=len(sources))
+    report = _BlockReport(n_images=len(sources))
     digests: list[str | None] = [None] * len(sources)
     compute(settings, job, sources, range(len(sources)), digests, report, "skip", lambda n: None)
     shapes = tuple(space.part_shape(part) or () for part in job.parts)
@@ -63,8 +63,8 @@ class _BlockSpace(MemorySpace):
 
 
 @dataclass
-class _Patient(ExtractionReport):
-    """A report of one block, which may consist of bad images only."""
+class _BlockReport(ExtractionReport):
+    """The report of a block; it is no error if all images of a block are bad."""
 
     def check_enough(self, attempted: int, *, finished: bool) -> None:
         """Do nothing."""

@@ -176,7 +176,7 @@ class Extraction(Configured):
         compute(settings, job, features.sources, rows, list(features.digests), again, "raise")
 
     def digests(self, X: Any) -> list[str | None]:
-        """Return what the content of each image is known by; None for what cannot be opened.
+        """Return the content digest of each image; None for images that cannot be opened.
 
         No backbone runs, and nothing is decoded. Files whose size and times the cache knows are not opened.
 
@@ -293,7 +293,7 @@ class Extraction(Configured):
             known = (name, weights), None, (facts, {"image_size": size})
         (facts, recommended), same = known[2], known[1] == given
         other_size = not same and recommended["image_size"] != settings.image_size
-        if known[0] != asked or other_size:  # probes differ between sizes
+        if known[0] != asked or other_size:  # probe outputs depend on the image size
             self._backbone_facts = asked, given, now
             return
         differences = feature_differences(facts, now[0])

@@ -18,8 +18,9 @@ class FeatureExtractor(Extraction, TransformerMixin, BaseEstimator):
 
     Parameters
     ----------
-    backbone : str or Backbone, default="mobilenet"
-        Name in the registry; see :func:`transferkit.list_backbones`.
+    backbone : str, Backbone, keras.Model or callable, default="mobilenet"
+        Name in the registry (see :func:`transferkit.list_backbones`), or a network of your own (see
+        :class:`Backbone`).
     weights : "imagenet", path or None, default="imagenet"
         ImageNet weights, a weights file, or (None) seeded random weights.
     image_size : int, optional
@@ -54,11 +55,11 @@ class FeatureExtractor(Extraction, TransformerMixin, BaseEstimator):
         What to do with an image that cannot be read. By default "raise", but "skip" in ``fit`` and ``score``
         of an estimator. ``transform`` and ``predict`` always raise, so that their rows always match the
         images.
-    engine : {"auto", "keras", "openvino"}, optional
+    engine : {"auto", "keras", "openvino", "onnxruntime", "python"}, optional
         Library that runs the backbone. "auto" is Keras if it has a GPU; else OpenVINO, if it is installed and
-        reproduces the features of Keras on a few probe images; else Keras. The defaults of this parameter
-        and of those below are set with :func:`transferkit.set_config` or :func:`transferkit.config_context`;
-        initially "auto".
+        reproduces the features of Keras on a few probe images; else Keras. For an ONNX file, "auto" is
+        OpenVINO or "onnxruntime"; for a function, "python". The defaults of this parameter and of those below
+        are set with :func:`transferkit.set_config` or :func:`transferkit.config_context`; initially "auto".
     batch_size : int, optional
         Number of images per call of the backbone, initially 32. Features do not depend on it.
     memory_limit : float, optional

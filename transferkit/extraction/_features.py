@@ -143,7 +143,7 @@ class Features:
             for first in range(0, n, _BLOCK):
                 block = out[start + first : start + min(first + _BLOCK, n)]
                 self._fill(block, rows[first : first + _BLOCK], part, view)
-                if largest_magnitude(block) > LARGEST_HALF:  # a row that is kept in single precision
+                if largest_magnitude(block) > LARGEST_HALF:  # infinite: a row that half precision cannot hold
                     return self._read(rows, part, shape, views)
         return out
 
@@ -153,7 +153,7 @@ class Features:
         if not found.all():
             # Damaged, evicted or cleared since they were looked up: a miss like any other.
             self.extraction.compute(self, [int(row) for row in np.asarray(rows)[~found]])
-            for i in np.flatnonzero(~found).tolist():  # not those that were there, and may be lost by now
+            for i in np.flatnonzero(~found).tolist():  # only these: others may have been evicted since
                 found[i : i + 1] = self.space.read_into([keys[i]], part, out[i : i + 1])
         if not found.all():
             path = getattr(self.space, "path", "memory")

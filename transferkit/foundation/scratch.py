@@ -58,10 +58,10 @@ def scratch(shape: Sequence[int], dtype: DTypeLike = np.float64) -> NDArray[Any]
 
 
 def _make_room(file: int, n_bytes: int) -> None:
-    """Give an empty file its size and its place on the disk.
+    """Allocate the disk space of an empty file.
 
-    A file with a size only would take its place when it is written to, through a map: where there is none
-    left, that ends the process (SIGBUS).
+    If only its size were set, space would be allocated when the memory map is written to; on a full disk,
+    that kills the process (SIGBUS).
     """
     try:
         try:

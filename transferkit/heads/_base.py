@@ -103,7 +103,7 @@ class FittedHead(Protocol):
 
     @property
     def n_inputs(self) -> int | None:
-        """Number of features in a row, over all layers; None if the head does not know it."""
+        """Number of features in a row, over all layers; None if the head does not store it."""
 
     @property
     def held_out(self) -> NDArray[np.float64] | None:
@@ -166,7 +166,7 @@ class Head(Protocol):
         """Rebuild a saved fitted head; raise ValueError if the arrays do not fit together."""
 
 
-_FAR_LARGER = 10.0  # no layer of a shipped backbone comes near it
+_FAR_LARGER = 10.0  # for each layer of our backbones the ratio is far smaller
 ALL_KINDS = frozenset({"classes", "labels", "values", "points"})
 
 
@@ -186,10 +186,10 @@ def level(weight: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def usual_size(sizes: NDArray[np.float64]) -> float:
-    """Return the mean of how much channels vary, but at most ten times that without the largest 5 %.
+    """Return the mean size of channels (n,), but at most ten times the mean without the largest 5 %.
 
-    A few may be far larger than all others. The median would not do: most channels may be rounding noise, as
-    those of a PCA of few ranks.
+    The limit keeps a few channels that are far larger than all others from dominating. The median would not
+    do: most channels may be rounding noise, as after a PCA of low rank.
     """
     varying = np.sort(sizes[sizes > 0])
     most = varying[: len(varying) * 19 // 20]
@@ -218,8 +218,8 @@ def outputs_of(head: FittedHead, maps: Maps, n_outputs: int) -> NDArray[np.float
     Raises
     ------
     InvalidInputError
-        The outputs are not finite numbers of this shape, as may happen with a user's own head; labels would
-        silently be wrong.
+        The outputs are not finite numbers of this shape. That may happen with a user's own head, and would
+        otherwise give wrong labels without an error.
     """
     given, n_rows = head.predict(maps), len(maps[0])
     try:

@@ -1,7 +1,7 @@
 """Calibrate scores to logits with reliable probabilities, even if few rows were held out.
 
 A logistic regression on held-out scores (Platt 1999, "Probabilistic outputs for support vector machines") is
-well calibrated on many rows. On few rows it is overconfident: as confident as these happen to be separable.
+well calibrated on many rows. On few rows it is overconfident, since few rows may happen to be separable.
 So its logits are divided by a temperature of 1 or more, a single number for all classes, which is the maximum
 a posteriori under a weak prior on the slope of logits over scores. A temperature changes no predicted class,
 and with two classes or several labels per image no ranking of images.
@@ -20,15 +20,15 @@ Solution = tuple[Floats, Floats]
 CALIBRATIONS = ("auto",)
 
 # Prior: the logarithm of the slope of a class's logit over its score is normal with this mean and deviation,
-# so that the slope is about 1.6, within a factor of 1.6. Log losses on three kinds of pictures, after
-# training on 20 and on 100, were the same within their errors for means of 0.3 to 0.8.
+# so that the slope is about 1.6, within a factor of 1.6. Log losses on three datasets, after training on 20
+# and on 100 images, were the same within their errors for means of 0.3 to 0.8.
 _LOG_SLOPE = 0.5
 _DEVIATION = 0.5
 # Prior mean of the log gain of a network: if it is trained on few images, it is overconfident, and the tenth
 # of them that it holds out does not suffice to tell by how much. On 90 faces, and on 90 cats and dogs, -0.6
 # was better than 0 and than no prior.
 _LOG_GAIN = -0.6
-_REACH = 12.0  # the root is nearly always this close to the mean: beyond, the prior outweighs many rows
+_REACH = 12.0  # half width of the bracket of the root; farther from the mean, the prior outweighs many rows
 
 
 def calibrate(
@@ -63,7 +63,7 @@ def calibrate(
     if method is None:
         return slope, offset
     mean = _LOG_SLOPE - float(np.log(max(_mean_slope(slope), 1e-3)))
-    # Never more confident than the rows themselves, as the prior would be if scores tell little.
+    # The gain is at most 1: if scores are uninformative, the prior alone would raise the confidence.
     gain = min(1.0, best_gain(scores @ slope + offset, targets, weight, mean, _DEVIATION))
     return slope * gain, offset * gain
 
@@ -108,7 +108,7 @@ def best_gain(
         return gain * float(weight @ (expected - right)) + (log_gain - mean) / deviation**2
 
     low, high = mean - _REACH, mean + _REACH
-    while slope_of_loss(low) > 0:  # of logits without measure, as of a network on features of any size
+    while slope_of_loss(low) > 0:  # logits may be huge, as of a network on features that are not scaled
         low -= _REACH
     while slope_of_loss(high) < 0:
         high += _REACH
@@ -116,7 +116,7 @@ def best_gain(
 
 
 def network_gain(logits: Floats, targets: NDArray[np.int64], weight: Floats | None) -> float:
-    """Return the gain for a network's logits (n, k) of rows that it has not learned from.
+    """Return the gain for a network's logits (n, k) of rows that it was not trained on.
 
     With several labels per image, whose targets are (n, k), all labels share it.
     """
@@ -132,5 +132,5 @@ def _mean_slope(slope: Floats) -> float:
     """Return how much the logit of a class grows with its own score, on average."""
     k = len(slope)
     if k == 1:
-        return float(slope[0, 0]) / 2  # the other class's score falls as much
+        return float(slope[0, 0]) / 2  # the score of the other class falls by the same amount
     return float(np.trace(slope) - slope.sum() / k) / (k - 1)

@@ -58,7 +58,7 @@ def count_values(shapes: Sequence[tuple[int, ...]]) -> int:
 def read_tensors(
     tensors: Mapping[str, NDArray[Any]], shapes: Sequence[tuple[int, ...]], other: str
 ) -> tuple[list[NDArray[np.float32]], list[Scale]]:
-    """Return weights and scales from saved arrays, with one float64 vector ``other`` besides.
+    """Return weights and scales from saved arrays, which also contain a float64 vector named ``other``.
 
     ValueError if arrays are missing or do not fit inputs of these shapes.
     """

@@ -168,7 +168,7 @@ def _average(
 ) -> NDArray[np.float64]:
     """Return the weighted mean (d,) of ``of(rows)``.
 
-    Sums of a few rows are exact enough in float32, unless it cannot hold them.
+    Sums of a block of rows are precise enough in float32, unless they overflow or underflow.
     """
     for dtype in (np.float32, np.float64):
         sums = np.zeros(flat.shape[1])

@@ -107,7 +107,7 @@ class Ridge:
 
 
 def _eigen(products: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return eigenvalues and eigenvectors; at once for a diagonal matrix, as from reduced rows."""
+    """Return eigenvalues and eigenvectors; a diagonal matrix, as of reduced rows, needs no decomposition."""
     values = np.diag(products).copy()
     if np.abs(products - np.diag(values)).max(initial=0) <= 1e-13 * values.max(initial=0):
         order = np.argsort(values)

@@ -1,7 +1,7 @@
 """Training shapes as a prior: find the shape and its position that fit the scores of all points best.
 
-The best cell of a point may be anywhere if the point is hidden or resembles something else; the other points
-then tell where it must be. Each training shape is shifted so that one of its points is at a best cell of this
+If a point is hidden or resembles something else, its best cell may be anywhere; the other points then
+determine its position. Each training shape is shifted so that one of its points is at a best cell of this
 point. The shape with the largest sum of scores at all of its points wins, and points are searched for near
 it.
 """
@@ -20,7 +20,7 @@ APART = 0.12  # smallest distance between these, as a fraction of the square
 MOST_ANCHORS = 8  # most points whose best cells are used
 _MOST_WORK = 60_000  # most scores that are read for one image
 NEAR = 0.06  # standard deviation of points from the winning shape
-TRUST = 0.02  # weight of the shape, as a squared score: it decides if no cell near it has a score
+TRUST = 0.02  # weight of the shape's point, as a squared score: decisive if all cells near it score low
 
 
 def shape_bank(points: Floats, seed: int) -> NDArray[np.float32]:

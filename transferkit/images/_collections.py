@@ -89,10 +89,10 @@ def plain_list(X: Any) -> list[Any]:
 
 
 def _refuse_one_of_many_frames(images: list[Any]) -> None:
-    """Raise InvalidInputError for what ``list(PIL.ImageSequence.Iterator(...))`` gives: one picture, often.
+    """Raise InvalidInputError for ``list(PIL.ImageSequence.Iterator(...))``: one picture for every frame.
 
-    One frame of a picture may be there several times, for each subject in it: but hardly the last one as
-    often as there are frames.
+    A list may repeat one frame, for each subject in it; but hardly the last frame, as often as there are
+    frames.
     """
     times = Counter(id(image) for image in images if isinstance(image, PIL.Image.Image))
     for image in images:

@@ -44,8 +44,8 @@ def read_rows(path: Path, what: str) -> list[NumberedRow]:
     try:
         text = _text(path)
         first = next((line for line in io.StringIO(text) if line.strip()), "")
-        told = re.fullmatch(r"sep=(.)\s*", first)  # Excel's own note
-        delimiter = told[1] if told else _delimiter(first)
+        declared = re.fullmatch(r"sep=(.)\s*", first)  # Excel's declaration of the separator
+        delimiter = declared[1] if declared else _delimiter(first)
         # strict, since an unclosed quote would otherwise swallow the following rows
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
         rows = [(number, row) for number, row in enumerate(reader, start=1) if any(row)]
@@ -54,7 +54,7 @@ def read_rows(path: Path, what: str) -> list[NumberedRow]:
             f"{path} is not a CSV file in UTF-8: {error}. Export it as CSV in UTF-8, and look for a quote "
             "that is not closed."
         ) from error
-    del rows[: bool(told)]
+    del rows[: bool(declared)]
     if delimiter == ",":
         return rows
     pointed = {i for _, row in rows for i, cell in enumerate(row) if _DECIMAL_POINT.match(cell)}

@@ -1,7 +1,7 @@
 """One thread at a time with a Pillow image.
 
-Pillow reads a file when its pixels are first asked for, and guards nothing: of two threads that ask at once,
-one may see an image that is still empty, whose features would be stored for the whole one.
+Pillow loads an image when its pixels are first requested, without a lock. If two threads request them at the
+same time, one may see an image that is still empty, and its features would be stored under the full image.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ import PIL.Image
 
 __all__ = ["turn_with"]
 
-_MANY = 61  # a prime: addresses of objects are multiples of 16
+_MANY = 61  # a prime, because addresses of objects are multiples of 16
 _locks: list[threading.Lock] = []
 
 
 def turn_with(picture: PIL.Image.Image) -> threading.Lock:
-    """Return the lock of an image, which it may share with others: images can neither be keys nor marked."""
+    """Return the lock of an image; images cannot be keys of a dictionary, so several may share a lock."""
     return _locks[id(picture) % _MANY]
 
 
 def _renew() -> None:
-    """Take new locks: in a forked child, those that other threads held would stay held."""
+    """Create new locks: in a forked child, those held by other threads would never be released."""
     _locks[:] = [threading.Lock() for _ in range(_MANY)]
 
 

@@ -57,7 +57,7 @@ def without_partner(names: Sequence[str]) -> list[str]:
 
 
 def _sided(names: Sequence[str]) -> dict[tuple[str, ...], int]:
-    """Return the words of names that have a side, and where each stands first."""
+    """Return the position of each name that has a side, by its words; the first one if several are equal."""
     found: dict[tuple[str, ...], int] = {}
     split = [
         tuple(_SIDES.get(word.lower(), word.lower()) for word in _WORDS.findall(_spaced(name)))
@@ -113,7 +113,7 @@ def checked_pairs(pairs: Any, n_points: int) -> Pairs | None:
 
 
 def _spaced(name: str) -> str:
-    """Return a name with a side that small letters touch set apart: ``leftear``, ``earleft``."""
+    """Return a name with an underscore between its side and other letters: ``left_ear`` for ``leftear``."""
     if name.lower() in _NO_SIDE:
         return name
     return re.sub(r"(?i)^(left|right)(?=[a-z])|(?<=[a-z])(left|right)$", r"\1\2_", name)

@@ -140,7 +140,7 @@ def check_enough(n_images: int) -> None:
 def check_lengths(n_images: int, y: Any, problems: list[str], name: str = "y", unit: str = "label") -> None:
     """Add a problem if the numbers of images and targets differ."""
     n = len(y)
-    if n != n_images and not (0 in (n, n_images) and problems):  # an unusable y or X was reported already
+    if n != n_images and not (0 in (n, n_images) and problems):  # an unusable X or y was reported already
         whose = "X" if name == "y" else "its X"
         problems.append(
             f"{name} has {n} rows but {whose} has {n_images} images. Each image needs one {unit}."

@@ -20,16 +20,16 @@ def tensor_shapes(model: Any, source: ImageInput, side: int, path: Path) -> dict
 
     Shapes are inferred from the operators if possible; otherwise the graph is run once.
     """
-    known = _inferred(_light(model, source, side), path)
+    known = _inferred(_without_weights(model, source, side), path)
     names = [name for node in model.graph.node for name in node.output if name]
     unknown = [name for name in names if name not in known]
     if unknown:
         known |= _measured(read_model(path), source, side, unknown)
-    seen = _that_see(model.graph.node, source.name)
+    seen = _image_dependent(model.graph.node, source.name)
     return {name: known[name] for name in names if known.get(name) and name in seen}
 
 
-def _that_see(nodes: Sequence[Any], entry: str) -> set[str]:
+def _image_dependent(nodes: Sequence[Any], entry: str) -> set[str]:
     """Return the tensors that depend on the image; others are constants, such as tables of positions."""
     seen = {entry}
     for node in nodes:
@@ -38,32 +38,32 @@ def _that_see(nodes: Sequence[Any], entry: str) -> set[str]:
     return seen
 
 
-def _light(model: Any, source: ImageInput, side: int) -> Any:
+def _without_weights(model: Any, source: ImageInput, side: int) -> Any:
     """Return a copy for one image without weights, since shapes do not depend on their values."""
     onnx = import_onnx()
-    light = onnx.ModelProto()
-    light.CopyFrom(model)
-    for tensor in light.graph.initializer:
+    weightless = onnx.ModelProto()
+    weightless.CopyFrom(model)
+    for tensor in weightless.graph.initializer:
         if tensor.ByteSize() > _LARGEST_CONSTANT or tensor.external_data:
             for field in ("raw_data", "float_data", "int32_data", "double_data", "external_data"):
                 tensor.ClearField(field)
             tensor.ClearField("data_location")
-    del light.graph.value_info[:]  # written for other sizes
-    for value in light.graph.output:
+    del weightless.graph.value_info[:]  # written for other sizes
+    for value in weightless.graph.output:
         value.type.tensor_type.ClearField("shape")
     sides = [3, side, side] if source.layout == "NCHW" else [side, side, 3]
-    entry = next(each for each in light.graph.input if each.name == source.name)
+    entry = next(each for each in weightless.graph.input if each.name == source.name)
     del entry.type.tensor_type.shape.dim[:]
     for number in (1, *sides):
         entry.type.tensor_type.shape.dim.add().dim_value = number
-    return light
+    return weightless
 
 
-def _inferred(light: Any, path: Path) -> dict[str, tuple[int, ...]]:
+def _inferred(weightless: Any, path: Path) -> dict[str, tuple[int, ...]]:
     """Return the result of shape inference; an empty shape for tensors that are not features."""
     onnx = import_onnx()
     try:
-        found = onnx.shape_inference.infer_shapes(light, data_prop=True)
+        found = onnx.shape_inference.infer_shapes(weightless, data_prop=True)
     except Exception as error:  # C++ code may raise anything
         reason = next(iter(str(error).strip().splitlines()), "")
         raise InvalidInputError(f"The graph of {path.name} is not sound: {reason}") from error

@@ -36,8 +36,8 @@ class CloserLook:
         Held-out error after each round, the whole image first.
     report : ExtractionReport
         Report of the extraction work.
-    judged : Sample or None
-        Images that were not learned from, with the shapes found in the end.
+    unseen : Sample or None
+        Images that were not trained on, with the shapes found after the last round.
     """
 
     make_extractor: Callable[[], Extraction]
@@ -49,7 +49,7 @@ class CloserLook:
     refinements: list[Refinement] = field(default_factory=list)
     rounds: list[Round] = field(default_factory=list)
     report: ExtractionReport = field(default_factory=ExtractionReport)
-    judged: Sample | None = None
+    unseen: Sample | None = None
 
     def fit_cascade(self, train: Sample) -> None:
         """Fit rounds on held-out shapes of training images."""
@@ -70,34 +70,34 @@ class CloserLook:
                 break
             self.refinements.append(self._renewed(refinement))
 
-    def fit_network(self, head: Head, train: Sample, judged: Sample | None) -> None:
+    def fit_network(self, head: Head, train: Sample, unseen: Sample | None) -> None:
         """Fit a network, and apply it as often as that reduces the error on other images."""
-        if judged is not None:
-            self._keeps(judged)
+        if unseen is not None:
+            self._keeps(unseen)
         if self.n_rounds == 0:
             return
         refinement, features = fit_network_round(self.make_extractor(), head, train, **self._options())
         self.report.add_work(features.report)
-        self._use(self._renewed(refinement), judged)
+        self._use(self._renewed(refinement), unseen)
 
-    def use_network(self, head: Head, mean: Floats, fitted: FittedHead, judged: Sample | None) -> None:
+    def use_network(self, head: Head, mean: Floats, fitted: FittedHead, unseen: Sample | None) -> None:
         """Apply a trained network as often as that reduces the error on other images."""
-        if judged is not None:
-            self._keeps(judged)
-        self._use(Refinement(self.make_extractor(), mean, head, fitted, self.mirror, self.pairs), judged)
+        if unseen is not None:
+            self._keeps(unseen)
+        self._use(Refinement(self.make_extractor(), mean, head, fitted, self.mirror, self.pairs), unseen)
 
     def restate(self, offset: float) -> None:
         """Recompute the error of the last used look for predictions shifted by this offset in pixels."""
-        assert self.judged is not None
+        assert self.unseen is not None
         last = max(i for i, one in enumerate(self.rounds) if one.used)
-        error = self.judged.moved(offset).error()
+        error = self.unseen.moved(offset).error()
         self.rounds[last] = replace(self.rounds[last], held_out_error=error)
 
-    def _use(self, refinement: Refinement, judged: Sample | None) -> None:
+    def _use(self, refinement: Refinement, unseen: Sample | None) -> None:
         for _ in range(self.n_rounds):
-            if judged is not None:
-                judged = judged._replace(shapes=refinement.predict(judged.items, judged.shapes))
-                if not self._keeps(judged):
+            if unseen is not None:
+                unseen = unseen._replace(shapes=refinement.predict(unseen.items, unseen.shapes))
+                if not self._keeps(unseen):
                     break
             self.refinements.append(refinement)
 
@@ -113,11 +113,11 @@ class CloserLook:
         """Return a round with a new extractor, which does not hold the training features in memory."""
         return replace(refinement, extractor=self.make_extractor())
 
-    def _keeps(self, judged: Sample) -> bool:
+    def _keeps(self, unseen: Sample) -> bool:
         """Record the error of a round; return True if it is smaller than that of the round before."""
-        error = judged.error()
+        error = unseen.error()
         better = not self.rounds or error < self.rounds[-1].held_out_error
         self.rounds.append(Round(len(self.rounds), error, better))
         if better:
-            self.judged = judged
+            self.unseen = unseen
         return better

@@ -27,7 +27,7 @@ def held_out_images(
     points: NDArray[np.float64],
     data: Any,
     held: Rows,
-    own: Any,
+    validation: Any,
 ) -> tuple[Sample, list[NDArray[np.float64]]] | None:
     """Return images that the first look has not learned from, and the points found in each view of them.
 
@@ -47,32 +47,32 @@ def held_out_images(
     data : TrainingSet
     held : ndarray of int
         Training images that the first look has not learned from.
-    own : OwnValidation or None
-        The caller's validation data, to evaluate rounds on.
+    validation : ValidationData or None
+        The user's validation data, to evaluate rounds on.
     """
     assert predictor.extractor is not None
     if (outputs := getattr(predictor.head, "held_out", None)) is not None:
         sizes = features.sizes(data.rows), predictor.extractor.image_size_, predictor.extractor.resize
         views = [view.of(data.rows) for view in data.views]
         found = in_pixels(views, np.split(outputs, len(views)), sizes)
-        judged = Sample(items, points, np.mean(found, axis=0), data.weight, data.groups)
-    elif own is not None:
-        others = predictor.extractor.extract(own.X, views=own.views, on_error="skip")
-        weight = as_weights(own.sample_weight, len(own.X), [])
-        seen = np.flatnonzero(others.ok & (weight > 0))
-        truth = as_points(own.y, name="y of validation_data")[seen]
-        images = [own.X[row] for row in seen]
-        found = predictor.first_look(images, others, seen, own.views)
-        judged = Sample(images, truth, np.mean(found, axis=0), weight[seen], np.arange(len(seen)))
+        return Sample(items, points, np.mean(found, axis=0), data.weight, data.groups), found
+    if validation is not None:
+        extracted = predictor.extractor.extract(validation.X, views=validation.views, on_error="skip")
+        weight = as_weights(validation.sample_weight, len(validation.X), [])
+        readable = np.flatnonzero(extracted.ok & (weight > 0))
+        truth = as_points(validation.y, name="y of validation_data")[readable]
+        images = [validation.X[row] for row in readable]
+        found = predictor.first_look(images, extracted, readable, validation.views)
+        unseen = Sample(images, truth, np.mean(found, axis=0), weight[readable], np.arange(len(readable)))
     elif len(held):
         images = [items[row] for row in held]
         found = predictor.first_look(images, features, data.rows[held], data.views)
         shapes = np.mean(found, axis=0)
-        judged = Sample(images, points[held], shapes, data.weight[held], data.groups[held])
+        unseen = Sample(images, points[held], shapes, data.weight[held], data.groups[held])
     else:
         return None
-    _, shaped = shape_errors(judged.shapes, judged.points)
-    return (judged, found) if len(shaped) else None
+    _, shaped = shape_errors(unseen.shapes, unseen.points)
+    return (unseen, found) if len(shaped) else None
 
 
 def fit_rounds(
@@ -84,7 +84,7 @@ def fit_rounds(
     points: NDArray[np.float64],
     data: Any,
     held: Rows,
-    judged: Sample | None,
+    unseen: Sample | None,
     tuned: TunedLook | None = None,
 ) -> None:
     """Fit the rounds of a closer look after a trained first look.
@@ -95,13 +95,13 @@ def fit_rounds(
     predictor, items, features, points, data, held
         As for ``held_out_images``.
     head : Head
-    judged : Sample or None
+    unseen : Sample or None
         Images that the first look has not learned from.
     tuned : TunedLook, optional
         Trained closer look to use instead of a fit.
     """
     if tuned is not None:
-        look.use_network(head, tuned.mean, tuned.head, judged)
+        look.use_network(head, tuned.mean, tuned.head, unseen)
     elif head.refinement == "network":
         train = np.setdiff1d(np.arange(len(items)), held)
         lost = train[~has_place(points[train])]  # cropped around the shapes found instead
@@ -110,6 +110,6 @@ def fit_rounds(
             shapes[lost] = predictor.outputs(features, data.rows[lost], data.views)
         images = [items[row] for row in train]
         learned = Sample(images, points[train], shapes[train], data.weight[train], data.groups[train])
-        look.fit_network(head, learned, judged)
-    elif judged is not None:
-        look.fit_cascade(judged)
+        look.fit_network(head, learned, unseen)
+    elif unseen is not None:
+        look.fit_cascade(unseen)

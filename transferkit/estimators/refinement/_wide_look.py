@@ -24,7 +24,7 @@ _DOUBTFUL = 0.02  # fraction of the held-out images that are looked at again
 
 @dataclass(frozen=True)
 class WideLook:
-    """When to look again, and where.
+    """Condition and place of the second look.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ class WideLook:
 
 
 def fit_wide_look(
-    predictor: Any, judged: Sample, found: list[Floats]
+    predictor: Any, unseen: Sample, found: list[Floats]
 ) -> tuple[WideLook | None, list[Floats]]:
     """Return the wide look and the points found with it; None and the old points if it does not help.
 
@@ -95,14 +95,14 @@ def fit_wide_look(
     ----------
     predictor : Predictor
         Predictor whose network has learned from wide squares.
-    judged : Sample
+    unseen : Sample
         Images that it has not learned from.
     found : list of two ndarrays, shape (n, k, 2)
         Points found in each of these images and in its mirror image, in pixels.
     """
     wide = WideLook(float(np.quantile(WideLook.disagreement(found), 1 - _DOUBTFUL)))
-    changed = wide.look(predictor, judged.items, found)
-    helps = judged._replace(shapes=np.mean(changed, axis=0)).error() < judged.error()
+    changed = wide.look(predictor, unseen.items, found)
+    helps = unseen._replace(shapes=np.mean(changed, axis=0)).error() < unseen.error()
     return (wide, changed) if helps else (None, found)
 
 
