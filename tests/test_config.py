@@ -77,22 +77,26 @@ def test_what_is_not_of_the_model_follows_the_configuration(tiny, pictures, tmp_
 WORKER = """
 import pickle, sys
 from transferkit import config_context
-estimator = pickle.load(open(sys.argv[1], "rb"))
-print(estimator.own_config()["cache"], estimator.own_config()["batch_size"])
-with config_context(batch_size=9):
-    print(estimator.own_config()["batch_size"])
+for path in sys.argv[1:]:
+    estimator = pickle.load(open(path, "rb"))
+    print(estimator.own_config()["cache"], estimator.own_config()["batch_size"])
+    with config_context(batch_size=9):
+        print(estimator.own_config()["batch_size"])
 """
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", [Classifier, FeatureExtractor])
-def test_a_worker_gets_the_configuration_of_its_sender(kind, tmp_path):
-    with config_context(cache="somewhere", batch_size=4):
-        (tmp_path / "sent").write_bytes(pickle.dumps(kind("scattering")))
+def test_a_worker_gets_the_configuration_of_its_sender(tmp_path):
+    """One worker for both: what an estimator brings along is not that of the next."""
+    paths = []
+    for kind, cache, batch_size in ((Classifier, "somewhere", 4), (FeatureExtractor, "elsewhere", 5)):
+        paths.append(tmp_path / cache)
+        with config_context(cache=cache, batch_size=batch_size):
+            paths[-1].write_bytes(pickle.dumps(kind("scattering")))
     done = subprocess.run(
-        [sys.executable, "-c", WORKER, str(tmp_path / "sent")], capture_output=True, text=True, check=True
+        [sys.executable, "-c", WORKER, *map(str, paths)], capture_output=True, text=True, check=True
     )
-    assert done.stdout.split() == ["somewhere", "4", "9"]
+    assert done.stdout.split() == ["somewhere", "4", "9", "elsewhere", "5", "9"]
 
 
 def test_a_copy_in_the_same_process_keeps_nothing():

@@ -102,7 +102,11 @@ def test_commands_of_a_page_are_commands(page):
 
 @pytest.mark.parametrize(
     "page",
-    [pytest.param(page, marks=[] if page.stem in QUICK else pytest.mark.slow) for page in PAGES],
+    [
+        pytest.param(page, marks=[] if page.stem in QUICK else pytest.mark.slow)
+        for page in PAGES
+        if python_blocks(page, "py(?:thon)?")
+    ],
     ids=lambda page: page.stem,
 )
 def test_the_code_of_a_page_runs(page, workplace, monkeypatch):

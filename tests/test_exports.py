@@ -235,13 +235,16 @@ KINDS = {
 NEEDS_OPENVINO = pytest.mark.skipif(not has_openvino(), reason="extra")
 SUFFIX = {"onnx": "onnx", "openvino": "xml"}
 LONG = ("strong views", "points, looked at twice")
+# OpenVINO reads the graph of the ONNX file: these kinds have no nodes that no other kind has.
+LIKE_OTHERS = ("two classes", "value", "points, whole maps", "points, looked at twice")
 
 
 def cases():
     """Yield each kind and format; all quick kinds with ONNX are for each run."""
     for kind in KINDS:
         yield pytest.param(kind, "onnx", marks=[pytest.mark.slow] if kind in LONG else [])
-        yield pytest.param(kind, "openvino", marks=[NEEDS_OPENVINO, pytest.mark.slow])
+        often = pytest.mark.full if kind in LIKE_OTHERS else pytest.mark.slow
+        yield pytest.param(kind, "openvino", marks=[NEEDS_OPENVINO, often])
 
 
 @pytest.fixture(scope="module")
@@ -257,7 +260,7 @@ def fitted(network):
 
     @functools.cache
     def fit(kind):
-        estimator, parameters, y = KINDS[kind]
+        estimator, parameters, y = (KINDS | NETWORKS)[kind]
         with config_context(engine="onnxruntime", cache=False, progress=False):
             return estimator(network, **parameters).fit(list(FACES.images), y)
 
@@ -397,12 +400,19 @@ def test_tokens_are_features_too(tmp_path):
     assert export(model, tmp_path / "model.onnx").difference < 1e-4
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
-    "name", ["mobilenet", "efficientnet_b0", "resnet50", "scattering", "pixels", "vgg16"]
+    "name",
+    [
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("mobilenet", "efficientnet_b0", "resnet50", "scattering", "pixels")
+        ),
+        pytest.param("vgg16", marks=pytest.mark.full),  # its layers and preprocessing are those of ResNet
+    ],
 )
 def test_backbones_of_keras(name, tmp_path):
-    set_config(progress=False)
+    # OpenVINO would first convert each network for itself: one that was chosen by "auto" is enough.
+    set_config(progress=False, engine="auto" if name == "mobilenet" else "keras")
     size = {} if name in ("scattering", "pixels") else {"image_size": 96}
     model = Classifier(name, weights=None, **size).fit(list(FACES.images), FACES.labels)
     assert export(model, tmp_path / "model.onnx").difference < 1e-3
@@ -422,25 +432,50 @@ def test_transformers_of_keras_hub(family, tmp_path, monkeypatch):
         assert export(model, tmp_path / "model.onnx").difference < 1e-4
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("estimator", "head", "y"),
-    [
-        (Classifier, MLPHead(hidden=8, epochs=2, batch_norm=True, output_batch_norm=True), FACES.labels),
-        (Classifier, MLPHead(hidden=8, epochs=2, pool=False, scaling="max"), np.arange(24) % 3),
-        (Classifier, ConvHead(filters=(4, 8), pool_size=(2, 1), hidden=8, epochs=2), FACES.labels),
-        (ImageRegressor, MLPHead(hidden=8, epochs=2, output_activation="sigmoid"), np.linspace(0, 40, 24)),
-        (KeypointRegressor, MLPHead(hidden=8, epochs=2), FACES.keypoints),
-        (KeypointRegressor, KeypointMapHead(epochs=2, hidden=16, channels=4), FACES.keypoints),
-    ],
-    ids=lambda value: type(value).__name__,
-)
-def test_heads_that_are_networks(estimator, head, y, network, tmp_path):
-    set_config(engine="onnxruntime", cache=False, progress=False)
-    model = estimator(network, head=head).fit(list(FACES.images), y)
-    for format in ("onnx", "openvino") if has_openvino() else ("onnx",):
-        report = export(model, tmp_path / f"model.{SUFFIX[format]}", format=format)
-        assert report.difference <= report.tolerance / 3
+NETWORKS = {
+    "normalised": (
+        Classifier,
+        {"head": MLPHead(hidden=8, epochs=2, batch_norm=True, output_batch_norm=True)},
+        FACES.labels,
+    ),
+    "three classes of maps": (
+        Classifier,
+        {"head": MLPHead(hidden=8, epochs=2, pool=False, scaling="max")},
+        np.arange(24) % 3,
+    ),
+    "convolutions": (
+        Classifier,
+        {"head": ConvHead(filters=(4, 8), pool_size=(2, 1), hidden=8, epochs=2)},
+        FACES.labels,
+    ),
+    "value by a sigmoid": (
+        ImageRegressor,
+        {"head": MLPHead(hidden=8, epochs=2, output_activation="sigmoid")},
+        np.linspace(0, 40, 24),
+    ),
+    "points by a vector": (KeypointRegressor, {"head": MLPHead(hidden=8, epochs=2)}, FACES.keypoints),
+    "points by maps": (
+        KeypointRegressor,
+        {"head": KeypointMapHead(epochs=2, hidden=16, channels=4)},
+        FACES.keypoints,
+    ),
+}
+
+
+def cases_of_networks():
+    """Yield each network and format; of what is no node of its own, OpenVINO runs the full form only."""
+    for kind in NETWORKS:
+        yield pytest.param(kind, "onnx", marks=pytest.mark.slow)
+        own = kind in ("normalised", "convolutions", "points by maps")
+        often = pytest.mark.slow if own else pytest.mark.full
+        yield pytest.param(kind, "openvino", marks=[NEEDS_OPENVINO, often])
+
+
+@pytest.mark.usefixtures("quiet")
+@pytest.mark.parametrize(("kind", "format"), list(cases_of_networks()))
+def test_heads_that_are_networks(kind, format, fitted, tmp_path):
+    report = export(fitted(kind), tmp_path / f"model.{SUFFIX[format]}", format=format)
+    assert report.difference <= report.tolerance / 3
 
 
 # 8-bit numbers

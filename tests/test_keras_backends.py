@@ -11,23 +11,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from transferkit import FeatureExtractor, config_context
+from transferkit.datasets import make_faces
+
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[1]
 WORK = """
 import sys
 import keras
 import numpy as np
-from transferkit import Classifier, FeatureExtractor, KeypointRegressor, config_context, load
-from transferkit.datasets import make_faces
+from tests.test_keras_backends import FACES, features
+from transferkit import Classifier, KeypointRegressor, config_context, load
 
 folder, backend = sys.argv[1:]
 assert keras.backend.backend() == backend
-faces = make_faces(24, size=64, random_state=0)
-options = {"weights": f"{folder}/mobilenet.weights.h5", "image_size": 64}
+faces, options = FACES, {"weights": f"{folder}/mobilenet.weights.h5", "image_size": 64}
+np.save(f"{folder}/{backend}.npy", features(folder))
 with config_context(progress=False, cache=False, engine="keras"):
-    layers = ["conv_pw_5_relu", "last"]
-    features = FeatureExtractor("mobilenet", layers=layers, grid=1, **options).transform(faces.images)
-    np.save(f"{folder}/{backend}.npy", features)
     clf = Classifier("mobilenet", **options, layers="conv_pw_5_relu", head="mlp")
     clf.fit(faces.images, faces.labels)
     clf.save(f"{folder}/{backend}.safetensors")
@@ -35,6 +35,19 @@ with config_context(progress=False, cache=False, engine="keras"):
     assert np.allclose(again.predict_proba(faces.images), clf.predict_proba(faces.images), atol=1e-6)
     KeypointRegressor("mobilenet", **options, head="linear").fit(faces.images, faces.keypoints)
 """
+
+
+FACES = make_faces(24, size=64, random_state=0)
+
+
+def features(folder):
+    """Features by the backend of Keras that this process has."""
+    with config_context(progress=False, cache=False, engine="keras"):
+        extractor = FeatureExtractor(
+            "mobilenet", layers=["conv_pw_5_relu", "last"], grid=1,
+            weights=f"{folder}/mobilenet.weights.h5", image_size=64,
+        )  # fmt: skip
+        return extractor.transform(FACES.images)
 
 
 def run(backend, folder):
@@ -64,7 +77,11 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def expected(folder):
-    return run("tensorflow", folder)
+    """Features on TensorFlow, which runs here: no other process needs to start it."""
+    import keras
+
+    assert keras.backend.backend() == "tensorflow"
+    return features(folder)
 
 
 @pytest.mark.parametrize("backend", ["jax", "torch"])

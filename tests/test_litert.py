@@ -1,6 +1,7 @@
 """LiteRT files answer as the model does, from the squares that a backbone sees."""
 
 import ast
+import functools
 import json
 import subprocess
 import sys
@@ -48,31 +49,40 @@ KINDS = {
 
 
 def fitted(kind):
+    set_config(cache=False, progress=False)
     estimator, parameters, y = KINDS[kind]
     # Random weights give features that hardly differ, of which heads make answers out of rounding.
     settings = {"backbone": "scattering"} | parameters
     return estimator(**settings).fit(list(FACES.images), y)
 
 
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    """Return a model of a kind, its file and the report; each is fitted and exported once."""
+
+    @functools.cache
+    def make(kind):
+        model, path = fitted(kind), tmp_path_factory.mktemp("exported") / "model.tflite"
+        return model, path, export(model, path, format="litert")
+
+    return make
+
+
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_file_answers_as_the_model(kind, tmp_path):
-    set_config(cache=False, progress=False)
-    model = fitted(kind)
-    report = export(model, tmp_path / "model.tflite", format="litert")
+def test_a_file_answers_as_the_model(kind, exported):
+    model, path, report = exported(kind)
     assert report.difference <= report.tolerance / 3
-    assert [each.name for each in tmp_path.iterdir()] == ["model.tflite"]
-    facts = json.loads(zipfile.ZipFile(tmp_path / "model.tflite").read("transferkit.json"))
+    assert [each.name for each in path.parent.iterdir()] == ["model.tflite"]
+    facts = json.loads(zipfile.ZipFile(path).read("transferkit.json"))
     assert facts["image_size"] == model.extractor_.image_size_
     assert facts["resize"] == ("pad" if kind == "padded" else "stretch")
 
 
-def test_a_file_takes_several_squares(tmp_path):
+def test_a_file_takes_several_squares(exported):
     from ai_edge_litert.interpreter import Interpreter
 
-    set_config(cache=False, progress=False)
-    model = fitted("classes")
-    export(model, tmp_path / "model.tflite", format="litert")
-    interpreter = Interpreter(str(tmp_path / "model.tflite"))
+    model, path, _ = exported("classes")
+    interpreter = Interpreter(str(path))
     squares = np.stack(make_faces(3, size=model.extractor_.image_size_, random_state=9).images)
     (entry,), (end,) = interpreter.get_input_details(), interpreter.get_output_details()
     interpreter.resize_tensor_input(entry["index"], squares.shape)
@@ -83,10 +93,8 @@ def test_a_file_takes_several_squares(tmp_path):
     np.testing.assert_allclose(interpreter.get_tensor(end["index"]), expected, atol=1e-4)
 
 
-def test_the_program_runs_files_without_transferkit(tmp_path):
-    set_config(cache=False, progress=False)
-    model, path = fitted("classes"), tmp_path / "model.tflite"
-    export(model, path, format="litert")
+def test_the_program_runs_files_without_transferkit(exported, tmp_path):
+    model, path, _ = exported("classes")
     face = np.ascontiguousarray(FACES.images[1][:60])
     PIL.Image.fromarray(face).save(tmp_path / "face.png")
     code = f"""

@@ -239,7 +239,7 @@ ROWS = [
     pytest.param("mobilenet_v2", 32, marks=pytest.mark.slow),
     pytest.param("efficientnet_b0", 32, marks=pytest.mark.slow),
     ("scattering", 40),
-    pytest.param("convnext_tiny", 32, marks=pytest.mark.slow),  # half as long as all others together
+    pytest.param("convnext_tiny", 32, marks=pytest.mark.full),  # half as long as all others together
 ]
 
 

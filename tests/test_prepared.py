@@ -20,8 +20,21 @@ from transferkit.engines import EngineRequest, GraphStore, _openvino, openvino_e
 from transferkit.engines._prepared import PixelTable
 
 SIZE = 32
-LAYERS = ("conv_pw_5_relu", "last")
+LAYERS = ("middle", "last")
 KEY = "ab" * 32
+
+
+def small(include_top=False, weights=None, input_shape=(SIZE, SIZE, 3)):
+    """A network with two layers under three names, which is converted in a moment."""
+    import keras
+
+    x = pixels = keras.Input(input_shape)
+    for name, channels in (("middle", 6), ("end", 10)):
+        x = keras.layers.Conv2D(channels, 3, strides=4, activation="relu", name=name)(x)
+    return keras.Model(pixels, x)
+
+
+SMALL = replace(get_backbone("mobilenet"), constructor=small, layers=LAYERS)
 
 
 @pytest.fixture
@@ -36,9 +49,10 @@ def pixels():
 
 def build(store, layers=LAYERS, precision="float32", grids=None):
     pytest.importorskip("openvino", reason="OpenVINO is not installed")
-    row = get_backbone("mobilenet")
     return openvino_engine(
-        EngineRequest(row, resolve_weights(row, None), SIZE, layers, 8, precision, graphs=store, grids=grids)
+        EngineRequest(
+            SMALL, resolve_weights(SMALL, None), SIZE, layers, 8, precision, graphs=store, grids=grids
+        )
     )
 
 
@@ -79,14 +93,14 @@ def test_a_prepared_graph_gives_the_same_features_without_a_conversion(
         np.testing.assert_array_equal(found, right)
     for found, right in zip(engine.run(pixels[:1]), converted[2], strict=True):
         np.testing.assert_allclose(found, right[:1], atol=1e-5 * right.std())
-    assert engine.n_parameters == 3228864
-    assert [maps.shape for maps in engine.run(pixels[:0])] == [(0, 4, 4, 256), (0, 1, 1, 1024)]
+    assert engine.n_parameters == 718
+    assert [maps.shape for maps in engine.run(pixels[:0])] == [(0, 8, 8, 6), (0, 2, 2, 10)]
 
 
 @pytest.mark.slow
 @pytest.mark.openvino
 def test_two_names_of_one_tensor(store, conversions, pixels):
-    layers = ("last", "conv_pw_5_relu", "conv_pw_13_relu")
+    layers = ("last", "middle", "end")
     right = build(store, layers).run(pixels)
     found = build(store, layers).run(pixels)
     assert len(conversions) == 1

@@ -19,7 +19,7 @@ from transferkit.backbones.keras_hub import HubPreset
 from transferkit.errors import BackboneCheckError, InvalidInputError
 
 QUICK = ("pixels", "scattering", "mobilenet")
-COMMON = ("vgg16", "mobilenet_v2", "mobilenet_v3_small")
+COMMON = ("vgg16", "mobilenet_v3_small")
 ROWS = [name for name in list_backbones() if is_shipped(get_backbone(name))]
 
 

@@ -1,11 +1,13 @@
 """Whatever is passed for a parameter is used, or refused by an error of our own that names it."""
 
 import inspect
+import pickle
 
 import numpy as np
 import pytest
 
 import transferkit
+from tests.conftest import TINY, FakeEngine
 from transferkit import (
     Classifier,
     FeatureCache,
@@ -15,6 +17,7 @@ from transferkit import (
     NearestImages,
     compare,
     config_context,
+    engines,
     evaluate,
     get_config,
 )
@@ -65,15 +68,28 @@ def somewhere_else(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
+@pytest.fixture(scope="module")
+def fitted():
+    """One fit of each estimator for all tests that ask it, pickled."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(engines.ENGINES, "fake", FakeEngine().build)
+
+        def fit(kind, **parameters):
+            extractor = FeatureExtractor(engine="fake", cache=False, progress=False)
+            return pickle.dumps(kind(TINY, **parameters, extractor=extractor).fit(IMAGES, TARGETS[kind]))
+
+        return {
+            "Classifier": fit(Classifier, augment=None),
+            "KeypointRegressor": fit(KeypointRegressor),
+            "ImageRegressor": fit(ImageRegressor, augment=None),
+        }
+
+
 @pytest.fixture
-def models(tiny):
-    """One of each estimator, fitted, with what it learned from."""
-    clf = Classifier(**tiny, augment=None, extractor=FeatureExtractor(cache=False)).fit(IMAGES, LABELS)
-    kp = KeypointRegressor(**tiny, extractor=FeatureExtractor(cache=False)).fit(IMAGES, POINTS)
-    reg = ImageRegressor(**tiny, augment=None, extractor=FeatureExtractor(cache=False)).fit(IMAGES, NUMBERS)
-    return {
-        "Classifier": (clf, LABELS), "KeypointRegressor": (kp, POINTS), "ImageRegressor": (reg, NUMBERS),
-    }  # fmt: skip
+def models(tiny, fitted):
+    """Each estimator, fitted, with what it learned from."""
+    targets = {kind.__name__: y for kind, y in TARGETS.items()}
+    return {name: (pickle.loads(data), targets[name]) for name, data in fitted.items()}
 
 
 @pytest.mark.parametrize(
