@@ -55,8 +55,8 @@ def held_out_images(
         sizes = features.sizes(data.rows), predictor.extractor.image_size_, predictor.extractor.resize
         views = [view.of(data.rows) for view in data.views]
         found = in_pixels(views, np.split(outputs, len(views)), sizes)
-        return Sample(items, points, np.mean(found, axis=0), data.weight, data.groups), found
-    if validation is not None:
+        unseen = Sample(items, points, np.mean(found, axis=0), data.weight, data.groups)
+    elif validation is not None:
         extracted = predictor.extractor.extract(validation.X, views=validation.views, on_error="skip")
         weight = as_weights(validation.sample_weight, len(validation.X), [])
         readable = np.flatnonzero(extracted.ok & (weight > 0))
