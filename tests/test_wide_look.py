@@ -93,6 +93,19 @@ def test_the_square_lies_around_the_answer_and_what_is_found_in_it_is_in_pixels(
         np.testing.assert_allclose(points[0], frame[:2] - 80 + SHAPE * 160 - 0.5, atol=1e-9)
 
 
+def test_an_image_still_in_doubt_is_looked_at_once_more_around_the_new_answer():
+    spreads = [{"last": 0.3, "first": 0.0, "best": 0.2}, {"last": 0.0, "best": 0.3}]  # what each look finds
+    predictor = stand(lambda items: np.array([spreads[len(predictor.looked) - 1][item] for item in items]))
+    items, found = ["last", "first", "best"], two_views([0.4, 0.4, 0.6])
+    changed = WideLook(0.1).look(predictor, items, found)
+    (first, frames), (second, again) = predictor.looked
+    assert (first, second) == (items, ["last", "best"])
+    # Answers have 0.4 of the size of the first squares, and their middle lies lower by 0.1 of it.
+    expected = frames[[0, 2]] * [1, 1, 0.8, 1] + 0.1 * frames[[0, 2], 2:3] * [0, 1, 0, 0]
+    np.testing.assert_allclose(again, expected, atol=0.13)
+    np.testing.assert_allclose(WideLook.disagreement(changed), [0.0, 0.0, 0.5], atol=1e-9)
+
+
 @pytest.mark.parametrize(("there", "helps"), [(0.0, True), (300.0, False)])
 def test_a_look_that_does_not_help_held_out_images_is_not_used(there, helps):
     found = two_views([0.01] * 98 + [0.3, 0.3])

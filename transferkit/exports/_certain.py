@@ -2,7 +2,7 @@
 
 The square of a closer look is rounded to quarters of a pixel and of a degree. If it is halfway between two of
 these, the last bit of a feature decides, and moves keypoints by a fraction of a pixel. The same holds if the
-doubt about an image is just at the limit for a second look. Such images prove nothing.
+doubt about an image is just at the limit for another look. Such images prove nothing.
 """
 
 from __future__ import annotations
@@ -31,15 +31,29 @@ def certain(
     found = predictor.first_look(probes, features, views=views)
     if (wide := predictor.wide_look) is not None:
         before = replace(predictor, wide_look=None).first_look(probes, features, views=views)
-        doubt, later = wide.disagreement(before), wide.disagreement(found)
-        better = (later < (1 - _CLOSE) * doubt) & _apart(wide.frames(np.mean(before, axis=0)))
-        sure &= np.asarray(np.abs(doubt - wide.limit) > _CLOSE * wide.limit)
-        sure &= np.asarray((doubt <= wide.limit) | better)
+        sure &= _certain_of(wide, predictor, probes, before)
     points = np.mean(found, axis=0)
     for refinement in predictor.refinements:
         sure &= _apart(frames_around(points, refinement.mean, refinement.margin))
         points = refinement.predict(probes, points)
     return sure if sure.any() else ~sure
+
+
+def _certain_of(
+    wide: Any, predictor: Any, probes: list[NDArray[np.uint8]], found: list[NDArray[np.float64]]
+) -> NDArray[np.bool_]:
+    """Return True for images whose looks at wide squares rounding cannot change."""
+    least = wide.disagreement(found)
+    sure = np.asarray(np.abs(least - wide.limit) > _CLOSE * wide.limit)
+    for _ in range(wide.most):
+        doubtful = least > wide.limit
+        sure &= ~doubtful | _apart(wide.frames(np.mean(found, axis=0)))
+        found = wide.look_once(predictor, probes, found)
+        doubt = wide.disagreement(found)
+        close = (np.abs(doubt - least) < _CLOSE * least) | (np.abs(doubt - wide.limit) < _CLOSE * wide.limit)
+        sure &= ~(doubtful & close)
+        least = np.where(doubtful, np.minimum(doubt, least), least)
+    return sure
 
 
 def _apart(frames: NDArray[np.float64]) -> NDArray[np.bool_]:

@@ -1,4 +1,4 @@
-"""The second look at a wide square, as nodes; ``estimators.refinement.WideLook`` is the same in NumPy.
+"""More looks at wide squares, as nodes; ``estimators.refinement.WideLook`` is the same in NumPy.
 
 With an "If" node, only doubtful images are looked at again. A network quantized to 8 bits must not be inside
 such a node: then all images are looked at again, and the results for all others are ignored.
@@ -34,10 +34,16 @@ def look_wide(
     k, pairs = predictor.task.n_points, predictor.views[0].pairs
 
     def again(planes: Tensor, found: Sequence[Tensor], doubt: Tensor, doubtful: Tensor) -> list[Tensor]:
-        frames = _wide_frames(mean(found), wide.side)
-        others = in_frames(planes, frames, predictor.head, k, [False, True], pairs, settings, network)
-        better = ((_disagreement(others) < doubt) & doubtful).expand(1, 2)
-        return [better.where(*pair, "float32") for pair in zip(others, found, strict=True)]
+        best, latest = list(found), list(found)
+        for _ in range(wide.most):
+            frames = _wide_frames(mean(latest), wide.side)
+            latest = in_frames(planes, frames, predictor.head, k, [False, True], pairs, settings, network)
+            less = _disagreement(latest)
+            better = (less < doubt) & doubtful
+            best = [better.expand(1, 2).where(*pair, "float32") for pair in zip(latest, best, strict=True)]
+            doubt = better.where(less, doubt, "float32")
+            doubtful = doubt > wide.limit
+        return best
 
     def of_the_doubtful() -> list[Tensor]:
         rows = graph.add("NonZero", doubtful, dtype="int64").reshape(-1)

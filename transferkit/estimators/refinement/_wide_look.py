@@ -1,9 +1,9 @@
-"""A second look at a wide square, if an image and its mirror image disagree on where the subject is.
+"""More looks at a wide square, if an image and its mirror image disagree on where the subject is.
 
 A network that misses the subject usually misses it in another place in the mirror image. As it has learned
-from wide squares to find subjects anywhere, it gets another chance on a wide square around its answer. The
-new points are used only if both views then disagree less. Not every image is looked at again, since that
-would move some answers to another subject nearby.
+from wide squares to find subjects anywhere, it gets another chance on a wide square around its answer, and
+if the views still disagree, a last one around the new answer. The points on which the views agree best are
+used. Not every image is looked at again, since that would move some answers to another subject nearby.
 """
 
 from __future__ import annotations
@@ -24,18 +24,20 @@ _DOUBTFUL = 0.02  # fraction of the held-out images that are looked at again
 
 @dataclass(frozen=True)
 class WideLook:
-    """Condition and place of the second look.
+    """Condition and place of more looks.
 
     Parameters
     ----------
     limit : float
-        Largest disagreement between the two views of an image that needs no second look: the mean distance
+        Largest disagreement between the two views of an image that needs no more looks: the mean distance
         between their points, as a fraction of the size of the shape.
     """
 
     limit: float
 
     side: ClassVar[float] = 2.0  # side of the square, in sizes of the shape
+    # With the subject at the edge of the first square, the answer is nearer, but views may disagree more.
+    most: ClassVar[int] = 2  # looks
 
     def look(self, predictor: Any, items: Sequence[Any], found: list[Floats]) -> list[Floats]:
         """Return the points (n, k, 2) of both views, in pixels, replaced where the wide square is better.
@@ -47,22 +49,28 @@ class WideLook:
         found : list of two ndarrays, shape (n, k, 2)
             Points of each image and of its mirror image.
         """
-        doubt = self.disagreement(found)
-        rows = np.flatnonzero(doubt > self.limit).tolist()
-        if not len(rows):
-            return found
-        frames = self.frames(np.mean(found, axis=0)[rows])
-        views = views_around(frames, True, predictor.views[0].pairs)
-        features = predictor.extractor.extract([items[row] for row in rows], views=views, on_error="raise")
+        best, least = [points.copy() for points in found], self.disagreement(found)
+        rows = np.flatnonzero(least > self.limit)
+        latest = [points[rows] for points in found]
+        for _ in range(self.most):
+            if not len(rows):
+                break
+            latest = self.look_once(predictor, [items[row] for row in rows.tolist()], latest)
+            doubt = self.disagreement(latest)
+            better = doubt < least[rows]
+            for points, other in zip(best, latest, strict=True):
+                points[rows[better]] = other[better]
+            least[rows] = np.minimum(least[rows], doubt)
+            doubtful = least[rows] > self.limit
+            rows, latest = rows[doubtful], [points[doubtful] for points in latest]
+        return best
+
+    def look_once(self, predictor: Any, items: Sequence[Any], found: Sequence[Floats]) -> list[Floats]:
+        """Return the points (n, k, 2) that both views find in wide squares around earlier points."""
+        views = views_around(self.frames(np.mean(found, axis=0)), True, predictor.views[0].pairs)
+        features = predictor.extractor.extract(list(items), views=views, on_error="raise")
         outputs = [predictor.head.predict(features.maps(view=view, half=predictor.half)) for view in views]
-        again = in_pixels(views, outputs)
-        better = np.zeros(len(doubt), bool)
-        better[rows] = self.disagreement(again) < doubt[rows]
-        kept = better[rows]
-        changed = [points.copy() for points in found]
-        for points, other in zip(changed, again, strict=True):
-            points[better] = other[kept]
-        return changed
+        return in_pixels(views, outputs)
 
     @staticmethod
     def disagreement(found: Sequence[Floats]) -> NDArray[np.float64]:
