@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transferkit.backbones import noted_trained_on
-from transferkit.datasets import labelled_images
 from transferkit.decisions import rebuild_novelty
 from transferkit.estimators._copies import (
     Keys,
@@ -26,13 +25,14 @@ from transferkit.estimators._copies import (
 from transferkit.estimators._diagram import diagram
 from transferkit.estimators._fitted import AnyFeatures
 from transferkit.estimators._fitting import all_or_nothing
-from transferkit.estimators._given import check_given
+from transferkit.estimators._given import Given, check_given
 from transferkit.estimators._mirroring import mirroring_hides
 from transferkit.estimators._nested import NestedParameters
 from transferkit.estimators._novelty import fit_novelty
 from transferkit.estimators._plan import PlannedEstimator
 from transferkit.estimators._precomputed import PrecomputedFeatures
 from transferkit.estimators._records import LayerTrial
+from transferkit.estimators._shown import Shown
 from transferkit.estimators._splitting import (
     ValidationData,
     as_seed,
@@ -51,7 +51,7 @@ from transferkit.extraction import ExtractionReport, Features, is_precomputed
 from transferkit.foundation.arguments import check
 from transferkit.foundation.scratch import memory_limit
 from transferkit.heads import FittedHead, Head, TrainingData, Validation, calibrated
-from transferkit.keypoints import check_boxes, frames_of_boxes
+from transferkit.keypoints import check_boxes
 from transferkit.tasks import TASKS, Classes, Task, as_weights, check_lengths
 from transferkit.views import ORIGINAL, AnyView, View, crops_of
 
@@ -126,92 +126,115 @@ class ImageEstimator(PlannedEstimator, NestedParameters):
         """Extract features and train the head; with ``boxes`` (n, 4), use only the squares around them."""
         self._map_shape = None  # forget the shape of an earlier fit
         given = check_given(self, X, y, groups, sample_weight, validation_data, boxes)
-        items, head, extractor, validation, frames = (
-            given.items, given.head, given.extractor, given.validation, given.frames
-        )  # fmt: skip
-        views = self._views(head, given.targets) if self._tuned is None else self._tuned.views
-        subject_views: tuple[AnyView, ...] = views if frames is None else crops_of(views, frames)
-        extra_views, extra_targets = (
-            self._extra_views(head, given.targets, views) if frames is None else ((), given.targets)
+        shown = self._show(given)
+        rows = np.flatnonzero(shown.features.ok & (given.weight > 0))
+        task = self._begin_task(given, shown.features, rows)
+        shown = self._without_hiding_mirror(given, shown, task, rows)
+        validation = given.validation_images(shown.views)
+        data = self._training_set(given, shown, task, rows, validation)
+        with memory_limit(self._run_settings()["memory_limit"]):
+            self._learn(given, shown, task, data, validation, has_groups=groups is not None)
+        return self
+
+    def _show(self, given: Given) -> Shown:
+        """Extract the views of the training images."""
+        views = self._views(given.head, given.targets) if self._tuned is None else self._tuned.views
+        if given.frames is not None:
+            return Shown.of(given, views, crops_of(views, given.frames), ((), given.targets))
+        return Shown.of(given, views, views, self._extra_views(given.head, given.targets, views))
+
+    def _begin_task(self, given: Given, features: Any, rows: Rows) -> Any:
+        """Return the task, and note which images are learned from."""
+        task: Any = given.meaning.make_task(given.y, given.targets, features, rows)
+        self.trained_on_ = (
+            None if given.extractor is None else self._known_images(given.extractor, features, rows)
         )
-        features: Any = given.arrays
-        if extractor is not None:
-            on_error = extractor.on_error or "skip"
-            features = extractor.extract(items, views=(*subject_views, *extra_views), on_error=on_error)
-        report = features.report
-        meaning, rows = given.meaning, np.flatnonzero(features.ok & (given.weight > 0))
-        task: Any = meaning.make_task(given.y, given.targets, features, rows)
-        self.trained_on_ = None if extractor is None else self._known_images(extractor, features, rows)
-        if extractor is not None and isinstance(task, Classes):
-            warn_of_two_labels(content_keys(features.digests, rows), given.targets[rows], items, rows)
-        if frames is not None:
-            check_boxes(frames[rows], features.sizes(rows), rows, given.targets[rows])
-            task = replace(task, boxed=True)  # predictions need boxes, too
-        if validation is not None and extractor is not None:
-            with naming_validation_data():
-                X, y = labelled_images(validation.X, validation.y)
-                squares = None if frames is None else frames_of_boxes(validation.boxes, len(X))
-            validation_views = views if squares is None else crops_of(views, squares)
-            validation = validation._replace(X=X, y=y, views=validation_views)
-        row_targets, row_weight = given.targets[rows], given.weight[rows]
-        weight = meaning.weights(row_targets, row_weight / row_weight.mean())  # includes class weights
+        if given.extractor is not None and isinstance(task, Classes):
+            warn_of_two_labels(content_keys(features.digests, rows), given.targets[rows], given.items, rows)
+        if given.frames is None:
+            return task
+        check_boxes(given.frames[rows], features.sizes(rows), rows, given.targets[rows])
+        return replace(task, boxed=True)  # predictions need boxes, too
+
+    def _without_hiding_mirror(self, given: Given, shown: Shown, task: Any, rows: Rows) -> Shown:
+        """Show the images without their mirror images if these hide what is to be learned."""
         may_drop = self._tuned is None and self._may_drop_mirror(task)
-        if extractor is not None and report is not None and may_drop:
-            without_maps = TrainingData([], task.encode(row_targets), task, weight, given.groups[rows])
-            with memory_limit(self._run_settings()["memory_limit"]):
-                hides = mirroring_hides(extractor, items, features, without_maps, rows, report)
-            if hides:
-                views = subject_views = (ORIGINAL,)
-                validation = None if validation is None else validation._replace(views=views)
-                features = extractor.extract(items, views=views, on_error=extractor.on_error or "skip")
-                assert features.report is not None
-                report.add_work(features.report)
-        data = TrainingSet(
+        if given.extractor is None or shown.report is None or not may_drop:
+            return shown
+        targets, weight = task.encode(given.targets[rows]), given.weights(rows)
+        without_maps = TrainingData([], targets, task, weight, given.groups[rows])
+        with memory_limit(self._run_settings()["memory_limit"]):
+            hides = mirroring_hides(
+                given.extractor, given.items, shown.features, without_maps, rows, shown.report
+            )
+        return shown.with_views(given, (ORIGINAL,)) if hides else shown
+
+    def _training_set(
+        self, given: Given, shown: Shown, task: Any, rows: Rows, validation: ValidationData | None
+    ) -> TrainingSet:
+        """Return rows, targets and weights to train on."""
+        views = [(view, given.targets) for view in shown.subject_views]
+        views += [(view, shown.extra_targets) for view in shown.extra_views]
+        encode, features = given.meaning.encode, shown.features
+        return TrainingSet(
             rows,
             [
-                meaning.encode(task, targets[rows], features, rows, view.of(rows), extractor)
-                for some_views, targets in ((subject_views, given.targets), (extra_views, extra_targets))
-                for view in some_views
+                encode(task, targets[rows], features, rows, view.of(rows), given.extractor)
+                for view, targets in views
             ],
             given.groups[rows],
-            weight,
-            None if validation is None else self._encode_validation(validation, task, head, extractor),
-            subject_views,
-            extra_views,
+            given.weights(rows),
+            None
+            if validation is None
+            else self._encode_validation(validation, task, given.head, given.extractor),
+            shown.subject_views,
+            shown.extra_views,
         )
-        with memory_limit(self._run_settings()["memory_limit"]):
-            # Copies of an image must not be separated by the split.
-            merged_groups = copies_together(features, rows, data.groups)
-            if not head.uses_validation:
-                merged_groups, split_classes = classes_apart(
-                    features.digests, rows, merged_groups, task, data.targets[0]
-                )
-                warn_of_classes_apart(split_classes)
-            grouped = replace(data, groups=merged_groups)
-            fitted, held = self._train(head, task, features, grouped)
-            # Decisions are based on held-out predictions of all rows; but a fine-tuned backbone has learned
-            # from all rows that were not held out.
-            decision_rows = np.arange(len(rows)) if self._tuned is None else held
-            decision_data, decision_weight = data.take(decision_rows), row_weight[decision_rows]
-            task = self._finish_task(task, head, fitted, features, decision_data, decision_weight)
-            self.report_: ExtractionReport | None = report
-            self._adopt(head, fitted, self._make_predictor(extractor, views, head, fitted, task))
-            record = TrainingRecord.of(
-                task,
-                row_targets,
-                row_weight,
-                None if groups is None else data.groups,
-                n_unweighted=int(features.ok.sum()) - len(rows),
-                failures=() if report is None else report.failures,
-                n_validation=None if validation is None else len(validation.X),
-                n_held_out=len(held),
+
+    def _learn(
+        self,
+        given: Given,
+        shown: Shown,
+        task: Any,
+        data: TrainingSet,
+        validation: ValidationData | None,
+        *,
+        has_groups: bool,
+    ) -> None:
+        """Train the head, then decide on held-out rows, and look closer."""
+        head, features, rows = given.head, shown.features, data.rows
+        row_targets, row_weight = given.targets[rows], given.weight[rows]
+        # Copies of an image must not be separated by the split.
+        merged_groups = copies_together(features, rows, data.groups)
+        if not head.uses_validation:
+            merged_groups, split_classes = classes_apart(
+                features.digests, rows, merged_groups, task, data.targets[0]
             )
-            tuning = None if self._tuned is None else self._tuned.record
-            self.predictor_ = replace(self.predictor_, training=record, fine_tuning=tuning)
-            held_decision_rows = np.flatnonzero(np.isin(decision_rows, held))
-            self._remember(features, decision_data, decision_weight, held_decision_rows)
-            self._look_closer(items, features, row_targets, grouped, held, validation)
-        return self
+            warn_of_classes_apart(split_classes)
+        grouped = replace(data, groups=merged_groups)
+        fitted, held = self._train(head, task, features, grouped)
+        # Decisions are based on held-out predictions of all rows; but a fine-tuned backbone has learned
+        # from all rows that were not held out.
+        decision_rows = np.arange(len(rows)) if self._tuned is None else held
+        decision_data, decision_weight = data.take(decision_rows), row_weight[decision_rows]
+        task = self._finish_task(task, head, fitted, features, decision_data, decision_weight)
+        self.report_: ExtractionReport | None = shown.report
+        self._adopt(head, fitted, self._make_predictor(given.extractor, shown.views, head, fitted, task))
+        record = TrainingRecord.of(
+            task,
+            row_targets,
+            row_weight,
+            data.groups if has_groups else None,
+            n_unweighted=int(features.ok.sum()) - len(rows),
+            failures=() if shown.report is None else shown.report.failures,
+            n_validation=None if validation is None else len(validation.X),
+            n_held_out=len(held),
+        )
+        tuning = None if self._tuned is None else self._tuned.record
+        self.predictor_ = replace(self.predictor_, training=record, fine_tuning=tuning)
+        held_decision_rows = np.flatnonzero(np.isin(decision_rows, held))
+        self._remember(features, decision_data, decision_weight, held_decision_rows)
+        self._look_closer(given.items, features, row_targets, grouped, held, validation)
 
     def _extra_views(
         self, head: Head, targets: NDArray[Any], views: tuple[View, ...]

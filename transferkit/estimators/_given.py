@@ -8,15 +8,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from transferkit.datasets import labelled_images
 from transferkit.errors import InvalidInputError, gather
 from transferkit.estimators._precomputed import PrecomputedFeatures
-from transferkit.estimators._splitting import ValidationData, as_validation_data
+from transferkit.estimators._splitting import ValidationData, as_validation_data, naming_validation_data
 from transferkit.estimators._targets import Targets
 from transferkit.extraction import FeatureExtractor
 from transferkit.foundation.arguments import check
 from transferkit.heads import Head
 from transferkit.keypoints import frames_of_boxes
 from transferkit.tasks import as_groups, as_weights, check_lengths
+from transferkit.views import View, crops_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +59,21 @@ class Given:
     weight: NDArray[np.float64]
     validation: ValidationData | None
     frames: NDArray[np.float64] | None
+
+    def weights(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return the weights of rows, including those of their classes."""
+        weight = self.weight[rows]
+        return self.meaning.weights(self.targets[rows], weight / weight.mean())
+
+    def validation_images(self, views: tuple[View, ...]) -> ValidationData | None:
+        """Return the user's validation data as a list of images with labels, and the views of each."""
+        validation = self.validation
+        if validation is None or self.extractor is None:
+            return validation
+        with naming_validation_data():
+            X, y = labelled_images(validation.X, validation.y)
+            frames = None if self.frames is None else frames_of_boxes(validation.boxes, len(X))
+        return validation._replace(X=X, y=y, views=views if frames is None else crops_of(views, frames))
 
 
 def check_given(
