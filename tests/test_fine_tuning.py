@@ -375,7 +375,7 @@ def interrupted_fit(head, seen):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Checkpoint, "write", counted)
-        clf = Classifier("small_net", head=head)
+        clf = Classifier("small_net", head=MLPHead(epochs=5) if head == "mlp" else head)
         tuned = fine_tune(clf, images, labels, epochs=4, batch_size=16, learning_rate=1e-2)
     return tuned.predict_proba(images)
 
