@@ -771,9 +771,26 @@ def test_the_file_of_the_backbone_is_not_replaced(fitted, monkeypatch):
     before = path.read_bytes()
     monkeypatch.chdir(path.parent)
     for target in (path, path.name):
-        with pytest.raises(InvalidInputError, match="path must not be the file of the backbone"):
+        with pytest.raises(InvalidInputError, match="path must not be that of a file of the backbone"):
             export(model, target)
     assert path.read_bytes() == before
+
+
+@NEEDS_OPENVINO
+@pytest.mark.usefixtures("quiet")
+def test_the_weights_beside_the_file_of_the_backbone_are_not_replaced(fitted, tmp_path):
+    """OpenVINO's weights get the name of the file with another ending, which may be that of the network's."""
+    path = fitted("two classes").extractor_.settings().weights.path
+    net = onnx.load(path)
+    beside = {"save_as_external_data": True, "location": "net.bin", "size_threshold": 0}
+    onnx.save_model(net, tmp_path / "net.onnx", **beside)
+    backbone = Backbone.from_onnx(tmp_path / "net.onnx", mean=0, std=255)
+    model = Classifier(backbone).fit(list(FACES.images[:8]), FACES.labels[:8])
+    before = (tmp_path / "net.bin").read_bytes()
+    with pytest.raises(InvalidInputError, match=r"a file of the backbone.*net\.bin"):
+        export(model, tmp_path / "net.xml", format="openvino")
+    assert (tmp_path / "net.bin").read_bytes() == before
+    export(model, tmp_path / "other.xml", format="openvino")
 
 
 @pytest.mark.usefixtures("quiet")

@@ -229,9 +229,19 @@ def test_features_have_no_boxes():
     for call in (kp.fit, kp.score):
         with pytest.raises(InvalidInputError, match="^boxes cannot be used with backbone='precomputed'"):
             call(rows, rows[:, :4], boxes=boxes)
-    for call in (kp.predict, kp.extract, kp.novelty):
-        with pytest.raises(InvalidInputError, match="^boxes cannot be used with backbone='precomputed'"):
-            call(rows, boxes=boxes)
+    for backbone in ("precomputed", "mobilenet"):  # parameters for the next fit do not change this one
+        kp.set_params(backbone=backbone)
+        for call in (kp.predict, kp.extract, kp.novelty):
+            with pytest.raises(InvalidInputError, match="^boxes cannot be used with backbone='precomputed'"):
+                call(rows, boxes=boxes)
+
+
+def test_boxes_are_those_of_the_fitted_model_whatever_the_parameters_are_now(tiny, crowd):
+    paths, points, boxes = crowd
+    kp = KeypointRegressor(**tiny, refine=0).fit(paths[:20], points[:20], boxes=boxes[:20])
+    found = kp.predict(paths[:2], boxes=boxes[:2])
+    kp.set_params(backbone="precomputed")
+    np.testing.assert_array_equal(kp.predict(paths[:2], boxes=boxes[:2]), found)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from PIL import Image
 
 from tests.conftest import TINY, make_pictures
 from transferkit import Classifier, ImageRegressor, load
+from transferkit.errors import InvalidInputError
 from transferkit.estimators import _mirroring
 from transferkit.heads import LinearHead
 from transferkit.views import ORIGINAL
@@ -48,6 +49,14 @@ def test_the_mirror_is_dropped_where_it_hides_the_classes(
     if head == "auto":
         clf.save(tmp_path / "model.safetensors")
         assert load(tmp_path / "model.safetensors", backbone=TINY).views_ == (ORIGINAL,)
+
+
+def test_bad_validation_data_are_refused_at_once(tiny, engine, pictures, monkeypatch, tmp_path):
+    monkeypatch.setattr(_mirroring, "_SAMPLE", 40)
+    (tmp_path / "no classes").mkdir()
+    with pytest.raises(InvalidInputError, match="validation_data"):
+        Classifier(**tiny).fit(*pictures, validation_data=(str(tmp_path / "no classes"), None))
+    assert engine.images == 120
 
 
 @pytest.mark.parametrize("head", ["linear", Separate()], ids=["linear", "separate"])

@@ -10,7 +10,14 @@ from transferkit.backbones.live_models import copied
 from transferkit.backbones.mixed_precision import in_half_precision
 from transferkit.backbones.models import build_keras_network, build_network, list_layers
 from transferkit.backbones.network import Network, random_features
-from transferkit.backbones.onnx_file import OnnxFile, OnnxNetwork, run_in_portions, serialised, session_of
+from transferkit.backbones.onnx_file import (
+    OnnxFile,
+    OnnxNetwork,
+    files_of,
+    run_in_portions,
+    serialised,
+    session_of,
+)
 from transferkit.backbones.prefetch import download_weights
 from transferkit.backbones.registry import (
     get_backbone,
@@ -40,6 +47,7 @@ __all__ = [
     "check_backbone",
     "copied",
     "download_weights",
+    "files_of",
     "get_backbone",
     "has_own_weights",
     "in_half_precision",

@@ -129,8 +129,9 @@ class ImageEstimator(PlannedEstimator, NestedParameters):
         shown = self._show(given)
         rows = np.flatnonzero(shown.features.ok & (given.weight > 0))
         task = self._begin_task(given, shown.features, rows)
-        shown = self._without_hiding_mirror(given, shown, task, rows)
-        validation = given.validation_images(shown.views)
+        validation = given.validation_images(shown.views)  # raises before more images are extracted
+        if (plain := self._without_hiding_mirror(given, shown, task, rows)) is not shown:
+            shown, validation = plain, given.validation_images(plain.views)
         data = self._training_set(given, shown, task, rows, validation)
         with memory_limit(self._run_settings()["memory_limit"]):
             self._learn(given, shown, task, data, validation, has_groups=groups is not None)

@@ -211,7 +211,7 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         BadImageError
             An image cannot be read and ``on_error`` is "raise".
         """
-        self._check_boxes(boxes)
+        _check_boxes(boxes, has_images=not is_precomputed(self.backbone))
         return self._fit(X, y, groups, validation_data, sample_weight, boxes)
 
     @property
@@ -280,7 +280,7 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
             Boxes are missing, not allowed, or invalid.
         """
         predictor = self._fitted()
-        self._check_boxes(boxes)
+        _check_boxes(boxes, has_images=predictor.extractor is not None)
         if predictor.extractor is None:
             return super().extract(X, on_error=on_error)
         items = images.readable_again(images.as_image_list(X))
@@ -350,7 +350,7 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
             errors (``return_error``) or its training images (``max_novelty``).
         """
         predictor = self._fitted()
-        self._check_boxes(boxes)
+        _check_boxes(boxes, has_images=predictor.extractor is not None)
         if predictor.extractor is None:
             check_return_error(predictor, return_error)
             points = predictor.task.decode(self._outputs(predictor, X))
@@ -399,7 +399,7 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         transferkit.metrics.normalized_mean_error : Errors relative to the size of the face.
         """
         self._check_fitted()
-        self._check_boxes(boxes)
+        _check_boxes(boxes, has_images=self.extractor_ is not None)
         if self.extractor_ is None:
             X, y, sample_weight, _ = readable_rows(self, X, y, sample_weight, lambda y: y)
             return float(super().score(X, y, sample_weight))
@@ -412,12 +412,6 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         if np.isnan(score):
             raise InvalidInputError("score needs two images with different keypoints, present in y.")
         return score
-
-    def _check_boxes(self, boxes: Any) -> None:
-        if boxes is not None and is_precomputed(self.backbone):
-            raise InvalidInputError(
-                "boxes cannot be used with backbone='precomputed', which has no images. Leave one out."
-            )
 
     # What is learned
 
@@ -557,3 +551,10 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         if isinstance(task, Points):  # saved views have names only, not the mirror pairs
             views = with_pairs(views, checked_pairs(self.mirror_pairs, task.n_points))
         return super()._make_predictor(extractor, views, head, fitted, task)
+
+
+def _check_boxes(boxes: Any, *, has_images: bool) -> None:
+    if boxes is not None and not has_images:
+        raise InvalidInputError(
+            "boxes cannot be used with backbone='precomputed', which has no images. Leave one out."
+        )

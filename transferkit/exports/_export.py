@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from transferkit.backbones import OnnxFile, files_of
 from transferkit.errors import ExportError, InvalidInputError, quoted
 from transferkit.estimators import Classifier, ImageRegressor, KeypointRegressor
 from transferkit.exports._answers import answer_name
@@ -118,11 +119,7 @@ def export(
         raise InvalidInputError(
             "model must predict from images. This one was fitted with backbone='precomputed', on features."
         )
-    source = model.extractor_.settings().weights.path
-    if source is not None and source.exists() and target.exists() and target.samefile(source):
-        raise InvalidInputError(
-            f"path must not be the file of the backbone, which the model needs. Got {str(target)!r}."
-        )
+    _check_not_of_backbone(model, _places(target, kind))
     task, lost = model.predictor_.task, None
     given = None if precision == "float32" else Int8Images.of(model, calibration, validation)
     images = generated_probes() + ([] if probes is None else given_probes(probes))
@@ -145,6 +142,25 @@ def export(
     return ExportReport(
         str(target), format, n_bytes, output, gap.difference, gap.allowed, len(proof.probes), notes, lost
     )
+
+
+def _places(target: Path, kind: Format) -> list[Path]:
+    """Return all files that an export writes."""
+    return [target.with_suffix(end) for end in (kind.suffix, *kind.others)]
+
+
+def _check_not_of_backbone(model: Any, places: Sequence[Path]) -> None:
+    settings = model.extractor_.settings()
+    source = settings.weights.path
+    if source is None or not source.is_file():
+        return
+    sources = files_of(source) if isinstance(settings.backbone.constructor, OnnxFile) else [source]
+    for place in places:
+        if place.exists() and any(file.exists() and place.samefile(file) for file in sources):
+            raise InvalidInputError(
+                "path must not be that of a file of the backbone, which the model needs. The export would "
+                f"replace {str(place)!r}."
+            )
 
 
 def _put(files: Sequence[Path], target: Path) -> None:
@@ -194,10 +210,9 @@ def _problems(model: Any, format: Any, path: Any, tolerance: Any) -> list[str]:
             f"path must end in {FORMATS[format].suffix!r} for format={format!r}. Got {os.fspath(path)!r}."
         )
     elif not problems:
-        places = [Path(path).with_suffix(end) for end in (FORMATS[format].suffix, *FORMATS[format].others)]
         problems += [
             f"path must be where a file can be written. {str(place)!r} is a folder."
-            for place in places
+            for place in _places(Path(path), FORMATS[format])
             if place.is_dir()
         ]
     if tolerance is not None and not is_number(tolerance, above=0):

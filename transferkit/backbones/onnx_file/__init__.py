@@ -6,7 +6,7 @@ from transferkit.backbones.onnx_file._make import describe_file
 from transferkit.backbones.onnx_file._network import OnnxNetwork, run_in_portions
 from transferkit.backbones.onnx_file._normalisation import USUAL
 from transferkit.backbones.onnx_file._running import serialised, session_of
-from transferkit.backbones.onnx_file._source import OnnxFile
+from transferkit.backbones.onnx_file._source import OnnxFile, files_of
 
 __all__ = [
     "USUAL",
@@ -15,6 +15,7 @@ __all__ = [
     "contrasts",
     "describe_file",
     "fields_from_json",
+    "files_of",
     "metadata_failures",
     "run_in_portions",
     "serialised",

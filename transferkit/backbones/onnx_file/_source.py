@@ -118,6 +118,11 @@ def _features(
     return features, recommended(features, made_by)
 
 
+def files_of(path: Path) -> list[Path]:
+    """Return an ONNX file and the weights files beside it."""
+    return [path, *_beside(path, digests_of(path)[0])]
+
+
 def digest_of(path: Path) -> str:
     """Return the SHA-256 of an ONNX file, including weights files beside it."""
     if not path.is_file():
