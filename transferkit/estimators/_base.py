@@ -131,7 +131,8 @@ class ImageEstimator(PlannedEstimator, NestedParameters):
         task = self._begin_task(given, shown.features, rows)
         validation = given.validation_images(shown.views)  # raises before more images are extracted
         if (plain := self._without_hiding_mirror(given, shown, task, rows)) is not shown:
-            shown, validation = plain, given.validation_images(plain.views)
+            shown = plain
+            validation = None if validation is None else validation._replace(views=plain.views)
         data = self._training_set(given, shown, task, rows, validation)
         with memory_limit(self._run_settings()["memory_limit"]):
             self._learn(given, shown, task, data, validation, has_groups=groups is not None)
