@@ -91,8 +91,8 @@ def test_two_networks_one_after_the_other(faces, real):  # noqa: F811
 def test_the_same_model_twice_without_the_backbone(tiny, engine, faces):  # noqa: F811
     images, keypoints = faces
     found = []
-    # Whole pictures and wide squares, two looks at two of the image that stays in doubt; squares to learn from,
-    # to be judged on, and moved for expected errors.
+    # Whole pictures and wide squares, twice two of the image that stays in doubt; squares to learn from, to
+    # be judged on, and moved for expected errors.
     for count in (3 * 100 + 2 * 2 + 4 * 90 + 2 * 10 + 4 * 2 * 10, 0):
         before = engine.images
         kp = KeypointRegressor(**tiny, head=HEAD).fit(images[:100], keypoints[:100])
