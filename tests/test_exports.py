@@ -771,7 +771,7 @@ def test_the_file_of_the_backbone_is_not_replaced(fitted, monkeypatch):
     before = path.read_bytes()
     monkeypatch.chdir(path.parent)
     for target in (path, path.name):
-        with pytest.raises(InvalidInputError, match="path must not be that of a file of the backbone"):
+        with pytest.raises(InvalidInputError, match="path must not replace a file of the backbone"):
             export(model, target)
     assert path.read_bytes() == before
 

@@ -135,7 +135,7 @@ class ImageEstimator(PlannedEstimator, NestedParameters):
             validation = None if validation is None else validation._replace(views=plain.views)
         data = self._training_set(given, shown, task, rows, validation)
         with memory_limit(self._run_settings()["memory_limit"]):
-            self._learn(given, shown, task, data, validation, has_groups=groups is not None)
+            self._learn(given, shown, task, data, validation)
         return self
 
     def _show(self, given: Given) -> Shown:
@@ -194,14 +194,7 @@ class ImageEstimator(PlannedEstimator, NestedParameters):
         )
 
     def _learn(
-        self,
-        given: Given,
-        shown: Shown,
-        task: Any,
-        data: TrainingSet,
-        validation: ValidationData | None,
-        *,
-        has_groups: bool,
+        self, given: Given, shown: Shown, task: Any, data: TrainingSet, validation: ValidationData | None
     ) -> None:
         """Train the head, then decide on held-out rows, and look closer."""
         head, features, rows = given.head, shown.features, data.rows
@@ -226,7 +219,7 @@ class ImageEstimator(PlannedEstimator, NestedParameters):
             task,
             row_targets,
             row_weight,
-            data.groups if has_groups else None,
+            data.groups if given.has_groups else None,
             n_unweighted=int(features.ok.sum()) - len(rows),
             failures=() if shown.report is None else shown.report.failures,
             n_validation=None if validation is None else len(validation.X),

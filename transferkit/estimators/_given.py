@@ -12,6 +12,7 @@ from transferkit.datasets import labelled_images
 from transferkit.errors import InvalidInputError, gather
 from transferkit.estimators._precomputed import PrecomputedFeatures
 from transferkit.estimators._splitting import ValidationData, as_validation_data, naming_validation_data
+from transferkit.estimators._subjects import NO_BOXES
 from transferkit.estimators._targets import Targets
 from transferkit.extraction import FeatureExtractor
 from transferkit.foundation.arguments import check
@@ -46,6 +47,8 @@ class Given:
         The user's validation data.
     frames : ndarray, shape (n, 4), or None
         Squares around the boxes.
+    has_groups : bool
+        Whether ``groups`` were passed; without, each image is a group.
     """
 
     items: list[Any]
@@ -59,6 +62,7 @@ class Given:
     weight: NDArray[np.float64]
     validation: ValidationData | None
     frames: NDArray[np.float64] | None
+    has_groups: bool
 
     def weights(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return the weights of rows, including those of their classes."""
@@ -109,6 +113,13 @@ def check_given(
     weight = as_weights(sample_weight, n or len(targets), problems)
     problems += [] if problems else meaning.problems(y, targets)
     validation = as_validation_data(validation_data, problems, boxed=boxes is not None)
-    frames = None if boxes is None else gather(problems, lambda: frames_of_boxes(boxes, n))
+    frames = None
+    if boxes is not None and arrays is None:
+        frames = gather(problems, lambda: frames_of_boxes(boxes, n))
+    elif boxes is not None:
+        problems.append(NO_BOXES)
     check(problems)
-    return Given(items, y, head, extractor, arrays, meaning, targets, numbers, weight, validation, frames)
+    return Given(
+        items, y, head, extractor, arrays, meaning, targets, numbers, weight, validation, frames,
+        groups is not None,
+    )  # fmt: skip

@@ -42,6 +42,15 @@ def box_views(predictor: Predictor, boxes: Any, n_images: int) -> tuple[Crops, .
     return crops_of(predictor.views, frames_of_boxes(boxes, n_images))
 
 
+NO_BOXES = "boxes cannot be used with backbone='precomputed', which has no images. Leave one out."
+
+
+def check_no_boxes(boxes: Any) -> None:
+    """Raise InvalidInputError if there are boxes, for a model of features."""
+    if boxes is not None:
+        raise InvalidInputError(NO_BOXES)
+
+
 def extract_subjects(
     predictor: Predictor, items: list[Any], boxes: Any, *, on_error: str = "raise"
 ) -> tuple[tuple[AnyView, ...], Features]:

@@ -27,7 +27,7 @@ from transferkit.estimators._precomputed import PrecomputedFeatures
 from transferkit.estimators._records import Round
 from transferkit.estimators._scoring import explained_variance, readable_rows
 from transferkit.estimators._splitting import as_seed
-from transferkit.estimators._subjects import extract_subjects
+from transferkit.estimators._subjects import check_no_boxes, extract_subjects
 from transferkit.estimators._taps import Taps, close_taps, point_taps
 from transferkit.estimators._training_set import Rows, TrainingSet
 from transferkit.estimators._tuned import TunedLook
@@ -112,8 +112,9 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
     wide_look_ : WideLook or None
         If set, the first look is repeated on a wide square around its answer if the points of an image and of
         its mirror image disagree by more than ``limit``, a fraction of the size of the shape; this is the
-        case for 2 % of the held-out images. None if that did not help on these, with boxes, and without a
-        network, mirror images or rounds.
+        case for 2 % of the held-out images. If they still do, it is repeated once more, around the new
+        answer, and the answer on which they agree best is used. None if that did not help on these, with
+        boxes, and without a network, mirror images or rounds.
     refinements_ : list of Refinement
         The fitted rounds of the closer look.
     rounds_ : list of Round
@@ -211,7 +212,6 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         BadImageError
             An image cannot be read and ``on_error`` is "raise".
         """
-        _check_boxes(boxes, has_images=not is_precomputed(self.backbone))
         return self._fit(X, y, groups, validation_data, sample_weight, boxes)
 
     @property
@@ -280,8 +280,8 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
             Boxes are missing, not allowed, or invalid.
         """
         predictor = self._fitted()
-        _check_boxes(boxes, has_images=predictor.extractor is not None)
         if predictor.extractor is None:
+            check_no_boxes(boxes)
             return super().extract(X, on_error=on_error)
         items = images.readable_again(images.as_image_list(X))
         return extract_subjects(predictor, items, boxes, on_error=on_error)[1]
@@ -350,8 +350,8 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
             errors (``return_error``) or its training images (``max_novelty``).
         """
         predictor = self._fitted()
-        _check_boxes(boxes, has_images=predictor.extractor is not None)
         if predictor.extractor is None:
+            check_no_boxes(boxes)
             check_return_error(predictor, return_error)
             points = predictor.task.decode(self._outputs(predictor, X))
             if max_novelty is None:
@@ -399,8 +399,8 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         transferkit.metrics.normalized_mean_error : Errors relative to the size of the face.
         """
         self._check_fitted()
-        _check_boxes(boxes, has_images=self.extractor_ is not None)
         if self.extractor_ is None:
+            check_no_boxes(boxes)
             X, y, sample_weight, _ = readable_rows(self, X, y, sample_weight, lambda y: y)
             return float(super().score(X, y, sample_weight))
         X, truth, sample_weight, rows = readable_rows(
@@ -551,10 +551,3 @@ class KeypointRegressor(MultiOutputMixin, RegressorMixin, ImageEstimator):
         if isinstance(task, Points):  # saved views have names only, not the mirror pairs
             views = with_pairs(views, checked_pairs(self.mirror_pairs, task.n_points))
         return super()._make_predictor(extractor, views, head, fitted, task)
-
-
-def _check_boxes(boxes: Any, *, has_images: bool) -> None:
-    if boxes is not None and not has_images:
-        raise InvalidInputError(
-            "boxes cannot be used with backbone='precomputed', which has no images. Leave one out."
-        )

@@ -28,10 +28,10 @@ def certain(
         return sure
     views = None if boxes is None else crops_of(predictor.views, frames_of_boxes(boxes, len(probes)))
     features = predictor.extractor.extract(probes, views=views or predictor.views, on_error="raise")
-    found = predictor.first_look(probes, features, views=views)
+    found = replace(predictor, wide_look=None).first_look(probes, features, views=views)
     if (wide := predictor.wide_look) is not None:
-        before = replace(predictor, wide_look=None).first_look(probes, features, views=views)
-        sure &= _certain_of(wide, predictor, probes, before)
+        sure &= _certain_of(wide, predictor, probes, found)
+        found = wide.look(predictor, probes, found)
     points = np.mean(found, axis=0)
     for refinement in predictor.refinements:
         sure &= _apart(frames_around(points, refinement.mean, refinement.margin))

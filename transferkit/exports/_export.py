@@ -158,8 +158,8 @@ def _check_not_of_backbone(model: Any, places: Sequence[Path]) -> None:
     for place in places:
         if place.exists() and any(file.exists() and place.samefile(file) for file in sources):
             raise InvalidInputError(
-                "path must not be that of a file of the backbone, which the model needs. The export would "
-                f"replace {str(place)!r}."
+                f"path must not replace a file of the backbone, which the model needs: {str(place)!r}. "
+                "Choose another name or folder."
             )
 
 
