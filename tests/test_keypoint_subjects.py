@@ -229,6 +229,8 @@ def test_features_have_no_boxes():
     for call in (kp.fit, kp.score):
         with pytest.raises(InvalidInputError, match="^boxes cannot be used with backbone='precomputed'"):
             call(rows, rows[:, :4], boxes=boxes)
+    with pytest.raises(InvalidInputError, match="(?s)groups.*boxes cannot be used"):  # all that is wrong
+        kp.fit(rows, rows[:, :4], groups=[0], boxes=boxes)
     for backbone in ("precomputed", "mobilenet"):  # parameters for the next fit do not change this one
         kp.set_params(backbone=backbone)
         for call in (kp.predict, kp.extract, kp.novelty):
