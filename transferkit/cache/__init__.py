@@ -8,6 +8,7 @@
   ``_recipes``) and file digests by path;
 - ``_notes`` and ``_graphs``: small facts about networks, and converted ones, beside the databases;
 - ``_memory``: feature spaces in memory, with the interface of ``_protocol``;
+- ``_later``: what is written a moment later, so that no prediction waits for the disk; rows in ``_waiting``;
 - ``_cache``: the folder of all databases, with ``_report`` (what it contains), ``_explain`` (the reason for
   a miss) and ``_room`` (what is evicted when it grows too large).
 

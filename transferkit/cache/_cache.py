@@ -12,6 +12,7 @@ from transferkit.cache._disk import graph_files, last_used, note_files, own_file
 from transferkit.cache._explain import explain
 from transferkit.cache._files import FileIndex
 from transferkit.cache._folder import default_folder
+from transferkit.cache._later import finish
 from transferkit.cache._recipes import space_identity, space_key
 from transferkit.cache._report import CacheInfo, inspect_folder
 from transferkit.cache._room import HalfOfDisk, make_room
@@ -118,6 +119,7 @@ class FeatureCache:
         InvalidInputError
             The recipe is not JSON.
         """
+        finish()  # so that this space finds all that this process has computed
         identity = space_identity(recipe, self.dtype)
         limit: Any = self.max_bytes
         room: Any = HalfOfDisk() if limit == "auto" else limit and partial(make_room, max_bytes=limit)
@@ -136,6 +138,7 @@ class FeatureCache:
         CacheInfo
             Its string form is a table.
         """
+        finish()
         return inspect_folder(self.folder)
 
     def explain(
@@ -197,6 +200,7 @@ class FeatureCache:
         CacheError
             A file cannot be deleted.
         """
+        finish()
         everything = space_key is None and recipe is None and older_than is None
         wanted = None if recipe is None else self.space(recipe).key
         limit = None if older_than is None else (datetime.now(UTC) - older_than).timestamp()

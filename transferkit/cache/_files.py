@@ -15,6 +15,7 @@ from pathlib import Path
 from sqlite3 import Connection
 
 from transferkit.cache._database import Database
+from transferkit.cache._later import soon as later
 from transferkit.cache._patience import Patience
 from transferkit.cache._rows import RowKey, checksum, digest_bytes
 from transferkit.cache._tables import chunked, marks
@@ -73,13 +74,17 @@ class FileIndex:
                 self._lookup_times.setdefault(name, now)  # keep the first: a thread may be hashing since
         return digests
 
-    def remember(self, entries: Sequence[tuple[Path | str, os.stat_result, str]]) -> None:
+    def remember(
+        self, entries: Sequence[tuple[Path | str, os.stat_result, str]], *, soon: bool = False
+    ) -> None:
         """Store the digests of files.
 
         Parameters
         ----------
         entries : sequence of (path-like, os.stat_result, str)
             Take the status after `lookup` and *before* reading the file.
+        soon : bool, default=False
+            Return at once, and write a moment later. Until then, the files are not known.
 
         Raises
         ------
@@ -108,8 +113,16 @@ class FileIndex:
             db.executemany("DELETE FROM files WHERE path = ?", dropped)
             db.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)", kept)
 
-        if kept or dropped:
-            self._writing.attempt(lambda: self._database.write(change), False)
+        def write(*, create: bool = False) -> None:
+            if create or self.path.exists():
+                self._writing.attempt(lambda: self._database.write(change), False)
+
+        if not (kept or dropped):
+            return
+        if soon and self.path.exists():  # otherwise somebody may have deleted the folder by then
+            later(write)
+        else:
+            write(create=True)
 
     def close(self) -> None:
         """Close the file; the next use opens it again."""

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from transferkit.cache._patience import Patience
 from transferkit.cache._rows import EncodedRow, RowKey, encode
 from transferkit.cache._space import FeatureSpace
+from transferkit.cache._waiting import waiting_for
 from transferkit.errors import CacheError
 from transferkit.foundation.halves import put
 
@@ -44,9 +45,9 @@ class MemorySpace:
         # Rows of single predictions must not accumulate as long as the process runs.
         self._few = MemorySpace(half=half, limit=_FEW_BYTES) if limit is None else None
 
-    def recent(self) -> RecentSpace:
+    def recent(self, *, soon: bool = False) -> RecentSpace:
         """Return a view of this space for a few images whose rows are read right after writing."""
-        return RecentSpace(self)
+        return RecentSpace(self, soon=soon)
 
     def find(self, keys: Iterable[RowKey], parts: Sequence[str]) -> set[RowKey]:
         """Return the keys that have all the parts."""
@@ -82,6 +83,8 @@ class MemorySpace:
     def write_few(self, rows: Rows) -> bool:
         """Store rows of a few images, which replace the oldest such rows; return True."""
         return self.write(rows) if self._few is None else self._few.write(rows)
+
+    write_soon = write_few
 
     def part_shape(self, part: str) -> tuple[int, ...] | None:
         """Return the shape of a part's rows, or None if there are none."""
@@ -134,21 +137,24 @@ class SpillingSpace:
         self._spilled = MemorySpace(half=self.half)
         self._reading = Patience(space.database)
         self._writing = Patience(space.database, CacheError)
+        self._waiting = waiting_for(space.path)
         self.has_spilled = False
         self.path = space.path
 
-    def recent(self) -> RecentSpace:
+    def recent(self, *, soon: bool = False) -> RecentSpace:
         """Return a view of this space for a few images whose rows are read right after writing."""
-        return RecentSpace(self)
+        return RecentSpace(self, soon=soon)
 
     def find(self, keys: Iterable[RowKey], parts: Sequence[str]) -> set[RowKey]:
         """Return the keys that have all the parts, on disk or in memory."""
         asked = set(keys)
+        self._waiting.settle(asked)
         found: set[RowKey] = self._reading.attempt(lambda: self._space.find(asked, parts), set())
         return found | self._spilled.find(asked - found, parts)
 
     def read_into(self, keys: Sequence[RowKey], part: str, out: NDArray[Any]) -> NDArray[Any]:
         """Fill ``out[i]`` with the row of ``keys[i]``; return a mask of the rows that were found."""
+        self._waiting.settle(keys)
         nothing = np.zeros(len(keys), dtype=bool)
         found = self._reading.attempt(lambda: self._space.read_into(keys, part, out), nothing)
         return _read_missing(self._spilled, keys, part, out, found)
@@ -160,6 +166,15 @@ class SpillingSpace:
     def write_few(self, rows: Rows) -> bool:
         """Store rows of a few images on disk, or else in memory for a while; return True."""
         return self._write(rows, self._spilled.write_few)
+
+    def write_soon(self, rows: Sequence[tuple[RowKey, str, EncodedRow]]) -> bool:
+        """Store rows of a few images on disk in a moment, or else in memory for a while; return True."""
+        # The first rows create the file at once: later, somebody may have deleted the folder.
+        return (self.path.exists() and self._waiting.add(rows, self._write_late)) or self.write_few(rows)
+
+    def _write_late(self, rows: Rows) -> None:
+        if self.path.exists():
+            self.write_few(rows)
 
     def _write(self, rows: Rows, spill: Callable[[Rows], bool]) -> bool:
         if not self._writing.attempt(lambda: self._space.write(rows), False):
@@ -188,10 +203,16 @@ class RecentSpace:
 
     It serves a few images whose features are needed at once, so that a prediction does not wait for the disk,
     and rows that were lost once, so that they cannot be lost again.
+
+    Parameters
+    ----------
+    space : SpillingSpace or MemorySpace
+    soon : bool, default=False
+        Return from `write` at once, and write to disk a moment later.
     """
 
-    def __init__(self, space: SpillingSpace | MemorySpace) -> None:
-        self._space = space
+    def __init__(self, space: SpillingSpace | MemorySpace, *, soon: bool = False) -> None:
+        self._space, self._soon = space, soon
         self.half = space.half
         self._recent = MemorySpace(half=space.half)
         self._lost = False
@@ -214,7 +235,8 @@ class RecentSpace:
     def write(self, rows: Rows) -> bool:
         """Store rows in the underlying space and in memory; return True."""
         rounded = [(key, part, encode(key, part, array, half=self.half)) for key, part, array in rows]
-        return self._space.write_few(rounded) and self._recent.write(rounded)
+        write = self._space.write_soon if self._soon else self._space.write_few
+        return write(rounded) and self._recent.write(rounded)
 
     def part_shape(self, part: str) -> tuple[int, ...] | None:
         """Return the shape of a part's rows, or None if there are none."""

@@ -152,7 +152,7 @@ class Extraction(Configured):
         report.n_cached = len(sources) - len(pending)
         pending = job.failures.leave_out(sources, pending, digests, report, on_error)
         if pending and len(sources) <= settings.batch_size:
-            job = replace(job, space=settings.space.recent())
+            job = replace(job, space=settings.space.recent(soon=True))
         if advance is not None:
             advance(len(sources) - len(pending))
         if pending:

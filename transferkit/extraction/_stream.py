@@ -46,11 +46,12 @@ def compute(
 ) -> None:
     """Decode, run and store the pending images; fill in their digests and the report."""
     to_remember: list[tuple[Any, os.stat_result, str]] = []
+    soon = len(sources) <= settings.batch_size  # a prediction does not wait for the disk
 
     def remember() -> None:
         to_remember.extend(job.failures.flush())
         if settings.files is not None and to_remember:
-            settings.files.remember(to_remember)
+            settings.files.remember(to_remember, soon=soon)
         to_remember.clear()
 
     with (
