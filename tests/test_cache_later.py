@@ -1,6 +1,7 @@
 """What one prediction computes is written to disk a moment later."""
 
 import logging
+import multiprocessing
 import os
 import shutil
 import subprocess
@@ -152,6 +153,12 @@ def raises(error):
     return fail
 
 
+def test_without_a_thread_it_is_written_at_once(space, monkeypatch):
+    monkeypatch.setattr(_later.threading.Thread, "start", raises(RuntimeError))
+    space.recent(soon=True).write(rows_of(KEYS[1]))
+    assert on_disk(space) == set(KEYS[:2])
+
+
 @pytest.mark.usefixtures("never")
 def test_what_waits_may_ask_for_what_waits(space):
     _later.soon(lambda: space.find(KEYS, ["a"]))
@@ -228,12 +235,14 @@ def run(code, folder):
 
 
 def test_the_end_of_a_process_does_not_lose_rows(tmp_path):
-    assert run("    compute(1, 2)\n", tmp_path) == ({0, 1, 2}, "")
+    code = "    _later._finalized_in = os.getpid()  # of multiprocessing\n    compute(1, 2)\n"
+    assert run(code, tmp_path) == ({0, 1, 2}, "")
 
 
-def test_the_end_of_a_worker_process_does_not_lose_rows(tmp_path):
-    code = """
-    worker = multiprocessing.get_context("spawn").Process(target=compute, args=(1,))
+@pytest.mark.parametrize("method", multiprocessing.get_all_start_methods())
+def test_the_end_of_a_worker_process_does_not_lose_rows(method, tmp_path):
+    code = f"""
+    worker = multiprocessing.get_context("{method}").Process(target=compute, args=(1,))
     worker.start()
     worker.join()
     assert worker.exitcode == 0

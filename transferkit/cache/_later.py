@@ -29,16 +29,20 @@ _busy = False
 def soon(action: Callable[[], object]) -> None:
     """Call ``action()`` in a thread after a moment, and at the latest when the process ends."""
     global _timer, _finalized_in
-    # A worker process of multiprocessing ends without atexit, but calls what is registered there.
+    # A forked worker of multiprocessing ends without atexit, but calls what is registered there.
     if _finalized_in != os.getpid() and (util := sys.modules.get("multiprocessing.util")) is not None:
         util.Finalize(None, finish, exitpriority=10)
         _finalized_in = os.getpid()
     with LOCK:
         _actions.append(action)
-        if _timer is None:
-            _timer = threading.Timer(DELAY_SECONDS, finish)
-            _timer.name, _timer.daemon = "transferkit-later", True
-            _timer.start()
+        if _timer is not None:
+            return
+        _timer = timer = threading.Timer(DELAY_SECONDS, finish)
+    timer.name, timer.daemon = "transferkit-later", True
+    try:
+        timer.start()
+    except RuntimeError:  # no more threads, as at the end of the process
+        finish()
 
 
 def finish() -> None:
@@ -74,8 +78,7 @@ def _after_fork() -> None:
 
 def _in_child() -> None:
     global _timer
-    _actions.clear()  # the parent will call them
-    _timer = None
+    _timer = None  # its thread does not exist here
     _after_fork()
 
 
