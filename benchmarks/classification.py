@@ -2,7 +2,7 @@
 
     python benchmarks/classification.py --data DATA --weights WEIGHTS
         [--only grids pooling products_of_channels scaling whitening kernel local scattering views moved
-                backbones selection chest]
+                backbones network selection chest]
         [--sets cats_dogs chest_xray gender]
 
 DATA as for accuracy.py; the results are on the page docs/accuracy.md. Ridge regression on the inner products
@@ -23,7 +23,7 @@ import numpy as np
 from PIL import Image, ImageOps
 from scipy.linalg import cho_factor, cho_solve
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedKFold, StratifiedShuffleSplit
+from sklearn.model_selection import StratifiedKFold, StratifiedShuffleSplit, cross_val_predict
 
 from transferkit import FeatureExtractor
 from transferkit.datasets import read_image_folder
@@ -354,6 +354,61 @@ def backbones(data):
     table.line("mean of the scores", outcome(mean, data.codes, data.y))
 
 
+def network(data):
+    """Networks on 7 x 7 cells, trained in five folds; probabilities by logistic regression in five others."""
+    table = Table(f"{data.name}: a small convolutional network beside the linear head")
+    base = centred(mixture(default_parts(data), FAVOURITE[data.name]))
+    linear, _ = held_out(base, data.codes)
+    maps = np.concatenate(
+        [decorrelated(pool_to_grid(np.asarray(m, np.float32), 7), 192) for m in data.maps()[:3]], axis=-1
+    )
+    logits = np.empty_like(data.codes)
+    for seed, (train, test) in enumerate(
+        StratifiedKFold(5, shuffle=True, random_state=0).split(data.y, data.y)
+    ):
+        logits[test] = trained_network(maps[train], data.codes[train], seed).predict(maps[test], verbose=0)
+    for name, columns in (("linear", [linear]), ("network", [logits]), ("both", [linear, logits])):
+        chances = cross_val_predict(
+            LogisticRegression(max_iter=2000),
+            np.concatenate(columns, axis=1),
+            data.y,
+            method="predict_proba",
+            cv=StratifiedKFold(5, shuffle=True, random_state=1),
+        )
+        right = np.clip(chances[np.arange(len(data.y)), data.y], 1e-9, 1)
+        squares = np.square(2 * chances - 1 - data.codes).mean(axis=1)
+        table.line(name, (squares, -np.log(right), 100.0 * (chances.argmax(axis=1) == data.y)))
+
+
+def decorrelated(maps, n, shrinkage=0.3):
+    """Return maps in their n first principal directions, of about equal variance."""
+    maps = scaled(maps)
+    cells = maps.reshape(-1, maps.shape[-1])
+    values, vectors = np.linalg.eigh(cells.T @ cells / len(cells))
+    found = maps @ (vectors[:, -n:] / np.sqrt(values[-n:] + shrinkage * values.mean())).astype(np.float32)
+    return found / found.std(axis=(0, 1, 2))
+
+
+def trained_network(maps, codes, seed, epochs=30, batch=64):
+    """Return a Keras network of one convolution, trained with dropout and smooth labels."""
+    import keras
+    from keras import layers
+
+    keras.utils.set_random_seed(seed)
+    activation = {"activation": "leaky_relu"}
+    model = keras.Sequential([
+        keras.Input(maps.shape[1:]), layers.SpatialDropout2D(0.2), layers.Conv2D(64, 1, **activation),
+        layers.SpatialDropout2D(0.2), layers.Conv2D(32, 3, **activation), layers.Flatten(),
+        layers.Dropout(0.5), layers.Dense(codes.shape[1]),
+    ])  # fmt: skip
+    steps = epochs * -(-len(maps) // batch)
+    rate = keras.optimizers.schedules.CosineDecay(0.0, steps, warmup_target=1e-3, warmup_steps=steps // 20)
+    loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.1)
+    model.compile(keras.optimizers.AdamW(rate, weight_decay=0.3), loss, jit_compile=False)
+    model.fit(maps, (codes + 1) / 2, epochs=epochs, batch_size=batch, verbose=0)
+    return model
+
+
 def selection(data):
     parts, y, codes = default_parts(data), data.y, data.codes
     candidates = [np.array([shares.get(i, 0.0) for i in range(4)]) for shares in auto._candidates(4)]
@@ -437,7 +492,7 @@ def main() -> None:
     )
     parts = {part.__name__: part for part in
              (grids, pooling, products_of_channels, scaling, whitening, kernel, local, scattering, views,
-              moved, backbones, selection, chest)}  # fmt: skip
+              moved, backbones, network, selection, chest)}  # fmt: skip
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--weights", type=Path, required=True)
     parser.add_argument("--only", nargs="+", choices=parts, default=list(parts))
