@@ -366,7 +366,7 @@ def network(data):
     for seed, (train, test) in enumerate(
         StratifiedKFold(5, shuffle=True, random_state=0).split(data.y, data.y)
     ):
-        logits[test] = trained_network(maps[train], data.codes[train], seed).predict(maps[test], verbose=0)
+        logits[test] = np.asarray(trained_network(maps[train], data.codes[train], seed)(maps[test]))
     for name, columns in (("linear", [linear]), ("network", [logits]), ("both", [linear, logits])):
         chances = cross_val_predict(
             LogisticRegression(max_iter=2000),
