@@ -14,6 +14,7 @@ import sys
 import threading
 from collections.abc import Callable
 
+import transferkit.cache._forks  # noqa: F401 - see below
 from transferkit.cache._folder import logger
 
 DELAY_SECONDS = 0.2
@@ -82,6 +83,8 @@ def _in_child() -> None:
     _after_fork()
 
 
+# What is registered last is called first before a fork: what waits must be written before the databases are
+# closed, which is why `_forks` is imported.
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_in_child)
 atexit.register(finish)
